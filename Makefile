@@ -1,0 +1,69 @@
+# Everything a newcomer needs: `make demo` and `make test`. Each sets up .venv by itself.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+export Q
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONWARNINGS := ignore::SyntaxWarning
+
+.PHONY: help setup demo test check up down status sql load migrate e2e lock format clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## Make .venv with the locked packages
+
+# The stamp keeps a copy of the lock: packages are installed again only when the lock itself has changed.
+$(VENV)/.ready: requirements.txt pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed, and none was found." >&2; exit 1; fi
+	@if ! cmp -s requirements.txt $(VENV)/.lock; then \
+		echo "Setting up $(VENV): the locked packages are installed once, in about two minutes."; \
+		$(PYTHON) -m venv --clear $(VENV) && \
+		$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt && \
+		cp requirements.txt $(VENV)/.lock; fi
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Train, predict, monitor and decide on New York's flights, through the real scheduler
+	@$(BIN)/tidemill demo
+
+test: setup ## Run all tests but the end-to-end ones
+	@$(BIN)/python -m pytest -q src tests --ignore tests/e2e
+
+e2e: setup ## Run the chain through the real scheduler and look at it, as CI does
+	@$(BIN)/python -m pytest -q tests/e2e
+
+check: setup ## Lint, type-check, and hold the rooms to their import rules
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+
+up: setup ## Start Postgres, MLflow and Airflow on this machine
+	@$(BIN)/tidemill up
+
+down: ## Stop them
+	@[ ! -x $(BIN)/tidemill ] || $(BIN)/tidemill down
+
+status: setup ## Show them
+	@$(BIN)/tidemill status
+
+sql: setup ## Ask the warehouse: make sql Q='SELECT ...'
+	@$(BIN)/tidemill sql "$$Q"
+
+load: setup ## Load the flights into the warehouse
+	@$(BIN)/tidemill load
+
+migrate: setup ## Bring the ledger's schema up to date
+	@$(BIN)/tidemill migrate
+
+lock: setup ## Resolve pyproject.toml into requirements.txt again
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --no-annotate \
+		--no-header pyproject.toml --output-file requirements.txt
+
+format: setup ## Format the code
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix-only .
+
+clean: down ## Remove .venv, the local stack's state and caches
+	@[ ! -x $(BIN)/tidemill ] || $(BIN)/tidemill remove
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

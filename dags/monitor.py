@@ -1,0 +1,28 @@
+"""Monitor: is the model fine today, and if not, why not? One DAG per model."""
+
+from airflow.sdk import DAG
+
+from tidemill_airflow.assets import predictions_asset
+from tidemill_airflow.model_dags import dag_arguments, specs_beside
+from tidemill_airflow.operators import (
+    AlertOperator,
+    CollectOperator,
+    ComputeOperator,
+    DriftOperator,
+    PerformanceOperator,
+    ReportOperator,
+)
+from tidemill_airflow.schedules import timetable
+
+for spec in specs_beside(__file__):
+    model = spec.model
+    with DAG(schedule=timetable(spec, spec.monitor.schedule), **dag_arguments(spec, "monitor", "partition")):
+        collect = CollectOperator(task_id="collect", model=model, inlets=[predictions_asset(spec)])
+        parts = [
+            operator(task_id=operator.step, model=model, collected=collect.output)
+            for operator in (DriftOperator, PerformanceOperator, ComputeOperator)
+        ]
+        alert = AlertOperator(
+            task_id="alert", model=model, collected=collect.output, parts=[part.output for part in parts]
+        )
+        report = ReportOperator(task_id="report", model=model, collected=collect.output, alerts=alert.output)

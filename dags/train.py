@@ -1,0 +1,43 @@
+"""Train: from the source to a champion, or to the reasons why not. One DAG per model."""
+
+from airflow.sdk import DAG
+
+from tidemill.spec import BASELINES
+from tidemill_airflow.assets import release_asset
+from tidemill_airflow.model_dags import dag_arguments, specs_beside
+from tidemill_airflow.operators import (
+    AnalyseOperator,
+    EvaluateOperator,
+    ExtractOperator,
+    PrepareOperator,
+    RegisterOperator,
+    TrainOperator,
+    ValidateDataOperator,
+    ValidateModelOperator,
+)
+from tidemill_airflow.schedules import timetable
+
+for spec in specs_beside(__file__):
+    model = spec.model
+    arguments = dag_arguments(spec, "train", "partition", "cutoff", "dry_run", "reason")
+    with DAG(schedule=timetable(spec, spec.train.schedule), **arguments, max_active_runs=1):
+        extract = ExtractOperator(task_id="extract", model=model, purpose="train")
+        validate_data = ValidateDataOperator(task_id="validate_data", model=model, snapshot=extract.output)
+        analyse = AnalyseOperator(task_id="analyse", model=model, snapshot=extract.output)
+        prepare = PrepareOperator(task_id="prepare", model=model, snapshot=extract.output)
+        train = TrainOperator.partial(
+            task_id="train", model=model, split=prepare.output, map_index_template="{{ task.inputs.estimator }}"
+        ).expand(estimator=[*spec.train.estimators, *BASELINES])
+        evaluate = EvaluateOperator(task_id="evaluate", model=model, split=prepare.output, bundles=train.output)
+        validate_model = ValidateModelOperator(task_id="validate_model", model=model, evaluation=evaluate.output)
+        register = RegisterOperator(
+            task_id="register",
+            model=model,
+            snapshot=extract.output,
+            profile=analyse.output,
+            split=prepare.output,
+            evaluation=evaluate.output,
+            decision=validate_model.output,
+            outlets=[release_asset(spec)],
+        )
+        validate_data >> [analyse, prepare]

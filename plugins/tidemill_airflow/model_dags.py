@@ -1,0 +1,71 @@
+"""What the four DAGs of a model have in common: the spec files, and the arguments of the DAG itself."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tidemill.spec import ModelSpec
+from tidemill.spec_file import load_specs
+from tidemill_airflow.params import trigger_form
+from tidemill_airflow.retry import DEFAULT_ARGS
+from tidemill_airflow.schedules import lifetime
+
+__all__ = ["dag_arguments", "specs_beside"]
+
+_PURPOSE = {
+    "train": "Trains a challenger and lets the acceptance gate decide whether it becomes the champion.",
+    "predict": "Scores one partition with the release that was live for it, and publishes the rows all at once.",
+    "monitor": "Looks at a partition's data, scores, matured quality and cost, and opens or resolves alerts.",
+    "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
+}
+
+
+def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
+    """Give the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file."""
+    return load_specs(Path(os.environ.get("TIDEMILL_MODELS") or Path(dag_file).parent / "models"))
+
+
+def dag_arguments(spec: ModelSpec, verb: str, *form: str) -> dict[str, Any]:
+    """Give the arguments of a model's DAG, all but its schedule.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    verb : str
+        ``train``, ``predict``, ``monitor`` or ``retrain``.
+    *form : str
+        Fields of the trigger form.
+    """
+    return {
+        "dag_id": f"{spec.model}_{verb}",
+        "description": _PURPOSE[verb],
+        "doc_md": _page(spec, verb),
+        "tags": ["tidemill", spec.model, verb],
+        "params": trigger_form(*form),
+        "default_args": DEFAULT_ARGS | {"owner": spec.owner or "tidemill"},
+        "render_template_as_native_obj": False,
+        **lifetime(spec),
+    }
+
+
+def _page(spec: ModelSpec, verb: str) -> str:
+    cron = getattr(spec, verb).schedule
+    when = f"at `{cron}` in {spec.timezone}" if cron else "by hand"
+    return f"""### {spec.model}: {verb}
+
+{_PURPOSE[verb]}
+
+{spec.description}
+
+| | |
+|---|---|
+| runs | {when} |
+| partition | one {spec.partitions.every.value}, known {spec.partitions.cutoff} after its start |
+| source | `sql/{spec.source.features}` and `sql/{spec.source.labels}` |
+| read the result | `SELECT * FROM predictions.{spec.model} WHERE partition = '…'` |
+| owner | {spec.owner or "not named"} |
+
+By hand: trigger it with a partition key such as `{spec.partitions.first or "2013-07-04"}`. Every run may be repeated; a repeated
+partition replaces its rows in one transaction. The same from a shell: `tidemill {verb} {spec.model} --partition …`.
+"""

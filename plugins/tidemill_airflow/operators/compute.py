@@ -1,0 +1,22 @@
+"""The task of the step ``compute``."""
+
+from typing import Any, ClassVar
+
+from tidemill_airflow.operators.step import StepOperator
+
+__all__ = ["ComputeOperator"]
+
+
+class ComputeOperator(StepOperator):
+    """Compare what the partition's steps cost with what they cost before.
+
+    Parameters
+    ----------
+    collected : CollectedRef
+        Output of ``collect``.
+    """
+
+    step: ClassVar[str] = "compute"
+
+    def __init__(self, *, collected: Any, **kwargs: Any) -> None:
+        super().__init__(inputs={"collected": collected}, **kwargs)

@@ -1,0 +1,24 @@
+"""The task of the step ``evaluate``."""
+
+from typing import Any, ClassVar
+
+from tidemill_airflow.operators.step import StepOperator
+
+__all__ = ["EvaluateOperator"]
+
+
+class EvaluateOperator(StepOperator):
+    """Measure the best candidate on the untouched test set.
+
+    Parameters
+    ----------
+    split : SplitRef
+        Output of ``prepare``.
+    bundles : list of BundleRef
+        Outputs of all ``train`` tasks.
+    """
+
+    step: ClassVar[str] = "evaluate"
+
+    def __init__(self, *, split: Any, bundles: Any, **kwargs: Any) -> None:
+        super().__init__(inputs={"split": split, "bundles": bundles}, **kwargs)

@@ -1,0 +1,22 @@
+"""The task of the step ``record_outcome``."""
+
+from typing import Any, ClassVar
+
+from tidemill_airflow.operators.step import StepOperator
+
+__all__ = ["RecordOutcomeOperator"]
+
+
+class RecordOutcomeOperator(StepOperator):
+    """Write down what came of a decision.
+
+    Parameters
+    ----------
+    decision : Decision
+        Output of ``decide``.
+    """
+
+    step: ClassVar[str] = "record_outcome"
+
+    def __init__(self, *, decision: Any, **kwargs: Any) -> None:
+        super().__init__(inputs={"decision": decision}, **kwargs)

@@ -1,0 +1,46 @@
+"""The task of the step ``register``."""
+
+from typing import Any, ClassVar
+
+from tidemill_airflow.operators.step import StepOperator
+from tidemill_airflow.params import RunParams
+
+__all__ = ["RegisterOperator"]
+
+
+class RegisterOperator(StepOperator):
+    """Release an accepted model, and show the training in MLflow.
+
+    Parameters
+    ----------
+    snapshot : SnapshotRef
+        Output of ``extract``.
+    profile : ProfileRef
+        Output of ``analyse``.
+    split : SplitRef
+        Output of ``prepare``.
+    evaluation : EvaluationReport
+        Output of ``evaluate``.
+    decision : Decision
+        Output of ``validate_model``.
+    """
+
+    step: ClassVar[str] = "register"
+
+    def __init__(
+        self, *, snapshot: Any, profile: Any, split: Any, evaluation: Any, decision: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(
+            inputs={
+                "snapshot": snapshot,
+                "profile": profile,
+                "split": split,
+                "evaluation": evaluation,
+                "decision": decision,
+            },
+            **kwargs,
+        )
+
+    def chosen(self, params: RunParams) -> dict[str, Any]:
+        """Pass on what the person who triggered the run chose."""
+        return {"dry_run": params.dry_run, "reason": params.reason}

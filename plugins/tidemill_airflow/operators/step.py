@@ -1,0 +1,70 @@
+"""The operator behind all others: one step of the chain as one task."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from tidemill_airflow.params import RunParams
+from tidemill_airflow.schedules import partition_of_run
+
+__all__ = ["StepOperator"]
+
+
+class StepOperator(BaseOperator):
+    """Run one step of one model for the partition of the DAG run.
+
+    A subclass says which step; its own arguments go into ``inputs``. The step's record is the task's XCom.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model.
+    inputs : mapping of str to object, optional
+        The step's arguments; outputs of other tasks among them are resolved when the task runs.
+    """
+
+    step: ClassVar[str]
+    template_fields = ("inputs",)
+    ui_color = "#d8e8e4"
+
+    def __init__(self, *, model: str, inputs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.inputs = dict(inputs or {})
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Run the step and return its record."""
+        # Heavy rooms are imported here, so that parsing a DAG file stays cheap.
+        from tidemill.steps.running import run_step
+        from tidemill.workspace import Workspace
+        from tidemill_airflow.connections import connection_url
+
+        workspace = Workspace.from_environment(connection_url)
+        params = RunParams.check(dict(context["params"]))
+        partition = partition_of_run(context, workspace.spec(self.model))
+        self.log.info("%s of model %s, partition %s", self.step, self.model, partition)
+        record = run_step(
+            self.step, self.model, partition, {**self.inputs, **self.chosen(params)},
+            workspace=workspace, origin=_origin(context), cutoff=params.cutoff,
+        )  # fmt: skip
+        for name, value in record.items():
+            self.log.info("%s: %s", name, value)
+        return record
+
+    def chosen(self, params: RunParams) -> dict[str, Any]:
+        """Give the arguments that a person may choose when triggering; none for most steps."""
+        return {}
+
+
+def _origin(context: Mapping[str, Any]) -> Any:
+    from tidemill.warehouse.ledger import Origin
+
+    task_instance = context["ti"]
+    return Origin(
+        dag_id=task_instance.dag_id,
+        dag_run_id=task_instance.run_id,
+        task_id=task_instance.task_id,
+        map_index=task_instance.map_index,
+        try_number=task_instance.try_number,
+    )

@@ -1,0 +1,24 @@
+"""The task of the step ``train``."""
+
+from typing import Any, ClassVar
+
+from tidemill_airflow.operators.step import StepOperator
+
+__all__ = ["TrainOperator"]
+
+
+class TrainOperator(StepOperator):
+    """Fit one estimator; map over ``estimator`` for several.
+
+    Parameters
+    ----------
+    split : SplitRef
+        Output of ``prepare``.
+    estimator : str
+        Name of the estimator.
+    """
+
+    step: ClassVar[str] = "train"
+
+    def __init__(self, *, split: Any, estimator: str, **kwargs: Any) -> None:
+        super().__init__(inputs={"split": split, "estimator": estimator}, **kwargs)

@@ -1,0 +1,53 @@
+"""The task that starts a training when retraining has been decided."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from tidemill_airflow.params import RunParams
+
+__all__ = ["TriggerTrainingOperator"]
+
+
+class TriggerTrainingOperator(TriggerDagRunOperator):
+    """Trigger the train DAG of a model and wait for its end; skip if the decision is no.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model.
+    decision : Decision
+        Output of ``decide``.
+    """
+
+    template_fields = (*TriggerDagRunOperator.template_fields, "decision")
+
+    def __init__(self, *, model: str, decision: Any, **kwargs: Any) -> None:
+        super().__init__(
+            trigger_dag_id=f"{model}_train",
+            logical_date=None,
+            wait_for_completion=True,
+            poke_interval=5,
+            skip_when_already_exists=True,  # a second attempt finds the first one's run
+            fail_when_dag_is_paused=True,
+            **kwargs,
+        )
+        self.model = model
+        self.decision = decision
+
+    def execute(self, context: Mapping[str, Any]) -> None:
+        """Trigger and wait, or skip."""
+        from tidemill.workspace import Workspace
+        from tidemill_airflow.connections import connection_url
+        from tidemill_airflow.schedules import partition_of_run
+
+        if self.decision["verdict"] != "accept":
+            raise AirflowSkipException("No retraining is due: " + " ".join(self.decision["reasons"]))
+        if RunParams.check(dict(context["params"])).dry_run:
+            raise AirflowSkipException("Retraining is due, but this is a dry run.")
+        partition = partition_of_run(context, Workspace.from_environment(connection_url).spec(self.model))
+        self.trigger_run_id = f"retrain__{partition}__{self.decision['decision_id']}"
+        self.conf = {"partition": partition, "reason": " ".join(self.decision["reasons"])[:500]}
+        super().execute(context)

@@ -1,0 +1,76 @@
+"""What a person may say when triggering a DAG by hand: the form, and the check in the task.
+
+A run's configuration overrides parameters unchecked, so every value is validated again where it is used.
+"""
+
+from typing import Any
+
+from airflow.sdk import Param
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from tidemill.errors import PartitionError
+
+__all__ = ["RunParams", "trigger_form"]
+
+
+class RunParams(BaseModel):
+    """The parameters of all four DAGs; a DAG's form shows those that it uses."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    partition: str | None = None
+    """Partition to work on; None where the run has a partition key."""
+    cutoff: AwareDatetime | None = None
+    """Instant as of which features and labels are known; None for the partition's own."""
+    release: PositiveInt | None = None
+    """Release to score with; None for the one that was live."""
+    simulate: bool = False
+    """Allow a release from after the partition, and mark its rows."""
+    dry_run: bool = False
+    """Do everything but change what is visible."""
+    reason: str = ""
+    """Why, for the record."""
+
+    @classmethod
+    def check(cls, params: dict[str, Any]) -> "RunParams":
+        """Validate a run's parameters.
+
+        Raises
+        ------
+        PartitionError
+            If a value is of the wrong kind.
+        """
+        try:
+            return cls.model_validate(params)
+        except ValidationError as error:
+            found = "; ".join(f"{item['loc'][0]}: {item['msg']}, got {item['input']!r:.60}" for item in error.errors())
+            raise PartitionError(f"The run's parameters are wrong: {found}.", "Trigger the DAG again.") from error
+
+
+_FORM: dict[str, Param] = {
+    "partition": Param(
+        None, type=["null", "string"], maxLength=32, title="Partition",
+        description="Key such as 2013-07-04; leave empty where the run has a partition key.",
+    ),
+    "cutoff": Param(
+        None, type=["null", "string"], format="date-time", title="Cutoff",
+        description="Instant as of which features and labels are known; empty for the partition's own.",
+    ),
+    "release": Param(
+        None, type=["null", "integer"], minimum=1, title="Release",
+        description="Release to score with; empty for the one that was live for the partition.",
+    ),
+    "simulate": Param(
+        False, type="boolean", title="Simulation",
+        description="Allow a release that learnt from data after the partition, and mark its rows.",
+    ),
+    "dry_run": Param(
+        False, type="boolean", title="Dry run", description="Do everything except publish, promote or trigger."
+    ),
+    "reason": Param("", type="string", maxLength=500, title="Reason", description="Why, for the record."),
+}  # fmt: skip
+
+
+def trigger_form(*names: str) -> dict[str, Param]:
+    """Give the fields of a DAG's trigger form, by name."""
+    return {name: _FORM[name] for name in names}

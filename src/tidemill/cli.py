@@ -1,0 +1,280 @@
+"""The command line: the same steps as the DAGs, and the local stack. Reads arguments and prints; nothing else."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tidemill.errors import TidemillError
+from tidemill.workspace import Workspace, connection_from_environment, read_environment_file
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Scheduled training, prediction, monitoring and retraining of tabular models.",
+)
+out, err = Console(), Console(stderr=True)
+
+HOME = Path(".tidemill")
+
+Model = Annotated[str, typer.Argument(help="Name of the model, such as flight_delays.")]
+PartitionKey = Annotated[str, typer.Option(help="Key of the partition, such as 2013-07-01.")]
+Cutoff = Annotated[datetime | None, typer.Option(help="Instant as of which features and labels are known; UTC.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but change what is visible.")]
+
+
+def main() -> None:
+    """Run the command line; a failure is one clear message on standard error, and exit status 1."""
+    read_environment_file(HOME / "environment")
+    try:
+        app()
+    except TidemillError as error:
+        err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
+        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+# ---------------------------------------------------------------- models
+
+
+@app.command()
+def check(
+    models: Annotated[list[str] | None, typer.Argument(help="Models to check; all by default.")] = None,
+    source: Annotated[bool, typer.Option(help="Ask the source about tables and columns too.")] = True,
+) -> None:
+    """Report every problem of the specs, contracts and queries, with file and line."""
+    from tidemill.checking import check_models
+
+    problems = check_models(Workspace.from_environment(), models or [], source=source)
+    for problem in problems:
+        err.print(problem, markup=False, highlight=False, soft_wrap=True)
+    if problems:
+        err.print(f"{len(problems)} problem(s).")
+        raise typer.Exit(1)
+    out.print("Specs, contracts and queries are in order.")
+
+
+@app.command()
+def train(
+    model: Model, partition: PartitionKey, cutoff: Cutoff = None, dry_run: DryRun = False, reason: str = ""
+) -> None:
+    """Train a challenger as of a partition, and let the gate decide."""
+    from tidemill.steps.chains import train_chain
+
+    workspace = Workspace.from_environment()
+    chain = train_chain(workspace.spec(model), dry_run=dry_run, reason=reason)
+    record = _drive(chain, model, partition, workspace, cutoff)
+    _say_decision(record["decision"])
+
+
+@app.command()
+def predict(
+    model: Model,
+    partition: PartitionKey,
+    release: Annotated[int | None, typer.Option(help="Release to score with; by default the one that was live.")] = None,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Allow a release from after the partition.")] = False,
+    cutoff: Cutoff = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Score a partition and publish its rows."""
+    from tidemill.steps.chains import predict_chain
+
+    chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
+    record = _drive(chain, model, partition, Workspace.from_environment(), cutoff)
+    verb = "published" if record["published"] else "written, not published"
+    out.print(f"{record['n_rows']:,} rows of release {record['release_id']} {verb}, mean score {record['mean_score']:.4f}.")
+
+
+@app.command()
+def monitor(model: Model, partition: PartitionKey) -> None:
+    """Look at a partition: drift, matured quality, cost, alerts."""
+    from tidemill.steps.chains import monitor_chain
+
+    workspace = Workspace.from_environment()
+    record = _drive(monitor_chain(), model, partition, workspace, None)
+    out.print(f"The page is {workspace.storage / record['uri'] / 'index.html'}.", soft_wrap=True)
+
+
+@app.command()
+def retrain(model: Model, partition: PartitionKey, dry_run: DryRun = False) -> None:
+    """Decide whether a new challenger is due, and train it if so."""
+    from tidemill.steps.chains import retrain_chain
+
+    workspace = Workspace.from_environment()
+    record = _drive(retrain_chain(workspace.spec(model), dry_run=dry_run), model, partition, workspace, None)
+    for reason in record["reasons"]:
+        out.print(f"  {reason}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def run(
+    model: Model,
+    step: Annotated[str, typer.Option(help="Step to stop after, such as extract or evaluate.")],
+    partition: PartitionKey,
+    chain: Annotated[str, typer.Option(help="train, predict, monitor or retrain.")] = "train",
+    cutoff: Cutoff = None,
+) -> None:
+    """Run a chain up to a step, and print the step's record as JSON."""
+    from tidemill.steps.chains import monitor_chain, predict_chain, retrain_chain, train_chain
+
+    workspace = Workspace.from_environment()
+    spec = workspace.spec(model)
+    chains: dict[str, Callable[[], Any]] = {
+        "train": lambda: train_chain(spec, dry_run=True),
+        "predict": lambda: predict_chain(dry_run=True),
+        "monitor": monitor_chain,
+        "retrain": lambda: retrain_chain(spec, dry_run=True),
+    }
+    if chain not in chains:
+        raise typer.BadParameter(f"{chain!r} is not one of {', '.join(chains)}", param_hint="--chain")
+    record = _drive(chains[chain](), model, partition, workspace, cutoff, until=step)
+    print(json.dumps(record, indent=2))  # noqa: T201 - for other programs, without colours or wrapping
+
+
+@app.command()
+def history(model: Model) -> None:
+    """Show which release was live when, by whose word and why."""
+    from tidemill.warehouse.releases import Releases
+    from tidemill.workspace import LEDGER
+
+    workspace = Workspace.from_environment()
+    deployments = Releases(workspace.connection(LEDGER)).deployments(workspace.spec(model).model)
+    table = Table("live from", "release", "was", "what", "by", "why", "recorded")
+    for item in deployments:
+        table.add_row(
+            f"{item.live_from:%Y-%m-%d %H:%M %Z}", str(item.release_id), str(item.previous_release_id or "-"), item.kind,
+            item.approved_by, item.reason, f"{item.deployed_at:%Y-%m-%d %H:%M}",
+        )  # fmt: skip
+    out.print(table if deployments else f"Nothing of {model} has ever been live.")
+
+
+# ---------------------------------------------------------------- warehouse and local stack
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the ledger's schema up to date, as the role that owns it."""
+    from tidemill.warehouse.migrations import apply_migrations
+
+    applied = apply_migrations(connection_from_environment("tidemill_owner"))
+    out.print(f"Applied {', '.join(applied)}." if applied else "The ledger is up to date.")
+
+
+@app.command()
+def load() -> None:
+    """Load the example's data, the flights that left New York in 2013, into the warehouse."""
+    from tidemill.local.demo import load_example
+
+    load_example(out)
+
+
+@app.command()
+def up() -> None:
+    """Start Postgres, MLflow and Airflow on this machine."""
+    from tidemill.local.demo import start, tell_where
+
+    tell_where(out, start(HOME, Path.cwd(), out), HOME)
+
+
+@app.command()
+def down() -> None:
+    """Stop the local stack."""
+    from tidemill.local import stack
+
+    stack.down(HOME, out.print)
+
+
+@app.command()
+def remove() -> None:
+    """Stop the local stack and delete everything that it kept."""
+    from tidemill.local import stack
+
+    stack.remove(HOME, out.print)
+
+
+@app.command()
+def status() -> None:
+    """Show the local stack's components."""
+    from tidemill.local import stack
+
+    rows = stack.status(HOME)
+    table = Table("component", "state", "pid", "restarts", "last exit", "url")
+    for row in rows:
+        table.add_row(row.component, row.state, str(row.pid or ""), str(row.restarts), row.last_exit, row.url)
+    out.print(table if rows else "No stack has been started here: make up.")
+    if not rows or any(row.state not in ("running",) for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def sql(query: Annotated[str, typer.Argument(help="A SELECT on the warehouse.")]) -> None:
+    """Ask the warehouse, as the role that can only read."""
+    from tidemill.local import stack
+
+    answer = stack.sql(HOME, query)
+    table = Table(*answer.columns)
+    for row in answer.rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out.print(table)
+    out.print(f"{len(answer.rows)} row(s)")
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole chain on New York's flights through the real scheduler."""
+    from tidemill.local.demo import run_demo
+
+    if not run_demo(HOME, Path.cwd(), out):
+        raise typer.Exit(1)
+
+
+# ---------------------------------------------------------------- printing
+
+
+def _drive(
+    chain: Any, model: str, partition: str, workspace: Workspace, cutoff: datetime | None, until: str | None = None
+) -> dict[str, Any]:
+    from datetime import UTC
+
+    from tidemill.steps.chains import drive
+
+    with _progress() as on_step:
+        return drive(
+            chain, model, partition, workspace, until=until, on_step=on_step,
+            cutoff=cutoff if cutoff is None or cutoff.tzinfo else cutoff.replace(tzinfo=UTC),
+        )  # fmt: skip
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
+    """Show which step is running, on standard error, so that standard output stays clean."""
+    with err.status("") as spinner:
+
+        def on_step(step: str, record: dict[str, Any] | None) -> None:
+            if record is None:
+                spinner.update(f"{step} …")
+            else:
+                err.print(f"[green]✓[/] {step} {record.get('estimator', '')}", highlight=False)
+
+        yield on_step
+
+
+def _say_decision(decision: dict[str, Any]) -> None:
+    accepted = decision["verdict"] == "accept"
+    out.print(f"[bold]{'Accepted' if accepted else 'Not accepted'}[/]: {decision['verdict'].replace('_', ' ')}")
+    for reason in decision["reasons"]:
+        out.print(f"  {reason}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

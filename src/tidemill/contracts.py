@@ -1,0 +1,152 @@
+"""The contract: a spec's expectations, held against a frame by Great Expectations.
+
+The only place that imports Great Expectations, which takes seconds; import it when a contract is due.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import great_expectations as gx
+import pandas as pd
+from great_expectations.expectations.expectation import Expectation as GxExpectation
+from pydantic import ValidationError
+
+from tidemill.errors import SpecError
+from tidemill.intervals import Interval
+from tidemill.records import CheckResult
+from tidemill.spec import Expectation, ModelSpec
+
+__all__ = ["columns_of", "evaluate_contract", "problems_of", "whole_contract"]
+
+N_CASES = 10  # failing values shown an expectation
+
+
+def whole_contract(spec: ModelSpec, interval: Interval) -> tuple[Expectation, ...]:
+    """Give the expectations of a model: those that hold for every model first, then the spec's own.
+
+    A row has a key that no other row has, and belongs to the interval that was asked for.
+    """
+    key, time = {"column": spec.entity_key}, {"column": spec.event_time}
+    inside = {"min_value": pd.Timestamp(interval.start), "max_value": pd.Timestamp(interval.end), "strict_max": True}
+    return (
+        Expectation(name="expect_column_values_to_not_be_null", arguments=key),
+        Expectation(name="expect_column_values_to_be_unique", arguments=key),
+        Expectation(name="expect_column_values_to_not_be_null", arguments=time),
+        Expectation(name="expect_column_values_to_be_between", arguments=time | inside),
+        *spec.contract,
+    )
+
+
+def columns_of(contract: Sequence[Expectation]) -> list[str]:
+    """Give the columns that a contract speaks of, each once, in order."""
+    names = [
+        value
+        for expectation in contract
+        for argument, value in expectation.arguments.items()
+        if argument in ("column", "column_A", "column_B")
+    ]
+    lists = [item for expectation in contract for item in expectation.arguments.get("column_list", ())]
+    return list(dict.fromkeys(names + lists))
+
+
+def problems_of(contract: Sequence[Expectation]) -> list[tuple[int, str]]:
+    """Say which expectations Great Expectations does not know or would not take.
+
+    Returns
+    -------
+    list of (int, str)
+        Position in the contract, and what is wrong.
+    """
+    problems = []
+    for position, expectation in enumerate(contract):
+        try:
+            _build(expectation, position)
+        except SpecError as error:
+            problems.append((position, error.problem))
+    return problems
+
+
+def evaluate_contract(contract: Sequence[Expectation], frame: pd.DataFrame) -> tuple[CheckResult, ...]:
+    """Hold a contract against a frame.
+
+    Parameters
+    ----------
+    contract : sequence of Expectation
+        From ``whole_contract``.
+    frame : pandas.DataFrame
+        Rows of the snapshot; other columns than ``columns_of`` need not be there.
+
+    Returns
+    -------
+    tuple of CheckResult
+        One an expectation, in the contract's order. An expectation that cannot be evaluated, for example
+        because its column is missing, has failed.
+    """
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    definition = (
+        context.data_sources.add_pandas("snapshot")
+        .add_dataframe_asset("rows")
+        .add_batch_definition_whole_dataframe("all")
+    )
+    suite = gx.ExpectationSuite("contract", [_build(item, position) for position, item in enumerate(contract)])
+    outcome = definition.get_batch({"dataframe": frame}).validate(
+        suite, result_format={"result_format": "BASIC", "partial_unexpected_count": N_CASES}
+    )
+    found = {item.expectation_config.meta["position"]: item for item in outcome.results}
+    return tuple(_result(expectation, found[position]) for position, expectation in enumerate(contract))
+
+
+def _build(expectation: Expectation, position: int) -> GxExpectation:
+    name = "".join(word.capitalize() for word in expectation.name.split("_"))
+    known = getattr(gx.expectations, name, None)
+    if known is None:
+        raise SpecError(
+            f"Great Expectations has no {expectation.name!r}.", "See its gallery of expectations for the names."
+        )
+    try:
+        return known(**expectation.arguments, meta={"position": position})
+    except (TypeError, ValueError, ValidationError) as error:
+        first = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error))
+        raise SpecError(f"{expectation.name} does not take these arguments: {first}.", "Mend the contract.") from error
+
+
+def _result(expectation: Expectation, found: Any) -> CheckResult:
+    result, cases = found.result, found.result.get("partial_unexpected_list", [])
+    return CheckResult(
+        expectation=_in_words(expectation),
+        column=expectation.arguments.get("column"),
+        severity=expectation.severity,
+        success=bool(found.success),
+        observed=_observed(found),
+        n_unexpected=int(result.get("unexpected_count") or 0),
+        failure_cases=tuple(dict.fromkeys(str(case)[:100] for case in cases if not pd.isna(case))),
+    )
+
+
+def _in_words(expectation: Expectation) -> str:
+    arguments = {name: value for name, value in expectation.arguments.items() if name != "column"}
+    if not arguments:
+        return expectation.name
+    inner = ", ".join(f"{name}={json.dumps(value, default=str)}" for name, value in arguments.items())
+    return f"{expectation.name}({inner})"
+
+
+def _observed(found: Any) -> str:
+    result = found.result
+    if "unexpected_count" in result:
+        return f"{result['unexpected_count']:,} of {result['element_count']:,} values break it"
+    if "observed_value" in result:
+        return f"observed {result['observed_value']}"
+    if found.success:
+        return "holds"
+    reasons = [item["exception_message"] for item in _exceptions(found.exception_info) if item.get("exception_message")]
+    return reasons[0].splitlines()[0] if reasons else "does not hold"
+
+
+def _exceptions(info: Any) -> list[dict[str, Any]]:
+    """Great Expectations gives one exception, or a mapping of metric to exception."""
+    if not info:
+        return []
+    return [info] if "exception_message" in info else list(info.values())

@@ -1,0 +1,129 @@
+"""Every error that Tidemill raises on purpose, grouped by what the caller should do.
+
+::
+
+    TidemillError
+    ├── FatalError                 the same input fails again: do not retry
+    │   ├── SpecError              a model's YAML or SQL is wrong
+    │   ├── SettingsError          a connection, folder or variable is missing
+    │   ├── PartitionError         a key is malformed, or outside the model's data
+    │   ├── SchemaChanged          the source lacks something that the spec needs
+    │   ├── EmptyPartition         the query gave no row
+    │   ├── ContractBroken         an expectation of severity ``fail`` does not hold
+    │   ├── LeakageFound           a feature knows what only the future knows
+    │   ├── NotTrainable           too few rows, or a single class
+    │   ├── ArtifactCorrupt        a snapshot or bundle is not what its digest says
+    │   ├── NoChampion             nothing has been promoted yet
+    │   ├── ReleaseFromTheFuture   a release saw data after the partition's cutoff
+    │   ├── StaleAttempt           a newer attempt has claimed the partition
+    │   ├── IncompletePublish      rows written differ from rows extracted
+    │   ├── LostRace               another promotion came first
+    │   └── StackError             the local stack cannot do what was asked
+    └── TransientError             the same input may work later: retry with back-off
+        ├── WarehouseUnavailable   Postgres cannot be reached, or cut the connection
+        └── TrackingUnavailable    MLflow cannot be reached
+
+``tidemill_airflow.retry`` maps the two branches to Airflow's retry policy. Mistakes in
+Tidemill's own code stay ``ValueError`` and ``TypeError``.
+"""
+
+
+class TidemillError(Exception):
+    """What went wrong, and what to do next.
+
+    Parameters
+    ----------
+    problem : str
+        Subject, what was expected and what was found; a full sentence.
+    next_step : str
+        What the reader can do about it; a full sentence.
+
+    Examples
+    --------
+    >>> print(EmptyPartition("Partition '2014-01-01' has no rows.", "Load the source first."))
+    Partition '2014-01-01' has no rows. Load the source first.
+    """
+
+    def __init__(self, problem: str, next_step: str) -> None:
+        super().__init__(problem, next_step)  # both, so that the error survives a trip between processes
+        self.problem = problem
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.problem}{chr(10) if chr(10) in self.problem else ' '}{self.next_step}"
+
+
+class FatalError(TidemillError):
+    """The same input fails again; a retry is useless."""
+
+
+class TransientError(TidemillError):
+    """The same input may work later; retry with back-off."""
+
+
+class SpecError(FatalError):
+    """A model's YAML file or SQL is wrong."""
+
+
+class SettingsError(FatalError):
+    """A connection, a folder or an environment variable is missing or malformed."""
+
+
+class PartitionError(FatalError):
+    """A partition key is malformed, or lies outside the model's data."""
+
+
+class SchemaChanged(FatalError):
+    """The source no longer has a table or column that the spec's SQL reads."""
+
+
+class EmptyPartition(FatalError):
+    """The features query gave no row for a partition that should have some."""
+
+
+class ContractBroken(FatalError):
+    """At least one expectation of severity ``fail`` does not hold."""
+
+
+class LeakageFound(FatalError):
+    """A feature knows what only the future knows."""
+
+
+class NotTrainable(FatalError):
+    """The training set cannot teach anything: too few rows, or a single class."""
+
+
+class ArtifactCorrupt(FatalError):
+    """A stored snapshot or bundle is not what its digest says."""
+
+
+class NoChampion(FatalError):
+    """No release of the model has been promoted yet."""
+
+
+class ReleaseFromTheFuture(FatalError):
+    """A release was trained on data from after the cutoff of the partition to be scored."""
+
+
+class StaleAttempt(FatalError):
+    """A newer attempt has claimed the partition; this one must not publish."""
+
+
+class IncompletePublish(FatalError):
+    """The rows written are not the rows extracted, so nothing is published."""
+
+
+class LostRace(FatalError):
+    """Another promotion changed the champion first."""
+
+
+class StackError(FatalError):
+    """The local stack cannot do what was asked."""
+
+
+class WarehouseUnavailable(TransientError):
+    """Postgres cannot be reached, or cut the connection."""
+
+
+class TrackingUnavailable(TransientError):
+    """MLflow cannot be reached."""

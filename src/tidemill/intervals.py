@@ -1,0 +1,165 @@
+"""Partitions of time: keys, half-open intervals and durations in words.
+
+All arithmetic happens on the wall clock of the model's time zone, so that a day is a day when the
+clocks change. Nothing here asks what time it is now.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from tidemill.errors import PartitionError
+from tidemill.records import Record
+
+__all__ = ["Every", "Interval", "Partition", "parse_duration"]
+
+_UNITS = {
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+}
+_DURATION = re.compile(r"(\d{1,5}) (minute|hour|day|week)s?")
+
+
+def parse_duration(words: str) -> timedelta:
+    """Read a duration in words.
+
+    Parameters
+    ----------
+    words : str
+        A whole number and a unit: minutes, hours, days or weeks.
+
+    Raises
+    ------
+    ValueError
+        If the words are anything else.
+
+    Examples
+    --------
+    >>> parse_duration("90 days")
+    datetime.timedelta(days=90)
+    """
+    match = _DURATION.fullmatch(words.strip())
+    if match is None:
+        raise ValueError(
+            f"{words!r} is not a duration: write a whole number and a unit, such as '2 days' or '15 minutes'"
+        )
+    return int(match[1]) * _UNITS[match[2]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval(Record):
+    """A half-open stretch of time, ``[start, end)``."""
+
+    start: datetime
+    """First instant, inclusive, with a time zone."""
+    end: datetime
+    """First instant after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition(Record):
+    """One piece of scheduled work: its key, its interval, and the instant as of which features are known."""
+
+    key: str
+    """Key, e.g. ``2013-07-04``, or ``2013-07-04T05`` for an hour."""
+    interval: Interval
+    """The event times that belong to it."""
+    cutoff: datetime
+    """Nothing observed later may enter a row of this partition."""
+
+
+class Every(StrEnum):
+    """How long a partition is."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+    @property
+    def key_format(self) -> str:
+        """Format of the partition key, for ``strftime``."""
+        return {"hour": "%Y-%m-%dT%H%z", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}[self.value]
+
+    def of(self, key: str, timezone: str, cutoff: timedelta = timedelta(0)) -> Partition:
+        """Give the partition of a key.
+
+        Parameters
+        ----------
+        key : str
+            Such as ``2013-07-04`` (day), ``2013-W27`` (week), ``2013-07`` (month), ``2013-07-04T05-0400`` (hour).
+        timezone : str
+            IANA name of the model's zone.
+        cutoff : timedelta, default 0
+            From the partition's start to its cutoff, on the wall clock.
+
+        Raises
+        ------
+        PartitionError
+            If the key is not of this form, or names a time that does not exist.
+
+        Examples
+        --------
+        >>> day = Every.DAY.of("2013-03-10", "America/New_York", timedelta(hours=5))
+        >>> day.interval.end - day.interval.start
+        datetime.timedelta(seconds=82800)
+        """
+        zone = ZoneInfo(timezone)
+        start = self._start(key, zone)
+        if self is Every.HOUR:
+            end, known = start + timedelta(hours=1), start + cutoff  # instants: an hour is an hour
+        else:
+            local = start.astimezone(zone).replace(tzinfo=None)
+            end, known = _instant(self._following(local), zone), _instant(local + cutoff, zone)
+        return Partition(key=key, interval=Interval(start=start, end=end), cutoff=known)
+
+    def containing(self, instant: datetime, timezone: str, cutoff: timedelta = timedelta(0)) -> Partition:
+        """Give the partition that an instant falls into.
+
+        Examples
+        --------
+        >>> Every.DAY.containing(datetime(2013, 7, 4, 3, tzinfo=UTC), "America/New_York").key
+        '2013-07-03'
+        """
+        return self.of(instant.astimezone(ZoneInfo(timezone)).strftime(self.key_format), timezone, cutoff)
+
+    def within(self, interval: Interval, timezone: str, cutoff: timedelta = timedelta(0)) -> Iterator[Partition]:
+        """Give, in order, every partition that starts in an interval."""
+        partition = self.containing(interval.start, timezone, cutoff)
+        while partition.interval.start < interval.end:
+            if partition.interval.start >= interval.start:
+                yield partition
+            partition = self.containing(partition.interval.end, timezone, cutoff)
+
+    def _start(self, key: str, zone: ZoneInfo) -> datetime:
+        """Give the first instant of a key's partition, in UTC; refuse what does not come back as the same key."""
+        try:
+            if self is Every.WEEK:
+                naive = datetime.strptime(f"{key}-1", "%G-W%V-%u").replace(tzinfo=zone)
+            else:
+                naive = datetime.strptime(key, self.key_format)  # noqa: DTZ007 - the zone is attached below
+            start = naive.astimezone(UTC) if self is Every.HOUR else _instant(naive.replace(tzinfo=None), zone)
+        except ValueError:
+            start = None
+        if start is None or start.astimezone(zone).strftime(self.key_format) != key:
+            raise PartitionError(
+                f"Partition key {key!r} is not a {self.value} in {zone.key}.",
+                f"Write it like {datetime(2013, 7, 4, 5, tzinfo=zone).strftime(self.key_format)!r}.",
+            )
+        return start
+
+    def _following(self, local: datetime) -> datetime:
+        if self is Every.MONTH:
+            first = date(local.year + local.month // 12, local.month % 12 + 1, 1)
+            return datetime.combine(first, time())
+        return local + _UNITS[self.value]
+
+
+def _instant(local: datetime, zone: ZoneInfo) -> datetime:
+    """Turn a wall-clock time into an instant in UTC; a time that the clocks skip becomes the next that exists."""
+    return local.replace(tzinfo=zone).astimezone(UTC)

@@ -1,0 +1,174 @@
+"""Reading spec files: safe YAML, and every problem of a file at once, each with its line.
+
+Stricter than YAML 1.1, which reads ``no`` as false, ``012`` as ten, ``12:30`` as 750 and the second of
+two equal keys in silence. Tags, anchors and aliases are refused. Knows nothing of folders of steps.
+"""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from tidemill import spec as spec_room
+from tidemill.errors import SpecError
+from tidemill.spec import ModelSpec
+
+__all__ = ["load_specs", "read_spec"]
+
+MAX_BYTES = 1_000_000  # a spec is a page; anything bigger is a mistake or an attack
+MAX_DEPTH = 20  # the deepest valid spec has 5 levels
+
+Path_ = tuple[str | int, ...]
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Scalars as YAML 1.2 reads them: null, true, false, decimal numbers, text."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}
+
+
+for _tag, _pattern, _first in (
+    ("null", r"^(?:null|~|)$", ["n", "~", ""]),
+    ("bool", r"^(?:true|false)$", ["t", "f"]),
+    ("int", r"^[-+]?(?:0|[1-9][0-9]*)$", list("-+0123456789")),
+    ("float", r"^[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$", list("-+0123456789")),
+):
+    _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """Read one model's file.
+
+    Raises
+    ------
+    SpecError
+        With every problem of the file, one a line, as ``file:line: what is wrong``.
+    """
+    text = _read_text(path)
+    problems: list[tuple[int, str]] = []
+    lines: dict[Path_, int] = {(): 1}
+    values = _build(_compose(text, path), (), lines, problems)
+    spec = None
+    try:
+        spec = ModelSpec.model_validate(values)
+    except ValidationError as error:
+        problems += [_describe(item, lines) for item in error.errors()]
+    if spec is not None and spec.model != path.stem:
+        problems.append((lines[("model",)], f"model is {spec.model!r}, but the file is named {path.name!r}"))
+    if spec is None or problems:
+        found = "\n".join(f"  {path}:{line}: {problem}" for line, problem in sorted(set(problems)))
+        raise SpecError(
+            f"The spec {path.name!r} has {len(set(problems))} problem(s):\n{found}", "Mend the lines named."
+        )
+    return spec
+
+
+def load_specs(folder: Path) -> tuple[ModelSpec, ...]:
+    """Read every ``*.yaml`` of a folder, in order of name.
+
+    Raises
+    ------
+    SpecError
+        With the problems of all files, if any file has one.
+    """
+    specs, problems = [], []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            specs.append(read_spec(path))
+        except SpecError as error:
+            problems.append(error.problem)
+    if problems:
+        raise SpecError("\n".join(problems), "Mend the lines named.")
+    return tuple(specs)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
+        raise SpecError(f"There is no spec {path}.", f"Models that exist in {path.parent}: {known}.") from None
+    if len(content) > MAX_BYTES:
+        raise SpecError(f"The spec {path} has {len(content):,} bytes; at most {MAX_BYTES:,} are read.", "Shorten it.")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise SpecError(f"The spec {path} is not UTF-8: {error}.", "Save it as UTF-8.") from None
+
+
+def _compose(text: str, path: Path) -> yaml.Node:
+    loader = _PlainLoader(text)
+    try:
+        _refuse_references(text, path)
+        node = loader.get_single_node()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise SpecError(
+            f"{place}: not valid YAML: {getattr(error, 'problem', error)}.", "Mend the line named."
+        ) from None
+    finally:
+        loader.dispose()
+    if not isinstance(node, yaml.MappingNode):
+        raise SpecError(f"{path}:1: a spec is a mapping that begins with 'model: <name>'.", "Write the spec.")
+    return node
+
+
+def _refuse_references(text: str, path: Path) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_PlainLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        reference = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None)
+        if reference or getattr(event, "tag", None) or depth > MAX_DEPTH:
+            what = (
+                "anchors and aliases"
+                if reference
+                else "tags"
+                if depth <= MAX_DEPTH
+                else f"more than {MAX_DEPTH} levels"
+            )
+            raise SpecError(
+                f"{path}:{event.start_mark.line + 1}: {what} are not allowed in a spec.", "Write the value out."
+            )
+
+
+def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], problems: list[tuple[int, str]]) -> Any:
+    """Turn a node into plain values, noting the line of every path and every duplicate key."""
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            if key in values:
+                problems.append((key_node.start_mark.line + 1, f"key {key!r} stands twice"))
+            lines[(*path, key)] = key_node.start_mark.line + 1
+            values[key] = _build(value_node, (*path, key), lines, problems)
+        return values
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(item, (*path, index), lines, problems) for index, item in enumerate(node.value)]
+    return _PlainLoader("").construct_object(node)
+
+
+def _describe(item: Any, lines: dict[Path_, int]) -> tuple[int, str]:
+    """Say one of pydantic's findings in our words, with the line of the nearest enclosing key."""
+    location = tuple(part for part in item["loc"])
+    known = next(location[:size] for size in range(len(location), -1, -1) if location[:size] in lines)
+    place = ".".join(str(part) for part in location)
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(location[-1]), _known_keys(), n=1)
+        return lines[known], f"unknown key {place!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    if item["type"] == "missing":
+        return lines[known], f"key {place!r} is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    found = "" if item["type"] == "value_error" else f", found {item['input']!r:.80}"
+    return lines[known], f"{place + ': ' if place else ''}{message}{found}"
+
+
+def _known_keys() -> list[str]:
+    parts = [getattr(spec_room, name) for name in spec_room.__all__]
+    return sorted(
+        {key for part in parts if isinstance(part, type) and issubclass(part, BaseModel) for key in part.model_fields}
+    )

@@ -1,0 +1,173 @@
+"""Extract: the rows of one partition, or of a training window, as an immutable snapshot.
+
+One query serves both. For training it is run once for every partition of the window, each with its own
+cutoff, so that a training row is made exactly as it would have been made on its day.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from psycopg2.extensions import cursor as Cursor
+
+from tidemill.errors import EmptyPartition, SchemaChanged, SpecError
+from tidemill.intervals import Interval, Partition
+from tidemill.records import SnapshotRef
+from tidemill.steps.running import Job
+from tidemill.warehouse.queries import bind, query_digest
+from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
+
+__all__ = ["FEATURES", "LABELS", "OBSERVED_AT", "PARTITION", "extract"]
+
+FEATURES, LABELS = "features.parquet", "labels.parquet"
+OBSERVED_AT = "observed_at"
+PARTITION = "__partition"  # column of a training snapshot: the key of the partition that a row was made for
+STATEMENT_TIMEOUT_S = 1800  # one partition's query; a day of flights takes 0.05 s
+
+
+def extract(job: Job, purpose: str) -> SnapshotRef:
+    """Take a snapshot of the source.
+
+    Parameters
+    ----------
+    job : Job
+        Model and partition.
+    purpose : str
+        ``score``: the partition's rows. ``train``: the rows of the training window before it, with the labels
+        known at its cutoff.
+
+    Raises
+    ------
+    EmptyPartition
+        If there are no rows.
+    SchemaChanged
+        If the source lacks a column or table.
+    SpecError
+        If a query does not give what the spec names.
+    """
+    if purpose not in ("score", "train"):
+        raise ValueError(f"purpose is 'score' or 'train', not {purpose!r}")
+    partitions = (job.partition,) if purpose == "score" else training_partitions(job)
+    interval = Interval(start=partitions[0].interval.start, end=partitions[-1].interval.end)
+    source = job.spec.source
+    queries = [job.workspace.query(source.features)]
+    if purpose == "train":
+        queries.append(job.workspace.query(source.labels))
+    counted: dict[str, int] = {}
+
+    def fill(folder: Path) -> None:
+        with frozen_view(job.workspace.connection(source.connection), STATEMENT_TIMEOUT_S) as cursor:
+            counted["features"] = _write_features(cursor, job, queries[0], partitions, folder / FEATURES)
+            if purpose == "train":
+                _write_labels(cursor, job, queries[1], interval, folder / LABELS)
+
+    stored = job.store.write(job.spec.model, "snapshots", fill)
+    snapshot = SnapshotRef(
+        model=job.spec.model, purpose=purpose, partition=job.partition.key, digest=stored.digest, uri=stored.uri,
+        n_rows=counted["features"], size_bytes=stored.size_bytes, start=interval.start, end=interval.end,
+        cutoff=job.partition.cutoff, query_digest=query_digest(*queries),
+    )  # fmt: skip
+    job.ledger.record_snapshot(snapshot, job.run_id)
+    return snapshot
+
+
+def training_partitions(job: Job) -> tuple[Partition, ...]:
+    """Give the partitions of the training window, oldest first: as long as the spec says, up to the partition itself.
+
+    The newest have not matured yet; ``prepare`` leaves them out and counts them.
+
+    Raises
+    ------
+    EmptyPartition
+        If the source's data begin at this partition.
+    """
+    spec, end = job.spec, job.partition.interval.start
+    start = job.partition.cutoff - spec.label.matures_after - spec.train.window
+    if spec.partitions.first is not None:
+        start = max(start, spec.local_midnight(spec.partitions.first))
+    found = tuple(
+        spec.partitions.every.within(Interval(start=start, end=end), spec.timezone, spec.partitions.cutoff)
+    ) if start < end else ()  # fmt: skip
+    if not found:
+        raise EmptyPartition(
+            f"There is no data of {spec.model!r} before partition {job.partition.key!r} to train on.",
+            "Train as of a later partition.",
+        )
+    return found
+
+
+def _parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime]:
+    return {"start": interval.start, "end": interval.end, "cutoff": cutoff}
+
+
+def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Partition, ...], path: Path) -> int:
+    spec, file = job.spec, job.spec.source.features
+    bound = bind(query, file)
+    columns = describe(cursor, bound, _parameters(partitions[0].interval, partitions[0].cutoff), file)
+    _require(columns, [spec.entity_key, spec.event_time, *_named_features(job)], job, file)
+    n_rows = 0
+    with _writer(path, columns, with_partition=True) as writer:
+        for partition in partitions:
+            parameters = _parameters(partition.interval, partition.cutoff)
+            for batch in copy_batches(cursor, bound, parameters, columns, spec.entity_key):
+                writer.write_batch(_marked(batch, partition.key))
+                n_rows += batch.num_rows
+    if n_rows == 0:
+        raise EmptyPartition(
+            f"The features query of {spec.model!r} gave no row for partition {job.partition.key!r}.",
+            f"Check that the source has been loaded up to then, or run {file} by hand.",
+        )
+    return n_rows
+
+
+def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path: Path) -> None:
+    spec, file = job.spec, job.spec.source.labels
+    bound, parameters = bind(query, file), _parameters(interval, job.partition.cutoff)
+    columns = describe(cursor, bound, parameters, file)
+    _require(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], job, file)
+    with _writer(path, columns, with_partition=False) as writer:
+        for batch in copy_batches(cursor, bound, parameters, columns, spec.entity_key):
+            writer.write_batch(batch)
+
+
+def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
+    """Read the labels of an interval as they were known at an instant, without keeping them."""
+    spec, file = job.spec, job.spec.source.labels
+    bound, parameters = bind(job.workspace.query(file), file), _parameters(interval, cutoff)
+    with frozen_view(job.workspace.connection(spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
+        columns = describe(cursor, bound, parameters, file)
+        _require(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], job, file)
+        batches = list(copy_batches(cursor, bound, parameters, columns, spec.entity_key))
+    return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
+
+
+def _named_features(job: Job) -> tuple[str, ...]:
+    features = job.spec.features
+    return () if features is None else features.numeric + features.categorical
+
+
+def _require(columns: tuple[Column, ...], names: list[str], job: Job, file: str) -> None:
+    given = {column.name for column in columns}
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise SchemaChanged(
+            f"{file} gives no column(s) {missing}, which the spec of {job.spec.model!r} names.",
+            "Select them in the query, or change the spec.",
+        )
+    if PARTITION in given:
+        raise SpecError(f"{file} gives a column {PARTITION!r}, which Tidemill itself uses.", "Rename it.")
+
+
+def _marked(batch: pa.RecordBatch, key: str) -> pa.RecordBatch:
+    keys = pa.repeat(pa.scalar(key, pa.string()), batch.num_rows)
+    return pa.RecordBatch.from_arrays(
+        [*batch.columns, keys], schema=batch.schema.append(pa.field(PARTITION, pa.string()))
+    )
+
+
+def _writer(path: Path, columns: tuple[Column, ...], *, with_partition: bool) -> Any:
+    fields = [(column.name, column.arrow) for column in columns] + [(PARTITION, pa.string())] * with_partition
+    schema = pa.schema(fields)
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)

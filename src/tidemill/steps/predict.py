@@ -1,0 +1,50 @@
+"""Predict: score a snapshot with a resolved release, and write the rows; nobody sees them yet."""
+
+import numpy as np
+import pyarrow as pa
+
+from tidemill.errors import IncompletePublish
+from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
+from tidemill.steps.extract import FEATURES
+from tidemill.steps.frames import read_columns
+from tidemill.steps.running import Job
+from tidemill.storage.bundles import load_bundle
+
+__all__ = ["predict"]
+
+N_KEYS = 5  # keys named in an error
+
+
+def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionRef:
+    """Score every row of a snapshot and write the scores into a table of their own.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If the bundle or the snapshot is not what the ledger says.
+    IncompletePublish
+        If a score is not a number, or a row is lost on the way.
+    """
+    spec = job.spec
+    bundle = load_bundle(job.store.path(release.bundle_uri), release.bundle_digest)
+    path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
+    rows = read_columns(path, [spec.entity_key, spec.event_time, *bundle.schema.names])
+    scores = bundle.score(rows.to_pandas())
+    keys = rows[spec.entity_key].cast(pa.string())
+    _refuse_undefined(keys, scores, release)
+    job.publisher.declare(spec.model, spec.entity_key, spec.event_time)
+    token = job.publisher.claim(spec.model, job.partition.key, job.run_id)
+    table = pa.table({"entity_key": keys, "event_time": rows[spec.event_time], "score": pa.array(scores)})
+    return job.publisher.write(release, snapshot, table, token=token, threshold=bundle.threshold, run_id=job.run_id)
+
+
+def _refuse_undefined(keys: pa.ChunkedArray, scores: np.ndarray, release: ReleaseRef) -> None:
+    undefined = ~np.isfinite(scores)
+    if undefined.any():
+        examples = keys.filter(pa.array(undefined)).slice(0, N_KEYS).to_pylist()
+        raise IncompletePublish(
+            f"Release {release.release_id} of {release.model!r} gives no number for {int(undefined.sum())} of "
+            f"{len(scores)} rows, such as {examples}.",
+            "Nothing was published; look at these rows, or roll the release back.",
+        )
+

@@ -1,0 +1,212 @@
+"""Running one step: its spec, its partition, its row in the ledger, what it costs.
+
+The CLI, a notebook, a test and an Airflow task all come through here, so that they are one code path.
+"""
+
+import importlib
+import os
+import resource
+import sys
+import time
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from tidemill.errors import PartitionError
+from tidemill.intervals import Partition
+from tidemill.records import Record
+from tidemill.spec import ModelSpec
+from tidemill.storage.store import Store
+from tidemill.versions import code_version, lock_digest
+from tidemill.warehouse.ledger import Cost, Ledger, Origin
+from tidemill.warehouse.publishing import Publisher
+from tidemill.warehouse.releases import Releases
+from tidemill.workspace import LEDGER, PROMOTER, Workspace
+
+__all__ = ["STEPS", "Job", "run_step"]
+
+STEPS: Mapping[str, str] = {
+    "extract": "extract",
+    "validate_data": "validate_data",
+    "analyse": "analyse",
+    "prepare": "prepare",
+    "train": "train",
+    "evaluate": "evaluate",
+    "validate_model": "validate_model",
+    "register": "register",
+    "resolve_release": "resolve_release",
+    "predict": "predict",
+    "publish": "publish",
+    "collect": "monitor",
+    "drift": "monitor",
+    "performance": "monitor",
+    "compute": "monitor",
+    "alert": "monitor",
+    "report": "monitor",
+    "decide": "retrain",
+    "record_outcome": "retrain",
+}
+"""Name of each step, which is also its function's, and the module in this room that holds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What every step is given: which model, which partition, and where things are."""
+
+    spec: ModelSpec
+    """The model."""
+    partition: Partition
+    """The piece of work."""
+    workspace: Workspace
+    """Folders and connections."""
+    run_id: int
+    """The step's row in ``tidemill.run``."""
+    origin: Origin = field(default_factory=Origin)
+    """The Airflow task, if there is one."""
+
+    @property
+    def store(self) -> Store:
+        """Snapshots, bundles and reports."""
+        return Store(self.workspace.storage)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, as the writer."""
+        return Ledger(self.workspace.connection(LEDGER))
+
+    @property
+    def publisher(self) -> Publisher:
+        """Claims, prediction runs and the pointer, as the writer."""
+        return Publisher(self.workspace.connection(LEDGER))
+
+    @property
+    def releases(self) -> Releases:
+        """Releases, for reading."""
+        return Releases(self.workspace.connection(LEDGER))
+
+    @property
+    def promoter(self) -> Releases:
+        """Releases, for writing."""
+        return Releases(self.workspace.connection(PROMOTER))
+
+    @property
+    def n_threads(self) -> int:
+        """Threads for fitting: the processors that this process may use."""
+        return len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
+
+
+def run_step(
+    step: str,
+    model: str,
+    partition: str,
+    inputs: Mapping[str, Any],
+    *,
+    workspace: Workspace,
+    origin: Origin | None = None,
+    cutoff: datetime | None = None,
+) -> dict[str, Any]:
+    """Run one step of one partition and record it.
+
+    Parameters
+    ----------
+    step : str
+        A key of ``STEPS``.
+    model : str
+        Name of the model.
+    partition : str
+        Key of the partition.
+    inputs : mapping of str to object
+        The step's own arguments; records may come as dicts, as XCom gives them.
+    workspace : Workspace
+        Folders and connections.
+    origin : Origin, optional
+        The Airflow task that runs it.
+    cutoff : datetime, optional
+        Instant as of which features and labels are known; the partition's own by default.
+
+    Returns
+    -------
+    dict
+        The step's record, as JSON types.
+
+    Raises
+    ------
+    TidemillError
+        Whatever the step raises, once it has been recorded.
+    """
+    function = _function(step)
+    spec = workspace.spec(model)
+    piece = _as_of(spec.partition(partition), cutoff)
+    ledger = Ledger(workspace.connection(LEDGER))
+    run_id = ledger.start_run(
+        model, step, partition, origin or Origin(),
+        code_version=code_version(), spec_digest=spec.digest, lock_digest=lock_digest(),
+    )  # fmt: skip
+    job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin or Origin())
+    with _recorded(ledger, run_id) as outcome:
+        record = function(job, **_typed(function, inputs))
+        outcome["result"], outcome["n_rows"] = record.to_dict(), getattr(record, "n_rows", None)
+    return record.to_dict()
+
+
+def _as_of(partition: Partition, cutoff: datetime | None) -> Partition:
+    if cutoff is None:
+        return partition
+    if cutoff > partition.interval.end:
+        raise PartitionError(
+            f"Cutoff {cutoff:%Y-%m-%d %H:%M %Z} lies after the end of partition {partition.key!r}: its rows would know their outcome.",
+            f"Choose a cutoff up to {partition.interval.end:%Y-%m-%d %H:%M %Z}.",
+        )
+    return replace(partition, cutoff=cutoff)
+
+
+def _function(step: str) -> Callable[..., Record]:
+    if step not in STEPS:
+        raise ValueError(f"unknown step {step!r}; steps are {', '.join(STEPS)}")
+    function: Callable[..., Record] = getattr(importlib.import_module(f"tidemill.steps.{STEPS[step]}"), step)
+    return function
+
+
+def _typed(function: Callable[..., Record], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Rebuild the records among the inputs from their dicts, by the function's annotations."""
+    hints = typing.get_type_hints(function)
+    return {name: _rebuilt(hints.get(name, object), value) for name, value in inputs.items()}
+
+
+def _rebuilt(hint: Any, value: Any) -> Any:
+    if isinstance(value, Mapping) and isinstance(hint, type) and issubclass(hint, Record):
+        return hint.from_dict(dict(value))
+    members = typing.get_args(hint)
+    if members and not isinstance(value, str | Mapping) and typing.get_origin(hint) is tuple:
+        return tuple(_rebuilt(members[0], item) for item in value)
+    return value
+
+
+@contextmanager
+def _recorded(ledger: Ledger, run_id: int) -> Iterator[dict[str, Any]]:
+    """Measure a block, and record its end however it ends."""
+    outcome: dict[str, Any] = {"result": None, "n_rows": None}
+    started, processor = time.perf_counter(), _cpu_s()
+    try:
+        yield outcome
+    finally:
+        error = sys.exc_info()[1]
+        cost = Cost(wall_s=time.perf_counter() - started, cpu_s=_cpu_s() - processor, peak_rss_bytes=_peak_rss_bytes())
+        ledger.end_run(run_id, cost, error=_in_words(error), **outcome)
+
+
+def _in_words(error: BaseException | None) -> str | None:
+    return None if error is None else f"{type(error).__name__}: {error}"
+
+
+def _cpu_s() -> float:
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _peak_rss_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

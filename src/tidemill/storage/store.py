@@ -1,0 +1,139 @@
+"""The store: folders of files, each folder named by the digest of its content."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill.errors import ArtifactCorrupt
+
+__all__ = ["Store", "Stored", "digest_file", "digest_folder"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Where something was put."""
+
+    digest: str
+    """SHA-256 of the content."""
+    uri: str
+    """Folder, relative to the root."""
+    size_bytes: int
+    """Bytes of all files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Immutable folders below a root."""
+
+    root: Path
+    """Folder that holds everything."""
+
+    def write(self, model: str, kind: str, fill: Callable[[Path], None]) -> Stored:
+        """Store what a function writes into an empty folder.
+
+        A kill at any instant leaves either the whole folder under its final name, or nothing but a
+        temporary folder. Writing the same content again changes nothing.
+
+        Parameters
+        ----------
+        model : str
+            Name of the model; first part of the URI.
+        kind : str
+            ``snapshots``, ``splits``, ``bundles`` or ``reports``; second part.
+        fill : callable
+            Receives the folder to write files into.
+        """
+        parent = self.root / model / kind
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=parent) as aside:
+            folder = Path(aside) / "content"
+            folder.mkdir()
+            fill(folder)
+            digest, size_bytes = digest_folder(folder), 0
+            for path in _files(folder):
+                size_bytes += path.stat().st_size
+                _flush(path)
+            self._settle(folder, parent / digest)
+        _flush(parent)
+        return Stored(digest=digest, uri=f"{model}/{kind}/{digest}", size_bytes=size_bytes)
+
+    def folder(self, uri: str, digest: str) -> Path:
+        """Give a stored folder, after its content has been compared with its digest.
+
+        Raises
+        ------
+        ArtifactCorrupt
+            If it is missing, or is not what the digest says.
+        """
+        path = self.path(uri)
+        if not path.is_dir():
+            raise ArtifactCorrupt(
+                f"Artifact {uri} is missing from {self.root}.", "Restore it from a backup, or build it again."
+            )
+        found = digest_folder(path)
+        if found != digest:
+            raise ArtifactCorrupt(
+                f"Artifact {uri} has changed: expected digest {digest[:12]}, got {found[:12]}.",
+                "Restore it from a backup, or build it again.",
+            )
+        return path
+
+    def path(self, uri: str) -> Path:
+        """Give the path of a URI.
+
+        Raises
+        ------
+        ArtifactCorrupt
+            If the URI leads out of the root.
+        """
+        path = (self.root / uri).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise ArtifactCorrupt(f"Artifact {uri!r} lies outside the storage.", "Correct the ledger's row.")
+        return path
+
+    def _settle(self, folder: Path, target: Path) -> None:
+        if target.is_dir() and digest_folder(target) != target.name:
+            target.rename(folder.with_name("corrupt"))  # removed with the temporary folder
+        try:
+            folder.rename(target)
+        except OSError:
+            if not target.is_dir():  # else the same content is there already
+                raise
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest_folder(folder: Path) -> str:
+    """SHA-256 over the names and digests of a folder's files.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If the folder holds a symbolic link.
+    """
+    lines = []
+    for path in _files(folder):
+        if path.is_symlink():
+            raise ArtifactCorrupt(f"{path} is a symbolic link; artifacts hold plain files alone.", "Remove the link.")
+        lines.append(f"{path.relative_to(folder).as_posix()}\0{digest_file(path)}\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+
+def _flush(path: Path) -> None:
+    """Make a file or a folder's entries survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,96 @@
+"""Connections to Postgres, and what its errors mean to the caller."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg2
+import psycopg2.extensions
+from psycopg2 import errorcodes
+
+from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
+
+__all__ = ["Connection", "connect", "translated", "transaction"]
+
+Connection = psycopg2.extensions.connection
+
+CONNECT_TIMEOUT_S = 10  # a server that does not answer by then is as good as down
+_RETRIABLE = ("08", "53", "57P")  # SQLSTATE classes: connection, resources, shutdown
+_RETRIABLE_STATES = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED, errorcodes.LOCK_NOT_AVAILABLE)
+_SCHEMA_STATES = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN, errorcodes.UNDEFINED_FUNCTION)
+_AUTH_CLASS = "28"
+
+
+@contextmanager
+def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
+    """Open a connection for the length of a block, with every error translated.
+
+    Names must be schema-qualified: the search path is empty, so that nobody's table can shadow another's.
+    All times are in UTC.
+
+    Parameters
+    ----------
+    url : str
+        ``postgresql://`` URL without a password; libpq finds it by the ``passfile`` in the URL or its own rules.
+    application : str, default "tidemill"
+        Shown in ``pg_stat_activity``.
+
+    Raises
+    ------
+    WarehouseUnavailable
+        If the server cannot be reached, or cuts the connection.
+    SettingsError
+        If the login is refused.
+    """
+    with translated(url):
+        connection = psycopg2.connect(
+            url,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name=application,
+            options="-c search_path= -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601",
+            keepalives_idle=30,
+        )
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def transaction(url: str) -> Iterator[psycopg2.extensions.cursor]:
+    """Open a connection and one transaction: committed at the block's end, rolled back by an error."""
+    with connect(url) as connection, connection, connection.cursor() as cursor:
+        yield cursor
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Turn psycopg2's errors into ours, without the URL's secrets."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        state = error.pgcode or ""
+        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        place = _place(url)
+        if state in _SCHEMA_STATES:
+            raise SchemaChanged(
+                f"The warehouse {place} lacks something that a query reads: {text}.",
+                "Restore the table or column, or change the query and the spec.",
+            ) from error
+        if state.startswith(_AUTH_CLASS) or "authentication failed" in text:
+            raise SettingsError(
+                f"{place} refuses the login: {text}.", "Check the connection's role and password."
+            ) from error
+        if (
+            state.startswith(_RETRIABLE)
+            or state in _RETRIABLE_STATES
+            or (not state and isinstance(error, psycopg2.OperationalError))
+        ):
+            raise WarehouseUnavailable(
+                f"The warehouse {place} is not available: {text}.", "It is tried again."
+            ) from error
+        raise
+
+
+def _place(url: str) -> str:
+    parts = psycopg2.extensions.parse_dsn(url)
+    return f"{parts.get('dbname', '?')} at {parts.get('host', 'local socket')}:{parts.get('port', '5432')}"

@@ -1,0 +1,306 @@
+"""The ledger's plain rows: runs, snapshots, checks, decisions, metrics, alerts.
+
+Releases and the champion are in ``releases``, prediction runs and the pointer in ``publishing``.
+Every method is one short transaction; nothing is cached.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from psycopg2.extras import execute_values
+
+from tidemill.records import Alert, CheckResult, Decision, MetricValue, SnapshotRef
+from tidemill.warehouse.connections import transaction
+
+__all__ = ["Cost", "Ledger", "Origin", "StepRun"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who asked for a step: an Airflow task, or nobody but the CLI."""
+
+    dag_id: str | None = None
+    """DAG, e.g. ``flight_delays_train``."""
+    dag_run_id: str | None = None
+    """DAG run."""
+    task_id: str | None = None
+    """Task."""
+    map_index: int | None = None
+    """Index of a mapped task; -1 or None if it is not mapped."""
+    try_number: int | None = None
+    """Attempt, from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a step has cost."""
+
+    wall_s: float
+    """Seconds from start to end."""
+    cpu_s: float
+    """Seconds of processor time, all threads, children included."""
+    peak_rss_bytes: int
+    """Largest resident set of the process, bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRun:
+    """A finished step of a partition, for compute monitoring."""
+
+    step: str
+    """Name of the step."""
+    partition: str
+    """Key of the partition."""
+    wall_s: float
+    """Seconds."""
+    cpu_s: float
+    """Seconds of processor time."""
+    peak_rss_bytes: int
+    """Bytes."""
+    n_rows: int | None
+    """Rows worked on, if the step counts rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The writer's view of the schema ``tidemill``."""
+
+    url: str
+    """Connection of the role ``tidemill_writer``."""
+
+    # ------------------------------------------------------------ runs
+
+    def start_run(
+        self,
+        model: str,
+        step: str,
+        partition: str,
+        origin: Origin,
+        *,
+        code_version: str,
+        spec_digest: str,
+        lock_digest: str,
+    ) -> int:
+        """Record that a step starts; gives the run's id."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "INSERT INTO tidemill.run (model, step, partition, dag_id, dag_run_id, task_id, map_index, try_number,"
+                " code_version, spec_digest, lock_digest) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING run_id",
+                (model, step, partition, origin.dag_id, origin.dag_run_id, origin.task_id, origin.map_index,
+                 origin.try_number, code_version, spec_digest, lock_digest),
+            )  # fmt: skip
+            (run_id,) = cast(tuple[int], cursor.fetchone())
+            return run_id
+
+    def end_run(
+        self, run_id: int, cost: Cost, *, error: str | None, result: dict[str, Any] | None, n_rows: int | None
+    ) -> None:
+        """Record how a step ended, and what it cost."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "UPDATE tidemill.run SET status = %s, error = %s, result = %s, ended_at = clock_timestamp(),"
+                " wall_s = %s, cpu_s = %s, peak_rss_bytes = %s, n_rows = %s WHERE run_id = %s",
+                ("failed" if error else "succeeded", error, None if result is None else json.dumps(result),
+                 cost.wall_s, cost.cpu_s, cost.peak_rss_bytes, n_rows, run_id),
+            )  # fmt: skip
+
+    def step_runs(self, model: str, steps: Sequence[str], *, limit: int = 400) -> tuple[StepRun, ...]:
+        """Give the newest succeeded runs of some steps, newest first."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT step, partition, wall_s, cpu_s, peak_rss_bytes, n_rows FROM tidemill.run"
+                " WHERE model = %s AND step = ANY(%s) AND status = 'succeeded' ORDER BY run_id DESC LIMIT %s",
+                (model, list(steps), limit),
+            )
+            return tuple(
+                StepRun(
+                    step=row[0], partition=row[1], wall_s=row[2], cpu_s=row[3], peak_rss_bytes=row[4], n_rows=row[5]
+                )
+                for row in cursor.fetchall()
+            )
+
+    def last_training(self, model: str) -> str | None:
+        """Give the partition of the newest training that ended with a verdict, accepted or not."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT max(partition) FROM tidemill.decision WHERE model = %s AND kind = 'accept'", (model,)
+            )
+            (partition,) = cast(tuple[str | None], cursor.fetchone())
+            return partition
+
+    # ------------------------------------------------------------ data
+
+    def record_snapshot(self, snapshot: SnapshotRef, run_id: int) -> None:
+        """Record a snapshot; the same content again changes nothing."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest,"
+                " uri, n_rows, size_bytes, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT (digest) DO NOTHING",
+                (snapshot.digest, snapshot.model, snapshot.purpose, snapshot.partition, snapshot.start, snapshot.end,
+                 snapshot.cutoff, snapshot.query_digest, snapshot.uri, snapshot.n_rows, snapshot.size_bytes, run_id),
+            )  # fmt: skip
+
+    def record_checks(self, snapshot_digest: str, results: Sequence[CheckResult], run_id: int) -> None:
+        """Record the contract's results."""
+        rows = [
+            (run_id, snapshot_digest, r.expectation, r.column, r.severity.value, r.success, r.observed, r.n_unexpected,
+             list(r.failure_cases))
+            for r in results
+        ]  # fmt: skip
+        with transaction(self.url) as cursor:
+            execute_values(
+                cursor,
+                "INSERT INTO tidemill.check_result (run_id, snapshot_digest, expectation, column_name, severity, success,"
+                " observed, n_unexpected, failure_cases) VALUES %s",
+                rows,
+            )
+
+    # ------------------------------------------------------------ decisions
+
+    def record_decision(
+        self, model: str, partition: str, decision: Decision, evidence: dict[str, Any], run_id: int
+    ) -> int:
+        """Record a decision; gives its id."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "INSERT INTO tidemill.decision (model, partition, kind, verdict, reasons, evidence, run_id)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING decision_id",
+                (
+                    model,
+                    partition,
+                    decision.kind,
+                    decision.verdict.value,
+                    list(decision.reasons),
+                    json.dumps(evidence),
+                    run_id,
+                ),
+            )
+            (decision_id,) = cast(tuple[int], cursor.fetchone())
+            cursor.execute(
+                "SELECT tidemill.append_audit(%s, %s, %s)",
+                (f"decide:{decision.kind}", model,
+                 json.dumps({"decision_id": decision_id, "partition": partition, "verdict": decision.verdict.value})),
+            )  # fmt: skip
+            return decision_id
+
+    # ------------------------------------------------------------ metrics and alerts
+
+    def record_metrics(
+        self,
+        model: str,
+        partition: str,
+        part: str,
+        metrics: Sequence[MetricValue],
+        *,
+        release_id: int | None,
+        as_of: datetime,
+        run_id: int,
+    ) -> None:
+        """Record figures about a partition."""
+        rows = [
+            (
+                model,
+                partition,
+                part,
+                m.name,
+                m.feature,
+                m.slice,
+                m.value,
+                m.low,
+                m.high,
+                m.n,
+                m.label_coverage,
+                release_id,
+                as_of,
+                run_id,
+            )
+            for m in metrics
+        ]
+        with transaction(self.url) as cursor:
+            execute_values(
+                cursor,
+                "INSERT INTO tidemill.metric (model, partition, part, name, feature, slice, value, low, high, n,"
+                " label_coverage, release_id, as_of, run_id) VALUES %s",
+                rows,
+            )
+
+    def metrics(
+        self, model: str, part: str, name: str | None = None, *, until: str
+    ) -> dict[str, tuple[MetricValue, ...]]:
+        """Give the newest figures of each partition up to a key, oldest partition first.
+
+        Parameters
+        ----------
+        model : str
+            Name of the model.
+        part : str
+            ``drift``, ``performance`` or ``compute``.
+        name : str, optional
+            One metric's name; all by default.
+        until : str
+            Newest partition key to give, inclusive.
+        """
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT partition, name, feature, slice, value, low, high, n, label_coverage FROM tidemill.metric m"
+                " WHERE model = %(model)s AND part = %(part)s AND partition <= %(until)s"
+                " AND (%(name)s IS NULL OR name = %(name)s)"
+                " AND run_id = (SELECT max(run_id) FROM tidemill.metric newest WHERE newest.model = m.model"
+                "               AND newest.part = m.part AND newest.partition = m.partition)"
+                " ORDER BY partition, metric_id",
+                {"model": model, "part": part, "until": until, "name": name},
+            )
+            found: dict[str, list[MetricValue]] = {}
+            for partition, *row in cursor.fetchall():
+                found.setdefault(partition, []).append(
+                    MetricValue(
+                        name=row[0],
+                        feature=row[1],
+                        slice=row[2],
+                        value=row[3],
+                        low=row[4],
+                        high=row[5],
+                        n=row[6],
+                        label_coverage=row[7],
+                    )  # fmt: skip
+                )
+            return {partition: tuple(values) for partition, values in found.items()}
+
+    def update_alerts(self, model: str, partition: str, alerts: Sequence[Alert], run_id: int) -> None:
+        """Open new alerts, update those still open, and resolve those that are no longer raised."""
+        rules = [alert.rule for alert in alerts]
+        with transaction(self.url) as cursor:
+            for alert in alerts:
+                cursor.execute(
+                    "INSERT INTO tidemill.alert (model, rule, severity, message, value, threshold, first_partition,"
+                    " last_partition, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                    " ON CONFLICT (model, rule) WHERE status = 'open' DO UPDATE SET severity = excluded.severity,"
+                    " message = excluded.message, value = excluded.value, threshold = excluded.threshold,"
+                    " last_partition = greatest(tidemill.alert.last_partition, excluded.last_partition),"
+                    " first_partition = least(tidemill.alert.first_partition, excluded.first_partition),"
+                    " run_id = excluded.run_id, updated_at = now()",
+                    (model, alert.rule, alert.severity.value, alert.message, alert.value, alert.threshold, partition,
+                     partition, run_id),
+                )  # fmt: skip
+            cursor.execute(
+                "UPDATE tidemill.alert SET status = 'resolved', resolved_at = now(), updated_at = now()"
+                " WHERE model = %s AND status = 'open' AND rule <> ALL(%s) AND last_partition < %s",
+                (model, rules, partition),
+            )
+
+    def open_alerts(self, model: str) -> tuple[tuple[str, Alert], ...]:
+        """Give the open alerts with the partition in which each was first raised."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT first_partition, rule, severity, message, value, threshold FROM tidemill.alert"
+                " WHERE model = %s AND status = 'open' ORDER BY severity, rule",
+                (model,),
+            )
+            return tuple(
+                (row[0], Alert(rule=row[1], severity=row[2], message=row[3], value=row[4], threshold=row[5]))
+                for row in cursor.fetchall()
+            )

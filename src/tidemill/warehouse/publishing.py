@@ -1,0 +1,172 @@
+"""Publishing: how the rows of a partition become visible, all at once or not at all.
+
+Claim, write without a lock, publish by moving a pointer; the protocol and its reasons are in
+``docs/architecture.md``. Readers see the old batch or the new one, never a mix and never nothing.
+"""
+
+import io
+import json
+from dataclasses import dataclass
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from psycopg2.extensions import cursor as Cursor
+
+from tidemill.errors import IncompletePublish, StaleAttempt
+from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
+from tidemill.warehouse.connections import connect, transaction
+
+__all__ = ["Publisher"]
+
+COPY_COLUMNS = ("entity_key", "event_time", "score")
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """The writer's hand on claims, prediction runs and the pointer."""
+
+    url: str
+    """Connection of the role ``tidemill_writer``."""
+
+    def declare(self, model: str, entity_key: str, event_time: str) -> None:
+        """Make sure that the model has its partition of ``tidemill.prediction`` and its view."""
+        with transaction(self.url) as cursor:
+            cursor.execute("SELECT tidemill.declare_model(%s, %s, %s)", (model, entity_key, event_time))
+
+    def claim(self, model: str, partition: str, run_id: int) -> int:
+        """Take the next token of a partition: from now on, older attempts cannot publish."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "INSERT INTO tidemill.claim (model, partition, token, run_id)"
+                " VALUES (%s, %s, nextval('tidemill.claim_token'), %s)"
+                " ON CONFLICT (model, partition) DO UPDATE"
+                " SET token = nextval('tidemill.claim_token'), run_id = excluded.run_id, claimed_at = now() RETURNING token",
+                (model, partition, run_id),
+            )
+            (token,) = cast(tuple[int], cursor.fetchone())
+            return token
+
+    def write(
+        self,
+        release: ReleaseRef,
+        snapshot: SnapshotRef,
+        rows: pa.Table,
+        *,
+        token: int,
+        threshold: float | None,
+        run_id: int,
+    ) -> PredictionRef:
+        """Write the rows of one attempt into a table of its own, with its key, and attach it; no reader sees it yet.
+
+        Parameters
+        ----------
+        release : ReleaseRef
+            Release that scored.
+        snapshot : SnapshotRef
+            Rows that were scored.
+        rows : pyarrow.Table
+            Columns ``entity_key``, ``event_time``, ``score``; one row an entity.
+        token : int
+            From ``claim``.
+        threshold : float or None
+            Score from which the positive class is predicted.
+        run_id : int
+            The step's run.
+
+        Raises
+        ------
+        IncompletePublish
+            If Postgres holds another number of rows than the snapshot.
+        """
+        with connect(self.url, "tidemill-predict") as connection:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT tidemill.open_prediction_run(%s, %s, %s, %s, %s, %s, %s, %s)",
+                    (release.model, release.partition, release.release_id, snapshot.digest, token, threshold,
+                     release.simulated, run_id),
+                )  # fmt: skip
+                (prediction_run_id,) = cast(tuple[int], cursor.fetchone())
+            with connection, connection.cursor() as cursor:
+                cursor.copy_expert(
+                    f"COPY tidemill.prediction_run_{prediction_run_id} ({', '.join(COPY_COLUMNS)}) FROM STDIN (FORMAT csv)",
+                    _as_csv(rows),
+                )
+                cursor.execute("SELECT * FROM tidemill.seal_prediction_run(%s)", (prediction_run_id,))
+                n_rows, checksum, mean_score = cast(tuple[int, str, float], cursor.fetchone())
+                if n_rows != snapshot.n_rows:
+                    raise IncompletePublish(
+                        f"Partition {release.partition!r} of {release.model!r} has {snapshot.n_rows} rows to score, "
+                        f"but {n_rows} were written.",
+                        "Nothing was published; run the partition again.",
+                    )
+        return PredictionRef(
+            model=release.model, partition=release.partition, prediction_run_id=prediction_run_id,
+            release_id=release.release_id, token=token, n_rows=n_rows, checksum=checksum, mean_score=mean_score,
+        )  # fmt: skip
+
+    def publish(self, prediction: PredictionRef) -> None:
+        """Make a written run the visible one of its partition; doing it again changes nothing.
+
+        Raises
+        ------
+        StaleAttempt
+            If a newer attempt has claimed the partition.
+        """
+        with connect(self.url, "tidemill-publish") as connection:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT token FROM tidemill.claim WHERE model = %s AND partition = %s FOR UPDATE",
+                    (prediction.model, prediction.partition),
+                )
+                row = cursor.fetchone()
+                stale = row is None or row[0] != prediction.token
+                if stale:
+                    cursor.execute(
+                        "UPDATE tidemill.prediction_run SET status = 'stale' WHERE prediction_run_id = %s AND status = 'written'",
+                        (prediction.prediction_run_id,),
+                    )
+                else:
+                    _move_pointer(cursor, prediction)
+        if stale:
+            raise StaleAttempt(
+                f"Prediction run {prediction.prediction_run_id} of {prediction.model!r}, partition {prediction.partition!r}, "
+                f"holds token {prediction.token}, but a newer attempt has claimed the partition.",
+                "Nothing needs to be done: the newer attempt publishes.",
+            )
+
+
+def _move_pointer(cursor: Cursor, prediction: PredictionRef) -> None:
+    key = (prediction.model, prediction.partition)
+    cursor.execute("SELECT prediction_run_id FROM tidemill.published WHERE model = %s AND partition = %s", key)
+    row = cursor.fetchone()
+    previous = row[0] if row else None
+    if previous == prediction.prediction_run_id:
+        return
+    cursor.execute(
+        "UPDATE tidemill.prediction_run SET status = 'published', published_at = now()"
+        " WHERE prediction_run_id = %s AND status IN ('written', 'superseded') AND n_rows = %s AND checksum = %s RETURNING 1",
+        (prediction.prediction_run_id, prediction.n_rows, prediction.checksum),
+    )
+    if cursor.fetchone() is None:
+        raise IncompletePublish(
+            f"Prediction run {prediction.prediction_run_id} is not completely written.", "Run the partition again."
+        )
+    cursor.execute(
+        "INSERT INTO tidemill.published (model, partition, prediction_run_id) VALUES (%s, %s, %s)"
+        " ON CONFLICT (model, partition) DO UPDATE SET prediction_run_id = excluded.prediction_run_id, published_at = now()",
+        (*key, prediction.prediction_run_id),
+    )
+    cursor.execute("UPDATE tidemill.prediction_run SET status = 'superseded' WHERE prediction_run_id = %s", (previous,))
+    cursor.execute(
+        "SELECT tidemill.append_audit('publish', %s, %s)",
+        (prediction.model, json.dumps({"partition": prediction.partition, "prediction_run_id": prediction.prediction_run_id,
+                                       "previous": previous, "n_rows": prediction.n_rows, "checksum": prediction.checksum})),
+    )  # fmt: skip
+
+
+def _as_csv(rows: pa.Table) -> io.BytesIO:
+    sink = io.BytesIO()
+    pa_csv.write_csv(rows.select(COPY_COLUMNS), sink, pa_csv.WriteOptions(include_header=False))
+    sink.seek(0)
+    return sink

@@ -1,0 +1,61 @@
+"""The models' SQL: from ``:start``, ``:end`` and ``:cutoff`` to bound parameters.
+
+A query is run exactly as written; only the three names are replaced, and never inside a string,
+an identifier or a comment.
+"""
+
+import hashlib
+import re
+
+from tidemill.errors import SpecError
+
+__all__ = ["PARAMETERS", "bind", "query_digest"]
+
+PARAMETERS = ("start", "end", "cutoff")
+
+_TOKEN = re.compile(
+    r"""(?P<skip>'(?:[^']|'')*'|"[^"]*"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|::)"""
+    r"""|:(?P<name>[A-Za-z_]\w*)|(?P<percent>%)""",
+    re.DOTALL,
+)
+
+
+def bind(sql: str, file: str) -> str:
+    """Rewrite a query's names into psycopg2's placeholders.
+
+    Parameters
+    ----------
+    sql : str
+        The query, without a trailing semicolon or with one.
+    file : str
+        Its name, for the error.
+
+    Raises
+    ------
+    SpecError
+        If a name other than ``:start``, ``:end`` and ``:cutoff`` stands in it; with its line.
+
+    Examples
+    --------
+    >>> bind("SELECT '10:30' AS noon FROM t WHERE at < :cutoff AND x::int % 2 = 0", "t.sql")
+    "SELECT '10:30' AS noon FROM t WHERE at < %(cutoff)s AND x::int %% 2 = 0"
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        if match["skip"]:
+            return match["skip"].replace("%", "%%")
+        if match["percent"]:
+            return "%%"
+        if match["name"] not in PARAMETERS:
+            line = sql.count("\n", 0, match.start()) + 1
+            raise SpecError(
+                f"{file}:{line}: unknown parameter ':{match['name']}'.", "A query knows :start, :end and :cutoff."
+            )
+        return f"%({match['name']})s"
+
+    return _TOKEN.sub(replace, sql.strip().removesuffix(";"))
+
+
+def query_digest(*queries: str) -> str:
+    """SHA-256 of the queries' text, in order."""
+    return hashlib.sha256("\0".join(queries).encode()).hexdigest()

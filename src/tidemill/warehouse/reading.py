@@ -1,0 +1,180 @@
+"""Bulk reading: a query's rows by COPY, parsed by Arrow, in constant memory.
+
+Types are exact: NULL is not the empty string, timestamps keep their microseconds in UTC. ``numeric``
+becomes a double, as every estimator needs it. A type without a faithful column is refused by name.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, cast
+
+import psycopg2
+import psycopg2.extensions
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from psycopg2 import sql
+from psycopg2.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
+
+from tidemill.errors import FatalError, SchemaChanged, SpecError
+from tidemill.warehouse.connections import connect
+
+__all__ = ["Column", "copy_batches", "describe", "frozen_view"]
+
+SPOOL_BYTES = 64 * 2**20  # a day's rows stay in memory; more goes through a temporary file
+BLOCK_BYTES = 4 * 2**20  # of CSV per record batch: about 30,000 rows of 20 columns
+
+_ARROW = {
+    16: pa.bool_(), 21: pa.int16(), 23: pa.int32(), 20: pa.int64(), 700: pa.float32(), 701: pa.float64(),
+    1700: pa.float64(), 25: pa.string(), 1043: pa.string(), 1042: pa.string(), 19: pa.string(),
+    2950: pa.string(), 1082: pa.date32(), 1184: pa.timestamp("us", "UTC"),
+}  # fmt: skip
+_TIMESTAMPTZ = 1184
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of a query's result."""
+
+    name: str
+    """Name, as the query gives it."""
+    oid: int
+    """Postgres' type."""
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """Type in Arrow."""
+        return _ARROW[self.oid]
+
+    @property
+    def expression(self) -> sql.Composable:
+        """What COPY has to send, so that nothing is lost on the way through text."""
+        name = sql.Identifier(self.name)
+        if self.oid == _TIMESTAMPTZ:  # whole microseconds since 1970, since no text form reads back everywhere
+            return sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint AS {}").format(name, name)
+        return name
+
+
+@contextmanager
+def frozen_view(url: str, timeout_s: int) -> Iterator[psycopg2.extensions.cursor]:
+    """Open one read-only transaction that sees the warehouse as it is at this instant.
+
+    Parameters
+    ----------
+    url : str
+        Connection of a role that may read the source.
+    timeout_s : int
+        Seconds after which a single statement is given up.
+    """
+    with connect(url, "tidemill-extract") as connection:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", (f"{timeout_s}s",))
+            yield cursor
+
+
+def describe(
+    cursor: psycopg2.extensions.cursor, bound_sql: str, parameters: Mapping[str, datetime], file: str
+) -> tuple[Column, ...]:
+    """Ask Postgres for the names and types of a query's columns, without running it.
+
+    Raises
+    ------
+    SchemaChanged
+        If the source lacks a table, column or function that the query reads.
+    SpecError
+        If the query is not valid SQL, two columns have one name, or a type has no faithful form in Arrow.
+    """
+    statement = cursor.mogrify(f"SELECT * FROM ({bound_sql}\n) AS query LIMIT 0", parameters).decode()
+    try:
+        cursor.execute(statement)
+    except psycopg2.ProgrammingError as error:
+        raise _query_error(error, statement, file) from error
+    columns = tuple(Column(name=item.name, oid=item.type_code) for item in cursor.description or ())
+    names = [column.name for column in columns]
+    problems = [f"column {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    unknown = [column for column in columns if column.oid not in _ARROW]
+    for column in unknown:
+        cursor.execute("SELECT pg_catalog.format_type(%s, NULL)", (column.oid,))
+        (type_name,) = cast(tuple[str], cursor.fetchone())
+        problems.append(f"column {column.name!r} has type {type_name}, which is not supported")
+    if problems:
+        raise SpecError(f"{file}: {'; '.join(problems)}.", "CAST the column to a plain type, or rename it.")
+    return columns
+
+
+def _query_error(error: psycopg2.ProgrammingError, statement: str, file: str) -> FatalError:
+    """Say in which line of which file Postgres stopped reading."""
+    position = int(error.diag.statement_position or 1)
+    place, message = f"{file}:{statement.count(chr(10), 0, position) + 1}", error.diag.message_primary
+    hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
+    if isinstance(error, UndefinedTable | UndefinedColumn | UndefinedFunction):
+        return SchemaChanged(
+            f"{place}: {message}{hint}.", "Restore what the source has lost, or change the query and the spec."
+        )
+    return SpecError(f"{place}: {message}{hint}.", "Mend the query.")
+
+
+def copy_batches(
+    cursor: psycopg2.extensions.cursor,
+    bound_sql: str,
+    parameters: Mapping[str, datetime],
+    columns: tuple[Column, ...],
+    order_by: str,
+) -> Iterator[pa.RecordBatch]:
+    """Yield a query's rows in a fixed order.
+
+    Parameters
+    ----------
+    cursor : cursor
+        Of the transaction from ``frozen_view``.
+    bound_sql : str
+        From ``queries.bind``.
+    parameters : mapping of str to datetime
+        Values of ``start``, ``end`` and ``cutoff``.
+    columns : tuple of Column
+        From ``describe``.
+    order_by : str
+        Column that names a row; the order makes equal data equal bytes.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        At most about ``BLOCK_BYTES`` of rows each; no empty ones.
+    """
+    select = sql.SQL("SELECT {} FROM ({}\n) AS query ORDER BY query.{}").format(
+        sql.SQL(", ").join(column.expression for column in columns),
+        sql.SQL(cursor.mogrify(bound_sql, parameters).decode()),
+        sql.Identifier(order_by),
+    )
+    copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(select).as_string(cursor)
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+        cursor.copy_expert(copy, spool)
+        if spool.tell():
+            spool.seek(0)
+            yield from _parse(cast(IO[bytes], spool), columns)
+
+
+def _parse(stream: IO[bytes], columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([(column.name, column.arrow) for column in columns])
+    sent = {column.name: pa.int64() if column.oid == _TIMESTAMPTZ else column.arrow for column in columns}
+    reader = pa_csv.open_csv(
+        stream,
+        read_options=pa_csv.ReadOptions(column_names=list(sent), block_size=BLOCK_BYTES, use_threads=False),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=sent,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t"],
+            false_values=["f"],
+        ),
+    )
+    for batch in reader:
+        if batch.num_rows:
+            yield pa.RecordBatch.from_arrays(
+                [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)], schema=schema
+            )

@@ -1,0 +1,299 @@
+"""Releases, deployments and the champion, as the promoter writes them and everybody reads them."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from tidemill.errors import LostRace, NoChampion, ReleaseFromTheFuture
+from tidemill.intervals import Partition
+from tidemill.records import BundleRef, Decision, ReleaseRef
+from tidemill.warehouse.connections import transaction
+
+__all__ = ["Champion", "Deployment", "NewRelease", "Releases", "resolve_release"]
+
+_COLUMNS = "release_id, bundle_digest, bundle_uri, snapshot_digest, known_until, metric, metric_value, learnt_until, evidence, partition"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Champion:
+    """A release as the ledger knows it."""
+
+    release_id: int
+    """Row in ``tidemill.release``."""
+    bundle_digest: str
+    """Digest of its bundle."""
+    bundle_uri: str
+    """Folder, relative to the storage root."""
+    snapshot_digest: str
+    """Training snapshot."""
+    known_until: datetime
+    """Cutoff of its training."""
+    metric: str
+    """Acceptance metric."""
+    metric_value: float
+    """Its figure on the test set at acceptance."""
+    learnt_until: datetime
+    """Start of its test set: no later row was fitted or chosen on."""
+    evidence: dict[str, Any]
+    """Its evaluation report, as JSON types."""
+    partition: str
+    """Partition as of which it was trained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A release going live, or being rolled back."""
+
+    live_from: datetime
+    """Model time from which it serves."""
+    release_id: int
+    """The release."""
+    previous_release_id: int | None
+    """The one that it took over from."""
+    kind: str
+    """``promote`` or ``rollback``."""
+    approved_by: str
+    """A person, or ``gate``."""
+    reason: str
+    """One sentence."""
+    deployed_at: datetime
+    """When it was recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRelease:
+    """What ``register`` writes down about an accepted bundle."""
+
+    model: str
+    """Name of the model."""
+    partition: str
+    """Partition as of which it was trained."""
+    bundle: BundleRef
+    """The accepted bundle."""
+    snapshot_digest: str
+    """Training snapshot."""
+    split_digest: str
+    """Its split."""
+    metric: str
+    """Acceptance metric."""
+    metric_value: float
+    """Its figure on the test set."""
+    evidence: dict[str, Any]
+    """The evaluation, as JSON types."""
+    decision: Decision
+    """The gate's decision, recorded."""
+    learnt_until: datetime
+    """Start of the test set."""
+    known_until: datetime
+    """Cutoff of the training."""
+    spec_digest: str
+    """Digest of the spec."""
+    code_version: str
+    """Version of the code."""
+    lock_digest: str
+    """Digest of the installed packages."""
+    run_id: int
+    """The registering step's run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """What has been released and what is live."""
+
+    url: str
+    """Connection; reading needs any role, writing ``tidemill_promoter``."""
+
+    def champion(self, model: str) -> Champion | None:
+        """Give the release that serves now, or None."""
+        return self._one(
+            f"SELECT {_COLUMNS} FROM tidemill.release JOIN tidemill.champion USING (release_id) WHERE champion.model = %s",
+            (model,),
+        )
+
+    def release(self, model: str, release_id: int) -> Champion | None:
+        """Give one release of a model, or None."""
+        return self._one(
+            f"SELECT {_COLUMNS} FROM tidemill.release WHERE model = %s AND release_id = %s", (model, release_id)
+        )
+
+    def live_at(self, model: str, cutoff: datetime) -> Champion | None:
+        """Give the release that was live for a partition's cutoff: the newest deployment that had begun by then."""
+        return self._one(
+            f"SELECT {_COLUMNS} FROM tidemill.release WHERE release_id = ("
+            " SELECT release_id FROM tidemill.deployment WHERE model = %s AND live_from <= %s"
+            " ORDER BY live_from DESC, deployment_id DESC LIMIT 1)",
+            (model, cutoff),
+        )
+
+    def deployments(self, model: str) -> tuple[Deployment, ...]:
+        """Give everything that was ever live, newest first."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT live_from, release_id, previous_release_id, kind, approved_by, reason, deployed_at"
+                " FROM tidemill.deployment WHERE model = %s ORDER BY deployment_id DESC",
+                (model,),
+            )
+            return tuple(
+                Deployment(
+                    live_from=row[0], release_id=row[1], previous_release_id=row[2], kind=row[3], approved_by=row[4],
+                    reason=row[5], deployed_at=row[6],
+                )  # fmt: skip
+                for row in cursor.fetchall()
+            )
+
+    def register(self, new: NewRelease) -> int:
+        """Write a release; registering the same bundle for the same partition again gives the same id."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "INSERT INTO tidemill.release (model, bundle_digest, bundle_uri, snapshot_digest, split_digest, partition,"
+                " estimator, metric, metric_value, evidence, decision_id, learnt_until, known_until, spec_digest, code_version,"
+                " lock_digest, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT (model, partition, bundle_digest) DO NOTHING RETURNING release_id",
+                (new.model, new.bundle.digest, new.bundle.uri, new.snapshot_digest, new.split_digest, new.partition,
+                 new.bundle.estimator, new.metric, new.metric_value, json.dumps(new.evidence), new.decision.decision_id,
+                 new.learnt_until, new.known_until, new.spec_digest, new.code_version, new.lock_digest, new.run_id),
+            )  # fmt: skip
+            row = cursor.fetchone()
+            if row is None:
+                cursor.execute(
+                    "SELECT release_id FROM tidemill.release WHERE model = %s AND partition = %s AND bundle_digest = %s",
+                    (new.model, new.partition, new.bundle.digest),
+                )
+                row = cursor.fetchone()
+            (release_id,) = cast(tuple[int], row)
+            return release_id
+
+    def note_mlflow_run(self, release_id: int, mlflow_run_id: str) -> None:
+        """Remember where MLflow shows the training of a release."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "UPDATE tidemill.release SET mlflow_run_id = %s WHERE release_id = %s", (mlflow_run_id, release_id)
+            )
+
+    def promote(
+        self, model: str, release_id: int, *, expected: int | None, live_from: datetime, approved_by: str, reason: str
+    ) -> None:
+        """Make a release the champion, if the champion is still the expected one.
+
+        Parameters
+        ----------
+        model : str
+            Name of the model.
+        release_id : int
+            Release to promote; promoting the champion again changes nothing.
+        expected : int or None
+            Release that the caller compared it with; None if there was none.
+        live_from : datetime
+            Cutoff from which it serves.
+        approved_by : str
+            A person, or ``gate``.
+        reason : str
+            One sentence.
+
+        Raises
+        ------
+        LostRace
+            If another release became the champion since.
+        """
+        with transaction(self.url) as cursor:
+            cursor.execute("SELECT release_id FROM tidemill.champion WHERE model = %s FOR UPDATE", (model,))
+            row = cursor.fetchone()
+            current = row[0] if row else None
+            if current == release_id:
+                return
+            if current != expected:
+                raise LostRace(
+                    f"Release {release_id} of {model!r} was compared with release {expected}, but the champion is now {current}.",
+                    "Train again, so that it is compared with the new champion.",
+                )
+            cursor.execute(
+                "INSERT INTO tidemill.deployment (model, release_id, previous_release_id, kind, live_from, approved_by, reason)"
+                " VALUES (%s, %s, %s, 'promote', %s, %s, %s) RETURNING deployment_id",
+                (model, release_id, current, live_from, approved_by, reason),
+            )
+            (deployment_id,) = cast(tuple[int], cursor.fetchone())
+            cursor.execute(
+                "INSERT INTO tidemill.champion AS c (model, release_id, deployment_id) VALUES (%s, %s, %s)"
+                " ON CONFLICT (model) DO UPDATE SET release_id = excluded.release_id, deployment_id = excluded.deployment_id"
+                " WHERE c.release_id IS NOT DISTINCT FROM %s RETURNING 1",
+                (model, release_id, deployment_id, current),
+            )
+            if cursor.fetchone() is None:
+                raise LostRace(f"Another first release of {model!r} was promoted in this instant.", "Train again.")
+            cursor.execute(
+                "SELECT tidemill.append_audit('promote', %s, %s)",
+                (
+                    model,
+                    json.dumps({"release_id": release_id, "previous": current, "by": approved_by, "reason": reason}),
+                ),
+            )
+
+    def _one(self, query: str, parameters: tuple[object, ...]) -> Champion | None:
+        with transaction(self.url) as cursor:
+            cursor.execute(query, parameters)
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        return Champion(
+            release_id=row[0], bundle_digest=row[1], bundle_uri=row[2], snapshot_digest=row[3], known_until=row[4],
+            metric=row[5], metric_value=row[6], learnt_until=row[7], evidence=row[8], partition=row[9],
+        )  # fmt: skip
+
+
+def resolve_release(
+    releases: Releases, model: str, partition: Partition, *, release_id: int | None = None, simulate: bool = False
+) -> ReleaseRef:
+    """Say, once for a whole run, which release scores a partition.
+
+    Parameters
+    ----------
+    releases : Releases
+        The ledger's view.
+    model : str
+        Name of the model.
+    partition : Partition
+        What is to be scored.
+    release_id : int, optional
+        A release by its id; by default the one that was live for the partition.
+    simulate : bool, default False
+        Allow a release that saw data from after the partition's cutoff, and mark its rows.
+
+    Raises
+    ------
+    NoChampion
+        If no release was live for the partition, or the release does not exist.
+    ReleaseFromTheFuture
+        If the release saw data from after the partition's cutoff and this is no simulation.
+    """
+    found = releases.live_at(model, partition.cutoff) if release_id is None else releases.release(model, release_id)
+    if found is None and release_id is not None:
+        raise NoChampion(
+            f"Model {model!r} has no release {release_id}.", f"See 'tidemill history {model}' for those it has."
+        )
+    if found is None:
+        raise NoChampion(*_nothing_live(releases.champion(model), model, partition))
+    from_future = found.known_until > partition.cutoff
+    if from_future and not simulate:
+        raise ReleaseFromTheFuture(
+            f"Release {found.release_id} of {model!r} learnt from data up to {found.known_until:%Y-%m-%d %H:%M %Z}, after the cutoff "
+            f"of partition {partition.key!r} ({partition.cutoff:%Y-%m-%d %H:%M %Z}); its scores would pretend to know the future.",
+            "Score a later partition, choose an older release, or say that this is a simulation.",
+        )
+    return ReleaseRef(
+        model=model, release_id=found.release_id, bundle_digest=found.bundle_digest, bundle_uri=found.bundle_uri,
+        snapshot_digest=found.snapshot_digest, known_until=found.known_until, partition=partition.key, simulated=from_future,
+    )  # fmt: skip
+
+
+def _nothing_live(champion: Champion | None, model: str, partition: Partition) -> tuple[str, str]:
+    if champion is None:
+        return (
+            f"Model {model!r} has no champion: no release has been promoted yet.",
+            f"Train one: 'tidemill train {model} --partition …'.",
+        )
+    return (
+        f"No release of {model!r} was live for partition {partition.key!r}: the champion, release {champion.release_id}, "
+        f"learnt from data up to {champion.known_until:%Y-%m-%d %H:%M %Z}.",
+        f"Train as of an earlier partition, or score it as a simulation with release {champion.release_id}.",
+    )

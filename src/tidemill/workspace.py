@@ -1,0 +1,113 @@
+"""The workspace: where a process finds its models, SQL, storage, connections and MLflow.
+
+Environment variables are the only configuration. ``make up`` writes them to ``.tidemill/environment``;
+the CLI reads that file for variables that are not set, so that it works in any shell.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tidemill.errors import SettingsError, SpecError
+from tidemill.spec import ModelSpec
+from tidemill.spec_file import load_specs, read_spec
+
+__all__ = ["Workspace", "connection_from_environment", "read_environment_file"]
+
+LEDGER = "tidemill"  # connection of the writer: runs, snapshots, predictions, metrics
+PROMOTER = "tidemill_promoter"  # connection of the promoter: releases, deployments, champion
+
+
+def connection_from_environment(name: str) -> str:
+    """Give the URL of a connection from ``TIDEMILL_CONN_<NAME>``.
+
+    Raises
+    ------
+    SettingsError
+        If the variable is not set.
+    """
+    variable = f"TIDEMILL_CONN_{name.upper()}"
+    url = os.environ.get(variable)
+    if not url:
+        raise SettingsError(
+            f"Connection {name!r} is not configured: {variable} is not set.",
+            "Start the local stack with 'make up', or set the variable to a postgresql:// URL.",
+        )
+    return url
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """The places that a step reads from and writes to."""
+
+    models: Path
+    """Folder of spec files, e.g. ``dags/models``."""
+    sql: Path
+    """Folder of the models' queries, e.g. ``sql``."""
+    storage: Path
+    """Root of snapshots, bundles and reports."""
+    tracking_uri: str | None
+    """MLflow server; None if there is none."""
+    connection: Callable[[str], str] = connection_from_environment
+    """Turns a connection's name into its URL."""
+
+    @classmethod
+    def from_environment(cls, connection: Callable[[str], str] = connection_from_environment) -> Self:
+        """Build the workspace from ``TIDEMILL_MODELS``, ``TIDEMILL_SQL``, ``TIDEMILL_STORAGE``, ``MLFLOW_TRACKING_URI``.
+
+        Raises
+        ------
+        SettingsError
+            If the storage is not configured.
+        """
+        storage = os.environ.get("TIDEMILL_STORAGE")
+        if not storage:
+            raise SettingsError(
+                "No storage is configured: TIDEMILL_STORAGE is not set.",
+                "Start the local stack with 'make up', or set it to a folder.",
+            )
+        return cls(
+            models=Path(os.environ.get("TIDEMILL_MODELS", "dags/models")),
+            sql=Path(os.environ.get("TIDEMILL_SQL", "sql")),
+            storage=Path(storage),
+            tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
+            connection=connection,
+        )
+
+    def spec(self, model: str) -> ModelSpec:
+        """Read the spec of a model.
+
+        Raises
+        ------
+        SpecError
+            If there is no such file, or it has problems.
+        """
+        return read_spec(self.models / f"{model}.yaml")
+
+    def specs(self) -> tuple[ModelSpec, ...]:
+        """Read all specs."""
+        return load_specs(self.models)
+
+    def query(self, file: str) -> str:
+        """Read one of the models' queries.
+
+        Raises
+        ------
+        SpecError
+            If the file is missing.
+        """
+        path = self.sql / file
+        if not path.is_file():
+            raise SpecError(f"The query {path} does not exist.", "Write it, or correct 'source' in the spec.")
+        return path.read_text(encoding="utf-8")
+
+
+def read_environment_file(path: Path) -> None:
+    """Set the variables of a ``KEY=VALUE`` file that are not set yet; a missing file sets none."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    for line in lines:
+        key, separator, value = line.partition("=")
+        if separator and not key.startswith("#"):
+            os.environ.setdefault(key, value)
