@@ -1,0 +1,15 @@
+"""The monitoring room: what a model's days look like against the days it was trained on.
+
+Pure functions from counts, scores and figures to ``MetricValue``, ``Alert`` and ``Decision``. Nothing here
+reads or writes anything, asks what time it is, or imports pandas, scipy or scikit-learn: these functions run
+in many short tasks, where an import of a second would outweigh the work.
+
+==================  ==================================================================
+``profile``         a training snapshot as bin counts, and other rows counted into them
+``drift``           how far a partition's features and scores lie from the reference
+``performance``     realised quality of a partition whose labels have matured
+``compute``         seconds and memory of each step against its own past
+``alerts``          which of these figures a person should look at, and what to do
+``retrain_policy``  whether to train a challenger now, and why or why not
+==================  ==================================================================
+"""

@@ -1,0 +1,80 @@
+"""What each step cost, against what it used to cost.
+
+Ratios to the trailing median: robust against the one slow run that a busy machine gives. Whether a ratio deserves an
+alert is for ``alerts``, which knows the absolute figures too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from tidemill.records import MetricValue, Record
+
+__all__ = ["StepFigures", "compare_compute"]
+
+MIN_RUNS = 5  # the median of fewer past runs is too easily one of two odd ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFigures(Record):
+    """What one run of one step cost."""
+
+    wall_s: float
+    """Seconds from start to end."""
+    cpu_s: float
+    """Seconds of processor time, all threads together."""
+    peak_rss_bytes: int
+    """Greatest resident memory of the process."""
+    n_rows: int | None = None
+    """Rows read or written; None where a step has none."""
+
+    @property
+    def rows_per_s(self) -> float | None:
+        """Rows a second; None without rows or time."""
+        return self.n_rows / self.wall_s if self.n_rows and self.wall_s > 0 else None
+
+    def figures(self) -> dict[str, float]:
+        """Give every figure that is known, by name."""
+        known = {"wall_s": self.wall_s, "cpu_s": self.cpu_s, "peak_rss_bytes": float(self.peak_rss_bytes)}
+        return known if self.rows_per_s is None else {**known, "rows_per_s": self.rows_per_s}
+
+
+def compare_compute(
+    current: Mapping[str, StepFigures], history: Sequence[Mapping[str, StepFigures]]
+) -> tuple[MetricValue, ...]:
+    """Hold the cost of each step against its trailing median.
+
+    Parameters
+    ----------
+    current : mapping of str to StepFigures
+        This run's steps.
+    history : sequence of mappings
+        Past runs of the same kind, in any order; a step may be missing in some.
+
+    Returns
+    -------
+    tuple of MetricValue
+        For each step, with ``slice="step=<name>"``: ``wall_s``, ``cpu_s``, ``peak_rss_bytes`` and ``rows_per_s``, and
+        each of them again as ``<name>_ratio`` to the median of at least five past runs (``n`` says how many); no ratio
+        with fewer, nor to a median of 0.
+
+    Examples
+    --------
+    >>> usual = {"predict": StepFigures(wall_s=2.0, cpu_s=1.5, peak_rss_bytes=300_000_000)}
+    >>> slow = {"predict": StepFigures(wall_s=5.0, cpu_s=1.5, peak_rss_bytes=300_000_000)}
+    >>> [m.value for m in compare_compute(slow, [usual] * 5) if m.name == "wall_s_ratio"]
+    [2.5]
+    """
+    metrics: list[MetricValue] = []
+    for step, figures in current.items():
+        past = [run[step].figures() for run in history if step in run]
+        for name, value in figures.figures().items():
+            metrics.append(MetricValue(name=name, value=value, n=figures.n_rows, slice=f"step={step}"))
+            metrics += _ratio(name, value, [run[name] for run in past if name in run], step)
+    return tuple(metrics)
+
+
+def _ratio(name: str, value: float, past: Sequence[float], step: str) -> list[MetricValue]:
+    if len(past) < MIN_RUNS or not median(past):
+        return []
+    return [MetricValue(name=f"{name}_ratio", value=value / median(past), n=len(past), slice=f"step={step}")]

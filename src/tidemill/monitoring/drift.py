@@ -1,0 +1,139 @@
+"""How far a partition's features and scores lie from the reference that the champion was trained on.
+
+A feature has drifted when its stability index exceeds its threshold, the greatest of
+
+- the fixed one, plus what chance adds on average at these sample sizes,
+- what chance alone exceeds about once in a thousand (measured: 0 to 3, depending on the rows),
+- what was usual: 1.1 times the index that a new partition rarely exceeded in the reference's own past.
+
+So small partitions do not drift by chance, and weekdays, weather and histories not by nature. The thresholds are
+returned as figures of their own, for charts, alerts and the ledger. Which of the figures deserve an alert is not
+decided here.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from tidemill.monitoring.distances import chance_psi, expected_psi, jensen_shannon_distance, population_stability_index
+from tidemill.monitoring.groups import group_counts
+from tidemill.monitoring.profile import ColumnKind, ColumnProfile
+from tidemill.records import MetricValue
+
+__all__ = ["detect_drift", "detect_score_drift"]
+
+PAST_MARGIN = 1.1  # a high quantile of some 45 past partitions is itself uncertain by about a tenth
+
+
+def detect_drift(
+    reference: Sequence[ColumnProfile], analysis: Sequence[ColumnProfile], *, psi_threshold: float = 0.2
+) -> tuple[MetricValue, ...]:
+    """Hold each feature of a partition against its reference.
+
+    Parameters
+    ----------
+    reference : sequence of ColumnProfile
+        The champion's training snapshot.
+    analysis : sequence of ColumnProfile
+        The partition, counted into the same bins.
+    psi_threshold : float, default 0.2
+        Stability index from which a feature has drifted, before the allowances above.
+
+    Returns
+    -------
+    tuple of MetricValue
+        For each feature ``psi``, ``psi_threshold``, ``jensen_shannon`` (base 2), ``null_share``,
+        ``null_share_rise`` (analysis minus reference), ``null_share_usual`` (what a partition of the reference rarely
+        exceeded, if known), and ``unseen_share`` of a category (left out if the reference
+        had too many levels to tell) or ``out_of_range_share`` of a number. Then ``drift_share``: the share of features
+        over their threshold. All are NaN if the partition has no rows.
+
+    Raises
+    ------
+    ValueError
+        If a feature of the reference is missing, or was counted into other bins.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from tidemill.monitoring.profile import build_profile, count_table
+    >>> reference = build_profile(pa.table({"hour": list(range(24)) * 50}), ["hour"], [])
+    >>> night = count_table(reference, pa.table({"hour": [1, 2, 3] * 100}))
+    >>> detect_drift(reference, night)[-1].value
+    1.0
+    """
+    counted = {profile.name: profile for profile in analysis}
+    missing = [profile.name for profile in reference if profile.name not in counted]
+    if missing:
+        raise ValueError(f"analysis lacks {missing}: count the whole reference with count_table")
+    metrics: list[MetricValue] = []
+    n_drifted = math.nan if not reference else 0.0
+    for profile in reference:
+        psi, *others = _feature_figures(profile, counted[profile.name], psi_threshold)
+        metrics += [psi, *others]
+        # NaN stays NaN: an unknown feature must not count as one that has not drifted.
+        n_drifted += math.nan if math.isnan(psi.value) else float(psi.value > others[0].value)
+    share = n_drifted / max(len(reference), 1)
+    return (*metrics, MetricValue(name="drift_share", value=share, n=max((p.n for p in analysis), default=0)))
+
+
+def detect_score_drift(
+    reference: ColumnProfile, analysis: ColumnProfile, *, psi_threshold: float = 0.2
+) -> tuple[MetricValue, ...]:
+    """Hold a partition's scores against those of the champion's test set.
+
+    Parameters
+    ----------
+    reference : ColumnProfile
+        Scores of the release on rows that it was not fitted on.
+    analysis : ColumnProfile
+        Scores of the partition, counted into the same bins.
+    psi_threshold : float, default 0.2
+        Stability index from which the scores have drifted.
+
+    Returns
+    -------
+    tuple of MetricValue
+        ``score_psi``, ``score_psi_threshold`` and ``score_jensen_shannon``.
+    """
+    psi, threshold, distance, *_ = _feature_figures(reference, analysis, psi_threshold)
+    figures = (psi, threshold, distance)
+    return tuple(MetricValue(name=f"score_{figure.name}", value=figure.value, n=figure.n) for figure in figures)
+
+
+def _feature_figures(reference: ColumnProfile, analysis: ColumnProfile, fixed: float) -> tuple[MetricValue, ...]:
+    if (reference.edges, reference.categories) != (analysis.edges, analysis.categories):
+        raise ValueError(f"{analysis.name!r} was counted into other bins than the reference's: use count_into")
+    groups = reference.groups
+    before, now = group_counts(groups, reference.frequencies), group_counts(groups, analysis.frequencies)
+    null_share = _share(analysis.n_null, analysis.n)
+    figures = {
+        "psi": population_stability_index(before, now),
+        "psi_threshold": _threshold(reference, analysis, int(np.count_nonzero(before)), fixed),
+        "jensen_shannon": jensen_shannon_distance(before, now),
+        "null_share": null_share,
+        "null_share_rise": null_share - _share(reference.n_null, reference.n),
+        **({} if reference.null_share_quantile is None else {"null_share_usual": reference.null_share_quantile}),
+        **_novelty(analysis),
+    }
+    return tuple(
+        MetricValue(name=name, value=value, n=analysis.n, feature=reference.name) for name, value in figures.items()
+    )
+
+
+def _threshold(reference: ColumnProfile, analysis: ColumnProfile, n_groups: int, fixed: float) -> float:
+    sizes = (n_groups, reference.n, analysis.n)
+    usual = PAST_MARGIN * (reference.psi_quantile or 0.0)
+    return float(np.max([fixed + expected_psi(*sizes), chance_psi(*sizes), usual]))  # np.max, since max() drops NaN
+
+
+def _novelty(analysis: ColumnProfile) -> dict[str, float]:
+    if analysis.kind is ColumnKind.NUMERIC:
+        outside = analysis.counts[0] + (analysis.counts[-1] if len(analysis.counts) > 1 else 0)
+        return {"out_of_range_share": _share(outside, analysis.n)}
+    return {"unseen_share": _share(analysis.n_unseen, analysis.n)} if analysis.all_levels_known else {}
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan

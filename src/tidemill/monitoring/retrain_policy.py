@@ -1,0 +1,229 @@
+"""Whether to train a challenger now, and why or why not.
+
+A pure function of evidence and policy. It decides on training alone: whether the challenger then serves is the gate's
+decision. Everything that was weighed is said in a sentence with its numbers, for a no as for a yes, and so is evidence
+that is missing.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import mean, stdev
+
+from tidemill.monitoring.student import student_quantile
+from tidemill.records import Decision, MetricValue, Record, Verdict
+
+__all__ = ["PartitionFigure", "RetrainEvidence", "RetrainPolicy", "decide_retraining"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionFigure(Record):
+    """One figure of one partition."""
+
+    partition: str
+    """Key of the partition, e.g. ``2013-07-04``."""
+    value: float
+    """The figure; NaN if it could not be computed."""
+    label_coverage: float | None = None
+    """Share of its labels that are in, 0 to 1; None where no label is needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainPolicy:
+    """When a new challenger is trained out of turn."""
+
+    cooldown: timedelta = timedelta(days=7)
+    """Least time between two trainings."""
+    max_age: timedelta = timedelta(days=30)
+    """Age of the champion's newest training row from which it is retrained anyway."""
+    drift_share: float = 0.3
+    """Share of drifted features from which a partition counts as drifted."""
+    n_drifted: int = 3
+    """How many of the newest ``n_recent`` partitions have to have drifted."""
+    n_recent: int = 5
+    """Partitions that are looked back on, for drift and, matured ones, for quality."""
+    quality_drop: float = 0.03
+    """Fall of the acceptance metric (up is good) from which quality has decayed."""
+    label_coverage: float = 0.9
+    """Least share of labels with which a partition's quality counts."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_drifted <= self.n_recent:
+            raise ValueError(f"persistence '{self.n_drifted} of {self.n_recent}' cannot be met: write such as '3 of 5'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainEvidence:
+    """What is known about a model at one instant."""
+
+    as_of: datetime
+    """Instant of the decision: on a replayed past that one, and not the clock's."""
+    last_training: datetime | None = None
+    """Instant as of which a challenger was last trained, accepted or not; on the same clock as ``as_of``."""
+    trained_until: datetime | None = None
+    """First instant after the champion's newest training row; None without a champion."""
+    drift_shares: tuple[PartitionFigure, ...] = ()
+    """``drift_share`` of past partitions under this champion, oldest first."""
+    quality: tuple[PartitionFigure, ...] = ()
+    """Realised acceptance metric of matured partitions under this champion, oldest first."""
+    acceptance: MetricValue | None = None
+    """The same metric at acceptance. Take the mean over the test set's days: a day's area under the curve is lower,
+    as a rule, than that of many days together, and the difference would look like decay."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """One thing that was weighed."""
+
+    sentence: str
+    speaks_for: bool = False
+    """It is a reason to retrain."""
+    missing: bool = False
+    """It could not be weighed."""
+
+
+def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decision:
+    """Decide whether to train a challenger now.
+
+    Yes if there is no champion, the champion is too old, its features have drifted persistently, or its realised
+    quality has fallen by more than is tolerated and more than chance explains. No during the cooldown, whatever speaks
+    for it.
+
+    Parameters
+    ----------
+    evidence : RetrainEvidence
+        What is known.
+    policy : RetrainPolicy
+        What is tolerated.
+
+    Returns
+    -------
+    Decision
+        ``accept`` to retrain, ``reject`` not to, ``not_enough_evidence`` (not to, either) if nothing speaks for it and
+        neither drift nor quality could be weighed. The decisive reasons come first.
+
+    Raises
+    ------
+    ValueError
+        If instants with and without a time zone are mixed.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> decision = decide_retraining(RetrainEvidence(as_of=datetime(2013, 7, 1, 9, tzinfo=UTC)), RetrainPolicy())
+    >>> decision.accepted, decision.reasons[0]
+    (True, 'There is no champion: nothing serves yet.')
+    """
+    _require_zones(evidence)
+    cooling, cooldown = _cooldown(evidence, policy)
+    weighed = [_age(evidence, policy), _drift(evidence, policy), _quality(evidence, policy)]
+    if cooling:
+        return _decision(Verdict.REJECT, [cooldown, *_decisive_first(weighed)])
+    if any(finding.speaks_for for finding in weighed):
+        return _decision(Verdict.ACCEPT, [*_decisive_first(weighed), cooldown])
+    blind = weighed[1].missing and weighed[2].missing
+    return _decision(Verdict.NOT_ENOUGH_EVIDENCE if blind else Verdict.REJECT, [*weighed, cooldown])
+
+
+def _require_zones(evidence: RetrainEvidence) -> None:
+    instants = (evidence.as_of, evidence.last_training, evidence.trained_until)
+    if any(instant is not None and instant.tzinfo is None for instant in instants):
+        raise ValueError("an instant of the evidence has no time zone: give all of them one")
+
+
+def _decisive_first(findings: Iterable[_Finding]) -> list[_Finding]:
+    return sorted(findings, key=lambda finding: not finding.speaks_for)
+
+
+def _decision(verdict: Verdict, findings: Iterable[_Finding]) -> Decision:
+    return Decision(kind="retrain", verdict=verdict, reasons=tuple(finding.sentence for finding in findings))
+
+
+def _cooldown(evidence: RetrainEvidence, policy: RetrainPolicy) -> tuple[bool, _Finding]:
+    """Tell whether it is too early for another training."""
+    if evidence.last_training is None:
+        return False, _Finding("No earlier training is on record, so no cooldown applies.")
+    since, wait = evidence.as_of - evidence.last_training, _days(policy.cooldown)
+    if since < timedelta(0):
+        return True, _Finding("A training as of a later instant is on record: this decision looks back.")
+    if since < policy.cooldown:
+        return True, _Finding(f"The last training was {_days(since)} ago, within the cooldown of {wait}.")
+    return False, _Finding(f"The last training was {_days(since)} ago, the cooldown of {wait} is over.")
+
+
+def _age(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
+    if evidence.trained_until is None:
+        return _Finding("There is no champion: nothing serves yet.", speaks_for=True)
+    age, most = evidence.as_of - evidence.trained_until, _days(policy.max_age)
+    if age >= policy.max_age:
+        return _Finding(f"The champion's data are {_days(age)} old; {most} are the most.", speaks_for=True)
+    return _Finding(f"The champion's data are {_days(age)} old, under the {most} that are the most.")
+
+
+def _drift(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
+    recent = evidence.drift_shares[-policy.n_recent :]
+    if not recent:
+        return _Finding("No partition has a drift figure yet.", missing=True)
+    unknown = [figure.partition for figure in recent if math.isnan(figure.value)]
+    drifted = [figure for figure in recent if figure.value >= policy.drift_share]
+    worst = max(drifted, key=lambda figure: figure.value, default=None)
+    sentence = (
+        f"In {len(drifted)} of the last {len(recent)} partitions at least {policy.drift_share:.0%} of the features "
+        f"drifted ({policy.n_drifted} of {policy.n_recent} are a reason to retrain)"
+        + (f", most of all in {worst.partition} with {worst.value:.0%}" if worst else "")
+        + (f"; unknown in {', '.join(unknown)}" if unknown else "")
+        + "."
+    )
+    return _Finding(sentence, speaks_for=len(drifted) >= policy.n_drifted, missing=len(unknown) == len(recent))
+
+
+def _quality(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
+    if evidence.acceptance is None or math.isnan(evidence.acceptance.value):
+        return _Finding("The champion's quality at acceptance is not known, so no decay can be seen.", missing=True)
+    usable = [figure for figure in evidence.quality if _counts(figure, policy)]
+    recent = [figure.value for figure in usable[-policy.n_recent :]]
+    left_out = len(evidence.quality) - len(usable)
+    aside = f" {left_out} matured partition(s) lack labels or a figure and do not count." if left_out else ""
+    if len(recent) < 3:  # the spread of two values says next to nothing
+        return _Finding(
+            f"Realised quality is known for {len(recent)} matured partition(s); 3 are the least to judge on.{aside}",
+            missing=True,
+        )
+    return _compare(recent, evidence.acceptance, policy, aside)
+
+
+def _counts(figure: PartitionFigure, policy: RetrainPolicy) -> bool:
+    covered = figure.label_coverage is None or figure.label_coverage >= policy.label_coverage
+    return covered and not math.isnan(figure.value)
+
+
+def _compare(recent: Sequence[float], acceptance: MetricValue, policy: RetrainPolicy, aside: str) -> _Finding:
+    """Hold the mean of recent partitions against acceptance; both are uncertain."""
+    fall = acceptance.value - mean(recent)
+    of_days = student_quantile(len(recent) - 1) * stdev(recent) / math.sqrt(len(recent))
+    margin = math.hypot(of_days, _half_width(acceptance))
+    sentence = (
+        f"Realised {acceptance.name} over the last {len(recent)} matured partitions is {mean(recent):.3f}, at "
+        f"acceptance it was {acceptance.value:.3f}: a fall of {fall:.3f} ± {margin:.3f}"
+    )
+    if fall <= policy.quality_drop:
+        return _Finding(f"{sentence}, within the {policy.quality_drop:g} that is tolerated.{aside}")
+    if fall <= margin:
+        return _Finding(
+            f"{sentence}, more than the tolerated {policy.quality_drop:g}, but chance can explain it.{aside}"
+        )
+    return _Finding(
+        f"{sentence}, more than the tolerated {policy.quality_drop:g}, and no chance.{aside}", speaks_for=True
+    )
+
+
+def _half_width(figure: MetricValue) -> float:
+    if figure.low is None or figure.high is None or not math.isfinite(figure.high - figure.low):
+        return 0.0
+    return (figure.high - figure.low) / 2
+
+
+def _days(duration: timedelta) -> str:
+    days = duration / timedelta(days=1)
+    return f"{days:.3g} day{'' if days == 1 else 's'}"

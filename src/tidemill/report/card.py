@@ -1,0 +1,193 @@
+"""The model card: what a release is, what it rests on, and what it does not know.
+
+One record in, Markdown for MLflow and the bundle out, or HTML for people; both say the same. Nothing here
+decides or measures. This module must not import Altair.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from markupsafe import Markup
+
+from tidemill.records import BundleRef, Decision, EvaluationReport, MetricValue, SnapshotRef, SplitRef
+from tidemill.report.html import Answer, Tile, count, environment, figure, interval, page
+
+__all__ = ["CardFacts", "card_page", "model_card", "unseen_months"]
+
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#!|~$])")
+_SPACES = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """Everything that a model card says."""
+
+    model: str
+    """Name of the model, e.g. ``flight_delays``."""
+    description: str
+    """The question that it answers."""
+    owner: str
+    """Who answers for it, e.g. ``data-platform@example.com``."""
+    purpose: str
+    """What its predictions are for, and what they are not for."""
+    task: str
+    """``binary``, ``multiclass`` or ``regression``."""
+    release_id: int | None
+    """Row in ``tidemill.release``, or None before it is registered."""
+    snapshot: SnapshotRef
+    """Training data."""
+    split: SplitRef
+    """How they were cut by time."""
+    bundle: BundleRef
+    """The fitted model."""
+    evaluation: EvaluationReport
+    """Evidence on the test set."""
+    decision: Decision
+    """The gate's decision."""
+    approver: str
+    """Who or what approved it, e.g. ``automatic gate``."""
+    code_version: str
+    """Version of the code that trained it."""
+    features: tuple[str, ...] = ()
+    """Columns that the model reads."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Chosen settings of the estimator, as text."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the packages that matter, e.g. ``{"xgboost": "3.2.0"}``."""
+    limits: tuple[str, ...] = ()
+    """What the model does not know, besides what follows from the dates; one sentence each."""
+    reproduce: tuple[str, ...] = ()
+    """Commands that make the same bundle again."""
+
+
+def model_card(facts: CardFacts) -> str:
+    """Write the card as Markdown, with everything untrusted escaped.
+
+    Parameters
+    ----------
+    facts : CardFacts
+        What to say.
+    """
+    text = environment().get_template("card.md").render(card=facts, md=_markdown, verbatim=_verbatim, **_derived(facts))
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def card_page(facts: CardFacts) -> str:
+    """Write the card as one self-contained HTML page.
+
+    Parameters
+    ----------
+    facts : CardFacts
+        What to say.
+    """
+    release = "not registered" if facts.release_id is None else f"release {facts.release_id}"
+    answer = Answer(
+        question=facts.description or "What is this model?",
+        answer=f"{facts.model}, {release}: {facts.bundle.estimator}, {_word(facts)}.",
+        tone="good" if facts.decision.accepted else "warn",
+        reasons=facts.decision.reasons,
+    )
+    whole = [m for m in facts.evaluation.metrics if m.slice is None]
+    return page(
+        "card.html",
+        kind="Model card",
+        model=facts.model,
+        partition=facts.snapshot.partition,
+        digest_of="bundle",
+        digest=facts.bundle.digest,
+        answer=answer,
+        tiles=[Tile(label=m.name, value=figure(m.value), note=interval(m)) for m in whole[:4]],
+        card=facts,
+        **_derived(facts),
+    )
+
+
+def unseen_months(start: datetime, end: datetime) -> tuple[str, ...]:
+    """Give the months of the year that an interval does not touch.
+
+    Parameters
+    ----------
+    start, end : datetime
+        A half-open interval.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> unseen_months(datetime(2013, 4, 2, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
+    ('January', 'February', 'March')
+    """
+    last = end - timedelta(microseconds=1)  # the interval is half-open
+    n_months = (last.year - start.year) * 12 + last.month - start.month + 1
+    seen = {(start.month - 1 + offset) % 12 for offset in range(min(n_months, 12))}
+    return tuple(name for position, name in enumerate(_MONTHS) if position not in seen)
+
+
+def _derived(facts: CardFacts) -> dict[str, object]:
+    metrics = facts.evaluation.metrics
+    return {
+        "word": _word(facts),
+        "whole": [m for m in metrics if m.slice is None],
+        "slices": [m for m in metrics if m.slice is not None],
+        "limits": _limits(facts),
+    }
+
+
+def _word(facts: CardFacts) -> str:
+    return {"accept": "accepted", "reject": "refused"}.get(facts.decision.verdict, "not decided: too little evidence")
+
+
+def _limits(facts: CardFacts) -> tuple[str, ...]:
+    """Give the limits that follow from the facts themselves, then those that were stated."""
+    found = []
+    unseen = unseen_months(facts.split.train_start, facts.split.validation_start)
+    seen = [month for month in _MONTHS if month not in unseen]
+    if len(unseen) > len(seen):
+        found.append(f"Seasons unseen: it was fitted on rows from {_listed(seen)} alone.")
+    elif unseen:
+        found.append(f"Seasons unseen: it was fitted on no row from {_listed(unseen)}.")
+    left_out = facts.split.n_unlabelled + facts.split.n_immature
+    if left_out:
+        found.append(f"{count(left_out)} rows without a mature label were left out, and may differ from the others.")
+    if facts.evaluation.champion_saw_test:
+        found.append("The champion was trained on some of the test rows: the comparison with it favours the champion.")
+    undefined = [_named(m) for m in facts.evaluation.metrics if figure(m.value) == "not defined"]
+    if undefined:
+        found.append(f"Not defined on the test set: {', '.join(undefined)}.")
+    return (*found, *facts.limits)
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _named(metric: MetricValue) -> str:
+    return f"{metric.name} for {metric.slice}" if metric.slice else metric.name
+
+
+def _markdown(value: object) -> Markup:
+    """Escape text for Markdown: one line, no markup, no table cell broken, no HTML."""
+    line = _SPACES.sub(" ", str(value)).strip()
+    # HTML first: Markdown's own signs are backslashed after it, so that no entity is broken.
+    return Markup(_MARKDOWN.sub(r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")))
+
+
+def _verbatim(command: str) -> Markup:
+    """Give one line for an indented code block, where Markdown and HTML mean nothing."""
+    return Markup(_SPACES.sub(" ", command).strip())

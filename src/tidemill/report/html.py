@@ -1,0 +1,290 @@
+"""Templates turned into self-contained pages: escaping, number formats, and the content policy.
+
+Every value is escaped, except pictures, which are checked. A page runs no script and loads nothing, so it can
+be mailed, archived, or shown in a sandboxed frame. This module must not know what a page is about.
+"""
+
+import base64
+import functools
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from xml.etree import ElementTree
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from tidemill import __version__
+from tidemill.records import MetricValue
+from tidemill.report.theme import SIZES, stylesheet_colours
+
+__all__ = ["Answer", "Tile", "environment", "page"]
+
+_NOT_DEFINED = "not defined"
+_SVG = "{http://www.w3.org/2000/svg}"
+_SHAPES = frozenset(
+    f"{_SVG}{tag}" for tag in ("svg", "g", "defs", "clipPath", "path", "rect", "line", "circle", "text", "tspan")
+)
+_SHORT_DIGEST = 12  # hexadecimal digits: enough to tell artifacts apart by eye
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a page says first."""
+
+    question: str
+    """The reader's question, e.g. ``Is my model fine?``."""
+    answer: str
+    """The answer in one sentence."""
+    tone: str
+    """``good``, ``warn``, ``fail`` or ``none``: the colour of its edge."""
+    reasons: tuple[str, ...] = ()
+    """Sentences that support it, decisive ones first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """One figure in the row below the answer."""
+
+    label: str
+    """What it is."""
+    value: str
+    """The figure, formatted."""
+    note: str = ""
+    """Its interval, or what it is compared with."""
+
+
+def page(
+    template: str,
+    *,
+    kind: str,
+    model: str,
+    partition: str,
+    answer: Answer,
+    tiles: Sequence[Tile] = (),
+    digest_of: str = "snapshot",
+    digest: str = "",
+    **details: object,
+) -> str:
+    """Make one self-contained page: heading, answer, tiles, then the details of its template.
+
+    Parameters
+    ----------
+    template : str
+        File name in ``tidemill/report/templates``; it extends ``base.html``.
+    kind : str
+        What kind of page it is, e.g. ``Monitoring``.
+    model, partition : str
+        Whose page it is.
+    answer : Answer
+        What it says first.
+    tiles : sequence of Tile, default ()
+        Figures below the answer.
+    digest_of : str, default "snapshot"
+        What the digest names.
+    digest : str, default ""
+        Shown short, with the whole of it in the tooltip.
+    **details : object
+        What the template names; a missing one raises.
+
+    Returns
+    -------
+    str
+        HTML text that encodes to UTF-8, whatever characters the values hold.
+    """
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            kind=kind,
+            model=model,
+            partition=partition,
+            answer=answer,
+            tiles=tiles,
+            digest_of=digest_of,
+            digest=digest,
+            version=__version__,
+            **details,
+        )
+    )
+    return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate has no encoding
+
+
+@functools.cache
+def environment() -> Environment:
+    """Give the template environment: everything is escaped, and a missing value is an error."""
+    env = Environment(
+        loader=PackageLoader("tidemill.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = (figure, interval, percent, count, short, when, size, seconds, breakable, picture)
+    env.filters.update({function.__name__: function for function in filters})
+    css = stylesheet_colours() + env.get_template("page.css").render(wide=SIZES["wide"][0])
+    env.globals.update(css=Markup(css), policy=_policy(css))
+    return env
+
+
+def _policy(css: str) -> str:
+    """Allow this one stylesheet, by its digest, and nothing else: an injected style would not apply either."""
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def figure(value: float | None) -> str:
+    """Write a figure with three decimals, or more where it is small.
+
+    Examples
+    --------
+    >>> figure(0.7421), figure(0.00042), figure(1520.4), figure(float("nan")), figure(None)
+    ('0.742', '0.00042', '1,520', 'not defined', 'not defined')
+    """
+    if value is None or not math.isfinite(value):
+        return _NOT_DEFINED
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.2g}" if 0 < abs(value) < 0.0095 else f"{value:.3f}"
+
+
+def interval(metric: MetricValue) -> str:
+    """Write a metric's interval, or nothing if it has none.
+
+    Examples
+    --------
+    >>> interval(MetricValue(name="roc_auc", value=0.7, low=0.68, high=0.72))
+    '0.680 to 0.720'
+    """
+    if metric.low is None or metric.high is None:
+        return ""
+    return f"{figure(metric.low)} to {figure(metric.high)}"
+
+
+def percent(value: float | None) -> str:
+    """Write a share from 0 to 1 in percent; what is not zero is never shown as zero.
+
+    Examples
+    --------
+    >>> percent(0.0283), percent(0.0002), percent(0.0), percent(float("nan"))
+    ('2.8 %', '< 0.1 %', '0 %', 'not defined')
+    """
+    if value is None or not math.isfinite(value):
+        return _NOT_DEFINED
+    if 0 < value < 0.001:
+        return "< 0.1 %"
+    return f"{100 * value:.1f} %".replace(".0 %", " %")
+
+
+def count(value: int | None) -> str:
+    """Write a count with separators.
+
+    Examples
+    --------
+    >>> count(336776), count(None)
+    ('336,776', 'not counted')
+    """
+    return "not counted" if value is None else f"{value:,}"
+
+
+def short(digest: str) -> Markup:
+    """Shorten a digest, with the whole of it in the tooltip.
+
+    Examples
+    --------
+    >>> print(short("ab12" * 16)[:30])
+    <code title="ab12ab12ab12ab12a
+    """
+    return Markup('<code title="{}">{}</code>').format(digest, digest[:_SHORT_DIGEST])
+
+
+def when(instant: datetime) -> str:
+    """Write an instant to the minute with its zone.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> when(datetime(2013, 7, 1, 9, tzinfo=UTC))
+    '2013-07-01 09:00 UTC'
+    """
+    return f"{instant:%Y-%m-%d %H:%M %Z}".strip()
+
+
+def size(size_bytes: int | None) -> str:
+    """Write bytes in decimal units.
+
+    Examples
+    --------
+    >>> size(1_530_000), size(900), size(None)
+    ('1.5 MB', '900 B', 'not measured')
+    """
+    if size_bytes is None:
+        return "not measured"
+    power = min(int(math.log10(max(size_bytes, 1)) // 3), len(_UNITS) - 1)
+    return f"{size_bytes / 1000**power:.{1 if power else 0}f} {_UNITS[power]}"
+
+
+def seconds(value: float | None) -> str:
+    """Write a duration in the unit that fits.
+
+    Examples
+    --------
+    >>> seconds(0.0421), seconds(7.25), seconds(431.0), seconds(None)
+    ('42 ms', '7.2 s', '7 min 11 s', 'not measured')
+    """
+    if value is None or not math.isfinite(value):
+        return "not measured"
+    if value < 1:
+        return f"{1000 * value:.0f} ms"
+    return f"{value:.1f} s" if value < 100 else f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def breakable(name: str) -> Markup:
+    """Let a long name break after its underscores.
+
+    Examples
+    --------
+    >>> breakable("late_share<b>")
+    Markup('late_<wbr>share&lt;b&gt;')
+    """
+    return Markup(str(escape(name)).replace("_", "_<wbr>"))
+
+
+def picture(svg: str) -> Markup:
+    """Let a drawn picture into a page, if it is nothing but a picture.
+
+    Raises
+    ------
+    ValueError
+        If the text is not one SVG element of plain shapes, or could run or load something.
+
+    Examples
+    --------
+    >>> picture('<svg xmlns="http://www.w3.org/2000/svg"><text>late</text></svg>')
+    Markup('<svg xmlns="http://www.w3.org/2000/svg"><text>late</text></svg>')
+    """
+    if not _is_inert(svg):
+        raise ValueError("A page takes pictures from tidemill.report.charts.to_svg alone: this text is not one.")
+    return Markup(svg)
+
+
+def _is_inert(svg: str) -> bool:
+    if "<!" in svg or "<?" in svg:  # no entities, comments or instructions: HTML and XML read the rest alike
+        return False
+    try:
+        elements = list(ElementTree.fromstring(svg).iter())
+    except ElementTree.ParseError:
+        return False
+    return elements[0].tag == f"{_SVG}svg" and all(
+        element.tag in _SHAPES and all(_is_plain(*attribute) for attribute in element.attrib.items())
+        for element in elements
+    )
+
+
+def _is_plain(name: str, value: str) -> bool:
+    """Tell whether an attribute neither runs nor loads: no handler, no link, no address but one inside the SVG."""
+    loads = "url(" in value.replace("url(#", "") and name != "aria-label"
+    return not (loads or name.lower().startswith("on") or name.lower().endswith("href"))

@@ -1,0 +1,341 @@
+"""The pages that people read: profile, contract, evaluation, monitoring.
+
+Each function takes records and finished pictures, and returns the text of one self-contained HTML file that
+answers its question at the top. Nothing here draws, computes statistics or decides; verdicts are given.
+This module must not import Altair.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from tidemill.records import (
+    Alert,
+    CheckResult,
+    Decision,
+    EvaluationReport,
+    MetricValue,
+    Severity,
+    SnapshotRef,
+    Verdict,
+)
+from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent, when
+from tidemill.report.values import ColumnProfile, DriftRow, StepCompute
+
+__all__ = ["contract_page", "evaluation_page", "monitor_page", "profile_page"]
+
+_RANK = {Severity.FAIL: 0, Severity.WARN: 1, None: 2}
+
+
+def profile_page(
+    snapshot: SnapshotRef,
+    columns: Sequence[ColumnProfile],
+    findings: Sequence[str],
+    *,
+    label_rate: float | None = None,
+    pictures: Sequence[str] = (),
+) -> str:
+    """Say what is in a snapshot, and what a person should look at.
+
+    Parameters
+    ----------
+    snapshot : SnapshotRef
+        The snapshot that was profiled.
+    columns : sequence of ColumnProfile
+        In any order.
+    findings : sequence of str
+        What stands out, one sentence each, most important first; empty if nothing does.
+    label_rate : float, optional
+        Share of positive labels, 0 to 1.
+    pictures : sequence of str, default ()
+        SVG texts, e.g. the correlation with the label and its rate over time.
+    """
+    n = len(findings)
+    what = f"{n} {_plural('thing', n)} to look at in" if n else "Nothing unusual in"
+    answer = Answer(
+        question="What is in the data?",
+        answer=f"{what} {count(snapshot.n_rows)} rows of {len(columns)} columns.",
+        tone="warn" if n else "good",
+        reasons=tuple(findings),
+    )
+    tiles = [
+        Tile(label="Rows", value=count(snapshot.n_rows)),
+        Tile(label="From", value=f"{snapshot.start:%Y-%m-%d}", note=when(snapshot.start)),
+        Tile(label="Until", value=f"{snapshot.end:%Y-%m-%d}", note=f"first instant after: {when(snapshot.end)}"),
+        Tile(label="Known as of", value=f"{snapshot.cutoff:%Y-%m-%d}", note=when(snapshot.cutoff)),
+    ]
+    if label_rate is not None:
+        tiles.append(Tile(label="Positive labels", value=percent(label_rate)))
+    ordered = sorted(columns, key=lambda c: (-_rounded(c.null_share), -abs(_or_zero(c.label_correlation)), c.name))
+    return page(
+        "profile.html",
+        kind="Profile",
+        model=snapshot.model,
+        partition=snapshot.partition,
+        digest=snapshot.digest,
+        answer=answer,
+        tiles=tiles,
+        snapshot=snapshot,
+        columns=ordered,
+        pictures=pictures,
+    )
+
+
+def contract_page(snapshot: SnapshotRef, results: Sequence[CheckResult]) -> str:
+    """Say whether the data keep the contract.
+
+    Parameters
+    ----------
+    snapshot : SnapshotRef
+        The snapshot that was checked.
+    results : sequence of CheckResult
+        One per expectation, in any order.
+    """
+    failed = [r for r in results if not r.success and r.severity is Severity.FAIL]
+    warned = [r for r in results if not r.success and r.severity is Severity.WARN]
+    kept = len(results) - len(failed) - len(warned)
+    tiles = [
+        Tile(label="Kept", value=count(kept)),
+        Tile(label="Broken, stops the run", value=count(len(failed))),
+        Tile(label="Broken, recorded", value=count(len(warned))),
+        Tile(label="Rows checked", value=count(snapshot.n_rows)),
+    ]
+    ordered = sorted(results, key=lambda r: (r.success, _RANK[r.severity], -r.n_unexpected))
+    return page(
+        "contract.html",
+        kind="Contract",
+        model=snapshot.model,
+        partition=snapshot.partition,
+        digest=snapshot.digest,
+        answer=_contract_answer(failed, warned, len(results)),
+        tiles=tiles,
+        snapshot=snapshot,
+        results=ordered,
+    )
+
+
+def evaluation_page(
+    snapshot: SnapshotRef,
+    report: EvaluationReport,
+    decision: Decision | None = None,
+    *,
+    pictures: Sequence[str] = (),
+) -> str:
+    """Say whether the candidate is good enough to serve.
+
+    Parameters
+    ----------
+    snapshot : SnapshotRef
+        The training snapshot.
+    report : EvaluationReport
+        The evidence; its first metric is the headline.
+    decision : Decision, optional
+        The gate's decision, if it has been made.
+    pictures : sequence of str, default ()
+        SVG texts: ROC, calibration, scores, estimators, importance.
+    """
+    whole = [m for m in report.metrics if m.slice is None]
+    ranked = sorted(report.candidates or (report.bundle,), key=lambda b: (b.baseline, -_or_zero(b.validation_score)))
+    return page(
+        "evaluation.html",
+        kind="Evaluation",
+        model=snapshot.model,
+        partition=snapshot.partition,
+        digest_of="bundle",
+        digest=report.bundle.digest,
+        answer=_evaluation_answer(report, decision),
+        tiles=_evaluation_tiles(whole, report),
+        report=report,
+        whole=whole,
+        slices=[m for m in report.metrics if m.slice is not None],
+        bundles=ranked,
+        pictures=pictures,
+    )
+
+
+def monitor_page(
+    model: str,
+    partition: str,
+    *,
+    alerts: Sequence[Alert] = (),
+    drift: Sequence[DriftRow] = (),
+    realised: Mapping[str, Sequence[MetricValue]] | None = None,
+    compute: Sequence[StepCompute] = (),
+    pictures: Sequence[str] = (),
+    bundle_digest: str = "",
+    tiles: Sequence[Tile] = (),
+) -> str:
+    """Say whether the model is fine.
+
+    Parameters
+    ----------
+    model, partition : str
+        What was monitored.
+    alerts : sequence of Alert, default ()
+        Open alerts, in any order.
+    drift : sequence of DriftRow, default ()
+        Features and score, in any order.
+    realised : mapping of str to sequence of MetricValue, optional
+        Metrics of matured partitions by partition key.
+    compute : sequence of StepCompute, default ()
+        What the steps of the partition's runs have cost.
+    pictures : sequence of str, default ()
+        SVG texts of size ``wide``: realised quality and drift over the partitions.
+    bundle_digest : str, default ""
+        The release's bundle.
+    tiles : sequence of Tile, default ()
+        Further figures for the top, e.g. rows and mean score.
+    """
+    quality = sorted((realised or {}).items(), reverse=True)
+    urgent = sorted(alerts, key=lambda a: (_RANK[a.severity], a.rule))
+    return page(
+        "monitor.html",
+        kind="Monitoring",
+        model=model,
+        partition=partition,
+        digest_of="bundle",
+        digest=bundle_digest,
+        answer=_monitor_answer(model, urgent, drift, compute, [value for _, values in quality for value in values]),
+        tiles=[*_monitor_tiles(urgent, drift, quality), *tiles],
+        alerts=urgent,
+        drift=sorted(drift, key=lambda r: (_RANK[r.severity], -_first_value(r), r.feature)),
+        unknown={r.feature for r in drift if not math.isfinite(_first_value(r))},
+        drift_metrics=_names(m for row in drift for m in row.metrics),
+        realised=quality,
+        quality_metrics=_names(m for _, values in quality for m in values),
+        compute=compute,
+        pictures=pictures,
+    )
+
+
+def _contract_answer(failed: Sequence[CheckResult], warned: Sequence[CheckResult], n: int) -> Answer:
+    question = "Do the data keep the contract?"
+    reasons = tuple(f"{r.expectation} on {r.column or 'the table'}: {r.observed}" for r in (*failed, *warned)[:5])
+    if failed:
+        text = f"No: {len(failed)} of {n} {_plural('expectation', n)} {_are(len(failed))} broken, and the run stops."
+        return Answer(question=question, answer=text, tone="fail", reasons=reasons)
+    if warned:
+        text = f"Yes, with {len(warned)} {_plural('warning', len(warned))} in {n} expectations."
+        return Answer(question=question, answer=text, tone="warn", reasons=reasons)
+    if not n:
+        return Answer(question=question, answer="Not known: the contract has no expectation.", tone="none")
+    return Answer(question=question, answer=f"Yes: all {n} expectations hold.", tone="good")
+
+
+def _evaluation_answer(report: EvaluationReport, decision: Decision | None) -> Answer:
+    question = "Is the candidate good enough to serve?"
+    if decision is None:
+        text = f"{report.estimator} is measured; the decision is open."
+        return Answer(question=question, answer=text, tone="none")
+    text, tone = {
+        Verdict.ACCEPT: (f"Yes: {report.estimator} is accepted.", "good"),
+        Verdict.REJECT: (f"No: {report.estimator} is refused, and nothing changes.", "fail"),
+        Verdict.NOT_ENOUGH_EVIDENCE: ("Not known: there is not enough evidence, and nothing changes.", "warn"),
+    }[decision.verdict]
+    return Answer(question=question, answer=text, tone=tone, reasons=decision.reasons)
+
+
+def _evaluation_tiles(whole: Sequence[MetricValue], report: EvaluationReport) -> list[Tile]:
+    tiles = [Tile(label=m.name, value=figure(m.value), note=interval(m)) for m in whole[:2]]
+    if report.baselines:
+        hardest = min(report.baselines, key=lambda m: m.value if math.isfinite(m.value) else -math.inf)
+        tiles.append(_difference(f"over {hardest.slice or 'the best baseline'}", hardest))
+    if report.champion_difference is not None:
+        tiles.append(_difference(f"over champion {report.champion_release}", report.champion_difference))
+    tiles.append(Tile(label="Test rows", value=count(report.n_test), note="nothing was fitted or chosen on them"))
+    return tiles
+
+
+def _difference(label: str, metric: MetricValue) -> Tile:
+    sign = "+" if metric.value > 0 else ""
+    return Tile(label=f"{metric.name} {label}", value=f"{sign}{figure(metric.value)}", note=interval(metric))
+
+
+def _monitor_answer(
+    model: str,
+    alerts: Sequence[Alert],
+    drift: Sequence[DriftRow],
+    compute: Sequence[StepCompute],
+    quality: Sequence[MetricValue],
+) -> Answer:
+    """Judge by alerts first; a marked row without an alert of its own still keeps the model from being fine."""
+    question = "Is my model fine?"
+    marked = [*(row.feature for row in drift if row.severity), *(step.step for step in compute if step.severity)]
+    n_fail = sum(alert.severity is Severity.FAIL for alert in alerts)
+    n_warn = len(alerts) - n_fail
+    messages = tuple(alert.message for alert in alerts[:5])
+    if n_fail:
+        text = f"No: {n_fail} {_plural('alert', n_fail)} of {model} {_needs(n_fail)} action today."
+        return Answer(question=question, answer=text, tone="fail", reasons=messages)
+    if n_warn:
+        text = f"{model} works, but {n_warn} {_plural('alert', n_warn)} {_needs(n_warn)} a look."
+        return Answer(question=question, answer=text, tone="warn", reasons=messages)
+    if marked:
+        text = f"{model} works, but {', '.join(marked[:3])} {_needs(len(marked))} a look."
+        return Answer(question=question, answer=text, tone="warn")
+    basis = _basis(drift, quality)
+    if not basis:
+        return Answer(question=question, answer="Not known: nothing could be measured.", tone="none")
+    return Answer(question=question, answer=f"Yes: {model} is fine.", tone="good", reasons=basis)
+
+
+def _basis(drift: Sequence[DriftRow], quality: Sequence[MetricValue]) -> tuple[str, ...]:
+    """Say what a good answer rests on, and what it does not; empty if nothing is defined."""
+    has_quality = any(math.isfinite(value.value) for value in quality)
+    undefined = [row.feature for row in drift if not math.isfinite(_first_value(row))]
+    if not has_quality and len(undefined) == len(drift):
+        return ()
+    basis = ["The quality is not known before the labels arrive."]
+    if has_quality:
+        basis = ["The realised quality is within its thresholds."]
+    if len(undefined) < len(drift):
+        basis.insert(0, "Drift is within its thresholds.")
+    if undefined or not drift:
+        basis.append(f"Drift could not be measured for {', '.join(undefined[:5]) or 'any column'}.")
+    return tuple(basis)
+
+
+def _monitor_tiles(
+    alerts: Sequence[Alert], drift: Sequence[DriftRow], quality: Sequence[tuple[str, Sequence[MetricValue]]]
+) -> list[Tile]:
+    tiles = [Tile(label="Open alerts", value=count(len(alerts)))]
+    if drift:
+        n_drifted = sum(row.severity is not None for row in drift)
+        worst = max(drift, key=_first_value)
+        note = f"furthest: {worst.feature}" if math.isfinite(_first_value(worst)) else ""
+        tiles.append(Tile(label="Drifted columns", value=f"{n_drifted} of {len(drift)}", note=note))
+    for key, values in quality[:1]:
+        for metric in values[:1]:
+            note = f"{key}: {interval(metric)}".rstrip(": ")
+            tiles.append(Tile(label=f"Latest realised {metric.name}", value=figure(metric.value), note=note))
+    return tiles
+
+
+def _first_value(row: DriftRow) -> float:
+    """Give the figure that drift is sorted by; what is not defined sorts last."""
+    value = row.metrics[0].value if row.metrics else math.nan
+    return value if math.isfinite(value) else -math.inf
+
+
+def _names(metrics: Iterable[MetricValue]) -> list[str]:
+    return list(dict.fromkeys(metric.name for metric in metrics))
+
+
+def _or_zero(value: float | None) -> float:
+    return value if value is not None and math.isfinite(value) else 0.0
+
+
+def _rounded(share: float) -> float:
+    """Round a share so that traces of missing values do not decide the order."""
+    return round(_or_zero(share), 2)
+
+
+def _plural(noun: str, n: int) -> str:
+    return noun if n == 1 else f"{noun}s"
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _needs(n: int) -> str:
+    return "needs" if n == 1 else "need"

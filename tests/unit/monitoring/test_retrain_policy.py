@@ -1,0 +1,193 @@
+import math
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
+from tidemill.records import MetricValue, Verdict
+
+AS_OF = datetime(2013, 7, 20, 9, tzinfo=UTC)
+DAY = timedelta(days=1)
+ACCEPTANCE = MetricValue(name="roc_auc", value=0.70, low=0.69, high=0.71, n=13_000)
+SHARES = st.lists(st.just(math.nan) | st.floats(0, 1), max_size=12)
+
+
+def _series(values, label_coverage=None):
+    return tuple(
+        PartitionFigure(partition=f"2013-07-{day:02}", value=value, label_coverage=label_coverage)
+        for day, value in enumerate(values, 1)
+    )
+
+
+def _evidence(drift=(0.0,) * 5, quality=(0.70, 0.71, 0.69, 0.70, 0.71), **changes):
+    healthy = {
+        "as_of": AS_OF,
+        "last_training": AS_OF - 15 * DAY,
+        "trained_until": AS_OF - 16 * DAY,
+        "drift_shares": _series(drift),
+        "quality": _series(quality, label_coverage=0.97),
+        "acceptance": ACCEPTANCE,
+    }
+    return RetrainEvidence(**{**healthy, **changes})
+
+
+def _decide(*args, policy=None, **changes):
+    return decide_retraining(_evidence(*args, **changes), policy or RetrainPolicy())
+
+
+def test_a_healthy_model_is_not_retrained():
+    assert _decide().verdict is Verdict.REJECT
+
+
+def test_a_no_is_explained_by_all_that_was_weighed():
+    reasons = " ".join(_decide().reasons)
+    for part in ("16 days old", "In 0 of the last 5 partitions", "0.702", "0.700", "15 days ago"):
+        assert part in reasons
+
+
+def test_a_model_without_a_champion_is_trained():
+    assert _decide(trained_until=None, last_training=None).accepted
+
+
+def test_old_data_are_a_reason():
+    decision = _decide(trained_until=AS_OF - 30 * DAY)
+    assert decision.accepted
+    assert decision.reasons[0] == "The champion's data are 30 days old; 30 days are the most."
+
+
+def test_data_just_under_the_age_are_no_reason():
+    assert not _decide(trained_until=AS_OF - 30 * DAY + timedelta(minutes=1)).accepted
+
+
+def test_persistent_drift_is_a_reason():
+    decision = _decide(drift=(0.0, 0.4, 0.0, 0.5, 0.3))
+    assert decision.accepted
+    assert "In 3 of the last 5 partitions" in decision.reasons[0]
+    assert "most of all in 2013-07-04 with 50%" in decision.reasons[0]
+
+
+def test_drift_on_two_days_of_five_is_no_reason():
+    assert not _decide(drift=(0.0, 0.4, 0.0, 0.5, 0.29)).accepted
+
+
+def test_drift_that_has_passed_is_no_reason():
+    assert not _decide(drift=(0.9, 0.9, 0.9, 0.0, 0.0, 0.0)).accepted
+
+
+def test_three_drifted_partitions_are_a_reason_even_if_there_are_no_more():
+    assert _decide(drift=(0.4, 0.4, 0.4)).accepted
+
+
+def test_unknown_drift_is_named_and_does_not_count_as_drift():
+    decision = _decide(drift=(0.4, 0.4, math.nan, math.nan, 0.0))
+    assert not decision.accepted
+    assert any("unknown in 2013-07-03, 2013-07-04" in reason for reason in decision.reasons)
+
+
+def test_decayed_quality_is_a_reason():
+    decision = _decide(quality=(0.61, 0.62, 0.60, 0.61, 0.62))
+    assert decision.accepted
+    assert "0.612" in decision.reasons[0]
+
+
+def test_a_fall_within_the_tolerance_is_no_reason():
+    assert not _decide(quality=(0.68, 0.681, 0.679, 0.68, 0.68)).accepted
+
+
+def test_a_fall_that_chance_explains_is_no_reason_and_is_said():
+    decision = _decide(quality=(0.50, 0.80, 0.45, 0.79, 0.56))
+    assert not decision.accepted
+    assert any("chance can explain it" in reason for reason in decision.reasons)
+
+
+def test_an_uncertain_acceptance_makes_a_fall_less_sure():
+    vague = MetricValue(name="roc_auc", value=0.70, low=0.55, high=0.85, n=100)
+    assert not _decide(quality=(0.61, 0.62, 0.60, 0.61, 0.62), acceptance=vague).accepted
+
+
+def test_only_the_newest_partitions_speak_for_quality():
+    assert not _decide(quality=(0.4, 0.4, 0.4, 0.70, 0.71, 0.69, 0.70, 0.71)).accepted
+
+
+def test_partitions_without_enough_labels_do_not_count_and_are_counted():
+    decision = _decide(policy=RetrainPolicy(label_coverage=0.99))
+    assert any("5 matured partition(s) lack labels" in reason for reason in decision.reasons)
+
+
+def test_two_matured_partitions_are_too_few_to_see_decay():
+    decision = _decide(quality=(0.5, 0.5))
+    assert not decision.accepted
+    assert any("known for 2 matured partition(s)" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize("acceptance", [None, MetricValue(name="roc_auc", value=math.nan)])
+def test_missing_acceptance_evidence_is_said(acceptance):
+    assert any("at acceptance is not known" in reason for reason in _decide(acceptance=acceptance).reasons)
+
+
+def test_neither_drift_nor_quality_known_is_not_enough_evidence():
+    assert _decide(drift=(), quality=()).verdict is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def test_drift_that_could_not_be_computed_is_missing_evidence_too():
+    assert _decide(drift=(math.nan,) * 5, quality=()).verdict is Verdict.NOT_ENOUGH_EVIDENCE
+
+
+def test_age_is_a_reason_even_if_nothing_else_is_known():
+    assert _decide(drift=(), quality=(), trained_until=AS_OF - 40 * DAY).accepted
+
+
+def test_cooldown_outweighs_every_reason_and_comes_first():
+    decision = _decide(drift=(0.9,) * 5, last_training=AS_OF - 6 * DAY)
+    assert not decision.accepted
+    assert decision.reasons[0] == "The last training was 6 days ago, within the cooldown of 7 days."
+    assert "In 5 of the last 5 partitions" in decision.reasons[1]
+
+
+def test_cooldown_holds_without_a_champion_too():
+    assert not _decide(trained_until=None, last_training=AS_OF - DAY).accepted
+
+
+def test_cooldown_ends_to_the_minute():
+    assert _decide(drift=(0.9,) * 5, last_training=AS_OF - 7 * DAY).accepted
+
+
+def test_a_decision_that_looks_back_before_the_last_training_is_a_no():
+    decision = _decide(drift=(0.9,) * 5, last_training=AS_OF + DAY)
+    assert not decision.accepted
+    assert "looks back" in decision.reasons[0]
+
+
+def test_all_reasons_for_a_yes_come_before_the_rest():
+    decision = _decide(drift=(0.9,) * 5, trained_until=AS_OF - 40 * DAY)
+    assert ["40 days old" in decision.reasons[0], "In 5 of the last 5" in decision.reasons[1]] == [True, True]
+
+
+def test_an_instant_without_a_zone_is_refused():
+    with pytest.raises(ValueError, match="no time zone"):
+        _decide(last_training=datetime(2013, 7, 1))  # noqa: DTZ001 - the mistake under test
+
+
+def test_a_persistence_that_cannot_be_met_is_refused():
+    with pytest.raises(ValueError, match="6 of 5"):
+        RetrainPolicy(n_drifted=6, n_recent=5)
+
+
+@given(SHARES, SHARES, st.integers(0, 60), st.integers(0, 60))
+def test_every_decision_gives_four_sentences(drift, quality, age, since):
+    decision = _decide(drift, quality, trained_until=AS_OF - age * DAY, last_training=AS_OF - since * DAY)
+    assert len(decision.reasons) == 4
+    assert all(reason.endswith(".") and "nan" not in reason for reason in decision.reasons)
+
+
+@given(SHARES, st.integers(0, 6))
+def test_no_training_ever_within_the_cooldown(drift, since):
+    assert not _decide(drift, last_training=AS_OF - since * DAY).accepted
+
+
+@given(st.lists(st.floats(0, 1), min_size=5, max_size=5), st.integers(0, 4), st.floats(0, 1))
+def test_more_drift_never_turns_a_yes_into_a_no(drift, position, more):
+    worse = [max(value, more) if i == position else value for i, value in enumerate(drift)]
+    assert _decide(worse).accepted >= _decide(drift).accepted

@@ -1,0 +1,98 @@
+import itertools
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from tidemill.report.card import card_page, model_card, unseen_months
+
+HOSTILE = "<script>alert(1)</script> | `x` \n# heading [a](b)"
+
+
+def hostile(facts):
+    return replace(
+        facts,
+        model=HOSTILE,
+        description=HOSTILE,
+        owner=HOSTILE,
+        features=(HOSTILE,),
+        limits=(HOSTILE,),
+        versions={HOSTILE: HOSTILE},
+    )
+
+
+def test_html_card_escapes_untrusted_text(facts):
+    assert "<script" not in card_page(hostile(facts))
+
+
+def test_markdown_card_escapes_html(facts):
+    assert "<script" not in model_card(hostile(facts))
+
+
+def test_markdown_card_escapes_links(facts):
+    assert "[a](b)" not in model_card(hostile(facts))
+
+
+def test_untrusted_text_opens_no_heading(facts):
+    headings = re.findall(r"^#+ (.*)$", model_card(hostile(facts)), re.MULTILINE)
+    assert headings[1:] == re.findall(r"^#+ (.*)$", model_card(facts), re.MULTILINE)[1:]
+
+
+def test_untrusted_text_breaks_no_table_row(facts):
+    rows = [line for line in model_card(hostile(facts)).splitlines() if line.startswith("| Owner")]
+    assert len(re.findall(r"(?<!\\)\|", rows[0])) == 3
+
+
+def test_both_cards_name_the_whole_snapshot_digest(facts):
+    assert facts.snapshot.digest in model_card(facts)
+    assert facts.snapshot.digest in card_page(facts)
+
+
+def test_card_says_which_seasons_were_not_seen(facts):
+    assert "it was fitted on rows from April and May alone." in model_card(facts)
+
+
+def test_a_year_of_training_leaves_no_season_unseen():
+    assert unseen_months(datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC)) == ()
+
+
+def test_a_window_over_new_year_has_seen_both_winters():
+    unseen = unseen_months(datetime(2013, 11, 15, tzinfo=UTC), datetime(2014, 2, 1, tzinfo=UTC))
+    assert "January" not in unseen
+    assert "December" not in unseen
+    assert "February" in unseen
+
+
+def test_card_says_that_the_champion_knew_test_rows(facts):
+    favoured = replace(facts, evaluation=replace(facts.evaluation, champion_saw_test=True))
+    assert "favours the champion" in model_card(favoured)
+
+
+def test_a_metric_that_is_nan_is_listed_as_a_limit(facts):
+    assert r"Not defined on the test set: roc\_auc for carrier=OO." in model_card(facts)
+
+
+def test_card_tells_how_to_make_the_bundle_again(facts):
+    assert "\n    tidemill train flight_delays --partition 2013-07-01\n" in model_card(facts)
+
+
+def test_a_command_can_be_copied_as_it_stands(facts):
+    commands = ("tidemill sql 'SELECT 1' && true\n# heading",)
+    assert "\n    tidemill sql 'SELECT 1' && true # heading\n" in model_card(replace(facts, reproduce=commands))
+
+
+def test_an_unregistered_card_says_so(facts):
+    assert "flight_delays, not registered: xgboost, accepted." in card_page(replace(facts, release_id=None))
+
+
+def test_card_works_with_empty_lists(facts):
+    evaluation = replace(facts.evaluation, metrics=(), baselines=(), champion_difference=None)
+    bare = replace(facts, evaluation=evaluation, features=(), parameters={}, versions={}, reproduce=(), limits=())
+    assert "No metric was computed." in model_card(bare)
+    assert "No metric was computed." in card_page(bare)
+
+
+def test_every_table_of_the_markdown_card_is_whole(facts):
+    lines = model_card(facts).splitlines()
+    for above, line in itertools.pairwise(lines):
+        if re.fullmatch(r"\|(-+:?\|)+|\|(-*:?-+:?\|)+", line):
+            assert above.count("|") == line.count("|")

@@ -1,0 +1,35 @@
+import pytest
+
+from tidemill.report.html import figure, percent, picture
+
+SVG = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<b>late</b>",
+        f"<svg {SVG}><script>alert(1)</script></svg>",
+        f"<svg {SVG}><g onload='alert(1)'/></svg>",
+        f"<svg {SVG}><a xlink:href='javascript:alert(1)'><text>late</text></a></svg>",
+        f"<svg {SVG}><path fill='url(https://example.com/a)'/></svg>",
+        f"<svg {SVG}><style>*{{}}</style></svg>",
+        f"<svg {SVG}><foreignObject/></svg>",
+        f"<!DOCTYPE svg [<!ENTITY a 'b'>]><svg {SVG}>&a;</svg>",
+        f"<svg {SVG}><text>late</svg>",
+        "<svg><text>no namespace</text></svg>",
+    ],
+)
+def test_text_that_is_not_a_plain_picture_is_refused(text):
+    with pytest.raises(ValueError, match="this text is not one"):
+        picture(text)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
+def test_a_figure_without_a_value_is_not_defined(value):
+    assert figure(value) == "not defined"
+
+
+def test_a_small_share_is_not_zero():
+    assert percent(1e-9) != percent(0.0)

@@ -1,0 +1,206 @@
+import base64
+import hashlib
+import math
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from tidemill.records import Alert, CheckResult, Decision, MetricValue, Severity, Verdict
+from tidemill.report import pages
+from tidemill.report.html import Tile
+from tidemill.report.values import ColumnProfile, DriftRow, StepCompute
+
+HOSTILE = "<script>alert(1)</script>"
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><text>late</text></svg>'
+QUIET = DriftRow(feature="dep_hour", metrics=(MetricValue(name="psi", value=0.03),), threshold=0.2, picture=SVG)
+LOUD = DriftRow(feature="precip", metrics=(MetricValue(name="psi", value=0.31),), threshold=0.2, severity=Severity.FAIL)
+QUALITY = {"2013-07-01": (MetricValue(name="roc_auc", value=0.74, low=0.71, high=0.77, n=958, label_coverage=0.97),)}
+ALERT = Alert(rule="drift:precip", severity=Severity.FAIL, message="precip drifts.", value=0.31, threshold=0.2)
+
+
+def answer(html: str) -> str:
+    return re.search(r"<h1>(.*?)</h1>", html).group(1)
+
+
+def check(success: bool, severity: Severity = Severity.FAIL, **more: object) -> CheckResult:
+    named = {"expectation": "expect_column_values_to_not_be_null", "column": "carrier", "observed": "12 nulls"}
+    return CheckResult(**{**named, "severity": severity, "success": success, **more})
+
+
+@pytest.fixture
+def all_pages(snapshot, evaluation, decision):
+    hostile = replace(snapshot, model=HOSTILE, partition=HOSTILE)
+    column = ColumnProfile(name=HOSTILE, type=HOSTILE, null_share=0.1, summary=HOSTILE, picture=SVG)
+    broken = check(False, column=HOSTILE, observed=HOSTILE, failure_cases=(HOSTILE,))
+    sliced = replace(evaluation, metrics=(MetricValue(name=HOSTILE, value=0.5, slice=HOSTILE),))
+    row = replace(LOUD, feature=HOSTILE, reference=HOSTILE, analysis=HOSTILE)
+    return [
+        pages.profile_page(hostile, [column], [HOSTILE], pictures=[SVG]),
+        pages.contract_page(hostile, [broken]),
+        pages.evaluation_page(hostile, sliced, replace(decision, reasons=(HOSTILE,)), pictures=[SVG]),
+        pages.monitor_page(
+            HOSTILE,
+            HOSTILE,
+            alerts=[replace(ALERT, message=HOSTILE, rule=HOSTILE)],
+            drift=[row],
+            realised={HOSTILE: QUALITY["2013-07-01"]},
+            compute=[StepCompute(step=HOSTILE, wall_s=1.0)],
+            pictures=[SVG],
+            bundle_digest=HOSTILE,
+            tiles=[Tile(label=HOSTILE, value=HOSTILE)],
+        ),
+    ]
+
+
+def test_everything_untrusted_is_escaped(all_pages):
+    assert [page.count("<script") for page in all_pages] == [0, 0, 0, 0]
+
+
+def test_a_page_names_no_address_but_the_svg_namespace(all_pages):
+    assert set(re.findall(r"[a-z]+://[^\"' ]+", "".join(all_pages))) == {"http://www.w3.org/2000/svg"}
+
+
+def test_a_page_has_no_inline_style_that_its_policy_blocks(all_pages):
+    assert not any(" style=" in page for page in all_pages)
+
+
+def test_the_policy_allows_exactly_the_stylesheet_of_the_page(all_pages):
+    css = re.search(r"<style>(.*?)</style>", all_pages[0], re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert policy in all_pages[0].replace("&#39;", "'")
+
+
+def test_a_digest_is_short_with_the_whole_of_it_in_the_title(snapshot):
+    page = pages.contract_page(snapshot, [])
+    assert f'<code title="{snapshot.digest}">{snapshot.digest[:12]}</code>' in page
+
+
+def test_a_page_is_the_same_each_time(snapshot):
+    assert pages.contract_page(snapshot, [check(False)]) == pages.contract_page(snapshot, [check(False)])
+
+
+def test_a_lone_surrogate_does_not_stop_the_page_from_being_written(snapshot):
+    assert pages.contract_page(snapshot, [check(False, observed="\ud800")]).encode()
+
+
+def test_pages_load_without_altair():
+    command = "import sys, tidemill.report.pages, tidemill.report.card; sys.exit('altair' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
+
+
+def test_monitor_page_says_fine_first():
+    page = pages.monitor_page("flight_delays", "2013-07-06", drift=[QUIET], realised=QUALITY)
+    assert answer(page) == "Yes: flight_delays is fine."
+
+
+def test_monitor_page_says_fine_before_the_labels_arrive_and_that_they_have_not():
+    page = pages.monitor_page("flight_delays", "2013-07-06", drift=[QUIET])
+    assert "The quality is not known before the labels arrive." in page
+
+
+def test_monitor_page_says_no_when_an_alert_fails():
+    page = pages.monitor_page("flight_delays", "2013-07-06", alerts=[ALERT], drift=[QUIET])
+    assert answer(page) == "No: 1 alert of flight_delays needs action today."
+
+
+def test_monitor_page_asks_for_a_look_when_alerts_only_warn():
+    warning = replace(ALERT, severity=Severity.WARN)
+    page = pages.monitor_page("flight_delays", "2013-07-06", alerts=[warning, warning], drift=[QUIET])
+    assert answer(page) == "flight_delays works, but 2 alerts need a look."
+
+
+def test_a_drifted_column_without_an_alert_is_not_fine():
+    page = pages.monitor_page("flight_delays", "2013-07-06", drift=[LOUD], realised=QUALITY)
+    assert answer(page) == "flight_delays works, but precip needs a look."
+
+
+@pytest.mark.parametrize("drift", [[], [replace(QUIET, metrics=(MetricValue(name="psi", value=math.nan),))]])
+def test_a_model_of_which_nothing_is_known_is_not_fine(drift):
+    page = pages.monitor_page("flight_delays", "2013-07-06", drift=drift)
+    assert answer(page) == "Not known: nothing could be measured."
+
+
+def test_a_fine_model_names_the_columns_that_could_not_be_compared():
+    lost = replace(QUIET, feature="seats", metrics=(MetricValue(name="psi", value=math.nan),))
+    page = pages.monitor_page("flight_delays", "2013-07-06", drift=[QUIET, lost], realised=QUALITY)
+    assert "Drift could not be measured for seats." in page
+
+
+def test_drift_that_is_nan_is_shown_as_not_defined():
+    lost = replace(QUIET, metrics=(MetricValue(name="psi", value=math.nan),))
+    assert '<td class="number">not defined' in pages.monitor_page("flight_delays", "2013-07-06", drift=[lost])
+
+
+def test_the_worst_drift_comes_first():
+    page = pages.monitor_page("flight_delays", "2013-07-06", drift=[QUIET, LOUD])
+    assert page.index("<th>precip</th>") < page.index("<th>dep_<wbr>hour</th>")
+
+
+def test_broken_expectations_come_first(snapshot):
+    results = [check(True, column="good"), check(False, Severity.WARN, column="odd"), check(False, column="bad")]
+    page = pages.contract_page(snapshot, results)
+    assert page.index("<td>bad</td>") < page.index("<td>odd</td>") < page.index("<td>good</td>")
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        ([], "Not known: the contract has no expectation."),
+        ([check(True), check(True)], "Yes: all 2 expectations hold."),
+        ([check(True), check(False, Severity.WARN)], "Yes, with 1 warning in 2 expectations."),
+        ([check(True), check(False)], "No: 1 of 2 expectations is broken, and the run stops."),
+    ],
+)
+def test_contract_page_answers_at_the_top(snapshot, results, expected):
+    assert answer(pages.contract_page(snapshot, results)) == expected
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        (Verdict.ACCEPT, "Yes: xgboost is accepted."),
+        (Verdict.REJECT, "No: xgboost is refused, and nothing changes."),
+        (Verdict.NOT_ENOUGH_EVIDENCE, "Not known: there is not enough evidence, and nothing changes."),
+    ],
+)
+def test_evaluation_page_answers_at_the_top(snapshot, evaluation, verdict, expected):
+    decision = Decision(kind="accept", verdict=verdict, reasons=())
+    assert answer(pages.evaluation_page(snapshot, evaluation, decision)) == expected
+
+
+def test_evaluation_page_without_a_decision_says_that_it_is_open(snapshot, evaluation):
+    assert answer(pages.evaluation_page(snapshot, evaluation)) == "xgboost is measured; the decision is open."
+
+
+def test_a_metric_that_is_nan_is_shown_as_not_defined(snapshot, evaluation):
+    page = pages.evaluation_page(snapshot, evaluation)
+    assert '<td>carrier=OO</td><td class="number">not defined</td>' in page
+
+
+def test_evaluation_page_compares_with_the_hardest_baseline_at_the_top(snapshot, evaluation):
+    page = pages.evaluation_page(snapshot, evaluation)
+    assert '<div class="label">roc_auc over hour_rate</div><div class="value">+0.071</div>' in page
+
+
+def test_evaluation_page_works_without_evidence(snapshot, evaluation):
+    bare = replace(evaluation, metrics=(), baselines=(), champion_release=None, champion_difference=None, candidates=())
+    assert "No baseline was compared." in pages.evaluation_page(snapshot, bare)
+
+
+def test_profile_page_works_without_columns(snapshot):
+    assert answer(pages.profile_page(snapshot, [], [])) == "Nothing unusual in 80,214 rows of 0 columns."
+
+
+def test_profile_page_counts_its_findings_at_the_top(snapshot):
+    page = pages.profile_page(snapshot, [], ["pressure is missing in 11 % of the rows."])
+    assert answer(page) == "1 thing to look at in 80,214 rows of 0 columns."
+
+
+def test_a_column_with_missing_values_comes_before_one_without(snapshot):
+    columns = [ColumnProfile(name=name, type="numeric", null_share=share) for name, share in (("a", 0.0), ("b", 0.2))]
+    page = pages.profile_page(snapshot, columns, [])
+    assert page.index("<th>b</th>") < page.index("<th>a</th>")
