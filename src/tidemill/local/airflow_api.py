@@ -1,0 +1,161 @@
+"""A small client of Airflow's public REST API: trigger a run, start a backfill, wait for the end.
+
+Knows nothing of models; whoever uses it names DAGs and runs.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from tidemill.errors import StackError
+
+__all__ = ["AirflowApi", "RunState"]
+
+POLL_S = 2.0  # Airflow tells nobody when a run ends; its scheduler itself looks about once a second
+FINAL = ("success", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """One DAG run as Airflow sees it."""
+
+    dag_id: str
+    """DAG."""
+    run_id: str
+    """Run."""
+    partition_key: str | None
+    """Its partition, if it has one."""
+    state: str
+    """``queued``, ``running``, ``success`` or ``failed``."""
+
+
+class AirflowApi:
+    """A session with one Airflow, logged in.
+
+    Parameters
+    ----------
+    url : str
+        Of the UI, such as ``http://127.0.0.1:8080``.
+    user, password : str
+        Login.
+    """
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self.url, self._login = url, {"username": user, "password": password}
+        self._client = httpx.Client(base_url=url, timeout=30, trust_env=False)  # seconds; this machine, no proxy
+
+    def wait_for_dags(self, dag_ids: Sequence[str], timeout_s: float = 120) -> None:
+        """Wait until the DAG processor has read the files.
+
+        Raises
+        ------
+        StackError
+            If a DAG does not appear; with Airflow's import errors.
+        """
+        deadline = time.monotonic() + timeout_s
+        while missing := [
+            dag_id for dag_id in dag_ids if self._request("GET", f"dags/{dag_id}", ok=(200, 404)) is None
+        ]:
+            if time.monotonic() > deadline:
+                errors = self._get("importErrors")["import_errors"]
+                found = "\n".join(f"{item['filename']}: {item['stack_trace'].splitlines()[-1]}" for item in errors)
+                raise StackError(
+                    f"Airflow does not know {', '.join(missing)}:\n{found or 'no import errors'}",
+                    "See the log of the dag-processor.",
+                )
+            time.sleep(POLL_S)
+
+    def trigger(self, dag_id: str, run_id: str, partition: str) -> None:
+        """Trigger a run for a partition; one of that id that has failed is tried again, any other is left alone."""
+        body = {"dag_run_id": run_id, "logical_date": None, "partition_key": partition}
+        created = self._request("POST", f"dags/{dag_id}/dagRuns", json=body, ok=(200, 201, 409))
+        if created is None and self._state(dag_id, run_id) == "failed":
+            self.retry(dag_id, run_id)
+
+    def retry(self, dag_id: str, run_id: str) -> None:
+        """Clear the failed tasks of a run, so that the scheduler takes it up again."""
+        self._request("POST", f"dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True})
+
+    def backfill(self, dag_id: str, first: datetime, last: datetime, *, max_active_runs: int) -> list[str]:
+        """Create a backfill, as ``airflow backfill create`` does; partitions that have succeeded are left alone.
+
+        Returns
+        -------
+        list of str
+            Partition keys of the interval.
+        """
+        body = {
+            "dag_id": dag_id, "from_date": first.isoformat(), "to_date": last.isoformat(),
+            "reprocess_behavior": "failed", "max_active_runs": max_active_runs,
+        }  # fmt: skip
+        planned = self._request("POST", "backfills/dry_run", json=body)
+        self._request("POST", "backfills", json=body)
+        return [str(item["partition_key"]) for item in planned["backfills"]]
+
+    def runs(self, dag_id: str) -> list[RunState]:
+        """Give the runs of a DAG."""
+        found = self._get(f"dags/{dag_id}/dagRuns?limit=1000&order_by=id")["dag_runs"]
+        return [
+            RunState(
+                dag_id=item["dag_id"],
+                run_id=item["dag_run_id"],
+                partition_key=item["partition_key"],
+                state=item["state"],
+            )
+            for item in found
+        ]
+
+    def wait(
+        self, dag_id: str, partitions: Sequence[str], on_change: Callable[[list[RunState]], None], timeout_s: float
+    ) -> list[RunState]:
+        """Wait until the newest run of each partition has ended.
+
+        Raises
+        ------
+        StackError
+            If one has not ended in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            newest = {run.partition_key: run for run in self.runs(dag_id) if run.partition_key in partitions}
+            on_change(list(newest.values()))
+            if len(newest) == len(partitions) and all(run.state in FINAL for run in newest.values()):
+                return list(newest.values())
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"{dag_id} has not ended after {timeout_s:.0f} s.", f"Look at {self.url}/dags/{dag_id}."
+                )
+            time.sleep(POLL_S)
+
+    def failures(self, run: RunState) -> list[str]:
+        """Name the failed tasks of a run, each with its page."""
+        tasks = self._get(f"dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances")["task_instances"]
+        return [
+            f"{item['task_id']}: {self.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{item['task_id']}"
+            for item in tasks
+            if item["state"] == "failed"
+        ]
+
+    def _state(self, dag_id: str, run_id: str) -> str:
+        return str(self._get(f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def _get(self, path: str) -> Any:
+        return self._request("GET", path)
+
+    def _request(self, method: str, path: str, *, json: Any = None, ok: tuple[int, ...] = (200, 201)) -> Any:
+        """Ask the API; None for an expected answer that is no success."""
+        answer = self._client.request(method, f"/api/v2/{path}", json=json)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:  # at the first request, and once a token has grown old
+            token = self._client.post("/auth/token", json=self._login).raise_for_status().json()["access_token"]
+            self._client.headers["Authorization"] = f"Bearer {token}"
+            answer = self._client.request(method, f"/api/v2/{path}", json=json)
+        if answer.status_code not in ok:
+            raise StackError(
+                f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}.",
+                "See the log of the api-server.",
+            )
+        return answer.json() if answer.is_success else None
