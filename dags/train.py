@@ -26,7 +26,7 @@ for spec in specs_beside(__file__):
         analyse = AnalyseOperator(task_id="analyse", model=model, snapshot=extract.output)
         prepare = PrepareOperator(task_id="prepare", model=model, snapshot=extract.output)
         train = TrainOperator.partial(
-            task_id="train", model=model, split=prepare.output, map_index_template="{{ task.inputs.estimator }}"
+            task_id="train", model=model, split=prepare.output, map_index_template="{{ task.estimator }}"
         ).expand(estimator=[*spec.train.estimators, *BASELINES])
         evaluate = EvaluateOperator(task_id="evaluate", model=model, split=prepare.output, bundles=train.output)
         validate_model = ValidateModelOperator(task_id="validate_model", model=model, evaluation=evaluate.output)

@@ -19,8 +19,9 @@ COMMENT ON TABLE tidemill.model IS 'Models that have been trained or scored at l
 CREATE TABLE tidemill.run (
     run_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     model          text NOT NULL,
+    chain          text NOT NULL CHECK (chain IN ('train', 'predict', 'monitor', 'retrain')),
     step           text NOT NULL,
-    partition      text,
+    partition      text NOT NULL,
     status         text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'succeeded', 'failed')),
     error          text,
     result         jsonb,
@@ -39,7 +40,7 @@ CREATE TABLE tidemill.run (
     peak_rss_bytes bigint,
     n_rows         bigint
 );
-CREATE INDEX run_by_partition ON tidemill.run (model, partition, step);
+CREATE INDEX run_by_partition ON tidemill.run (model, chain, partition);
 COMMENT ON TABLE tidemill.run IS 'One row for every execution of a step, with what it cost.';
 COMMENT ON COLUMN tidemill.run.wall_s IS 'Seconds from start to end.';
 COMMENT ON COLUMN tidemill.run.cpu_s IS 'Seconds of processor time, all threads, children included.';

@@ -73,7 +73,7 @@ def train(
 
     workspace = Workspace.from_environment()
     chain = train_chain(workspace.spec(model), dry_run=dry_run, reason=reason)
-    record = _drive(chain, model, partition, workspace, cutoff)
+    record = _drive("train", chain, model, partition, workspace, cutoff)
     _say_decision(record["decision"])
 
 
@@ -81,7 +81,9 @@ def train(
 def predict(
     model: Model,
     partition: PartitionKey,
-    release: Annotated[int | None, typer.Option(help="Release to score with; by default the one that was live.")] = None,
+    release: Annotated[
+        int | None, typer.Option(help="Release to score with; by default the one that was live.")
+    ] = None,
     simulate: Annotated[bool, typer.Option("--simulate", help="Allow a release from after the partition.")] = False,
     cutoff: Cutoff = None,
     dry_run: DryRun = False,
@@ -90,9 +92,11 @@ def predict(
     from tidemill.steps.chains import predict_chain
 
     chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
-    record = _drive(chain, model, partition, Workspace.from_environment(), cutoff)
+    record = _drive("predict", chain, model, partition, Workspace.from_environment(), cutoff)
     verb = "published" if record["published"] else "written, not published"
-    out.print(f"{record['n_rows']:,} rows of release {record['release_id']} {verb}, mean score {record['mean_score']:.4f}.")
+    out.print(
+        f"{record['n_rows']:,} rows of release {record['release_id']} {verb}, mean score {record['mean_score']:.4f}."
+    )
 
 
 @app.command()
@@ -101,7 +105,7 @@ def monitor(model: Model, partition: PartitionKey) -> None:
     from tidemill.steps.chains import monitor_chain
 
     workspace = Workspace.from_environment()
-    record = _drive(monitor_chain(), model, partition, workspace, None)
+    record = _drive("monitor", monitor_chain(), model, partition, workspace, None)
     out.print(f"The page is {workspace.storage / record['uri'] / 'index.html'}.", soft_wrap=True)
 
 
@@ -111,7 +115,7 @@ def retrain(model: Model, partition: PartitionKey, dry_run: DryRun = False) -> N
     from tidemill.steps.chains import retrain_chain
 
     workspace = Workspace.from_environment()
-    record = _drive(retrain_chain(workspace.spec(model), dry_run=dry_run), model, partition, workspace, None)
+    record = _drive("retrain", retrain_chain(workspace.spec(model), dry_run=dry_run), model, partition, workspace, None)
     for reason in record["reasons"]:
         out.print(f"  {reason}", highlight=False, soft_wrap=True)
 
@@ -137,7 +141,7 @@ def run(
     }
     if chain not in chains:
         raise typer.BadParameter(f"{chain!r} is not one of {', '.join(chains)}", param_hint="--chain")
-    record = _drive(chains[chain](), model, partition, workspace, cutoff, until=step)
+    record = _drive(chain, chains[chain](), model, partition, workspace, cutoff, until=step)
     print(json.dumps(record, indent=2))  # noqa: T201 - for other programs, without colours or wrapping
 
 
@@ -242,7 +246,13 @@ def demo() -> None:
 
 
 def _drive(
-    chain: Any, model: str, partition: str, workspace: Workspace, cutoff: datetime | None, until: str | None = None
+    name: str,
+    chain: Any,
+    model: str,
+    partition: str,
+    workspace: Workspace,
+    cutoff: datetime | None,
+    until: str | None = None,
 ) -> dict[str, Any]:
     from datetime import UTC
 
@@ -250,7 +260,7 @@ def _drive(
 
     with _progress() as on_step:
         return drive(
-            chain, model, partition, workspace, until=until, on_step=on_step,
+            name, chain, model, partition, workspace, until=until, on_step=on_step,
             cutoff=cutoff if cutoff is None or cutoff.tzinfo else cutoff.replace(tzinfo=UTC),
         )  # fmt: skip
 

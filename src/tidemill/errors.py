@@ -15,6 +15,7 @@
     │   ├── ArtifactCorrupt        a snapshot or bundle is not what its digest says
     │   ├── NoChampion             nothing has been promoted yet
     │   ├── ReleaseFromTheFuture   a release saw data after the partition's cutoff
+    │   ├── NotPublished           a partition has no published predictions
     │   ├── StaleAttempt           a newer attempt has claimed the partition
     │   ├── IncompletePublish      rows written differ from rows extracted
     │   ├── LostRace               another promotion came first
@@ -103,6 +104,10 @@ class NoChampion(FatalError):
 
 class ReleaseFromTheFuture(FatalError):
     """A release was trained on data from after the cutoff of the partition to be scored."""
+
+
+class NotPublished(FatalError):
+    """The partition has no published predictions to look at."""
 
 
 class StaleAttempt(FatalError):

@@ -110,11 +110,10 @@ class Every(StrEnum):
         datetime.timedelta(seconds=82800)
         """
         zone = ZoneInfo(timezone)
-        start = self._start(key, zone)
+        start, local = self._start(key, zone)
         if self is Every.HOUR:
             end, known = start + timedelta(hours=1), start + cutoff  # instants: an hour is an hour
         else:
-            local = start.astimezone(zone).replace(tzinfo=None)
             end, known = _instant(self._following(local), zone), _instant(local + cutoff, zone)
         return Partition(key=key, interval=Interval(start=start, end=end), cutoff=known)
 
@@ -136,14 +135,14 @@ class Every(StrEnum):
                 yield partition
             partition = self.containing(partition.interval.end, timezone, cutoff)
 
-    def _start(self, key: str, zone: ZoneInfo) -> datetime:
-        """Give the first instant of a key's partition, in UTC; refuse what does not come back as the same key."""
+    def _start(self, key: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+        """Give a key's first instant in UTC and on the wall clock; refuse what does not come back as the same key."""
+        weekly = self is Every.WEEK
         try:
-            if self is Every.WEEK:
-                naive = datetime.strptime(f"{key}-1", "%G-W%V-%u").replace(tzinfo=zone)
-            else:
-                naive = datetime.strptime(key, self.key_format)  # noqa: DTZ007 - the zone is attached below
-            start = naive.astimezone(UTC) if self is Every.HOUR else _instant(naive.replace(tzinfo=None), zone)
+            local = datetime.strptime(
+                f"{key}-1" if weekly else key, f"{self.key_format}-%u" if weekly else self.key_format
+            )
+            start = local.astimezone(UTC) if self is Every.HOUR else _instant(local, zone)
         except ValueError:
             start = None
         if start is None or start.astimezone(zone).strftime(self.key_format) != key:
@@ -151,7 +150,7 @@ class Every(StrEnum):
                 f"Partition key {key!r} is not a {self.value} in {zone.key}.",
                 f"Write it like {datetime(2013, 7, 4, 5, tzinfo=zone).strftime(self.key_format)!r}.",
             )
-        return start
+        return start, local
 
     def _following(self, local: datetime) -> datetime:
         if self is Every.MONTH:

@@ -14,14 +14,17 @@ from pydantic import ConfigDict, TypeAdapter
 
 __all__ = [
     "Alert",
+    "AlertsRef",
     "BundleRef",
     "CheckReport",
     "CheckResult",
+    "CollectedRef",
     "Decision",
     "DeploymentRef",
     "EvaluationReport",
     "MetricValue",
     "MonitorRef",
+    "PageRef",
     "PredictionRef",
     "ProfileRef",
     "Record",
@@ -237,8 +240,12 @@ class EvaluationReport(Record):
     """Name of the candidate's estimator."""
     bundle: BundleRef
     """The candidate."""
+    candidates: tuple[BundleRef, ...]
+    """All estimators and baselines that were trained."""
     metrics: tuple[MetricValue, ...]
     """All metrics of the task, whole set first, then slices."""
+    importance: tuple[MetricValue, ...]
+    """What the candidate loses in the test set when a feature is shuffled, one a feature."""
     baselines: tuple[MetricValue, ...]
     """Candidate minus baseline in the acceptance metric, one per baseline; ``slice`` names the baseline."""
     champion_release: int | None
@@ -335,22 +342,6 @@ class PredictionRef(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MonitorRef(Record):
-    """What one part of monitoring found for a partition."""
-
-    model: str
-    """Name of the model."""
-    partition: str
-    """Key of the partition."""
-    part: str
-    """``drift``, ``performance`` or ``compute``."""
-    n_metrics: int
-    """Figures written to ``tidemill.metric``."""
-    findings: tuple[str, ...]
-    """What stands out, one sentence each; empty if nothing does."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert(Record):
     """Something that a person should look at."""
 
@@ -364,3 +355,57 @@ class Alert(Record):
     """Observed figure."""
     threshold: float
     """Figure that it crossed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectedRef(Record):
+    """What monitoring looks at for a partition, resolved once at the start of a run."""
+
+    model: str
+    """Name of the model."""
+    partition: str
+    """Key of the partition."""
+    prediction_run_id: int
+    """Published prediction run of the partition."""
+    release_id: int
+    """Release that scored it."""
+    snapshot_digest: str
+    """Rows that were scored."""
+    snapshot_uri: str
+    """Folder of the snapshot, relative to the storage root."""
+    evaluation_uri: str
+    """Folder of the release's evidence, with the reference profile, relative to the storage root."""
+    matured: tuple[str, ...]
+    """Published partitions whose labels have had their time, oldest first; the newest few."""
+    n_rows: int
+    """Rows of the partition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorRef(Record):
+    """What one part of monitoring found for a partition."""
+
+    part: str
+    """``drift``, ``performance`` or ``compute``."""
+    n_metrics: int
+    """Figures written to ``tidemill.metric``."""
+    alerts: tuple[Alert, ...]
+    """What a person should look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsRef(Record):
+    """The outcome of ``alert``."""
+
+    alerts: tuple[Alert, ...]
+    """Alerts raised for the partition."""
+    n_open: int
+    """Alerts of the model that are open now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRef(Record):
+    """A page on the artifact store."""
+
+    uri: str
+    """Folder with ``index.html``, relative to the storage root."""

@@ -19,6 +19,9 @@ class AlertOperator(StepOperator):
     """
 
     step: ClassVar[str] = "alert"
+    template_fields = ("collected", "parts")
 
     def __init__(self, *, collected: Any, parts: Any, **kwargs: Any) -> None:
-        super().__init__(inputs={"collected": collected, "parts": parts}, **kwargs)
+        super().__init__(**kwargs)
+        self.collected = collected
+        self.parts = parts

@@ -17,6 +17,8 @@ class AnalyseOperator(StepOperator):
     """
 
     step: ClassVar[str] = "analyse"
+    template_fields = ("snapshot",)
 
     def __init__(self, *, snapshot: Any, **kwargs: Any) -> None:
-        super().__init__(inputs={"snapshot": snapshot}, **kwargs)
+        super().__init__(**kwargs)
+        self.snapshot = snapshot

@@ -17,6 +17,8 @@ class ComputeOperator(StepOperator):
     """
 
     step: ClassVar[str] = "compute"
+    template_fields = ("collected",)
 
     def __init__(self, *, collected: Any, **kwargs: Any) -> None:
-        super().__init__(inputs={"collected": collected}, **kwargs)
+        super().__init__(**kwargs)
+        self.collected = collected

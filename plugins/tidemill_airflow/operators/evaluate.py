@@ -19,6 +19,9 @@ class EvaluateOperator(StepOperator):
     """
 
     step: ClassVar[str] = "evaluate"
+    template_fields = ("split", "bundles")
 
     def __init__(self, *, split: Any, bundles: Any, **kwargs: Any) -> None:
-        super().__init__(inputs={"split": split, "bundles": bundles}, **kwargs)
+        super().__init__(**kwargs)
+        self.split = split
+        self.bundles = bundles

@@ -17,6 +17,8 @@ class ExtractOperator(StepOperator):
     """
 
     step: ClassVar[str] = "extract"
+    template_fields = ("purpose",)
 
     def __init__(self, *, purpose: str, **kwargs: Any) -> None:
-        super().__init__(inputs={"purpose": purpose}, **kwargs)
+        super().__init__(**kwargs)
+        self.purpose = purpose

@@ -19,6 +19,9 @@ class PredictOperator(StepOperator):
     """
 
     step: ClassVar[str] = "predict"
+    template_fields = ("release", "snapshot")
 
     def __init__(self, *, release: Any, snapshot: Any, **kwargs: Any) -> None:
-        super().__init__(inputs={"release": release, "snapshot": snapshot}, **kwargs)
+        super().__init__(**kwargs)
+        self.release = release
+        self.snapshot = snapshot

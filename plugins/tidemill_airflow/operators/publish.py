@@ -18,9 +18,11 @@ class PublishOperator(StepOperator):
     """
 
     step: ClassVar[str] = "publish"
+    template_fields = ("prediction",)
 
     def __init__(self, *, prediction: Any, **kwargs: Any) -> None:
-        super().__init__(inputs={"prediction": prediction}, **kwargs)
+        super().__init__(**kwargs)
+        self.prediction = prediction
 
     def chosen(self, params: RunParams) -> dict[str, Any]:
         """Pass on what the person who triggered the run chose."""

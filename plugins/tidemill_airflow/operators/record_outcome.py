@@ -17,6 +17,8 @@ class RecordOutcomeOperator(StepOperator):
     """
 
     step: ClassVar[str] = "record_outcome"
+    template_fields = ("decision",)
 
     def __init__(self, *, decision: Any, **kwargs: Any) -> None:
-        super().__init__(inputs={"decision": decision}, **kwargs)
+        super().__init__(**kwargs)
+        self.decision = decision

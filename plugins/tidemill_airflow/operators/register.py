@@ -26,20 +26,17 @@ class RegisterOperator(StepOperator):
     """
 
     step: ClassVar[str] = "register"
+    template_fields = ("snapshot", "profile", "split", "evaluation", "decision")
 
     def __init__(
         self, *, snapshot: Any, profile: Any, split: Any, evaluation: Any, decision: Any, **kwargs: Any
     ) -> None:
-        super().__init__(
-            inputs={
-                "snapshot": snapshot,
-                "profile": profile,
-                "split": split,
-                "evaluation": evaluation,
-                "decision": decision,
-            },
-            **kwargs,
-        )
+        super().__init__(**kwargs)
+        self.snapshot = snapshot
+        self.profile = profile
+        self.split = split
+        self.evaluation = evaluation
+        self.decision = decision
 
     def chosen(self, params: RunParams) -> dict[str, Any]:
         """Pass on what the person who triggered the run chose."""

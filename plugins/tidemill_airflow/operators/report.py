@@ -19,6 +19,9 @@ class ReportOperator(StepOperator):
     """
 
     step: ClassVar[str] = "report"
+    template_fields = ("collected", "alerts")
 
     def __init__(self, *, collected: Any, alerts: Any, **kwargs: Any) -> None:
-        super().__init__(inputs={"collected": collected, "alerts": alerts}, **kwargs)
+        super().__init__(**kwargs)
+        self.collected = collected
+        self.alerts = alerts

@@ -14,24 +14,21 @@ __all__ = ["StepOperator"]
 class StepOperator(BaseOperator):
     """Run one step of one model for the partition of the DAG run.
 
-    A subclass says which step; its own arguments go into ``inputs``. The step's record is the task's XCom.
+    A subclass says which step, and names the step's arguments in ``template_fields``: outputs of other tasks
+    among them are resolved before the task runs. The step's record is the task's XCom.
 
     Parameters
     ----------
     model : str
         Name of the model.
-    inputs : mapping of str to object, optional
-        The step's arguments; outputs of other tasks among them are resolved when the task runs.
     """
 
     step: ClassVar[str]
-    template_fields = ("inputs",)
     ui_color = "#d8e8e4"
 
-    def __init__(self, *, model: str, inputs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = model
-        self.inputs = dict(inputs or {})
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Run the step and return its record."""
@@ -43,9 +40,10 @@ class StepOperator(BaseOperator):
         workspace = Workspace.from_environment(connection_url)
         params = RunParams.check(dict(context["params"]))
         partition = partition_of_run(context, workspace.spec(self.model))
+        inputs = {name: getattr(self, name) for name in self.template_fields}
         self.log.info("%s of model %s, partition %s", self.step, self.model, partition)
         record = run_step(
-            self.step, self.model, partition, {**self.inputs, **self.chosen(params)},
+            self.dag_id.removeprefix(f"{self.model}_"), self.step, self.model, partition, inputs | self.chosen(params),
             workspace=workspace, origin=_origin(context), cutoff=params.cutoff,
         )  # fmt: skip
         for name, value in record.items():

@@ -19,6 +19,9 @@ class TrainOperator(StepOperator):
     """
 
     step: ClassVar[str] = "train"
+    template_fields = ("split", "estimator")
 
     def __init__(self, *, split: Any, estimator: str, **kwargs: Any) -> None:
-        super().__init__(inputs={"split": split, "estimator": estimator}, **kwargs)
+        super().__init__(**kwargs)
+        self.split = split
+        self.estimator = estimator

@@ -17,6 +17,8 @@ class ValidateModelOperator(StepOperator):
     """
 
     step: ClassVar[str] = "validate_model"
+    template_fields = ("evaluation",)
 
     def __init__(self, *, evaluation: Any, **kwargs: Any) -> None:
-        super().__init__(inputs={"evaluation": evaluation}, **kwargs)
+        super().__init__(**kwargs)
+        self.evaluation = evaluation

@@ -65,6 +65,7 @@ def retrain_chain(spec: ModelSpec, *, dry_run: bool = False) -> Chain:
 
 
 def drive(
+    name: str,
     chain: Chain,
     model: str,
     partition: str,
@@ -78,6 +79,8 @@ def drive(
 
     Parameters
     ----------
+    name : str
+        ``train``, ``predict``, ``monitor`` or ``retrain``.
     chain : Chain
         From one of the functions above.
     model, partition : str
@@ -100,7 +103,7 @@ def drive(
     while True:
         seen.append(step)
         on_step(step, None)
-        record = run_step(step, model, partition, inputs, workspace=workspace, cutoff=cutoff)
+        record = run_step(name, step, model, partition, inputs, workspace=workspace, cutoff=cutoff)
         on_step(step, record)
         if step == until:
             return record

@@ -98,19 +98,20 @@ def training_partitions(job: Job) -> tuple[Partition, ...]:
     return found
 
 
-def _parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime]:
+def query_parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime]:
+    """Give the values of a query's names."""
     return {"start": interval.start, "end": interval.end, "cutoff": cutoff}
 
 
 def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Partition, ...], path: Path) -> int:
     spec, file = job.spec, job.spec.source.features
     bound = bind(query, file)
-    columns = describe(cursor, bound, _parameters(partitions[0].interval, partitions[0].cutoff), file)
-    _require(columns, [spec.entity_key, spec.event_time, *_named_features(job)], job, file)
+    columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff), file)
+    require_columns(columns, [spec.entity_key, spec.event_time, *_named_features(job)], job, file)
     n_rows = 0
     with _writer(path, columns, with_partition=True) as writer:
         for partition in partitions:
-            parameters = _parameters(partition.interval, partition.cutoff)
+            parameters = query_parameters(partition.interval, partition.cutoff)
             for batch in copy_batches(cursor, bound, parameters, columns, spec.entity_key):
                 writer.write_batch(_marked(batch, partition.key))
                 n_rows += batch.num_rows
@@ -124,23 +125,12 @@ def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Part
 
 def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path: Path) -> None:
     spec, file = job.spec, job.spec.source.labels
-    bound, parameters = bind(query, file), _parameters(interval, job.partition.cutoff)
+    bound, parameters = bind(query, file), query_parameters(interval, job.partition.cutoff)
     columns = describe(cursor, bound, parameters, file)
-    _require(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], job, file)
+    require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], job, file)
     with _writer(path, columns, with_partition=False) as writer:
         for batch in copy_batches(cursor, bound, parameters, columns, spec.entity_key):
             writer.write_batch(batch)
-
-
-def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
-    """Read the labels of an interval as they were known at an instant, without keeping them."""
-    spec, file = job.spec, job.spec.source.labels
-    bound, parameters = bind(job.workspace.query(file), file), _parameters(interval, cutoff)
-    with frozen_view(job.workspace.connection(spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
-        columns = describe(cursor, bound, parameters, file)
-        _require(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], job, file)
-        batches = list(copy_batches(cursor, bound, parameters, columns, spec.entity_key))
-    return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
 
 
 def _named_features(job: Job) -> tuple[str, ...]:
@@ -148,7 +138,8 @@ def _named_features(job: Job) -> tuple[str, ...]:
     return () if features is None else features.numeric + features.categorical
 
 
-def _require(columns: tuple[Column, ...], names: list[str], job: Job, file: str) -> None:
+def require_columns(columns: tuple[Column, ...], names: list[str], job: Job, file: str) -> None:
+    """Refuse a query that does not give what the spec names."""
     given = {column.name for column in columns}
     missing = [name for name in names if name not in given]
     if missing:

@@ -6,7 +6,7 @@ import pyarrow as pa
 from tidemill.errors import IncompletePublish
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.steps.extract import FEATURES
-from tidemill.steps.frames import read_columns
+from tidemill.steps.features import read_columns
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import load_bundle
 
@@ -47,4 +47,3 @@ def _refuse_undefined(keys: pa.ChunkedArray, scores: np.ndarray, release: Releas
             f"{len(scores)} rows, such as {examples}.",
             "Nothing was published; look at these rows, or roll the release back.",
         )
-

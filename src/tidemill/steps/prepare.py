@@ -11,17 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tidemill.errors import NotTrainable
+from tidemill.errors import LeakageFound, NotTrainable
 from tidemill.intervals import Partition
+from tidemill.modeling.leakage import find_leaks
 from tidemill.records import SnapshotRef, SplitRef
 from tidemill.spec import ModelSpec
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION
+from tidemill.steps.features import TARGET, feature_schema
+from tidemill.steps.labels import labelled
 from tidemill.steps.running import Job
 
-__all__ = ["SETS", "TARGET", "plan_split", "prepare"]
+__all__ = ["SETS", "SplitPlan", "plan_split", "prepare"]
 
 SETS = ("train", "validation", "test")
-TARGET = "__y"  # column of a split: 1 for the positive class, else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +89,20 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
     ------
     NotTrainable
         If the window is too short.
+    LeakageFound
+        If a feature alone tells the label too well.
     """
     folder = job.store.folder(snapshot.uri, snapshot.digest)
     rows = pq.ParquetFile(folder / FEATURES).read()
     labels = pq.ParquetFile(folder / LABELS).read()
     partitions = tuple(job.spec.partition(key) for key in sorted(set(rows[PARTITION].to_pylist())))
     plan = plan_split(job.spec, partitions, snapshot.cutoff)
-    rows = _labelled(rows, labels, job.spec)
+    rows = rows.append_column(TARGET, labelled(rows[job.spec.entity_key], labels, job.spec))
     set_of = {item.key: plan.set_of(item.interval.start) for item in partitions}
     member = pa.array([set_of[key] for key in rows[PARTITION].to_pylist()], pa.string())
     known = pc.is_valid(rows[TARGET])
     tables = {name: rows.filter(pc.and_(pc.fill_null(pc.equal(member, name), False), known)) for name in SETS}
+    _refuse_leaks(tables["train"], job.spec)
     immature = pc.sum(pc.is_null(member)).as_py() or 0
     unlabelled = pc.sum(pc.and_(pc.is_valid(member), pc.invert(known))).as_py() or 0
 
@@ -114,21 +119,15 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
     )  # fmt: skip
 
 
-def targets(labels: pa.ChunkedArray, positive: bool | int | str) -> pa.ChunkedArray:
-    """Turn a label column into 1 for the positive class, 0 for any other, null where unknown."""
-    return pc.equal(labels, pa.scalar(positive).cast(labels.type)).cast(pa.int8())
-
-
-def _labelled(rows: pa.Table, labels: pa.Table, spec: ModelSpec) -> pa.Table:
-    """Add the column ``__y`` to rows, in their order."""
-    key = spec.entity_key
-    if labels.num_rows != len(pc.unique(labels[key])):
-        raise NotTrainable(
-            f"The labels of {spec.model!r} name {labels.num_rows - len(pc.unique(labels[key]))} row(s) twice.",
-            f"Make {spec.source.labels} give one row an entity.",
+def _refuse_leaks(train: pa.Table, spec: ModelSpec) -> None:
+    frame = train.to_pandas()
+    leaks = find_leaks(frame, frame[TARGET], feature_schema(spec, train.schema))
+    if leaks:
+        named = ", ".join(f"{name!r} (AUC {auc:.3f})" for name, auc in leaks)
+        raise LeakageFound(
+            f"Alone, {named} tells the label {spec.label.column!r} of {spec.model!r} too well to be known at the cutoff.",
+            f"Take it out of {spec.source.features}, or let it count only what was observed by :cutoff.",
         )
-    position = pc.index_in(rows[key], value_set=labels[key].combine_chunks())
-    return rows.append_column(TARGET, targets(labels[spec.label.column], spec.label.positive).take(position))
 
 
 def _first_start(partitions: list[Partition], instant: datetime) -> datetime:

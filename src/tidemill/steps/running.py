@@ -99,6 +99,7 @@ class Job:
 
 
 def run_step(
+    chain: str,
     step: str,
     model: str,
     partition: str,
@@ -112,6 +113,8 @@ def run_step(
 
     Parameters
     ----------
+    chain : str
+        ``train``, ``predict``, ``monitor`` or ``retrain``: what the step is run for.
     step : str
         A key of ``STEPS``.
     model : str
@@ -142,7 +145,7 @@ def run_step(
     piece = _as_of(spec.partition(partition), cutoff)
     ledger = Ledger(workspace.connection(LEDGER))
     run_id = ledger.start_run(
-        model, step, partition, origin or Origin(),
+        model, chain, step, partition, origin or Origin(),
         code_version=code_version(), spec_digest=spec.digest, lock_digest=lock_digest(),
     )  # fmt: skip
     job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin or Origin())

@@ -30,7 +30,7 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     present = [name for name in columns_of(contract) if name in rows.schema_arrow.names]
     results = evaluate_contract(contract, rows.read(present).to_pandas())
     job.ledger.record_checks(snapshot.digest, results, job.run_id)
-    page = contract_page(job.spec.model, snapshot, results)
+    page = contract_page(snapshot, results)
 
     def fill(folder: Path) -> None:
         (folder / "index.html").write_text(page, encoding="utf-8")

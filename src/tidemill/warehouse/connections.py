@@ -9,7 +9,7 @@ from psycopg2 import errorcodes
 
 from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
 
-__all__ = ["Connection", "connect", "translated", "transaction"]
+__all__ = ["Connection", "connect", "transaction", "translated"]
 
 Connection = psycopg2.extensions.connection
 

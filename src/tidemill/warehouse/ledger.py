@@ -50,6 +50,8 @@ class Cost:
 class StepRun:
     """A finished step of a partition, for compute monitoring."""
 
+    chain: str
+    """``train``, ``predict``, ``monitor`` or ``retrain``."""
     step: str
     """Name of the step."""
     partition: str
@@ -76,6 +78,7 @@ class Ledger:
     def start_run(
         self,
         model: str,
+        chain: str,
         step: str,
         partition: str,
         origin: Origin,
@@ -87,9 +90,10 @@ class Ledger:
         """Record that a step starts; gives the run's id."""
         with transaction(self.url) as cursor:
             cursor.execute(
-                "INSERT INTO tidemill.run (model, step, partition, dag_id, dag_run_id, task_id, map_index, try_number,"
-                " code_version, spec_digest, lock_digest) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING run_id",
-                (model, step, partition, origin.dag_id, origin.dag_run_id, origin.task_id, origin.map_index,
+                "INSERT INTO tidemill.run (model, chain, step, partition, dag_id, dag_run_id, task_id, map_index,"
+                " try_number, code_version, spec_digest, lock_digest)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING run_id",
+                (model, chain, step, partition, origin.dag_id, origin.dag_run_id, origin.task_id, origin.map_index,
                  origin.try_number, code_version, spec_digest, lock_digest),
             )  # fmt: skip
             (run_id,) = cast(tuple[int], cursor.fetchone())
@@ -107,18 +111,24 @@ class Ledger:
                  cost.wall_s, cost.cpu_s, cost.peak_rss_bytes, n_rows, run_id),
             )  # fmt: skip
 
-    def step_runs(self, model: str, steps: Sequence[str], *, limit: int = 400) -> tuple[StepRun, ...]:
-        """Give the newest succeeded runs of some steps, newest first."""
+    def step_runs(self, model: str, *, limit: int = 2000) -> tuple[StepRun, ...]:
+        """Give the newest succeeded runs of a model's steps, newest first."""
         with transaction(self.url) as cursor:
             cursor.execute(
-                "SELECT step, partition, wall_s, cpu_s, peak_rss_bytes, n_rows FROM tidemill.run"
-                " WHERE model = %s AND step = ANY(%s) AND status = 'succeeded' ORDER BY run_id DESC LIMIT %s",
-                (model, list(steps), limit),
+                "SELECT chain, step, partition, wall_s, cpu_s, peak_rss_bytes, n_rows FROM tidemill.run"
+                " WHERE model = %s AND status = 'succeeded' ORDER BY run_id DESC LIMIT %s",
+                (model, limit),
             )
             return tuple(
                 StepRun(
-                    step=row[0], partition=row[1], wall_s=row[2], cpu_s=row[3], peak_rss_bytes=row[4], n_rows=row[5]
-                )
+                    chain=row[0],
+                    step=row[1],
+                    partition=row[2],
+                    wall_s=row[3],
+                    cpu_s=row[4],
+                    peak_rss_bytes=row[5],
+                    n_rows=row[6],
+                )  # fmt: skip
                 for row in cursor.fetchall()
             )
 
@@ -186,6 +196,22 @@ class Ledger:
                  json.dumps({"decision_id": decision_id, "partition": partition, "verdict": decision.verdict.value})),
             )  # fmt: skip
             return decision_id
+
+    def newest_decision(self, model: str, kind: str, partition: str) -> tuple[str, tuple[str, ...]] | None:
+        """Give verdict and reasons of the newest decision about a partition, or None."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT verdict, reasons FROM tidemill.decision WHERE model = %s AND kind = %s AND partition = %s"
+                " ORDER BY decision_id DESC LIMIT 1",
+                (model, kind, partition),
+            )
+            row = cursor.fetchone()
+            return None if row is None else (row[0], tuple(row[1]))
+
+    def append_audit(self, event: str, model: str, details: dict[str, Any]) -> None:
+        """Append to the audit's chain."""
+        with transaction(self.url) as cursor:
+            cursor.execute("SELECT tidemill.append_audit(%s, %s, %s)", (event, model, json.dumps(details)))
 
     # ------------------------------------------------------------ metrics and alerts
 

@@ -17,9 +17,29 @@ from tidemill.errors import IncompletePublish, StaleAttempt
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import connect, transaction
 
-__all__ = ["Publisher"]
+__all__ = ["PublishedRun", "Publisher"]
 
 COPY_COLUMNS = ("entity_key", "event_time", "score")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRun:
+    """The visible prediction run of one partition."""
+
+    partition: str
+    """Key of the partition."""
+    prediction_run_id: int
+    """Row in ``tidemill.prediction_run``."""
+    release_id: int
+    """Release that scored."""
+    snapshot_digest: str
+    """Rows that were scored."""
+    snapshot_uri: str
+    """Their folder, relative to the storage root."""
+    n_rows: int
+    """Rows."""
+    threshold: float | None
+    """Score from which the positive class is predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +124,46 @@ class Publisher:
             model=release.model, partition=release.partition, prediction_run_id=prediction_run_id,
             release_id=release.release_id, token=token, n_rows=n_rows, checksum=checksum, mean_score=mean_score,
         )  # fmt: skip
+
+    def published(self, model: str) -> tuple[PublishedRun, ...]:
+        """Give the visible run of every partition of a model, in order of key."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri, r.n_rows, r.threshold"
+                " FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
+                " JOIN tidemill.snapshot s ON s.digest = r.snapshot_digest WHERE p.model = %s ORDER BY p.partition",
+                (model,),
+            )
+            return tuple(
+                PublishedRun(
+                    partition=row[0],
+                    prediction_run_id=row[1],
+                    release_id=row[2],
+                    snapshot_digest=row[3],
+                    snapshot_uri=row[4],
+                    n_rows=row[5],
+                    threshold=row[6],
+                )  # fmt: skip
+                for row in cursor.fetchall()
+            )
+
+    def scores(self, prediction_run_id: int) -> pa.Table:
+        """Read the rows of a prediction run: ``entity_key`` and ``score``, in order of key."""
+        spool = io.BytesIO()
+        with transaction(self.url) as cursor:
+            cursor.copy_expert(
+                f"COPY (SELECT entity_key, score FROM tidemill.prediction_run_{int(prediction_run_id)} ORDER BY entity_key)"
+                " TO STDOUT (FORMAT csv, FORCE_QUOTE (entity_key))",
+                spool,
+            )
+        spool.seek(0)
+        types = {"entity_key": pa.string(), "score": pa.float64()}
+        return pa_csv.read_csv(
+            spool,
+            pa_csv.ReadOptions(column_names=list(types)),
+            pa_csv.ParseOptions(newlines_in_values=True),
+            pa_csv.ConvertOptions(column_types=types),
+        )
 
     def publish(self, prediction: PredictionRef) -> None:
         """Make a written run the visible one of its partition; doing it again changes nothing.

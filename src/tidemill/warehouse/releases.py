@@ -136,8 +136,13 @@ class Releases:
             )
             return tuple(
                 Deployment(
-                    live_from=row[0], release_id=row[1], previous_release_id=row[2], kind=row[3], approved_by=row[4],
-                    reason=row[5], deployed_at=row[6],
+                    live_from=row[0],
+                    release_id=row[1],
+                    previous_release_id=row[2],
+                    kind=row[3],
+                    approved_by=row[4],
+                    reason=row[5],
+                    deployed_at=row[6],
                 )  # fmt: skip
                 for row in cursor.fetchall()
             )

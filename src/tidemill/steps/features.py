@@ -1,5 +1,6 @@
-"""Frames: the stored sets as the estimators take them, and which of their columns are features."""
+"""Features: the columns that the model reads, and the stored sets as the estimators take them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,25 @@ from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import SplitRef
 from tidemill.spec import ModelSpec
 from tidemill.steps.extract import PARTITION
-from tidemill.steps.prepare import TARGET
 from tidemill.steps.running import Job
 
-__all__ = ["feature_schema", "read_columns", "read_set"]
+__all__ = ["TARGET", "LabelledSet", "feature_schema", "read_columns", "read_set"]
+
+TARGET = "__y"  # column of a split: 1 for the positive class, else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelledSet:
+    """The train, validation or test set in memory."""
+
+    X: pd.DataFrame
+    """All columns of the features query, shape (n_samples, n_columns)."""
+    y: npt.NDArray[np.int8]
+    """1 for the positive class, else 0, shape (n_samples,)."""
+    blocks: npt.NDArray[np.object_]
+    """Key of each row's partition, shape (n_samples,): rows of one day are not independent."""
+    schema: FeatureSchema
+    """Which columns are features."""
 
 
 def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
@@ -30,20 +46,15 @@ def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
     )
 
 
-def read_set(job: Job, split: SplitRef, name: str) -> tuple[pd.DataFrame, npt.NDArray[np.int8], npt.NDArray[np.object_]]:
-    """Read the train, validation or test set.
-
-    Returns
-    -------
-    frame : pandas.DataFrame of shape (n_samples, n_columns)
-        All columns of the features query.
-    y : ndarray of shape (n_samples,)
-        1 for the positive class, else 0.
-    blocks : ndarray of shape (n_samples,)
-        Key of each row's partition: rows of one day are not independent.
-    """
-    frame = pq.ParquetFile(job.store.folder(split.uri, split.digest) / f"{name}.parquet").read().to_pandas()
-    return frame, frame[TARGET].to_numpy(dtype=np.int8), frame[PARTITION].to_numpy(dtype=object)
+def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
+    """Read the train, validation or test set."""
+    table = pq.ParquetFile(job.store.folder(split.uri, split.digest) / f"{name}.parquet").read()
+    return LabelledSet(
+        X=table.to_pandas(),
+        y=table[TARGET].to_numpy().astype(np.int8),
+        blocks=np.array(table[PARTITION].to_pylist(), dtype=object),
+        schema=feature_schema(job.spec, table.schema),
+    )
 
 
 def read_columns(path: Path, names: list[str]) -> pa.Table:

@@ -1,0 +1,164 @@
+"""Monitor: a partition's data, scores, matured quality and cost, held against what they should be.
+
+``collect`` says once what is looked at; ``drift``, ``performance`` and ``compute`` measure, apart from each
+other; ``alert`` opens and resolves; ``report`` writes the page.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tidemill.errors import NotPublished
+from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
+from tidemill.monitoring.compute import StepFigures, compare_compute
+from tidemill.monitoring.drift import detect_drift, detect_score_drift
+from tidemill.monitoring.performance import realised_quality
+from tidemill.monitoring.profile import ColumnProfile, count_table
+from tidemill.records import AlertsRef, CollectedRef, MetricValue, MonitorRef, PageRef
+from tidemill.steps.extract import FEATURES
+from tidemill.steps.labels import labelled, labels_as_of
+from tidemill.steps.running import Job
+from tidemill.warehouse.publishing import PublishedRun
+
+__all__ = ["alert", "collect", "compute", "drift", "performance", "report"]
+
+N_MATURED = 7  # newest matured partitions measured again each day: late labels still count for a week
+REFERENCE, SCORE = "reference.json", "score"  # as ``evaluate`` wrote them
+
+
+def collect(job: Job) -> CollectedRef:
+    """Say what a partition's monitoring looks at.
+
+    Raises
+    ------
+    NotPublished
+        If the partition has no published predictions.
+    """
+    runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
+    if job.partition.key not in runs:
+        raise NotPublished(
+            f"Partition {job.partition.key!r} of {job.spec.model!r} has no published predictions to look at.",
+            f"Predict it first: 'tidemill predict {job.spec.model} --partition {job.partition.key}'.",
+        )
+    run = runs[job.partition.key]
+    release = job.releases.release(job.spec.model, run.release_id)
+    assert release is not None  # a foreign key says so
+    return CollectedRef(
+        model=job.spec.model,
+        partition=job.partition.key,
+        prediction_run_id=run.prediction_run_id,
+        release_id=run.release_id,
+        snapshot_digest=run.snapshot_digest,
+        snapshot_uri=run.snapshot_uri,
+        evaluation_uri=release.evidence["uri"],
+        matured=tuple(key for key in runs if _has_matured(job, key))[-N_MATURED:],
+        n_rows=run.n_rows,
+    )
+
+
+def drift(job: Job, collected: CollectedRef) -> MonitorRef:
+    """Compare the partition's features and scores with those that the release was trained and tested on."""
+    reference = read_reference(job, collected)
+    analysis = count_partition(job, collected, reference)
+    limit = job.spec.monitor.psi
+    metrics = (
+        *detect_drift(reference[:-1], analysis[:-1], psi_threshold=limit),
+        *detect_score_drift(reference[-1], analysis[-1], psi_threshold=limit),
+    )
+    return _record(job, "drift", job.partition.key, metrics, collected.release_id)
+
+
+def performance(job: Job, collected: CollectedRef) -> MonitorRef:
+    """Measure the realised quality of partitions whose labels have matured; alerts speak of the newest."""
+    runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
+    part = MonitorRef(part="performance", n_metrics=0, alerts=())
+    for key in collected.matured:
+        metrics = _quality(job, runs[key])
+        recorded = _record(job, "performance", key, metrics, runs[key].release_id)
+        part = replace(recorded, n_metrics=part.n_metrics + recorded.n_metrics)
+    return part
+
+
+def compute(job: Job, collected: CollectedRef) -> MonitorRef:
+    """Compare what the partition's steps cost with what they cost for other partitions."""
+    by_partition: dict[str, dict[str, StepFigures]] = {}
+    for run in job.ledger.step_runs(job.spec.model):
+        figures = StepFigures(wall_s=run.wall_s, cpu_s=run.cpu_s, peak_rss_bytes=run.peak_rss_bytes, n_rows=run.n_rows)
+        by_partition.setdefault(run.partition, {}).setdefault(f"{run.chain}.{run.step}", figures)
+    current = by_partition.pop(job.partition.key)
+    metrics = compare_compute(current, list(by_partition.values()))
+    return _record(job, "compute", job.partition.key, metrics, collected.release_id)
+
+
+def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> AlertsRef:
+    """Open new alerts, update those that go on, and resolve those that are over."""
+    found = tuple(item for part in parts for item in part.alerts)
+    job.ledger.update_alerts(job.spec.model, collected.partition, found, job.run_id)
+    return AlertsRef(alerts=found, n_open=len(job.ledger.open_alerts(job.spec.model)))
+
+
+def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
+    """Write the partition's page."""
+    from tidemill.steps.monitor_page import build_page  # draws, which the other parts have no need to import
+
+    page = build_page(job, collected, alerts)
+
+    def fill(folder: Path) -> None:
+        (folder / "index.html").write_text(page, encoding="utf-8")
+
+    return PageRef(uri=job.store.write(job.spec.model, "reports", fill).uri)
+
+
+def read_reference(job: Job, collected: CollectedRef) -> tuple[ColumnProfile, ...]:
+    """Read the profiles of the release's features, and of its scores last."""
+    text = (job.store.path(collected.evaluation_uri) / REFERENCE).read_text(encoding="utf-8")
+    return tuple(ColumnProfile.from_dict(item) for item in json.loads(text))
+
+
+def count_partition(
+    job: Job, collected: CollectedRef, reference: tuple[ColumnProfile, ...]
+) -> tuple[ColumnProfile, ...]:
+    """Count the partition's rows into the bins of the reference."""
+    rows = pq.ParquetFile(job.store.folder(collected.snapshot_uri, collected.snapshot_digest) / FEATURES)
+    features = rows.read([profile.name for profile in reference[:-1]])
+    scores = job.publisher.scores(collected.prediction_run_id)
+    return (*count_table(reference[:-1], features), *count_table(reference[-1:], scores.select([SCORE])))
+
+
+def _has_matured(job: Job, key: str) -> bool:
+    return job.spec.partition(key).interval.end + job.spec.label.matures_after <= job.partition.cutoff
+
+
+def _quality(job: Job, run: PublishedRun) -> tuple[MetricValue, ...]:
+    spec = job.spec
+    labels = labels_as_of(job, spec.partition(run.partition).interval, job.partition.cutoff)
+    scores = job.publisher.scores(run.prediction_run_id)
+    y = labelled(scores["entity_key"], labels, spec)
+    known = pc.is_valid(y)
+    truth = np.asarray(y.filter(known).to_numpy())
+    return realised_quality(
+        truth,
+        scores[SCORE].filter(known).to_numpy(),
+        label_coverage=len(truth) / scores.num_rows,
+        threshold=0.5 if run.threshold is None else run.threshold,
+    )
+
+
+def _record(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> MonitorRef:
+    job.ledger.record_metrics(
+        job.spec.model, partition, part, metrics, release_id=release_id, as_of=job.partition.cutoff, run_id=job.run_id
+    )
+    return MonitorRef(part=part, n_metrics=len(metrics), alerts=raise_alerts(metrics, thresholds(job)))
+
+
+def thresholds(job: Job) -> AlertThresholds:
+    """Give the spec's thresholds."""
+    monitor, accept = job.spec.monitor, job.spec.accept
+    return AlertThresholds(
+        psi=monitor.psi, null_share=monitor.null_share, label_coverage=monitor.label_coverage,
+        compute_ratio=monitor.compute_ratio, metric=accept.metric, floor=accept.minimum,
+    )  # fmt: skip

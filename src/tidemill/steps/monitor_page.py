@@ -1,0 +1,125 @@
+"""What the daily page of a model says: the ledger's figures and counted bins, turned into the report room's values."""
+
+from collections.abc import Iterable
+
+from tidemill.monitoring.profile import ColumnKind, ColumnProfile
+from tidemill.records import Alert, AlertsRef, CollectedRef, MetricValue, Severity
+from tidemill.report import charts
+from tidemill.report.html import Tile
+from tidemill.report.pages import monitor_page
+from tidemill.report.values import Categories, DriftRow, Histogram, StepCompute
+from tidemill.steps.monitor import SCORE, count_partition, read_reference
+from tidemill.steps.running import Job
+
+__all__ = ["build_page", "distribution_of"]
+
+SHOWN = (
+    "roc_auc",
+    "log_loss",
+    "brier_score",
+    "base_rate",
+    "mean_score",
+    "label_coverage",
+)  # realised quality, a row a partition
+
+
+def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
+    """Build the page of one partition."""
+    model, key = job.spec.model, collected.partition
+    drift = job.ledger.metrics(model, "drift", until=key)
+    quality = job.ledger.metrics(model, "performance", until=key)
+    compute = job.ledger.metrics(model, "compute", until=key)
+    reference = read_reference(job, collected)
+    release = job.releases.release(model, collected.release_id)
+    return monitor_page(
+        model,
+        key,
+        alerts=alerts.alerts,
+        drift=_drift_rows(drift[key], reference, count_partition(job, collected, reference), alerts.alerts),
+        realised={item: [m for m in values if m.name in SHOWN] for item, values in quality.items()},
+        compute=_compute_rows(compute[key], alerts.alerts),
+        pictures=[charts.to_svg(chart) for chart in _pictures(job, drift, quality)],
+        bundle_digest="" if release is None else release.bundle_digest,
+        tiles=[
+            Tile(label="Rows", value=f"{collected.n_rows:,}"),
+            Tile(label="Release", value=str(collected.release_id)),
+        ],
+    )
+
+
+def distribution_of(counted: ColumnProfile) -> Histogram | Categories:
+    """Give a counted column as what charts draw."""
+    if counted.kind is ColumnKind.NUMERIC:
+        return Histogram(edges=(float("-inf"), *counted.edges, float("inf")), counts=counted.counts)
+    names = (*counted.categories, *(("all others",) if len(counted.counts) > len(counted.categories) else ()))
+    return Categories(names=names, counts=counted.counts)
+
+
+def _pictures(
+    job: Job, drift: dict[str, tuple[MetricValue, ...]], quality: dict[str, tuple[MetricValue, ...]]
+) -> list[charts.Chart]:
+    metric = job.spec.accept.metric
+    realised = {key: value for key, values in quality.items() for value in values if value.name == metric}
+    by_feature: dict[str, dict[str, float]] = {}
+    for key, values in drift.items():
+        for value in values:
+            if value.name in ("psi", "score_psi"):
+                by_feature.setdefault(value.feature or SCORE, {})[key] = value.value
+    return [
+        charts.metric_over_partitions(realised, title=f"Realised {metric}", threshold=job.spec.accept.minimum),
+        charts.drift_over_time(by_feature, metric="psi"),
+    ]
+
+
+def _drift_rows(
+    metrics: Iterable[MetricValue],
+    reference: tuple[ColumnProfile, ...],
+    analysis: tuple[ColumnProfile, ...],
+    alerts: tuple[Alert, ...],
+) -> list[DriftRow]:
+    by_key = {(m.feature or SCORE, m.name.removeprefix("score_")): m for m in metrics}
+    return [
+        DriftRow(
+            feature=before.name,
+            metrics=tuple(by_key[before.name, name] for name in ("psi", "jensen_shannon")),
+            threshold=by_key[before.name, "psi_threshold"].value,
+            severity=_severity(alerts, f"drift:{before.name}", f"nulls:{before.name}", f"unseen:{before.name}")
+            or (_severity(alerts, "score_drift") if before is reference[-1] else None),
+            reference=_in_words(before),
+            analysis=_in_words(now),
+            picture=charts.to_svg(
+                charts.distribution(distribution_of(before), distribution_of(now), title=before.name, size="mini")
+            ),
+        )
+        for before, now in zip(reference, analysis, strict=True)
+    ]
+
+
+def _in_words(counted: ColumnProfile) -> str:
+    null = f"{counted.n_null / counted.n:.1%} null" if counted.n_null else "no null"
+    if counted.kind is ColumnKind.NUMERIC:
+        return null if counted.mean is None else f"mean {counted.mean:.3g}, {null}"
+    most = max(zip(counted.counts, counted.categories, strict=False), default=(0, "no values"))[1]
+    return f"mostly {most}, {null}"
+
+
+def _compute_rows(metrics: Iterable[MetricValue], alerts: tuple[Alert, ...]) -> list[StepCompute]:
+    by_step: dict[str, dict[str, MetricValue]] = {}
+    for metric in metrics:
+        by_step.setdefault((metric.slice or "").removeprefix("step="), {})[metric.name] = metric
+    return [
+        StepCompute(
+            step=step,
+            wall_s=found["wall_s"].value,
+            cpu_s=found["cpu_s"].value,
+            n_rows=found["wall_s"].n,
+            peak_rss_bytes=int(found["peak_rss_bytes"].value),
+            usual_wall_s=found["wall_s"].value / found["wall_s_ratio"].value if "wall_s_ratio" in found else None,
+            severity=_severity(alerts, f"slow:{step}", f"memory:{step}"),
+        )
+        for step, found in by_step.items()
+    ]
+
+
+def _severity(alerts: tuple[Alert, ...], *rules: str) -> Severity | None:
+    return next((alert.severity for alert in alerts if alert.rule in rules), None)

@@ -1,0 +1,186 @@
+"""Register: an accepted bundle becomes a release and the champion; every training is shown in MLflow.
+
+The ledger comes first, the mirror second: if MLflow is down the champion already serves, and running the step
+again only completes what is missing.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from tidemill.modeling.bundle import Bundle
+from tidemill.records import Decision, DeploymentRef, EvaluationReport, MetricValue, ProfileRef, SnapshotRef, SplitRef
+from tidemill.report.card import CardFacts, card_page, model_card
+from tidemill.report.pages import evaluation_page
+from tidemill.steps.running import Job
+from tidemill.storage.bundles import MODEL_CARD, load_bundle
+from tidemill.storage.pyfunc_loader import requirements, signature_of
+from tidemill.tracking import Tracking, Training
+from tidemill.versions import code_version, lock_digest
+from tidemill.warehouse.releases import NewRelease
+
+__all__ = ["register"]
+
+GATE = "gate"  # approver of automatic promotions
+
+
+def register(
+    job: Job,
+    snapshot: SnapshotRef,
+    profile: ProfileRef,
+    split: SplitRef,
+    evaluation: EvaluationReport,
+    decision: Decision,
+    dry_run: bool = False,
+    reason: str = "",
+) -> DeploymentRef:
+    """Release and promote an accepted bundle, and log the training to MLflow either way.
+
+    Raises
+    ------
+    LostRace
+        If the champion is no longer the one that the bundle was compared with.
+    TrackingUnavailable
+        If MLflow cannot be reached; the champion serves already.
+    """
+    release_id = None
+    if decision.accepted and not dry_run:
+        release_id = _release(job, snapshot, split, evaluation, decision)
+        _promote(job, release_id, evaluation, reason or decision.reasons[0])
+    bundle_folder = job.store.path(evaluation.bundle.uri)
+    bundle = load_bundle(bundle_folder, evaluation.bundle.digest)
+    facts = _card_facts(job, snapshot, split, evaluation, decision, release_id, bundle)
+    if release_id is not None:
+        _write_card(bundle_folder / MODEL_CARD, model_card(facts))
+    run_id = version = None
+    if job.workspace.tracking_uri:
+        tracking = Tracking(job.workspace.tracking_uri)
+        training = _training(job, snapshot, profile, evaluation, decision, facts)
+        run_id = tracking.log_training(job.spec.model, training, bundle_folder, signature_of(bundle), requirements())
+        if release_id is not None:
+            job.promoter.note_mlflow_run(release_id, run_id)
+            version = tracking.mirror_release(
+                job.spec.model, run_id, release_id, evaluation.bundle.digest, champion=True
+            )
+    return DeploymentRef(
+        model=job.spec.model, decision=decision, release_id=release_id, mlflow_run_id=run_id, mlflow_version=version
+    )
+
+
+def _release(job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: EvaluationReport, decision: Decision) -> int:
+    metric = job.spec.accept.metric
+    return job.promoter.register(
+        NewRelease(
+            model=job.spec.model,
+            partition=job.partition.key,
+            bundle=evaluation.bundle,
+            snapshot_digest=snapshot.digest,
+            split_digest=split.digest,
+            metric=metric,
+            metric_value=next(figure.value for figure in evaluation.metrics if figure.name == metric),
+            evidence=evaluation.to_dict(),
+            decision=decision,
+            learnt_until=split.test_start,
+            known_until=snapshot.cutoff,
+            spec_digest=job.spec.digest,
+            code_version=code_version(),
+            lock_digest=lock_digest(),
+            run_id=job.run_id,
+        )
+    )
+
+
+def _promote(job: Job, release_id: int, evaluation: EvaluationReport, reason: str) -> None:
+    job.promoter.promote(
+        job.spec.model, release_id, expected=evaluation.champion_release, live_from=job.partition.cutoff,
+        approved_by=GATE, reason=reason,
+    )  # fmt: skip
+
+
+def _card_facts(
+    job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: EvaluationReport, decision: Decision,
+    release_id: int | None, bundle: Bundle,
+) -> CardFacts:  # fmt: skip
+    spec = job.spec
+    return CardFacts(
+        model=spec.model,
+        description=spec.description,
+        owner=spec.owner,
+        purpose=f"Scores of one {spec.partitions.every.value} at a time, known {spec.partitions.cutoff} after its start.",
+        task=spec.task.value,
+        release_id=release_id,
+        snapshot=snapshot,
+        split=split,
+        bundle=evaluation.bundle,
+        evaluation=evaluation,
+        decision=decision,
+        approver=GATE,
+        code_version=code_version(),
+        features=bundle.schema.names,
+        parameters={
+            "threshold": f"{bundle.threshold:.4f} ({bundle.threshold_criterion})",
+            "random_state": str(bundle.random_state),
+            "n_threads": str(bundle.n_threads),
+        },
+        versions={item.partition("==")[0]: item.partition("==")[2] for item in requirements()},
+        limits=("Labels that never arrive are left out of training and evaluation.",),
+        reproduce=(f"tidemill train {spec.model} --partition {job.partition.key}",),
+    )
+
+
+def _training(
+    job: Job,
+    snapshot: SnapshotRef,
+    profile: ProfileRef,
+    evaluation: EvaluationReport,
+    decision: Decision,
+    facts: CardFacts,
+) -> Training:
+    spec, card = job.spec, model_card(facts)
+    pictures = job.store.path(evaluation.uri)
+    svgs = [path.read_text(encoding="utf-8") for path in sorted(pictures.glob("*.svg"))]
+    return Training(
+        key=f"{job.partition.key}:{evaluation.bundle.digest}:{decision.decision_id}",
+        name=f"{job.partition.key} {evaluation.estimator}",
+        params={
+            "estimator": evaluation.estimator,
+            "partition": job.partition.key,
+            "train.window": spec.train.window,
+            "n_train": facts.split.n_train,
+            "n_validation": facts.split.n_validation,
+            "n_test": facts.split.n_test,
+            **facts.parameters,
+        },
+        metrics=[
+            *evaluation.metrics,
+            *(replace(item, name=f"{item.name} over {item.slice}", slice=None) for item in _differences(evaluation)),
+        ],
+        tags={
+            "tidemill.verdict": decision.verdict.value,
+            "tidemill.release_id": str(facts.release_id or ""),
+            "tidemill.bundle_digest": evaluation.bundle.digest,
+            "tidemill.snapshot_digest": snapshot.digest,
+            "tidemill.spec_digest": spec.digest,
+            "tidemill.code_version": code_version(),
+            "tidemill.lock_digest": lock_digest(),
+        },
+        snapshot=snapshot,
+        texts={
+            "model_card.md": card,
+            "model_card.html": card_page(facts),
+            "evaluation.html": evaluation_page(snapshot, evaluation, decision, pictures=svgs),
+        },
+        folders={"evaluation": pictures, "profile": job.store.path(profile.uri)},
+        note=card,
+    )
+
+
+def _differences(evaluation: EvaluationReport) -> list[MetricValue]:
+    champion = evaluation.champion_difference
+    return [*evaluation.baselines, *([] if champion is None else [champion])]
+
+
+def _write_card(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)

@@ -1,0 +1,19 @@
+"""Validate model: the acceptance gate's decision, recorded whatever it is."""
+
+from dataclasses import replace
+
+from tidemill.modeling.gate import decide_acceptance
+from tidemill.records import Decision, EvaluationReport
+from tidemill.steps.running import Job
+
+__all__ = ["validate_model"]
+
+
+def validate_model(job: Job, evaluation: EvaluationReport) -> Decision:
+    """Decide whether the candidate may serve; a refusal is a value, not an error."""
+    accept = job.spec.accept
+    decision = decide_acceptance(evaluation, metric=accept.metric, minimum=accept.minimum, margin=accept.margin)
+    decision_id = job.ledger.record_decision(
+        job.spec.model, job.partition.key, decision, evaluation.to_dict(), job.run_id
+    )
+    return replace(decision, decision_id=decision_id)

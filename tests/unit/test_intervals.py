@@ -1,0 +1,77 @@
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.errors import PartitionError
+from tidemill.intervals import Every, Interval, parse_duration
+
+ZONES = [
+    "America/New_York",
+    "Europe/Berlin",
+    "America/Sao_Paulo",
+    "Africa/Cairo",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "UTC",
+]
+INSTANTS = st.datetimes(datetime(2005, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2013-03-10", 23), ("2013-11-03", 25), ("2013-07-04", 24), ("2028-02-29", 24)]
+)
+def test_a_day_is_as_long_as_the_clocks_make_it(day: str, hours: int) -> None:
+    interval = Every.DAY.of(day, "America/New_York").interval
+    assert interval.end - interval.start == timedelta(hours=hours)
+
+
+def test_cutoff_is_read_from_the_wall_clock_on_a_day_of_23_hours() -> None:
+    cutoff = Every.DAY.of("2013-03-10", "America/New_York", timedelta(hours=5)).cutoff
+    assert cutoff.astimezone(ZoneInfo("America/New_York")).hour == 5
+
+
+def test_midnight_that_does_not_exist_begins_at_the_next_instant() -> None:
+    start = Every.DAY.of("2018-11-04", "America/Sao_Paulo").interval.start
+    assert start.astimezone(ZoneInfo("America/Sao_Paulo")).hour == 1
+
+
+def test_a_day_that_the_calendar_skips_is_refused() -> None:
+    with pytest.raises(PartitionError, match="2011-12-30"):
+        Every.DAY.of("2011-12-30", "Pacific/Apia")
+
+
+@pytest.mark.parametrize("key", ["2013-7-04", "2013-02-30", "", "x", "2013-07-04 ", "../2013-07-04", "2013-07-04T05"])
+def test_a_malformed_key_is_refused_with_an_example(key: str) -> None:
+    with pytest.raises(PartitionError, match=r"Write it like '2013-07-04'\."):
+        Every.DAY.of(key, "UTC")
+
+
+@given(st.sampled_from(list(Every)), st.sampled_from(ZONES), INSTANTS)
+def test_an_instant_lies_in_the_partition_that_contains_it(every: Every, zone: str, instant: datetime) -> None:
+    interval = every.containing(instant, zone).interval
+    assert interval.start <= instant < interval.end
+
+
+@given(st.sampled_from(list(Every)), st.sampled_from(ZONES), INSTANTS)
+def test_the_next_partition_begins_where_one_ends(every: Every, zone: str, instant: datetime) -> None:
+    first = every.containing(instant, zone)
+    assert every.containing(first.interval.end, zone).interval.start == first.interval.end
+
+
+@given(st.sampled_from(ZONES), INSTANTS, st.integers(1, 40))
+def test_partitions_within_an_interval_cover_it_without_gap_or_overlap(
+    zone: str, instant: datetime, n_days: int
+) -> None:
+    start = Every.DAY.containing(instant, zone).interval.start
+    end = Every.DAY.containing(start + timedelta(days=n_days), zone).interval.start
+    found = list(Every.DAY.within(Interval(start=start, end=end), zone))
+    assert sum((item.interval.end - item.interval.start for item in found), timedelta()) == end - start
+
+
+@pytest.mark.parametrize("words", ["2 dayz", "-1 days", "1.5 hours", "days", "", "2  days", "1 month"])
+def test_words_that_are_no_duration_are_refused(words: str) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration(words)

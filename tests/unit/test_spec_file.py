@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import pytest
+
+from tidemill.errors import SpecError
+from tidemill.spec import ModelSpec
+from tidemill.spec_file import load_specs, read_spec
+
+SMALLEST = """\
+model: tiny
+task: binary
+entity_key: id
+event_time: at
+source: {features: tiny/features.sql, labels: tiny/labels.sql}
+label: {column: y}
+"""
+
+
+def write(folder: Path, text: str, name: str = "tiny.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def problems(folder: Path, text: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        read_spec(write(folder, text))
+    return str(caught.value)
+
+
+def test_the_smallest_spec_is_model_task_key_time_source_and_label(tmp_path: Path) -> None:
+    assert read_spec(write(tmp_path, SMALLEST)).train.estimators == ("xgboost", "hist_gradient_boosting")
+
+
+def test_an_unknown_key_is_named_with_its_line_and_the_nearest_known_one(tmp_path: Path) -> None:
+    message = problems(tmp_path, SMALLEST + "trian: {window: 30 days}\n")
+    assert "tiny.yaml:7: unknown key 'trian'; did you mean 'train'?" in message
+
+
+def test_a_wrong_type_is_named_with_its_line(tmp_path: Path) -> None:
+    assert "tiny.yaml:7: train.random_state" in problems(tmp_path, SMALLEST + "train: {random_state: many}\n")
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    assert "key 'event_time' is missing" in problems(tmp_path, SMALLEST.replace("event_time: at\n", ""))
+
+
+def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
+    message = problems(tmp_path, SMALLEST.replace("binary", "binari") + "owner: [1]\nlable: {}\n")
+    assert "3 problem(s)" in message
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    assert "tiny.yaml:7: key 'model' stands twice" in problems(tmp_path, SMALLEST + "model: tiny\n")
+
+
+@pytest.mark.parametrize("value", ["&a 1", "!!python/object:os.system x", "[" * 30 + "]" * 30])
+def test_anchors_tags_and_deep_nesting_are_refused(tmp_path: Path, value: str) -> None:
+    assert "are not allowed in a spec" in problems(tmp_path, SMALLEST + f"description: {value}\n")
+
+
+@pytest.mark.parametrize("text", ["no", "on", "012", "12:30", "1e3x", "0x1F"])
+def test_words_that_old_yaml_would_turn_into_something_else_stay_words(tmp_path: Path, text: str) -> None:
+    assert read_spec(write(tmp_path, SMALLEST + f"description: {text}\n")).description == text
+
+
+def test_the_file_is_named_as_the_model(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"other\.yaml:1: model is 'tiny'"):
+        read_spec(write(tmp_path, SMALLEST, "other.yaml"))
+
+
+def test_a_missing_file_is_said_with_the_models_that_exist(tmp_path: Path) -> None:
+    write(tmp_path, SMALLEST)
+    with pytest.raises(SpecError, match="Models that exist in .*: tiny"):
+        read_spec(tmp_path / "tinny.yaml")
+
+
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    assert "a spec is a mapping" in problems(tmp_path, "- 1\n")
+
+
+def test_a_syntax_error_is_named_with_its_line(tmp_path: Path) -> None:
+    assert "tiny.yaml:7" in problems(tmp_path, SMALLEST + "owner: [\n")
+
+
+def test_a_path_out_of_the_sql_folder_is_refused(tmp_path: Path) -> None:
+    assert "source.features" in problems(tmp_path, SMALLEST.replace("tiny/features.sql", "../secret.sql"))
+
+
+def test_the_label_may_not_be_a_feature(tmp_path: Path) -> None:
+    assert "the label 'y' is listed as a feature" in problems(tmp_path, SMALLEST + "features: {numeric: [y]}\n")
+
+
+def test_problems_of_several_files_come_together(tmp_path: Path) -> None:
+    write(tmp_path, "model: 1\n", "a.yaml")
+    write(tmp_path, "model: 2\n", "b.yaml")
+    with pytest.raises(SpecError) as caught:
+        load_specs(tmp_path)
+    assert "a.yaml:" in str(caught.value)
+    assert "b.yaml:" in str(caught.value)
+
+
+def test_the_digest_does_not_see_comments_order_or_defaults(tmp_path: Path) -> None:
+    one = read_spec(write(tmp_path, SMALLEST))
+    other = read_spec(write(tmp_path, "# x\n" + "".join(sorted(SMALLEST.splitlines(True))) + "timezone: UTC\n"))
+    assert one.digest == other.digest
+
+
+def test_the_digest_sees_every_change_of_meaning(tmp_path: Path) -> None:
+    one = read_spec(write(tmp_path, SMALLEST))
+    assert one.digest != read_spec(write(tmp_path, SMALLEST + "accept: {margin: 0.006}\n")).digest
+
+
+def test_a_spec_survives_the_trip_through_json(tmp_path: Path) -> None:
+    spec = read_spec(
+        write(tmp_path, SMALLEST + "contract:\n  - expect_column_to_exist: {column: id, severity: warn}\n")
+    )
+    assert ModelSpec.model_validate(spec.model_dump(mode="json")) == spec
