@@ -43,7 +43,7 @@ _STAGED = {"weather": "source_weather", "flights": "source_flights"}
 """Tables that are copied as they are and filled by SQL; the others are copied straight into ``raw``."""
 
 _ISLANDS = {airport: "America/Puerto_Rico" for airport in ("BQN", "PSE", "SJU", "STT")}
-"""Destinations that airports.csv lacks: three on Puerto Rico, and St Thomas, which keeps the same time (UTC-4 all year)."""
+"""Destinations that airports.csv lacks: three on Puerto Rico, and St Thomas on the same clock (UTC-4 all year)."""
 
 _LOCK = 1_307_040_500  # any number of our own: two loaders at once take turns on this advisory lock
 

@@ -1,0 +1,73 @@
+"""Encoders and imputers, one recipe per family of estimators, unfitted.
+
+They are fitted on the train set alone and travel inside the bundle. A category that training has not seen never
+fails: trees read it as missing, the linear model as infrequent or as nothing, target encoding as the mean.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+
+from tidemill.modeling.schema import FeatureSchema
+
+__all__ = ["SMOOTHING", "for_linear", "for_target_rates", "for_trees"]
+
+SMOOTHING = 20.0
+"""Rows of the overall rate that are mixed into each category's own."""
+
+_MIN_FREQUENCY = 10  # rows; rarer categories share one code, their own effect would be noise
+_MAX_LEVELS_OF_TREES = 255  # codes; a histogram has 256 bins and one is for missing
+_MAX_LEVELS_OF_LINEAR = 50  # columns per feature, to keep the matrix narrow
+
+
+def for_trees(schema: FeatureSchema) -> Any:
+    """Pass numbers on and turn categories into codes; missing and unseen are NaN."""
+    codes = OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+        encoded_missing_value=np.nan,
+        min_frequency=_MIN_FREQUENCY,
+        max_categories=_MAX_LEVELS_OF_TREES,
+    )
+    return _columns(schema, "passthrough", codes)
+
+
+def for_target_rates(schema: FeatureSchema, X: pd.DataFrame, random_state: int) -> Any:
+    """Pass numbers on and turn categories into smoothed rates of the label, cross-fitted while training.
+
+    A number that the train set never has becomes 0: HistGradientBoosting cannot bin nothing (scikit-learn 1.9).
+    """
+    # A splitter and not a number of folds: TargetEncoder would shuffle by the global random state (scikit-learn 1.9).
+    folds = StratifiedKFold(n_splits=5, shuffle=True, random_state=random_state)
+    rates = TargetEncoder(target_type="binary", smooth=SMOOTHING, cv=folds)
+    empty = [name for name in schema.numeric if X[name].isna().all()]
+    present = FeatureSchema(
+        numeric=tuple(name for name in schema.numeric if name not in empty), categorical=schema.categorical
+    )
+    zero = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
+    return _columns(present, "passthrough", rates, ("empty", zero, empty))
+
+
+def for_linear(schema: FeatureSchema) -> Any:
+    """Impute with an indicator, scale, and give each frequent category a column."""
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
+    )
+    categories = OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        min_frequency=_MIN_FREQUENCY,
+        max_categories=_MAX_LEVELS_OF_LINEAR,
+        sparse_output=False,
+    )
+    return _columns(schema, numbers, categories)
+
+
+def _columns(schema: FeatureSchema, numbers: Any, categories: Any, *more: tuple[str, Any, list[str]]) -> Any:
+    parts = [("numeric", numbers, list(schema.numeric)), ("categorical", categories, list(schema.categorical)), *more]
+    return ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0.0, verbose_feature_names_out=False)

@@ -1,0 +1,168 @@
+"""The features a model reads, and the one way in which a frame is brought to that form.
+
+Training, scoring and MLflow hand over frames that differ in dtype (a database gives ``Decimal``, Arrow gives
+nullable types, a notebook gives ``object``). After `align` they are equal, so that the same value scores the same.
+Nothing here imputes, encodes or drops rows: that is fitted inside the model.
+"""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import SupportsFloat
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from tidemill.errors import ContractBroken, SchemaChanged
+from tidemill.records import Record
+
+__all__ = ["FeatureSchema", "align"]
+
+_LARGEST = float(np.finfo(np.float32).max)  # XGBoost reads float32: anything larger would silently become infinite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSchema(Record):
+    """The columns that a model reads, by what they mean."""
+
+    numeric: tuple[str, ...] = ()
+    """Numbers and booleans, e.g. ``("dep_hour", "wind_speed")``."""
+    categorical: tuple[str, ...] = ()
+    """Texts, e.g. ``("origin", "carrier")``."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All features in the order in which the model sees them: numeric first."""
+        return self.numeric + self.categorical
+
+
+def align(X: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
+    """Bring a frame to the form that a model reads.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame of shape (n_samples, n_columns)
+        Any order of columns; columns that the schema does not name are left out.
+    schema : FeatureSchema
+        The features.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (n_samples, n_features)
+        Numeric features as float64 with NaN for missing, categorical ones as ``str`` with NaN for missing,
+        in the schema's order, on a fresh index.
+
+    Raises
+    ------
+    SchemaChanged
+        If columns are missing, come twice, or hold another type of value. All of them are named.
+    ContractBroken
+        If a numeric feature holds an infinite value, or one beyond the range of float32.
+
+    Examples
+    --------
+    >>> schema = FeatureSchema(numeric=("hour",), categorical=("origin",))
+    >>> align(pd.DataFrame({"origin": ["JFK", None], "hour": [5, 6], "id": [1, 2]}), schema)
+       hour origin
+    0   5.0    JFK
+    1   6.0    NaN
+    """
+    _refuse_missing_or_twice(X, schema)
+    broken: list[str] = []
+    columns: dict[str, pd.Series] = {}
+    for name in schema.names:
+        convert = _numbers if name in schema.numeric else _texts
+        try:
+            columns[name] = convert(X[name])
+        except TypeError as mismatch:
+            broken.append(f"{name!r} {mismatch}")
+    if broken:
+        raise SchemaChanged(
+            f"The type of {len(broken)} feature(s) is wrong: {'; '.join(broken)}.",
+            "Cast the column in the features query, or correct 'features' in the spec.",
+        )
+    _refuse_infinite(columns, schema)
+    return pd.DataFrame(columns, columns=list(schema.names), index=pd.RangeIndex(len(X)))
+
+
+def _refuse_missing_or_twice(X: pd.DataFrame, schema: FeatureSchema) -> None:
+    have = [str(column) for column in X.columns]
+    missing = [name for name in schema.names if name not in have]
+    if missing:
+        raise SchemaChanged(
+            f"The data lack feature(s) {', '.join(_with_hint(missing, have))}, which the model reads.",
+            "Restore the column(s) in the source or the features query, or train a model without them.",
+        )
+    twice = [name for name in schema.names if have.count(name) > 1]
+    if twice:
+        raise SchemaChanged(
+            f"Feature(s) {', '.join(map(repr, twice))} come more than once in the data.",
+            "Give each column of the features query its own name.",
+        )
+
+
+def _with_hint(missing: list[str], have: list[str]) -> Iterator[str]:
+    for name in missing:
+        near = difflib.get_close_matches(name, have, n=1)
+        yield f"{name!r} (is it {near[0]!r}?)" if near else repr(name)
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    """Give numbers and booleans as float64; TypeError says what was found instead."""
+    dtype = values.dtype
+    if types.is_bool_dtype(dtype) or (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)):
+        return _float64(values)
+    present = values.dropna()
+    odd = next((value for value in present if not isinstance(value, Real | Decimal | np.bool_)), None)
+    if odd is not None:
+        raise TypeError(f"is numeric in the model, but holds {type(odd).__name__} values such as {str(odd)[:40]!r}")
+    return _float64(values.astype(object).where(values.notna(), np.nan))
+
+
+def _float64(values: pd.Series) -> pd.Series:
+    try:
+        return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    except OverflowError:  # a Python integer beyond float64
+        return pd.Series([_number(value) for value in values], dtype=np.float64)
+
+
+def _number(value: SupportsFloat) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    """Give texts, whole numbers and booleans as ``str``; TypeError says what was found instead."""
+    dtype = values.dtype
+    if isinstance(dtype, pd.StringDtype):
+        return values.astype("str").reset_index(drop=True)
+    codes, levels = pd.factorize(values)  # a category is spelt once, however many rows hold it
+    spelt = np.array([_spell(level) for level in levels] + [np.nan], dtype=object)
+    return pd.Series(spelt[codes], dtype="str")  # code -1, missing, picks the NaN at the end
+
+
+def _spell(level: object) -> str:
+    if isinstance(level, str):
+        return level
+    if isinstance(level, bool | np.bool_):
+        return "true" if level else "false"
+    # A database column of integers with a NULL arrives as float: 1.0 has to be the category 1.
+    if isinstance(level, Integral | float | Decimal) and float(level).is_integer():
+        return str(int(level))
+    raise TypeError(f"is categorical in the model, but holds {type(level).__name__} values such as {str(level)[:40]!r}")
+
+
+def _refuse_infinite(columns: dict[str, pd.Series], schema: FeatureSchema) -> None:
+    counts = {name: int((columns[name].abs() > _LARGEST).sum()) for name in schema.numeric}
+    found = [f"{name!r} ({count} of {len(columns[name])} rows)" for name, count in counts.items() if count]
+    if found:
+        raise ContractBroken(
+            f"Numeric feature(s) hold infinite or overlarge values: {', '.join(found)}; "
+            f"expected finite numbers up to {_LARGEST:.3g}, or missing.",
+            "Turn them into NULL in the features query, or correct the source.",
+        )

@@ -1,0 +1,354 @@
+"""Bundles on disk: a fitted model as plain files that are checked before anything in them is constructed.
+
+::
+
+    manifest.json          protocol, digest of every file, environment, seed, threads; its own digest names the bundle
+    schema.json            task, estimator, features, classes, threshold
+    preprocessing.skops    fitted encoders and imputers
+    model.ubj              the booster, or model.skops for a scikit-learn estimator
+    golden.parquet         rows with the scores that they have to get
+    MODEL_CARD.md          optional, outside the digest: for people, written later, never read here
+
+Loading reads each file once and goes: manifest's digest, every file's digest, nothing missing, nothing more, no link;
+then the list of allowed types; then construction; then the golden rows. No pickle, in either direction. The same
+fitted model gives the same bytes: no time, no path and no memory address gets in.
+"""
+
+import hashlib
+import io
+import json
+import os
+import platform
+import tempfile
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import xgboost
+from pyarrow import parquet
+
+from tidemill.errors import ArtifactCorrupt
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.records import Record
+from tidemill.storage import safe_skops
+
+__all__ = ["MODEL_CARD", "PROTOCOL", "bundle_digest", "keep_bundle", "load_bundle", "pack_bundle", "save_bundle"]
+
+# Raise it by one when a bundle of before can no longer be read by the code of after: another file name, another
+# meaning of a field, another encoding. Then, in the same commit: keep a reader for the old number as long as releases
+# of that number may serve (`SELECT DISTINCT bundle_digest FROM tidemill.deployment`), say in CHANGELOG.md what changed,
+# and keep one bundle of the old number as a test. A reader of an old number must never check less than the newest.
+# A field that old code may ignore is no reason to raise it.
+PROTOCOL = 1
+"""Version of the layout above."""
+
+MODEL_CARD = "MODEL_CARD.md"
+"""The one file that may lie beside the bundle's own."""
+
+_MANIFEST, _SCHEMA, _PREPROCESSING, _GOLDEN = "manifest.json", "schema.json", "preprocessing.skops", "golden.parquet"
+_BOOSTER, _ESTIMATOR = "model.ubj", "model.skops"
+_SCORE = "_score"  # column of expected scores; a feature's name never starts with an underscore
+_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
+_TOLERANCE = 1e-6  # largest difference of a golden score across library versions; float32 resolves 6e-8 near 1
+_RESTORE = "Restore the bundle from a backup, or train again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manifest(Record):
+    """What a bundle consists of, and where it was made."""
+
+    protocol: int
+    """`PROTOCOL` of the writer."""
+    files: dict[str, str]
+    """File name to SHA-256."""
+    environment: dict[str, str]
+    """Versions of Python and libraries, and the platform, e.g. ``{"xgboost": "3.2.0"}``."""
+    random_state: int
+    """Seed of the fit."""
+    n_threads: int
+    """Threads of the fit."""
+
+
+def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame) -> str:
+    """Write a bundle, after it has been read back and has scored its golden rows.
+
+    The files are written aside and the folder is renamed last: a kill leaves the whole bundle or nothing but a
+    ``.writing-…`` folder. Writing the same bundle again changes nothing, and mends it if a file was damaged.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Fitted model.
+    folder : Path
+        Where to put it; missing, empty, or already holding this very bundle.
+    golden : pandas.DataFrame of shape (n_samples, n_columns)
+        Raw rows to keep with their scores, at least one; some fifty that differ are plenty.
+
+    Returns
+    -------
+    str
+        Digest: SHA-256 of the manifest.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If the folder holds something else, or the bundle cannot be read back.
+    """
+    files = pack_bundle(bundle, golden)
+    digest = _sha256(files[_MANIFEST])
+    _refuse_other_content(folder, digest)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as aside:
+        written = Path(aside) / "bundle"
+        written.mkdir()
+        for name, content in files.items():
+            _write(written / name, content)
+        load_bundle(written, digest)
+        _settle(written, folder, digest)
+    _flush(folder.parent)
+    return digest
+
+
+def keep_bundle(bundle: Bundle, parent: Path, golden: pd.DataFrame) -> tuple[Path, str]:
+    """Write a bundle into a folder named by its digest; give the folder and the digest."""
+    digest = _sha256(pack_bundle(bundle, golden)[_MANIFEST])
+    return parent / digest, save_bundle(bundle, parent / digest, golden)
+
+
+def load_bundle(folder: Path, expected_digest: str) -> Bundle:
+    """Read a bundle, if every check passes.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies.
+    expected_digest : str
+        Digest as the ledger knows it, 64 hexadecimal digits; never one that travelled with the bundle.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If anything differs from what was saved: file, digest, type, score. The message names it.
+    """
+    manifest = _read_manifest(folder, expected_digest)
+    _refuse_missing_or_extra(folder, manifest)
+    contents = {name: _read_checked(folder, name, digest) for name, digest in manifest.files.items()}
+    bundle = _construct(contents, manifest)
+    _check_golden(bundle, contents[_GOLDEN], manifest)
+    return bundle
+
+
+def bundle_digest(folder: Path) -> str:
+    """Give the digest of the manifest that lies in a folder, unchecked."""
+    return _sha256(_read(folder, _MANIFEST))
+
+
+def pack_bundle(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
+    """Give the files of a bundle by name, manifest included, without writing them.
+
+    Raises
+    ------
+    ValueError
+        If there is no golden row.
+    """
+    if golden.empty:
+        raise ValueError("a bundle needs at least one golden row")
+    files = {
+        _SCHEMA: _canonical_json(_describe(bundle)),
+        _PREPROCESSING: safe_skops.dump(bundle.preprocessing),
+        _GOLDEN: _golden_parquet(bundle, golden),
+    }
+    if isinstance(bundle.model, xgboost.Booster):
+        files[_BOOSTER] = bytes(bundle.model.save_raw("ubj"))
+    else:
+        files[_ESTIMATOR] = safe_skops.dump(bundle.model)
+    manifest = _Manifest(
+        protocol=PROTOCOL,
+        files={name: _sha256(content) for name, content in files.items()},
+        environment=_environment(),
+        random_state=bundle.random_state,
+        n_threads=bundle.n_threads,
+    )
+    return files | {_MANIFEST: _canonical_json(manifest.to_dict())}
+
+
+def _describe(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "task": bundle.task,
+        "estimator": bundle.estimator,
+        "features": bundle.schema.to_dict(),
+        "classes": list(bundle.classes),
+        "threshold": bundle.threshold,
+        "threshold_criterion": bundle.threshold_criterion,
+    }
+
+
+def _environment() -> dict[str, str]:
+    versions = {library: metadata.version(library) for library in _LIBRARIES}
+    return versions | {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+
+
+def _golden_parquet(bundle: Bundle, golden: pd.DataFrame) -> bytes:
+    rows = align(golden, bundle.schema).assign(**{_SCORE: bundle.score(golden)})
+    table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="none")  # a codec's bytes differ by its version
+    return buffer.getvalue()
+
+
+def _read_manifest(folder: Path, expected_digest: str) -> _Manifest:
+    if folder.is_symlink() or not folder.is_dir():
+        raise ArtifactCorrupt(f"Bundle {folder} is not a folder.", _RESTORE)
+    content = _read_checked(folder, _MANIFEST, expected_digest)
+    values = json.loads(content)
+    if values.get("protocol") != PROTOCOL:
+        raise ArtifactCorrupt(
+            f"{folder / _MANIFEST}: expected protocol {PROTOCOL}, got {values.get('protocol')}.",
+            "Load it with the version of Tidemill that wrote it, or train again.",
+        )
+    return _Manifest.from_dict(values)
+
+
+def _refuse_missing_or_extra(folder: Path, manifest: _Manifest) -> None:
+    required = {_SCHEMA, _PREPROCESSING, _GOLDEN, _BOOSTER if _BOOSTER in manifest.files else _ESTIMATOR}
+    if set(manifest.files) != required:
+        raise ArtifactCorrupt(
+            f"{folder / _MANIFEST}: expected the files {sorted(required)}, got {sorted(manifest.files)}.", _RESTORE
+        )
+    present = {path.name for path in folder.iterdir()}
+    missing, extra = required - present, present - required - {_MANIFEST, MODEL_CARD}
+    if missing or extra:
+        raise ArtifactCorrupt(
+            f"Bundle {folder} lacks file(s) {sorted(missing)} and has {sorted(extra)} too many.", _RESTORE
+        )
+    if (folder / MODEL_CARD).is_symlink():
+        raise ArtifactCorrupt(f"{folder / MODEL_CARD} is a symbolic link.", "Replace it by a plain file.")
+
+
+def _read_checked(folder: Path, name: str, expected: str) -> bytes:
+    """Read a file once; what is hashed here is what is parsed later, whatever happens to the file meanwhile."""
+    content = _read(folder, name)
+    found = _sha256(content)
+    if found != expected:
+        raise ArtifactCorrupt(f"{folder / name} has changed: expected digest {expected}, got {found}.", _RESTORE)
+    return content
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        found = "a symbolic link" if path.is_symlink() else "a folder" if path.is_dir() else "nothing"
+        raise ArtifactCorrupt(f"{path}: expected a plain file, got {found}.", _RESTORE)
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), "rb") as stream:
+        return stream.read()
+
+
+def _construct(contents: dict[str, bytes], manifest: _Manifest) -> Bundle:
+    described = json.loads(contents[_SCHEMA])
+    return Bundle(
+        task=described["task"],
+        estimator=described["estimator"],
+        schema=FeatureSchema.from_dict(described["features"]),
+        preprocessing=safe_skops.load(contents[_PREPROCESSING], _PREPROCESSING),
+        model=_load_model(contents, manifest),
+        classes=tuple(described["classes"]),
+        threshold=described["threshold"],
+        threshold_criterion=described["threshold_criterion"],
+        random_state=manifest.random_state,
+        n_threads=manifest.n_threads,
+    )
+
+
+def _load_model(contents: dict[str, bytes], manifest: _Manifest) -> Any:
+    if _ESTIMATOR in contents:
+        return safe_skops.load(contents[_ESTIMATOR], _ESTIMATOR)
+    booster = xgboost.Booster(params={"nthread": manifest.n_threads, "verbosity": 0})
+    try:
+        booster.load_model(bytearray(contents[_BOOSTER]))
+    except xgboost.core.XGBoostError as error:
+        raise ArtifactCorrupt(f"{_BOOSTER} cannot be read by XGBoost {xgboost.__version__}.", _RESTORE) from error
+    return booster
+
+
+def _check_golden(bundle: Bundle, golden: bytes, manifest: _Manifest) -> None:
+    rows = parquet.read_table(io.BytesIO(golden)).to_pandas()
+    expected = rows[_SCORE].to_numpy(dtype=np.float64)
+    found = bundle.score(rows)
+    here = _environment()
+    changed = [
+        f"{name} {manifest.environment.get(name, 'none')} there, {here.get(name, 'none')} here"
+        for name in sorted(here.keys() | manifest.environment.keys())
+        if here.get(name) != manifest.environment.get(name)
+    ]
+    allowed = _TOLERANCE if changed else 0.0
+    if not (np.abs(found - expected) <= allowed).all():  # so written, NaN fails
+        raise ArtifactCorrupt(_golden_problem(expected, found, allowed, changed), _RESTORE)
+
+
+def _golden_problem(
+    expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64], allowed: float, changed: list[str]
+) -> str:
+    apart = ~(np.abs(found - expected) <= allowed)
+    row = int(np.argmax(np.where(np.isnan(found - expected), np.inf, np.abs(found - expected))))
+    why = f"a difference of {allowed:g} is allowed, since {'; '.join(changed)}" if changed else "equal bits are due"
+    return (
+        f"{_GOLDEN}: {int(apart.sum())} of {len(expected)} rows score differently, the worst in row {row}: "
+        f"expected {expected[row]!r}, got {found[row]!r} ({why}{'' if changed else ', as all versions are the same'})."
+    )
+
+
+def _refuse_other_content(folder: Path, digest: str) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    found = bundle_digest(folder)
+    if found != digest:
+        raise ArtifactCorrupt(
+            f"{folder} already holds another bundle: expected digest {digest}, got {found}.",
+            "Choose another folder; a stored bundle is never changed.",
+        )
+
+
+def _settle(written: Path, folder: Path, digest: str) -> None:
+    if folder.is_dir() and any(folder.iterdir()):
+        try:
+            load_bundle(folder, digest)
+        except ArtifactCorrupt:
+            folder.rename(written.with_name("damaged"))  # goes with the temporary folder
+        else:
+            return
+    try:
+        written.rename(folder)
+    except OSError:
+        if not (folder / _MANIFEST).is_file():  # else another process has just put the same bundle there
+            raise
+        load_bundle(folder, digest)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _flush(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _canonical_json(values: dict[str, Any]) -> bytes:
+    return json.dumps(values, sort_keys=True, indent=1, allow_nan=False).encode() + b"\n"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

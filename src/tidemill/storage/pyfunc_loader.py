@@ -1,0 +1,67 @@
+"""The door through which MLflow loads a bundle: ``loader_module="tidemill.storage.pyfunc_loader"``.
+
+MLflow's store is where people look, not the truth: the digest that counts is in the ledger, and publishing never
+loads through here. What this loader can check, it does: the folder's content against its own manifest, the list of
+allowed types, the golden rows, and the folder's name, if that is a digest.
+"""
+
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tidemill.errors import ArtifactCorrupt
+from tidemill.modeling.bundle import Bundle
+from tidemill.storage.bundles import bundle_digest, load_bundle
+
+__all__ = ["ScoringModel", "requirements", "signature_of"]
+
+_LIBRARIES = ("tidemill", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringModel:
+    """What ``mlflow.pyfunc.load_model`` wraps."""
+
+    bundle: Bundle
+    """The fitted model."""
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Give the column ``score``, equal bit by bit to `Bundle.score`, on the input's index; there are no params."""
+        return pd.DataFrame({"score": self.bundle.score(model_input)}, index=model_input.index)
+
+
+def _load_pyfunc(data_path: str) -> ScoringModel:
+    """Load the bundle in a folder; the name is MLflow's.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If the bundle is damaged, or the folder is named by another digest.
+    """
+    folder = Path(data_path)
+    digest = bundle_digest(folder)
+    if re.fullmatch(r"[0-9a-f]{64}", folder.name) and folder.name != digest:
+        raise ArtifactCorrupt(
+            f"{folder} holds another bundle: expected digest {folder.name}, got {digest}.",
+            "Log the release to MLflow again.",
+        )
+    return ScoringModel(load_bundle(folder, digest))
+
+
+def signature_of(bundle: Bundle) -> Any:
+    """Give the ``mlflow.models.ModelSignature``: numbers are double, categories string, all of them may be missing."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = [ColSpec("double", name, required=False) for name in bundle.schema.numeric]
+    inputs += [ColSpec("string", name, required=False) for name in bundle.schema.categorical]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double", "score")]))
+
+
+def requirements() -> list[str]:
+    """Give ``pip_requirements`` for MLflow: what loading a bundle imports, as installed here."""
+    return [f"{library}=={metadata.version(library)}" for library in _LIBRARIES]
