@@ -66,6 +66,7 @@ def _page(spec: ModelSpec, verb: str) -> str:
 | read the result | `SELECT * FROM predictions.{spec.model} WHERE partition = '…'` |
 | owner | {spec.owner or "not named"} |
 
-By hand: trigger it with a partition key such as `{spec.partitions.first or "2013-07-04"}`. Every run may be repeated; a repeated
-partition replaces its rows in one transaction. The same from a shell: `tidemill {verb} {spec.model} --partition …`.
+By hand: trigger it with a partition key such as `{spec.partitions.first or "2013-07-04"}`. Every run may be
+repeated; a repeated partition replaces its rows in one transaction.
+The same from a shell: `tidemill {verb} {spec.model} --partition …`.
 """

@@ -121,7 +121,7 @@ CREATE TABLE tidemill.release (
     registered_at   timestamptz NOT NULL DEFAULT now(),
     UNIQUE (model, partition, bundle_digest)
 );
-COMMENT ON TABLE tidemill.release IS 'Accepted bundles with their evidence; append-only.';
+COMMENT ON TABLE tidemill.release IS 'Bundles with their evidence and the gate''s decision; append-only.';
 COMMENT ON COLUMN tidemill.release.learnt_until IS 'Start of its test set: no later row was fitted or chosen on.';
 COMMENT ON COLUMN tidemill.release.known_until IS 'Cutoff of its training: nothing learnt later went into it.';
 
@@ -130,7 +130,7 @@ CREATE TABLE tidemill.deployment (
     model               text NOT NULL,
     release_id          bigint NOT NULL REFERENCES tidemill.release,
     previous_release_id bigint REFERENCES tidemill.release,
-    kind                text NOT NULL CHECK (kind IN ('promote', 'rollback')),
+    kind                text NOT NULL CHECK (kind IN ('promote', 'force', 'rollback')),
     live_from           timestamptz NOT NULL,
     approved_by         text NOT NULL,
     reason              text NOT NULL,

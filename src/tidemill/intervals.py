@@ -22,7 +22,7 @@ _UNITS = {
     "day": timedelta(days=1),
     "week": timedelta(weeks=1),
 }
-_DURATION = re.compile(r"(\d{1,5}) (minute|hour|day|week)s?")
+_DURATION = re.compile(r"(\d{1,7}) (minute|hour|day|week)s?")
 
 
 def parse_duration(words: str) -> timedelta:
@@ -139,9 +139,8 @@ class Every(StrEnum):
         """Give a key's first instant in UTC and on the wall clock; refuse what does not come back as the same key."""
         weekly = self is Every.WEEK
         try:
-            local = datetime.strptime(
-                f"{key}-1" if weekly else key, f"{self.key_format}-%u" if weekly else self.key_format
-            )
+            form = f"{self.key_format}-%u" if weekly else self.key_format
+            local = datetime.strptime(f"{key}-1" if weekly else key, form)  # noqa: DTZ007 - a wall clock's time
             start = local.astimezone(UTC) if self is Every.HOUR else _instant(local, zone)
         except ValueError:
             start = None

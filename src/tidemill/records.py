@@ -310,11 +310,13 @@ class DeploymentRef(Record):
     decision: Decision
     """The gate's decision."""
     release_id: int | None
-    """The new release, or None if the gate refused it."""
+    """The new release, or None in a dry run."""
+    promoted: bool
+    """True if it is the champion now."""
     mlflow_run_id: str | None
     """Run in MLflow that shows this training."""
     mlflow_version: str | None
-    """Version in MLflow's registry, or None if the gate refused it."""
+    """Version in MLflow's registry, or None in a dry run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,6 +159,8 @@ class Train(_Part):
     """Candidates, by name."""
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 20130101
     """Seed of everything random."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Threads of one fit: estimators are fitted side by side, and equal bits need an equal number."""
 
     @model_validator(mode="after")
     def _room_to_fit(self) -> Self:

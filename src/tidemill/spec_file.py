@@ -27,7 +27,7 @@ Path_ = tuple[str | int, ...]
 class _PlainLoader(yaml.SafeLoader):
     """Scalars as YAML 1.2 reads them: null, true, false, decimal numbers, text."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's own class attribute, emptied here
 
 
 for _tag, _pattern, _first in (
@@ -122,17 +122,15 @@ def _refuse_references(text: str, path: Path) -> None:
     for event in yaml.parse(text, Loader=_PlainLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         reference = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None)
-        if reference or getattr(event, "tag", None) or depth > MAX_DEPTH:
-            what = (
-                "anchors and aliases"
-                if reference
-                else "tags"
-                if depth <= MAX_DEPTH
-                else f"more than {MAX_DEPTH} levels"
-            )
-            raise SpecError(
-                f"{path}:{event.start_mark.line + 1}: {what} are not allowed in a spec.", "Write the value out."
-            )
+        found = {
+            "anchors and aliases": reference,
+            "tags": getattr(event, "tag", None),
+            "so many levels": depth > MAX_DEPTH,
+        }
+        refused = next((what for what, is_there in found.items() if is_there), None)
+        if refused and event.start_mark:
+            line = event.start_mark.line + 1
+            raise SpecError(f"{path}:{line}: {refused} are not allowed in a spec.", "Write the value out.")
 
 
 def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], problems: list[tuple[int, str]]) -> Any:

@@ -1,9 +1,12 @@
 """A real Postgres with the ledger in it, and a workspace on it; one server for the whole session."""
 
+import itertools
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -15,7 +18,10 @@ from tidemill.local.ports import Ports, choose
 from tidemill.warehouse.migrations import apply_migrations
 from tidemill.workspace import Workspace
 
+from .data import Mill, generate_parcels, load_parcels
+
 PROJECT = Path(__file__).parents[2]
+ROLES = {"warehouse": "tidemill_reader", "tidemill": "tidemill_writer", "tidemill_promoter": "tidemill_promoter"}
 
 
 class Warehouse:
@@ -37,7 +43,7 @@ class Warehouse:
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     home = Home(folder=tmp_path_factory.mktemp("stack") / ".tidemill")
     home.create()
-    cluster = postgres.place(home)
+    cluster = postgres.place(home, None)
     postgres.initialise(home, cluster)
     port = choose(Ports(postgres=54320)).postgres
     server = subprocess.Popen(
@@ -57,15 +63,58 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     finally:
         server.terminate()
         server.wait(30)
+        if cluster.uid is not None:  # root's Postgres keeps its data outside the home
+            shutil.rmtree(cluster.data.parent)
 
 
 @pytest.fixture
 def workspace(warehouse: Warehouse, tmp_path: Path) -> Workspace:
-    roles = {"warehouse": "tidemill_reader", "tidemill": "tidemill_writer", "tidemill_promoter": "tidemill_promoter"}
     return Workspace(
         models=PROJECT / "dags" / "models",
         sql=PROJECT / "sql",
         storage=tmp_path / "storage",
         tracking_uri=None,
-        connection=lambda name: warehouse.url(roles[name]),
+        connection=lambda name: warehouse.url(ROLES[name]),
     )
+
+
+@pytest.fixture(scope="session")
+def new_mill(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Mill]:
+    """Make small models, each with its own name, files and source; they share one storage."""
+    root, rows, numbers = tmp_path_factory.mktemp("mills"), generate_parcels(random_state=1), itertools.count()
+
+    def make() -> Mill:
+        number = next(numbers)
+        workspace = Workspace(
+            models=root / f"models_{number}",
+            sql=root / "sql",
+            storage=root / "storage",
+            tracking_uri=None,
+            connection=lambda name: warehouse.url(ROLES[name]),
+        )
+        mill = Mill(model=f"parcels_{number}", workspace=workspace, owner_url=warehouse.url("tidemill_owner"))
+        load_parcels(mill.owner_url, mill.model, rows)
+        mill.write()
+        return mill
+
+    return make
+
+
+@pytest.fixture
+def mill(new_mill: Callable[[], Mill]) -> Mill:
+    """A small model that nothing has been done with yet."""
+    return new_mill()
+
+
+@pytest.fixture(scope="session")
+def trained_mill(new_mill: Callable[[], Mill]) -> tuple[Mill, dict[str, dict[str, Any]]]:
+    """A small model with a champion, and the records of its training. Tests only read it."""
+    mill = new_mill()
+    return mill, mill.train()
+
+
+@pytest.fixture
+def serving(mill: Mill, trained_mill: tuple[Mill, dict[str, dict[str, Any]]]) -> Mill:
+    """A small model of its own with a champion."""
+    mill.adopt(trained_mill[1])
+    return mill

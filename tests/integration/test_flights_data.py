@@ -240,6 +240,7 @@ FALSIFY_WHAT_CAME_LATER = """
         departure_known_at = coalesce(departure_known_at, %(cutoff)s) + interval '1 hour'
     WHERE departure_known_at IS NULL OR departure_known_at > %(cutoff)s;
     UPDATE raw.weather SET
-        temp = -temp, dewp = 1, humid = 2, wind_dir = 3, wind_speed = 4, wind_gust = 5, precip = 6, pressure = 7, visib = 8
+        temp = -temp, dewp = 1, humid = 2, wind_dir = 3, wind_speed = 4, wind_gust = 5,
+        precip = 6, pressure = 7, visib = 8
     WHERE known_at > %(cutoff)s;
 """

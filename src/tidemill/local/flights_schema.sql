@@ -43,7 +43,7 @@ CREATE TABLE raw.planes (
     engine       text NOT NULL
 );
 COMMENT ON TABLE raw.planes IS
-    'Planes, from the register of the Federal Aviation Administration. Taken as known always. It lacks the planes of 15 % of the flights, nearly all of AA and MQ.';
+    'Planes, from the register of the Federal Aviation Administration. Taken as known always. It lacks the planes of 15 % of the flights: nearly all of MQ''s and two thirds of AA''s.';
 COMMENT ON COLUMN raw.planes.tailnum IS 'Number on the plane''s tail, e.g. N14228.';
 COMMENT ON COLUMN raw.planes.year IS 'Year in which the plane was made; NULL when the register does not say.';
 COMMENT ON COLUMN raw.planes.type IS 'Kind of aircraft, e.g. Fixed wing multi engine.';

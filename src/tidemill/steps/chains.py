@@ -47,7 +47,7 @@ def predict_chain(*, release: int | None = None, simulate: bool = False, dry_run
 
 
 def monitor_chain() -> Chain:
-    """Is the model fine today, and if not, why not?"""
+    """Tell whether the model is fine today, and if not, why not."""
     collected = yield "collect", {}
     parts = []
     for part in ("drift", "performance", "compute"):
@@ -57,7 +57,7 @@ def monitor_chain() -> Chain:
 
 
 def retrain_chain(spec: ModelSpec, *, dry_run: bool = False) -> Chain:
-    """Is a new challenger due? If it is, train it."""
+    """Decide whether a new challenger is due, and train it if it is."""
     decision = yield "decide", {}
     if decision["verdict"] == "accept" and not dry_run:
         yield from train_chain(spec, reason=" ".join(decision["reasons"]))

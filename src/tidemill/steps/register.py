@@ -1,4 +1,4 @@
-"""Register: an accepted bundle becomes a release and the champion; every training is shown in MLflow.
+"""Register: a judged bundle becomes a release, an accepted one the champion; every training is shown in MLflow.
 
 The ledger comes first, the mirror second: if MLflow is down the champion already serves, and running the step
 again only completes what is missing.
@@ -34,7 +34,7 @@ def register(
     dry_run: bool = False,
     reason: str = "",
 ) -> DeploymentRef:
-    """Release and promote an accepted bundle, and log the training to MLflow either way.
+    """Release a bundle with its evidence, promote it if the gate accepts, and log the training to MLflow.
 
     Raises
     ------
@@ -44,8 +44,10 @@ def register(
         If MLflow cannot be reached; the champion serves already.
     """
     release_id = None
-    if decision.accepted and not dry_run:
+    if not dry_run:
         release_id = _release(job, snapshot, split, evaluation, decision)
+    promoted = release_id is not None and decision.accepted
+    if release_id is not None and promoted:
         _promote(job, release_id, evaluation, reason or decision.reasons[0])
     bundle_folder = job.store.path(evaluation.bundle.uri)
     bundle = load_bundle(bundle_folder, evaluation.bundle.digest)
@@ -60,10 +62,15 @@ def register(
         if release_id is not None:
             job.promoter.note_mlflow_run(release_id, run_id)
             version = tracking.mirror_release(
-                job.spec.model, run_id, release_id, evaluation.bundle.digest, champion=True
+                job.spec.model, run_id, release_id, evaluation.bundle.digest, champion=promoted
             )
     return DeploymentRef(
-        model=job.spec.model, decision=decision, release_id=release_id, mlflow_run_id=run_id, mlflow_version=version
+        model=job.spec.model,
+        decision=decision,
+        release_id=release_id,
+        promoted=promoted,
+        mlflow_run_id=run_id,
+        mlflow_version=version,
     )
 
 

@@ -4,7 +4,6 @@ The CLI, a notebook, a test and an Airflow task all come through here, so that t
 """
 
 import importlib
-import os
 import resource
 import sys
 import time
@@ -92,11 +91,6 @@ class Job:
         """Releases, for writing."""
         return Releases(self.workspace.connection(PROMOTER))
 
-    @property
-    def n_threads(self) -> int:
-        """Threads for fitting: the processors that this process may use."""
-        return len(os.sched_getaffinity(0)) if sys.platform == "linux" else (os.cpu_count() or 1)
-
 
 def run_step(
     chain: str,
@@ -160,7 +154,8 @@ def _as_of(partition: Partition, cutoff: datetime | None) -> Partition:
         return partition
     if cutoff > partition.interval.end:
         raise PartitionError(
-            f"Cutoff {cutoff:%Y-%m-%d %H:%M %Z} lies after the end of partition {partition.key!r}: its rows would know their outcome.",
+            f"Cutoff {cutoff:%Y-%m-%d %H:%M %Z} lies after the end of partition {partition.key!r}: "
+            "its rows would know their outcome.",
             f"Choose a cutoff up to {partition.interval.end:%Y-%m-%d %H:%M %Z}.",
         )
     return replace(partition, cutoff=cutoff)

@@ -30,7 +30,7 @@ def train(job: Job, split: SplitRef, estimator: str) -> BundleRef:
     started = time.perf_counter()
     bundle = fit(
         estimator, spec.task.value, train_set.schema, train_set.X, train_set.y, validation.X, validation.y,
-        random_state=spec.train.random_state, n_threads=job.n_threads,
+        random_state=spec.train.random_state, n_threads=spec.train.threads,
     )  # fmt: skip
     fit_s = time.perf_counter() - started
     folder, digest = keep_bundle(bundle, job.store.root / spec.model / "bundles", validation.X.head(N_GOLDEN))

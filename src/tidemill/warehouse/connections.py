@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import psycopg2
 import psycopg2.extensions
@@ -12,6 +13,8 @@ from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
 __all__ = ["Connection", "connect", "transaction", "translated"]
 
 Connection = psycopg2.extensions.connection
+Cursor = psycopg2.extensions.cursor
+Row = TypeVar("Row")
 
 CONNECT_TIMEOUT_S = 10  # a server that does not answer by then is as good as down
 _RETRIABLE = ("08", "53", "57P")  # SQLSTATE classes: connection, resources, shutdown
@@ -56,10 +59,28 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
 
 
 @contextmanager
-def transaction(url: str) -> Iterator[psycopg2.extensions.cursor]:
+def transaction(url: str) -> Iterator[Cursor]:
     """Open a connection and one transaction: committed at the block's end, rolled back by an error."""
     with connect(url) as connection, connection, connection.cursor() as cursor:
         yield cursor
+
+
+def fetch_all(cursor: Cursor, kind: type[Row]) -> tuple[Row, ...]:
+    """Build one dataclass a row, by the names of the columns."""
+    names = [column.name for column in cursor.description or ()]
+    return tuple(kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
+
+
+def fetch_one(cursor: Cursor, kind: type[Row]) -> Row | None:
+    """Build a dataclass from the only row, or give None if there is none."""
+    return next(iter(fetch_all(cursor, kind)), None)
+
+
+def fetch_value(cursor: Cursor) -> Any:
+    """Give the first column of the row that a statement is sure to return."""
+    row = cursor.fetchone()
+    assert row is not None  # an aggregate, a function or RETURNING
+    return row[0]
 
 
 @contextmanager

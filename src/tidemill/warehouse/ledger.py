@@ -8,12 +8,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from psycopg2.extras import execute_values
 
 from tidemill.records import Alert, CheckResult, Decision, MetricValue, SnapshotRef
-from tidemill.warehouse.connections import transaction
+from tidemill.warehouse.connections import fetch_all, fetch_value, transaction
 
 __all__ = ["Cost", "Ledger", "Origin", "StepRun"]
 
@@ -96,8 +96,7 @@ class Ledger:
                 (model, chain, step, partition, origin.dag_id, origin.dag_run_id, origin.task_id, origin.map_index,
                  origin.try_number, code_version, spec_digest, lock_digest),
             )  # fmt: skip
-            (run_id,) = cast(tuple[int], cursor.fetchone())
-            return run_id
+            return int(fetch_value(cursor))
 
     def end_run(
         self, run_id: int, cost: Cost, *, error: str | None, result: dict[str, Any] | None, n_rows: int | None
@@ -119,18 +118,7 @@ class Ledger:
                 " WHERE model = %s AND status = 'succeeded' ORDER BY run_id DESC LIMIT %s",
                 (model, limit),
             )
-            return tuple(
-                StepRun(
-                    chain=row[0],
-                    step=row[1],
-                    partition=row[2],
-                    wall_s=row[3],
-                    cpu_s=row[4],
-                    peak_rss_bytes=row[5],
-                    n_rows=row[6],
-                )  # fmt: skip
-                for row in cursor.fetchall()
-            )
+            return fetch_all(cursor, StepRun)
 
     def last_training(self, model: str) -> str | None:
         """Give the partition of the newest training that ended with a verdict, accepted or not."""
@@ -138,8 +126,8 @@ class Ledger:
             cursor.execute(
                 "SELECT max(partition) FROM tidemill.decision WHERE model = %s AND kind = 'accept'", (model,)
             )
-            (partition,) = cast(tuple[str | None], cursor.fetchone())
-            return partition
+            found: str | None = fetch_value(cursor)
+            return found
 
     # ------------------------------------------------------------ data
 
@@ -189,7 +177,7 @@ class Ledger:
                     run_id,
                 ),
             )
-            (decision_id,) = cast(tuple[int], cursor.fetchone())
+            decision_id = int(fetch_value(cursor))
             cursor.execute(
                 "SELECT tidemill.append_audit(%s, %s, %s)",
                 (f"decide:{decision.kind}", model,
@@ -280,21 +268,21 @@ class Ledger:
                 " ORDER BY partition, metric_id",
                 {"model": model, "part": part, "until": until, "name": name},
             )
-            found: dict[str, list[MetricValue]] = {}
-            for partition, *row in cursor.fetchall():
-                found.setdefault(partition, []).append(
-                    MetricValue(
-                        name=row[0],
-                        feature=row[1],
-                        slice=row[2],
-                        value=row[3],
-                        low=row[4],
-                        high=row[5],
-                        n=row[6],
-                        label_coverage=row[7],
-                    )  # fmt: skip
-                )
-            return {partition: tuple(values) for partition, values in found.items()}
+            rows = cursor.fetchall()
+        found: dict[str, list[MetricValue]] = {}
+        for partition, metric, feature, slice_, value, low, high, n, label_coverage in rows:
+            figure = MetricValue(
+                name=metric,
+                feature=feature,
+                slice=slice_,
+                value=value,
+                low=low,
+                high=high,
+                n=n,
+                label_coverage=label_coverage,
+            )
+            found.setdefault(partition, []).append(figure)
+        return {partition: tuple(values) for partition, values in found.items()}
 
     def update_alerts(self, model: str, partition: str, alerts: Sequence[Alert], run_id: int) -> None:
         """Open new alerts, update those still open, and resolve those that are no longer raised."""
@@ -318,15 +306,12 @@ class Ledger:
                 (model, rules, partition),
             )
 
-    def open_alerts(self, model: str) -> tuple[tuple[str, Alert], ...]:
-        """Give the open alerts with the partition in which each was first raised."""
+    def open_alerts(self, model: str) -> tuple[Alert, ...]:
+        """Give the open alerts, the severe ones first."""
         with transaction(self.url) as cursor:
             cursor.execute(
-                "SELECT first_partition, rule, severity, message, value, threshold FROM tidemill.alert"
+                "SELECT rule, severity, message, value, threshold FROM tidemill.alert"
                 " WHERE model = %s AND status = 'open' ORDER BY severity, rule",
                 (model,),
             )
-            return tuple(
-                (row[0], Alert(rule=row[1], severity=row[2], message=row[3], value=row[4], threshold=row[5]))
-                for row in cursor.fetchall()
-            )
+            return fetch_all(cursor, Alert)

@@ -11,11 +11,10 @@ from typing import cast
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-from psycopg2.extensions import cursor as Cursor
 
 from tidemill.errors import IncompletePublish, StaleAttempt
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
-from tidemill.warehouse.connections import connect, transaction
+from tidemill.warehouse.connections import Cursor, connect, fetch_all, fetch_value, transaction
 
 __all__ = ["PublishedRun", "Publisher"]
 
@@ -64,8 +63,7 @@ class Publisher:
                 " SET token = nextval('tidemill.claim_token'), run_id = excluded.run_id, claimed_at = now() RETURNING token",
                 (model, partition, run_id),
             )
-            (token,) = cast(tuple[int], cursor.fetchone())
-            return token
+            return int(fetch_value(cursor))
 
     def write(
         self,
@@ -106,10 +104,10 @@ class Publisher:
                     (release.model, release.partition, release.release_id, snapshot.digest, token, threshold,
                      release.simulated, run_id),
                 )  # fmt: skip
-                (prediction_run_id,) = cast(tuple[int], cursor.fetchone())
+                prediction_run_id = int(fetch_value(cursor))
             with connection, connection.cursor() as cursor:
                 cursor.copy_expert(
-                    f"COPY tidemill.prediction_run_{prediction_run_id} ({', '.join(COPY_COLUMNS)}) FROM STDIN (FORMAT csv)",
+                    f"COPY {_table(prediction_run_id)} ({', '.join(COPY_COLUMNS)}) FROM STDIN (FORMAT csv)",
                     _as_csv(rows),
                 )
                 cursor.execute("SELECT * FROM tidemill.seal_prediction_run(%s)", (prediction_run_id,))
@@ -129,30 +127,20 @@ class Publisher:
         """Give the visible run of every partition of a model, in order of key."""
         with transaction(self.url) as cursor:
             cursor.execute(
-                "SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri, r.n_rows, r.threshold"
+                "SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri AS snapshot_uri,"
+                " r.n_rows, r.threshold"
                 " FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
                 " JOIN tidemill.snapshot s ON s.digest = r.snapshot_digest WHERE p.model = %s ORDER BY p.partition",
                 (model,),
             )
-            return tuple(
-                PublishedRun(
-                    partition=row[0],
-                    prediction_run_id=row[1],
-                    release_id=row[2],
-                    snapshot_digest=row[3],
-                    snapshot_uri=row[4],
-                    n_rows=row[5],
-                    threshold=row[6],
-                )  # fmt: skip
-                for row in cursor.fetchall()
-            )
+            return fetch_all(cursor, PublishedRun)
 
     def scores(self, prediction_run_id: int) -> pa.Table:
         """Read the rows of a prediction run: ``entity_key`` and ``score``, in order of key."""
         spool = io.BytesIO()
         with transaction(self.url) as cursor:
             cursor.copy_expert(
-                f"COPY (SELECT entity_key, score FROM tidemill.prediction_run_{int(prediction_run_id)} ORDER BY entity_key)"
+                f"COPY (SELECT entity_key, score FROM {_table(prediction_run_id)} ORDER BY entity_key)"
                 " TO STDOUT (FORMAT csv, FORCE_QUOTE (entity_key))",
                 spool,
             )
@@ -173,21 +161,21 @@ class Publisher:
         StaleAttempt
             If a newer attempt has claimed the partition.
         """
-        with connect(self.url, "tidemill-publish") as connection:
-            with connection, connection.cursor() as cursor:
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT token FROM tidemill.claim WHERE model = %s AND partition = %s FOR UPDATE",
+                (prediction.model, prediction.partition),
+            )
+            row = cursor.fetchone()
+            stale = row is None or row[0] != prediction.token
+            if stale:
                 cursor.execute(
-                    "SELECT token FROM tidemill.claim WHERE model = %s AND partition = %s FOR UPDATE",
-                    (prediction.model, prediction.partition),
+                    "UPDATE tidemill.prediction_run SET status = 'stale'"
+                    " WHERE prediction_run_id = %s AND status = 'written'",
+                    (prediction.prediction_run_id,),
                 )
-                row = cursor.fetchone()
-                stale = row is None or row[0] != prediction.token
-                if stale:
-                    cursor.execute(
-                        "UPDATE tidemill.prediction_run SET status = 'stale' WHERE prediction_run_id = %s AND status = 'written'",
-                        (prediction.prediction_run_id,),
-                    )
-                else:
-                    _move_pointer(cursor, prediction)
+            else:
+                _move_pointer(cursor, prediction)
         if stale:
             raise StaleAttempt(
                 f"Prediction run {prediction.prediction_run_id} of {prediction.model!r}, partition {prediction.partition!r}, "
@@ -223,6 +211,10 @@ def _move_pointer(cursor: Cursor, prediction: PredictionRef) -> None:
         (prediction.model, json.dumps({"partition": prediction.partition, "prediction_run_id": prediction.prediction_run_id,
                                        "previous": previous, "n_rows": prediction.n_rows, "checksum": prediction.checksum})),
     )  # fmt: skip
+
+
+def _table(prediction_run_id: int) -> str:
+    return f"tidemill.prediction_run_{int(prediction_run_id)}"
 
 
 def _as_csv(rows: pa.Table) -> io.BytesIO:

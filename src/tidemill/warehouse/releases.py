@@ -3,16 +3,19 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from tidemill.errors import LostRace, NoChampion, ReleaseFromTheFuture
 from tidemill.intervals import Partition
 from tidemill.records import BundleRef, Decision, ReleaseRef
-from tidemill.warehouse.connections import transaction
+from tidemill.warehouse.connections import fetch_all, fetch_one, fetch_value, transaction
 
 __all__ = ["Champion", "Deployment", "NewRelease", "Releases", "resolve_release"]
 
-_COLUMNS = "release_id, bundle_digest, bundle_uri, snapshot_digest, known_until, metric, metric_value, learnt_until, evidence, partition"
+_COLUMNS = (
+    "release_id, bundle_digest, bundle_uri, snapshot_digest, known_until, metric, metric_value, learnt_until, evidence,"
+    " partition"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +66,14 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRelease:
-    """What ``register`` writes down about an accepted bundle."""
+    """What ``register`` writes down about a bundle that the gate has judged."""
 
     model: str
     """Name of the model."""
     partition: str
     """Partition as of which it was trained."""
     bundle: BundleRef
-    """The accepted bundle."""
+    """The bundle."""
     snapshot_digest: str
     """Training snapshot."""
     split_digest: str
@@ -134,18 +137,7 @@ class Releases:
                 " FROM tidemill.deployment WHERE model = %s ORDER BY deployment_id DESC",
                 (model,),
             )
-            return tuple(
-                Deployment(
-                    live_from=row[0],
-                    release_id=row[1],
-                    previous_release_id=row[2],
-                    kind=row[3],
-                    approved_by=row[4],
-                    reason=row[5],
-                    deployed_at=row[6],
-                )  # fmt: skip
-                for row in cursor.fetchall()
-            )
+            return fetch_all(cursor, Deployment)
 
     def register(self, new: NewRelease) -> int:
         """Write a release; registering the same bundle for the same partition again gives the same id."""
@@ -166,8 +158,8 @@ class Releases:
                     (new.model, new.partition, new.bundle.digest),
                 )
                 row = cursor.fetchone()
-            (release_id,) = cast(tuple[int], row)
-            return release_id
+            assert row is not None  # inserted now or before
+            return int(row[0])
 
     def note_mlflow_run(self, release_id: int, mlflow_run_id: str) -> None:
         """Remember where MLflow shows the training of a release."""
@@ -209,7 +201,8 @@ class Releases:
                 return
             if current != expected:
                 raise LostRace(
-                    f"Release {release_id} of {model!r} was compared with release {expected}, but the champion is now {current}.",
+                    f"Release {release_id} of {model!r} was compared with release {expected}, "
+                    f"but the champion is now {current}.",
                     "Train again, so that it is compared with the new champion.",
                 )
             cursor.execute(
@@ -217,7 +210,7 @@ class Releases:
                 " VALUES (%s, %s, %s, 'promote', %s, %s, %s) RETURNING deployment_id",
                 (model, release_id, current, live_from, approved_by, reason),
             )
-            (deployment_id,) = cast(tuple[int], cursor.fetchone())
+            deployment_id = int(fetch_value(cursor))
             cursor.execute(
                 "INSERT INTO tidemill.champion AS c (model, release_id, deployment_id) VALUES (%s, %s, %s)"
                 " ON CONFLICT (model) DO UPDATE SET release_id = excluded.release_id, deployment_id = excluded.deployment_id"
@@ -237,13 +230,7 @@ class Releases:
     def _one(self, query: str, parameters: tuple[object, ...]) -> Champion | None:
         with transaction(self.url) as cursor:
             cursor.execute(query, parameters)
-            row = cursor.fetchone()
-        if row is None:
-            return None
-        return Champion(
-            release_id=row[0], bundle_digest=row[1], bundle_uri=row[2], snapshot_digest=row[3], known_until=row[4],
-            metric=row[5], metric_value=row[6], learnt_until=row[7], evidence=row[8], partition=row[9],
-        )  # fmt: skip
+            return fetch_one(cursor, Champion)
 
 
 def resolve_release(
@@ -281,8 +268,9 @@ def resolve_release(
     from_future = found.known_until > partition.cutoff
     if from_future and not simulate:
         raise ReleaseFromTheFuture(
-            f"Release {found.release_id} of {model!r} learnt from data up to {found.known_until:%Y-%m-%d %H:%M %Z}, after the cutoff "
-            f"of partition {partition.key!r} ({partition.cutoff:%Y-%m-%d %H:%M %Z}); its scores would pretend to know the future.",
+            f"Release {found.release_id} of {model!r} learnt from data up to {found.known_until:%Y-%m-%d %H:%M %Z}, "
+            f"after the cutoff of partition {partition.key!r} ({partition.cutoff:%Y-%m-%d %H:%M %Z}); "
+            "its scores would pretend to know the future.",
             "Score a later partition, choose an older release, or say that this is a simulation.",
         )
     return ReleaseRef(

@@ -19,7 +19,7 @@ def test_scores_are_probabilities_in_float64(fitted, test_set, name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_row_scores_the_same_bits_in_any_batch_and_order(fitted, test_set, name, data):
     bundle, X = fitted(name), test_set[0]

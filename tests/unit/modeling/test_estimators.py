@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tidemill import spec
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.modeling.estimators import BASELINES, CANDIDATES, baselines_for, fit
 from tidemill.modeling.metrics import point_value
@@ -130,6 +131,10 @@ def test_group_rate_without_a_categorical_is_refused(train, validation):
 
 def test_all_baselines_fit_a_schema_with_a_categorical(schema):
     assert baselines_for(schema) == BASELINES
+
+
+def test_the_spec_trains_the_baselines_of_the_registry():
+    assert spec.BASELINES == BASELINES
 
 
 def test_a_missing_label_is_the_callers_mistake(schema, train, validation):

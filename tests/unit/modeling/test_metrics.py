@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
@@ -42,6 +42,7 @@ def sample(n_samples=2000, random_state=0):
 
 
 @pytest.mark.parametrize("metric", ORACLES)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work shares the cores
 @given(rows=ROWS)
 def test_a_metric_equals_scikit_learns(metric, rows):
     y, score = (np.array(column) for column in zip(*rows, strict=True))

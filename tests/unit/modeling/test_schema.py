@@ -3,7 +3,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidemill.errors import ContractBroken, SchemaChanged
@@ -114,6 +114,7 @@ def test_no_rows_give_no_rows(schema, train):
     assert align(train[0].head(0), schema).shape == (0, 5)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work shares the cores
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3), st.booleans(), st.integers(-99, 99)), min_size=1))
 def test_aligning_twice_changes_nothing(values):
     once = align(pd.DataFrame({"x": pd.Series(values, dtype=object)}), TEXT)

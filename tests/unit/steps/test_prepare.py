@@ -34,7 +34,7 @@ def test_a_partition_whose_labels_are_still_coming_belongs_to_no_set() -> None:
     ]
 
 
-@given(st.integers(12, 60), st.integers(1, 5), st.integers(1, 5))
+@given(st.integers(16, 60), st.integers(1, 5), st.integers(1, 5))
 def test_no_test_row_is_older_than_the_newest_train_row(n_days: int, validation: int, test: int) -> None:
     chosen = spec(window="60 days", validation=f"{validation} days", test=f"{test} days")
     partitions = tuple(chosen.partitions_between("2013-02-20", "2013-05-01"))[:n_days]

@@ -253,7 +253,7 @@ def test_another_valid_bundle_in_its_place_is_refused(fitted, saved):
     folder, digest = saved
     shutil.rmtree(folder)
     save_bundle(fitted("prior"), folder, GOLDEN)
-    with pytest.raises(ArtifactCorrupt, match="manifest.json has changed"):
+    with pytest.raises(ArtifactCorrupt, match=r"manifest\.json has changed"):
         load_bundle(folder, digest)
 
 
@@ -293,7 +293,7 @@ def test_a_pickle_in_place_of_a_model_is_never_read(saved, tmp_path):
     import pickle
 
     payload = pickle.dumps(Canary(tmp_path / "canary"))
-    with pytest.raises(ArtifactCorrupt, match="model.skops is not a skops file"):
+    with pytest.raises(ArtifactCorrupt, match=r"model\.skops is not a skops file"):
         load_bundle(saved[0], rewrite(saved[0], model=payload))
     assert not (tmp_path / "canary").exists()
 
@@ -323,7 +323,7 @@ def golden_with(folder, change):
 
 def test_a_golden_score_off_by_one_bit_is_refused_when_versions_are_equal(saved):
     golden = golden_with(saved[0], lambda score: np.nextafter(score, 1))
-    with pytest.raises(ArtifactCorrupt, match="20 of 20 rows score differently.*equal bits are due"):
+    with pytest.raises(ArtifactCorrupt, match=r"20 of 20 rows score differently.*equal bits are due"):
         load_bundle(saved[0], rewrite(saved[0], golden=golden))
 
 

@@ -1,0 +1,79 @@
+"""The README's own model: its three files and its commands, run as a reader runs them."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tidemill.cli import app
+from tidemill.local.flights import load_flights
+
+README = Path(__file__).parents[2] / "README.md"
+MODEL, PARTITION = "late_departures", "2013-07-01"
+VIEW = f"SELECT count(*), count(DISTINCT release_id), min(score), max(score) FROM predictions.{MODEL}"
+
+
+def readme_files() -> dict[str, str]:
+    """Give the README's YAML and SQL blocks by the file that the first line of each names."""
+    blocks = re.findall(r"```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return dict(blocks)
+
+
+def readme_commands() -> list[list[str]]:
+    """Give the arguments of the README's ``tidemill`` commands about its model, in order."""
+    lines = re.findall(rf"^tidemill (.*\b{MODEL}\b.*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    return [shlex.split(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def five_minutes(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[list[str], Any]]]:
+    """Write the files, run the commands on the example's data, and give each command's result."""
+    folder = tmp_path_factory.mktemp("project")
+    for name, text in readme_files().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    load_flights(warehouse.url("tidemill_owner"), lambda table, done, total: None)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TIDEMILL_MODELS", str(folder / "dags" / "models"))
+        environment.setenv("TIDEMILL_SQL", str(folder / "sql"))
+        environment.setenv("TIDEMILL_STORAGE", str(folder / "storage"))
+        environment.setenv("TIDEMILL_CONN_WAREHOUSE", warehouse.url("tidemill_reader"))
+        environment.setenv("TIDEMILL_CONN_TIDEMILL", warehouse.url("tidemill_writer"))
+        environment.setenv("TIDEMILL_CONN_TIDEMILL_PROMOTER", warehouse.url("tidemill_promoter"))
+        environment.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield [(command, CliRunner().invoke(app, command)) for command in readme_commands()]
+
+
+def test_readme_shows_three_files() -> None:
+    assert set(readme_files()) == {
+        f"dags/models/{MODEL}.yaml",
+        f"sql/{MODEL}/features.sql",
+        f"sql/{MODEL}/labels.sql",
+    }
+
+
+def test_readme_checks_trains_and_predicts() -> None:
+    assert [command[0] for command in readme_commands()] == ["check", "train", "predict"]
+
+
+def test_every_command_of_the_readme_succeeds(five_minutes: list[tuple[list[str], Any]]) -> None:
+    failed = {
+        " ".join(command): (result.output, result.exception) for command, result in five_minutes if result.exit_code
+    }
+    assert failed == {}
+
+
+def test_readme_model_is_accepted(five_minutes: list[tuple[list[str], Any]]) -> None:
+    assert "Accepted" in five_minutes[1][1].output
+
+
+def test_readme_model_has_a_row_for_every_flight_of_the_day(
+    five_minutes: list[tuple[list[str], Any]], warehouse: Any
+) -> None:
+    ((n_rows, n_releases, lowest, highest),) = warehouse.rows(VIEW, role="tidemill_reader")
+    assert (n_rows, n_releases) == (966, 1)
+    assert 0 <= lowest < highest <= 1
