@@ -1,16 +1,18 @@
 """What the four DAGs of a model have in common: the spec files, and the arguments of the DAG itself."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
-from tidemill.spec_file import load_specs
+from tidemill.spec_file import load_specs, read_spec
 from tidemill_airflow.params import trigger_form
 from tidemill_airflow.retry import DEFAULT_ARGS
 from tidemill_airflow.schedules import lifetime
 
-__all__ = ["dag_arguments", "specs_beside"]
+__all__ = ["dag_arguments", "require_sound_specs", "specs_beside"]
 
 _PURPOSE = {
     "train": "Trains a challenger and lets the acceptance gate decide whether it becomes the champion.",
@@ -21,8 +23,26 @@ _PURPOSE = {
 
 
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
-    """Give the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file."""
-    return load_specs(Path(os.environ.get("TIDEMILL_MODELS") or Path(dag_file).parent / "models"))
+    """Give the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file.
+
+    One with problems is left out, so that it takes no other model's DAGs away; ``require_sound_specs`` tells.
+    """
+    specs = []
+    for path in sorted(_models(dag_file).glob("*.yaml")):
+        with suppress(SpecError):
+            specs.append(read_spec(path))
+    return tuple(specs)
+
+
+def require_sound_specs(dag_file: str) -> None:
+    """Fail while a spec of that folder has problems.
+
+    Raises
+    ------
+    SpecError
+        With every problem of every file, and its line.
+    """
+    load_specs(_models(dag_file))
 
 
 def dag_arguments(spec: ModelSpec, verb: str, *form: str) -> dict[str, Any]:
@@ -47,6 +67,10 @@ def dag_arguments(spec: ModelSpec, verb: str, *form: str) -> dict[str, Any]:
         "render_template_as_native_obj": False,
         **lifetime(spec),
     }
+
+
+def _models(dag_file: str) -> Path:
+    return Path(os.environ.get("TIDEMILL_MODELS") or Path(dag_file).parent / "models")
 
 
 def _page(spec: ModelSpec, verb: str) -> str:

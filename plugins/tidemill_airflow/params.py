@@ -1,14 +1,16 @@
 """What a person may say when triggering a DAG by hand: the form, and the check in the task.
 
-A run's configuration overrides parameters unchecked, so every value is validated again where it is used.
+A run's configuration overrides parameters, and may hold keys that no form has: all is checked again in the task.
 """
 
+import difflib
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow.sdk import Param
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from tidemill.errors import PartitionError
+from tidemill.errors import SettingsError
 
 __all__ = ["RunParams", "trigger_form"]
 
@@ -32,19 +34,31 @@ class RunParams(BaseModel):
     """Why, for the record."""
 
     @classmethod
-    def check(cls, params: dict[str, Any]) -> "RunParams":
+    def check(cls, params: Mapping[str, Any], form: Collection[str]) -> "RunParams":
         """Validate a run's parameters.
+
+        Parameters
+        ----------
+        params : mapping of str to object
+            The run's parameters, its configuration among them.
+        form : collection of str
+            What the DAG declares. Anything else is a slip: a ``dryrun`` that nobody reads would publish.
 
         Raises
         ------
-        PartitionError
-            If a value is of the wrong kind.
+        SettingsError
+            If a value is of the wrong kind, or there is one that the DAG does not take.
         """
+        found = [_unknown(name, form) for name in params if name not in form]
         try:
-            return cls.model_validate(params)
+            checked = cls.model_validate(dict(params))
         except ValidationError as error:
-            found = "; ".join(f"{item['loc'][0]}: {item['msg']}, got {item['input']!r:.60}" for item in error.errors())
-            raise PartitionError(f"The run's parameters are wrong: {found}.", "Trigger the DAG again.") from error
+            found += [f"{item['loc'][0]}: {item['msg']}, got {item['input']!r:.60}" for item in error.errors()]
+        if found:
+            raise SettingsError(
+                f"The run's parameters are wrong: {'; '.join(found)}.", "Correct them, and trigger the DAG again."
+            )
+        return checked
 
 
 _FORM: dict[str, Param] = {
@@ -69,6 +83,11 @@ _FORM: dict[str, Param] = {
     ),
     "reason": Param("", type="string", maxLength=500, title="Reason", description="Why, for the record."),
 }  # fmt: skip
+
+
+def _unknown(name: str, form: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, form, n=1)
+    return f"{name!r} is none of {', '.join(form)}" + (f" (is {near[0]!r} meant?)" if near else "")
 
 
 def trigger_form(*names: str) -> dict[str, Param]:

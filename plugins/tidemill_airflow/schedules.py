@@ -36,10 +36,15 @@ def partition_of_run(context: Mapping[str, Any], spec: ModelSpec) -> str:
     Raises
     ------
     PartitionError
-        If the run has none of them, or the key is not one of this model's.
+        If the run has none of them, or two that differ, or the key is not one of this model's.
     """
-    run, params = context["dag_run"], context["params"]
-    key = run.partition_key or params.get("partition")
+    run, chosen = context["dag_run"], context["params"].get("partition")
+    key = run.partition_key or chosen
+    if chosen and chosen != key:
+        raise PartitionError(
+            f"Run {run.run_id!r} has partition key {key!r}, and its parameter 'partition' says {chosen!r}.",
+            "Trigger it with one of the two.",
+        )
     if not key and run.data_interval_start and run.data_interval_start < run.data_interval_end:
         key = spec.partitions.every.containing(run.data_interval_start, spec.timezone).key
     if not key:

@@ -65,6 +65,14 @@ def check(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of the spec, for editors."""
+    from tidemill.spec_schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))  # noqa: T201 - a file's content, without colours or wrapping
+
+
+@app.command()
 def train(
     model: Model, partition: PartitionKey, cutoff: Cutoff = None, dry_run: DryRun = False, reason: str = ""
 ) -> None:
@@ -80,19 +88,28 @@ def train(
 @app.command()
 def predict(
     model: Model,
-    partition: PartitionKey,
-    release: Annotated[
-        int | None, typer.Option(help="Release to score with; by default the one that was live.")
-    ] = None,
+    partition: Annotated[str | None, typer.Option(help="One partition, such as 2013-07-01.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First of many partitions.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last of many partitions, included.")] = None,
+    policy: Annotated[str, typer.Option(help="live_then, current or release=<id>.")] = "live_then",
     simulate: Annotated[bool, typer.Option("--simulate", help="Allow a release from after the partition.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Score what the release has published already, too.")] = False,
     cutoff: Cutoff = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Score a partition and publish its rows."""
+    """Score a partition, or many, and publish the rows."""
+    from tidemill.steps.backfill import Policy
     from tidemill.steps.chains import predict_chain
 
+    chosen, workspace = Policy.parse(policy), Workspace.from_environment()
+    if partition is None:
+        if first is None or last is None or dry_run or cutoff:
+            raise typer.BadParameter("give --partition, or --from and --to without --dry-run and --cutoff")
+        _backfill(workspace, model, first, last, chosen, simulate=simulate, again=again)
+        return
+    release = _chosen_release(workspace, model, chosen)
     chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
-    record = _drive("predict", chain, model, partition, Workspace.from_environment(), cutoff)
+    record = _drive("predict", chain, model, partition, workspace, cutoff)
     verb = "published" if record["published"] else "written, not published"
     out.print(
         f"{record['n_rows']:,} rows of release {record['release_id']} {verb}, mean score {record['mean_score']:.4f}."
@@ -277,6 +294,33 @@ def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
                 err.print(f"[green]✓[/] {step} {record.get('estimator', '')}", highlight=False)
 
         yield on_step
+
+
+def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None:
+    from tidemill.steps.backfill import release_of
+    from tidemill.warehouse.releases import Releases
+    from tidemill.workspace import LEDGER
+
+    return release_of(model, Releases(workspace.connection(LEDGER)), policy)
+
+
+def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: Any, **options: bool) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from tidemill.steps.backfill import backfill
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err) as progress:
+        bar = progress.add_task(model, total=None)
+        result = backfill(
+            workspace.spec(model), first, last, workspace, policy=policy, **options,
+            on_partition=lambda key, done, total: progress.update(bar, description=key, completed=done, total=total),
+        )  # fmt: skip
+    out.print(f"{len(result.scored)} scored, {len(result.present)} were there already, {len(result.failed)} failed.")
+    for key, message in result.failed:
+        err.print(f"{key}: {message}", markup=False, highlight=False, soft_wrap=True)
+    if result.failed:
+        raise typer.Exit(1)
 
 
 def _say_decision(decision: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extras import execute_values
 
 from tidemill.records import BundleRef, Decision, PredictionRef, ReleaseRef, SnapshotRef, Verdict
@@ -36,11 +35,11 @@ task: binary
 entity_key: parcel_id
 event_time: shipped_at
 timezone: America/New_York
-partitions: {{every: day, cutoff: 5 hours, first: 2024-03-01, last: 2024-03-31}}
-source: {{features: {model}/features.sql, labels: {model}/labels.sql}}
-label: {{column: late, matures_after: 1 day}}
-train: {{window: 22 days, validation: 4 days, test: 5 days, estimators: [logistic_regression]}}
-accept: {{minimum: 0.6, slices: [carrier]}}
+partitions: {every: day, cutoff: 5 hours, first: 2024-03-01, last: 2024-03-31}
+source: {features: {model}/features.sql, labels: {model}/labels.sql}
+label: {column: late, matures_after: 1 day}
+train: {window: 22 days, validation: 4 days, test: 5 days, estimators: [logistic_regression]}
+accept: {minimum: 0.6, slices: [carrier]}
 """
 
 FEATURES_SQL = """\
@@ -139,9 +138,9 @@ class Mill:
         folder = self.workspace.sql / self.model
         folder.mkdir(parents=True, exist_ok=True)
         self.workspace.models.mkdir(parents=True, exist_ok=True)
-        (self.workspace.models / f"{self.model}.yaml").write_text(spec.format(model=self.model), encoding="utf-8")
-        (folder / "features.sql").write_text(features.format(model=self.model), encoding="utf-8")
-        (folder / "labels.sql").write_text(labels.format(model=self.model), encoding="utf-8")
+        (self.workspace.models / f"{self.model}.yaml").write_text(spec.replace("{model}", self.model), encoding="utf-8")
+        (folder / "features.sql").write_text(features.replace("{model}", self.model), encoding="utf-8")
+        (folder / "labels.sql").write_text(labels.replace("{model}", self.model), encoding="utf-8")
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement as the owner; ``{t}`` is the model's table, ``{m}`` its name."""
@@ -265,7 +264,3 @@ class Mill:
         )
         return dict(zip(names, row, strict=True))
 
-
-def identifier(name: str) -> sql.Identifier:
-    """Quote a name."""
-    return sql.Identifier(name)

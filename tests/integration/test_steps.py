@@ -1,15 +1,350 @@
-def test_x(trained_mill):
-    mill, records = trained_mill
-    for k, v in records.items():
-        print(k, str(v)[:1500])
-    import time
+"""The chain on a real Postgres: what each step promises the next, and what monitoring and retraining conclude."""
 
-    for i in range(2):
-        t = time.perf_counter()
-        mill.predict()
-        print("predict", time.perf_counter() - t)
-    t = time.perf_counter()
-    mill.monitor()
-    print("monitor", time.perf_counter() - t)
-    print(mill.sql("select step, wall_s from tidemill.run"))
-    assert 0
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from tidemill.records import SnapshotRef
+from tidemill.steps.extract import FEATURES, LABELS, PARTITION
+from tidemill.storage import pyfunc_loader
+from tidemill.storage.store import Store
+
+from .data import LAST, NEXT, PER_DAY, SCORED, SPEC, TRAINED, Mill
+
+Trained = tuple[Mill, dict[str, dict[str, Any]]]
+
+
+def rows_of(mill: Mill, snapshot: SnapshotRef, file: str = FEATURES) -> pd.DataFrame:
+    folder = Store(mill.workspace.storage).folder(snapshot.uri, snapshot.digest)
+    return pq.ParquetFile(folder / file).read().to_pandas()
+
+
+# --- extract
+
+
+def test_same_inputs_give_the_same_digest(mill: Mill) -> None:
+    assert mill.extract("score", SCORED) == mill.extract("score", SCORED)
+
+
+def test_same_training_gives_the_same_digest(mill: Mill) -> None:
+    assert mill.extract("train", TRAINED) == mill.extract("train", TRAINED)
+
+
+def test_changed_source_gives_another_digest(mill: Mill) -> None:
+    before = mill.extract("score", SCORED)
+    mill.sql("UPDATE {t} SET carrier = 'B' WHERE parcel_id = '20240325-000'")
+    assert mill.extract("score", SCORED).digest != before.digest
+
+
+def test_order_of_rows_in_the_source_does_not_count(mill: Mill) -> None:
+    before = mill.extract("score", SCORED)
+    mill.sql("CREATE TABLE shop.again AS SELECT * FROM {t} ORDER BY md5(parcel_id); TRUNCATE {t};"
+             "INSERT INTO {t} SELECT * FROM shop.again; DROP TABLE shop.again")  # fmt: skip
+    assert mill.extract("score", SCORED).digest == before.digest
+
+
+@pytest.mark.parametrize("day", ["2024-03-09", "2024-03-10", "2024-03-11"])  # the clocks change on the 10th
+def test_training_row_equals_the_row_that_was_scored_on_its_day(mill: Mill, day: str) -> None:
+    training = rows_of(mill, mill.extract("train", TRAINED))
+    scored = rows_of(mill, mill.extract("score", day))
+    pd.testing.assert_frame_equal(training[training[PARTITION] == day].reset_index(drop=True), scored)
+
+
+def test_training_ends_before_the_partition_that_it_is_for(mill: Mill) -> None:
+    training = rows_of(mill, mill.extract("train", TRAINED))
+    assert training["shipped_at"].max() < pd.Timestamp(mill.spec.partition(TRAINED).interval.start)
+
+
+def test_labels_that_arrive_after_the_cutoff_are_not_read(mill: Mill) -> None:
+    labels = rows_of(mill, mill.extract("train", TRAINED), LABELS)
+    assert labels["observed_at"].max() <= pd.Timestamp(mill.spec.partition(TRAINED).cutoff)
+
+
+def test_window_of_training_is_as_long_as_the_spec_says(mill: Mill) -> None:
+    training = rows_of(mill, mill.extract("train", TRAINED))
+    assert sorted(set(training[PARTITION]))[0] == "2024-03-02"  # 22 days and the one that labels take
+
+
+def test_two_models_with_the_same_rows_have_each_a_snapshot_of_their_own(
+    new_mill: Callable[[], Mill], mill: Mill
+) -> None:
+    other = new_mill()
+    digests = {mill.extract("score", SCORED).digest, other.extract("score", SCORED).digest}
+    recorded = mill.sql("SELECT model FROM tidemill.snapshot WHERE digest = ANY(%s) ORDER BY model", list(digests))
+    assert recorded == sorted([(mill.model,), (other.model,)])
+
+
+# --- train
+
+
+def test_training_promotes_a_release(trained_mill: Trained) -> None:
+    mill, records = trained_mill
+    champion = mill.promoter.champion(mill.model)
+    assert champion is not None
+    assert champion.release_id == records["register"]["release_id"]
+
+
+def test_training_runs_every_step_once_and_each_estimator(trained_mill: Trained) -> None:
+    mill, _ = trained_mill
+    steps = mill.sql("SELECT step FROM tidemill.run WHERE model = '{m}' AND chain = 'train' ORDER BY run_id")
+    assert [step for (step,) in steps] == [
+        "extract", "validate_data", "analyse", "prepare", "train", "train", "train", "train", "evaluate",
+        "validate_model", "register",
+    ]  # fmt: skip
+
+
+def test_run_says_what_it_cost(trained_mill: Trained) -> None:
+    mill, _ = trained_mill
+    (wall_s, cpu_s, peak), *_ = mill.sql(
+        "SELECT wall_s, cpu_s, peak_rss_bytes FROM tidemill.run WHERE model = '{m}' AND step = 'evaluate'"
+    )
+    assert min(wall_s, cpu_s, peak) > 0
+
+
+def test_rows_of_every_set_are_accounted_for(trained_mill: Trained) -> None:
+    _, records = trained_mill
+    split = records["prepare"]
+    parts = ("n_train", "n_validation", "n_test", "n_unlabelled", "n_immature")
+    assert sum(split[name] for name in parts) == records["extract"]["n_rows"]
+
+
+def test_test_set_is_younger_than_all_that_was_learnt_from(trained_mill: Trained) -> None:
+    mill, records = trained_mill
+    folder = Store(mill.workspace.storage).path(records["prepare"]["uri"])
+    newest = {name: pq.read_table(folder / f"{name}.parquet")["shipped_at"].to_pandas() for name in ("train", "test")}
+    assert newest["train"].max() < newest["test"].min()
+
+
+def test_release_names_all_that_it_stands_on(trained_mill: Trained) -> None:
+    mill, records = trained_mill
+    (row,) = mill.sql(
+        "SELECT snapshot_digest, split_digest, bundle_digest, spec_digest, decision_id FROM tidemill.release"
+        " WHERE model = '{m}'"
+    )
+    assert row == (
+        records["extract"]["digest"], records["prepare"]["digest"], records["evaluate"]["bundle"]["digest"],
+        mill.spec.digest, records["validate_model"]["decision_id"],
+    )  # fmt: skip
+
+
+def test_second_training_of_a_partition_gives_the_same_bundle_and_no_second_release(
+    trained_mill: Trained, new_mill: Callable[[], Mill]
+) -> None:
+    mill = new_mill()
+    first, second = mill.train(), mill.train()
+    found = mill.sql("SELECT count(*) FROM tidemill.release WHERE model = '{m}'")
+    assert (second["evaluate"]["bundle"]["digest"], found) == (first["evaluate"]["bundle"]["digest"], [(1,)])
+
+
+def test_refused_model_ends_the_chain_without_an_error_and_promotes_nothing(mill: Mill) -> None:
+    mill.write(spec=SPEC.replace("minimum: 0.6", "minimum: 0.99"))
+    records = mill.train()
+    refused = mill.sql("SELECT verdict, reasons[1] FROM tidemill.decision WHERE model = '{m}'")
+    assert records["register"]["decision"]["verdict"] == "reject"
+    assert mill.promoter.champion(mill.model) is None
+    assert refused[0][0] == "reject"
+    assert "below the floor 0.99" in refused[0][1]
+
+
+# --- predict
+
+
+def test_every_parcel_of_the_day_is_scored_once(serving: Mill) -> None:
+    serving.predict()
+    expected = serving.sql("SELECT parcel_id FROM {t} WHERE parcel_id LIKE '20240325-%%' ORDER BY 1")
+    assert [(key,) for key, _ in serving.view()] == expected
+
+
+def test_mlflow_s_loader_gives_the_scores_of_the_table_bit_for_bit(serving: Mill) -> None:
+    records = serving.predict()
+    release = records["resolve_release"]
+    model = pyfunc_loader._load_pyfunc(str(serving.workspace.storage / release["bundle_uri"]))
+    rows = rows_of(serving, SnapshotRef.from_dict(records["extract"]))
+    scores = model.predict(rows)["score"].to_numpy()
+    assert np.array_equal(scores, np.array([score for _, score in serving.view()]))
+
+
+def test_partition_before_the_training_is_scored_in_a_simulation_alone_and_marked(serving: Mill) -> None:
+    release = serving.promoter.champion(serving.model)
+    assert release is not None
+    serving.predict("2024-03-20", release=release.release_id, simulate=True)
+    assert {row for row in serving.view("2024-03-20", "simulated")} == {(True,)}
+
+
+def test_score_depends_on_the_row_and_not_on_its_neighbours(serving: Mill) -> None:
+    serving.predict()
+    before = dict(serving.view())
+    serving.sql("DELETE FROM {t} WHERE parcel_id LIKE '20240325-%%' AND parcel_id > '20240325-029'")
+    serving.predict()
+    assert dict(serving.view()).items() <= before.items()
+
+
+# --- monitor
+
+
+def test_monitoring_writes_figures_of_all_three_parts(serving: Mill) -> None:
+    serving.predict("2024-03-24")
+    serving.predict("2024-03-26")
+    serving.monitor("2024-03-26")
+    parts = serving.sql("SELECT DISTINCT part FROM tidemill.metric WHERE model = '{m}' ORDER BY 1")
+    assert parts == [("compute",), ("drift",), ("performance",)]
+
+
+@pytest.fixture
+def week(serving: Mill) -> Mill:
+    """A small model with four published days."""
+    for day in ("2024-03-24", "2024-03-25", "2024-03-26", "2024-03-27"):
+        serving.predict(day)
+    return serving
+
+
+def test_only_partitions_whose_labels_had_their_time_are_measured(week: Mill) -> None:
+    collected = week.step("monitor", "collect", "2024-03-27")
+    assert collected["matured"] == ["2024-03-24", "2024-03-25"]  # the 26th ends at 00:00, a day and 5 hours are wanted
+
+
+def test_realised_quality_is_that_of_the_labels(week: Mill) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    collected = week.step("monitor", "collect", "2024-03-27")
+    week.step("monitor", "performance", "2024-03-27", collected=collected)
+    pairs = week.sql(
+        "SELECT t.late, p.score FROM predictions.{m} p JOIN {t} t USING (parcel_id) WHERE p.partition = '2024-03-25'"
+    )
+    (found,) = week.ledger.metrics(week.model, "performance", "roc_auc", until="2024-03-27")["2024-03-25"]
+    assert found.value == pytest.approx(roc_auc_score([late for late, _ in pairs], [score for _, score in pairs]))
+
+
+def test_label_that_is_still_missing_lowers_the_coverage(week: Mill) -> None:
+    week.sql("UPDATE {t} SET delivered_at = '2024-06-01' WHERE parcel_id BETWEEN '20240325-000' AND '20240325-029'")
+    collected = week.step("monitor", "collect", "2024-03-27")
+    week.step("monitor", "performance", "2024-03-27", collected=collected)
+    (found,) = week.ledger.metrics(week.model, "performance", "label_coverage", until="2024-03-27")["2024-03-25"]
+    assert found.value == 0.5
+
+
+def alerts_of(mill: Mill, rule: str) -> list[tuple[Any, ...]]:
+    return mill.sql(
+        "SELECT status, first_partition, last_partition FROM tidemill.alert WHERE model = '{m}' AND rule = %s"
+        " ORDER BY alert_id",
+        rule,
+    )
+
+
+def watch(mill: Mill, day: str) -> None:
+    """Predict a day and raise the alerts that its drift deserves."""
+    mill.predict(day)
+    collected = mill.step("monitor", "collect", day)
+    part = mill.step("monitor", "drift", day, collected=collected)
+    mill.step("monitor", "alert", day, collected=collected, parts=[part])
+
+
+@pytest.fixture
+def drifting(serving: Mill) -> Mill:
+    """A small model whose source sends ten times the distance on two days."""
+    serving.sql("UPDATE {t} SET distance_km = distance_km * 10 + 30 WHERE parcel_id BETWEEN '20240325' AND '20240327'")
+    return serving
+
+
+def test_drift_opens_an_alert(drifting: Mill) -> None:
+    watch(drifting, "2024-03-25")
+    assert alerts_of(drifting, "drift:distance_km") == [("open", "2024-03-25", "2024-03-25")]
+
+
+def test_drift_that_goes_on_updates_the_alert_that_is_open(drifting: Mill) -> None:
+    watch(drifting, "2024-03-25")
+    watch(drifting, "2024-03-26")
+    assert alerts_of(drifting, "drift:distance_km") == [("open", "2024-03-25", "2024-03-26")]
+
+
+def test_drift_that_is_over_resolves_its_alert(drifting: Mill) -> None:
+    watch(drifting, "2024-03-25")
+    watch(drifting, "2024-03-27")
+    assert alerts_of(drifting, "drift:distance_km")[0][0] == "resolved"
+
+
+def test_older_partition_without_drift_does_not_resolve_the_alert_of_a_newer_one(drifting: Mill) -> None:
+    watch(drifting, "2024-03-26")
+    watch(drifting, "2024-03-24")
+    assert alerts_of(drifting, "drift:distance_km")[0][0] == "open"
+
+
+def test_alert_goes_when_the_same_partition_has_been_mended(drifting: Mill) -> None:
+    watch(drifting, "2024-03-25")
+    drifting.sql("UPDATE {t} SET distance_km = (distance_km - 30) / 10 WHERE parcel_id LIKE '20240325-%%'")
+    watch(drifting, "2024-03-25")
+    assert alerts_of(drifting, "drift:distance_km")[0][0] == "resolved"
+
+
+def test_monitoring_twice_gives_the_same_figures(serving: Mill) -> None:
+    watch(serving, SCORED)
+    before = serving.ledger.metrics(serving.model, "drift", until=SCORED)
+    watch(serving, SCORED)
+    assert serving.ledger.metrics(serving.model, "drift", until=SCORED) == before
+
+
+def test_page_of_a_day_is_written(serving: Mill) -> None:
+    serving.predict(SCORED)
+    page = serving.monitor(SCORED)["report"]
+    assert "distance_km" in (serving.workspace.storage / page["uri"] / "index.html").read_text()
+
+
+# --- retrain
+
+
+def test_young_champion_without_figures_is_not_retrained(serving: Mill) -> None:
+    records = serving.retrain(SCORED)
+    assert records["decide"]["verdict"] == "reject"
+    assert records["record_outcome"]["reasons"][-1] == "No training was started."
+
+
+def test_decision_is_recorded_with_its_evidence(serving: Mill) -> None:
+    decided = serving.step("retrain", "decide", SCORED)
+    (row,) = serving.sql(
+        "SELECT kind, partition, evidence FROM tidemill.decision WHERE decision_id = %s", decided["decision_id"]
+    )
+    assert row[:2] == ("retrain", SCORED)
+    assert row[2]["trained_until"] is not None
+
+
+def test_old_champion_is_retrained_and_the_outcome_said(serving: Mill) -> None:
+    serving.write(spec=SPEC + "retrain: {cooldown: 1 day, max_age: 2 days}\n")
+    records = serving.retrain(LAST)
+    assert records["decide"]["verdict"] == "accept"
+    assert "The challenger was trained; the gate said" in records["record_outcome"]["reasons"][-1]
+
+
+def test_dry_run_decides_and_trains_nothing(serving: Mill) -> None:
+    serving.write(spec=SPEC + "retrain: {cooldown: 1 day, max_age: 2 days}\n")
+    assert "train" not in serving.retrain(LAST, dry_run=True)
+
+
+def test_outcome_speaks_of_the_training_that_the_decision_caused(serving: Mill) -> None:
+    """``adopt`` has recorded a verdict for the partition already; the decision came later and trained nothing."""
+    serving.write(spec=SPEC + "retrain: {cooldown: 0 days, max_age: 1 day}\n")
+    decided = serving.step("retrain", "decide", TRAINED)
+    assert decided["verdict"] == "accept"
+    outcome = serving.step("retrain", "record_outcome", TRAINED, decision=decided)
+    assert outcome["reasons"][-1] == "Training was due, but has not come to a verdict."
+
+
+def test_outcome_is_in_the_audit(serving: Mill) -> None:
+    serving.retrain(SCORED)
+    (details,) = serving.sql("SELECT details FROM tidemill.audit WHERE model = '{m}' AND event = 'retrain_outcome'")
+    assert details[0]["outcome"] == "No training was started."
+
+
+def test_result_of_a_step_is_kept_as_it_was_given(serving: Mill) -> None:
+    record = serving.step("predict", "resolve_release", NEXT)
+    (row,) = serving.sql("SELECT result FROM tidemill.run WHERE model = '{m}' ORDER BY run_id DESC LIMIT 1")
+    assert row[0] == json.loads(json.dumps(record))
+
+
+def test_count_of_rows_is_kept_with_the_run(serving: Mill) -> None:
+    serving.extract("score", SCORED)
+    assert serving.last_run()["n_rows"] == PER_DAY

@@ -1,11 +1,13 @@
 """The operator behind all others: one step of the chain as one task."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 
+from tidemill.errors import TidemillError
 from tidemill_airflow.params import RunParams
+from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
 
 __all__ = ["StepOperator"]
@@ -30,23 +32,15 @@ class StepOperator(BaseOperator):
         super().__init__(**kwargs)
         self.model = model
 
-    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:
         """Run the step and return its record."""
-        # Heavy rooms are imported here, so that parsing a DAG file stays cheap.
-        from tidemill.steps.running import run_step
-        from tidemill.workspace import Workspace
-        from tidemill_airflow.connections import connection_url
-
-        workspace = Workspace.from_environment(connection_url)
-        params = RunParams.check(dict(context["params"]))
-        partition = partition_of_run(context, workspace.spec(self.model))
-        inputs = {name: getattr(self, name) for name in self.template_fields}
-        self.log.info("%s of model %s, partition %s", self.step, self.model, partition)
-        record = run_step(
-            self.dag_id.removeprefix(f"{self.model}_"), self.step, self.model, partition, inputs | self.chosen(params),
-            workspace=workspace, origin=_origin(context), cutoff=params.cutoff,
-        )  # fmt: skip
-        for name, value in record.items():
+        try:
+            with without_chatter():
+                record = self._run(context)
+        except TidemillError as error:
+            self.log.error("%s: %s", type(error).__name__, error)  # once, clearly; Airflow adds the traceback
+            raise
+        for name, value in _lines(record):
             self.log.info("%s: %s", name, value)
         return record
 
@@ -54,8 +48,37 @@ class StepOperator(BaseOperator):
         """Give the arguments that a person may choose when triggering; none for most steps."""
         return {}
 
+    def _run(self, context: Context) -> dict[str, Any]:
+        # Heavy rooms are imported here, so that parsing a DAG file stays cheap.
+        from tidemill.steps.running import run_step
+        from tidemill.workspace import Workspace
+        from tidemill_airflow.connections import connection_url
 
-def _origin(context: Mapping[str, Any]) -> Any:
+        workspace = Workspace.from_environment(connection_url)
+        params = RunParams.check(context["params"], context["dag"].params)
+        partition = partition_of_run(context, workspace.spec(self.model))
+        inputs = {name: getattr(self, name) for name in self.template_fields}
+        self.log.info("%s of model %s, partition %s", self.step, self.model, partition)
+        return run_step(
+            self.dag_id.removeprefix(f"{self.model}_"), self.step, self.model, partition, inputs | self.chosen(params),
+            workspace=workspace, origin=_origin(context), cutoff=params.cutoff,
+        )  # fmt: skip
+
+
+def _lines(record: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Tell a record in short lines: values as they are, sentences one by one, and of nested records how many."""
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            yield from _lines(value, f"{within}{name}.")
+        elif not isinstance(value, list | tuple) or not value:
+            yield within + name, value
+        elif isinstance(value[0], str):
+            yield from ((within + name, item) for item in value)
+        else:
+            yield within + name, f"{len(value)}, in the task's XCom"
+
+
+def _origin(context: Context) -> Any:
     from tidemill.warehouse.ledger import Origin
 
     task_instance = context["ti"]

@@ -1,9 +1,9 @@
 """The task that starts a training when retraining has been decided."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from tidemill_airflow.params import RunParams
@@ -37,7 +37,7 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
         self.model = model
         self.decision = decision
 
-    def execute(self, context: Mapping[str, Any]) -> None:
+    def execute(self, context: Context) -> None:
         """Trigger and wait, or skip."""
         from tidemill.workspace import Workspace
         from tidemill_airflow.connections import connection_url
@@ -45,7 +45,7 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
 
         if self.decision["verdict"] != "accept":
             raise AirflowSkipException("No retraining is due: " + " ".join(self.decision["reasons"]))
-        if RunParams.check(dict(context["params"])).dry_run:
+        if RunParams.check(context["params"], context["dag"].params).dry_run:
             raise AirflowSkipException("Retraining is due, but this is a dry run.")
         partition = partition_of_run(context, Workspace.from_environment(connection_url).spec(self.model))
         self.trigger_run_id = f"retrain__{partition}__{self.decision['decision_id']}"

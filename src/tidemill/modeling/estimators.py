@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import TargetEncoder
 from sklearn.tree import DecisionTreeClassifier
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.modeling import preprocessing
@@ -26,8 +26,9 @@ from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.metrics import point_value
 from tidemill.modeling.schema import FeatureSchema, align
 from tidemill.modeling.threshold import choose_threshold
+from tidemill.spec import BASELINES
 
-__all__ = ["BASELINES", "CANDIDATES", "MIN_TRAIN_ROWS", "baselines_for", "fit"]
+__all__ = ["CANDIDATES", "MIN_TRAIN_ROWS", "fit"]
 
 MIN_TRAIN_ROWS = 100
 """Rows below which nothing worth keeping can be learnt."""
@@ -86,7 +87,7 @@ def fit(
     Parameters
     ----------
     estimator : str
-        A name of `CANDIDATES` or `BASELINES`.
+        A name of `CANDIDATES`, or of a baseline.
     task : str
         ``binary``; the other tasks are refused for now.
     schema : FeatureSchema
@@ -137,17 +138,6 @@ def fit(
     )
     threshold, criterion = choose_threshold(training.y_validation, bundle.score(training.X_validation))
     return replace(bundle, threshold=threshold, threshold_criterion=criterion)
-
-
-def baselines_for(schema: FeatureSchema) -> tuple[str, ...]:
-    """Give the baselines that a schema allows: ``group_rate`` needs a categorical feature.
-
-    Examples
-    --------
-    >>> baselines_for(FeatureSchema(numeric=("hour",)))
-    ('prior', 'shallow_tree')
-    """
-    return tuple(name for name in BASELINES if name != "group_rate" or schema.categorical)
 
 
 def _fit_xgboost(training: _Training) -> Fitted:
@@ -221,7 +211,12 @@ def _fit_prior(training: _Training) -> Fitted:
 
 
 def _fit_group_rate(training: _Training) -> Fitted:
-    """Fit the rate of one categorical: the one that ranks the validation set best, by default the first."""
+    """Fit the rate of one categorical: the one that ranks the validation set best, by default the first.
+
+    Without a categorical there is one group, and its rate is the prior.
+    """
+    if not training.schema.categorical:
+        return _fit_prior(training)
     best, best_auc = None, -np.inf
     for name in training.schema.categorical:
         transformer = preprocessing.for_trees(FeatureSchema(categorical=(name,)))
@@ -248,16 +243,12 @@ _CANDIDATES: dict[str, Callable[[_Training], Fitted]] = {
     "logistic_regression": _fit_logistic_regression,
     "random_forest": _fit_random_forest,
 }
-_BASELINES: dict[str, Callable[[_Training], Fitted]] = {
-    "prior": _fit_prior,
-    "group_rate": _fit_group_rate,
-    "shallow_tree": _fit_shallow_tree,
-}
+_BASELINES: dict[str, Callable[[_Training], Fitted]] = dict(
+    zip(BASELINES, (_fit_prior, _fit_group_rate, _fit_shallow_tree), strict=True)
+)
 
 CANDIDATES = tuple(_CANDIDATES)
 """Names that a spec may list under ``train.estimators``."""
-BASELINES = tuple(_BASELINES)
-"""Trivial models that a candidate has to beat."""
 
 
 def _recipe(estimator: str) -> Callable[[_Training], Fitted]:
@@ -276,8 +267,6 @@ def _check_spec(estimator: str, task: str, schema: FeatureSchema) -> None:
         raise SpecError(f"Task {task!r} is unknown.", "Use task 'binary'.")
     if not schema.names:
         raise SpecError("The model has no features.", "Name some under 'features' in the spec.")
-    if estimator == "group_rate" and not schema.categorical:
-        raise SpecError("Estimator 'group_rate' needs a categorical feature.", "Add one, or leave this baseline out.")
 
 
 def _labels(y: npt.ArrayLike) -> npt.NDArray[np.int8]:

@@ -1,9 +1,13 @@
 """Predict: score a snapshot with a resolved release, and write the rows; nobody sees them yet."""
 
+from functools import lru_cache
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 
 from tidemill.errors import IncompletePublish
+from tidemill.modeling.bundle import Bundle
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.features import read_columns
@@ -26,7 +30,7 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
         If a score is not a number, or a row is lost on the way.
     """
     spec = job.spec
-    bundle = load_bundle(job.store.path(release.bundle_uri), release.bundle_digest)
+    bundle = _bundle(job.store.path(release.bundle_uri), release.bundle_digest)
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
     rows = read_columns(path, [spec.entity_key, spec.event_time, *bundle.schema.names])
     scores = bundle.score(rows.to_pandas())
@@ -36,6 +40,11 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
     token = job.publisher.claim(spec.model, job.partition.key, job.run_id)
     table = pa.table({"entity_key": keys, "event_time": rows[spec.event_time], "score": pa.array(scores)})
     return job.publisher.write(release, snapshot, table, token=token, threshold=bundle.threshold, run_id=job.run_id)
+
+
+@lru_cache(maxsize=2)  # a backfill crosses from one release to the next
+def _bundle(folder: Path, digest: str) -> Bundle:
+    return load_bundle(folder, digest)
 
 
 def _refuse_undefined(keys: pa.ChunkedArray, scores: np.ndarray, release: ReleaseRef) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import psycopg2
 import psycopg2.extensions
 from psycopg2 import errorcodes
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
 
@@ -15,6 +17,7 @@ __all__ = ["Connection", "connect", "transaction", "translated"]
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 Row = TypeVar("Row")
+_KEPT: ContextVar[dict[str, Connection] | None] = ContextVar("kept", default=None)
 
 CONNECT_TIMEOUT_S = 10  # a server that does not answer by then is as good as down
 _RETRIABLE = ("08", "53", "57P")  # SQLSTATE classes: connection, resources, shutdown
@@ -44,7 +47,11 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
     SettingsError
         If the login is refused.
     """
+    kept = _KEPT.get()
     with translated(url):
+        if kept is not None and url in kept and kept[url].get_transaction_status() == TRANSACTION_STATUS_IDLE:
+            yield kept[url]
+            return
         connection = psycopg2.connect(
             url,
             connect_timeout=CONNECT_TIMEOUT_S,
@@ -52,9 +59,25 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
             options="-c search_path= -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601",
             keepalives_idle=30,
         )
+        if kept is not None:
+            kept.setdefault(url, connection)
         try:
             yield connection
         finally:
+            if kept is None or kept[url] is not connection:
+                connection.close()
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """Keep one connection an URL open for the length of a block: a log-in costs as much as a day's scores."""
+    kept: dict[str, Connection] = {}
+    token = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+        for connection in kept.values():
             connection.close()
 
 

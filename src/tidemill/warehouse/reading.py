@@ -19,7 +19,7 @@ from psycopg2 import sql
 from psycopg2.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
 
 from tidemill.errors import FatalError, SchemaChanged, SpecError
-from tidemill.warehouse.connections import connect
+from tidemill.warehouse.connections import transaction
 
 __all__ = ["Column", "copy_batches", "describe", "frozen_view"]
 
@@ -68,11 +68,10 @@ def frozen_view(url: str, timeout_s: int) -> Iterator[psycopg2.extensions.cursor
     timeout_s : int
         Seconds after which a single statement is given up.
     """
-    with connect(url, "tidemill-extract") as connection:
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", (f"{timeout_s}s",))
-            yield cursor
+    with transaction(url) as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", (f"{timeout_s}s",))
+        yield cursor
 
 
 def describe(

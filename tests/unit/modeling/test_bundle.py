@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidemill.errors import ContractBroken, SchemaChanged
-from tidemill.modeling.estimators import BASELINES, CANDIDATES
+from tidemill.modeling.estimators import CANDIDATES
+from tidemill.spec import BASELINES
 
 EVERY = CANDIDATES + BASELINES
 

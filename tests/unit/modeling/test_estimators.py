@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tidemill import spec
 from tidemill.errors import NotTrainable, SpecError
-from tidemill.modeling.estimators import BASELINES, CANDIDATES, baselines_for, fit
+from tidemill.modeling.estimators import CANDIDATES, fit
 from tidemill.modeling.metrics import point_value
 from tidemill.modeling.schema import FeatureSchema
+from tidemill.spec import BASELINES
 
 
 def fit_one(name, schema, train, validation, task="binary", random_state=7):
@@ -124,17 +124,9 @@ def test_a_schema_without_features_is_refused(train, validation):
         fit_one("xgboost", FeatureSchema(), train, validation)
 
 
-def test_group_rate_without_a_categorical_is_refused(train, validation):
-    with pytest.raises(SpecError, match="needs a categorical"):
-        fit_one("group_rate", FeatureSchema(numeric=("hour",)), train, validation)
-
-
-def test_all_baselines_fit_a_schema_with_a_categorical(schema):
-    assert baselines_for(schema) == BASELINES
-
-
-def test_the_spec_trains_the_baselines_of_the_registry():
-    assert spec.BASELINES == BASELINES
+def test_group_rate_without_a_categorical_is_the_prior(train, validation):
+    bundle = fit_one("group_rate", FeatureSchema(numeric=("hour",)), train, validation)
+    assert len(set(bundle.score(validation[0]))) == 1
 
 
 def test_a_missing_label_is_the_callers_mistake(schema, train, validation):

@@ -16,8 +16,9 @@ from sklearn.preprocessing import FunctionTransformer
 from skops import io as skops_io
 
 from tidemill.errors import ArtifactCorrupt
-from tidemill.modeling.estimators import BASELINES, CANDIDATES, fit
+from tidemill.modeling.estimators import CANDIDATES, fit
 from tidemill.modeling.schema import FeatureSchema
+from tidemill.spec import BASELINES
 from tidemill.storage import bundles, safe_skops
 from tidemill.storage.bundles import bundle_digest, keep_bundle, load_bundle, pack_bundle, save_bundle
 from tidemill.storage.pyfunc_loader import _load_pyfunc, requirements, signature_of

@@ -1,0 +1,79 @@
+"""The spec as a JSON Schema, for editors that complete and check YAML while it is written.
+
+Derived from ``spec``, docstrings included; the command line's own check stays the one that counts.
+"""
+
+import ast
+import inspect
+from itertools import pairwise
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import TimedeltaSchema
+
+from tidemill import spec
+from tidemill.spec import ModelSpec
+
+__all__ = ["field_docs", "json_schema"]
+
+_DURATION = r"^\s*\d{1,5} (minute|hour|day|week)s?\s*$"
+_EXPECTATION = {
+    "title": "Expectation",
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "patternProperties": {
+        "^expect_[a-z_]+$": {
+            "type": ["object", "null"],
+            "properties": {"severity": {"$ref": "#/$defs/Severity"}, "column": {"type": "string"}},
+        }
+    },
+    "additionalProperties": False,
+}
+"""An entry of the contract is one key with its arguments, which the fields of the class do not show."""
+
+
+class _InWords(GenerateJsonSchema):
+    """Durations are words in a spec, not ISO 8601."""
+
+    def timedelta_schema(self, schema: TimedeltaSchema) -> JsonSchemaValue:
+        return {"type": "string", "pattern": _DURATION}
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the JSON Schema of a spec file.
+
+    Examples
+    --------
+    >>> json_schema()["required"]
+    ['model', 'task', 'entity_key', 'event_time', 'source', 'label']
+    """
+    schema = ModelSpec.model_json_schema(schema_generator=_InWords)
+    parts, docs = schema["$defs"], field_docs()
+    for name, part in (*parts.items(), (ModelSpec.__name__, schema)):
+        for field, described in part.get("properties", {}).items():
+            if field in docs.get(name, {}):
+                described["description"] = docs[name][field].replace("``", "`")
+    parts["Expectation"] = _EXPECTATION
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def field_docs() -> dict[str, dict[str, str]]:
+    """Give the string under each field of each class of ``spec``, by class and field.
+
+    Examples
+    --------
+    >>> field_docs()["Source"]["labels"]
+    'Query for entity key, label and ``observed_at``.'
+    """
+    classes = [node for node in ast.parse(inspect.getsource(spec)).body if isinstance(node, ast.ClassDef)]
+    return {node.name: dict(_strings_under_fields(node)) for node in classes}
+
+
+def _strings_under_fields(node: ast.ClassDef) -> list[tuple[str, str]]:
+    found = []
+    for pair in pairwise(node.body):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=field)), ast.Expr(value=ast.Constant(value=str(text))):
+                found.append((field, text))
+    return found

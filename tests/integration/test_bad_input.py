@@ -1,0 +1,352 @@
+"""Bad input: each ends in one clear message with place and next step, publishes nothing and leaves the champion."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tidemill.checking import check_models
+from tidemill.errors import (
+    ContractBroken,
+    EmptyPartition,
+    FatalError,
+    LeakageFound,
+    NotPublished,
+    NotTrainable,
+    PartitionError,
+    SchemaChanged,
+    SpecError,
+)
+
+from .data import EMPTY, FEATURES_SQL, LABELS_SQL, SCORED, SPEC, TRAINED, Mill
+
+TODAY = "parcel_id LIKE '20240325-%%'"
+
+
+@pytest.fixture
+def published(serving: Mill) -> Iterator[Mill]:
+    """A small model with a published day; whatever a test does, the day and the champion stay as they were."""
+    serving.predict(SCORED)
+    rows, champion = serving.view(), serving.promoter.champion(serving.model)
+    yield serving
+    assert serving.view() == rows
+    assert serving.promoter.champion(serving.model) == champion
+
+
+def failing(mill: Mill, error: type[FatalError], *words: str, chain: str = "predict", partition: str = SCORED) -> str:
+    """Run a chain that has to fail, and give the message, which names every word."""
+    with pytest.raises(error) as caught:
+        getattr(mill, chain)(partition)
+    message = str(caught.value)
+    assert caught.value.next_step
+    assert not [word for word in words if word not in message], message
+    return message
+
+
+# --- the source
+
+
+def test_dropped_column_is_named_with_the_line_of_the_query(published: Mill) -> None:
+    published.sql("ALTER TABLE {t} DROP COLUMN wind_ms")
+    failing(published, SchemaChanged, "features.sql:1", "wind_ms does not exist", "Restore")
+
+
+def test_renamed_column_is_answered_with_the_likely_new_name(published: Mill) -> None:
+    published.sql("ALTER TABLE {t} RENAME COLUMN wind_ms TO wind_mps")
+    failing(published, SchemaChanged, "p.wind_mps")
+
+
+def test_column_of_another_type_is_named(published: Mill) -> None:
+    published.sql("ALTER TABLE {t} ALTER COLUMN wind_ms TYPE text USING wind_ms::text")
+    failing(published, SchemaChanged, "wind_ms", "features query")
+
+
+def test_dropped_table_is_named(published: Mill) -> None:
+    published.sql("DROP TABLE {t}")
+    failing(published, SchemaChanged, f"shop.{published.model}", "does not exist")
+
+
+def test_column_left_out_of_the_query_is_named(published: Mill) -> None:
+    published.write(features=FEATURES_SQL.replace("p.wind_ms,", ""))
+    failing(published, SchemaChanged, "wind_ms")
+
+
+def test_partition_without_rows_is_named(published: Mill) -> None:
+    failing(published, EmptyPartition, EMPTY, "gave no row", "loaded", partition=EMPTY)
+
+
+def test_training_without_any_row_is_refused(mill: Mill) -> None:
+    mill.sql("TRUNCATE {t}")
+    failing(mill, EmptyPartition, TRAINED, chain="train", partition=TRAINED)
+
+
+def test_training_as_of_the_first_day_is_refused(mill: Mill) -> None:
+    failing(mill, EmptyPartition, "before partition '2024-03-01'", chain="train", partition="2024-03-01")
+
+
+def test_training_too_early_is_refused(mill: Mill) -> None:
+    failing(mill, NotTrainable, "have matured by 2024-03-08", chain="train", partition="2024-03-08")
+
+
+@pytest.mark.parametrize("key", ["2024-02-29", "2024-04-01", "2013-07-04"])
+def test_partition_outside_the_data_is_named_with_their_limits(published: Mill, key: str) -> None:
+    failing(published, PartitionError, key, "2024-03-01", "2024-03-31", partition=key)
+
+
+@pytest.mark.parametrize("key", ["2024-3-25", "2024-02-30", "", "25.03.2024", "2024-03-25T00", "2024-03-25\n", "../x"])
+def test_malformed_key_is_answered_with_a_good_one(published: Mill, key: str) -> None:
+    failing(published, PartitionError, "is not a day in America/New_York", "Write it like", partition=key)
+
+
+# --- the rows
+
+
+def test_entity_key_that_stands_twice_is_refused(published: Mill) -> None:
+    published.sql("INSERT INTO {t} SELECT * FROM {t} WHERE parcel_id = '20240325-007'")
+    failing(published, ContractBroken, "parcel_id: expect_column_values_to_be_unique", "2 of 61")
+
+
+def test_entity_key_that_stands_twice_is_shown(published: Mill) -> None:
+    published.sql("INSERT INTO {t} SELECT * FROM {t} WHERE parcel_id = '20240325-007'")
+    failing(published, ContractBroken, "20240325-007")
+
+
+def test_missing_entity_key_is_refused(published: Mill) -> None:
+    published.sql("UPDATE {t} SET parcel_id = NULL WHERE parcel_id = '20240325-007'")
+    failing(published, ContractBroken, "parcel_id: expect_column_values_to_not_be_null", "1 of 60")
+
+
+def test_blank_entity_key_is_refused(published: Mill) -> None:
+    published.sql("UPDATE {t} SET parcel_id = '' WHERE parcel_id = '20240325-007'")
+    failing(published, ContractBroken, "parcel_id")
+
+
+def test_row_of_another_day_is_refused(published: Mill) -> None:
+    published.write(features=FEATURES_SQL.replace("CAST(:end AS timestamptz)", "CAST(:end AS timestamptz) + interval '1 hour'"))
+    failing(published, ContractBroken, "shipped_at: expect_column_values_to_be_between")
+
+
+def test_every_broken_expectation_is_named_at_once(published: Mill) -> None:
+    contract = (
+        "contract:\n  - expect_column_values_to_be_in_set: {column: carrier, value_set: [A, B]}\n"
+        "  - expect_column_values_to_be_between: {column: n_stops, min_value: 0}\n"
+    )
+    published.write(spec=SPEC + contract)
+    failing(published, ContractBroken, "breaks 2 of 6 expectations", "carrier", "n_stops")
+
+
+def test_expectation_of_severity_warn_is_recorded_and_stops_nothing(serving: Mill) -> None:
+    contract = "contract:\n  - expect_column_values_to_be_in_set: {column: carrier, value_set: [A, B], severity: warn}\n"
+    serving.write(spec=SPEC + contract)
+    assert serving.predict()["validate_data"]["n_warned"] == 1
+
+
+def test_broken_contract_is_in_the_ledger(published: Mill) -> None:
+    published.sql("UPDATE {t} SET parcel_id = NULL WHERE parcel_id = '20240325-007'")
+    failing(published, ContractBroken)
+    found = published.sql(
+        "SELECT column_name, n_unexpected FROM tidemill.check_result JOIN tidemill.run USING (run_id)"
+        " WHERE model = '{m}' AND NOT success"
+    )
+    assert found == [("parcel_id", 1)]
+
+
+def test_missing_number_is_allowed(serving: Mill) -> None:
+    serving.sql(f"UPDATE {{t}} SET wind_ms = NULL WHERE {TODAY.replace('%%', '%')} AND n_parcels IS NULL")
+    assert serving.predict()["publish"]["published"]
+
+
+@pytest.mark.parametrize("value", ["Infinity", "-Infinity", "1e300"])
+def test_number_beyond_all_bounds_is_refused_with_its_column(published: Mill, value: str) -> None:
+    published.sql("UPDATE {t} SET wind_ms = %s WHERE parcel_id = '20240325-007'", value)
+    failing(published, ContractBroken, "wind_ms", "1 of 60")
+
+
+def test_nan_counts_as_missing(serving: Mill) -> None:
+    serving.sql("UPDATE {t} SET wind_ms = 'NaN' WHERE parcel_id = '20240325-007'")
+    serving.predict()
+    as_nan = serving.view()
+    serving.sql("UPDATE {t} SET wind_ms = NULL WHERE parcel_id = '20240325-007'")
+    serving.predict()
+    assert serving.view() == as_nan
+
+
+def test_infinite_number_in_the_training_window_is_refused_with_its_column(mill: Mill) -> None:
+    mill.sql("UPDATE {t} SET wind_ms = 'Infinity' WHERE parcel_id = '20240305-007'")
+    failing(mill, ContractBroken, "wind_ms", chain="train", partition=TRAINED)
+
+
+def test_text_from_everywhere_passes_from_end_to_end(serving: Mill) -> None:
+    odd = 'ש"🚢\',\n\\N%s'
+    serving.sql("UPDATE {t} SET parcel_id = %s, carrier = %s WHERE parcel_id = '20240325-007'", odd, odd)
+    serving.predict()
+    assert odd in dict(serving.view())
+
+
+# --- the labels
+
+
+def test_single_class_is_not_trainable(mill: Mill) -> None:
+    mill.sql("UPDATE {t} SET late = false")
+    failing(mill, NotTrainable, "class", chain="train", partition=TRAINED)
+
+
+def test_no_label_at_all_is_not_trainable(mill: Mill) -> None:
+    mill.sql("UPDATE {t} SET late = NULL")
+    failing(mill, NotTrainable, chain="train", partition=TRAINED)
+
+
+def test_no_row_of_labels_is_not_trainable(mill: Mill) -> None:
+    mill.write(labels=LABELS_SQL + "  AND false")
+    failing(mill, NotTrainable, chain="train", partition=TRAINED)
+
+
+def test_missing_label_counts_as_unlabelled(mill: Mill) -> None:
+    mill.sql("UPDATE {t} SET late = NULL WHERE parcel_id BETWEEN '20240305-000' AND '20240305-009'")
+    split = mill.step("train", "prepare", TRAINED, snapshot=mill.extract("train", TRAINED).to_dict())
+    assert split["n_unlabelled"] == 10
+
+
+def test_nan_label_counts_as_unlabelled(mill: Mill) -> None:
+    mill.write(
+        spec=SPEC.replace("column: late", "column: late, positive: 1"),
+        labels=LABELS_SQL.replace(
+            " late,", " CASE WHEN parcel_id LIKE '20240305-00_' THEN 'NaN' ELSE late::int::float8 END AS late,"
+        ),
+    )
+    split = mill.step("train", "prepare", TRAINED, snapshot=mill.extract("train", TRAINED).to_dict())
+    assert split["n_unlabelled"] == 10
+
+
+def test_label_that_comes_twice_is_refused(mill: Mill) -> None:
+    mill.write(labels=LABELS_SQL + "UNION ALL SELECT '20240305-007', true, timestamptz '2024-03-06'")
+    failing(mill, NotTrainable, "twice", "labels.sql", chain="train", partition=TRAINED)
+
+
+def test_positive_label_of_another_type_is_refused(mill: Mill) -> None:
+    mill.write(spec=SPEC.replace("column: late", "column: late, positive: 'very'"))
+    failing(mill, SpecError, "late", chain="train", partition=TRAINED)
+
+
+def test_positive_label_that_never_occurs_is_not_trainable(mill: Mill) -> None:
+    mill.write(
+        spec=SPEC.replace("column: late", "column: late, positive: 'very'"),
+        labels=LABELS_SQL.replace(" late,", " CASE WHEN late THEN 'yes' ELSE 'no' END AS late,"),
+    )
+    failing(mill, NotTrainable, chain="train", partition=TRAINED)
+
+
+def test_labels_query_without_observed_at_is_named(mill: Mill) -> None:
+    mill.write(labels=LABELS_SQL.replace(" AS observed_at", ""))
+    failing(mill, SchemaChanged, "labels.sql", "observed_at", chain="train", partition=TRAINED)
+
+
+# --- leaks
+
+
+def leaking(mill: Mill, expression: str) -> str:
+    mill.write(features=FEATURES_SQL.replace("p.n_stops,", f"p.n_stops, {expression} AS leak,"))
+    return failing(mill, LeakageFound, "'leak'", "features.sql", chain="train", partition=TRAINED)
+
+
+def test_copy_of_the_label_is_found(mill: Mill) -> None:
+    leaking(mill, "p.late::int")
+
+
+def test_copy_of_the_label_with_noise_is_found(mill: Mill) -> None:
+    leaking(mill, "(p.late <> (abs(hashtext(p.parcel_id)) %% 20 = 0))".replace("%%", "%"))
+
+
+def test_copy_of_the_label_as_a_text_is_found(mill: Mill) -> None:
+    leaking(mill, "CASE WHEN p.late THEN 'amber' ELSE 'green' END")
+
+
+def test_delay_that_only_the_outcome_tells_is_found(mill: Mill) -> None:
+    leaking(mill, "CASE WHEN p.late THEN 30 ELSE 0 END + abs(hashtext(p.parcel_id)) % 20")
+
+
+def test_value_that_is_missing_where_the_label_is_positive_is_found(mill: Mill) -> None:
+    leaking(mill, "CASE WHEN p.late THEN NULL ELSE p.distance_km END")
+
+
+def test_leak_promotes_nothing(mill: Mill) -> None:
+    leaking(mill, "p.late::int")
+    assert mill.promoter.champion(mill.model) is None
+
+
+# --- the spec and the queries
+
+
+def test_broken_spec_names_every_problem_with_its_line(published: Mill) -> None:
+    published.write(spec=SPEC.replace("accept: {minimum: 0.6", "acept: {minimum: high").replace("task: binary", "task: bin"))
+    message = failing(published, SpecError, "unknown key 'acept'; did you mean 'accept'?", "task:")
+    assert f"{published.model}.yaml:2" in message
+    published.write()
+
+
+def test_missing_spec_is_answered_with_those_that_exist(published: Mill) -> None:
+    with pytest.raises(SpecError, match=f"Models that exist in .*: {published.model}"):
+        published.workspace.spec("nothing")
+
+
+def test_missing_query_is_named(published: Mill) -> None:
+    (published.workspace.sql / published.model / "features.sql").unlink()
+    failing(published, SpecError, "features.sql does not exist")
+
+
+@pytest.mark.parametrize(
+    ("broken", "word"),
+    [
+        ("accept: {minimum: 0.6, metric: roc_aucc}", "roc_aucc"),
+        ("accept: {minimum: 0.6, slices: [courier]}", "courier"),
+        ("train: {estimators: [xgbost]}", "xgbost"),
+        ("retrain: {persistence: 5 of 3}", "5 of 3"),
+    ],
+)
+def test_check_finds_what_would_fail_after_minutes(mill: Mill, broken: str, word: str) -> None:
+    key = broken.partition(":")[0]
+    kept = "\n".join(line for line in SPEC.splitlines() if not line.startswith(f"{key}:"))
+    mill.write(spec=f"{kept}\n{broken}\n")
+    problems = check_models(mill.workspace, [mill.model], source=True)
+    assert [problem for problem in problems if word in problem], problems
+
+
+def test_check_of_a_sound_model_finds_nothing(mill: Mill) -> None:
+    assert check_models(mill.workspace, [], source=True) == []
+
+
+def test_check_names_the_column_that_the_source_has_lost(mill: Mill) -> None:
+    mill.sql("ALTER TABLE {t} DROP COLUMN wind_ms")
+    (problem,) = check_models(mill.workspace, [], source=True)
+    assert "wind_ms" in problem
+
+
+# --- what is recorded
+
+
+def test_failed_step_is_recorded_with_its_message(published: Mill) -> None:
+    failing(published, EmptyPartition, partition=EMPTY)
+    found = published.last_run()
+    assert (found["step"], found["status"]) == ("extract", "failed")
+    assert found["error"].startswith("EmptyPartition: The features query")
+
+
+def test_step_that_succeeds_while_another_error_is_handled_is_recorded_as_succeeded(mill: Mill) -> None:
+    try:
+        raise KeyError("somebody else's")
+    except KeyError:
+        mill.extract("score", SCORED)
+    assert mill.last_run()["status"] == "succeeded"
+
+
+def test_unpublished_partition_cannot_be_monitored(serving: Mill) -> None:
+    failing(serving, NotPublished, SCORED, f"tidemill predict {serving.model}", chain="monitor")
+
+
+def test_cutoff_after_the_day_is_refused(serving: Mill) -> None:
+    from tidemill.steps.running import run_step
+
+    late = serving.spec.partition(SCORED).interval.end.replace(hour=12)
+    inputs: dict[str, Any] = {"purpose": "score"}
+    with pytest.raises(PartitionError, match="would know their outcome"):
+        run_step("predict", "extract", serving.model, SCORED, inputs, workspace=serving.workspace, cutoff=late)

@@ -1,0 +1,299 @@
+"""The documentation is true: what exists is described, and what is described exists.
+
+The README's commands are run: the cheap ones here, ``check``, ``train`` and ``predict`` on real data in
+``tests/integration/test_five_minutes.py``, ``make test`` by ``.ci/run``, and ``make demo`` by ``tests/e2e``, which
+``.ci/run`` calls too.
+"""
+
+import ast
+import re
+import shlex
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+from typer.testing import CliRunner
+
+from tidemill import errors, spec
+from tidemill.cli import app
+from tidemill.spec import BASELINES, ModelSpec
+from tidemill.spec_file import read_spec
+
+PROJECT = Path(__file__).parents[1]
+README = PROJECT / "README.md"
+OPERATIONS = PROJECT / "docs" / "operations.md"
+ARCHITECTURE = PROJECT / "docs" / "architecture.md"
+SPEC = PROJECT / "docs" / "spec.md"
+PAGES = [README, PROJECT / "CHANGELOG.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+PARTS = {
+    "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "label": spec.Label,
+    "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "accept": spec.Accept,
+    "predict": spec.Predict, "monitor": spec.Monitor, "retrain": spec.Retrain,
+}  # fmt: skip
+
+
+def named(path: Path) -> str:
+    return path.relative_to(PROJECT).as_posix()
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def shell_lines(page: str) -> list[str]:
+    """Give the command lines of a page's ``sh`` blocks, continued lines joined."""
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+def parse(arguments: list[str]) -> None:
+    """Let the command's own parser read its arguments, without running it."""
+    COMMANDS[arguments[0]].make_context(arguments[0], arguments[1:])
+
+
+# ---------------------------------------------------------------- make
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+):.*## ", text(PROJECT / "Makefile"), re.MULTILINE))
+
+
+def test_every_make_target_is_documented() -> None:
+    documented = set(re.findall(r"`make ([a-z0-9-]+)", text(OPERATIONS)))
+    assert make_targets() - documented == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_make_target_on_a_page_exists(page: Path) -> None:
+    in_text = re.findall(r"`make ([a-z0-9-]+)", text(page))
+    in_blocks = re.findall(r"^make ([a-z0-9-]+)", "\n".join(shell_lines(text(page))), re.MULTILINE)
+    assert {*in_text, *in_blocks} - make_targets() == set()
+
+
+# ---------------------------------------------------------------- command line
+
+
+def command_options() -> list[tuple[str, str]]:
+    return [
+        (name, max(parameter.opts, key=len))
+        for name, command in COMMANDS.items()
+        for parameter in command.params
+        if parameter.param_type_name == "option" and parameter.name != "help"
+    ]
+
+
+def test_every_command_is_documented() -> None:
+    assert set(COMMANDS) - set(re.findall(r"`tidemill ([a-z]+)", text(OPERATIONS))) == set()
+
+
+def test_every_option_of_a_command_is_documented_with_it() -> None:
+    rows = [line for line in text(OPERATIONS).splitlines() if line.startswith("| `tidemill ")]
+    missing = [
+        (name, option)
+        for name, option in command_options()
+        if not any(f"tidemill {name} " in row and (option in row or f"--no-{option[2:]}" in row) for row in rows)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_command_line_on_a_page_parses(page: Path) -> None:
+    inline = re.findall(r"`tidemill ([a-z]+ [^`…A-Z]*)`", text(page))
+    blocks = [line.removeprefix("tidemill ") for line in shell_lines(text(page)) if line.startswith("tidemill ")]
+    for line in inline + blocks:
+        parse(shlex.split(line))
+
+
+def test_a_command_line_with_an_unknown_option_does_not_parse() -> None:
+    with pytest.raises(Exception, match="No such option: --partitions"):
+        parse(["train", "flight_delays", "--partitions", "2013-07-01"])
+
+
+# ---------------------------------------------------------------- what the README runs
+
+
+def test_help_names_every_command() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert [name for name in COMMANDS if name not in shown] == []
+
+
+def test_check_without_source_passes_on_the_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_MODELS", str(PROJECT / "dags" / "models"))
+    monkeypatch.setenv("TIDEMILL_SQL", str(PROJECT / "sql"))
+    monkeypatch.setenv("TIDEMILL_STORAGE", str(tmp_path))
+    result = CliRunner().invoke(app, ["check", "--no-source"])
+    assert (result.exit_code, result.exception) == (0, None), result.output
+
+
+def test_published_schema_is_what_the_command_prints() -> None:
+    assert CliRunner().invoke(app, ["schema"]).stdout == text(PROJECT / "docs" / "spec.schema.json")
+
+
+def test_readme_spec_is_sound(tmp_path: Path) -> None:
+    name, content = re.findall(r"```yaml\n# dags/models/(\S+)\n(.*?)```", text(README), re.DOTALL)[0]
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert read_spec(tmp_path / name).model == Path(name).stem
+
+
+def test_continuous_integration_runs_what_the_readme_promises() -> None:
+    lines = text(PROJECT / ".ci" / "run").splitlines()
+    assert [line for line in lines if line.startswith("make ")] == ["make check", "make test", "make e2e"]
+
+
+def test_hooks_run_the_tools_of_the_lock() -> None:
+    repositories = yaml.safe_load(text(PROJECT / ".pre-commit-config.yaml"))["repos"]
+    hooks = [hook for repository in repositories if repository["repo"] == "local" for hook in repository["hooks"]]
+    assert len(repositories) == 1
+    assert {(hook["language"], hook["entry"].split("/")[0]) for hook in hooks} == {("system", ".venv")}
+
+
+# ---------------------------------------------------------------- code
+
+
+def test_every_operator_is_documented() -> None:
+    # Read and not imported: importing it loads Airflow.
+    source = ast.parse(text(PROJECT / "plugins" / "tidemill_airflow" / "operators" / "__init__.py"))
+    (exported,) = [
+        ast.literal_eval(node.value)
+        for node in source.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    assert set(exported) == set(re.findall(r"`([A-Z]\w+Operator)`", text(ARCHITECTURE)))
+
+
+def test_every_error_is_documented() -> None:
+    table = text(OPERATIONS).split("## When a run fails")[1].split("\n## ")[0]
+    classes = [value for value in vars(errors).values() if isinstance(value, type)]
+    names = {value.__name__ for value in classes if issubclass(value, errors.TidemillError)}
+    assert names - {"TidemillError"} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+
+
+def test_every_table_of_the_ledger_is_documented() -> None:
+    migrations = "\n".join(text(path) for path in sorted((PROJECT / "sql" / "migrations").glob("*.sql")))
+    tables = set(re.findall(r"^CREATE TABLE tidemill\.(\w+)", migrations, re.MULTILINE))
+    ledger = text(ARCHITECTURE).split("## The ledger")[1].split("### Roles")[0]
+    assert tables == set(re.findall(r"^\| `(\w+)` \|", ledger, re.MULTILINE))
+
+
+def test_every_room_is_documented() -> None:
+    package = PROJECT / "src" / "tidemill"
+    rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    drawn = set(re.findall(r"\w+", text(ARCHITECTURE).split("```")[1]))
+    assert rooms - {"__init__", "versions"} - drawn == set()
+
+
+# ---------------------------------------------------------------- the spec
+
+
+def spec_rows(part: str) -> dict[str, list[str]]:
+    """Give the cells after the key of each row of a part's table, by key."""
+    heading = f"## {part}" if part == "Top level" else f"## `{part}`"
+    section = text(SPEC).split(f"{heading}\n")[1].split("\n## ")[0]
+    rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    return {row[0].strip().strip("`"): [cell.strip() for cell in row[1:]] for row in rows}
+
+
+def shown(default: Any) -> str:
+    """Write a default as the page does."""
+    return "required" if default is PydanticUndefined else f"`{as_yaml(default)}`"
+
+
+def as_yaml(value: Any) -> str:
+    match value:
+        case None | bool():
+            return {None: "null", True: "true", False: "false"}[value]
+        case Enum():
+            return str(value.value)
+        case timedelta():
+            days, rest = divmod(value, timedelta(days=1))
+            return f"{rest // timedelta(minutes=1)} minutes" if rest else f"{days} days"
+        case tuple():
+            return f"[{', '.join(value)}]"
+        case BaseModel():
+            return "{}"
+        case _:
+            return str(value) or '""'
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_key_of_a_part_is_documented(part: str) -> None:
+    assert list(spec_rows(part)) == list(PARTS[part].model_fields)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_documented_defaults_are_the_defaults(part: str) -> None:
+    documented = {key: cells[1] for key, cells in spec_rows(part).items()}
+    assert documented == {name: shown(field.default) for name, field in PARTS[part].model_fields.items()}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_key_has_a_type_and_a_meaning(part: str) -> None:
+    assert all(len(cells) == 3 and all(cells) for cells in spec_rows(part).values())
+
+
+def test_every_part_of_the_spec_has_a_table() -> None:
+    exported = [getattr(spec, name) for name in spec.__all__]
+    assert {item for item in exported if isinstance(item, type) and issubclass(item, BaseModel)} == {*PARTS.values()}
+
+
+def test_estimators_and_metrics_named_are_those_that_exist() -> None:
+    from tidemill.modeling.estimators import CANDIDATES
+    from tidemill.modeling.metrics import BINARY_METRICS
+
+    train, accept = spec_rows("train")["estimators"][2], spec_rows("accept")["metric"][2]
+    assert set(re.findall(r"`(\w+)`", train)) == {*CANDIDATES, *BASELINES}
+    assert set(re.findall(r"`(\w+)`", accept)) == {*BINARY_METRICS} - {"base_rate"}
+
+
+def test_contract_of_the_page_is_one_that_the_spec_takes() -> None:
+    contract = yaml.safe_load(re.findall(r"```yaml\n(contract:.*?)```", text(SPEC), re.DOTALL)[0])["contract"]
+    required = {
+        "model": "m", "task": "binary", "entity_key": "k", "event_time": "t",
+        "source": {"features": "m/f.sql", "labels": "m/l.sql"}, "label": {"column": "y"},
+    }  # fmt: skip
+    assert len(ModelSpec.model_validate(required | {"contract": contract}).contract) == len(contract)
+
+
+# ---------------------------------------------------------------- pages
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", text(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", text(page)):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        goal = (page.parent / path).resolve() if path else page
+        assert goal.exists(), f"{named(page)} links to {target}"
+        assert not anchor or anchor in anchors(goal), f"{named(page)} links to {target}"
+
+
+def test_pictures_are_small() -> None:
+    sizes = {named(path): path.stat().st_size for path in (PROJECT / "docs" / "images").iterdir()}
+    assert {name: size for name, size in sizes.items() if size > 300_000} == {}
+
+
+def test_every_picture_is_shown() -> None:
+    pages = "\n".join(text(page) for page in PAGES)
+    assert [path.name for path in (PROJECT / "docs" / "images").iterdir() if path.name not in pages] == []
+
+
+def test_decisions_are_numbered_without_gaps_and_have_their_four_parts() -> None:
+    records = sorted((PROJECT / "docs" / "adr").glob("*.md"))
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
+    for path in records:
+        assert re.findall(r"^(Status|## \w+)", text(path), re.MULTILINE) == [
+            "Status", "## Context", "## Decision", "## Consequences",
+        ], named(path)  # fmt: skip
