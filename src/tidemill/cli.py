@@ -1,5 +1,6 @@
 """The command line: the same steps as the DAGs, and the local stack. Reads arguments and prints; nothing else."""
 
+import getpass
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -177,6 +178,67 @@ def history(model: Model) -> None:
             item.approved_by, item.reason, f"{item.deployed_at:%Y-%m-%d %H:%M}",
         )  # fmt: skip
     out.print(table if deployments else f"Nothing of {model} has ever been live.")
+
+
+@app.command()
+def trace(
+    model: Model, entity: Annotated[str, typer.Argument(help="Entity key of the row.")], partition: PartitionKey
+) -> None:
+    """Show everything behind one published prediction: data, query, code, packages, release, evidence, approver."""
+    from tidemill.warehouse.lineage import trace as trace_row
+    from tidemill.workspace import LEDGER
+
+    table = Table("what", "value", show_lines=False)
+    for name, value in trace_row(Workspace.from_environment().connection(LEDGER), model, entity, partition).items():
+        table.add_row(name.replace("_", " "), "not on record" if value is None else str(value))
+    out.print(table)
+
+
+@app.command()
+def promote(
+    model: Model,
+    release: Annotated[int, typer.Argument(help="Release to promote.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Against the gate's verdict.")] = False,
+) -> None:
+    """Make a release the champion on a person's word."""
+    from tidemill.steps.rollback import promote_by_hand
+
+    workspace = Workspace.from_environment()
+    promote_by_hand(
+        workspace.spec(model), workspace, release, force=force, approved_by=by or getpass.getuser(), reason=reason
+    )
+    out.print(f"Release {release} of {model} is the champion.")
+
+
+@app.command()
+def rollback(
+    model: Model,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    to: Annotated[int | None, typer.Option(help="Release to go back to; by default the one before.")] = None,
+    republish: Annotated[str | None, typer.Option(help="Partitions to take back, <from>..<to>.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+) -> None:
+    """Make an earlier champion the champion again, and take back what the undone releases have published."""
+    from tidemill.steps.rollback import roll_back
+
+    first, separator, last = (republish or "").partition("..")
+    if republish and not (first and separator and last):
+        raise typer.BadParameter("write <from>..<to>, such as 2013-07-01..2013-07-07", param_hint="--republish")
+    workspace = Workspace.from_environment()
+    done = roll_back(
+        workspace.spec(model),
+        workspace,
+        to=to,
+        republish=(first, last) if republish else None,
+        approved_by=by or getpass.getuser(),
+        reason=reason,
+    )
+    undone = ", ".join(str(item) for item in done.undone) or "nothing"
+    out.print(f"Release {done.release_id} of {model} is the champion; undone: {undone}.")
+    if republish:
+        out.print(f"{len(done.restored)} partition(s) restored, {len(done.rescored)} scored again.")
 
 
 # ---------------------------------------------------------------- warehouse and local stack

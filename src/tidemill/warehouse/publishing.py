@@ -6,6 +6,7 @@ Claim, write without a lock, publish by moving a pointer; the protocol and its r
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,7 +15,7 @@ import pyarrow.csv as pa_csv
 
 from tidemill.errors import IncompletePublish, StaleAttempt
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
-from tidemill.warehouse.connections import Cursor, connect, fetch_all, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, connect, fetch_all, fetch_one, fetch_value, transaction
 
 __all__ = ["PublishedRun", "Publisher"]
 
@@ -56,14 +57,7 @@ class Publisher:
     def claim(self, model: str, partition: str, run_id: int) -> int:
         """Take the next token of a partition: from now on, older attempts cannot publish."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "INSERT INTO tidemill.claim (model, partition, token, run_id)"
-                " VALUES (%s, %s, nextval('tidemill.claim_token'), %s)"
-                " ON CONFLICT (model, partition) DO UPDATE"
-                " SET token = nextval('tidemill.claim_token'), run_id = excluded.run_id, claimed_at = now() RETURNING token",
-                (model, partition, run_id),
-            )
-            return int(fetch_value(cursor))
+            return _take_claim(cursor, model, partition, run_id)
 
     def write(
         self,
@@ -182,6 +176,47 @@ class Publisher:
                 f"holds token {prediction.token}, but a newer attempt has claimed the partition.",
                 "Nothing needs to be done: the newer attempt publishes.",
             )
+
+    def point_back(self, model: str, partition: str, undone: Sequence[int], run_id: int | None) -> int | None:
+        """Make the newest earlier run of a partition visible again that no undone release has scored.
+
+        Parameters
+        ----------
+        model, partition : str
+            What to restore.
+        undone : sequence of int
+            Releases whose rows are not to be seen again.
+        run_id : int or None
+            The step's run, for the claim.
+
+        Returns
+        -------
+        int or None
+            The prediction run that is visible now, or None if there is none to go back to.
+        """
+        with transaction(self.url) as cursor:
+            _take_claim(cursor, model, partition, run_id)  # an attempt that is under way becomes stale
+            cursor.execute(
+                "SELECT model, partition, prediction_run_id, release_id, token, n_rows, checksum, mean_score"
+                " FROM tidemill.prediction_run WHERE model = %s AND partition = %s AND status = 'superseded'"
+                " AND release_id <> ALL(%s) ORDER BY prediction_run_id DESC LIMIT 1",
+                (model, partition, list(undone)),
+            )
+            found = fetch_one(cursor, PredictionRef)
+            if found is not None:
+                _move_pointer(cursor, found)
+        return None if found is None else found.prediction_run_id
+
+
+def _take_claim(cursor: Cursor, model: str, partition: str, run_id: int | None) -> int:
+    cursor.execute(
+        "INSERT INTO tidemill.claim (model, partition, token, run_id)"
+        " VALUES (%s, %s, nextval('tidemill.claim_token'), %s)"
+        " ON CONFLICT (model, partition) DO UPDATE"
+        " SET token = nextval('tidemill.claim_token'), run_id = excluded.run_id, claimed_at = now() RETURNING token",
+        (model, partition, run_id),
+    )
+    return int(fetch_value(cursor))
 
 
 def _move_pointer(cursor: Cursor, prediction: PredictionRef) -> None:

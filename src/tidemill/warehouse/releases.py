@@ -8,13 +8,13 @@ from typing import Any
 from tidemill.errors import LostRace, NoChampion, ReleaseFromTheFuture
 from tidemill.intervals import Partition
 from tidemill.records import BundleRef, Decision, ReleaseRef
-from tidemill.warehouse.connections import fetch_all, fetch_one, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, fetch_value, transaction
 
 __all__ = ["Champion", "Deployment", "NewRelease", "Releases", "resolve_release"]
 
 _COLUMNS = (
     "release_id, bundle_digest, bundle_uri, snapshot_digest, known_until, metric, metric_value, learnt_until, evidence,"
-    " partition"
+    " partition, (SELECT verdict FROM tidemill.decision d WHERE d.decision_id = release.decision_id) AS verdict"
 )
 
 
@@ -42,6 +42,8 @@ class Champion:
     """Its evaluation report, as JSON types."""
     partition: str
     """Partition as of which it was trained."""
+    verdict: str
+    """The gate's: ``accept``, ``reject`` or ``not_enough_evidence``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,7 @@ class Deployment:
     previous_release_id: int | None
     """The one that it took over from."""
     kind: str
-    """``promote`` or ``rollback``."""
+    """``promote``, ``force`` or ``rollback``."""
     approved_by: str
     """A person, or ``gate``."""
     reason: str
@@ -121,10 +123,10 @@ class Releases:
         )
 
     def live_at(self, model: str, cutoff: datetime) -> Champion | None:
-        """Give the release that was live for a partition's cutoff: the newest deployment that had begun by then."""
+        """Give the release that was live for a partition's cutoff; what was rolled back never was."""
         return self._one(
             f"SELECT {_COLUMNS} FROM tidemill.release WHERE release_id = ("
-            " SELECT release_id FROM tidemill.deployment WHERE model = %s AND live_from <= %s"
+            " SELECT release_id FROM tidemill.live WHERE model = %s AND live_from <= %s"
             " ORDER BY live_from DESC, deployment_id DESC LIMIT 1)",
             (model, cutoff),
         )
@@ -169,7 +171,15 @@ class Releases:
             )
 
     def promote(
-        self, model: str, release_id: int, *, expected: int | None, live_from: datetime, approved_by: str, reason: str
+        self,
+        model: str,
+        release_id: int,
+        *,
+        expected: int | None,
+        live_from: datetime,
+        approved_by: str,
+        reason: str,
+        kind: str = "promote",
     ) -> None:
         """Make a release the champion, if the champion is still the expected one.
 
@@ -187,6 +197,8 @@ class Releases:
             A person, or ``gate``.
         reason : str
             One sentence.
+        kind : str, default "promote"
+            ``promote``, or ``force`` against the gate's word.
 
         Raises
         ------
@@ -194,9 +206,7 @@ class Releases:
             If another release became the champion since.
         """
         with transaction(self.url) as cursor:
-            cursor.execute("SELECT release_id FROM tidemill.champion WHERE model = %s FOR UPDATE", (model,))
-            row = cursor.fetchone()
-            current = row[0] if row else None
+            current = _lock_champion(cursor, model)
             if current == release_id:
                 return
             if current != expected:
@@ -205,32 +215,104 @@ class Releases:
                     f"but the champion is now {current}.",
                     "Train again, so that it is compared with the new champion.",
                 )
-            cursor.execute(
-                "INSERT INTO tidemill.deployment (model, release_id, previous_release_id, kind, live_from, approved_by, reason)"
-                " VALUES (%s, %s, %s, 'promote', %s, %s, %s) RETURNING deployment_id",
-                (model, release_id, current, live_from, approved_by, reason),
-            )
-            deployment_id = int(fetch_value(cursor))
-            cursor.execute(
-                "INSERT INTO tidemill.champion AS c (model, release_id, deployment_id) VALUES (%s, %s, %s)"
-                " ON CONFLICT (model) DO UPDATE SET release_id = excluded.release_id, deployment_id = excluded.deployment_id"
-                " WHERE c.release_id IS NOT DISTINCT FROM %s RETURNING 1",
-                (model, release_id, deployment_id, current),
-            )
-            if cursor.fetchone() is None:
-                raise LostRace(f"Another first release of {model!r} was promoted in this instant.", "Train again.")
-            cursor.execute(
-                "SELECT tidemill.append_audit('promote', %s, %s)",
-                (
-                    model,
-                    json.dumps({"release_id": release_id, "previous": current, "by": approved_by, "reason": reason}),
-                ),
-            )
+            _deploy(cursor, model, release_id, current, kind, live_from, approved_by, reason)
+
+    def rollback(self, model: str, to: int | None, *, approved_by: str, reason: str) -> tuple[int, tuple[int, ...]]:
+        """Make an earlier champion the champion again; everything that came after it counts as never live.
+
+        Parameters
+        ----------
+        model : str
+            Name of the model.
+        to : int or None
+            Release to go back to; None for the one before the champion.
+        approved_by : str
+            A person.
+        reason : str
+            One sentence.
+
+        Returns
+        -------
+        release_id : int
+            The champion now.
+        undone : tuple of int
+            Releases that were undone, newest first.
+
+        Raises
+        ------
+        NoChampion
+            If there is no champion, or ``to`` was not live before it.
+        """
+        with transaction(self.url) as cursor:
+            current = _lock_champion(cursor, model)
+            if current is None:
+                raise NoChampion(f"Model {model!r} has no champion to roll back.", "Train one first.")
+            undone: list[int] = []
+            while current != to and not (to is None and undone):
+                before, live_from = _predecessor(cursor, model, current)
+                if before is None:
+                    target = "an earlier one" if to is None else f"release {to}"
+                    raise NoChampion(
+                        f"Release {current} of {model!r} was the first to be live: there is no way back to {target}.",
+                        f"See 'tidemill history {model}'; to promote a release that was never live, use 'tidemill promote'.",
+                    )
+                _deploy(cursor, model, before, current, "rollback", live_from, approved_by, reason)
+                undone.append(current)
+                current = before
+            return current, tuple(undone)
 
     def _one(self, query: str, parameters: tuple[object, ...]) -> Champion | None:
         with transaction(self.url) as cursor:
             cursor.execute(query, parameters)
             return fetch_one(cursor, Champion)
+
+
+def _lock_champion(cursor: Cursor, model: str) -> int | None:
+    """Give the champion, and keep everybody else from changing it until the transaction ends."""
+    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%s)))", (model,))
+    cursor.execute("SELECT release_id FROM tidemill.champion WHERE model = %s", (model,))
+    row = cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
+def _predecessor(cursor: Cursor, model: str, release_id: int) -> tuple[int | None, datetime]:
+    """Give the release that a champion took over from, and the model time at which it did."""
+    cursor.execute(
+        "SELECT previous_release_id, live_from FROM tidemill.deployment"
+        " WHERE model = %s AND release_id = %s AND kind <> 'rollback' ORDER BY deployment_id DESC LIMIT 1",
+        (model, release_id),
+    )
+    row = cursor.fetchone()
+    assert row is not None  # a champion has been deployed
+    return row[0], row[1]
+
+
+def _deploy(
+    cursor: Cursor,
+    model: str,
+    release_id: int,
+    previous: int | None,
+    kind: str,
+    live_from: datetime,
+    by: str,
+    reason: str,
+) -> None:
+    cursor.execute(
+        "INSERT INTO tidemill.deployment (model, release_id, previous_release_id, kind, live_from, approved_by, reason)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING deployment_id",
+        (model, release_id, previous, kind, live_from, by, reason),
+    )
+    deployment_id = int(fetch_value(cursor))
+    cursor.execute(
+        "INSERT INTO tidemill.champion AS c (model, release_id, deployment_id) VALUES (%s, %s, %s)"
+        " ON CONFLICT (model) DO UPDATE SET release_id = excluded.release_id, deployment_id = excluded.deployment_id"
+        " WHERE c.release_id IS NOT DISTINCT FROM %s RETURNING 1",
+        (model, release_id, deployment_id, previous),
+    )
+    if cursor.fetchone() is None:
+        raise LostRace(f"The champion of {model!r} was changed in this instant.", "Look at the history and try again.")
+    details = {"release_id": release_id, "previous": previous, "by": by, "reason": reason}
+    cursor.execute("SELECT tidemill.append_audit(%s, %s, %s)", (kind, model, json.dumps(details)))
 
 
 def resolve_release(

@@ -1,0 +1,107 @@
+"""Rollback: an earlier champion serves again, and what the undone releases have published is taken back.
+
+Needs neither MLflow nor a model: the champion and the pointers are rows of the ledger. A partition that has
+no earlier run to go back to is scored again.
+"""
+
+from dataclasses import dataclass
+
+from tidemill.errors import NoChampion, SpecError
+from tidemill.records import Record
+from tidemill.spec import ModelSpec
+from tidemill.steps.backfill import Policy, backfill
+from tidemill.warehouse.publishing import Publisher
+from tidemill.warehouse.releases import Releases
+from tidemill.workspace import LEDGER, PROMOTER, Workspace
+
+__all__ = ["Rollback", "promote_by_hand", "roll_back"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback(Record):
+    """What a rollback has done."""
+
+    release_id: int
+    """The champion now."""
+    undone: tuple[int, ...]
+    """Releases that count as never live, newest first."""
+    restored: tuple[str, ...]
+    """Partitions whose earlier run is visible again."""
+    rescored: tuple[str, ...]
+    """Partitions that had no earlier run and were scored again."""
+
+
+def roll_back(
+    spec: ModelSpec,
+    workspace: Workspace,
+    *,
+    to: int | None,
+    republish: tuple[str, str] | None,
+    approved_by: str,
+    reason: str,
+) -> Rollback:
+    """Go back to an earlier champion.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    workspace : Workspace
+        Folders and connections.
+    to : int or None
+        Release to go back to; None for the one before the champion. The champion itself undoes nothing.
+    republish : (str, str) or None
+        First and last partition whose rows of undone releases are taken back; None to leave rows as they are.
+    approved_by : str
+        Who does it.
+    reason : str
+        Why, for the record.
+
+    Raises
+    ------
+    NoChampion
+        If there is nothing to go back to.
+    """
+    wanted = () if republish is None else tuple(item.key for item in spec.partitions_between(*republish))
+    release_id, undone = Releases(workspace.connection(PROMOTER)).rollback(
+        spec.model, to, approved_by=approved_by, reason=reason
+    )
+    publisher = Publisher(workspace.connection(LEDGER))
+    wrong = [run.partition for run in publisher.published(spec.model) if run.release_id in undone]
+    restored: list[str] = []
+    rescored: list[str] = []
+    for key in (key for key in wrong if key in wanted):
+        if publisher.point_back(spec.model, key, undone, None) is not None:
+            restored.append(key)
+        else:
+            backfill(spec, key, key, workspace, policy=Policy(kind="live_then"), again=True)
+            rescored.append(key)
+    return Rollback(release_id=release_id, undone=undone, restored=tuple(restored), rescored=tuple(rescored))
+
+
+def promote_by_hand(
+    spec: ModelSpec, workspace: Workspace, release_id: int, *, force: bool, approved_by: str, reason: str
+) -> None:
+    """Make a release the champion on a person's word.
+
+    Raises
+    ------
+    NoChampion
+        If the model has no such release.
+    SpecError
+        If the gate has not accepted it, and it is not forced.
+    """
+    releases = Releases(workspace.connection(PROMOTER))
+    release, champion = releases.release(spec.model, release_id), releases.champion(spec.model)
+    if release is None:
+        raise NoChampion(f"Model {spec.model!r} has no release {release_id}.", "See 'tidemill releases'.")
+    if release.verdict != "accept" and not force:
+        raise SpecError(
+            f"The gate's verdict on release {release_id} of {spec.model!r} is {release.verdict.replace('_', ' ')}.",
+            "Leave it, or promote it with --force and a reason; that is recorded.",
+        )
+    releases.promote(
+        spec.model, release_id, expected=None if champion is None else champion.release_id,
+        live_from=spec.partition(release.partition).cutoff, approved_by=approved_by, reason=reason,
+        kind="promote" if release.verdict == "accept" else "force",
+    )  # fmt: skip
