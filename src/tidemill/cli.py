@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tidemill.errors import TidemillError
 from tidemill.workspace import Workspace, connection_from_environment, read_environment_file
@@ -188,7 +188,7 @@ def trace(
     from tidemill.warehouse.lineage import trace as trace_row
     from tidemill.workspace import LEDGER
 
-    table = Table("what", "value", show_lines=False)
+    table = Table("what", Column("value", overflow="fold"))
     for name, value in trace_row(Workspace.from_environment().connection(LEDGER), model, entity, partition).items():
         table.add_row(name.replace("_", " "), "not on record" if value is None else str(value))
     out.print(table)
@@ -291,7 +291,7 @@ def status() -> None:
     from tidemill.local import stack
 
     rows = stack.status(HOME)
-    table = Table("component", "state", "pid", "restarts", "last exit", "url")
+    table = Table("component", "state", "pid", "restarts", "last exit", Column("url", overflow="fold"))
     for row in rows:
         table.add_row(row.component, row.state, str(row.pid or ""), str(row.restarts), row.last_exit, row.url)
     out.print(table if rows else "No stack has been started here: make up.")

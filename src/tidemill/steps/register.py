@@ -48,7 +48,7 @@ def register(
         release_id = _release(job, snapshot, split, evaluation, decision)
     promoted = release_id is not None and decision.accepted
     if release_id is not None and promoted:
-        _promote(job, release_id, evaluation, reason or decision.reasons[0])
+        _promote(job, release_id, evaluation, reason)
     bundle_folder = job.store.path(evaluation.bundle.uri)
     bundle = load_bundle(bundle_folder, evaluation.bundle.digest)
     facts = _card_facts(job, snapshot, split, evaluation, decision, release_id, bundle)
@@ -98,6 +98,8 @@ def _release(job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: Evalu
 
 
 def _promote(job: Job, release_id: int, evaluation: EvaluationReport, reason: str) -> None:
+    deciding = evaluation.metrics[0]
+    found = f"{deciding.name} {deciding.value:.4f} on {evaluation.n_test:,} test rows"
     job.promoter.promote(
         job.spec.model, release_id, expected=evaluation.champion_release, live_from=job.partition.cutoff,
         approved_by=GATE, reason=reason,

@@ -49,7 +49,7 @@ def roll_back(
     workspace : Workspace
         Folders and connections.
     to : int or None
-        Release to go back to; None for the one before the champion. The champion itself undoes nothing.
+        Release to go back to; None for the one before the champion. The champion itself undoes nothing more.
     republish : (str, str) or None
         First and last partition whose rows of undone releases are taken back; None to leave rows as they are.
     approved_by : str
@@ -63,15 +63,15 @@ def roll_back(
         If there is nothing to go back to.
     """
     wanted = () if republish is None else tuple(item.key for item in spec.partitions_between(*republish))
-    release_id, undone = Releases(workspace.connection(PROMOTER)).rollback(
-        spec.model, to, approved_by=approved_by, reason=reason
-    )
-    publisher = Publisher(workspace.connection(LEDGER))
-    wrong = [run.partition for run in publisher.published(spec.model) if run.release_id in undone]
+    releases, publisher = Releases(workspace.connection(PROMOTER)), Publisher(workspace.connection(LEDGER))
+    release_id, undone = releases.rollback(spec.model, to, approved_by=approved_by, reason=reason)
+    # All that was ever undone, so that a rollback that was killed on the way is finished by --to <champion>.
+    never_live = releases.undone(spec.model)
+    wrong = [run.partition for run in publisher.published(spec.model) if run.release_id in never_live]
     restored: list[str] = []
     rescored: list[str] = []
     for key in (key for key in wrong if key in wanted):
-        if publisher.point_back(spec.model, key, undone, None) is not None:
+        if publisher.point_back(spec.model, key, never_live, None) is not None:
             restored.append(key)
         else:
             backfill(spec, key, key, workspace, policy=Policy(kind="live_then"), again=True)
@@ -94,7 +94,7 @@ def promote_by_hand(
     releases = Releases(workspace.connection(PROMOTER))
     release, champion = releases.release(spec.model, release_id), releases.champion(spec.model)
     if release is None:
-        raise NoChampion(f"Model {spec.model!r} has no release {release_id}.", "See 'tidemill releases'.")
+        raise NoChampion(f"Model {spec.model!r} has no release {release_id}.", "See 'tidemill history'.")
     if release.verdict != "accept" and not force:
         raise SpecError(
             f"The gate's verdict on release {release_id} of {spec.model!r} is {release.verdict.replace('_', ' ')}.",

@@ -141,6 +141,16 @@ class Releases:
             )
             return fetch_all(cursor, Deployment)
 
+    def undone(self, model: str) -> tuple[int, ...]:
+        """Give the releases that were rolled back and have not been promoted again since."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT DISTINCT previous_release_id FROM tidemill.deployment WHERE model = %s AND kind = 'rollback'"
+                " AND previous_release_id NOT IN (SELECT release_id FROM tidemill.live WHERE model = %s)",
+                (model, model),
+            )
+            return tuple(sorted(int(row[0]) for row in cursor.fetchall()))
+
     def register(self, new: NewRelease) -> int:
         """Write a release; registering the same bundle for the same partition again gives the same id."""
         with transaction(self.url) as cursor:
