@@ -101,9 +101,13 @@ def _promote(job: Job, release_id: int, evaluation: EvaluationReport, reason: st
     deciding = evaluation.metrics[0]
     found = f"{deciding.name} {deciding.value:.4f} on {evaluation.n_test:,} test rows"
     job.promoter.promote(
-        job.spec.model, release_id, expected=evaluation.champion_release, live_from=job.partition.cutoff,
-        approved_by=GATE, reason=reason,
-    )  # fmt: skip
+        job.spec.model,
+        release_id,
+        expected=evaluation.champion_release,
+        live_from=job.partition.cutoff,
+        approved_by=GATE,
+        reason=f"{reason}: {found}" if reason else found,
+    )
 
 
 def _card_facts(
