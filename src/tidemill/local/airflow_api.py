@@ -69,9 +69,19 @@ class AirflowApi:
                 )
             time.sleep(POLL_S)
 
-    def trigger(self, dag_id: str, run_id: str, partition: str) -> None:
-        """Trigger a run for a partition; one of that id that has failed is tried again, any other is left alone."""
-        body = {"dag_run_id": run_id, "logical_date": None, "partition_key": partition}
+    def trigger(self, dag_id: str, run_id: str, partition: str | None, conf: dict[str, Any] | None = None) -> None:
+        """Trigger a run for a partition; one of that id that has failed is tried again, any other is left alone.
+
+        Parameters
+        ----------
+        dag_id, run_id : str
+            DAG, and the run's id.
+        partition : str or None
+            Partition key; None where ``conf`` names the partition.
+        conf : dict, optional
+            Parameters, as the UI's trigger form sends them.
+        """
+        body = {"dag_run_id": run_id, "logical_date": None, "partition_key": partition, "conf": conf or {}}
         created = self._request("POST", f"dags/{dag_id}/dagRuns", json=body, ok=(200, 201, 409))
         if created is None and self._state(dag_id, run_id) == "failed":
             self.retry(dag_id, run_id)
@@ -80,8 +90,21 @@ class AirflowApi:
         """Clear the failed tasks of a run, so that the scheduler takes it up again."""
         self._request("POST", f"dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True})
 
-    def backfill(self, dag_id: str, first: datetime, last: datetime, *, max_active_runs: int) -> list[str]:
-        """Create a backfill, as ``airflow backfill create`` does; partitions that have succeeded are left alone.
+    def backfill(
+        self, dag_id: str, first: datetime, last: datetime, *, max_active_runs: int, reprocess: str = "failed"
+    ) -> list[str]:
+        """Create a backfill, as ``airflow backfill create`` does.
+
+        Parameters
+        ----------
+        dag_id : str
+            DAG.
+        first, last : datetime
+            Instants from and up to which ticks count.
+        max_active_runs : int
+            Runs at a time.
+        reprocess : str, default "failed"
+            Which earlier runs are done again: ``none``, ``failed`` or ``completed``.
 
         Returns
         -------
@@ -90,7 +113,7 @@ class AirflowApi:
         """
         body = {
             "dag_id": dag_id, "from_date": first.isoformat(), "to_date": last.isoformat(),
-            "reprocess_behavior": "failed", "max_active_runs": max_active_runs,
+            "reprocess_behavior": reprocess, "max_active_runs": max_active_runs,
         }  # fmt: skip
         planned = self._request("POST", "backfills/dry_run", json=body)
         self._request("POST", "backfills", json=body)
@@ -130,6 +153,28 @@ class AirflowApi:
                     f"{dag_id} has not ended after {timeout_s:.0f} s.", f"Look at {self.url}/dags/{dag_id}."
                 )
             time.sleep(POLL_S)
+
+    def wait_for_run(self, dag_id: str, run_id: str, timeout_s: float) -> RunState:
+        """Wait until one run has ended.
+
+        Raises
+        ------
+        StackError
+            If it has not ended in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            run = next((run for run in self.runs(dag_id) if run.run_id == run_id), None)
+            if run is not None and run.state in FINAL:
+                return run
+            if time.monotonic() > deadline:
+                raise StackError(f"{dag_id} {run_id} has not ended after {timeout_s:.0f} s.", f"Look at {self.url}.")
+            time.sleep(POLL_S)
+
+    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
+        """Give what a task has logged, as JSON text."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}?full_content=true"
+        return str(self._get(path))
 
     def failures(self, run: RunState) -> list[str]:
         """Name the failed tasks of a run, each with its page."""

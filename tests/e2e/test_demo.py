@@ -1,0 +1,181 @@
+"""The main job through the real scheduler: what `make demo` leaves behind, and what a second look does to it."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import psutil
+import pytest
+
+from tidemill.local import plan, stack
+from tidemill.local.home import Home
+
+ZONE = ZoneInfo("America/New_York")
+WEEK = [f"2013-07-0{day}" for day in range(1, 8)]
+
+
+def test_every_day_of_the_week_has_all_its_flights_and_one_release(demo) -> None:
+    published = demo.rows(
+        "SELECT partition, count(*), count(DISTINCT release_id) FROM predictions.flight_delays GROUP BY 1 ORDER BY 1"
+    )
+    scheduled = demo.rows(
+        "SELECT to_char(scheduled_departure AT TIME ZONE 'America/New_York', 'YYYY-MM-DD') AS day, count(*), 1"
+        " FROM raw.flights GROUP BY 1 HAVING to_char(min(scheduled_departure AT TIME ZONE 'America/New_York'),"
+        " 'YYYY-MM-DD') BETWEEN '2013-07-01' AND '2013-07-07' ORDER BY 1"
+    )
+    assert published[0][:2] == ("2013-07-01", 966)
+    assert published == scheduled
+
+
+def test_the_champion_is_good_on_the_test_set_and_better_than_every_baseline(demo) -> None:
+    ((evidence, metric_value),) = demo.rows("SELECT evidence, metric_value FROM tidemill.release")
+    assert metric_value > 0.68
+    assert len(evidence["baselines"]) == 3
+    assert all(baseline["low"] > 0 for baseline in evidence["baselines"])
+
+
+def test_matured_days_have_a_realised_quality_and_the_others_none_yet(demo) -> None:
+    found = demo.rows(
+        "SELECT DISTINCT partition FROM tidemill.metric WHERE name = 'roc_auc' AND part = 'performance' ORDER BY 1"
+    )
+    assert [key for (key,) in found] == WEEK[:4]
+
+
+def test_retraining_was_decided_with_reasons(demo) -> None:
+    ((verdict, reasons),) = demo.rows("SELECT verdict, reasons FROM tidemill.decision WHERE kind = 'retrain'")
+    assert verdict == "reject"
+    assert any("cooldown" in reason for reason in reasons)
+
+
+def test_four_dags_are_green_in_airflow(demo) -> None:
+    airflow = demo.airflow()
+    runs = [run for verb in ("train", "predict", "monitor", "retrain") for run in airflow.runs(f"flight_delays_{verb}")]
+    assert [run.state for run in runs] == ["success"] * 16
+
+
+def test_the_model_in_mlflow_gives_the_scores_of_the_table(demo) -> None:
+    ((uri,),) = demo.rows(
+        "SELECT s.uri FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
+        " JOIN tidemill.snapshot s ON s.digest = r.snapshot_digest WHERE p.partition = '2013-07-01'"
+    )
+    script = """
+import json, sys
+import mlflow, pyarrow.parquet as pq
+model = mlflow.pyfunc.load_model("models:/flight_delays@champion")
+rows = pq.ParquetFile(sys.argv[1]).read().to_pandas()
+names = [column.name for column in model.metadata.get_input_schema().inputs]
+types = {column.name: "float64" for column in model.metadata.get_input_schema().inputs if column.type.name == "double"}
+scores = model.predict(rows[names].astype(types))["score"]
+print(json.dumps(dict(zip(rows["flight_id"], scores))))
+"""
+    path = demo.home / "storage" / uri / "features.parquet"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, str(path)], env=os.environ | demo.environment(),
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = dict(demo.rows("SELECT flight_id, score FROM predictions.flight_delays WHERE partition = '2013-07-01'"))
+    assert json.loads(done.stdout.splitlines()[-1]) == table
+
+
+def test_mlflow_shows_the_training_with_metrics_pictures_and_card(demo) -> None:
+    script = """
+import json
+from mlflow import MlflowClient
+client = MlflowClient()
+version = client.get_model_version_by_alias("flight_delays", "champion")
+run = client.get_run(version.run_id)
+files = [f.path for folder in ("", "evaluation", "profile") for f in client.list_artifacts(run.info.run_id, folder)]
+print(json.dumps({"metrics": run.data.metrics, "files": files, "tags": version.tags}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], env=os.environ | demo.environment(), capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout.splitlines()[-1])
+    assert shown["metrics"]["roc_auc.low"] < shown["metrics"]["roc_auc"]
+    assert {"model_card.md", "evaluation/roc_curve.png", "evaluation/calibration.png", "profile/profile.html"} <= set(
+        shown["files"]
+    )
+    assert shown["tags"]["tidemill.release_id"] == "1"
+
+
+def test_the_demo_again_changes_nothing_and_says_so(demo) -> None:
+    before = demo.checksums()
+    assert "nothing was changed" in demo.make("demo")
+    assert demo.checksums() == before
+
+
+def test_the_week_scored_again_is_the_same_to_the_bit(demo) -> None:
+    before, runs_before = demo.checksums(), demo.rows("SELECT count(*) FROM tidemill.prediction_run")[0][0]
+    airflow = demo.airflow()
+    first, last = (datetime.fromisoformat(key).replace(tzinfo=ZONE) for key in ("2013-07-02", "2013-07-04"))
+    keys = airflow.backfill(
+        "flight_delays_predict", first, last.replace(hour=0), max_active_runs=2, reprocess="completed"
+    )
+    ended = airflow.wait("flight_delays_predict", keys, lambda runs: None, 600)
+    assert {run.state for run in ended} == {"success"}
+    assert demo.rows("SELECT count(*) FROM tidemill.prediction_run")[0][0] == runs_before + len(keys)
+    assert demo.checksums() == before
+
+
+def test_each_dag_can_be_triggered_by_hand_for_another_partition(demo) -> None:
+    airflow = demo.airflow()
+    airflow.trigger("flight_delays_predict", "by_hand", None, conf={"partition": "2013-07-09"})
+    run = airflow.wait_for_run("flight_delays_predict", "by_hand", 300)
+    assert run.state == "success"
+    assert demo.rows("SELECT count(*) FROM predictions.flight_delays WHERE partition = '2013-07-09'")[0][0] > 900
+
+
+def test_a_partition_outside_the_data_fails_once_with_one_clear_message(demo) -> None:
+    airflow = demo.airflow()
+    airflow.trigger("flight_delays_predict", "outside", None, conf={"partition": "2014-05-05"})
+    run = airflow.wait_for_run("flight_delays_predict", "outside", 300)
+    assert run.state == "failed"
+    assert "run from 2013-01-01 to 2013-12-31" in airflow.log("flight_delays_predict", "outside", "resolve_release")
+    assert demo.rows("SELECT count(*) FROM tidemill.published WHERE partition = '2014-05-05'") == [(0,)]
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine; CI installs it")
+def test_the_ui_shows_the_four_dags(demo) -> None:
+    from playwright.sync_api import sync_playwright
+
+    user, password = stack.login(demo.home)
+    with sync_playwright() as browsers:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+        browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=options)
+        page = browser.new_page()
+        page.goto(demo.airflow().url)
+        page.fill("input[name=username]", user)
+        page.fill("input[type=password]", password)
+        page.keyboard.press("Enter")
+        page.goto(demo.airflow().url + "/dags")
+        for verb in ("train", "predict", "monitor", "retrain"):
+            page.get_by_role("link", name=f"flight_delays_{verb}", exact=True).first.wait_for(timeout=30_000)
+        browser.close()
+
+
+def test_down_leaves_no_process_and_free_ports_and_up_finds_everything(demo) -> None:
+    before, ports = demo.checksums(), plan.load(Home(folder=demo.home)).ports
+    demo.make("down")
+    left = [process.pid for process in psutil.process_iter() if str(demo.project) in " ".join(_command(process))]
+    assert left == []
+    for port in (ports.api, ports.mlflow, ports.postgres):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    demo.make("up")
+    assert demo.checksums() == before
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
