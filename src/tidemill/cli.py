@@ -56,7 +56,7 @@ def check(
     """Report every problem of the specs, contracts and queries, with file and line."""
     from tidemill.checking import check_models
 
-    problems = check_models(Workspace.from_environment(), models or [], source=source)
+    problems = check_models(Workspace.from_environment(reads_only=True), models or [], source=source)
     for problem in problems:
         err.print(problem, markup=False, highlight=False, soft_wrap=True)
     if problems:
@@ -305,11 +305,19 @@ def sql(query: Annotated[str, typer.Argument(help="A SELECT on the warehouse.")]
     from tidemill.local import stack
 
     answer = stack.sql(HOME, query)
-    table = Table(*answer.columns)
+    table = Table(*(Column(name, overflow="fold") for name in answer.columns))
     for row in answer.rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     out.print(table)
     out.print(f"{len(answer.rows)} row(s)")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def airflow(context: typer.Context) -> None:
+    """Run a command of the local stack's Airflow, such as: tidemill airflow backfill create --help."""
+    from tidemill.local import stack
+
+    raise typer.Exit(stack.airflow(HOME, context.args))
 
 
 @app.command()

@@ -28,6 +28,7 @@ __all__ = [
     "Monitor",
     "Partitions",
     "Predict",
+    "Retention",
     "Retrain",
     "Source",
     "Task",
@@ -225,6 +226,30 @@ class Retrain(_Part):
     """Fall of the acceptance metric below its figure at acceptance that counts as decay."""
 
 
+class Retention(_Part):
+    """How long what nobody needs any more is kept; what is published and what the champion stands on stays."""
+
+    unpublished: Duration = timedelta(days=7)
+    """Age from which the rows of an attempt that was never published may go."""
+    superseded: Duration = timedelta(days=90)
+    """Time since they were replaced from which rows may go; until then a rollback can bring them back."""
+    releases: Duration = timedelta(days=400)
+    """Time since it last served from which a release's bundle, evidence and training data may go."""
+    challengers: Duration = timedelta(days=90)
+    """Time since its last use from which a bundle that never served, or its evaluation, may go."""
+    snapshots: Duration = timedelta(days=400)
+    """Time since its last use from which a data set that no kept release or run stands on may go."""
+    reports: Duration = timedelta(days=400)
+    """Age from which a page of analysis, contract or monitoring may go."""
+
+    @field_validator("*")
+    @classmethod
+    def _longer_than_a_chain(cls, value: timedelta) -> timedelta:
+        if value < timedelta(days=1):
+            raise ValueError("keep things for at least 1 day, which a chain may take from its first file to its last")
+        return value
+
+
 class ModelSpec(_Part):
     """One model, whole."""
 
@@ -237,7 +262,7 @@ class ModelSpec(_Part):
     task: Task
     """Kind of answer."""
     entity_key: Name
-    """Column that names a row, unique within a partition."""
+    """Column that names a row, unique over all partitions of a window."""
     event_time: Name
     """Column with the time by which rows belong to partitions."""
     timezone: str = "UTC"
@@ -252,6 +277,7 @@ class ModelSpec(_Part):
     predict: Predict = Predict()
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
+    retention: Retention = Retention()
 
     @field_validator("timezone")
     @classmethod

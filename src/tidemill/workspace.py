@@ -54,15 +54,24 @@ class Workspace:
     """Turns a connection's name into its URL."""
 
     @classmethod
-    def from_environment(cls, connection: Callable[[str], str] = connection_from_environment) -> Self:
+    def from_environment(
+        cls, connection: Callable[[str], str] = connection_from_environment, *, reads_only: bool = False
+    ) -> Self:
         """Build the workspace from ``TIDEMILL_MODELS``, ``TIDEMILL_SQL``, ``TIDEMILL_STORAGE``, ``MLFLOW_TRACKING_URI``.
+
+        Parameters
+        ----------
+        connection : callable
+            Turns a connection's name into its URL.
+        reads_only : bool, default False
+            Whether specs and queries are all that is needed; then nothing else has to be configured.
 
         Raises
         ------
         SettingsError
             If the storage is not configured.
         """
-        storage = os.environ.get("TIDEMILL_STORAGE")
+        storage = os.environ.get("TIDEMILL_STORAGE", ".tidemill/storage" if reads_only else "")
         if not storage:
             raise SettingsError(
                 "No storage is configured: TIDEMILL_STORAGE is not set.",

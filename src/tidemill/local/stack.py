@@ -4,7 +4,9 @@ All state is in the home folder, so any later process can ask about the stack or
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ import psutil
 
 from tidemill.errors import StackError
 from tidemill.local import databases, leftovers, plan, processes, secrets, settings, startup
-from tidemill.local.components import build_components
+from tidemill.local.components import airflow_environment, build_components
 from tidemill.local.databases import Answer
 from tidemill.local.home import Home, held, is_held, write_private
 from tidemill.local.launch import launched, read_record, until, wait_for_end
@@ -21,7 +23,7 @@ from tidemill.local.plan import Plan
 from tidemill.local.ports import Ports
 from tidemill.local.supervisor import SupervisorRecord
 
-__all__ = ["ComponentStatus", "Summary", "down", "environment", "login", "remove", "sql", "status", "up"]
+__all__ = ["ComponentStatus", "Summary", "airflow", "down", "environment", "login", "remove", "sql", "status", "up"]
 
 Report = Callable[[str], None]
 """Takes one sentence about what is being done."""
@@ -176,6 +178,19 @@ def sql(home: Path, query: str) -> Answer:
     """
     place = _place(home)
     return databases.ask(place, plan.load(place).ports.postgres, query)
+
+
+def airflow(home: Path, arguments: Sequence[str]) -> int:
+    """Run one of Airflow's own commands against the stack, and give its exit status.
+
+    Raises
+    ------
+    StackError
+        If the stack has never been started.
+    """
+    place = _place(home)
+    environment = airflow_environment(place, plan.load(place))
+    return subprocess.run([sys.executable, "-m", "airflow", *arguments], env=environment, check=False).returncode
 
 
 def environment(home: Path) -> dict[str, str]:
