@@ -1,8 +1,9 @@
 """Airflow's connections as the URLs that the platform takes."""
 
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
 
 from tidemill.errors import SettingsError
 
@@ -10,14 +11,20 @@ __all__ = ["connection_url"]
 
 
 def connection_url(conn_id: str) -> str:
-    """Give a ``postgresql://`` URL for an Airflow connection.
+    """Give a ``postgresql://`` URL for an Airflow connection; its extras become parameters of libpq.
 
     Raises
     ------
     SettingsError
-        If the connection is not one to Postgres.
+        If there is no such connection, or it is not one to Postgres.
     """
-    connection = Connection.get(conn_id)
+    try:
+        connection = Connection.get(conn_id)
+    except AirflowNotFoundException:
+        raise SettingsError(
+            f"Airflow has no connection {conn_id!r}.",
+            f"Add it under Admin, Connections, or set AIRFLOW_CONN_{conn_id.upper()}.",
+        ) from None
     if connection.conn_type not in ("postgres", "postgresql"):
         raise SettingsError(
             f"Airflow's connection {conn_id!r} is of type {connection.conn_type!r}, expected 'postgres'.",
@@ -31,4 +38,5 @@ def connection_url(conn_id: str) -> str:
         "password": connection.password,
         **connection.extra_dejson,
     }
-    return "postgresql:///?" + urlencode({name: value for name, value in fields.items() if value})
+    given = {name: value for name, value in fields.items() if value not in (None, "")}
+    return "postgresql:///?" + urlencode(given, quote_via=quote)  # libpq takes a '+' for itself, not for a space

@@ -65,7 +65,7 @@ def dag_arguments(spec: ModelSpec, verb: str, *form: str) -> dict[str, Any]:
         "params": trigger_form(*form),
         "default_args": DEFAULT_ARGS | {"owner": spec.owner or "tidemill"},
         "render_template_as_native_obj": False,
-        **lifetime(spec),
+        **lifetime(spec, getattr(spec, verb).schedule),
     }
 
 
@@ -90,7 +90,8 @@ def _page(spec: ModelSpec, verb: str) -> str:
 | read the result | `SELECT * FROM predictions.{spec.model} WHERE partition = '…'` |
 | owner | {spec.owner or "not named"} |
 
-By hand: trigger it with a partition key such as `{spec.partitions.first or "2013-07-04"}`. Every run may be
-repeated; a repeated partition replaces its rows in one transaction.
+By hand: trigger it with a partition key such as `{spec.partitions.first or "2013-07-04"}`, and leave the logical
+date empty: Airflow gives a run dated after the DAG's end no task at all, and calls it a success.
+Every run may be repeated; a repeated partition replaces its rows in one transaction.
 The same from a shell: `tidemill {verb} {spec.model} --partition …`.
 """

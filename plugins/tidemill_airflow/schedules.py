@@ -20,8 +20,14 @@ def timetable(spec: ModelSpec, cron: str | None) -> CronPartitionTimetable | Non
     return CronPartitionTimetable(cron, timezone=spec.timezone, key_format=spec.partitions.every.key_format)
 
 
-def lifetime(spec: ModelSpec) -> dict[str, Any]:
-    """Give a DAG's ``start_date``, ``end_date`` and ``catchup``: past partitions are not caught up unasked."""
+def lifetime(spec: ModelSpec, cron: str | None) -> dict[str, Any]:
+    """Give a DAG's ``start_date``, ``end_date`` and ``catchup``: past partitions are not caught up unasked.
+
+    A DAG without schedule gets no dates: they would hold nothing back, but leave a run with a later logical date
+    without a single task, and green.
+    """
+    if cron is None:
+        return {"catchup": False}
     first, last, zone = spec.partitions.first, spec.partitions.last, ZoneInfo(spec.timezone)
     return {
         "start_date": datetime.combine(first, time(), zone) if first else None,

@@ -1,0 +1,42 @@
+import sys
+
+from .conftest import Described
+
+HEAVY = {
+    "altair", "great_expectations", "mlflow", "numpy", "optuna", "pandas", "psycopg2", "pyarrow", "scipy", "skops",
+    "sklearn", "vl_convert", "xgboost",
+}  # fmt: skip
+LIGHT = {"tidemill", "tidemill.errors", "tidemill.intervals", "tidemill.records", "tidemill.spec", "tidemill.spec_file"}
+
+
+def test_no_file_has_an_import_error(described: Described) -> None:
+    assert described["errors"] == {}
+
+
+def test_a_model_has_four_dags(described: Described) -> None:
+    assert sorted(described["dags"]) == [
+        "flight_delays_monitor",
+        "flight_delays_predict",
+        "flight_delays_retrain",
+        "flight_delays_train",
+    ]
+
+
+def test_each_dag_comes_from_the_file_of_its_verb(described: Described) -> None:
+    assert {dag_id: dag["file"] for dag_id, dag in described["dags"].items()} == {
+        f"flight_delays_{verb}": f"{verb}.py" for verb in ("train", "predict", "monitor", "retrain")
+    }
+
+
+def test_parsing_imports_nothing_heavy(described: Described) -> None:
+    assert {name.partition(".")[0] for name in described["loaded"]} & HEAVY == set()
+
+
+def test_parsing_imports_the_light_rooms_alone(described: Described) -> None:
+    assert {name for name in described["loaded"] if name.split(".")[0] == "tidemill"} == LIGHT
+
+
+def test_parsing_imports_few_modules_beyond_airflow_and_the_standard_library(described: Described) -> None:
+    known = {*sys.stdlib_module_names, "airflow", "tidemill", "tidemill_airflow", "asgiref", "dill", "tzdata"}
+    others = {name for name in described["loaded"] if name.split(".")[0] not in known}
+    assert {name for name in others if not name.startswith("unusual_prefix_")} == set()  # Airflow's names of DAG files

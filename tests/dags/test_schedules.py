@@ -1,0 +1,91 @@
+"""When the DAGs run and for which partition, by the scheduler's own reckoning."""
+
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from .conftest import PROJECT, Described
+
+VERBS = ("train", "predict", "monitor", "retrain")
+LOCAL_TIME = {"train": "04:00", "predict": "05:00", "monitor": "08:00", "retrain": "09:00"}
+FLIGHTS = (PROJECT / "dags" / "models" / "flight_delays.yaml").read_text(encoding="utf-8")
+PREDICT = 'predict: {schedule: "0 5 * * *"}'
+
+
+def runs(described: Described, verb: str, change: str) -> list[tuple[str, str]]:
+    """Local time of day and partition key of four runs around a change of the clocks."""
+    found = described["dags"][f"flight_delays_{verb}"]["runs"][change]
+    zone = ZoneInfo("America/New_York")
+    return [(f"{datetime.fromisoformat(moment).astimezone(zone):%H:%M}", key) for moment, key in found]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_timetable_gives_partition_keys(described: Described, verb: str) -> None:
+    assert described["dags"][f"flight_delays_{verb}"]["timetable"] == "CronPartitionTimetable"
+
+
+@pytest.mark.parametrize("verb", ["predict", "monitor", "retrain"])
+@pytest.mark.parametrize("change", ["spring", "autumn"])
+def test_a_daily_run_keeps_its_local_time_when_the_clocks_change(described: Described, verb: str, change: str) -> None:
+    assert {moment for moment, _ in runs(described, verb, change)} == {LOCAL_TIME[verb]}
+
+
+@pytest.mark.parametrize("verb", ["predict", "monitor", "retrain"])
+@pytest.mark.parametrize(("change", "month", "first"), [("spring", 3, 10), ("autumn", 11, 3)])
+def test_no_day_is_missed_or_doubled_when_the_clocks_change(
+    described: Described, verb: str, change: str, month: int, first: int
+) -> None:
+    assert [key for _, key in runs(described, verb, change)] == [f"2013-{month:02}-{first + n:02}" for n in range(4)]
+
+
+def test_training_runs_on_mondays(described: Described) -> None:
+    assert runs(described, "train", "spring") == [
+        ("04:00", "2013-03-11"),
+        ("04:00", "2013-03-18"),
+        ("04:00", "2013-03-25"),
+        ("04:00", "2013-04-01"),
+    ]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_dag_lives_as_long_as_its_data_do(described: Described, verb: str) -> None:
+    dag = described["dags"][f"flight_delays_{verb}"]
+    assert (dag["start"], dag["end"]) == ("2013-01-01T05:00:00+00:00", "2014-01-01T04:59:59.999999+00:00")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_past_partitions_are_not_caught_up_unasked(described: Described, verb: str) -> None:
+    assert described["dags"][f"flight_delays_{verb}"]["catchup"] is False
+
+
+@pytest.fixture(scope="module")
+def others(describe_models: Callable[..., Described]) -> Described:
+    by_hand = FLIGHTS.replace(PREDICT, "predict: {schedule: null}").replace("model: flight_delays", "model: by_hand")
+    hourly = FLIGHTS.replace(PREDICT, 'predict: {schedule: "0 * * * *"}').replace(
+        "model: flight_delays", "model: hourly"
+    )
+    return describe_models(by_hand=by_hand, hourly=hourly.replace("every: day, cutoff: 5 hours", "every: hour"))
+
+
+def test_a_null_schedule_runs_by_hand_alone(others: Described) -> None:
+    assert others["dags"]["by_hand_predict"]["runs"]["spring"] == []
+
+
+def test_an_hourly_model_has_no_key_for_the_hour_that_the_clocks_skip(others: Described) -> None:
+    assert [key for _, key in others["dags"]["hourly_predict"]["runs"]["spring"]] == [
+        "2013-03-10T00-0500",
+        "2013-03-10T01-0500",
+        "2013-03-10T03-0400",
+        "2013-03-10T04-0400",
+    ]
+
+
+def test_an_hourly_model_has_two_keys_for_the_hour_that_comes_twice(others: Described) -> None:
+    assert [key for _, key in others["dags"]["hourly_predict"]["runs"]["autumn"]] == [
+        "2013-11-03T00-0400",
+        "2013-11-03T01-0400",
+        "2013-11-03T01-0500",
+        "2013-11-03T02-0500",
+    ]

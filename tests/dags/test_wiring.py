@@ -1,0 +1,109 @@
+"""Which task runs after which, and where each takes its arguments from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tidemill.spec import BASELINES
+
+from .conftest import Described
+
+UPSTREAM = {
+    "train": {
+        "extract": [],
+        "validate_data": ["extract"],
+        "analyse": ["extract", "validate_data"],
+        "prepare": ["extract", "validate_data"],
+        "train": ["prepare"],
+        "evaluate": ["prepare", "train"],
+        "validate_model": ["evaluate"],
+        "register": ["analyse", "evaluate", "extract", "prepare", "validate_model"],
+    },
+    "predict": {
+        "resolve_release": [],
+        "extract": ["resolve_release"],
+        "validate_data": ["extract"],
+        "predict": ["extract", "resolve_release", "validate_data"],
+        "publish": ["predict"],
+    },
+    "monitor": {
+        "collect": [],
+        "drift": ["collect"],
+        "performance": ["collect"],
+        "compute": ["collect"],
+        "alert": ["collect", "compute", "drift", "performance"],
+        "report": ["alert", "collect"],
+    },
+    "retrain": {
+        "decide": [],
+        "trigger_training": ["decide"],
+        "record_outcome": ["decide", "trigger_training"],
+    },
+}
+
+
+def tasks(described: Described, verb: str) -> Mapping[str, Any]:
+    return described["dags"][f"flight_delays_{verb}"]["tasks"]
+
+
+@pytest.mark.parametrize("verb", UPSTREAM)
+def test_tasks_run_in_the_order_of_the_design(described: Described, verb: str) -> None:
+    assert {name: task["upstream"] for name, task in tasks(described, verb).items()} == UPSTREAM[verb]
+
+
+@pytest.mark.parametrize("verb", UPSTREAM)
+def test_a_task_is_named_after_its_step(described: Described, verb: str) -> None:
+    steps = {name: task["step"] for name, task in tasks(described, verb).items() if task["step"] is not None}
+    assert steps == {name: name for name in steps}
+
+
+def test_only_triggering_is_no_step(described: Described) -> None:
+    others = [name for verb in UPSTREAM for name, task in tasks(described, verb).items() if task["step"] is None]
+    assert others == ["trigger_training"]
+
+
+def test_every_estimator_and_baseline_is_a_task_of_its_own(described: Described) -> None:
+    train = tasks(described, "train")["train"]
+    assert (train["mapped"], train["takes"]["estimator"]) == (
+        True,
+        ["xgboost", "hist_gradient_boosting", *BASELINES],
+    )
+
+
+def test_only_training_is_mapped(described: Described) -> None:
+    assert [name for verb in UPSTREAM for name, task in tasks(described, verb).items() if task["mapped"]] == ["train"]
+
+
+def test_training_extracts_the_window_and_prediction_the_partition(described: Described) -> None:
+    purposes = {verb: tasks(described, verb)["extract"]["takes"]["purpose"] for verb in ("train", "predict")}
+    assert purposes == {"train": "train", "predict": "score"}
+
+
+def test_the_outcome_is_recorded_whatever_became_of_the_training(described: Described) -> None:
+    assert tasks(described, "retrain")["record_outcome"]["trigger_rule"].lower().endswith("all_done")
+
+
+def test_every_other_task_needs_all_before_it(described: Described) -> None:
+    rules = {
+        task["trigger_rule"].lower().rpartition(".")[2]
+        for verb in UPSTREAM
+        for name, task in tasks(described, verb).items()
+        if name != "record_outcome"
+    }
+    assert rules == {"all_success"}
+
+
+def test_assets_join_training_prediction_and_monitoring(described: Described) -> None:
+    joined = {
+        name: (task["inlets"], task["outlets"])
+        for verb in UPSTREAM
+        for name, task in tasks(described, verb).items()
+        if task["inlets"] or task["outlets"]
+    }
+    assert joined == {
+        "register": ([], ["flight_delays_champion"]),
+        "resolve_release": (["flight_delays_champion"], []),
+        "publish": ([], ["flight_delays_predictions"]),
+        "collect": (["flight_delays_predictions"], []),
+    }

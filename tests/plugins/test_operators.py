@@ -1,0 +1,175 @@
+"""The operators: each is one step, takes what the step takes, and says clearly what went wrong."""
+
+import importlib
+import inspect
+import pkgutil
+import warnings
+from pathlib import Path
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowSkipException
+
+from tidemill.errors import PartitionError, SettingsError
+from tidemill.steps.running import STEPS
+from tidemill_airflow import operators
+from tidemill_airflow.operators import ResolveReleaseOperator, StepOperator, TriggerTrainingOperator
+from tidemill_airflow.operators.step import _lines
+from tidemill_airflow.params import RunParams, trigger_form
+from tidemill_airflow.quiet import without_chatter
+
+from .contexts import context
+
+OPERATORS = [item for item in vars(operators).values() if inspect.isclass(item) and issubclass(item, StepOperator)]
+STEP_OPERATORS = [operator for operator in OPERATORS if operator is not StepOperator]
+MODELS = Path(__file__).parents[2] / "dags" / "models"
+
+
+def step_arguments(operator: type[StepOperator]) -> set[str]:
+    """Names of what the step's function takes beyond its job."""
+    function = getattr(importlib.import_module(f"tidemill.steps.{STEPS[operator.step]}"), operator.step)
+    return set(list(inspect.signature(function).parameters)[1:])
+
+
+def new(operator: type[StepOperator]) -> StepOperator:
+    return operator(task_id="task", model="flight_delays", **dict.fromkeys(operator.template_fields, "value"))
+
+
+@pytest.fixture
+def workspace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TIDEMILL_MODELS", str(MODELS))
+    monkeypatch.setenv("TIDEMILL_STORAGE", str(tmp_path))
+
+
+def test_every_step_has_one_operator() -> None:
+    assert sorted(operator.step for operator in STEP_OPERATORS) == sorted(STEPS)
+
+
+@pytest.mark.parametrize("operator", STEP_OPERATORS)
+def test_an_operator_gives_its_step_exactly_what_it_takes(operator: type[StepOperator]) -> None:
+    task = new(operator)
+    assert {*task.template_fields, *task.chosen(RunParams())} == step_arguments(operator)
+
+
+@pytest.mark.parametrize("operator", STEP_OPERATORS)
+def test_nobody_chooses_in_a_form_what_another_task_gives(operator: type[StepOperator]) -> None:
+    assert set(operator.template_fields) & set(new(operator).chosen(RunParams())) == set()
+
+
+@pytest.mark.parametrize("operator", STEP_OPERATORS)
+def test_an_operator_keeps_its_arguments_untouched(operator: type[StepOperator]) -> None:
+    task = new(operator)
+    assert {name: getattr(task, name) for name in task.template_fields} == dict.fromkeys(task.template_fields, "value")
+
+
+@pytest.mark.parametrize("operator", STEP_OPERATORS)
+def test_an_operator_documents_each_of_its_arguments(operator: type[StepOperator]) -> None:
+    assert [name for name in operator.template_fields if f"\n    {name} : " not in (operator.__doc__ or "")] == []
+
+
+@pytest.mark.parametrize("operator", STEP_OPERATORS)
+def test_an_operator_lives_in_the_file_of_its_step(operator: type[StepOperator]) -> None:
+    assert operator.__module__ == f"tidemill_airflow.operators.{operator.step}"
+
+
+def test_the_room_offers_every_operator() -> None:
+    defined = {
+        name
+        for module in pkgutil.iter_modules(operators.__path__)
+        for name in importlib.import_module(f"tidemill_airflow.operators.{module.name}").__all__
+    }
+    assert set(operators.__all__) == defined
+
+
+# ---------------------------------------------------------------- running
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_bad_partition_ends_the_task_with_its_message() -> None:
+    with pytest.raises(PartitionError, match="'nonsense' is not a day"):
+        new(ResolveReleaseOperator).execute(context(partition="nonsense"))
+
+
+@pytest.mark.usefixtures("workspace")
+def test_the_message_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(PartitionError):
+        new(ResolveReleaseOperator).execute(context(partition="2014-05-05"))
+    assert capsys.readouterr().out.count("PartitionError: Partition '2014-05-05' lies outside the data of model") == 1
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_key_of_the_configuration_that_the_dag_does_not_take_ends_the_task() -> None:
+    with pytest.raises(SettingsError, match="'dryrun' is none of"):
+        new(ResolveReleaseOperator).execute(context(partition="2013-07-09", dryrun=True))
+
+
+def test_a_missing_storage_ends_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TIDEMILL_STORAGE", raising=False)
+    with pytest.raises(SettingsError, match="TIDEMILL_STORAGE is not set"):
+        new(ResolveReleaseOperator).execute(context(partition="2013-07-09"))
+
+
+def test_a_record_is_told_in_short_lines() -> None:
+    record = {
+        "n_rows": 3,
+        "decision": {"verdict": "reject", "reasons": ["Too young.", "No drift."]},
+        "metrics": [{"name": "roc_auc"}, {"name": "log_loss"}],
+        "findings": [],
+    }
+    assert list(_lines(record)) == [
+        ("n_rows", 3),
+        ("decision.verdict", "reject"),
+        ("decision.reasons", "Too young."),
+        ("decision.reasons", "No drift."),
+        ("metrics", "2, in the task's XCom"),
+        ("findings", []),
+    ]
+
+
+def test_the_known_chatter_of_libraries_is_kept_out() -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with without_chatter():
+            warnings.warn("The `airflow.utils.timezone.y0` attribute is deprecated.", FutureWarning, stacklevel=1)
+    assert heard == []
+
+
+def test_a_warning_of_another_library_passes() -> None:
+    with pytest.warns(FutureWarning, match="will change"), without_chatter():
+        warnings.warn("The default will change.", FutureWarning, stacklevel=1)
+
+
+# ---------------------------------------------------------------- triggering a training
+
+
+def trigger(verdict: str) -> TriggerTrainingOperator:
+    decision = {"verdict": verdict, "reasons": ["The champion is old.", "It drifts."], "decision_id": 7}
+    return TriggerTrainingOperator(task_id="trigger_training", model="flight_delays", decision=decision)
+
+
+def test_a_training_is_not_triggered_when_none_is_due() -> None:
+    with pytest.raises(AirflowSkipException, match=r"No retraining is due: The champion is old\. It drifts\."):
+        trigger("reject").execute(context(partition="2013-07-09"))
+
+
+def test_a_training_is_not_triggered_in_a_dry_run() -> None:
+    with pytest.raises(AirflowSkipException, match="this is a dry run"):
+        trigger("accept").execute(context(partition="2013-07-09", dry_run=True))
+
+
+def test_a_slip_in_dry_run_triggers_nothing() -> None:
+    with pytest.raises(SettingsError, match="is 'dry_run' meant"):
+        trigger("accept").execute(context(partition="2013-07-09", dryrun=True))
+
+
+def test_triggering_names_the_train_dag_of_the_model() -> None:
+    assert trigger("accept").trigger_dag_id == "flight_delays_train"
+
+
+def test_the_decision_is_resolved_before_triggering() -> None:
+    assert "decision" in TriggerTrainingOperator.template_fields
+
+
+def test_what_is_triggered_fits_the_form_of_the_train_dag() -> None:
+    with DAG("flight_delays_train", schedule=None, params=trigger_form("partition", "reason")) as dag:
+        assert RunParams.check({"partition": "2013-07-09", "reason": "It drifts."}, dag.params)

@@ -1,0 +1,309 @@
+"""The code's shape: what a reader may rely on everywhere, held by a test so that it does not drift."""
+
+import ast
+import dataclasses
+import inspect
+import re
+import subprocess
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidemill import errors, records
+from tidemill.errors import FatalError, TidemillError, TransientError
+from tidemill.local import components, settings
+from tidemill.local.home import Home
+from tidemill.local.plan import Plan
+from tidemill.local.ports import Ports
+from tidemill.local.postgres import Cluster
+from tidemill.local.secrets import airflow_keys
+
+PROJECT = Path(__file__).parents[1]
+SOURCES = sorted([*(PROJECT / "src").rglob("*.py"), *(PROJECT / "plugins").rglob("*.py")])
+DAG_FILES = sorted((PROJECT / "dags").glob("*.py"))
+OPERATOR_FILES = sorted((PROJECT / "plugins/tidemill_airflow/operators").glob("*.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in [*SOURCES, *DAG_FILES]}
+
+MAX_FILE = 450  # lines; rarely over 400
+MAX_BODY = 60  # lines of a function below its docstring; rarely over 40
+MAX_DAG_FILE, MAX_OPERATOR_FILE = 60, 120  # lines
+FAULTS = "src/tidemill/faults.py"
+"""Breaks things on a chaos test's order, in ways that the rest of the code must not expect."""
+SLEEPERS = {"src/tidemill/local/launch.py", "src/tidemill/local/airflow_api.py", FAULTS}
+"""Who may sleep: beside that, those that wait for other programs, which tell nobody when they are ready."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PROJECT).as_posix()
+
+
+def offenders(paths: Iterable[Path], find: Callable[[Path], Collection[Any]]) -> dict[str, Collection[Any]]:
+    """Give what was found wrong, by file; a test shows all of it at once."""
+    found = {name_of(path): find(path) for path in paths}
+    return {name: wrong for name, wrong in found.items() if wrong}
+
+
+def n_lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def n_body_lines(function: Function) -> int:
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def test_no_file_grows_beyond_what_a_reader_takes_in() -> None:
+    assert {name_of(path): n_lines(path) for path in SOURCES if n_lines(path) > MAX_FILE} == {}
+
+
+def test_no_function_grows_beyond_a_screen() -> None:
+    assert offenders(TREES, lambda path: [f.name for f in functions(TREES[path]) if n_body_lines(f) > MAX_BODY]) == {}
+
+
+def test_a_dag_file_stays_small() -> None:
+    assert {name_of(path): n_lines(path) for path in DAG_FILES if n_lines(path) > MAX_DAG_FILE} == {}
+
+
+def test_a_dag_file_is_wiring_alone() -> None:
+    assert offenders(DAG_FILES, lambda path: [f.name for f in functions(TREES[path])]) == {}
+
+
+def test_an_operator_file_stays_small() -> None:
+    assert {name_of(path): n_lines(path) for path in OPERATOR_FILES if n_lines(path) > MAX_OPERATOR_FILE} == {}
+
+
+# ---------------------------------------------------------------- names
+
+
+def defined(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Names of the functions and classes of a module, and of everything else bound at its top level."""
+    things, others = set(), set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            things.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            others |= {alias.asname or alias.name for alias in node.names}
+        else:
+            others |= {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
+    return things, others
+
+
+def exported(tree: ast.Module) -> list[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def test_a_module_exports_only_what_it_has() -> None:
+    assert offenders(SOURCES, lambda path: set(exported(TREES[path])) - set.union(*defined(TREES[path]))) == {}
+
+
+def test_a_module_exports_every_public_function_and_class() -> None:
+    def forgotten(path: Path) -> set[str]:
+        return {name for name in defined(TREES[path])[0] if name[0] != "_"} - set(exported(TREES[path]))
+
+    commands = PROJECT / "src" / "tidemill" / "cli.py"  # reached through ``app``
+    assert offenders([path for path in SOURCES if path != commands], forgotten) == {}
+
+
+def test_nobody_imports_a_private_name() -> None:
+    def private(path: Path) -> list[str]:
+        imports = [node for node in ast.walk(TREES[path]) if isinstance(node, ast.ImportFrom)]
+        return [alias.name for node in imports for alias in node.names if re.match(r"_(?!_)", alias.name)]
+
+    assert offenders(TREES, private) == {}
+
+
+def test_a_module_says_what_it_is_for() -> None:
+    assert [name_of(path) for path, tree in TREES.items() if not ast.get_docstring(tree)] == []
+
+
+def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
+    drawers = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base", "core"}
+    assert [name_of(path) for path in TREES if path.stem in drawers] == []
+
+
+# ---------------------------------------------------------------- errors
+
+ERRORS = [item for item in vars(errors).values() if inspect.isclass(item) and issubclass(item, TidemillError)]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_the_tree_draws_each_error_below_its_parent(error: type[TidemillError]) -> None:
+    drawn = re.search(rf"^ {{4}}([│├└─ ]*){error.__name__}\b", errors.__doc__ or "", re.MULTILINE)
+    assert drawn is not None
+    assert len(drawn[1]) // 4 == len(error.__mro__) - len(TidemillError.__mro__)
+
+
+def test_the_tree_draws_no_error_that_does_not_exist() -> None:
+    drawn = re.findall(r"[├└]── (\w+)", errors.__doc__ or "")
+    assert sorted(drawn) == sorted(error.__name__ for error in ERRORS if error is not TidemillError)
+
+
+@pytest.mark.parametrize("error", [item for item in ERRORS if item not in (TidemillError, FatalError, TransientError)])
+def test_an_error_says_by_its_branch_what_the_caller_should_do(error: type[TidemillError]) -> None:
+    assert error.__mro__[1] in (FatalError, TransientError)
+
+
+def test_errors_live_in_one_file() -> None:
+    parents = {error.__name__ for error in ERRORS} | {
+        "Exception",
+        "BaseException",
+        "ValueError",
+        "RuntimeError",
+        "OSError",
+    }
+
+    def defines(path: Path) -> list[str]:
+        classes = [node for node in ast.walk(TREES[path]) if isinstance(node, ast.ClassDef)]
+        return [node.name for node in classes if parents & {ast.unparse(base) for base in node.bases}]
+
+    assert offenders(SOURCES, defines).keys() - {FAULTS} == {"src/tidemill/errors.py"}
+
+
+def test_nothing_but_the_tree_and_mistakes_of_programming_is_raised() -> None:
+    allowed = {error.__name__ for error in ERRORS} | {"ValueError", "TypeError", "AirflowSkipException"}
+
+    def raises(path: Path) -> set[str]:
+        calls = [node.exc for node in ast.walk(TREES[path]) if isinstance(node, ast.Raise)]
+        names = {call.func.id for call in calls if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)}
+        return {name for name in names - allowed if name[0].isupper()}
+
+    assert offenders([path for path in TREES if name_of(path) != FAULTS], raises) == {}
+
+
+# ---------------------------------------------------------------- records
+
+RECORDS = [item for item in vars(records).values() if inspect.isclass(item) and dataclasses.is_dataclass(item)]
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_record_is_frozen_slotted_and_built_by_name(record: type) -> None:
+    assert record.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert "__slots__" in vars(record)
+    assert all(field.kw_only for field in dataclasses.fields(record))
+
+
+def test_every_class_with_records_methods_is_a_dataclass() -> None:
+    derived = [item for item in vars(records).values() if inspect.isclass(item) and issubclass(item, records.Record)]
+    assert [item for item in derived if not dataclasses.is_dataclass(item)] == [records.Record]
+
+
+# ---------------------------------------------------------------- what the code must not do
+
+PICKLES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+
+
+def test_no_library_that_pickles_is_imported() -> None:
+    def imports(path: Path) -> set[str]:
+        nodes = [node for node in ast.walk(TREES[path]) if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = [
+            name for node in nodes for name in [*(alias.name for alias in node.names), getattr(node, "module", "")]
+        ]
+        return {(name or "").partition(".")[0] for name in names} & PICKLES
+
+    assert offenders(TREES, imports) == {}
+
+
+def test_no_library_is_asked_to_pickle() -> None:
+    def asks(path: Path) -> list[str]:
+        nodes = list(ast.walk(TREES[path]))
+        methods = [node.attr for node in nodes if isinstance(node, ast.Attribute) and node.attr.endswith("_pickle")]
+        options = [node for node in nodes if isinstance(node, ast.keyword) and node.arg == "allow_pickle"]
+        return methods + [ast.unparse(option) for option in options if ast.unparse(option.value) != "False"]
+
+    assert offenders(TREES, asks) == {}
+
+
+def test_nobody_sleeps_but_those_that_wait_for_other_programs() -> None:
+    def sleeps(path: Path) -> list[int]:
+        calls = [node for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)]
+        return [call.lineno for call in calls if ast.unparse(call.func).rpartition(".")[2] == "sleep"]
+
+    assert set(offenders(SOURCES, sleeps)) <= SLEEPERS
+
+
+SUPPRESSION = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)(?P<code>: [A-Z]+\d+|\[[a-z-]+)?")
+
+
+def test_few_warnings_of_the_tools_are_switched_off() -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in TREES)
+    assert len(SUPPRESSION.findall(text)) * 300 < text.count("\n")
+
+
+def test_what_is_switched_off_is_named() -> None:
+    def unnamed(path: Path) -> list[str]:
+        found = SUPPRESSION.finditer(path.read_text(encoding="utf-8"))
+        return [match[0] for match in found if match["code"] is None]
+
+    tests = set((PROJECT / "tests").rglob("*.py"))
+    assert offenders([*TREES, *tests], unnamed) == {}
+
+
+def project_files() -> list[Path]:
+    """What is under version control, or will be."""
+    answer = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [PROJECT / name for name in answer.stdout.split("\0") if name and (PROJECT / name).is_file()]
+
+
+def test_no_file_names_a_machine_or_its_package_index() -> None:
+    place = re.compile(r"(?<![\w.])/(?:work|root)/|/opt/pypi|file:///(?:opt|srv)|--(?:extra-)?index-url|--find-links")
+    found = [
+        f"{name_of(path)}:{number}"
+        for path in project_files()
+        if path != Path(__file__) and path.suffix not in (".png", ".gz", ".parquet")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if place.search(line)
+    ]
+    assert found == []
+
+
+# ---------------------------------------------------------------- telemetry
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """What each program of the local stack is started with, and what the CLI reads."""
+    home = Home(folder=tmp_path_factory.mktemp("stack") / ".tidemill")
+    home.create()
+    airflow_keys(home)
+    cluster = Cluster(programs=Path("/w/bin"), data=home.folder / "postgres")
+    plan = Plan(project=PROJECT, ports=Ports(), cluster=cluster)
+    started = {one.name: dict(one.environment) for one in components.build_components(home, plan)}
+    return started | {"cli": settings.variables(home, plan)}
+
+
+@pytest.mark.parametrize("program", [components.MLFLOW, *components.AIRFLOW, "cli"])
+def test_no_program_reports_to_anybody(environments: dict[str, dict[str, str]], program: str) -> None:
+    told = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    assert told.items() <= environments[program].items()
+
+
+@pytest.mark.parametrize("program", [components.MLFLOW, *components.AIRFLOW, "cli"])
+def test_no_program_loads_a_pickle_through_mlflow(environments: dict[str, dict[str, str]], program: str) -> None:
+    assert environments[program]["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+
+
+@pytest.mark.parametrize("program", components.AIRFLOW)
+def test_no_program_of_airflow_knows_the_owner_of_the_warehouse(
+    environments: dict[str, dict[str, str]], program: str
+) -> None:
+    assert [name for name, value in environments[program].items() if "tidemill_owner" in value] == []
