@@ -1,9 +1,7 @@
 """Monitor: is the model fine today, and if not, why not? One DAG per model."""
 
-from airflow.sdk import DAG
-
 from tidemill_airflow.assets import predictions_asset
-from tidemill_airflow.model_dags import dag_arguments, specs_beside
+from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
     AlertOperator,
     CollectOperator,
@@ -12,11 +10,10 @@ from tidemill_airflow.operators import (
     PerformanceOperator,
     ReportOperator,
 )
-from tidemill_airflow.schedules import timetable
 
 for spec in specs_beside(__file__):
     model = spec.model
-    with DAG(schedule=timetable(spec, spec.monitor.schedule), **dag_arguments(spec, "monitor", "partition")):
+    with model_dag(spec, "monitor", "partition"):
         collect = CollectOperator(task_id="collect", model=model, inlets=[predictions_asset(spec)])
         parts = [
             operator(task_id=operator.step, model=model, collected=collect.output)

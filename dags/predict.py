@@ -1,9 +1,7 @@
 """Predict: the rows of one partition, scored by the release that was live for it. One DAG per model."""
 
-from airflow.sdk import DAG
-
 from tidemill_airflow.assets import predictions_asset, release_asset
-from tidemill_airflow.model_dags import dag_arguments, specs_beside
+from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
     ExtractOperator,
     PredictOperator,
@@ -11,12 +9,10 @@ from tidemill_airflow.operators import (
     ResolveReleaseOperator,
     ValidateDataOperator,
 )
-from tidemill_airflow.schedules import timetable
 
 for spec in specs_beside(__file__):
     model = spec.model
-    form = ("partition", "cutoff", "release", "simulate", "dry_run")
-    with DAG(schedule=timetable(spec, spec.predict.schedule), **dag_arguments(spec, "predict", *form)):
+    with model_dag(spec, "predict", "partition", "cutoff", "release", "simulate", "dry_run"):
         resolve_release = ResolveReleaseOperator(task_id="resolve_release", model=model, inlets=[release_asset(spec)])
         extract = ExtractOperator(task_id="extract", model=model, purpose="score")
         validate_data = ValidateDataOperator(task_id="validate_data", model=model, snapshot=extract.output)

@@ -1,10 +1,8 @@
 """Train: from the source to a champion, or to the reasons why not. One DAG per model."""
 
-from airflow.sdk import DAG
-
 from tidemill.spec import BASELINES
 from tidemill_airflow.assets import release_asset
-from tidemill_airflow.model_dags import dag_arguments, specs_beside
+from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
     AnalyseOperator,
     EvaluateOperator,
@@ -15,12 +13,10 @@ from tidemill_airflow.operators import (
     ValidateDataOperator,
     ValidateModelOperator,
 )
-from tidemill_airflow.schedules import timetable
 
 for spec in specs_beside(__file__):
     model = spec.model
-    arguments = dag_arguments(spec, "train", "partition", "cutoff", "dry_run", "reason")
-    with DAG(schedule=timetable(spec, spec.train.schedule), **arguments, max_active_runs=1):
+    with model_dag(spec, "train", "partition", "cutoff", "dry_run", "reason", max_active_runs=1):
         extract = ExtractOperator(task_id="extract", model=model, purpose="train")
         validate_data = ValidateDataOperator(task_id="validate_data", model=model, snapshot=extract.output)
         analyse = AnalyseOperator(task_id="analyse", model=model, snapshot=extract.output)

@@ -1,18 +1,21 @@
-"""What the four DAGs of a model have in common: the spec files, and the arguments of the DAG itself."""
+"""What the four DAGs of a model have in common: the spec files, and the DAG itself."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from airflow.sdk import DAG
 
 from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import load_specs, read_spec
 from tidemill_airflow.params import trigger_form
 from tidemill_airflow.retry import DEFAULT_ARGS
-from tidemill_airflow.schedules import lifetime
+from tidemill_airflow.schedules import lifetime, timetable
 
-__all__ = ["dag_arguments", "require_sound_specs", "specs_beside"]
+__all__ = ["model_dag", "require_sound_specs", "specs_beside"]
 
 _PURPOSE = {
     "train": "Trains a challenger and lets the acceptance gate decide whether it becomes the champion.",
@@ -45,8 +48,9 @@ def require_sound_specs(dag_file: str) -> None:
     load_specs(_models(dag_file))
 
 
-def dag_arguments(spec: ModelSpec, verb: str, *form: str) -> dict[str, Any]:
-    """Give the arguments of a model's DAG, all but its schedule.
+@contextmanager
+def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Iterator[DAG]:
+    """Define a DAG of a model; its tasks are made inside the block.
 
     Parameters
     ----------
@@ -56,17 +60,22 @@ def dag_arguments(spec: ModelSpec, verb: str, *form: str) -> dict[str, Any]:
         ``train``, ``predict``, ``monitor`` or ``retrain``.
     *form : str
         Fields of the trigger form.
+    **arguments
+        Further arguments of the DAG.
     """
-    return {
-        "dag_id": f"{spec.model}_{verb}",
-        "description": _PURPOSE[verb],
-        "doc_md": _page(spec, verb),
-        "tags": ["tidemill", spec.model, verb],
-        "params": trigger_form(*form),
-        "default_args": DEFAULT_ARGS | {"owner": spec.owner or "tidemill"},
-        "render_template_as_native_obj": False,
-        **lifetime(spec, getattr(spec, verb).schedule),
-    }
+    cron = getattr(spec, verb).schedule
+    with DAG(
+        dag_id=f"{spec.model}_{verb}",
+        schedule=timetable(spec, cron),
+        description=_PURPOSE[verb],
+        doc_md=_page(spec, verb),
+        tags=["tidemill", spec.model, verb],
+        params=trigger_form(*form),
+        default_args=DEFAULT_ARGS | {"owner": spec.owner or "tidemill"},
+        **lifetime(spec, cron),
+        **arguments,
+    ) as dag:
+        yield dag
 
 
 def _models(dag_file: str) -> Path:

@@ -12,7 +12,17 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator, model_validator
+from croniter import croniter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from tidemill.errors import PartitionError
 from tidemill.intervals import Every, Interval, Partition, parse_duration
@@ -46,13 +56,20 @@ def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+def _cron(value: str) -> str:
+    if len(value.split()) != 5 or not croniter.is_valid(value):
+        raise ValueError(f"{value!r} is not a cron line of five fields, such as '0 5 * * *'")
+    return value
+
+
 def _words(value: timedelta) -> str:
     return f"{int(value.total_seconds()) // 60} minutes"
 
 
 Name = Annotated[str, Field(pattern=NAME)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_words)]
-Cron = Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
+Cron = Annotated[str, AfterValidator(_cron)]
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]  # beyond, a zone's arithmetic may overflow
 SqlFile = Annotated[str, Field(pattern=r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$")]
 
 
@@ -75,10 +92,16 @@ class Partitions(_Part):
     """Length of a partition."""
     cutoff: Duration = timedelta(0)
     """From a partition's start to the instant as of which its features are known, on the wall clock."""
-    first: date | None = None
+    first: Day | None = None
     """First day of the source's data; None if it has no known beginning."""
-    last: date | None = None
+    last: Day | None = None
     """Last day of the source's data, inclusive; None if it goes on."""
+
+    @model_validator(mode="after")
+    def _first_before_last(self) -> Self:
+        if self.first and self.last and self.last < self.first:
+            raise ValueError("first must not be after last")
+        return self
 
 
 class Source(_Part):

@@ -100,8 +100,8 @@ def _read_text(path: Path) -> str:
 
 
 def _compose(text: str, path: Path) -> yaml.Node:
-    loader = _PlainLoader(text)
     try:
+        loader = _PlainLoader(text)  # refuses characters that YAML does not know, such as NUL
         _refuse_references(text, path)
         node = loader.get_single_node()
     except yaml.YAMLError as error:
@@ -110,8 +110,6 @@ def _compose(text: str, path: Path) -> yaml.Node:
         raise SpecError(
             f"{place}: not valid YAML: {getattr(error, 'problem', error)}.", "Mend the line named."
         ) from None
-    finally:
-        loader.dispose()
     if not isinstance(node, yaml.MappingNode):
         raise SpecError(f"{path}:1: a spec is a mapping that begins with 'model: <name>'.", "Write the spec.")
     return node

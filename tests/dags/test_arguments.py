@@ -44,7 +44,6 @@ def test_tags_name_the_platform_the_model_and_the_verb(described: Described, ver
         "SELECT * FROM predictions.flight_delays",
         "data-platform@example.com",
         "2013-01-01",
-        "leave the logical\ndate empty",
     ],
 )
 @pytest.mark.parametrize("verb", VERBS)

@@ -62,7 +62,7 @@ class AirflowApi:
         ]:
             if time.monotonic() > deadline:
                 errors = self._get("importErrors")["import_errors"]
-                found = "\n".join(f"{item['filename']}: {item['stack_trace'].splitlines()[-1]}" for item in errors)
+                found = "\n".join(f"{item['filename']}: {item['stack_trace'][-2000:]}" for item in errors)
                 raise StackError(
                     f"Airflow does not know {', '.join(missing)}:\n{found or 'no import errors'}",
                     "See the log of the dag-processor.",

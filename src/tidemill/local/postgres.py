@@ -21,7 +21,7 @@ from tidemill.local.ports import LOOPBACK
 from tidemill.local.secrets import create_password, password
 from tidemill.records import Record
 
-__all__ = ["ADMIN", "Cluster", "initialise", "place", "server_arguments"]
+__all__ = ["ADMIN", "Cluster", "initialise", "place", "server_arguments", "server_environment"]
 
 ADMIN = "postgres"
 """The superuser, used to create databases and roles and for nothing else."""

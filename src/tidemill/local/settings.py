@@ -15,6 +15,7 @@ from tidemill.local.secrets import ADMIN_USER, AirflowKeys
 __all__ = [
     "airflow_variables",
     "api_url",
+    "as_lines",
     "inherited",
     "mlflow_server_variables",
     "mlflow_url",

@@ -20,7 +20,22 @@ from tidemill import __version__
 from tidemill.records import MetricValue
 from tidemill.report.theme import SIZES, stylesheet_colours
 
-__all__ = ["Answer", "Tile", "environment", "page"]
+__all__ = [
+    "Answer",
+    "Tile",
+    "breakable",
+    "count",
+    "environment",
+    "figure",
+    "interval",
+    "page",
+    "percent",
+    "picture",
+    "seconds",
+    "short",
+    "size",
+    "when",
+]
 
 _NOT_DEFINED = "not defined"
 _SVG = "{http://www.w3.org/2000/svg}"

@@ -19,7 +19,16 @@ from tidemill.steps.running import Job
 from tidemill.warehouse.queries import bind, query_digest
 from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
 
-__all__ = ["FEATURES", "LABELS", "OBSERVED_AT", "PARTITION", "extract"]
+__all__ = [
+    "FEATURES",
+    "LABELS",
+    "OBSERVED_AT",
+    "PARTITION",
+    "extract",
+    "query_parameters",
+    "require_columns",
+    "training_partitions",
+]
 
 FEATURES, LABELS = "features.parquet", "labels.parquet"
 OBSERVED_AT = "observed_at"

@@ -24,7 +24,17 @@ from tidemill.steps.labels import labelled, labels_as_of
 from tidemill.steps.running import Job
 from tidemill.warehouse.publishing import PublishedRun
 
-__all__ = ["alert", "collect", "compute", "drift", "performance", "report"]
+__all__ = [
+    "alert",
+    "collect",
+    "compute",
+    "count_partition",
+    "drift",
+    "performance",
+    "read_reference",
+    "report",
+    "thresholds",
+]
 
 N_MATURED = 7  # newest matured partitions measured again each day: late labels still count for a week
 REFERENCE, SCORE = "reference.json", "score"  # as ``evaluate`` wrote them
