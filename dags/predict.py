@@ -12,7 +12,7 @@ from tidemill_airflow.operators import (
 
 for spec in specs_beside(__file__):
     model = spec.model
-    with model_dag(spec, "predict", "partition", "cutoff", "release", "simulate", "dry_run"):
+    with model_dag(spec, "predict", "partition", "cutoff", "release", "policy", "simulate", "dry_run"):
         resolve_release = ResolveReleaseOperator(task_id="resolve_release", model=model, inlets=[release_asset(spec)])
         extract = ExtractOperator(task_id="extract", model=model, purpose="score")
         validate_data = ValidateDataOperator(task_id="validate_data", model=model, snapshot=extract.output)

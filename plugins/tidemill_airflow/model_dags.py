@@ -21,6 +21,7 @@ _PURPOSE = {
     "train": "Trains a challenger and lets the acceptance gate decide whether it becomes the champion.",
     "predict": "Scores one partition with the release that was live for it, and publishes the rows all at once.",
     "monitor": "Looks at a partition's data, scores, matured quality and cost, and opens or resolves alerts.",
+    "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases have published.",
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
 }
 
@@ -63,7 +64,7 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
     **arguments
         Further arguments of the DAG.
     """
-    cron = getattr(spec, verb).schedule
+    cron = _cron(spec, verb)
     with DAG(
         dag_id=f"{spec.model}_{verb}",
         schedule=timetable(spec, cron),
@@ -78,12 +79,16 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
         yield dag
 
 
+def _cron(spec: ModelSpec, verb: str) -> str | None:
+    return None if verb == "rollback" else getattr(spec, verb).schedule
+
+
 def _models(dag_file: str) -> Path:
     return Path(os.environ.get("TIDEMILL_MODELS") or Path(dag_file).parent / "models")
 
 
 def _page(spec: ModelSpec, verb: str) -> str:
-    cron = getattr(spec, verb).schedule
+    cron = _cron(spec, verb)
     when = f"at `{cron}` in {spec.timezone}" if cron else "by hand"
     return f"""### {spec.model}: {verb}
 

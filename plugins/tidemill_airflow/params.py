@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow.sdk import Param
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from tidemill.errors import SettingsError
 
@@ -16,7 +16,7 @@ __all__ = ["RunParams", "trigger_form"]
 
 
 class RunParams(BaseModel):
-    """The parameters of all four DAGs; a DAG's form shows those that it uses."""
+    """The parameters of all DAGs; a DAG's form shows those that it uses."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -25,7 +25,15 @@ class RunParams(BaseModel):
     cutoff: AwareDatetime | None = None
     """Instant as of which features and labels are known; None for the partition's own."""
     release: PositiveInt | None = None
-    """Release to score with; None for the one that was live."""
+    """Release to score with; None for the one that the policy names."""
+    policy: str = Field("live_then", pattern="^(live_then|current)$")
+    """Which release scores if none is named: the one that was live for the partition, or the champion of now."""
+    to: PositiveInt | None = None
+    """Release to go back to; None for the one before the champion."""
+    republish_from: str | None = None
+    """First partition whose rows of undone releases are taken back."""
+    republish_to: str | None = None
+    """Last such partition, included."""
     simulate: bool = False
     """Allow a release from after the partition, and mark its rows."""
     dry_run: bool = False
@@ -72,7 +80,22 @@ _FORM: dict[str, Param] = {
     ),
     "release": Param(
         None, type=["null", "integer"], minimum=1, title="Release",
-        description="Release to score with; empty for the one that was live for the partition.",
+        description="Release to score with; empty for the one that the policy names.",
+    ),
+    "policy": Param(
+        "live_then", type="string", enum=["live_then", "current"], title="Policy",
+        description="The release that was live for the partition, or the champion of now.",
+    ),
+    "to": Param(
+        None, type=["null", "integer"], minimum=1, title="Release",
+        description="Release to go back to; empty for the one before the champion.",
+    ),
+    "republish_from": Param(
+        None, type=["null", "string"], maxLength=32, title="Take back from",
+        description="First partition whose rows of undone releases are taken back; empty to leave rows as they are.",
+    ),
+    "republish_to": Param(
+        None, type=["null", "string"], maxLength=32, title="Take back to", description="Last such partition, included.",
     ),
     "simulate": Param(
         False, type="boolean", title="Simulation",

@@ -15,7 +15,7 @@ from tidemill.spec import ModelSpec
 from tidemill.steps.chains import drive, predict_chain
 from tidemill.warehouse.connections import kept_open
 from tidemill.warehouse.publishing import Publisher
-from tidemill.warehouse.releases import Releases, resolve_release
+from tidemill.warehouse.releases import Releases, current_release, resolve_release
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["Backfill", "Policy", "backfill", "release_of"]
@@ -154,9 +154,4 @@ def release_of(model: str, releases: Releases, policy: Policy) -> int | None:
     NoChampion
         If the policy is ``current`` and there is none.
     """
-    if policy.kind != "current":
-        return policy.release_id
-    champion = releases.champion(model)
-    if champion is None:
-        raise NoChampion(f"Model {model!r} has no champion yet.", "Train one first.")
-    return champion.release_id
+    return current_release(releases, model) if policy.kind == "current" else policy.release_id

@@ -7,8 +7,21 @@ from tidemill.warehouse import releases
 __all__ = ["resolve_release"]
 
 
-def resolve_release(job: Job, release: int | None = None, simulate: bool = False) -> ReleaseRef:
-    """Give the release that was live for the partition, or the one asked for.
+def resolve_release(
+    job: Job, release: int | None = None, policy: str = "live_then", simulate: bool = False
+) -> ReleaseRef:
+    """Give the release that scores the partition.
+
+    Parameters
+    ----------
+    job : Job
+        Model and partition.
+    release : int, optional
+        A release by its id.
+    policy : str, default "live_then"
+        If none is named: ``live_then``, the one that was live for the partition, or ``current``, the champion.
+    simulate : bool, default False
+        Allow a release that learnt from data after the partition's cutoff, and mark its rows.
 
     Raises
     ------

@@ -1,0 +1,44 @@
+"""The task that goes back to an earlier champion."""
+
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from tidemill_airflow.params import RunParams
+
+__all__ = ["RollbackOperator"]
+
+
+class RollbackOperator(BaseOperator):
+    """Make an earlier champion the champion again, as the person who triggered the run chose.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model.
+    """
+
+    ui_color = "#f1ddd0"
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Roll back, and return what was done."""
+        from tidemill.steps.rollback import roll_back
+        from tidemill.workspace import Workspace
+        from tidemill_airflow.connections import connection_url
+
+        workspace = Workspace.from_environment(connection_url)
+        params = RunParams.check(context["params"], context["dag"].params)
+        bounds = (params.republish_from, params.republish_to)
+        done = roll_back(
+            workspace.spec(self.model),
+            workspace,
+            to=params.to,
+            republish=(bounds[0], bounds[1]) if bounds[0] and bounds[1] else None,
+            approved_by=context["dag_run"].triggering_user_name or "Airflow",
+            reason=params.reason or "by hand, without a reason",
+        )
+        return done.to_dict()
