@@ -9,10 +9,10 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test check up down status sql load migrate e2e lock format clean
+.PHONY: help setup demo test chaos chaos-short mutants bench-publish check up down status sql load migrate e2e lock format clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## Make .venv with the locked packages
 
@@ -32,7 +32,19 @@ demo: setup ## Train, predict, monitor and decide on New York's flights, through
 	@$(BIN)/tidemill demo
 
 test: setup ## Run all tests but the end-to-end ones
-	@$(BIN)/python -m pytest -q src tests --ignore tests/e2e
+	@$(BIN)/python -m pytest -q src tests --ignore tests/e2e --ignore tests/chaos --ignore tests/bench
+
+chaos: setup ## Kill, freeze, cut and fill up everything, and list what was proved: about half an hour
+	@$(BIN)/python -m pytest -q tests/chaos
+
+chaos-short: setup ## The same in four minutes: each fault point once, few rounds, no Airflow
+	@TIDEMILL_CHAOS_ROUNDS=10 TIDEMILL_CHAOS_PUBLISHES=60 $(BIN)/python -m pytest -q tests/chaos -m "not slow and not airflow"
+
+mutants: setup ## Switch off one guard at a time: the tests have to notice each
+	@$(BIN)/python -m tests.chaos.mutants
+
+bench-publish: setup ## Publish a million rows, against a bare COPY of the same rows
+	@$(BIN)/python -m tests.bench.publish
 
 e2e: setup ## Run the chain through the real scheduler and look at it, as CI does
 	@$(BIN)/python -m pytest -q tests/e2e

@@ -51,7 +51,7 @@ COMMENT ON COLUMN tidemill.run.result IS 'The record that the step returned.';
 -- ---------------------------------------------------------------- data
 
 CREATE TABLE tidemill.snapshot (
-    digest       text PRIMARY KEY CHECK (digest ~ '^[0-9a-f]{64}$'),
+    digest       text NOT NULL CHECK (digest ~ '^[0-9a-f]{64}$'),
     model        text NOT NULL,
     purpose      text NOT NULL CHECK (purpose IN ('train', 'score', 'labels')),
     partition    text NOT NULL,
@@ -63,14 +63,15 @@ CREATE TABLE tidemill.snapshot (
     n_rows       bigint NOT NULL,
     size_bytes   bigint NOT NULL,
     run_id       bigint REFERENCES tidemill.run,
-    taken_at     timestamptz NOT NULL DEFAULT now()
+    taken_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (model, digest)
 );
 COMMENT ON TABLE tidemill.snapshot IS 'Immutable Parquet data sets, named by the SHA-256 of their content.';
 
 CREATE TABLE tidemill.check_result (
     check_result_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id          bigint NOT NULL REFERENCES tidemill.run,
-    snapshot_digest text NOT NULL REFERENCES tidemill.snapshot,
+    snapshot_digest text NOT NULL,
     expectation     text NOT NULL,
     column_name     text,
     severity        text NOT NULL CHECK (severity IN ('fail', 'warn')),
@@ -103,7 +104,7 @@ CREATE TABLE tidemill.release (
     model           text NOT NULL,
     bundle_digest   text NOT NULL CHECK (bundle_digest ~ '^[0-9a-f]{64}$'),
     bundle_uri      text NOT NULL,
-    snapshot_digest text NOT NULL REFERENCES tidemill.snapshot,
+    snapshot_digest text NOT NULL,
     split_digest    text NOT NULL,
     partition       text NOT NULL,
     estimator       text NOT NULL,
@@ -119,7 +120,9 @@ CREATE TABLE tidemill.release (
     mlflow_run_id   text,
     run_id          bigint REFERENCES tidemill.run,
     registered_at   timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (model, partition, bundle_digest)
+    UNIQUE (model, partition, bundle_digest),
+    UNIQUE (model, release_id),
+    FOREIGN KEY (model, snapshot_digest) REFERENCES tidemill.snapshot (model, digest)
 );
 COMMENT ON TABLE tidemill.release IS 'Bundles with their evidence and the gate''s decision; append-only.';
 COMMENT ON COLUMN tidemill.release.learnt_until IS 'Start of its test set: no later row was fitted or chosen on.';
@@ -128,25 +131,42 @@ COMMENT ON COLUMN tidemill.release.known_until IS 'Cutoff of its training: nothi
 CREATE TABLE tidemill.deployment (
     deployment_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     model               text NOT NULL,
-    release_id          bigint NOT NULL REFERENCES tidemill.release,
-    previous_release_id bigint REFERENCES tidemill.release,
+    release_id          bigint NOT NULL,
+    previous_release_id bigint,
     kind                text NOT NULL CHECK (kind IN ('promote', 'force', 'rollback')),
     live_from           timestamptz NOT NULL,
     approved_by         text NOT NULL,
     reason              text NOT NULL,
-    deployed_at         timestamptz NOT NULL DEFAULT now()
+    deployed_at         timestamptz NOT NULL DEFAULT now(),
+    FOREIGN KEY (model, release_id) REFERENCES tidemill.release (model, release_id),
+    FOREIGN KEY (model, previous_release_id) REFERENCES tidemill.release (model, release_id)
 );
 CREATE INDEX deployment_by_model ON tidemill.deployment (model, live_from, deployment_id);
 COMMENT ON TABLE tidemill.deployment IS 'What went live when, by whose word and why; append-only.';
+COMMENT ON COLUMN tidemill.deployment.kind IS
+    'promote: the gate accepted it; force: a person did, against the gate; rollback: the previous release is undone.';
 COMMENT ON COLUMN tidemill.deployment.live_from IS
     'Model time from which the release serves: the cutoff of the partition it was trained for.';
 
+CREATE VIEW tidemill.live AS
+SELECT model, release_id, live_from,
+       lead(live_from) OVER (PARTITION BY model ORDER BY live_from, deployment_id) AS live_until,
+       kind, approved_by, reason, deployed_at, deployment_id
+FROM tidemill.deployment d
+WHERE kind <> 'rollback'
+  AND NOT EXISTS (SELECT FROM tidemill.deployment undone
+                  WHERE undone.model = d.model AND undone.kind = 'rollback'
+                    AND undone.previous_release_id = d.release_id AND undone.deployment_id > d.deployment_id);
+COMMENT ON VIEW tidemill.live IS
+    'Which release serves the partitions of which time; what was rolled back counts as never live.';
+
 CREATE TABLE tidemill.champion (
     model         text PRIMARY KEY,
-    release_id    bigint NOT NULL REFERENCES tidemill.release,
-    deployment_id bigint NOT NULL REFERENCES tidemill.deployment
+    release_id    bigint NOT NULL,
+    deployment_id bigint NOT NULL REFERENCES tidemill.deployment,
+    FOREIGN KEY (model, release_id) REFERENCES tidemill.release (model, release_id)
 );
-COMMENT ON TABLE tidemill.champion IS 'The release that serves now; changed by compare-and-set alone.';
+COMMENT ON TABLE tidemill.champion IS 'The release that is live for the newest partitions; changed by compare-and-set alone.';
 
 -- ---------------------------------------------------------------- predictions
 
@@ -167,7 +187,7 @@ CREATE TABLE tidemill.prediction_run (
     model             text NOT NULL REFERENCES tidemill.model,
     partition         text NOT NULL,
     release_id        bigint NOT NULL REFERENCES tidemill.release,
-    snapshot_digest   text NOT NULL REFERENCES tidemill.snapshot,
+    snapshot_digest   text NOT NULL,
     token             bigint NOT NULL,
     status            text NOT NULL DEFAULT 'writing'
                       CHECK (status IN ('writing', 'written', 'published', 'superseded', 'stale', 'collected')),
@@ -178,7 +198,8 @@ CREATE TABLE tidemill.prediction_run (
     mean_score        double precision,
     run_id            bigint REFERENCES tidemill.run,
     started_at        timestamptz NOT NULL DEFAULT now(),
-    published_at      timestamptz
+    published_at      timestamptz,
+    FOREIGN KEY (model, snapshot_digest) REFERENCES tidemill.snapshot (model, digest)
 );
 CREATE INDEX prediction_run_by_partition ON tidemill.prediction_run (model, partition);
 COMMENT ON TABLE tidemill.prediction_run IS 'One attempt to score one partition with one release.';
@@ -300,8 +321,10 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tidemill.audit
     FOR EACH STATEMENT EXECUTE FUNCTION tidemill.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tidemill.deployment
     FOR EACH STATEMENT EXECUTE FUNCTION tidemill.refuse_change();
-CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON tidemill.release
-    FOR EACH STATEMENT EXECUTE FUNCTION tidemill.refuse_change();
+CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE OR UPDATE OF release_id, model, bundle_digest, bundle_uri,
+    snapshot_digest, split_digest, partition, estimator, metric, metric_value, evidence, decision_id, learnt_until,
+    known_until, spec_digest, code_version, lock_digest, run_id, registered_at ON tidemill.release
+    FOR EACH STATEMENT EXECUTE FUNCTION tidemill.refuse_change();  -- all but where MLflow shows it
 
 -- ---------------------------------------------------------------- what needs the owner's rights
 
@@ -315,6 +338,10 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('tidemill.declare_model'));
+    SELECT m.* INTO known FROM tidemill.model m WHERE m.model = declare_model.model;
+    IF known.entity_key = declare_model.entity_key AND known.event_time = declare_model.event_time THEN
+        RETURN;  -- somebody else has just declared it; doing it again would disturb those who write already
+    END IF;
     INSERT INTO tidemill.model AS m (model, entity_key, event_time)
     VALUES (declare_model.model, declare_model.entity_key, declare_model.event_time)
     ON CONFLICT ON CONSTRAINT model_pkey DO UPDATE SET entity_key = excluded.entity_key, event_time = excluded.event_time;
@@ -324,7 +351,7 @@ BEGIN
     EXECUTE format('DROP VIEW IF EXISTS predictions.%I', model);
     EXECUTE format(
         'CREATE VIEW predictions.%1$I AS
-         SELECT row.partition, row.entity_key AS %2$I, row.event_time AS %3$I, row.score,
+         SELECT pointer.partition, row.entity_key AS %2$I, row.event_time AS %3$I, row.score,
                 row.score >= run.threshold AS predicted_label, row.release_id, row.prediction_run_id,
                 run.simulated, pointer.published_at
          FROM tidemill.published pointer
@@ -355,8 +382,8 @@ BEGIN
     -- the CHECK spares ATTACH a scan of the rows.
     EXECUTE format('ALTER TABLE tidemill.%I ALTER model SET DEFAULT %L, ALTER partition SET DEFAULT %L, '
                    'ALTER release_id SET DEFAULT %s, ALTER prediction_run_id SET DEFAULT %s, '
-                   'ADD CONSTRAINT one_run CHECK (prediction_run_id = %s)',
-                   rows_table, model, partition, release_id, opened, opened);
+                   'ADD CONSTRAINT one_run CHECK (prediction_run_id = %s AND model = %L AND partition = %L AND release_id = %s)',
+                   rows_table, model, partition, release_id, opened, opened, model, partition, release_id);
     EXECUTE format('GRANT SELECT, INSERT ON tidemill.%I TO tidemill_writer', rows_table);
     RETURN opened;
 END $$;
@@ -373,8 +400,6 @@ BEGIN
     IF run.status = 'writing' THEN
         EXECUTE format('REVOKE INSERT ON tidemill.%I FROM tidemill_writer', rows_table);
         EXECUTE format('ALTER TABLE tidemill.%I ADD PRIMARY KEY (prediction_run_id, entity_key)', rows_table);
-        EXECUTE format('ALTER TABLE tidemill.%I ATTACH PARTITION tidemill.%I FOR VALUES IN (%s)',
-                       'prediction_' || run.model, rows_table, run.prediction_run_id);
         EXECUTE format('GRANT SELECT ON tidemill.%I TO tidemill_promoter, tidemill_reader', rows_table);
         EXECUTE format('SELECT count(*), to_hex(coalesce(bit_xor(hashfloat8extended(score, hashtextextended(entity_key, 0))), 0)), '
                        'avg(score) FROM tidemill.%I', rows_table)
@@ -382,6 +407,9 @@ BEGIN
         UPDATE tidemill.prediction_run r
         SET status = 'written', n_rows = run.n_rows, checksum = run.checksum, mean_score = run.mean_score
         WHERE r.prediction_run_id = run.prediction_run_id;
+        -- Last, for its lock on the model's table is held until COMMIT, and other attempts at the model wait for it.
+        EXECUTE format('ALTER TABLE tidemill.%I ATTACH PARTITION tidemill.%I FOR VALUES IN (%s)',
+                       'prediction_' || run.model, rows_table, run.prediction_run_id);
     END IF;
     RETURN QUERY SELECT run.n_rows, run.checksum, run.mean_score;
 END $$;

@@ -43,6 +43,7 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
         yield error.problem
         return
     yield from _contract_problems(spec)
+    yield from _name_problems(spec)
     for file, wanted in _queries(spec):
         try:
             _check_query(workspace, spec, file, wanted, source=source)
@@ -62,9 +63,26 @@ def _contract_problems(spec: ModelSpec) -> Iterator[str]:
                 yield f"{spec.model}: the contract speaks of column {name!r}, which is no feature, key or time."
 
 
+def _name_problems(spec: ModelSpec) -> Iterator[str]:
+    """Names that only mean something to the modeling room."""
+    from tidemill.modeling.estimators import CANDIDATES
+    from tidemill.modeling.metrics import greater_is_better
+
+    for name in spec.train.estimators:
+        if name not in CANDIDATES:
+            yield f"{spec.model}: train.estimators names {name!r}; there are {', '.join(CANDIDATES)}."
+    try:
+        greater_is_better(spec.accept.metric)
+    except SpecError as error:
+        yield f"{spec.model}: accept.metric: {error}"
+    for name in spec.accept.slices:
+        if spec.features is not None and name not in spec.features.categorical:
+            yield f"{spec.model}: accept.slices names {name!r}, which is no categorical feature."
+
+
 def _queries(spec: ModelSpec) -> Iterator[tuple[str, list[str]]]:
     features = () if spec.features is None else spec.features.numeric + spec.features.categorical
-    yield spec.source.features, [spec.entity_key, spec.event_time, *features]
+    yield spec.source.features, [spec.entity_key, spec.event_time, *features, *spec.accept.slices]
     yield spec.source.labels, [spec.entity_key, spec.label.column, "observed_at"]
 
 
@@ -75,7 +93,7 @@ def _check_query(workspace: Workspace, spec: ModelSpec, file: str, wanted: list[
     noon = datetime(2000, 1, 1, 12, tzinfo=UTC)  # any instants do: the query is described, not run
     parameters = dict(zip(PARAMETERS, (noon, noon + timedelta(days=1), noon), strict=True))
     with frozen_view(workspace.connection(spec.source.connection), timeout_s=30) as cursor:
-        given = [column.name for column in describe(cursor, bound, parameters, file)]
+        given = [column.name for column in describe(cursor, bound, parameters)]
     missing = [name for name in wanted if name not in given]
     if missing:
         raise SpecError(f"{file} gives no column(s) {missing}.", f"It gives {given}: select them, or change the spec.")

@@ -32,6 +32,7 @@ def whole_contract(spec: ModelSpec, interval: Interval) -> tuple[Expectation, ..
     return (
         Expectation(name="expect_column_values_to_not_be_null", arguments=key),
         Expectation(name="expect_column_values_to_be_unique", arguments=key),
+        Expectation(name="expect_column_values_to_not_be_in_set", arguments=key | {"value_set": [""]}),
         Expectation(name="expect_column_values_to_not_be_null", arguments=time),
         Expectation(name="expect_column_values_to_be_between", arguments=time | inside),
         *spec.contract,

@@ -19,6 +19,7 @@
     │   ├── StaleAttempt           a newer attempt has claimed the partition
     │   ├── IncompletePublish      rows written differ from rows extracted
     │   ├── LostRace               another promotion came first
+    │   ├── StorageFull            no room left for an artifact or for rows
     │   └── StackError             the local stack cannot do what was asked
     └── TransientError             the same input may work later: retry with back-off
         ├── WarehouseUnavailable   Postgres cannot be reached, or cut the connection
@@ -27,6 +28,31 @@
 ``tidemill_airflow.retry`` maps the two branches to Airflow's retry policy. Mistakes in
 Tidemill's own code stay ``ValueError`` and ``TypeError``.
 """
+
+__all__ = [
+    "ArtifactCorrupt",
+    "ContractBroken",
+    "EmptyPartition",
+    "FatalError",
+    "IncompletePublish",
+    "LeakageFound",
+    "LostRace",
+    "NoChampion",
+    "NotPublished",
+    "NotTrainable",
+    "PartitionError",
+    "ReleaseFromTheFuture",
+    "SchemaChanged",
+    "SettingsError",
+    "SpecError",
+    "StackError",
+    "StaleAttempt",
+    "StorageFull",
+    "TidemillError",
+    "TrackingUnavailable",
+    "TransientError",
+    "WarehouseUnavailable",
+]
 
 
 class TidemillError(Exception):
@@ -120,6 +146,10 @@ class IncompletePublish(FatalError):
 
 class LostRace(FatalError):
     """Another promotion changed the champion first."""
+
+
+class StorageFull(FatalError):
+    """No room is left on the disk of the storage or of Postgres."""
 
 
 class StackError(FatalError):

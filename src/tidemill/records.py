@@ -299,6 +299,8 @@ class ReleaseRef(Record):
     """Key of the partition that this answer is for."""
     simulated: bool = False
     """True if the release saw data after the partition's cutoff and the run says so."""
+    token: int = 0
+    """Claim on the partition, taken when this answer was given; 0 in a dry run, which claims nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

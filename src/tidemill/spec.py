@@ -248,6 +248,14 @@ class Retrain(_Part):
     quality_drop: Annotated[float, Field(ge=0)] = 0.03
     """Fall of the acceptance metric below its figure at acceptance that counts as decay."""
 
+    @field_validator("persistence")
+    @classmethod
+    def _can_be_met(cls, value: str) -> str:
+        n_drifted, n_recent = (int(number) for number in value.split(" of "))
+        if n_drifted > n_recent:
+            raise ValueError(f"'{value}' can never be met; write such as '3 of 5'")
+        return value
+
 
 class Retention(_Part):
     """How long what nobody needs any more is kept; what is published and what the champion stands on stays."""

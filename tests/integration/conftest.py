@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         apply_migrations(databases.url(home, port, "tidemill_owner"))
         yield Warehouse(home, port)
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # closes sessions that a test has left open
         server.wait(30)
         if cluster.uid is not None:  # root's Postgres keeps its data outside the home
             shutil.rmtree(cluster.data.parent)

@@ -7,12 +7,12 @@ that a linear model clearly beats every baseline, while no single column tells t
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg2
+import pytest
 from psycopg2.extras import execute_values
 
 from tidemill.records import BundleRef, Decision, PredictionRef, ReleaseRef, SnapshotRef, Verdict
@@ -58,6 +58,11 @@ WHERE shipped_at >= CAST(:start AS timestamptz) AND shipped_at < CAST(:end AS ti
 """
 
 _COLUMNS = ("parcel_id", "shipped_at", "delivered_at", "carrier", "express", *CAUSES, "late")
+
+
+def awaiting(fix: str) -> pytest.MarkDecorator:
+    """Mark a test that shows a fault; once the fault is mended the test passes, and the mark has to go."""
+    return pytest.mark.xfail(strict=True, reason=fix)
 
 
 def generate_parcels(random_state: int) -> list[tuple[Any, ...]]:
@@ -195,7 +200,8 @@ class Mill:
     def register(self, trained: dict[str, dict[str, Any]], partition: str = TRAINED, bundle_digest: str = "") -> int:
         """Register another model's bundle as a release of this one: a training in milliseconds."""
         run_id = self.start_run(partition, "register")
-        snapshot = SnapshotRef.from_dict(trained["extract"])
+        snapshot = replace(SnapshotRef.from_dict(trained["extract"]), model=self.model)
+        self.ledger.record_snapshot(snapshot, run_id)
         bundle = BundleRef.from_dict(trained["evaluate"]["bundle"])
         decision = Decision(kind="accept", verdict=Verdict.ACCEPT, reasons=("For a test.",))
         decision_id = self.ledger.record_decision(self.model, partition, decision, {}, run_id)
@@ -217,7 +223,7 @@ class Mill:
                 code_version="test",
                 lock_digest="0" * 64,
                 run_id=run_id,
-            )  # fmt: skip
+            )
         )
 
     def promote(self, release_id: int, expected: int | None, partition: str = TRAINED) -> None:
@@ -263,4 +269,3 @@ class Mill:
             f"SELECT {', '.join(names)} FROM tidemill.run WHERE model = '{{m}}' ORDER BY run_id DESC LIMIT 1"
         )
         return dict(zip(names, row, strict=True))
-

@@ -14,7 +14,7 @@ from tidemill.steps.extract import FEATURES, LABELS, PARTITION
 from tidemill.storage import pyfunc_loader
 from tidemill.storage.store import Store
 
-from .data import LAST, NEXT, PER_DAY, SCORED, SPEC, TRAINED, Mill
+from .data import LAST, NEXT, PER_DAY, SCORED, SPEC, TRAINED, Mill, awaiting
 
 Trained = tuple[Mill, dict[str, dict[str, Any]]]
 
@@ -76,7 +76,7 @@ def test_two_models_with_the_same_rows_have_each_a_snapshot_of_their_own(
     other = new_mill()
     digests = {mill.extract("score", SCORED).digest, other.extract("score", SCORED).digest}
     recorded = mill.sql("SELECT model FROM tidemill.snapshot WHERE digest = ANY(%s) ORDER BY model", list(digests))
-    assert recorded == sorted([(mill.model,), (other.model,)])
+    assert {(mill.model,), (other.model,)} <= set(recorded)
 
 
 # --- train
@@ -132,13 +132,11 @@ def test_release_names_all_that_it_stands_on(trained_mill: Trained) -> None:
     )  # fmt: skip
 
 
-def test_second_training_of_a_partition_gives_the_same_bundle_and_no_second_release(
-    trained_mill: Trained, new_mill: Callable[[], Mill]
-) -> None:
-    mill = new_mill()
-    first, second = mill.train(), mill.train()
-    found = mill.sql("SELECT count(*) FROM tidemill.release WHERE model = '{m}'")
-    assert (second["evaluate"]["bundle"]["digest"], found) == (first["evaluate"]["bundle"]["digest"], [(1,)])
+def test_training_on_the_same_rows_gives_the_same_bundle(mill: Mill, trained_mill: Trained) -> None:
+    _, records = trained_mill
+    split = records["prepare"]
+    again = mill.step("train", "train", TRAINED, split=split, estimator="logistic_regression")
+    assert again["digest"] == records["evaluate"]["bundle"]["digest"]
 
 
 def test_refused_model_ends_the_chain_without_an_error_and_promotes_nothing(mill: Mill) -> None:
@@ -324,12 +322,13 @@ def test_dry_run_decides_and_trains_nothing(serving: Mill) -> None:
     assert "train" not in serving.retrain(LAST, dry_run=True)
 
 
-def test_outcome_speaks_of_the_training_that_the_decision_caused(serving: Mill) -> None:
-    """``adopt`` has recorded a verdict for the partition already; the decision came later and trained nothing."""
+def test_outcome_speaks_of_the_training_that_the_decision_caused(serving: Mill, trained_mill: Trained) -> None:
+    """Not of one for the same partition that came before the decision, as Monday's regular training does."""
     serving.write(spec=SPEC + "retrain: {cooldown: 0 days, max_age: 1 day}\n")
-    decided = serving.step("retrain", "decide", TRAINED)
+    serving.register(trained_mill[1], SCORED)
+    decided = serving.step("retrain", "decide", SCORED)
+    outcome = serving.step("retrain", "record_outcome", SCORED, decision=decided)
     assert decided["verdict"] == "accept"
-    outcome = serving.step("retrain", "record_outcome", TRAINED, decision=decided)
     assert outcome["reasons"][-1] == "Training was due, but has not come to a verdict."
 
 

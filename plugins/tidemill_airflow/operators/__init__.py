@@ -3,8 +3,10 @@
 from tidemill_airflow.operators.alert import AlertOperator
 from tidemill_airflow.operators.analyse import AnalyseOperator
 from tidemill_airflow.operators.collect import CollectOperator
+from tidemill_airflow.operators.collect_garbage import CollectGarbageOperator
 from tidemill_airflow.operators.compute import ComputeOperator
 from tidemill_airflow.operators.decide import DecideOperator
+from tidemill_airflow.operators.doctor import DoctorOperator
 from tidemill_airflow.operators.drift import DriftOperator
 from tidemill_airflow.operators.evaluate import EvaluateOperator
 from tidemill_airflow.operators.extract import ExtractOperator
@@ -16,6 +18,7 @@ from tidemill_airflow.operators.record_outcome import RecordOutcomeOperator
 from tidemill_airflow.operators.register import RegisterOperator
 from tidemill_airflow.operators.report import ReportOperator
 from tidemill_airflow.operators.resolve_release import ResolveReleaseOperator
+from tidemill_airflow.operators.rollback import RollbackOperator
 from tidemill_airflow.operators.step import StepOperator
 from tidemill_airflow.operators.train import TrainOperator
 from tidemill_airflow.operators.trigger_training import TriggerTrainingOperator
@@ -25,9 +28,11 @@ from tidemill_airflow.operators.validate_model import ValidateModelOperator
 __all__ = [
     "AlertOperator",
     "AnalyseOperator",
+    "CollectGarbageOperator",
     "CollectOperator",
     "ComputeOperator",
     "DecideOperator",
+    "DoctorOperator",
     "DriftOperator",
     "EvaluateOperator",
     "ExtractOperator",
@@ -39,6 +44,7 @@ __all__ = [
     "RegisterOperator",
     "ReportOperator",
     "ResolveReleaseOperator",
+    "RollbackOperator",
     "StepOperator",
     "TrainOperator",
     "TriggerTrainingOperator",

@@ -15,4 +15,9 @@ class ResolveReleaseOperator(StepOperator):
 
     def chosen(self, params: RunParams) -> dict[str, Any]:
         """Pass on what the person who triggered the run chose."""
-        return {"release": params.release, "policy": params.policy, "simulate": params.simulate}
+        return {
+            "release": params.release,
+            "policy": params.policy,
+            "simulate": params.simulate,
+            "dry_run": params.dry_run,
+        }

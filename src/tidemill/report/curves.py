@@ -123,7 +123,7 @@ def densities(histogram: Histogram) -> list[dict[str, Any]]:
     edges = np.asarray(finite_edges(histogram.edges))
     width = np.diff(edges)
     share = np.asarray(histogram.counts, dtype=float) / max(sum(histogram.counts), 1)
-    height = np.divide(share, width, out=np.zeros_like(share), where=width > 0)
+    height = np.divide(share, width, out=np.zeros_like(share), where=width > 1e-300)  # below, the height overflows
     return [
         {"left": float(left), "right": float(right), "y": float(y)}
         for left, right, y in zip(edges[:-1], edges[1:], height, strict=True)

@@ -46,7 +46,9 @@ def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
         ),
     }
     drawn = [charts.to_svg(chart) for chart in pictures.values()]
-    page = profile_page(snapshot, columns, findings, label_rate=float(np.nanmean(y)), pictures=drawn)
+    page = profile_page(
+        snapshot, columns, findings, label_rate=float(np.nanmean(y)) if np.isfinite(y).any() else None, pictures=drawn
+    )
 
     def fill(target: Path) -> None:
         (target / "profile.html").write_text(page, encoding="utf-8")
@@ -66,7 +68,7 @@ def _correlation(column: pa.ChunkedArray, y: npt.NDArray[np.float64]) -> float:
     """Pearson's correlation over the rows where both are known; NaN where it is not defined."""
     values = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
     known = np.isfinite(values) & np.isfinite(y)
-    if known.sum() < 2 or not values[known].std() or not y[known].std():
+    if known.sum() < 2 or np.ptp(values[known]) == 0 or np.ptp(y[known]) == 0:
         return float("nan")
     return float(np.corrcoef(values[known], y[known])[0, 1])
 

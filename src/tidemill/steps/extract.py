@@ -115,7 +115,7 @@ def query_parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime
 def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Partition, ...], path: Path) -> int:
     spec, file = job.spec, job.spec.source.features
     bound = bind(query, file)
-    columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff), file)
+    columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff))
     require_columns(columns, [spec.entity_key, spec.event_time, *_named_features(job)], job, file)
     n_rows = 0
     with _writer(path, columns, with_partition=True) as writer:
@@ -135,7 +135,7 @@ def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Part
 def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path: Path) -> None:
     spec, file = job.spec, job.spec.source.labels
     bound, parameters = bind(query, file), query_parameters(interval, job.partition.cutoff)
-    columns = describe(cursor, bound, parameters, file)
+    columns = describe(cursor, bound, parameters)
     require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], job, file)
     with _writer(path, columns, with_partition=False) as writer:
         for batch in copy_batches(cursor, bound, parameters, columns, spec.entity_key):

@@ -5,7 +5,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tidemill.errors import NotTrainable
+from tidemill.errors import NotTrainable, SpecError
 from tidemill.intervals import Interval
 from tidemill.spec import ModelSpec
 from tidemill.steps.extract import OBSERVED_AT, STATEMENT_TIMEOUT_S, query_parameters, require_columns
@@ -21,7 +21,7 @@ def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
     spec, file = job.spec, job.spec.source.labels
     bound, parameters = bind(job.workspace.query(file), file), query_parameters(interval, cutoff)
     with frozen_view(job.workspace.connection(spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
-        columns = describe(cursor, bound, parameters, file)
+        columns = describe(cursor, bound, parameters)
         require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], job, file)
         batches = list(copy_batches(cursor, bound, parameters, columns, spec.entity_key))
     return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
@@ -34,6 +34,8 @@ def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.Chu
     ------
     NotTrainable
         If a key has two labels.
+    SpecError
+        If the positive value is of another type than the labels.
     """
     key, positive = spec.entity_key, spec.label.positive
     twice = labels.num_rows - len(pc.unique(labels[key]))
@@ -43,5 +45,14 @@ def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.Chu
             f"Make {spec.source.labels} give one row an entity.",
         )
     column = labels[spec.label.column]
-    target = pc.equal(column, pa.scalar(positive).cast(column.type)).cast(pa.int8())
+    try:
+        wanted = pa.scalar(positive).cast(column.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SpecError(
+            f"label.positive of {spec.model!r} is {positive!r}, but {spec.label.column!r} is of type {column.type}.",
+            "Write a value that the column can hold.",
+        ) from None
+    target = pc.equal(column, wanted).cast(pa.int8())
+    if pa.types.is_floating(column.type):
+        target = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.int8()), target)
     return target.take(pc.index_in(keys.cast(pa.string()), value_set=labels[key].cast(pa.string()).combine_chunks()))

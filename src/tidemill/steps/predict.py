@@ -37,9 +37,10 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
     keys = rows[spec.entity_key].cast(pa.string())
     _refuse_undefined(keys, scores, release)
     job.publisher.declare(spec.model, spec.entity_key, spec.event_time)
-    token = job.publisher.claim(spec.model, job.partition.key, job.run_id)
     table = pa.table({"entity_key": keys, "event_time": rows[spec.event_time], "score": pa.array(scores)})
-    return job.publisher.write(release, snapshot, table, token=token, threshold=bundle.threshold, run_id=job.run_id)
+    return job.publisher.write(
+        release, snapshot, table, token=release.token, threshold=bundle.threshold, run_id=job.run_id
+    )
 
 
 @lru_cache(maxsize=2)  # a backfill crosses from one release to the next

@@ -4,10 +4,11 @@ The ledger comes first, the mirror second: if MLflow is down the champion alread
 again only completes what is missing.
 """
 
-import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from tidemill.faults import fault_point
 from tidemill.modeling.bundle import Bundle
 from tidemill.records import Decision, DeploymentRef, EvaluationReport, MetricValue, ProfileRef, SnapshotRef, SplitRef
 from tidemill.report.card import CardFacts, card_page, model_card
@@ -15,6 +16,7 @@ from tidemill.report.pages import evaluation_page
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import MODEL_CARD, load_bundle
 from tidemill.storage.pyfunc_loader import requirements, signature_of
+from tidemill.storage.store import room
 from tidemill.tracking import Tracking, Training
 from tidemill.versions import code_version, lock_digest
 from tidemill.warehouse.releases import NewRelease
@@ -46,9 +48,7 @@ def register(
     release_id = None
     if not dry_run:
         release_id = _release(job, snapshot, split, evaluation, decision)
-    promoted = release_id is not None and decision.accepted
-    if release_id is not None and promoted:
-        _promote(job, release_id, evaluation, reason)
+    promoted = release_id is not None and decision.accepted and _promote(job, release_id, evaluation, reason)
     bundle_folder = job.store.path(evaluation.bundle.uri)
     bundle = load_bundle(bundle_folder, evaluation.bundle.digest)
     facts = _card_facts(job, snapshot, split, evaluation, decision, release_id, bundle)
@@ -97,10 +97,10 @@ def _release(job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: Evalu
     )
 
 
-def _promote(job: Job, release_id: int, evaluation: EvaluationReport, reason: str) -> None:
+def _promote(job: Job, release_id: int, evaluation: EvaluationReport, reason: str) -> bool:
     deciding = evaluation.metrics[0]
     found = f"{deciding.name} {deciding.value:.4f} on {evaluation.n_test:,} test rows"
-    job.promoter.promote(
+    return job.promoter.promote(
         job.spec.model,
         release_id,
         expected=evaluation.champion_release,
@@ -194,6 +194,10 @@ def _differences(evaluation: EvaluationReport) -> list[MetricValue]:
 
 
 def _write_card(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    """Put the card beside the bundle's own files; half of one would be a file that no bundle may have."""
+    store = path.parent.parent
+    with room(store), tempfile.TemporaryDirectory(prefix=".writing-", dir=store) as aside:
+        written = Path(aside) / path.name
+        written.write_text(text, encoding="utf-8")
+        fault_point("card-written")
+        written.replace(path)

@@ -1,5 +1,7 @@
 """Resolve release: say once, for a whole run, which release scores the partition."""
 
+from dataclasses import replace
+
 from tidemill.records import ReleaseRef
 from tidemill.steps.running import Job
 from tidemill.warehouse import releases
@@ -8,9 +10,11 @@ __all__ = ["resolve_release"]
 
 
 def resolve_release(
-    job: Job, release: int | None = None, policy: str = "live_then", simulate: bool = False
+    job: Job, release: int | None = None, policy: str = "live_then", simulate: bool = False, dry_run: bool = False
 ) -> ReleaseRef:
-    """Give the release that scores the partition.
+    """Give the release that scores the partition, and claim the partition before anything is read.
+
+    So the attempt that began last publishes, and not the one that was slowest.
 
     Parameters
     ----------
@@ -22,6 +26,8 @@ def resolve_release(
         If none is named: ``live_then``, the one that was live for the partition, or ``current``, the champion.
     simulate : bool, default False
         Allow a release that learnt from data after the partition's cutoff, and mark its rows.
+    dry_run : bool, default False
+        Claim nothing.
 
     Raises
     ------
@@ -30,4 +36,5 @@ def resolve_release(
     ReleaseFromTheFuture
         If it learnt from data after the partition's cutoff, and this is no simulation.
     """
-    return releases.resolve_release(job.releases, job.spec.model, job.partition, release_id=release, simulate=simulate)
+    found = releases.resolve_release(job.releases, job.spec.model, job.partition, release_id=release, simulate=simulate)
+    return found if dry_run else replace(found, token=job.publisher.claim(found.model, found.partition, job.run_id))

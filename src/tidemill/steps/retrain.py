@@ -24,7 +24,7 @@ def record_outcome(job: Job, decision: Decision) -> Decision:
     """Write down what came of a decision, and give it with a sentence about that."""
     outcome = "No training was started."
     if decision.accepted:
-        gate = job.ledger.newest_decision(job.spec.model, "accept", job.partition.key)
+        gate = job.ledger.decision_after(job.spec.model, "accept", job.partition.key, decision.decision_id or 0)
         if gate is None:
             outcome = "Training was due, but has not come to a verdict."
         else:

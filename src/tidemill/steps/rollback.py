@@ -101,7 +101,11 @@ def promote_by_hand(
             "Leave it, or promote it with --force and a reason; that is recorded.",
         )
     releases.promote(
-        spec.model, release_id, expected=None if champion is None else champion.release_id,
-        live_from=spec.partition(release.partition).cutoff, approved_by=approved_by, reason=reason,
+        spec.model,
+        release_id,
+        expected=None if champion is None else champion.release_id,
+        live_from=max((spec.partition(release.partition).cutoff, *releases.live_from(spec.model))),
+        approved_by=approved_by,
+        reason=reason,
         kind="promote" if release.verdict == "accept" else "force",
-    )  # fmt: skip
+    )

@@ -8,13 +8,13 @@ import resource
 import sys
 import time
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from tidemill.errors import PartitionError
+from tidemill.faults import fault_point
 from tidemill.intervals import Partition
 from tidemill.records import Record
 from tidemill.spec import ModelSpec
@@ -142,10 +142,13 @@ def run_step(
         model, chain, step, partition, origin or Origin(),
         code_version=code_version(), spec_digest=spec.digest, lock_digest=lock_digest(),
     )  # fmt: skip
+    fault_point("step-started")
     job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin or Origin())
-    with _recorded(ledger, run_id) as outcome:
+    with _Recorded(ledger, run_id) as outcome:
         record = function(job, **_typed(function, inputs))
         outcome["result"], outcome["n_rows"] = record.to_dict(), getattr(record, "n_rows", None)
+        fault_point("step-done")
+    fault_point("step-recorded")
     return record.to_dict()
 
 
@@ -183,17 +186,24 @@ def _rebuilt(hint: Any, value: Any) -> Any:
     return value
 
 
-@contextmanager
-def _recorded(ledger: Ledger, run_id: int) -> Iterator[dict[str, Any]]:
-    """Measure a block, and record its end however it ends."""
-    outcome: dict[str, Any] = {"result": None, "n_rows": None}
-    started, processor = time.perf_counter(), _cpu_s()
-    try:
-        yield outcome
-    finally:
-        error = sys.exc_info()[1]
-        cost = Cost(wall_s=time.perf_counter() - started, cpu_s=_cpu_s() - processor, peak_rss_bytes=_peak_rss_bytes())
-        ledger.end_run(run_id, cost, error=_in_words(error), **outcome)
+class _Recorded:
+    """Measures a block, and records its end however it ends."""
+
+    def __init__(self, ledger: Ledger, run_id: int) -> None:
+        self._ledger, self._run_id = ledger, run_id
+        self._outcome: dict[str, Any] = {"result": None, "n_rows": None}
+
+    def __enter__(self) -> dict[str, Any]:
+        self._started, self._processor = time.perf_counter(), _cpu_s()
+        return self._outcome
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        cost = Cost(
+            wall_s=time.perf_counter() - self._started,
+            cpu_s=_cpu_s() - self._processor,
+            peak_rss_bytes=_peak_rss_bytes(),
+        )
+        self._ledger.end_run(self._run_id, cost, error=_in_words(error), **self._outcome)
 
 
 def _in_words(error: BaseException | None) -> str | None:

@@ -14,6 +14,8 @@ from tidemill.steps.running import Job
 
 __all__ = ["validate_data"]
 
+N_CASES = 5  # offending values named in an error
+
 
 def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     """Hold the model's contract against a snapshot.
@@ -56,5 +58,10 @@ def _broken(results: tuple[CheckResult, ...], severity: Severity) -> list[CheckR
     return [result for result in results if not result.success and result.severity is severity]
 
 
+def _told(result: CheckResult) -> str:
+    such_as = f", such as {', '.join(result.failure_cases[:N_CASES])}" if result.failure_cases else ""
+    return f"  {result.column or 'table'}: {result.expectation}: {result.observed}{such_as}"
+
+
 def _listed(results: list[CheckResult]) -> str:
-    return "\n".join(f"  {result.column or 'table'}: {result.expectation}: {result.observed}" for result in results)
+    return "\n".join(_told(result) for result in results)

@@ -33,10 +33,12 @@ import xgboost
 from pyarrow import parquet
 
 from tidemill.errors import ArtifactCorrupt
+from tidemill.faults import fault_point
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.schema import FeatureSchema, align
 from tidemill.records import Record
 from tidemill.storage import safe_skops
+from tidemill.storage.store import room
 
 __all__ = ["MODEL_CARD", "PROTOCOL", "bundle_digest", "keep_bundle", "load_bundle", "pack_bundle", "save_bundle"]
 
@@ -99,18 +101,21 @@ def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame) -> str:
     ------
     ArtifactCorrupt
         If the folder holds something else, or the bundle cannot be read back.
+    StorageFull
+        If the disk has no room; nothing is left of the attempt.
     """
     files = pack_bundle(bundle, golden)
     digest = _sha256(files[_MANIFEST])
     _refuse_other_content(folder, digest)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as aside:
+    with room(folder.parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as aside:
         written = Path(aside) / "bundle"
         written.mkdir()
         for name, content in files.items():
             _write(written / name, content)
         load_bundle(written, digest)
+        fault_point("bundle-written")
         _settle(written, folder, digest)
+        fault_point("bundle-renamed")
     _flush(folder.parent)
     return digest
 

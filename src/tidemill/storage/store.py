@@ -1,15 +1,19 @@
 """The store: folders of files, each folder named by the digest of its content."""
 
+import errno
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.errors import ArtifactCorrupt
+from tidemill.errors import ArtifactCorrupt, StorageFull
+from tidemill.faults import fault_point
 
-__all__ = ["Store", "Stored", "digest_file", "digest_folder"]
+__all__ = ["Store", "Stored", "digest_file", "digest_folder", "room"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +49,14 @@ class Store:
             ``snapshots``, ``splits``, ``bundles`` or ``reports``; second part.
         fill : callable
             Receives the folder to write files into.
+
+        Raises
+        ------
+        StorageFull
+            If the disk has no room; nothing is left of the attempt.
         """
         parent = self.root / model / kind
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=parent) as aside:
+        with room(parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=parent) as aside:
             folder = Path(aside) / "content"
             folder.mkdir()
             fill(folder)
@@ -56,7 +64,9 @@ class Store:
             for path in _files(folder):
                 size_bytes += path.stat().st_size
                 _flush(path)
+            fault_point("store-filled")
             self._settle(folder, parent / digest)
+            fault_point("store-renamed")
         _flush(parent)
         return Stored(digest=digest, uri=f"{model}/{kind}/{digest}", size_bytes=size_bytes)
 
@@ -102,6 +112,28 @@ class Store:
         except OSError:
             if not target.is_dir():  # else the same content is there already
                 raise
+
+
+@contextmanager
+def room(parent: Path) -> Iterator[None]:
+    """Make sure that a folder is there, and say in our words if something written into it does not fit.
+
+    Raises
+    ------
+    StorageFull
+        If the disk, or the account's part of it, is full.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(next(path for path in (parent, *parent.parents) if path.exists())).free
+        raise StorageFull(
+            f"The storage is full: what was to be written to {parent} needs more than the {free:,} bytes that are free.",
+            "Nothing of it was kept. Make room, for instance with 'tidemill gc', and run it again.",
+        ) from error
 
 
 def digest_file(path: Path) -> str:

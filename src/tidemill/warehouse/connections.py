@@ -10,9 +10,9 @@ import psycopg2.extensions
 from psycopg2 import errorcodes
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
+from tidemill.errors import SchemaChanged, SettingsError, StorageFull, WarehouseUnavailable
 
-__all__ = ["Connection", "connect", "transaction", "translated"]
+__all__ = ["Connection", "connect", "fetch_all", "fetch_one", "fetch_value", "kept_open", "transaction", "translated"]
 
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
@@ -20,10 +20,18 @@ Row = TypeVar("Row")
 _KEPT: ContextVar[dict[str, Connection] | None] = ContextVar("kept", default=None)
 
 CONNECT_TIMEOUT_S = 10  # a server that does not answer by then is as good as down
+IDLE_TIMEOUT_S = 5  # a client that is frozen within a transaction keeps its locks no longer; ours never pause there
 _RETRIABLE = ("08", "53", "57P")  # SQLSTATE classes: connection, resources, shutdown
-_RETRIABLE_STATES = (errorcodes.SERIALIZATION_FAILURE, errorcodes.DEADLOCK_DETECTED, errorcodes.LOCK_NOT_AVAILABLE)
+_RETRIABLE_STATES = (
+    errorcodes.SERIALIZATION_FAILURE,
+    errorcodes.DEADLOCK_DETECTED,
+    errorcodes.LOCK_NOT_AVAILABLE,
+    errorcodes.IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+)
 _SCHEMA_STATES = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN, errorcodes.UNDEFINED_FUNCTION)
 _AUTH_CLASS = "28"
+_LOST = "connection already closed"  # what rolling back says when the server has died during COPY
+_REFUSALS = ("authentication failed", "no password supplied")  # before there is a SQLSTATE
 
 
 @contextmanager
@@ -56,8 +64,10 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
             url,
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=application,
-            options="-c search_path= -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601",
+            options="-c search_path= -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601"
+            f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_S}s",
             keepalives_idle=30,
+            client_encoding="UTF8",  # whatever the shell says
         )
         if kept is not None:
             kept.setdefault(url, connection)
@@ -115,19 +125,30 @@ def translated(url: str) -> Iterator[None]:
         state = error.pgcode or ""
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         place = _place(url)
+        if state in _SCHEMA_STATES and "tidemill." in text:
+            problem = f"The ledger in {place} is older than this code: {text}."
+            raise SettingsError(problem, "Bring it up to date: 'tidemill migrate'.") from error
         if state in _SCHEMA_STATES:
             raise SchemaChanged(
                 f"The warehouse {place} lacks something that a query reads: {text}.",
                 "Restore the table or column, or change the query and the spec.",
             ) from error
-        if state.startswith(_AUTH_CLASS) or "authentication failed" in text:
+        if state == errorcodes.INSUFFICIENT_PRIVILEGE:
+            raise SettingsError(f"{place}: {text}.", "GRANT the connection's role what it needs.") from error
+        if state.startswith(_AUTH_CLASS) or any(word in text for word in _REFUSALS):
             raise SettingsError(
                 f"{place} refuses the login: {text}.", "Check the connection's role and password."
+            ) from error
+        if state == errorcodes.DISK_FULL:
+            raise StorageFull(
+                f"The disk of the warehouse {place} is full: {text}.",
+                "Nothing has become visible. Make room, collect old runs with 'tidemill gc', and run it again.",
             ) from error
         if (
             state.startswith(_RETRIABLE)
             or state in _RETRIABLE_STATES
             or (not state and isinstance(error, psycopg2.OperationalError))
+            or _LOST in text
         ):
             raise WarehouseUnavailable(
                 f"The warehouse {place} is not available: {text}.", "It is tried again."
@@ -136,5 +157,11 @@ def translated(url: str) -> Iterator[None]:
 
 
 def _place(url: str) -> str:
-    parts = psycopg2.extensions.parse_dsn(url)
+    try:
+        parts = psycopg2.extensions.parse_dsn(url)
+    except psycopg2.ProgrammingError:
+        raise SettingsError(
+            "A connection's URL is not valid; it is not shown, since it may hold a password.",
+            "Write postgresql://user@host:port/database.",
+        ) from None
     return f"{parts.get('dbname', '?')} at {parts.get('host', 'local socket')}:{parts.get('port', '5432')}"

@@ -137,7 +137,7 @@ class Ledger:
             cursor.execute(
                 "INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest,"
                 " uri, n_rows, size_bytes, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                " ON CONFLICT (digest) DO NOTHING",
+                " ON CONFLICT (model, digest) DO NOTHING",
                 (snapshot.digest, snapshot.model, snapshot.purpose, snapshot.partition, snapshot.start, snapshot.end,
                  snapshot.cutoff, snapshot.query_digest, snapshot.uri, snapshot.n_rows, snapshot.size_bytes, run_id),
             )  # fmt: skip
@@ -185,13 +185,15 @@ class Ledger:
             )  # fmt: skip
             return decision_id
 
-    def newest_decision(self, model: str, kind: str, partition: str) -> tuple[str, tuple[str, ...]] | None:
-        """Give verdict and reasons of the newest decision about a partition, or None."""
+    def decision_after(
+        self, model: str, kind: str, partition: str, decision_id: int
+    ) -> tuple[str, tuple[str, ...]] | None:
+        """Give verdict and reasons of the newest decision about a partition that came after another one, or None."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT verdict, reasons FROM tidemill.decision WHERE model = %s AND kind = %s AND partition = %s"
-                " ORDER BY decision_id DESC LIMIT 1",
-                (model, kind, partition),
+                " AND decision_id > %s ORDER BY decision_id DESC LIMIT 1",
+                (model, kind, partition, decision_id),
             )
             row = cursor.fetchone()
             return None if row is None else (row[0], tuple(row[1]))
@@ -302,7 +304,7 @@ class Ledger:
                 )  # fmt: skip
             cursor.execute(
                 "UPDATE tidemill.alert SET status = 'resolved', resolved_at = now(), updated_at = now()"
-                " WHERE model = %s AND status = 'open' AND rule <> ALL(%s) AND last_partition < %s",
+                " WHERE model = %s AND status = 'open' AND rule <> ALL(%s) AND last_partition <= %s",
                 (model, rules, partition),
             )
 

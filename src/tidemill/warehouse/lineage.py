@@ -23,10 +23,10 @@ _HOPS = """
     FROM tidemill.published pointer
     JOIN tidemill.prediction_run run USING (prediction_run_id)
     JOIN tidemill.prediction row ON row.model = run.model AND row.prediction_run_id = run.prediction_run_id
-    JOIN tidemill.snapshot scored ON scored.digest = run.snapshot_digest
+    JOIN tidemill.snapshot scored ON (scored.model, scored.digest) = (run.model, run.snapshot_digest)
     LEFT JOIN tidemill.run step ON step.run_id = run.run_id
     JOIN tidemill.release release ON release.release_id = run.release_id
-    JOIN tidemill.snapshot trained ON trained.digest = release.snapshot_digest
+    JOIN tidemill.snapshot trained ON (trained.model, trained.digest) = (release.model, release.snapshot_digest)
     JOIN tidemill.decision decision ON decision.decision_id = release.decision_id
     LEFT JOIN LATERAL (SELECT * FROM tidemill.deployment d
                        WHERE d.release_id = release.release_id ORDER BY d.deployment_id LIMIT 1) live ON true

@@ -6,16 +6,20 @@ Claim, write without a lock, publish by moving a pointer; the protocol and its r
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import IO, cast
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+from psycopg2 import DataError, IntegrityError
 
 from tidemill.errors import IncompletePublish, StaleAttempt
+from tidemill.faults import fault_point
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import Cursor, connect, fetch_all, fetch_one, fetch_value, transaction
+from tidemill.warehouse.writing import BinaryRows
 
 __all__ = ["PublishedRun", "Publisher"]
 
@@ -53,11 +57,15 @@ class Publisher:
         """Make sure that the model has its partition of ``tidemill.prediction`` and its view."""
         with transaction(self.url) as cursor:
             cursor.execute("SELECT tidemill.declare_model(%s, %s, %s)", (model, entity_key, event_time))
+            fault_point("declare-before-commit")
 
     def claim(self, model: str, partition: str, run_id: int) -> int:
         """Take the next token of a partition: from now on, older attempts cannot publish."""
         with transaction(self.url) as cursor:
-            return _take_claim(cursor, model, partition, run_id)
+            token = _take_claim(cursor, model, partition, run_id)
+            fault_point("claim-before-commit")
+        fault_point("claim-after-commit")
+        return token
 
     def write(
         self,
@@ -89,7 +97,7 @@ class Publisher:
         Raises
         ------
         IncompletePublish
-            If Postgres holds another number of rows than the snapshot.
+            If Postgres refuses the rows, or holds another number of them than the snapshot.
         """
         with connect(self.url, "tidemill-predict") as connection:
             with connection, connection.cursor() as cursor:
@@ -99,11 +107,9 @@ class Publisher:
                      release.simulated, run_id),
                 )  # fmt: skip
                 prediction_run_id = int(fetch_value(cursor))
-            with connection, connection.cursor() as cursor:
-                cursor.copy_expert(
-                    f"COPY {_table(prediction_run_id)} ({', '.join(COPY_COLUMNS)}) FROM STDIN (FORMAT csv)",
-                    _as_csv(rows),
-                )
+            fault_point("write-opened")
+            with _judged(release), connection, connection.cursor() as cursor:
+                _copy(cursor, prediction_run_id, rows)
                 cursor.execute("SELECT * FROM tidemill.seal_prediction_run(%s)", (prediction_run_id,))
                 n_rows, checksum, mean_score = cast(tuple[int, str, float], cursor.fetchone())
                 if n_rows != snapshot.n_rows:
@@ -112,6 +118,8 @@ class Publisher:
                         f"but {n_rows} were written.",
                         "Nothing was published; run the partition again.",
                     )
+                fault_point("write-before-commit")
+        fault_point("write-after-commit")
         return PredictionRef(
             model=release.model, partition=release.partition, prediction_run_id=prediction_run_id,
             release_id=release.release_id, token=token, n_rows=n_rows, checksum=checksum, mean_score=mean_score,
@@ -124,7 +132,8 @@ class Publisher:
                 "SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri AS snapshot_uri,"
                 " r.n_rows, r.threshold"
                 " FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
-                " JOIN tidemill.snapshot s ON s.digest = r.snapshot_digest WHERE p.model = %s ORDER BY p.partition",
+                " JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)"
+                " WHERE p.model = %s ORDER BY p.partition",
                 (model,),
             )
             return fetch_all(cursor, PublishedRun)
@@ -161,6 +170,8 @@ class Publisher:
                 (prediction.model, prediction.partition),
             )
             row = cursor.fetchone()
+            if _visible(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:
+                return  # by an attempt whose COMMIT was answered by nobody, perhaps
             stale = row is None or row[0] != prediction.token
             if stale:
                 cursor.execute(
@@ -170,6 +181,8 @@ class Publisher:
                 )
             else:
                 _move_pointer(cursor, prediction)
+            fault_point("publish-before-commit")
+        fault_point("publish-after-commit")
         if stale:
             raise StaleAttempt(
                 f"Prediction run {prediction.prediction_run_id} of {prediction.model!r}, partition {prediction.partition!r}, "
@@ -205,6 +218,8 @@ class Publisher:
             found = fetch_one(cursor, PredictionRef)
             if found is not None:
                 _move_pointer(cursor, found)
+            fault_point("restore-before-commit")
+        fault_point("restore-after-commit")
         return None if found is None else found.prediction_run_id
 
 
@@ -219,11 +234,17 @@ def _take_claim(cursor: Cursor, model: str, partition: str, run_id: int | None) 
     return int(fetch_value(cursor))
 
 
+def _visible(cursor: Cursor, model: str, partition: str) -> int | None:
+    cursor.execute(
+        "SELECT prediction_run_id FROM tidemill.published WHERE model = %s AND partition = %s", (model, partition)
+    )
+    row = cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
 def _move_pointer(cursor: Cursor, prediction: PredictionRef) -> None:
     key = (prediction.model, prediction.partition)
-    cursor.execute("SELECT prediction_run_id FROM tidemill.published WHERE model = %s AND partition = %s", key)
-    row = cursor.fetchone()
-    previous = row[0] if row else None
+    previous = _visible(cursor, *key)
     if previous == prediction.prediction_run_id:
         return
     cursor.execute(
@@ -252,8 +273,24 @@ def _table(prediction_run_id: int) -> str:
     return f"tidemill.prediction_run_{int(prediction_run_id)}"
 
 
-def _as_csv(rows: pa.Table) -> io.BytesIO:
-    sink = io.BytesIO()
-    pa_csv.write_csv(rows.select(COPY_COLUMNS), sink, pa_csv.WriteOptions(include_header=False))
-    sink.seek(0)
-    return sink
+def _copy(cursor: Cursor, prediction_run_id: int, rows: pa.Table) -> None:
+    columns = ", ".join(COPY_COLUMNS)
+    cursor.copy_expert(
+        f"COPY {_table(prediction_run_id)} ({columns}) FROM STDIN (FORMAT binary)",
+        cast(IO[bytes], BinaryRows(rows.select(COPY_COLUMNS))),
+    )
+
+
+@contextmanager
+def _judged(release: ReleaseRef) -> Iterator[None]:
+    """What Postgres refuses about the rows is the rows' fault: say so, in its words, which name the row."""
+    try:
+        yield
+    except (DataError, IntegrityError) as error:
+        reason = (
+            f"{error.diag.message_primary or error}. {error.diag.message_detail or error.diag.context or ''}".strip()
+        )
+        raise IncompletePublish(
+            f"Postgres refuses the rows of partition {release.partition!r} of {release.model!r}: {reason.rstrip('.')}.",
+            "Nothing was published; look at the query's keys and the release's scores.",
+        ) from error

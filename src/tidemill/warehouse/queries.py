@@ -9,7 +9,7 @@ import re
 
 from tidemill.errors import SpecError
 
-__all__ = ["PARAMETERS", "bind", "query_digest"]
+__all__ = ["PARAMETERS", "Query", "bind", "query_digest"]
 
 PARAMETERS = ("start", "end", "cutoff")
 
@@ -20,7 +20,14 @@ _TOKEN = re.compile(
 )
 
 
-def bind(sql: str, file: str) -> str:
+class Query(str):
+    """A bound query, and the file that it was read from."""
+
+    __slots__ = ("file",)
+    file: str
+
+
+def bind(sql: str, file: str) -> Query:
     """Rewrite a query's names into psycopg2's placeholders.
 
     Parameters
@@ -53,7 +60,9 @@ def bind(sql: str, file: str) -> str:
             )
         return f"%({match['name']})s"
 
-    return _TOKEN.sub(replace, sql.strip().removesuffix(";"))
+    query = Query(_TOKEN.sub(replace, sql.rstrip().removesuffix(";")))
+    query.file = file
+    return query
 
 
 def query_digest(*queries: str) -> str:

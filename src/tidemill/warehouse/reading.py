@@ -12,14 +12,21 @@ from datetime import datetime
 from typing import IO, cast
 
 import psycopg2
-import psycopg2.extensions
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 from psycopg2 import sql
-from psycopg2.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
+from psycopg2.errors import (
+    InsufficientPrivilege,
+    QueryCanceled,
+    ReadOnlySqlTransaction,
+    UndefinedColumn,
+    UndefinedFunction,
+    UndefinedTable,
+)
 
-from tidemill.errors import FatalError, SchemaChanged, SpecError
-from tidemill.warehouse.connections import transaction
+from tidemill.errors import SchemaChanged, SettingsError, SpecError
+from tidemill.warehouse.connections import Cursor, transaction
+from tidemill.warehouse.queries import Query
 
 __all__ = ["Column", "copy_batches", "describe", "frozen_view"]
 
@@ -58,7 +65,7 @@ class Column:
 
 
 @contextmanager
-def frozen_view(url: str, timeout_s: int) -> Iterator[psycopg2.extensions.cursor]:
+def frozen_view(url: str, timeout_s: int) -> Iterator[Cursor]:
     """Open one read-only transaction that sees the warehouse as it is at this instant.
 
     Parameters
@@ -71,12 +78,12 @@ def frozen_view(url: str, timeout_s: int) -> Iterator[psycopg2.extensions.cursor
     with transaction(url) as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", (f"{timeout_s}s",))
+        # Parsing may pause between two queries, and a reader's snapshot stands in nobody's way.
+        cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
         yield cursor
 
 
-def describe(
-    cursor: psycopg2.extensions.cursor, bound_sql: str, parameters: Mapping[str, datetime], file: str
-) -> tuple[Column, ...]:
+def describe(cursor: Cursor, query: Query, parameters: Mapping[str, datetime]) -> tuple[Column, ...]:
     """Ask Postgres for the names and types of a query's columns, without running it.
 
     Raises
@@ -86,11 +93,9 @@ def describe(
     SpecError
         If the query is not valid SQL, two columns have one name, or a type has no faithful form in Arrow.
     """
-    statement = cursor.mogrify(f"SELECT * FROM ({bound_sql}\n) AS query LIMIT 0", parameters).decode()
-    try:
+    statement = cursor.mogrify(f"SELECT * FROM ({query}\n) AS query LIMIT 0", parameters).decode()
+    with _reading(query, statement):
         cursor.execute(statement)
-    except psycopg2.ProgrammingError as error:
-        raise _query_error(error, statement, file) from error
     columns = tuple(Column(name=item.name, oid=item.type_code) for item in cursor.description or ())
     names = [column.name for column in columns]
     problems = [f"column {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
@@ -100,25 +105,47 @@ def describe(
         (type_name,) = cast(tuple[str], cursor.fetchone())
         problems.append(f"column {column.name!r} has type {type_name}, which is not supported")
     if problems:
-        raise SpecError(f"{file}: {'; '.join(problems)}.", "CAST the column to a plain type, or rename it.")
+        raise SpecError(f"{query.file}: {'; '.join(problems)}.", "CAST the column to a plain type, or rename it.")
     return columns
 
 
-def _query_error(error: psycopg2.ProgrammingError, statement: str, file: str) -> FatalError:
-    """Say in which line of which file Postgres stopped reading."""
-    position = int(error.diag.statement_position or 1)
-    place, message = f"{file}:{statement.count(chr(10), 0, position) + 1}", error.diag.message_primary
+@contextmanager
+def _reading(query: Query, statement: str) -> Iterator[None]:
+    """Turn what goes wrong with a query into our words, with its file and, where Postgres tells, the line."""
+    try:
+        yield
+    except (UndefinedTable, UndefinedColumn, UndefinedFunction) as error:
+        raise SchemaChanged(
+            _in_words(error, query, statement), "Restore what the source has lost, or change the query and the spec."
+        ) from error
+    except QueryCanceled as error:
+        raise SpecError(
+            f"{query.file} was cancelled: {error.diag.message_primary}.",
+            "Make the query faster; see its plan with EXPLAIN.",
+        ) from error
+    except InsufficientPrivilege as error:
+        raise SettingsError(
+            _in_words(error, query, statement), "GRANT SELECT on it to the role of the source's connection."
+        ) from error
+    except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.NotSupportedError, ReadOnlySqlTransaction) as error:
+        raise SpecError(_in_words(error, query, statement), "Mend the query.") from error
+    except (pa.ArrowInvalid, OverflowError) as error:
+        reason = str(error).splitlines()[0]
+        raise SpecError(
+            f"{query.file} gives a value that no column can hold: {reason}.", "Leave it out, or CAST it."
+        ) from error
+
+
+def _in_words(error: psycopg2.Error, query: Query, statement: str) -> str:
+    position = error.diag.statement_position
+    line = f":{statement.count(chr(10), 0, int(position)) + 1}" if position else ""
     hint = f" ({error.diag.message_hint})" if error.diag.message_hint else ""
-    if isinstance(error, UndefinedTable | UndefinedColumn | UndefinedFunction):
-        return SchemaChanged(
-            f"{place}: {message}{hint}.", "Restore what the source has lost, or change the query and the spec."
-        )
-    return SpecError(f"{place}: {message}{hint}.", "Mend the query.")
+    return f"{query.file}{line}: {error.diag.message_primary}{hint}."
 
 
 def copy_batches(
-    cursor: psycopg2.extensions.cursor,
-    bound_sql: str,
+    cursor: Cursor,
+    query: Query,
     parameters: Mapping[str, datetime],
     columns: tuple[Column, ...],
     order_by: str,
@@ -129,7 +156,7 @@ def copy_batches(
     ----------
     cursor : cursor
         Of the transaction from ``frozen_view``.
-    bound_sql : str
+    query : Query
         From ``queries.bind``.
     parameters : mapping of str to datetime
         Values of ``start``, ``end`` and ``cutoff``.
@@ -145,11 +172,11 @@ def copy_batches(
     """
     select = sql.SQL("SELECT {} FROM ({}\n) AS query ORDER BY query.{}").format(
         sql.SQL(", ").join(column.expression for column in columns),
-        sql.SQL(cursor.mogrify(bound_sql, parameters).decode()),
+        sql.SQL(cursor.mogrify(query, parameters).decode()),
         sql.Identifier(order_by),
     )
     copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(select).as_string(cursor)
-    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool, _reading(query, copy):
         cursor.copy_expert(copy, spool)
         if spool.tell():
             spool.seek(0)

@@ -3,14 +3,16 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from tidemill.errors import LostRace, NoChampion, ReleaseFromTheFuture
+from tidemill.faults import fault_point
 from tidemill.intervals import Partition
 from tidemill.records import BundleRef, Decision, ReleaseRef
-from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, transaction
 
-__all__ = ["Champion", "Deployment", "NewRelease", "Releases", "resolve_release"]
+__all__ = ["Champion", "Deployment", "NewRelease", "Releases", "current_release", "resolve_release"]
 
 _COLUMNS = (
     "release_id, bundle_digest, bundle_uri, snapshot_digest, known_until, metric, metric_value, learnt_until, evidence,"
@@ -131,6 +133,16 @@ class Releases:
             (model, cutoff),
         )
 
+    def live_from(self, model: str) -> tuple[datetime, ...]:
+        """Give the model time from which the champion serves; empty without one."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT d.live_from FROM tidemill.deployment d JOIN tidemill.champion c USING (deployment_id)"
+                " WHERE c.model = %s",
+                (model,),
+            )
+            return tuple(row[0] for row in cursor.fetchall())
+
     def deployments(self, model: str) -> tuple[Deployment, ...]:
         """Give everything that was ever live, newest first."""
         with transaction(self.url) as cursor:
@@ -171,7 +183,9 @@ class Releases:
                 )
                 row = cursor.fetchone()
             assert row is not None  # inserted now or before
-            return int(row[0])
+            fault_point("register-before-commit")
+        fault_point("register-after-commit")
+        return int(row[0])
 
     def note_mlflow_run(self, release_id: int, mlflow_run_id: str) -> None:
         """Remember where MLflow shows the training of a release."""
@@ -190,8 +204,11 @@ class Releases:
         approved_by: str,
         reason: str,
         kind: str = "promote",
-    ) -> None:
-        """Make a release the champion, if the champion is still the expected one.
+    ) -> bool:
+        """Make a release live, if the champion is still the expected one.
+
+        It becomes the champion unless another one is live for newer partitions already: a training as of an older
+        partition serves from there up to the next.
 
         Parameters
         ----------
@@ -210,6 +227,11 @@ class Releases:
         kind : str, default "promote"
             ``promote``, or ``force`` against the gate's word.
 
+        Returns
+        -------
+        bool
+            Whether it is the champion now.
+
         Raises
         ------
         LostRace
@@ -218,14 +240,17 @@ class Releases:
         with transaction(self.url) as cursor:
             current = _lock_champion(cursor, model)
             if current == release_id:
-                return
+                return True
             if current != expected:
                 raise LostRace(
                     f"Release {release_id} of {model!r} was compared with release {expected}, "
                     f"but the champion is now {current}.",
                     "Train again, so that it is compared with the new champion.",
                 )
-            _deploy(cursor, model, release_id, current, kind, live_from, approved_by, reason)
+            champion = _deploy(cursor, model, release_id, current, kind, live_from, approved_by, reason)
+            fault_point("promote-before-commit")
+        fault_point("promote-after-commit")
+        return champion == release_id
 
     def rollback(self, model: str, to: int | None, *, approved_by: str, reason: str) -> tuple[int, tuple[int, ...]]:
         """Make an earlier champion the champion again; everything that came after it counts as never live.
@@ -254,22 +279,15 @@ class Releases:
             If there is no champion, or ``to`` was not live before it.
         """
         with transaction(self.url) as cursor:
-            current = _lock_champion(cursor, model)
-            if current is None:
-                raise NoChampion(f"Model {model!r} has no champion to roll back.", "Train one first.")
-            undone: list[int] = []
-            while current != to and not (to is None and undone):
-                before, live_from = _predecessor(cursor, model, current)
-                if before is None:
-                    target = "an earlier one" if to is None else f"release {to}"
-                    raise NoChampion(
-                        f"Release {current} of {model!r} was the first to be live: there is no way back to {target}.",
-                        f"See 'tidemill history {model}'; to promote a release that was never live, use 'tidemill promote'.",
-                    )
-                _deploy(cursor, model, before, current, "rollback", live_from, approved_by, reason)
-                undone.append(current)
-                current = before
-            return current, tuple(undone)
+            _lock_champion(cursor, model)
+            live = _live_releases(cursor, model)
+            position = _way_back(model, list(live), to)
+            steps = list(live.items())[: position + 1]
+            for (bad, live_from), (before, _) in pairwise(steps):
+                _deploy(cursor, model, before, bad, "rollback", live_from, approved_by, reason)
+            fault_point("rollback-before-commit")
+        fault_point("rollback-after-commit")
+        return steps[-1][0], tuple(release_id for release_id, _ in steps[:-1])
 
     def _one(self, query: str, parameters: tuple[object, ...]) -> Champion | None:
         with transaction(self.url) as cursor:
@@ -285,16 +303,31 @@ def _lock_champion(cursor: Cursor, model: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _predecessor(cursor: Cursor, model: str, release_id: int) -> tuple[int | None, datetime]:
-    """Give the release that a champion took over from, and the model time at which it did."""
+def _live_releases(cursor: Cursor, model: str) -> dict[int, datetime]:
+    """Give the releases that are or were live, the champion first, each with the model time from which it serves."""
     cursor.execute(
-        "SELECT previous_release_id, live_from FROM tidemill.deployment"
-        " WHERE model = %s AND release_id = %s AND kind <> 'rollback' ORDER BY deployment_id DESC LIMIT 1",
-        (model, release_id),
+        "SELECT release_id, live_from FROM tidemill.live WHERE model = %s ORDER BY live_from DESC, deployment_id DESC",
+        (model,),
     )
-    row = cursor.fetchone()
-    assert row is not None  # a champion has been deployed
-    return row[0], row[1]
+    found: dict[int, datetime] = {}
+    for release_id, live_from in cursor.fetchall():
+        found.setdefault(release_id, live_from)
+    return found
+
+
+def _way_back(model: str, live: list[int], to: int | None) -> int:
+    """Give the position of the release to go back to."""
+    if not live:
+        raise NoChampion(f"Model {model!r} has no champion to roll back.", "Train one first.")
+    if to in live:
+        return live.index(to)
+    if to is None and len(live) > 1:
+        return 1
+    target = "an earlier one" if to is None else f"release {to}, which was never live"
+    raise NoChampion(
+        f"Release {live[0]} of {model!r} is the champion, and there is no way back to {target}.",
+        f"See 'tidemill history {model}'; to promote a release that was never live, use 'tidemill promote'.",
+    )
 
 
 def _deploy(
@@ -306,23 +339,41 @@ def _deploy(
     live_from: datetime,
     by: str,
     reason: str,
-) -> None:
+) -> int:
+    """Write a deployment, and make the champion what is live for the newest partitions; give the champion."""
     cursor.execute(
         "INSERT INTO tidemill.deployment (model, release_id, previous_release_id, kind, live_from, approved_by, reason)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING deployment_id",
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
         (model, release_id, previous, kind, live_from, by, reason),
     )
-    deployment_id = int(fetch_value(cursor))
     cursor.execute(
-        "INSERT INTO tidemill.champion AS c (model, release_id, deployment_id) VALUES (%s, %s, %s)"
+        "INSERT INTO tidemill.champion AS c (model, release_id, deployment_id)"
+        " SELECT model, release_id, deployment_id FROM tidemill.live WHERE model = %s"
+        " ORDER BY live_from DESC, deployment_id DESC LIMIT 1"
         " ON CONFLICT (model) DO UPDATE SET release_id = excluded.release_id, deployment_id = excluded.deployment_id"
-        " WHERE c.release_id IS NOT DISTINCT FROM %s RETURNING 1",
-        (model, release_id, deployment_id, previous),
+        " WHERE c.release_id IS NOT DISTINCT FROM %s RETURNING release_id",
+        (model, previous),
     )
-    if cursor.fetchone() is None:
+    row = cursor.fetchone()
+    if row is None:
         raise LostRace(f"The champion of {model!r} was changed in this instant.", "Look at the history and try again.")
     details = {"release_id": release_id, "previous": previous, "by": by, "reason": reason}
     cursor.execute("SELECT tidemill.append_audit(%s, %s, %s)", (kind, model, json.dumps(details)))
+    return int(row[0])
+
+
+def current_release(releases: Releases, model: str) -> int:
+    """Give the champion's id.
+
+    Raises
+    ------
+    NoChampion
+        If there is none.
+    """
+    champion = releases.champion(model)
+    if champion is None:
+        raise NoChampion(f"Model {model!r} has no champion: no release has been promoted yet.", "Train one first.")
+    return champion.release_id
 
 
 def resolve_release(

@@ -1,0 +1,37 @@
+"""Maintenance: removes what retention no longer keeps, then asks the doctor. One DAG for all models."""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from tidemill_airflow.operators import CollectGarbageOperator, DoctorOperator
+from tidemill_airflow.params import trigger_form
+from tidemill_airflow.retry import DEFAULT_ARGS
+
+PAGE = """### Maintenance
+
+Removes rows and files that the `retention` of each model's spec no longer keeps, then examines ledger, storage, MLflow
+and the machine. What is published, the champion and its predecessor are never removed. A dry run only lists.
+
+| | |
+|---|---|
+| runs | every day at 03:00 UTC |
+| read the result | `SELECT * FROM tidemill.collected ORDER BY collected_at DESC`, and the log of `doctor` |
+| the same from a shell | `tidemill gc --dry-run`, `tidemill doctor` |
+"""
+
+with DAG(
+    dag_id="tidemill_maintenance",
+    description="Removes what nobody needs any more, and says whether all is well.",
+    doc_md=PAGE,
+    tags=["tidemill", "maintenance"],
+    schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC"),
+    start_date=datetime(2013, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    params=trigger_form("dry_run"),
+    default_args=DEFAULT_ARGS | {"owner": "tidemill"},
+):
+    collect_garbage = CollectGarbageOperator(task_id="collect_garbage")
+    doctor = DoctorOperator(task_id="doctor", trigger_rule="all_done")
+    collect_garbage >> doctor

@@ -1,0 +1,36 @@
+"""The task that removes what the models' retention no longer keeps."""
+
+from collections import Counter
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from tidemill_airflow.params import RunParams
+
+__all__ = ["CollectGarbageOperator"]
+
+
+class CollectGarbageOperator(BaseOperator):
+    """Remove prediction runs and folders that nothing needs, of all models; each removal is in the audit.
+
+    The task's XCom counts them by outcome; what went and why is in its log, and in ``tidemill.collected``.
+    """
+
+    ui_color = "#e8e4d8"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Collect, or in a dry run only list."""
+        from tidemill.retention import collect_garbage
+        from tidemill.workspace import Workspace
+        from tidemill_airflow.connections import connection_url
+
+        params = RunParams.check(context["params"], context["dag"].params)
+        removals = collect_garbage(Workspace.from_environment(connection_url), dry_run=params.dry_run)
+        for item in removals:
+            self.log.info("%s: %s %s of %s, %s bytes: %s", item.outcome, item.kind, item.name, item.model,
+                          item.size_bytes, item.reason)  # fmt: skip
+        counts = Counter(item.outcome for item in removals)
+        return {
+            **counts,
+            "size_bytes": sum(item.size_bytes for item in removals if item.outcome in ("due", "collected")),
+        }

@@ -1,0 +1,39 @@
+"""The task that asks the doctor, and fails if anything does."""
+
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from tidemill.errors import FatalError
+
+__all__ = ["DoctorOperator"]
+
+
+class DoctorOperator(BaseOperator):
+    """Examine ledger, storage, MLflow and machine. A failure of any check fails the task, at once and without a retry.
+
+    The task's XCom holds the findings that are not ``ok``. It runs inside Airflow: that Airflow itself is dead is seen
+    by ``tidemill doctor`` in a cron or probe.
+    """
+
+    ui_color = "#e8d8d8"
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Examine and log every finding."""
+        from tidemill.doctor import Health, examine
+        from tidemill.workspace import Workspace
+        from tidemill_airflow.connections import connection_url
+        from tidemill_airflow.quiet import without_chatter
+
+        with without_chatter():
+            findings = examine(Workspace.from_environment(connection_url))
+        for item in findings:
+            self.log.info("%s %s %s: %s %s", item.severity.value, item.check, item.subject, item.message, item.remedy)
+        failed = [
+            f"{item.check} of {item.subject}: {item.message}" for item in findings if item.severity is Health.FAIL
+        ]
+        if failed:
+            raise FatalError(
+                "\n".join([f"{len(failed)} check(s) failed:", *failed]), "The task's log has the remedy of each."
+            )
+        return [item.to_dict() for item in findings if item.severity is not Health.OK]

@@ -1,0 +1,9 @@
+"""The doctor: is everything as it should be, and if not, what is to be done? Works with Airflow dead.
+
+It looks at the ledger, the storage, MLflow and the machine, and changes nothing unless it is asked to repair.
+"""
+
+from tidemill.doctor.examine import examine
+from tidemill.doctor.findings import Finding, Health
+
+__all__ = ["Finding", "Health", "examine"]

@@ -1,0 +1,151 @@
+"""Ledger against storage and rows: what is published or serves must be there, and be what its digest says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+
+from tidemill.doctor.findings import Finding, judged
+from tidemill.errors import ArtifactCorrupt
+from tidemill.retention import kept_folders
+from tidemill.spec import ModelSpec
+from tidemill.storage.bundles import load_bundle
+from tidemill.storage.store import Store
+from tidemill.warehouse.connections import Cursor, fetch_value, transaction
+
+__all__ = ["Depth", "check_bundles", "check_predictions", "check_snapshots"]
+
+_RESTORE = "Restore {} from a backup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """How much is looked at."""
+
+    newest: int = 7
+    """Published runs of a model that are read again, newest first."""
+    deep: bool = False
+    """Read all of them, and hash every folder that is kept."""
+
+    @property
+    def limit(self) -> int | None:
+        """Published runs to read; None for all."""
+        return None if self.deep else self.newest
+
+
+def check_bundles(url: str, store: Store, spec: ModelSpec) -> Finding:
+    """Load the champion and what a rollback goes back to: digests, types, golden rows."""
+    with transaction(url) as cursor:
+        cursor.execute(_SERVING, {"model": spec.model})
+        releases = cursor.fetchall()
+    problems = [f"release {number}: {said}" for number, uri, digest, evaluation in releases
+                for said in _bundle_problems(store, uri, digest, evaluation)]  # fmt: skip
+    names = ", ".join(str(number) for number, *_ in releases) or "none"
+    return judged(
+        "bundles", spec.model, problems, f"Releases that serve or may be rolled back to load and score as before: {names}.",
+        f"{_RESTORE.format('the folder')}; or 'tidemill rollback {spec.model}' to one that is whole, or train again.",
+    )  # fmt: skip
+
+
+def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Finding:
+    """See that the data of every published run are there, and hash the newest; with ``deep`` all that is kept."""
+    with transaction(url) as cursor:
+        cursor.execute(_PUBLISHED_SNAPSHOTS, {"model": spec.model})
+        published = cursor.fetchall()
+        kept = set()
+        if depth.deep:
+            cursor.execute("SELECT clock_timestamp()")
+            kept = kept_folders(cursor, spec.model, spec.retention, fetch_value(cursor))
+    hashed = {uri: partition for partition, uri in published[: depth.limit]}
+    hashed |= {uri: "kept" for uri in sorted(kept - hashed.keys()) if _is_own_data(uri, spec.model)}
+    problems = [f"{partition}: {uri} is missing" for partition, uri in published
+                if uri not in hashed and not store.path(uri).is_dir()]  # fmt: skip
+    problems += [f"{where}: {said}" for uri, where in hashed.items() for said in _folder_problems(store, uri)]
+    return judged(
+        "snapshots", spec.model, problems, f"{len(published)} are there, {len(hashed)} folders were hashed again.",
+        f"{_RESTORE.format('it')}; the published rows are not affected, but cannot be monitored or explained.",
+    )  # fmt: skip
+
+
+def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
+    """Count the newest published runs' rows again, and reckon their checksums."""
+    with transaction(url) as cursor:
+        cursor.execute(_PUBLISHED_RUNS, {"model": spec.model, "limit": depth.limit})
+        runs = cursor.fetchall()
+    problems = [said for run in runs for said in _row_problems(url, *run)]
+    return judged(
+        "predictions", spec.model, problems, f"Rows of {len(runs)} published runs are those that were published.",
+        f"Somebody with the owner's rights has changed rows: 'tidemill predict {spec.model} --partition … --again'.",
+    )  # fmt: skip
+
+
+def _bundle_problems(store: Store, uri: str, digest: str, evaluation: str | None) -> Iterator[str]:
+    try:
+        load_bundle(store.path(uri), digest)
+    except ArtifactCorrupt as error:
+        yield error.problem.rstrip(".")
+    if evaluation is not None:
+        yield from _folder_problems(store, evaluation)
+
+
+def _folder_problems(store: Store, uri: str) -> Iterator[str]:
+    """Hash a folder that is named by the digest of its content."""
+    try:
+        store.folder(uri, uri.rsplit("/", 1)[1])
+    except ArtifactCorrupt as error:
+        yield error.problem.rstrip(".")
+
+
+def _is_own_data(uri: str, model: str) -> bool:
+    """Bundles are named by their manifest, and are loaded instead."""
+    owner, kind, _ = uri.split("/")
+    return owner == model and kind != "bundles"
+
+
+def _row_problems(url: str, partition: str, number: int, n_rows: int, checksum: str) -> Iterator[str]:
+    table = sql.Identifier("tidemill", f"prediction_run_{int(number)}")
+    with transaction(url) as cursor:
+        if not _exists(cursor, f"tidemill.prediction_run_{int(number)}"):
+            yield f"{partition}: the rows of run {number} are gone"
+            return
+        # As tidemill.seal_prediction_run reckons it, since this is what it is compared with.
+        cursor.execute(
+            sql.SQL(
+                "SELECT count(*), to_hex(coalesce(bit_xor(hashfloat8extended(score, hashtextextended(entity_key, 0))), 0))"
+                " FROM {}"
+            ).format(table)
+        )
+        found: tuple[Any, ...] | None = cursor.fetchone()
+    assert found is not None  # an aggregate
+    if found[0] != n_rows:
+        yield f"{partition}: run {number} has {found[0]} rows, {n_rows} were published"
+    elif found[1] != checksum:
+        yield f"{partition}: the rows of run {number} have changed: checksum {found[1]}, published {checksum}"
+
+
+def _exists(cursor: Cursor, table: str) -> bool:
+    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
+    return bool(fetch_value(cursor))
+
+
+_SERVING = """
+SELECT r.release_id, r.bundle_uri, r.bundle_digest, r.evidence ->> 'uri' FROM tidemill.release r
+WHERE r.release_id IN (SELECT release_id FROM tidemill.champion WHERE model = %(model)s
+                       UNION SELECT d.previous_release_id FROM tidemill.deployment d
+                       JOIN tidemill.champion c ON c.model = d.model AND c.release_id = d.release_id
+                       WHERE d.model = %(model)s AND d.kind <> 'rollback')
+ORDER BY 1 DESC
+"""
+
+_PUBLISHED_SNAPSHOTS = """
+SELECT p.partition, s.uri FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)
+JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
+WHERE p.model = %(model)s ORDER BY p.partition DESC
+"""
+
+_PUBLISHED_RUNS = """
+SELECT p.partition, r.prediction_run_id, r.n_rows, r.checksum
+FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)
+WHERE p.model = %(model)s ORDER BY p.partition DESC LIMIT %(limit)s
+"""

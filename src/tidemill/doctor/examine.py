@@ -1,0 +1,138 @@
+"""One examination: every check, in order, and no check that keeps another from being made."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from tidemill.doctor.artifacts import Depth, check_bundles, check_predictions, check_snapshots
+from tidemill.doctor.findings import Finding, Health
+from tidemill.doctor.freshness import check_freshness
+from tidemill.doctor.ledger import (
+    check_audit,
+    check_dead_runs,
+    check_migrations,
+    check_pointers,
+    check_rights,
+    close_dead_runs,
+)
+from tidemill.doctor.machine import (
+    check_disk,
+    check_packages,
+    check_permissions,
+    check_tracking,
+    free_and_total,
+    lock_file,
+    sound_specs,
+)
+from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
+from tidemill.spec import ModelSpec
+from tidemill.storage.store import Store
+from tidemill.warehouse.connections import fetch_value, kept_open, transaction
+from tidemill.workspace import LEDGER, PROMOTER, Workspace
+
+__all__ = ["examine"]
+
+CONNECTIONS = ("warehouse", LEDGER, PROMOTER)
+
+
+def examine(
+    workspace: Workspace, *, as_of: datetime | None = None, deep: bool = False, repair: bool = False
+) -> tuple[Finding, ...]:
+    """Look at everything.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Folders and connections.
+    as_of : datetime, optional
+        Instant that freshness is judged at; now by default.
+    deep : bool, default False
+        Hash every kept folder and read every published row again, not the newest alone.
+    repair : bool, default False
+        Set a wrong alias in MLflow, and mark steps as failed that never ended.
+
+    Returns
+    -------
+    tuple of Finding
+        One a check and subject; what is well too.
+    """
+    with kept_open():
+        return tuple(_findings(workspace, as_of or datetime.now(UTC), Depth(deep=deep), repair=repair))
+
+
+def _findings(workspace: Workspace, as_of: datetime, depth: Depth, *, repair: bool) -> Iterator[Finding]:
+    specs, finding = sound_specs(workspace.models)
+    yield finding
+    yield check_packages(lock_file())
+    yield check_disk(*free_and_total(workspace.storage), workspace.storage)
+    try:
+        yield check_permissions(workspace, _configured(workspace))
+        url = workspace.connection(LEDGER)
+        if not _is_migrated(url):
+            yield Finding.fail("migrations", "ledger", "The warehouse has no ledger yet.", "'tidemill migrate'.")
+            return
+        yield from _ledger(url, repair=repair)
+        for spec in specs:
+            yield from _model(workspace, url, spec, as_of, depth)
+        yield from _mirror(workspace, url, specs, repair=repair)
+    except (WarehouseUnavailable, SettingsError, SchemaChanged) as error:
+        yield Finding.fail("warehouse", "ledger", error.problem, _remedy(error))
+
+
+def _configured(workspace: Workspace) -> list[str]:
+    """Give the connections that this machine has: a probe may have fewer than a worker."""
+    urls = []
+    for name in CONNECTIONS:
+        with suppress(SettingsError):
+            urls.append(workspace.connection(name))
+    return urls
+
+
+def _is_migrated(url: str) -> bool:
+    with transaction(url) as cursor:
+        cursor.execute("SELECT to_regclass('tidemill.audit') IS NOT NULL")
+        return bool(fetch_value(cursor))
+
+
+def _ledger(url: str, *, repair: bool) -> Iterator[Finding]:
+    with transaction(url) as cursor:
+        yield check_migrations(cursor)
+        yield from check_rights(cursor)
+        yield check_audit(cursor)
+        if repair:
+            close_dead_runs(cursor)
+        yield check_dead_runs(cursor)
+
+
+def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, depth: Depth) -> Iterator[Finding]:
+    store = Store(workspace.storage)
+    with transaction(url) as cursor:
+        cursor.execute("SELECT partition FROM tidemill.published WHERE model = %s", (spec.model,))
+        published = {partition for (partition,) in cursor.fetchall()}
+        cursor.execute("SELECT EXISTS (SELECT FROM tidemill.champion WHERE model = %s)", (spec.model,))
+        serves = bool(fetch_value(cursor))
+        yield check_pointers(cursor, spec.model)
+    yield check_freshness(spec, published, serves, as_of)
+    yield check_bundles(url, store, spec)
+    yield check_snapshots(url, store, spec, depth)
+    yield check_predictions(url, spec, depth)
+
+
+def _mirror(workspace: Workspace, url: str, specs: tuple[ModelSpec, ...], *, repair: bool) -> Iterator[Finding]:
+    uri = workspace.tracking_uri
+    finding = check_tracking(uri)
+    yield finding
+    if uri is None or finding.severity is not Health.OK:
+        return
+    from tidemill.doctor.registry import Registry, check_alias, mirrored_champion  # loads MLflow
+
+    for spec in specs:
+        yield check_alias(Registry(uri), spec.model, mirrored_champion(url, spec.model), repair=repair)
+
+
+def _remedy(error: WarehouseUnavailable | SettingsError | SchemaChanged) -> str:
+    if isinstance(error, SchemaChanged):
+        return "Bring the ledger up to date: 'tidemill migrate'."
+    if isinstance(error, WarehouseUnavailable):
+        return "Start Postgres ('make up'), or correct the connection."
+    return error.next_step

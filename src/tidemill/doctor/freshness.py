@@ -1,0 +1,104 @@
+"""Freshness: has every partition been published that was due? Asks the ledger and a clock, never Airflow."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+
+from tidemill.doctor.findings import Finding, listed
+from tidemill.errors import PartitionError
+from tidemill.spec import ModelSpec
+
+__all__ = ["GRACE", "check_freshness", "due_partitions"]
+
+GRACE = timedelta(hours=2)
+"""From a tick of the schedule until its partition has to be published: a run, its retries and their waits."""
+
+N_TICKS = 7  # newest partitions that are looked at: a week of days
+
+
+def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_TICKS) -> tuple[str, ...]:
+    """Give the keys of the newest partitions that should be published by an instant, newest first.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Schedule, zone and extent of the data.
+    as_of : datetime
+        The instant, with a time zone.
+    n : int, default 7
+        How many at most.
+    """
+    return tuple(key for key in _ticks(spec, as_of - GRACE, n) if _exists(spec, key))
+
+
+def check_freshness(spec: ModelSpec, published: Collection[str], serves: bool, as_of: datetime) -> Finding:
+    """Compare what is published with what is due.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    published : collection of str
+        Keys of the partitions that readers see.
+    serves : bool
+        Whether the model has a champion.
+    as_of : datetime
+        Instant to judge at.
+    """
+    model, newest = spec.model, max(published, default=None)
+    if spec.predict.schedule is None:
+        return Finding.ok("freshness", model, f"Predicted by hand alone; newest published: {newest or 'none'}.")
+    if not serves:
+        return Finding.warn(
+            "freshness", model, "Has no champion, so nothing is predicted.", f"'tidemill train {model} --partition …'."
+        )
+    if _ended(spec, as_of):
+        return Finding.ok("freshness", model, f"Its data ended on {spec.partitions.last}; newest published: {newest}.")
+    due = due_partitions(spec, as_of)
+    if not due:
+        return Finding.ok("freshness", model, f"Nothing was due by {as_of:%Y-%m-%d %H:%M %Z}.")
+    missing = [key for key in due if key not in published]
+    if due[0] in missing:
+        return Finding.fail(
+            "freshness", model, f"Partition {due[0]} was due and is not published; the newest is {newest or 'none'}.",
+            f"See why 'failed' in tidemill.run, then 'tidemill predict {model} --from {missing[-1]} --to {due[0]}'.",
+        )  # fmt: skip
+    gaps = [key for key in missing if key > min(published)]
+    if gaps:
+        return Finding.warn(
+            "freshness", model, f"Partition(s) between published ones are missing: {listed(gaps)}.",
+            f"'tidemill predict {model} --from {gaps[-1]} --to {gaps[0]}'.",
+        )  # fmt: skip
+    return Finding.ok("freshness", model, f"The partition due, {due[0]}, is published.")
+
+
+def _ticks(spec: ModelSpec, latest: datetime, n: int) -> Iterator[str]:
+    """Give the partitions of the newest ticks, on the wall clock of the model's zone, as its timetable does."""
+    if spec.predict.schedule is None:
+        return
+    zone = ZoneInfo(spec.timezone)
+    local = latest.astimezone(zone).replace(tzinfo=None)
+    cron = croniter(spec.predict.schedule, local + timedelta(seconds=1))  # a tick at the very instant counts
+    seen: set[str] = set()
+    for _ in range(n):
+        tick = cron.get_prev(datetime).replace(tzinfo=zone)
+        key = spec.partitions.every.containing(tick, spec.timezone).key
+        if key not in seen:
+            seen.add(key)
+            yield key
+
+
+def _exists(spec: ModelSpec, key: str) -> bool:
+    try:
+        spec.partition(key)
+    except PartitionError:
+        return False
+    return True
+
+
+def _ended(spec: ModelSpec, as_of: datetime) -> bool:
+    """Say whether the data have ended: the newest tick falls after the last partition."""
+    last = spec.partitions.last
+    return last is not None and (as_of - GRACE).astimezone(ZoneInfo(spec.timezone)).date() > last

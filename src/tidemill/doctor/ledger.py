@@ -1,0 +1,233 @@
+"""The ledger's own health: migrations, roles, grants, triggers, the audit's chain, attempts that died."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tidemill.doctor.findings import Finding, judged, listed
+from tidemill.retention import DEAD_AFTER
+from tidemill.warehouse.connections import Cursor, fetch_value
+from tidemill.warehouse.migrations import migrations_folder
+
+__all__ = ["check_audit", "check_dead_runs", "check_migrations", "check_pointers", "check_rights", "close_dead_runs"]
+
+RUNTIME = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")
+OWNER = "tidemill_owner"
+APPEND_ONLY = ("audit", "deployment", "release")
+START = "0" * 64  # what the first row of the audit names as its predecessor
+N_FETCHED = 10_000  # rows of the audit in memory at a time
+_MIGRATE = "'tidemill migrate'; a file that has changed must be restored, a newer ledger needs the newer version."
+_MAY_INSERT = {
+    "tidemill_reader": (),
+    "tidemill_promoter": ("release", "deployment", "champion"),
+    "tidemill_writer": ("run", "snapshot", "check_result", "decision", "claim", "published", "metric", "alert"),
+}
+_MAY_UPDATE = {
+    "tidemill_reader": (),
+    "tidemill_promoter": ("champion",),
+    "tidemill_writer": ("run", "claim", "published", "prediction_run", "alert"),
+}
+
+
+def check_migrations(cursor: Cursor, folder: Path | None = None) -> Finding:
+    """Compare the migrations that were applied with the files of this version."""
+    files = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (folder or migrations_folder()).glob("[0-9]*.sql")
+    }
+    cursor.execute("SELECT has_table_privilege(to_regclass('public.tidemill_migration'), 'SELECT')")
+    if not fetch_value(cursor):
+        return Finding.fail(
+            "migrations", "ledger", "Which are applied cannot be read: it is older than 0002.", _MIGRATE
+        )
+    cursor.execute("SELECT name, digest FROM public.tidemill_migration")
+    applied = dict(cursor.fetchall())
+    problems = [f"{name} is not applied" for name in sorted(files.keys() - applied.keys())]
+    problems += [f"{name} was applied by a newer version" for name in sorted(applied.keys() - files.keys())]
+    problems += [f"{name} has changed" for name in sorted(files) if name in applied and applied[name] != files[name]]
+    return judged(
+        "migrations", "ledger", problems, f"All {len(files)} are applied.",
+        _MIGRATE,
+    )  # fmt: skip
+
+
+def check_rights(cursor: Cursor) -> Iterator[Finding]:
+    """Compare roles, their rights and the append-only triggers with what the migrations gave."""
+    yield judged(
+        "roles", "warehouse", list(_role_problems(cursor)), "Four roles, and none has more power than it needs.",
+        "ALTER ROLE … NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS, or REVOKE the membership.",
+    )  # fmt: skip
+    yield judged(
+        "grants", "ledger", list(_grant_problems(cursor)), "Each role may do what it needs, and no more.",
+        "REVOKE it as the owner; sql/migrations says what each role may do.",
+    )  # fmt: skip
+    yield judged(
+        "append_only", "ledger", list(_trigger_problems(cursor)), f"{', '.join(APPEND_ONLY)} refuse every change.",
+        "ALTER TABLE … ENABLE TRIGGER append_only as the owner, or create it again as in 0001_ledger.sql.",
+    )  # fmt: skip
+
+
+def check_audit(cursor: Cursor) -> Finding:
+    """Walk the audit's chain row by row, reckoning each hash here: the database's function is not believed."""
+    problems, before, n_rows = [], START, 0
+    for audit_id, previous, found, content in _audit_rows(cursor):
+        if previous != before:
+            problems.append(f"before row {audit_id} something was removed or put in")
+        if hashlib.sha256(content.encode()).hexdigest() != found:
+            problems.append(f"row {audit_id} has been changed")
+        before, n_rows = found, n_rows + 1
+    problems += _decisions_without_audit(cursor)
+    return judged(
+        "audit", "ledger", problems, f"The chain of {n_rows} rows is whole.",
+        "Find out who had the owner's rights since the last good check, and compare with a backup; do not mend it.",
+    )  # fmt: skip
+
+
+def check_pointers(cursor: Cursor, model: str) -> Finding:
+    """See that what readers are shown and what the ledger calls published is the same."""
+    cursor.execute(
+        "SELECT coalesce(p.partition, r.partition), p.prediction_run_id, r.status FROM tidemill.published p"
+        " FULL JOIN (SELECT * FROM tidemill.prediction_run WHERE status = 'published') r USING (prediction_run_id)"
+        " WHERE coalesce(p.model, r.model) = %s AND (p.prediction_run_id IS NULL OR r.status IS NULL) ORDER BY 1",
+        (model,),
+    )
+    problems = [
+        f"{partition}: a run is 'published' and not visible" if shown is None
+        else f"{partition}: the visible run {shown} is not 'published'"
+        for partition, shown, _ in cursor.fetchall()
+    ]  # fmt: skip
+    return judged(
+        "pointers", model, problems, "What readers see is what the ledger calls published.",
+        f"Score them again: 'tidemill predict {model} --partition … --again'.",
+    )  # fmt: skip
+
+
+def check_dead_runs(cursor: Cursor) -> Finding:
+    """Look for steps that began long ago and never ended."""
+    cursor.execute(
+        "SELECT run_id, model, step, partition FROM tidemill.run"
+        " WHERE status = 'running' AND started_at < clock_timestamp() - %s ORDER BY run_id",
+        (DEAD_AFTER,),
+    )
+    dead = [f"run {run_id}, {step} of {model} {partition}" for run_id, model, step, partition in cursor.fetchall()]
+    if not dead:
+        return Finding.ok("dead_runs", "ledger", "No step has been running for longer than a day.")
+    return Finding.warn(
+        "dead_runs", "ledger", f"{len(dead)} step(s) never ended: {listed(dead)}.",
+        "Run their partitions again if nothing else has; 'tidemill doctor --repair' marks them as failed.",
+    )  # fmt: skip
+
+
+def close_dead_runs(cursor: Cursor) -> None:
+    """Mark steps as failed that never ended; one that lives after all overwrites it with its own end."""
+    cursor.execute(
+        "UPDATE tidemill.run SET status = 'failed', ended_at = clock_timestamp(),"
+        " error = 'No sign of life for a day: its process died.'"
+        " WHERE status = 'running' AND started_at < clock_timestamp() - %s",
+        (DEAD_AFTER,),
+    )
+
+
+def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:
+    """Give number, predecessor's hash, own hash, and what the hash covers, oldest first."""
+    last = 0
+    while True:
+        cursor.execute(
+            "SELECT audit_id, previous_hash, hash, jsonb_build_array(previous_hash, event, model, details, done_by,"
+            " extract(epoch FROM done_at))::text FROM tidemill.audit WHERE audit_id > %s ORDER BY audit_id LIMIT %s",
+            (last, N_FETCHED),
+        )
+        rows = cursor.fetchall()
+        if not rows:
+            return
+        yield from rows
+        last = rows[-1][0]
+
+
+def _decisions_without_audit(cursor: Cursor) -> list[str]:
+    """Find a chain that was cut at its end: a decision and its audit row come in one transaction."""
+    cursor.execute(
+        "SELECT decision_id FROM tidemill.decision EXCEPT SELECT (details ->> 'decision_id')::bigint"
+        " FROM tidemill.audit WHERE event LIKE 'decide:%' ORDER BY 1"
+    )
+    return [f"decision {decision_id} has no row" for (decision_id,) in cursor.fetchall()]
+
+
+def _role_problems(cursor: Cursor) -> Iterator[str]:
+    cursor.execute(
+        "SELECT rolname, rolsuper, rolcreatedb, rolreplication, rolbypassrls, rolcreaterole FROM pg_catalog.pg_roles"
+        " WHERE rolname = ANY(%s)",
+        ([OWNER, *RUNTIME],),
+    )
+    powers = ("SUPERUSER", "CREATEDB", "REPLICATION", "BYPASSRLS", "CREATEROLE")
+    found = {name: dict(zip(powers, has, strict=True)) for name, *has in cursor.fetchall()}
+    yield from (f"{role} does not exist" for role in (OWNER, *RUNTIME) if role not in found)
+    for role, has in found.items():
+        allowed = ("CREATEROLE",) if role == OWNER else ()  # migrations may make roles
+        yield from (f"{role} is {power}" for power in powers if has[power] and power not in allowed)
+    cursor.execute(
+        "SELECT m.rolname, g.rolname FROM pg_catalog.pg_auth_members JOIN pg_catalog.pg_roles m ON m.oid = member"
+        " JOIN pg_catalog.pg_roles g ON g.oid = roleid WHERE m.rolname = ANY(%s)",
+        (list(RUNTIME),),
+    )
+    yield from (f"{member} is a member of {group}" for member, group in cursor.fetchall())
+
+
+def _grant_problems(cursor: Cursor) -> Iterator[str]:
+    """Compare the rights on every table and function of the ledger with the lists above."""
+    cursor.execute(_TABLE_RIGHTS, {"roles": [*RUNTIME, "public"]})
+    for role, table, right in cursor.fetchall():
+        may = {"INSERT": _MAY_INSERT, "UPDATE": _MAY_UPDATE}.get(right, {}).get(role, ())
+        if table not in may:
+            yield f"{role} may {right} {table}"
+    cursor.execute(_OWNED, {"roles": list(RUNTIME)})
+    yield from (f"{role} owns {name}" for role, name in cursor.fetchall())
+    cursor.execute(_FUNCTION_RIGHTS)
+    yield from (f"{role} may call {name}" for role, name in cursor.fetchall())
+    cursor.execute(
+        "SELECT proname FROM pg_catalog.pg_proc WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace"
+        " AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=\"\"']"
+    )
+    yield from (f"function {name} has no fixed search path" for (name,) in cursor.fetchall())
+    cursor.execute(
+        "SELECT role, nspname FROM unnest(%s) role, pg_catalog.pg_namespace"
+        " WHERE nspname IN ('tidemill', 'predictions', 'public') AND has_schema_privilege(role, oid, 'CREATE')",
+        ([*RUNTIME, "public"],),
+    )
+    yield from (f"{role} may create in schema {name}" for role, name in cursor.fetchall())
+
+
+def _trigger_problems(cursor: Cursor) -> Iterator[str]:
+    cursor.execute(
+        "SELECT relname FROM pg_catalog.pg_trigger JOIN pg_catalog.pg_class c ON c.oid = tgrelid"
+        " WHERE tgname = 'append_only' AND tgenabled IN ('O', 'A') AND relnamespace = 'tidemill'::regnamespace"
+        " AND tgfoid = 'tidemill.refuse_change'::regproc"
+    )
+    guarded = {name for (name,) in cursor.fetchall()}
+    yield from (f"tidemill.{name} is not protected" for name in APPEND_ONLY if name not in guarded)
+
+
+# Open prediction runs are the writer's to fill, their number changes, and sealing takes the right away: no finding.
+_TABLE_RIGHTS = """
+SELECT role, relname, kind FROM unnest(%(roles)s) role, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) kind,
+    pg_catalog.pg_class c
+WHERE relnamespace IN ('tidemill'::regnamespace, 'predictions'::regnamespace) AND relkind IN ('r', 'p', 'v')
+  AND CASE WHEN kind IN ('DELETE', 'TRUNCATE') OR (role = 'tidemill_promoter' AND relname = 'release')
+           THEN has_table_privilege(role, c.oid, kind)  -- the promoter may note a release's run in MLflow: one column
+           ELSE has_any_column_privilege(role, c.oid, kind) END
+  AND NOT (role = 'tidemill_writer' AND kind = 'INSERT' AND NOT relispartition AND relname ~ '^prediction_run_\\d+$')
+ORDER BY relname, role, kind
+"""
+
+_OWNED = """
+SELECT rolname, nspname || '.' || relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_roles r ON r.oid = relowner
+JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
+WHERE rolname = ANY(%(roles)s) AND nspname NOT LIKE 'pg\\_%%' ORDER BY 2
+"""
+
+# What runs with the owner's rights is for the writer and the promoter alone, and not for whoever logs in.
+_FUNCTION_RIGHTS = """
+SELECT role, proname FROM unnest(ARRAY['tidemill_reader', 'public']) role, pg_catalog.pg_proc p
+WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace AND has_function_privilege(role, p.oid, 'EXECUTE')
+ORDER BY proname, role
+"""

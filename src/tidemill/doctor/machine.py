@@ -1,0 +1,196 @@
+"""The machine: specs, packages against the lock, who may read what, space on the disk, and whether MLflow answers."""
+
+import os
+import shutil
+import socket
+import stat
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from psycopg2.extensions import parse_dsn
+
+from tidemill.doctor.findings import Finding, judged
+from tidemill.errors import SpecError
+from tidemill.spec import ModelSpec
+from tidemill.spec_file import read_spec
+from tidemill.versions import lock_digest
+from tidemill.workspace import Workspace
+
+__all__ = [
+    "check_disk",
+    "check_packages",
+    "check_permissions",
+    "check_tracking",
+    "free_and_total",
+    "is_reachable",
+    "lock_file",
+    "sound_specs",
+]
+
+CONNECT_TIMEOUT_S = 3  # a server that does not even take a connection by then is down
+LOW_BYTES, LOW_SHARE = 2 * 1024**3, 0.05  # below both: a few trainings fit no more
+FULL_BYTES = 256 * 1024**2  # below it a snapshot may fail half-way
+
+
+def sound_specs(models: Path) -> tuple[tuple[ModelSpec, ...], Finding]:
+    """Read every spec, and say which are broken; one model's mistake hides no other model."""
+    specs, problems = [], []
+    for path in sorted(models.glob("*.yaml")):
+        try:
+            specs.append(read_spec(path))
+        except SpecError as error:
+            problems.append(error.problem.splitlines()[0].rstrip("."))
+    return tuple(specs), judged(
+        "specs", str(models), problems, f"{len(specs)} model(s) are declared.", "Mend the spec: 'tidemill check'."
+    )
+
+
+def lock_file() -> Path:
+    """Name the lock beside the code, whether it is there or not: ``requirements.txt`` of the checkout or image."""
+    return Path(os.environ.get("TIDEMILL_LOCK") or Path(__file__).parents[3] / "requirements.txt")
+
+
+def check_packages(lock: Path) -> Finding:
+    """Compare the installed packages with the lock.
+
+    Parameters
+    ----------
+    lock : Path
+        Lines ``name==version ; marker``; others are passed over.
+    """
+    digest = f"their digest is {lock_digest()[:12]}"
+    if not lock.is_file():
+        return Finding.ok("packages", "environment", f"There is no lock at {lock} to compare with; {digest}.")
+    wanted = dict(_locked(lock.read_text(encoding="utf-8").splitlines()))
+    installed = {name: _installed(name) for name in wanted}
+    problems = [
+        f"{name} is {installed[name]}, locked {version}"
+        for name, version in wanted.items()
+        if installed[name] not in (None, version)
+    ]
+    n_missing = sum(version is None for version in installed.values())
+    return judged(
+        "packages", "environment", problems,
+        f"{len(wanted) - n_missing} packages are as locked, {n_missing} of the lock are not installed; {digest}.",
+        "Install the lock again: 'make setup', or 'pip install --require-hashes -r requirements.txt'.",
+    )  # fmt: skip
+
+
+def check_permissions(workspace: Workspace, connections: Iterable[str]) -> Finding:
+    """See that secrets are their owner's alone, and that nobody else can change what is stored.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Storage and connections.
+    connections : iterable of str
+        Connections whose password files are looked at.
+    """
+    files = {Path(found) for url in connections if (found := parse_dsn(url).get("passfile"))}
+    environment = workspace.storage.parent / "environment"  # of the local stack
+    private = [
+        *sorted(files),
+        *sorted({file.parent for file in files if file.parent.name == "secrets"}),
+        *([environment] if environment.exists() else []),
+    ]
+    problems = [said for path in private for said in _readable(path)]
+    problems += _changeable(workspace.storage)
+    return judged(
+        "permissions", "machine", problems, f"{len(private)} secret(s) are their owner's alone.",
+        "chmod go-rwx on what is named, and think about new passwords: somebody may have read them.",
+    )  # fmt: skip
+
+
+def check_disk(free_bytes: int, total_bytes: int, where: Path) -> Finding:
+    """Say whether there is room for more artifacts.
+
+    Parameters
+    ----------
+    free_bytes, total_bytes : int
+        Of the file system.
+    where : Path
+        The storage.
+
+    Examples
+    --------
+    >>> check_disk(100 * 1024**2, 50 * 1024**3, Path("storage")).severity.value
+    'fail'
+    """
+    said, remedy = (
+        f"{free_bytes / 1024**3:.1f} of {total_bytes / 1024**3:.1f} GiB are free.",
+        "'tidemill gc', shorten 'retention' in the specs, or give it a larger disk.",
+    )
+    if free_bytes < FULL_BYTES:
+        return Finding.fail("disk", str(where), said, remedy)
+    if free_bytes < min(LOW_BYTES, total_bytes * LOW_SHARE):
+        return Finding.warn("disk", str(where), said, remedy)
+    return Finding.ok("disk", str(where), said)
+
+
+def free_and_total(folder: Path) -> tuple[int, int]:
+    """Give the free and all bytes of a folder's file system, whether or not the folder has been made yet."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    usage = shutil.disk_usage(existing)
+    return usage.free, usage.total
+
+
+def is_reachable(uri: str) -> bool:
+    """Say whether anything listens where MLflow should, before its client is imported and waits."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return True  # a database or a folder, which the client opens by itself
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
+
+
+def check_tracking(uri: str | None) -> Finding:
+    """Say whether there is an MLflow to compare with."""
+    if uri is None:
+        return Finding.warn("mlflow", "server", "No MLflow is configured.", "Set MLFLOW_TRACKING_URI if there is one.")
+    if not is_reachable(uri):
+        parts = urlsplit(uri)  # its user and password stay out of the message
+        return Finding.warn(
+            "mlflow", "server", f"Nothing answers at {parts.hostname}:{parts.port}.",
+            "Predictions go on without it; start it again ('make up').",
+        )  # fmt: skip
+    return Finding.ok("mlflow", "server", "It answers.")
+
+
+def _locked(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give name and version of each package that the lock wants on this machine."""
+    for line in lines:
+        if not line[:1].isalnum():
+            continue  # a hash, a comment, an option
+        try:
+            wanted = Requirement(line.rstrip("\\ "))
+        except InvalidRequirement:
+            continue  # somebody's own line
+        exact = [item.version for item in wanted.specifier if item.operator == "=="]
+        if exact and (wanted.marker is None or wanted.marker.evaluate()):
+            yield wanted.name, exact[0]
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _readable(path: Path) -> Iterator[str]:
+    if not path.exists():
+        yield f"{path} is missing"
+    elif (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+        yield f"{path} has mode {mode:04o}: others can get at it"
+
+
+def _changeable(storage: Path) -> Iterator[str]:
+    if storage.exists() and (mode := stat.S_IMODE(storage.stat().st_mode)) & stat.S_IWOTH:
+        yield f"{storage} has mode {mode:04o}: everybody can change what is stored"

@@ -1,0 +1,108 @@
+"""Fault points: the instants at which a chaos test kills, freezes, fails or delays a process.
+
+In production each is a look-up in the environment that finds nothing. The variable ``TIDEMILL_FAULT`` arms one:
+``publish-before-commit:kill``. Nothing is decided here, and no code may behave differently because of a fault point.
+"""
+
+import os
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+__all__ = ["FAULT_POINTS", "VARIABLE", "InjectedFault", "fault_point"]
+
+VARIABLE = "TIDEMILL_FAULT"
+
+FAULT_POINTS: Mapping[str, str] = {
+    # every step
+    "step-started": "the step's run is in the ledger, nothing else has happened",
+    "step-done": "the step has done its work, and the ledger does not know how it ended",
+    "step-recorded": "the ledger knows how the step ended, and the caller does not",
+    # files
+    "store-filled": "an artifact's files are complete, under a temporary name",
+    "store-renamed": "an artifact has its name, and no row of the ledger says so",
+    "bundle-written": "a bundle's files are complete, under a temporary name",
+    "bundle-renamed": "a bundle has its name, and no row of the ledger says so",
+    "card-written": "a model card is complete, under a temporary name",
+    # publishing
+    "declare-before-commit": "the model's table and view exist for this transaction alone",
+    "claim-before-commit": "the token is taken, for this transaction alone",
+    "claim-after-commit": "older attempts cannot publish any more, this one has no rows yet",
+    "write-opened": "the run's table exists, and is empty",
+    "write-in-copy": "some of the rows are on their way",
+    "write-before-commit": "all rows are there with their key, for this transaction alone",
+    "write-after-commit": "all rows are there, and no reader sees them",
+    "publish-before-commit": "the pointer has moved, for this transaction alone",
+    "publish-after-commit": "readers see the new rows, and the caller does not know it",
+    "restore-before-commit": "the pointer has moved back, for this transaction alone",
+    "restore-after-commit": "readers see the earlier rows again, and the caller does not know it",
+    # releases
+    "register-before-commit": "the release is there, for this transaction alone",
+    "register-after-commit": "the release is there, and is not the champion",
+    "promote-before-commit": "the champion has changed, for this transaction alone",
+    "promote-after-commit": "the champion has changed, and MLflow does not know it",
+    "rollback-before-commit": "the champion is the earlier one, for this transaction alone",
+    "rollback-after-commit": "the champion is the earlier one, and the bad rows are still visible",
+}
+"""Name of each point, and what is true at that instant. ``tests/chaos`` proves every one of them."""
+
+_ORDER = re.compile(
+    r"(?P<name>[a-z-]+)(?:@(?P<hit>[1-9]\d*))?:(?P<action>kill|stop|raise|sleep=(?P<seconds>\d+(?:\.\d+)?))"
+)
+_hits: Counter[str] = Counter()
+
+
+class InjectedFault(RuntimeError):
+    """Raised by an armed fault point; no error of Tidemill's, so that nothing expects it."""
+
+
+def fault_point(name: str) -> None:
+    """Do nothing, unless ``TIDEMILL_FAULT`` names this point.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``FAULT_POINTS``. The variable holds ``<name>:<action>``, or ``<name>@3:<action>`` for the third
+        time that this process comes here; the action is ``kill`` (SIGKILL), ``stop`` (SIGSTOP), ``raise`` or
+        ``sleep=<seconds>``.
+
+    Raises
+    ------
+    InjectedFault
+        If it is armed with ``raise``.
+    ValueError
+        If the variable is malformed, or names no fault point: a test that tests nothing.
+
+    Examples
+    --------
+    >>> fault_point("publish-before-commit")
+    """
+    order = os.environ.get(VARIABLE)
+    if order:
+        _obey(order, name)
+
+
+def _obey(order: str, name: str) -> None:
+    parsed = _ORDER.fullmatch(order)
+    if parsed is None or parsed["name"] not in FAULT_POINTS:
+        raise ValueError(f"{VARIABLE}={order!r}: expected <name>[@<hit>]:kill|stop|raise|sleep=<seconds>, "
+                         f"with a name out of {', '.join(FAULT_POINTS)}")  # fmt: skip
+    if parsed["name"] != name:
+        return
+    _hits[name] += 1
+    if _hits[name] == int(parsed["hit"] or 1):
+        _act(parsed, name)
+
+
+def _act(parsed: re.Match[str], name: str) -> None:
+    match parsed["action"]:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "raise":
+            raise InjectedFault(f"fault point {name!r}: {FAULT_POINTS[name]}")
+        case _:
+            time.sleep(float(parsed["seconds"]))

@@ -1,0 +1,356 @@
+"""Retention: what nobody needs any more is removed, and each removal is recorded.
+
+Rows of prediction runs go first, then the folders that nothing stands on any more. What is published, the champion
+and its predecessor, releases that served not long ago, what a rollback can bring back, and what somebody holds are
+never touched. Everything here may be killed at any instant and run again. A folder goes in this order: the record of
+its end, a rename, the deletion; so no row of the ledger speaks of a missing folder that it believes alive.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tidemill.errors import SpecError, TransientError
+from tidemill.records import Record
+from tidemill.spec import ModelSpec, Retention
+from tidemill.spec_file import read_spec
+from tidemill.warehouse.connections import Cursor, fetch_value, kept_open, transaction
+from tidemill.workspace import LEDGER, Workspace
+
+__all__ = ["DEAD_AFTER", "Removal", "collect_garbage", "kept_folders"]
+
+DEAD_AFTER = timedelta(days=1)
+"""A step or a temporary folder that is older belongs to a process that died."""
+
+KINDS = {
+    "snapshots": "snapshots",
+    "splits": "snapshots",
+    "bundles": "challengers",
+    "evaluations": "challengers",
+    "reports": "reports",
+}
+"""Folders of a model on the storage, and the field of `Retention` that limits them once nothing stands on them."""
+
+N_PASSES = 3  # a reader that was in the way has often gone by then; each stalls readers for 50 ms at most
+_LOCK = 4_120_773_561  # any fixed number: two collections at once would undo each other's second thoughts
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_WRITING, _GOING = ".writing-", ".collected-"  # what ``store`` writes, and what is on its way out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal(Record):
+    """One thing that goes, or would go."""
+
+    model: str
+    """Name of the model."""
+    kind: str
+    """``prediction_run``, ``leftover``, or a kind of folder: ``snapshots``, ``splits``, ``bundles``, …"""
+    name: str
+    """Number of the prediction run, or the folder's URI."""
+    size_bytes: int
+    """What it occupies."""
+    reason: str
+    """Why it may go, e.g. ``superseded since 2013-04-02``."""
+    outcome: str = "due"
+    """``due``, ``collected``, ``busy`` (somebody is using it: next time), ``kept`` (it came into use meanwhile)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """A prediction run that may go."""
+
+    prediction_run_id: int
+    status_since: datetime
+    removal: Removal
+
+
+def collect_garbage(
+    workspace: Workspace, models: Sequence[str] = (), *, dry_run: bool = False, as_of: datetime | None = None
+) -> tuple[Removal, ...]:
+    """Remove what the models' retention no longer keeps.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Folders and connections.
+    models : sequence of str
+        Names; all models with a sound spec by default.
+    dry_run : bool, default False
+        Only say what would go.
+    as_of : datetime, optional
+        Instant that ages are reckoned at; the database's clock by default.
+
+    Raises
+    ------
+    SpecError
+        If a model that was named has no sound spec.
+    TransientError
+        If another collection is running.
+    """
+    specs = [workspace.spec(name) for name in models] if models else list(_sound_specs(workspace))
+    url = workspace.connection(LEDGER)
+    with kept_open(), _alone(url):
+        instant = as_of or _now(url)
+        return tuple(removal for spec in specs for removal in _collect(workspace, url, spec, instant, dry_run=dry_run))
+
+
+def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime, going: Sequence[int] = ()) -> set[str]:
+    """Give the URIs of all folders that a kept release or prediction run stands on, whoever's they are.
+
+    Parameters
+    ----------
+    cursor : cursor
+        On the ledger.
+    model : str
+        Model whose releases the limits are for; those of all other models are kept.
+    limits : Retention
+        The model's limits.
+    as_of : datetime
+        Instant that ages are reckoned at.
+    going : sequence of int
+        Prediction runs that are not to count.
+    """
+    cursor.execute(_KEPT_FOLDERS, {
+        "model": model, "going": list(going), "served": as_of - limits.releases, "registered": as_of - limits.challengers,
+    })  # fmt: skip
+    return {uri for (uri,) in cursor.fetchall() if uri is not None}
+
+
+# ---------------------------------------------------------------- one model
+
+
+def _collect(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, *, dry_run: bool) -> Iterator[Removal]:
+    with transaction(url) as cursor:
+        due = _due_runs(cursor, spec.model, spec.retention, as_of)
+    if dry_run:
+        yield from (item.removal for item in due)
+    else:
+        yield from _drop_runs(url, due)
+    started = _now(url)
+    with transaction(url) as cursor:
+        going = [item.prediction_run_id for item in due] if dry_run else []
+        kept = kept_folders(cursor, spec.model, spec.retention, as_of, going)
+        used = _last_use(cursor, spec.model)
+    root = workspace.storage
+    folders = [*_leftovers(root, spec.model, as_of), *_due_folders(root, spec.model, spec.retention, as_of, kept, used)]
+    for removal in folders:
+        yield removal if dry_run else _remove(root, url, removal, started)
+
+
+def _sound_specs(workspace: Workspace) -> Iterator[ModelSpec]:
+    """Read all specs but broken ones: one model's mistake is no other model's business, and the doctor's to tell."""
+    for path in sorted(workspace.models.glob("*.yaml")):
+        with suppress(SpecError):
+            yield read_spec(path)
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    with transaction(url) as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))  # held until the connection closes
+        if not fetch_value(cursor):
+            raise TransientError("Another collection is running.", "It is tried again; or wait for its end.")
+    yield
+
+
+def _now(url: str) -> datetime:
+    with transaction(url) as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        instant: datetime = fetch_value(cursor)
+        return instant
+
+
+# ---------------------------------------------------------------- prediction runs
+
+
+def _due_runs(cursor: Cursor, model: str, limits: Retention, as_of: datetime) -> list[_Due]:
+    cursor.execute(_DUE_RUNS, {
+        "model": model, "unpublished": as_of - limits.unpublished, "superseded": as_of - limits.superseded,
+    })  # fmt: skip
+    return [
+        _Due(
+            prediction_run_id=number, status_since=since,
+            removal=Removal(
+                model=model, kind="prediction_run", name=str(number), size_bytes=size or 0,
+                reason=f"partition {partition}: {status} since {since:%Y-%m-%d}"
+                f"{'' if status == 'superseded' else ', never published'}",
+            ),
+        )
+        for number, partition, status, since, size in cursor.fetchall()
+    ]  # fmt: skip
+
+
+def _drop_runs(url: str, due: Sequence[_Due]) -> Iterator[Removal]:
+    """Drop runs one by one; a pass ends at the first that readers are in the way of, lest each attempt stall them."""
+    waiting = list(due)
+    for _ in range(N_PASSES):
+        left, reading = [], False
+        for item in waiting:
+            outcome = "reading" if reading else _drop_run(url, item)
+            if outcome in ("reading", "busy"):
+                left.append(item)
+                reading |= outcome == "reading"
+            else:
+                yield replace(item.removal, outcome=outcome)
+        waiting = left
+    yield from (replace(item.removal, outcome="busy") for item in waiting)
+
+
+def _drop_run(url: str, item: _Due) -> str:
+    """Drop one run's table and record it, in one short transaction."""
+    with transaction(url) as cursor:
+        cursor.execute(
+            "SELECT tidemill.collect_prediction_run(%s, %s, %s)",
+            (item.prediction_run_id, item.status_since, item.removal.reason),
+        )
+        return str(fetch_value(cursor))
+
+
+# ---------------------------------------------------------------- folders
+
+
+def _due_folders(
+    root: Path, model: str, limits: Retention, as_of: datetime, kept: set[str], used: dict[str, datetime]
+) -> Iterator[Removal]:
+    for kind, limit in KINDS.items():
+        for folder in _folders(root / model / kind):
+            uri = f"{model}/{kind}/{folder.name}"
+            if not _DIGEST.fullmatch(folder.name) or uri in kept:
+                continue
+            last = max(_written_at(folder), used.get(uri, datetime.min.replace(tzinfo=UTC)))
+            if last < as_of - getattr(limits, limit):
+                yield Removal(
+                    model=model, kind=kind, name=uri, size_bytes=_size(folder),
+                    reason=f"nothing that is kept stands on it, last used {last:%Y-%m-%d}",
+                )  # fmt: skip
+
+
+def _leftovers(root: Path, model: str, as_of: datetime) -> Iterator[Removal]:
+    """Give what killed processes left: folders half written, and folders half deleted by a collection before."""
+    for kind in KINDS:
+        for folder in _folders(root / model / kind):
+            if folder.name.startswith((_WRITING, _GOING)):
+                with suppress(FileNotFoundError):  # its writer has finished in this instant
+                    newest = max(_written_at(path) for path in (folder, *folder.rglob("*")))
+                    if folder.name.startswith(_GOING) or newest < as_of - DEAD_AFTER:
+                        yield Removal(
+                            model=model, kind="leftover", name=f"{model}/{kind}/{folder.name}", size_bytes=_size(folder),
+                            reason=f"left by a process that died, {newest:%Y-%m-%d}",
+                        )  # fmt: skip
+
+
+def _remove(root: Path, url: str, removal: Removal, started: datetime) -> Removal:
+    folder = root / removal.name
+    if removal.kind == "leftover":
+        if folder.name.startswith(_WRITING):  # the end of the other kind is on record
+            _record(url, removal, folder)
+        shutil.rmtree(folder)
+        return replace(removal, outcome="collected")
+    if _in_use(url, removal.model, started):
+        return replace(removal, outcome="busy")
+    _record(url, removal, folder)
+    aside = folder.with_name(_GOING + folder.name)
+    folder.rename(aside)
+    if _in_use(url, removal.model, started):  # a step that began in this instant may have found the folder in its place
+        with suppress(OSError):  # it has written the same content anew
+            aside.rename(folder)
+            return replace(removal, outcome="busy")
+    shutil.rmtree(aside)
+    return replace(removal, outcome="collected")
+
+
+def _record(url: str, removal: Removal, folder: Path) -> None:
+    """Append to the audit, unless a collection that was killed afterwards has done so."""
+    details = {
+        "kind": removal.kind, "name": removal.name, "size_bytes": removal.size_bytes, "reason": removal.reason,
+    }  # fmt: skip
+    with transaction(url) as cursor:
+        cursor.execute(
+            "SELECT tidemill.append_audit('collect', %(model)s, %(details)s) WHERE NOT EXISTS (SELECT FROM tidemill.collected"
+            " WHERE model = %(model)s AND name = %(name)s AND collected_at > %(written)s)",
+            {"model": removal.model, "details": json.dumps(details), "name": removal.name, "written": _written_at(folder)},
+        )  # fmt: skip
+
+
+def _in_use(url: str, model: str, started: datetime) -> bool:
+    """Say whether a step of the model is at work, or was since an instant: it may use what nobody used before."""
+    with transaction(url) as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM tidemill.run WHERE model = %s AND (greatest(started_at, ended_at) >= %s"
+            " OR (status = 'running' AND started_at > clock_timestamp() - %s)))",
+            (model, started, DEAD_AFTER),
+        )
+        return bool(fetch_value(cursor))
+
+
+def _last_use(cursor: Cursor, model: str) -> dict[str, datetime]:
+    """Give when a step last spoke of each folder: content that was there already is not written again."""
+    cursor.execute(
+        "SELECT uri #>> '{}', max(coalesce(ended_at, started_at)) FROM tidemill.run,"
+        " jsonb_path_query(result, 'strict $.** ? (@.type() == \"string\" && @ starts with $prefix)', %(vars)s) uri"
+        " WHERE model = %(model)s AND result IS NOT NULL GROUP BY 1",
+        {"model": model, "vars": json.dumps({"prefix": f"{model}/"})},
+    )
+    return dict(cursor.fetchall())
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Give the folders inside a folder; links are not ours to follow, nor to remove."""
+    return sorted(path for path in parent.glob("*") if path.is_dir() and not path.is_symlink())
+
+
+def _written_at(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+# ---------------------------------------------------------------- queries
+
+_DUE_RUNS = """
+SELECT r.prediction_run_id, r.partition, r.status, r.status_since,
+       pg_total_relation_size(to_regclass('tidemill.prediction_run_' || r.prediction_run_id))
+FROM tidemill.prediction_run r
+WHERE r.model = %(model)s
+  AND (r.status IN ('writing', 'written', 'stale') AND r.status_since < %(unpublished)s
+       OR r.status = 'superseded' AND r.status_since < %(superseded)s)
+  AND NOT EXISTS (SELECT FROM tidemill.published p WHERE p.prediction_run_id = r.prediction_run_id)
+  AND NOT EXISTS (SELECT FROM tidemill.held h WHERE h.model = r.model
+                  AND (h.what, h.name) IN (('prediction_run', r.prediction_run_id::text), ('partition', r.partition),
+                                           ('release', r.release_id::text)))
+ORDER BY r.prediction_run_id
+"""
+
+_KEPT_FOLDERS = """
+WITH live_run AS (
+    SELECT model, release_id, snapshot_digest FROM tidemill.prediction_run
+    WHERE status <> 'collected' AND prediction_run_id <> ALL(%(going)s::bigint[])
+), served AS (
+    SELECT release_id, lead(deployed_at) OVER (ORDER BY deployment_id) AS until
+    FROM tidemill.deployment WHERE model = %(model)s
+), kept AS (
+    SELECT r.* FROM tidemill.release r
+    WHERE r.model <> %(model)s
+       OR r.release_id IN (SELECT release_id FROM tidemill.champion)
+       OR r.release_id IN (SELECT d.previous_release_id FROM tidemill.deployment d
+                           JOIN tidemill.champion c ON c.model = d.model AND c.release_id = d.release_id)
+       OR r.release_id IN (SELECT release_id FROM served WHERE until IS NULL OR until > %(served)s)
+       OR r.registered_at > %(registered)s
+       OR r.release_id IN (SELECT release_id FROM live_run)
+       OR r.release_id::text IN (SELECT name FROM tidemill.held WHERE what = 'release')
+)
+SELECT bundle_uri FROM kept
+UNION SELECT evidence ->> 'uri' FROM kept
+UNION SELECT evidence #>> '{bundle,uri}' FROM kept
+UNION SELECT model || '/splits/' || split_digest FROM kept
+UNION SELECT s.uri FROM tidemill.snapshot s
+      WHERE (s.model, s.digest) IN (SELECT model, snapshot_digest FROM kept UNION SELECT model, snapshot_digest FROM live_run
+                                    UNION SELECT model, name FROM tidemill.held WHERE what = 'snapshot')
+"""

@@ -1,0 +1,184 @@
+"""The mutation check: each guard is switched off on a copy of the source, and the tests named for it have to fail.
+
+``make mutants``. A mutant is a piece of text and what stands in its place; if the text is not there any more, or not
+once, that is an error: the guard has moved and the mutant has to follow.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+COPIED = ("src", "plugins", "sql", "dags", "tests", "pyproject.toml", "README.md", "requirements.txt")
+LIMIT_S = 300  # of the tests of one mutant
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One guard switched off."""
+
+    guard: str
+    """What is switched off."""
+    file: str
+    """Where."""
+    old: str
+    """What the guard reads."""
+    new: str
+    """What is put there."""
+    tests: tuple[str, ...]
+    """What has to fail, as arguments of pytest."""
+
+
+MUTANTS = (
+    Mutant(
+        "stale-attempt check in publish",
+        "src/tidemill/warehouse/publishing.py",
+        "stale = row is None or row[0] != prediction.token",
+        "stale = False",
+        ("tests/chaos/test_frozen.py", "-k", "write-in-copy"),
+    ),
+    Mutant(
+        "ledger asked first when publishing again",
+        "src/tidemill/warehouse/publishing.py",
+        "if _visible(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:",
+        "if False:",
+        ("tests/chaos/test_connections.py", "-k", "lost_answer"),
+    ),
+    Mutant(
+        "completeness: rows written against rows extracted",
+        "src/tidemill/warehouse/publishing.py",
+        "if n_rows != snapshot.n_rows:",
+        "if False:",
+        ("tests/integration/test_publishing.py", "-k", "other_number_of_rows"),
+    ),
+    Mutant(
+        "count and checksum compared when the pointer moves",
+        "src/tidemill/warehouse/publishing.py",
+        " AND n_rows = %s AND checksum = %s RETURNING 1",
+        " AND (n_rows = %s OR true OR checksum = %s) RETURNING 1",
+        ("tests/integration/test_publishing.py", "-k", "does_not_match_what_was_written"),
+    ),
+    Mutant(
+        "digest of an artifact",
+        "src/tidemill/storage/store.py",
+        "if found != digest:",
+        "if False:",
+        ("tests/unit/storage/test_store.py",),
+    ),
+    Mutant(
+        "digests of a bundle's files",
+        "src/tidemill/storage/bundles.py",
+        "if found != expected:",
+        "if False:",
+        ("tests/unit/storage/test_bundles.py",),
+    ),
+    Mutant(
+        "NaN and range: the table's CHECK",
+        "sql/migrations/0001_ledger.sql",
+        "score             double precision NOT NULL CHECK (score >= 0 AND score <= 1)\n) PARTITION BY",
+        "score             double precision NOT NULL\n) PARTITION BY",
+        ("tests/integration/test_publishing.py", "-k", "no_probability"),
+    ),
+    Mutant(
+        "NaN: predict's own guard",
+        "src/tidemill/steps/predict.py",
+        "if undefined.any():",
+        "if False:",
+        ("tests/chaos/test_guards.py",),
+    ),
+    Mutant(
+        "compare-and-set of the champion",
+        "src/tidemill/warehouse/releases.py",
+        "if current != expected:",
+        "if False:",
+        ("tests/chaos/test_races.py", "-k", "promotions"),
+    ),
+    Mutant(
+        "lock of the champion",
+        "src/tidemill/warehouse/releases.py",
+        "SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%s)))",
+        "SELECT %s",
+        ("tests/chaos/test_races.py", "-k", "promotions"),
+    ),
+    Mutant(
+        "frozen transactions are ended",
+        "src/tidemill/warehouse/connections.py",
+        "idle_in_transaction_session_timeout={IDLE_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout=0",
+        ("tests/chaos/test_frozen.py", "-k", "write-before-commit"),
+    ),
+    Mutant(
+        "a model card is written beside the bundle's folder",
+        "src/tidemill/steps/register.py",
+        "written = Path(aside) / path.name",
+        'written = path.with_name(".card")',
+        ("tests/chaos/test_crashes.py", "-k", "card-written"),
+    ),
+    Mutant(
+        "one declaration of a model at a time",
+        "sql/migrations/0001_ledger.sql",
+        "RETURN;  -- somebody else has just declared it; doing it again would disturb those who write already",
+        "NULL;",
+        ("tests/chaos/test_races.py", "-k", "first_declaration"),
+    ),
+)
+
+
+def copy_project(folder: Path) -> None:
+    for name in COPIED:
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".tidemill"))
+        else:
+            shutil.copy(source, folder / name)
+
+
+def switch_off(mutant: Mutant, folder: Path) -> None:
+    path = folder / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        raise SystemExit(f"{mutant.file} has {text.count(mutant.old)} times, not once: {mutant.old!r}")
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+
+
+def fails(tests: tuple[str, ...], folder: Path) -> tuple[bool, str]:
+    """Run tests on the copy; give whether one failed, and pytest's last line."""
+    environment = {**os.environ, "PYTHONPATH": f"{folder}/src:{folder}/plugins", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"TIDEMILL_CHAOS_ROUNDS": "20"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    ran = subprocess.run(
+        command, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT_S
+    )
+    last = [line for line in ran.stdout.splitlines() if line.strip()][-1:] or [ran.stderr.strip()[-200:]]
+    if ran.returncode not in (0, 1):  # neither passed nor failed: nothing was tested
+        raise SystemExit(f"pytest {' '.join(tests)} could not run:\n{ran.stdout}\n{ran.stderr}")
+    return ran.returncode == 1, last[0]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="part of a guard's name")
+    chosen = [mutant for mutant in MUTANTS if parser.parse_args().only in mutant.guard]
+    survivors = 0
+    for mutant in chosen:
+        with tempfile.TemporaryDirectory(prefix="tidemill-mutant-") as copy:
+            folder, started = Path(copy), time.monotonic()
+            copy_project(folder)
+            switch_off(mutant, folder)
+            caught, said = fails(mutant.tests, folder)
+            survivors += not caught
+            verdict = "caught" if caught else "SURVIVED"
+            sys.stdout.write(f"{verdict:<9} {time.monotonic() - started:5.0f} s  {mutant.guard:<52} {said}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{len(chosen)} mutants, {survivors} survived.\n")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""The crash sweep: killed at every fault point and run again, a job leaves the tables of a clean run (F02, P1)."""
+
+import re
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidemill.faults import FAULT_POINTS
+
+from ..integration.data import SCORED
+from .conftest import Proved, Subject
+from .tables import artifacts, digest, what_counts
+
+SOURCE = Path(__file__).parents[2] / "src" / "tidemill"
+NEWER = "2024-03-25"  # as of which a second release is promoted, that a rollback undoes
+
+# How often a job comes to each point; a job is killed there each time. In the bounded form: the first time and the last.
+PREDICT = {
+    "step-started": 5, "step-done": 5, "step-recorded": 5, "store-filled": 2, "store-renamed": 2,
+    "declare-before-commit": 1, "claim-before-commit": 1, "claim-after-commit": 1, "write-opened": 1, "write-in-copy": 1,
+    "write-before-commit": 1, "write-after-commit": 1, "publish-before-commit": 1, "publish-after-commit": 1,
+}  # fmt: skip
+TRAIN = {
+    "step-started": 11, "step-done": 11, "step-recorded": 11, "store-filled": 5, "store-renamed": 5, "bundle-written": 4,
+    "bundle-renamed": 4, "card-written": 1, "register-before-commit": 1, "register-after-commit": 1,
+    "promote-before-commit": 1, "promote-after-commit": 1,
+}  # fmt: skip
+UNDO = {
+    "rollback-before-commit": 1, "rollback-after-commit": 1, "restore-before-commit": 1, "restore-after-commit": 1,
+}  # fmt: skip
+
+
+def kills(points: dict[str, int], short: Callable[[str, int], bool]) -> list[Any]:
+    """One case a hit; those that are not in the short form are marked as slow."""
+    cases = [(name, hit) for name, hits in points.items() for hit in range(1, hits + 1)]
+    return [
+        pytest.param(f"{name}@{hit}:kill", id=f"{name}@{hit}", marks=[] if short(name, hit) else [pytest.mark.slow])
+        for name, hit in cases
+    ]
+
+
+# ---------------------------------------------------------------- no point is forgotten
+
+
+def test_every_fault_point_is_proved_by_a_kill() -> None:
+    assert {*PREDICT, *TRAIN, *UNDO} == set(FAULT_POINTS)
+
+
+def test_every_fault_point_is_in_the_code_once() -> None:
+    calls: Counter[str] = Counter()
+    for path in SOURCE.rglob("*.py"):
+        if path.name != "faults.py":
+            calls.update(re.findall(r'fault_point\("([a-z-]+)"\)', path.read_text(encoding="utf-8")))
+    assert calls == dict.fromkeys(FAULT_POINTS, 1)
+
+
+@pytest.mark.parametrize(("points", "job"), [(PREDICT, "predict"), (TRAIN, "train")], ids=["predict", "train"])
+@pytest.mark.slow
+def test_no_step_is_forgotten(serving: Subject, points: dict[str, int], job: str) -> None:
+    """One more hit than listed is never reached: the sweep has killed a job at each of its steps."""
+    name = f"step-recorded@{points['step-recorded'] + 1}:kill"
+    assert (serving.predict(name) if job == "predict" else serving.train(name)).ended == "done"
+
+
+# ---------------------------------------------------------------- the sweep
+
+
+@pytest.fixture(scope="session")
+def clean_prediction(new_subject: Callable[[], Subject], trained: Any) -> dict[str, Any]:
+    subject = new_subject()
+    subject.mill.adopt(trained[1])
+    assert subject.predict().ended == "done"
+    return what_counts(subject.mill)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("fault", kills(PREDICT, lambda name, hit: hit in (1, PREDICT[name])))
+def test_prediction_killed_and_run_again_equals_a_clean_one(
+    serving: Subject, clean_prediction: dict[str, Any], proved: Proved, fault: str
+) -> None:
+    assert serving.predict(fault).signal == signal.SIGKILL
+    assert serving.view() in ([], [row[1:2] + row[3:4] for row in clean_prediction["rows"]])
+    assert serving.predict().ended == "done"
+    expected = clean_prediction | _twice_published(fault, clean_prediction)
+    assert what_counts(serving.mill) == expected
+    assert digest(what_counts(serving.mill)) == digest(expected)
+    proved("F01 F02 F05 P1", kills_in_predict=1, points=int("@1:" in fault))
+
+
+def _twice_published(fault: str, clean: dict[str, Any]) -> dict[str, Any]:
+    """A run that had published already publishes again when it is run again: two events of the same rows."""
+    published = fault.startswith("publish-after-commit") or fault.startswith(("step-done@5", "step-recorded@5"))
+    return {"publishes": clean["publishes"] * 2} if published else {}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    "fault", kills(TRAIN, lambda name, hit: hit == (11 if name == "step-done" else 1) and name != "step-started")
+)
+def test_training_killed_and_run_again_equals_a_clean_one(
+    new_subject: Callable[[], Subject], trained: Any, proved: Proved, fault: str
+) -> None:
+    subject = new_subject()
+    assert subject.train(fault).signal == signal.SIGKILL
+    artifacts(subject.mill)  # what has its name is whole
+    assert subject.train().ended == "done"
+    assert what_counts(subject.mill) == what_counts(trained[0].mill)
+    proved("F02 P1", kills_in_train=1, points=int("@1:" in fault))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("fault", kills(UNDO, lambda name, hit: True))
+def test_rollback_killed_and_finished_equals_a_clean_one(
+    new_serving: Callable[[], Subject], trained: Any, proved: Proved, fault: str
+) -> None:
+    clean, _ = _with_bad_release(new_serving(), trained)
+    killed, good = _with_bad_release(new_serving(), trained)
+    day = {"first": SCORED, "last": SCORED}
+    assert clean.run("undo", model=clean.mill.model, to=None, **day).ended == "done"
+    assert killed.run("undo", fault, model=killed.mill.model, to=None, **day).signal == signal.SIGKILL
+    finished = killed.run("undo", model=killed.mill.model, to=good, **day)
+    assert (finished.ended, finished.seconds < 5) == ("done", True)
+    assert what_counts(killed.mill) == what_counts(clean.mill)
+    proved("F51 P9", kills_in_rollback=1, points=1)
+
+
+def _with_bad_release(subject: Subject, trained: Any) -> tuple[Subject, int]:
+    """Publish a day by a good release, then by a bad one that was promoted over it; give the good one."""
+    mill = subject.mill
+    assert subject.predict().ended == "done"
+    good = mill.resolve().release_id
+    bad = mill.register(trained[1], NEWER)
+    mill.promote(bad, good, NEWER)
+    assert subject.predict().ended == "done"
+    assert set(mill.view(columns="release_id")) == {(bad,)}
+    return subject, good

@@ -1,0 +1,180 @@
+"""The processes that chaos tests kill: a parent that has imported everything, and forks a child for each job.
+
+Run as ``python -m tests.chaos.victim``; it takes orders as lines of JSON and answers each with one. A child is a
+process of its own in every respect: the platform's code, its connections, its environment, its end.
+"""
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pyarrow as pa
+
+import tidemill.steps.analyse
+import tidemill.steps.evaluate
+import tidemill.steps.predict
+import tidemill.steps.prepare
+import tidemill.steps.publish
+import tidemill.steps.register
+import tidemill.steps.resolve_release
+import tidemill.steps.train
+import tidemill.steps.validate_data
+import tidemill.steps.validate_model  # noqa: F401
+from tidemill.errors import TidemillError
+from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
+from tidemill.steps.chains import drive, predict_chain, train_chain
+from tidemill.steps.rollback import roll_back
+from tidemill.steps.running import run_step
+from tidemill.warehouse.publishing import Publisher
+from tidemill.warehouse.releases import Releases
+from tidemill.workspace import LEDGER, PROMOTER, Workspace, connection_from_environment
+
+CHECKSUM = "to_hex(coalesce(bit_xor(hashfloat8extended(score, hashtextextended({key}, 0))), 0))"  # as the ledger's
+
+
+def predict(model: str, partition: str) -> dict[str, Any]:
+    return drive("predict", predict_chain(), model, partition, Workspace.from_environment())
+
+
+def train(model: str, partition: str, journal: str) -> dict[str, Any]:
+    """Run the chain as Airflow does: what a step has answered is kept, and a step that has not is run again."""
+    workspace = Workspace.from_environment()
+    chain, path = train_chain(workspace.spec(model)), Path(journal)
+    known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    (step, inputs), answered = next(chain), iter(known)
+    while True:
+        record = next(answered, None)
+        if record is None:
+            record = run_step("train", step, model, partition, inputs, workspace=workspace)
+            with path.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+        try:
+            step, inputs = chain.send(record)
+        except StopIteration:
+            return record
+
+
+def attempt(
+    release: dict[str, Any], snapshot: dict[str, Any], score: float, run_id: int, gate: str = ""
+) -> dict[str, Any]:
+    """Claim, write and publish rows that all have one score, without a model."""
+    publisher = Publisher(connection_from_environment(LEDGER))
+    scored, scorer = SnapshotRef.from_dict(snapshot), ReleaseRef.from_dict(release)
+    rows = constant_rows(scored, score)
+    wait_at(gate)
+    publisher.declare(scored.model, "parcel_id", "shipped_at")
+    token = publisher.claim(scored.model, scored.partition, run_id)
+    written = publisher.write(scorer, scored, rows, token=token, threshold=0.5, run_id=run_id)
+    publisher.publish(written)
+    return written.to_dict()
+
+
+def publish(prediction: dict[str, Any]) -> None:
+    Publisher(connection_from_environment(LEDGER)).publish(PredictionRef.from_dict(prediction))
+
+
+def promote(model: str, release_id: int, expected: int | None, live_from: str, gate: str = "") -> None:
+    releases = Releases(connection_from_environment(PROMOTER))
+    wait_at(gate)
+    releases.promote(
+        model, release_id, expected=expected, live_from=datetime.fromisoformat(live_from), approved_by="gate",
+        reason=f"Release {release_id} in a race.",
+    )  # fmt: skip
+
+
+def undo(model: str, to: int | None, first: str, last: str) -> dict[str, Any]:
+    workspace = Workspace.from_environment()
+    done = roll_back(
+        workspace.spec(model), workspace, to=to, republish=(first, last), approved_by="a test", reason="For a test."
+    )
+    return done.to_dict()
+
+
+def poll(url: str, model: str, partition: str, key: str, until_exists: str) -> dict[str, Any]:
+    """Read a partition as fast as possible until a file appears; each read is judged by itself."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    n_reads, runs, wrong = 0, set(), []
+    query = f"""
+        SELECT count(*), array_agg(DISTINCT v.prediction_run_id), {CHECKSUM.format(key="v." + key)},
+               min(r.n_rows), min(r.checksum)
+        FROM predictions.{model} v JOIN tidemill.prediction_run r USING (prediction_run_id) WHERE v.partition = %s"""
+    with connection.cursor() as cursor:
+        while not Path(until_exists).exists():
+            cursor.execute(query, (partition,))
+            n_rows, seen, checksum, due_rows, due_checksum = cursor.fetchone()
+            n_reads += 1
+            runs.update(seen or ())
+            if n_rows == 0 or len(seen) != 1 or (n_rows, checksum) != (due_rows, due_checksum):
+                wrong.append([n_rows, seen, checksum, due_rows, due_checksum])
+    return {"n_reads": n_reads, "n_runs": len(runs), "wrong": wrong}
+
+
+JOBS: dict[str, Callable[..., Any]] = {
+    "predict": predict, "train": train, "attempt": attempt, "publish": publish, "promote": promote, "undo": undo,
+    "poll": poll,
+}  # fmt: skip
+
+
+def constant_rows(snapshot: SnapshotRef, score: float) -> pa.Table:
+    keys = [f"row-{number:06}" for number in range(snapshot.n_rows)]
+    at = pa.array([snapshot.start] * snapshot.n_rows, pa.timestamp("us", "UTC"))
+    return pa.table({"entity_key": keys, "event_time": at, "score": pa.array([score] * snapshot.n_rows, pa.float64())})
+
+
+def wait_at(gate: str) -> None:
+    """Say that we are ready, and wait until whoever holds the file's lock lets go of it: all start at once."""
+    if gate:
+        with Path(gate + ".ready").open("ab", buffering=0) as ready:
+            ready.write(b".")
+        with Path(gate).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+
+
+# ---------------------------------------------------------------- parent and child
+
+
+def run_child(order: dict[str, Any]) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)  # the orders are the parent's
+    os.dup2(nothing, 1)
+    os.environ.update(order["environment"])
+    started = time.monotonic()
+    try:
+        answer = {"ended": "done", "message": "", "result": JOBS[order["job"]](**order["arguments"])}
+    except TidemillError as error:
+        answer = {"ended": type(error).__name__, "message": str(error), "result": None}
+    except BaseException as error:
+        answer = {"ended": repr(error), "message": str(error), "result": None}
+    answer["seconds"] = time.monotonic() - started
+    Path(order["out"]).write_text(json.dumps(answer), encoding="utf-8")
+    os._exit(0)
+
+
+def obey(order: dict[str, Any]) -> dict[str, Any]:
+    if "poll" in order:
+        pid, status = os.waitpid(order["poll"], os.WNOHANG | os.WUNTRACED)
+        return {"status": status if pid else None}
+    pid = os.fork()
+    if pid == 0:
+        run_child(order)
+    return {"pid": pid}
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    for line in sys.stdin:
+        answers.write(json.dumps(obey(json.loads(line))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
