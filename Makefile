@@ -38,7 +38,7 @@ chaos: setup ## Kill, freeze, cut and fill up everything, and list what was prov
 	@$(BIN)/python -m pytest -q tests/chaos
 
 chaos-short: setup ## The same in four minutes: each fault point once, few rounds, no Airflow
-	@TIDEMILL_CHAOS_ROUNDS=10 TIDEMILL_CHAOS_PUBLISHES=60 $(BIN)/python -m pytest -q tests/chaos -m "not slow and not airflow"
+	@TIDEMILL_CHAOS_ROUNDS=5 TIDEMILL_CHAOS_PUBLISHES=60 $(BIN)/python -m pytest -q tests/chaos -m "not slow and not airflow"
 
 mutants: setup ## Switch off one guard at a time: the tests have to notice each
 	@$(BIN)/python -m tests.chaos.mutants

@@ -36,6 +36,7 @@ PARTS = {
     "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "label": spec.Label,
     "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "accept": spec.Accept,
     "predict": spec.Predict, "monitor": spec.Monitor, "retrain": spec.Retrain,
+    "retention": spec.Retention,
 }  # fmt: skip
 
 

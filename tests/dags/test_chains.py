@@ -21,6 +21,7 @@ CHAINS: dict[str, Callable[[], Chain]] = {
 CHOSEN = {
     ("resolve_release", "release"),
     ("resolve_release", "simulate"),
+    ("resolve_release", "dry_run"),
     ("publish", "dry_run"),
     ("register", "dry_run"),
     ("register", "reason"),

@@ -18,7 +18,7 @@ from tidemill.errors import (
     SpecError,
 )
 
-from .data import EMPTY, FEATURES_SQL, LABELS_SQL, SCORED, SPEC, TRAINED, Mill, awaiting
+from .data import EMPTY, FEATURES_SQL, LABELS_SQL, SCORED, SPEC, TRAINED, Mill
 
 
 @pytest.fixture

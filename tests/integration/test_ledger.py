@@ -11,7 +11,7 @@ from tidemill.errors import LostRace, NoChampion, ReleaseFromTheFuture, Settings
 from tidemill.warehouse.migrations import apply_migrations, migrations_folder
 from tidemill.warehouse.releases import Releases, resolve_release
 
-from .data import LAST, NEXT, SCORED, TRAINED, Mill, awaiting
+from .data import LAST, NEXT, SCORED, TRAINED, Mill
 
 Trained = tuple[Mill, dict[str, dict[str, Any]]]
 FORK = multiprocessing.get_context("fork")

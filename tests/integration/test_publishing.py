@@ -19,7 +19,7 @@ from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.publishing import Publisher
 
-from .data import NEXT, PER_DAY, SCORED, Mill, awaiting
+from .data import NEXT, PER_DAY, SCORED, Mill
 
 FORK = multiprocessing.get_context("fork")  # children start in milliseconds, with all imports done
 N_PROCESSES = 8

@@ -17,7 +17,7 @@ from tidemill.warehouse.connections import connect
 from tidemill.warehouse.queries import PARAMETERS, bind
 from tidemill.warehouse.reading import copy_batches, describe, frozen_view
 
-from .data import Mill, awaiting
+from .data import Mill
 
 NOON = datetime(2024, 3, 10, 12, tzinfo=UTC)
 VALUES = dict.fromkeys(PARAMETERS, NOON)

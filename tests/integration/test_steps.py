@@ -14,7 +14,7 @@ from tidemill.steps.extract import FEATURES, LABELS, PARTITION
 from tidemill.storage import pyfunc_loader
 from tidemill.storage.store import Store
 
-from .data import LAST, NEXT, PER_DAY, SCORED, SPEC, TRAINED, Mill, awaiting
+from .data import LAST, NEXT, PER_DAY, SCORED, SPEC, TRAINED, Mill
 
 Trained = tuple[Mill, dict[str, dict[str, Any]]]
 

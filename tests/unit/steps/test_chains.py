@@ -64,7 +64,7 @@ def test_prediction_uses_the_release_that_was_resolved_first() -> None:
 
 def test_wish_for_a_release_is_passed_on() -> None:
     inputs = dict(walk(predict_chain(release=7, simulate=True)))["resolve_release"]
-    assert inputs == {"release": 7, "simulate": True}
+    assert inputs == {"release": 7, "simulate": True, "dry_run": False}
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
