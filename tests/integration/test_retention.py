@@ -282,13 +282,16 @@ def test_the_database_refuses_to_collect_what_is_published(shared: Shared, parti
     assert (said, place.has_rows(run)) == ([("kept",)], True)
 
 
-def test_the_database_refuses_what_is_shown_whatever_its_status_says(shared: Shared, partition: str) -> None:
+def test_what_is_shown_is_not_even_listed_whatever_its_status_says(shared: Shared, partition: str) -> None:
     place, release_id = shared
     run = place.publish(partition, release_id).prediction_run_id
     place.sql("UPDATE tidemill.prediction_run SET status = 'superseded' WHERE prediction_run_id = %s", run)
-    place.later()
-    assert place.has_rows(run)
+    listed = went(place.later(dry_run=True), "due")
+    said = place.sql("SELECT tidemill.collect_prediction_run(prediction_run_id, status_since, '') FROM"
+                     " tidemill.prediction_run WHERE prediction_run_id = %s", run)  # fmt: skip
     place.sql("UPDATE tidemill.prediction_run SET status = 'published' WHERE prediction_run_id = %s", run)
+    assert str(run) not in listed
+    assert (said, place.has_rows(run)) == ([("kept",)], True)
 
 
 def test_a_run_that_changed_since_it_was_looked_at_is_kept(shared: Shared, partition: str) -> None:
@@ -633,7 +636,7 @@ def test_no_folder_goes_while_a_step_of_the_model_is_at_work(place: Place) -> No
     page = place.folder("reports", age_days=401)
     run_id = place.mill.start_run()
     assert went(place.collect(), "busy") == {page.uri}
-    assert (place.root / page.uri).is_dir()
+    assert ((place.root / page.uri).is_dir(), place.audited()) == (True, [])
     place.sql(
         "UPDATE tidemill.run SET status = 'failed', ended_at = now() - interval '1 hour' WHERE run_id = %s", run_id
     )
@@ -706,6 +709,14 @@ def test_killed_after_the_record_it_is_recorded_once(place: Place) -> None:
     place.age(snapshot.uri, 401)
     assert went(place.collect()) == {snapshot.uri}
     assert place.audited() == [("snapshots", snapshot.uri)]
+
+
+def test_what_was_written_again_is_recorded_again(place: Place) -> None:
+    page = place.folder("reports", "the same", age_days=401)
+    place.collect()
+    assert place.folder("reports", "the same") == page
+    place.later()
+    assert place.audited() == [("reports", page.uri)] * 2
 
 
 def test_killed_before_the_deletion_the_next_collection_finishes_it(place: Place) -> None:
