@@ -155,7 +155,7 @@ def test_the_ui_shows_the_four_dags(demo) -> None:
         page.fill("input[name=username]", user)
         page.fill("input[type=password]", password)
         page.keyboard.press("Enter")
-        page.goto(demo.airflow().url + "/dags")
+        page.get_by_role("link", name="Dags", exact=True).first.click(timeout=30_000)  # once the login has gone through
         for verb in ("train", "predict", "monitor", "retrain"):
             page.get_by_role("link", name=f"flight_delays_{verb}", exact=True).first.wait_for(timeout=30_000)
         browser.close()
