@@ -48,11 +48,12 @@ def start(home: Path, project: Path, out: Console) -> stack.Summary:
 def tell_where(out: Console, summary: stack.Summary, home: Path) -> None:
     """Print addresses and the login; the one place where the password is shown."""
     user, password = stack.login(home)
-    table = Table.grid(padding=(0, 2))
-    table.add_row("Airflow", f"{summary.ui_url}   login: {user}   password: {password}")
-    table.add_row("MLflow", summary.mlflow_url)
-    table.add_row("Postgres", "make sql Q='SELECT …'")
-    out.print(table, soft_wrap=True)
+    for line in (
+        f"Airflow   {summary.ui_url}   login: {user}   password: {password}",
+        f"MLflow    {summary.mlflow_url}",
+        "Postgres  make sql Q='SELECT …'",
+    ):
+        out.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def load_example(out: Console) -> None:
