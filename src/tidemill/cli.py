@@ -356,9 +356,7 @@ def sql(query: Annotated[str, typer.Argument(help="A SELECT on the warehouse.")]
     out.print(f"{len(answer.rows)} row(s)")
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-)
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def airflow(context: typer.Context) -> None:
     """Run a command of the local stack's Airflow; --help is Airflow's, too."""
     from tidemill.local import stack
