@@ -7,12 +7,15 @@ fault point, armed by a file beside the DAG, since the stack hands no foreign va
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tidemill.faults import VARIABLE
@@ -32,7 +35,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.airflow]
 PROJECT = Path(__file__).parents[2]
 MODEL = "parcels"
 RUN_LIMIT_S = 420  # a scheduler's death is noticed after 30 s, a retry waits 10 s, a slept attempt costs its sleep
+OVERLAP_S = 150  # the old attempt sleeps longer than its scheduler's death stays unnoticed
 TOKEN_LIFE_S = 20
+DAY_AFTER = "2024-03-27"
 
 ARMED = f'''
 import os
@@ -53,6 +58,9 @@ class Site:
 
     def arm(self, fault: str) -> None:
         (self.project / "dags" / "fault").write_text(fault)
+
+    def disarm(self) -> None:
+        (self.project / "dags" / "fault").unlink(missing_ok=True)
 
     def pid(self, component: str) -> int | None:
         return {row.component: row.pid for row in stack.status(self.project / ".tidemill")}[component]
@@ -136,28 +144,64 @@ def check(site: Site) -> Iterator[Callable[[str], None]]:
     def right(partition: str) -> None:
         found = site.mill.view(partition)
         check_history(site.mill, partition)
-        (site.project / "dags" / "fault").unlink(missing_ok=True)
+        site.disarm()
         site.mill.predict(partition)
         assert (len(found), found) == (PER_DAY, site.mill.view(partition))
 
     yield right
-    (site.project / "dags" / "fault").unlink(missing_ok=True)
+    site.disarm()
 
 
 @pytest.mark.timeout(900)
 def test_scheduler_killed_in_the_middle_of_a_task(site: Site, check: Callable[[str], None], proved: Proved) -> None:
-    site.arm("write-after-commit:sleep=60")
+    """The supervisor ends what the dead scheduler has left behind, and the next one takes the task up again."""
+    site.arm("write-after-commit:sleep=600")
     run_id = site.trigger(SCORED)
     assert until(lambda: site.has_written(SCORED), 120)
+    site.disarm()
     scheduler = site.pid("scheduler")
     assert scheduler is not None
     os.kill(scheduler, signal.SIGKILL)
     assert until(lambda: site.pid("scheduler") not in (None, scheduler), 60), "the supervisor did not restart it"
-    state = site.end(run_id)
-    attempts = site.attempts(SCORED)
-    assert state == "success"
+    assert (site.end(run_id), site.attempts(SCORED)) == ("success", 2)
     check(SCORED)
-    proved("F30 P1 P3 P4", schedulers_killed=1, attempts=attempts)
+    proved("F30 P1 P3", schedulers_killed=1)
+
+
+@pytest.mark.timeout(900)
+def test_old_attempt_lives_on_beside_the_one_that_took_over(
+    site: Site, check: Callable[[str], None], proved: Proved
+) -> None:
+    """Nobody ends it: the supervisor is frozen, and the scheduler that takes over is the test's."""
+    site.arm(f"write-after-commit:sleep={OVERLAP_S}")
+    run_id = site.trigger(DAY_AFTER)
+    assert until(lambda: site.has_written(DAY_AFTER), 120)
+    site.disarm()
+    old = psutil.Process(site.pid("scheduler"))
+    supervisor, started = psutil.Process(site.pid("supervisor")), time.monotonic()
+    command, environment, tasks = old.cmdline(), old.environ(), old.children(recursive=True)
+    supervisor.suspend()
+    old.kill()
+    with (site.project / "second-scheduler.log").open("wb") as log:
+        second = subprocess.Popen(command, env=environment, cwd=site.project, stdout=log, stderr=log)
+    try:
+        assert until(lambda: site.attempts(DAY_AFTER) == 2, RUN_LIMIT_S)
+        overlapped = time.monotonic() - started < OVERLAP_S and any(
+            task.is_running() and task.status() != psutil.STATUS_ZOMBIE for task in tasks
+        )
+        state = site.end(run_id)
+        psutil.wait_procs(tasks, OVERLAP_S + 60)  # until the old attempt has woken up and ended
+        check(DAY_AFTER)
+    finally:
+        second.terminate()
+        second.wait(60)
+        supervisor.resume()
+        for task in tasks:
+            with suppress(psutil.NoSuchProcess):
+                task.kill()
+    assert (state, overlapped) == ("success", True)
+    assert until(lambda: site.pid("scheduler") not in (None, old.pid), 60)
+    proved("F30 P4", attempts_side_by_side=1)
 
 
 @pytest.mark.timeout(900)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tidemill.local.launch import until
+
 from ..integration.data import NEXT, SCORED
 from .conftest import PUBLISHES, ROUNDS, Proved, Subject, release_and_snapshot
 from .tables import check_history
@@ -60,6 +62,21 @@ def test_first_declaration_of_a_model_by_eight_processes(new_serving: Any, prove
         assert {ending.ended for ending in endings} <= {"done", "StaleAttempt"}, [e.message for e in endings]
         _check_one_whole_run(subject)
         proved("F27 P3", first_declarations=1)
+
+
+@pytest.mark.timeout(60)
+def test_declaration_that_comes_second_touches_nothing(serving: Subject, proved: Proved) -> None:
+    inputs = serving.inputs()
+    writers = "FROM pg_stat_activity WHERE usename = 'tidemill_writer'"
+    first = serving.start("attempt", "declare-before-commit:stop", score=0.25, **inputs)
+    first.wait_until_stopped()
+    ((transaction,),) = serving.server.as_admin(f"SELECT backend_xid::text {writers} AND backend_xid IS NOT NULL")
+    second = serving.start("attempt", score=0.75, **inputs)
+    assert until(lambda: bool(serving.server.as_admin(f"SELECT 1 {writers} AND wait_event_type = 'Lock'")), 4)
+    first.resume()
+    assert {first.end().ended, second.end().ended} <= {"done", "StaleAttempt"}
+    assert serving.mill.sql("SELECT xmin::text FROM tidemill.model WHERE model = '{m}'") == [(transaction,)]
+    proved("F27 P3", second_declarations=1)
 
 
 @pytest.mark.timeout(600)

@@ -166,6 +166,9 @@ def _pace() -> dict[str, str]:
     return {
         # How long the scheduler sleeps when it found nothing to do: the wait between two tasks of a chain.
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",  # seconds; 1 by default
+        # Tasks of a scheduler that was killed are taken up by the next one when its death is noticed (30 seconds) and this
+        # look comes round; by default that is every 300.
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",  # seconds
         # A worker that misses the end of its task sleeps until the next heartbeat, and a slot is lost so long: of three
         # workers and 5 seconds (the default) a chain of short tasks feels every one.
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # second
