@@ -275,6 +275,11 @@ def test_value_that_is_missing_where_the_label_is_positive_is_found(mill: Mill) 
     leaking(mill, "CASE WHEN p.late THEN NULL ELSE p.distance_km END")
 
 
+def test_leak_in_a_column_that_the_spec_does_not_name_is_found(mill: Mill) -> None:
+    mill.write(spec=SPEC + "features: {numeric: [weight_kg, distance_km], categorical: [carrier]}\n")
+    leaking(mill, "p.late::int")
+
+
 def test_leak_promotes_nothing(mill: Mill) -> None:
     mill.write(features=FEATURES_SQL.replace("p.n_stops,", "p.n_stops, p.late::int AS leak,"))
     failing(mill, LeakageFound, "'leak' (AUC", "features.sql", chain="train", partition=TRAINED)
