@@ -60,11 +60,6 @@ WHERE shipped_at >= CAST(:start AS timestamptz) AND shipped_at < CAST(:end AS ti
 _COLUMNS = ("parcel_id", "shipped_at", "delivered_at", "carrier", "express", *CAUSES, "late")
 
 
-def awaiting(fix: str) -> pytest.MarkDecorator:
-    """Mark a test that shows a fault; once the fault is mended the test passes, and the mark has to go."""
-    return pytest.mark.xfail(strict=True, reason=fix)
-
-
 def generate_parcels(random_state: int) -> list[tuple[Any, ...]]:
     """Generate the rows of the source, in the order of ``_COLUMNS``.
 
