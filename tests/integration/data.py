@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg2
-import pytest
 from psycopg2.extras import execute_values
 
 from tidemill.records import BundleRef, Decision, PredictionRef, ReleaseRef, SnapshotRef, Verdict
