@@ -81,7 +81,9 @@ def run_demo(home: Path, project: Path, out: Console) -> bool:
     _show_results(home, out)
     tell_where(out, summary, home)
     out.print(
-        f"Ask: make sql Q=\"SELECT * FROM predictions.{MODEL} WHERE partition = '{FIRST}' LIMIT 5\"", highlight=False
+        f"Ask: make sql Q=\"SELECT * FROM predictions.{MODEL} WHERE partition = '{FIRST}' LIMIT 5\"",
+        highlight=False,
+        soft_wrap=True,
     )
     for line in failed:
         out.print(f"[red]failed[/] {line}", soft_wrap=True)
