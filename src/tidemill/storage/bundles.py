@@ -104,7 +104,17 @@ def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame) -> str:
     StorageFull
         If the disk has no room; nothing is left of the attempt.
     """
+    return _save(pack_bundle(bundle, golden), folder)
+
+
+def keep_bundle(bundle: Bundle, parent: Path, golden: pd.DataFrame) -> tuple[Path, str]:
+    """Write a bundle into a folder named by its digest; give the folder and the digest."""
     files = pack_bundle(bundle, golden)
+    folder = parent / _sha256(files[_MANIFEST])
+    return folder, _save(files, folder)
+
+
+def _save(files: dict[str, bytes], folder: Path) -> str:
     digest = _sha256(files[_MANIFEST])
     _refuse_other_content(folder, digest)
     with room(folder.parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as aside:
@@ -118,12 +128,6 @@ def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame) -> str:
         fault_point("bundle-renamed")
     _flush(folder.parent)
     return digest
-
-
-def keep_bundle(bundle: Bundle, parent: Path, golden: pd.DataFrame) -> tuple[Path, str]:
-    """Write a bundle into a folder named by its digest; give the folder and the digest."""
-    digest = _sha256(pack_bundle(bundle, golden)[_MANIFEST])
-    return parent / digest, save_bundle(bundle, parent / digest, golden)
 
 
 def load_bundle(folder: Path, expected_digest: str) -> Bundle:
