@@ -1,0 +1,24 @@
+"""The command line: the same steps as the DAGs, and the local stack. Reads arguments and prints; nothing else.
+
+A module a subject; each hangs its commands on ``app``, and imports what is heavy when a command runs.
+"""
+
+import sys
+
+from tidemill.cli import chains, ledger, local, warehouse
+from tidemill.cli.console import HOME, app, err
+from tidemill.errors import TidemillError
+from tidemill.workspace import read_environment_file
+
+__all__ = ["app", "chains", "ledger", "local", "main", "warehouse"]
+
+
+def main() -> None:
+    """Run the command line; a failure is one clear message on standard error, and exit status 1."""
+    read_environment_file(HOME / "environment")
+    try:
+        app()
+    except TidemillError as error:
+        err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
+        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)

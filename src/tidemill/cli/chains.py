@@ -1,0 +1,197 @@
+"""Commands that run the steps of a model: check, train, predict, monitor, retrain."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from tidemill.cli.console import Cutoff, DryRun, Model, PartitionKey, app, err, out
+from tidemill.workspace import Workspace
+
+__all__: list[str] = []
+
+
+@app.command()
+def check(
+    models: Annotated[list[str] | None, typer.Argument(help="Models to check; all by default.")] = None,
+    source: Annotated[bool, typer.Option(help="Ask the source about tables and columns too.")] = True,
+) -> None:
+    """Report every problem of the specs, contracts and queries, with file and line."""
+    from tidemill.checking import check_models
+
+    problems = check_models(Workspace.from_environment(reads_only=True), models or [], source=source)
+    for problem in problems:
+        err.print(problem, markup=False, highlight=False, soft_wrap=True)
+    if problems:
+        err.print(f"{len(problems)} problem(s).")
+        raise typer.Exit(1)
+    out.print("Specs, contracts and queries are in order.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the spec, for editors."""
+    from tidemill.spec_schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))  # noqa: T201 - a file's content, without colours or wrapping
+
+
+@app.command()
+def train(
+    model: Model, partition: PartitionKey, cutoff: Cutoff = None, dry_run: DryRun = False, reason: str = ""
+) -> None:
+    """Train a challenger as of a partition, and let the gate decide."""
+    from tidemill.steps.chains import train_chain
+
+    workspace = Workspace.from_environment()
+    chain = train_chain(workspace.spec(model), dry_run=dry_run, reason=reason)
+    record = _drive("train", chain, model, partition, workspace, cutoff)
+    _say_decision(record["decision"])
+
+
+@app.command()
+def predict(
+    model: Model,
+    partition: Annotated[str | None, typer.Option(help="One partition, such as 2013-07-01.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First of many partitions.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last of many partitions, included.")] = None,
+    policy: Annotated[str, typer.Option(help="live_then, current or release=<id>.")] = "live_then",
+    simulate: Annotated[bool, typer.Option("--simulate", help="Allow a release from after the partition.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Score what the release has published already, too.")] = False,
+    cutoff: Cutoff = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Score a partition, or many, and publish the rows."""
+    from tidemill.steps.backfill import Policy
+    from tidemill.steps.chains import predict_chain
+
+    chosen, workspace = Policy.parse(policy), Workspace.from_environment()
+    if partition is None:
+        if first is None or last is None or dry_run or cutoff:
+            raise typer.BadParameter("give --partition, or --from and --to without --dry-run and --cutoff")
+        _backfill(workspace, model, first, last, chosen, simulate=simulate, again=again)
+        return
+    release = _chosen_release(workspace, model, chosen)
+    chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
+    record = _drive("predict", chain, model, partition, workspace, cutoff)
+    verb = "published" if record["published"] else "written, not published"
+    out.print(
+        f"{record['n_rows']:,} rows of release {record['release_id']} {verb}, mean score {record['mean_score']:.4f}."
+    )
+
+
+@app.command()
+def monitor(model: Model, partition: PartitionKey) -> None:
+    """Look at a partition: drift, matured quality, cost, alerts."""
+    from tidemill.steps.chains import monitor_chain
+
+    workspace = Workspace.from_environment()
+    record = _drive("monitor", monitor_chain(), model, partition, workspace, None)
+    out.print(f"The page is {workspace.storage / record['uri'] / 'index.html'}.", soft_wrap=True)
+
+
+@app.command()
+def retrain(model: Model, partition: PartitionKey, dry_run: DryRun = False) -> None:
+    """Decide whether a new challenger is due, and train it if so."""
+    from tidemill.steps.chains import retrain_chain
+
+    workspace = Workspace.from_environment()
+    record = _drive("retrain", retrain_chain(workspace.spec(model), dry_run=dry_run), model, partition, workspace, None)
+    for reason in record["reasons"]:
+        out.print(f"  {reason}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def run(
+    model: Model,
+    step: Annotated[str, typer.Option(help="Step to stop after, such as extract or evaluate.")],
+    partition: PartitionKey,
+    chain: Annotated[str, typer.Option(help="train, predict, monitor or retrain.")] = "train",
+    cutoff: Cutoff = None,
+) -> None:
+    """Run a chain up to a step, and print the step's record as JSON."""
+    from tidemill.steps.chains import monitor_chain, predict_chain, retrain_chain, train_chain
+
+    workspace = Workspace.from_environment()
+    spec = workspace.spec(model)
+    chains: dict[str, Callable[[], Any]] = {
+        "train": lambda: train_chain(spec, dry_run=True),
+        "predict": lambda: predict_chain(dry_run=True),
+        "monitor": monitor_chain,
+        "retrain": lambda: retrain_chain(spec, dry_run=True),
+    }
+    if chain not in chains:
+        raise typer.BadParameter(f"{chain!r} is not one of {', '.join(chains)}", param_hint="--chain")
+    record = _drive(chain, chains[chain](), model, partition, workspace, cutoff, until=step)
+    print(json.dumps(record, indent=2))  # noqa: T201 - for other programs, without colours or wrapping
+
+
+def _drive(
+    name: str,
+    chain: Any,
+    model: str,
+    partition: str,
+    workspace: Workspace,
+    cutoff: datetime | None,
+    until: str | None = None,
+) -> dict[str, Any]:
+    from datetime import UTC
+
+    from tidemill.steps.chains import drive
+
+    with _progress() as on_step:
+        return drive(
+            name, chain, model, partition, workspace, until=until, on_step=on_step,
+            cutoff=cutoff if cutoff is None or cutoff.tzinfo else cutoff.replace(tzinfo=UTC),
+        )  # fmt: skip
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
+    """Show which step is running, on standard error, so that standard output stays clean."""
+    with err.status("") as spinner:
+
+        def on_step(step: str, record: dict[str, Any] | None) -> None:
+            if record is None:
+                spinner.update(f"{step} …")
+            else:
+                err.print(f"[green]✓[/] {step} {record.get('estimator', '')}", highlight=False)
+
+        yield on_step
+
+
+def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None:
+    from tidemill.steps.backfill import release_of
+    from tidemill.warehouse.releases import Releases
+    from tidemill.workspace import LEDGER
+
+    return release_of(model, Releases(workspace.connection(LEDGER)), policy)
+
+
+def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: Any, **options: bool) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from tidemill.steps.backfill import backfill
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err) as progress:
+        bar = progress.add_task(model, total=None)
+        result = backfill(
+            workspace.spec(model), first, last, workspace, policy=policy, **options,
+            on_partition=lambda key, done, total: progress.update(bar, description=key, completed=done, total=total),
+        )  # fmt: skip
+    out.print(f"{len(result.scored)} scored, {len(result.present)} were there already, {len(result.failed)} failed.")
+    for key, message in result.failed:
+        err.print(f"{key}: {message}", markup=False, highlight=False, soft_wrap=True)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _say_decision(decision: dict[str, Any]) -> None:
+    accepted = decision["verdict"] == "accept"
+    out.print(f"[bold]{'Accepted' if accepted else 'Not accepted'}[/]: {decision['verdict'].replace('_', ' ')}")
+    for reason in decision["reasons"]:
+        out.print(f"  {reason}", highlight=False, soft_wrap=True)

@@ -1,0 +1,25 @@
+"""The app that commands hang on, what several of them take as arguments, and where they print."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+__all__ = ["HOME", "Cutoff", "DryRun", "Model", "PartitionKey", "app", "err", "out"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Scheduled training, prediction, monitoring and retraining of tabular models.",
+)
+out, err = Console(), Console(stderr=True)
+
+HOME = Path(".tidemill")
+
+Model = Annotated[str, typer.Argument(help="Name of the model, such as flight_delays.")]
+PartitionKey = Annotated[str, typer.Option(help="Key of the partition, such as 2013-07-01.")]
+Cutoff = Annotated[datetime | None, typer.Option(help="Instant as of which features and labels are known; UTC.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but change what is visible.")]

@@ -1,0 +1,90 @@
+"""Commands on what the ledger knows of a model: its history, one row of it, what serves."""
+
+import getpass
+from typing import Annotated
+
+import typer
+from rich.table import Column, Table
+
+from tidemill.cli.console import Model, PartitionKey, app, out
+from tidemill.workspace import Workspace
+
+__all__: list[str] = []
+
+
+@app.command()
+def history(model: Model) -> None:
+    """Show which release was live when, by whose word and why."""
+    from tidemill.warehouse.releases import Releases
+    from tidemill.workspace import LEDGER
+
+    workspace = Workspace.from_environment()
+    deployments = Releases(workspace.connection(LEDGER)).deployments(workspace.spec(model).model)
+    table = Table("live from", "release", "was", "what", "by", "why", "recorded")
+    for item in deployments:
+        table.add_row(
+            f"{item.live_from:%Y-%m-%d %H:%M %Z}", str(item.release_id), str(item.previous_release_id or "-"), item.kind,
+            item.approved_by, item.reason, f"{item.deployed_at:%Y-%m-%d %H:%M}",
+        )  # fmt: skip
+    out.print(table if deployments else f"Nothing of {model} has ever been live.")
+
+
+@app.command()
+def trace(
+    model: Model, entity: Annotated[str, typer.Argument(help="Entity key of the row.")], partition: PartitionKey
+) -> None:
+    """Show everything behind one published prediction: data, query, code, packages, release, evidence, approver."""
+    from tidemill.warehouse.lineage import trace as trace_row
+    from tidemill.workspace import LEDGER
+
+    table = Table("what", Column("value", overflow="fold"))
+    for name, value in trace_row(Workspace.from_environment().connection(LEDGER), model, entity, partition).items():
+        table.add_row(name.replace("_", " "), "not on record" if value is None else str(value))
+    out.print(table)
+
+
+@app.command()
+def promote(
+    model: Model,
+    release: Annotated[int, typer.Argument(help="Release to promote.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Against the gate's verdict.")] = False,
+) -> None:
+    """Make a release the champion on a person's word."""
+    from tidemill.steps.rollback import promote_by_hand
+
+    workspace = Workspace.from_environment()
+    promote_by_hand(
+        workspace.spec(model), workspace, release, force=force, approved_by=by or getpass.getuser(), reason=reason
+    )
+    out.print(f"Release {release} of {model} is the champion.")
+
+
+@app.command()
+def rollback(
+    model: Model,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    to: Annotated[int | None, typer.Option(help="Release to go back to; by default the one before.")] = None,
+    republish: Annotated[str | None, typer.Option(help="Partitions to take back, <from>..<to>.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+) -> None:
+    """Make an earlier champion the champion again, and take back what the undone releases have published."""
+    from tidemill.steps.rollback import roll_back
+
+    first, separator, last = (republish or "").partition("..")
+    if republish and not (first and separator and last):
+        raise typer.BadParameter("write <from>..<to>, such as 2013-07-01..2013-07-07", param_hint="--republish")
+    workspace = Workspace.from_environment()
+    done = roll_back(
+        workspace.spec(model),
+        workspace,
+        to=to,
+        republish=(first, last) if republish else None,
+        approved_by=by or getpass.getuser(),
+        reason=reason,
+    )
+    undone = ", ".join(str(item) for item in done.undone) or "nothing"
+    out.print(f"Release {done.release_id} of {model} is the champion; undone: {undone}.")
+    if republish:
+        out.print(f"{len(done.restored)} partition(s) restored, {len(done.rescored)} scored again.")

@@ -1,0 +1,66 @@
+"""Commands that keep the platform in order: gc, doctor, migrate."""
+
+import json
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from tidemill.cli.console import app, out
+from tidemill.workspace import Workspace, connection_from_environment
+
+__all__: list[str] = []
+
+
+@app.command()
+def gc(
+    models: Annotated[list[str] | None, typer.Argument(help="Models to collect for; all by default.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
+) -> None:
+    """Remove what retention no longer keeps: unpublished and replaced rows, files that nothing stands on."""
+    from tidemill.retention import collect_garbage
+
+    table = Table("outcome", "model", "kind", Column("name", overflow="fold"), Column("bytes", justify="right"), "why")
+    removals = collect_garbage(Workspace.from_environment(), models or [], dry_run=dry_run)
+    for item in removals:
+        table.add_row(item.outcome, item.model, item.kind, item.name, f"{item.size_bytes:,}", item.reason)
+    size_bytes = sum(item.size_bytes for item in removals if item.outcome in ("due", "collected"))
+    out.print(table if removals else "Nothing is due.")
+    out.print(f"{size_bytes:,} bytes {'would be' if dry_run else 'are'} freed.", highlight=False)
+
+
+@app.command()
+def doctor(
+    as_of: Annotated[datetime | None, typer.Option(help="Instant to judge freshness at; UTC, now by default.")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Hash every kept file and read every published row.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend MLflow's alias, close steps that died.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Examine ledger, storage, MLflow and machine; exit status 1 if anything fails. Works without Airflow."""
+    from datetime import UTC
+
+    from tidemill.doctor import Health, examine
+
+    instant = as_of.replace(tzinfo=UTC) if as_of and as_of.tzinfo is None else as_of
+    findings = examine(Workspace.from_environment(), as_of=instant, deep=deep, repair=repair)
+    if as_json:
+        print(json.dumps([item.to_dict() for item in findings], indent=2))  # noqa: T201 - for other programs
+    else:
+        table, colours = Table("", "check", "subject", "found", "remedy"), {"warn": "yellow", "fail": "red"}
+        for item in findings:
+            cells = (item.severity.value, item.check, item.subject, item.message, item.remedy)
+            table.add_row(*map(escape, cells), style=colours.get(item.severity.value))
+        out.print(table)
+    if any(item.severity is Health.FAIL for item in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the ledger's schema up to date, as the role that owns it."""
+    from tidemill.warehouse.migrations import apply_migrations
+
+    applied = apply_migrations(connection_from_environment("tidemill_owner"))
+    out.print(f"Applied {', '.join(applied)}." if applied else "The ledger is up to date.")
