@@ -66,11 +66,14 @@ def field_docs() -> dict[str, dict[str, str]]:
     >>> field_docs()["Source"]["labels"]
     'Query for entity key, label and ``observed_at``.'
     """
-    classes = [node for node in ast.parse(inspect.getsource(spec)).body if isinstance(node, ast.ClassDef)]
-    return {node.name: dict(_strings_under_fields(node)) for node in classes}
+    sections = [(name, getattr(spec, name)) for name in spec.__all__ if inspect.isclass(getattr(spec, name))]
+    return {
+        name: dict(_strings_under_fields(ast.parse(inspect.getsource(section)).body[0])) for name, section in sections
+    }
 
 
-def _strings_under_fields(node: ast.ClassDef) -> list[tuple[str, str]]:
+def _strings_under_fields(node: ast.stmt) -> list[tuple[str, str]]:
+    assert isinstance(node, ast.ClassDef)
     found = []
     for pair in pairwise(node.body):
         match pair:

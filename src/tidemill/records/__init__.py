@@ -1,0 +1,33 @@
+"""The small, frozen values that pass between steps, into the ledger and through XCom.
+
+A record holds names, digests, counts and verdicts; frames and estimators never travel in one.
+``to_dict`` gives JSON types alone, and ``from_dict`` refuses unknown keys by name.
+"""
+
+from tidemill.records.data import CheckReport, CheckResult, ProfileRef, SnapshotRef, SplitRef
+from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
+from tidemill.records.models import BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
+from tidemill.records.predictions import Alert, AlertsRef, CollectedRef, MonitorRef, PageRef, PredictionRef
+
+__all__ = [
+    "Alert",
+    "AlertsRef",
+    "BundleRef",
+    "CheckReport",
+    "CheckResult",
+    "CollectedRef",
+    "Decision",
+    "DeploymentRef",
+    "EvaluationReport",
+    "MetricValue",
+    "MonitorRef",
+    "PageRef",
+    "PredictionRef",
+    "ProfileRef",
+    "Record",
+    "ReleaseRef",
+    "Severity",
+    "SnapshotRef",
+    "SplitRef",
+    "Verdict",
+]

@@ -1,0 +1,116 @@
+"""Records about data: a snapshot, the contract held against it, its profile, its cut."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tidemill.records.figures import Record, Severity
+
+__all__ = ["CheckReport", "CheckResult", "ProfileRef", "SnapshotRef", "SplitRef"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRef(Record):
+    """An immutable data set on the artifact store."""
+
+    model: str
+    """Name of the model, e.g. ``flight_delays``."""
+    purpose: str
+    """``train`` (many partitions, with labels), ``score`` (one partition) or ``labels``."""
+    partition: str
+    """Key of the partition that the work is for, e.g. ``2013-07-01``."""
+    digest: str
+    """SHA-256 of the content, 64 hexadecimal digits; also the folder's name."""
+    uri: str
+    """Folder, relative to the storage root, e.g. ``flight_delays/snapshots/ab12…``."""
+    n_rows: int
+    """Rows of features."""
+    size_bytes: int
+    """Bytes of all files."""
+    start: datetime
+    """First instant of the data, inclusive."""
+    end: datetime
+    """First instant after the data."""
+    cutoff: datetime
+    """Instant as of which the newest partition's features, and all labels, are known."""
+    query_digest: str
+    """SHA-256 of the SQL that was run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult(Record):
+    """One expectation held against one snapshot."""
+
+    expectation: str
+    """Great Expectations name, e.g. ``expect_column_values_to_not_be_null``."""
+    column: str | None
+    """Column that it speaks of, or None for the whole table."""
+    severity: Severity
+    """``fail`` stops the run, ``warn`` is recorded."""
+    success: bool
+    """True if the expectation holds."""
+    observed: str
+    """What was found, in words, e.g. ``12 of 966 values are null``."""
+    n_unexpected: int = 0
+    """Rows that break the expectation."""
+    failure_cases: tuple[str, ...] = ()
+    """Up to 10 offending values, as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport(Record):
+    """The contract held against one snapshot."""
+
+    snapshot_digest: str
+    """Digest of the snapshot."""
+    n_expectations: int
+    """Expectations evaluated."""
+    n_failed: int
+    """Broken expectations of severity ``fail``."""
+    n_warned: int
+    """Broken expectations of severity ``warn``."""
+    report_uri: str
+    """HTML page, relative to the storage root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRef(Record):
+    """The profile of a training snapshot."""
+
+    snapshot_digest: str
+    """Digest of the snapshot."""
+    uri: str
+    """Folder with the page and its pictures, relative to the storage root."""
+    n_columns: int
+    """Columns profiled."""
+    findings: tuple[str, ...]
+    """What a person should look at, one sentence each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitRef(Record):
+    """A training snapshot cut by time into train, validation and test."""
+
+    snapshot_digest: str
+    """Digest of the snapshot that was cut."""
+    digest: str
+    """SHA-256 of the three sets."""
+    uri: str
+    """Folder, relative to the storage root."""
+    n_train: int
+    """Labelled rows to fit on."""
+    n_validation: int
+    """Labelled rows to choose on."""
+    n_test: int
+    """Labelled rows that nothing was fitted or chosen on."""
+    n_unlabelled: int
+    """Rows left out because no label was known at the cutoff."""
+    n_immature: int
+    """Rows left out because their partition had not matured at the cutoff."""
+    train_start: datetime
+    """First instant of the train set."""
+    validation_start: datetime
+    """First instant of the validation set, and the end of the train set."""
+    test_start: datetime
+    """First instant of the test set, and the end of the validation set."""
+    test_end: datetime
+    """First instant after the test set."""

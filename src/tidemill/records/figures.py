@@ -1,0 +1,97 @@
+"""What other records are made of: the base, verdicts and figures."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import ConfigDict, TypeAdapter
+
+__all__ = ["Decision", "MetricValue", "Record", "Severity", "Verdict"]
+
+
+class Severity(StrEnum):
+    """How bad a broken expectation or an alert is."""
+
+    FAIL = "fail"
+    WARN = "warn"
+
+
+class Verdict(StrEnum):
+    """The outcome of a decision."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    NOT_ENOUGH_EVIDENCE = "not_enough_evidence"
+
+
+class Record:
+    """Base of all records: plain data that turns into JSON types and back."""
+
+    __slots__ = ()
+    # Infinity and NaN are not JSON, and Postgres refuses them: they travel as words.
+    __pydantic_config__ = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the record as JSON types.
+
+        Examples
+        --------
+        >>> MetricValue(name="roc_auc", value=0.75, low=0.73, high=0.77, n=900).to_dict()["value"]
+        0.75
+        """
+        values: dict[str, Any] = json.loads(TypeAdapter(type(self)).dump_json(self))
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Rebuild a record.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If a key is unknown or missing, or a value has the wrong type.
+        """
+        record: Self = TypeAdapter(cls).validate_python(values)
+        return record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricValue(Record):
+    """One figure with its uncertainty."""
+
+    name: str
+    """Name, e.g. ``roc_auc`` or ``psi``."""
+    value: float
+    """The figure."""
+    low: float | None = None
+    """Lower end of its 95 % interval."""
+    high: float | None = None
+    """Upper end of its 95 % interval."""
+    n: int | None = None
+    """Rows behind it."""
+    feature: str | None = None
+    """Feature that it speaks of, if any."""
+    slice: str | None = None
+    """Slice that it speaks of, e.g. ``origin=EWR``; None for all rows."""
+    label_coverage: float | None = None
+    """Share of rows whose label is known, 0 to 1; None where no label is needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision(Record):
+    """A recorded yes or no with its reasons."""
+
+    kind: str
+    """``accept`` (a model) or ``retrain``."""
+    verdict: Verdict
+    """The outcome."""
+    reasons: tuple[str, ...]
+    """One sentence for each thing that was weighed, decisive ones first."""
+    decision_id: int | None = None
+    """Row in ``tidemill.decision`` once it is recorded."""
+
+    @property
+    def accepted(self) -> bool:
+        """True for ``accept`` alone: everything unclear is a no."""
+        return self.verdict is Verdict.ACCEPT

@@ -1,0 +1,98 @@
+"""Records about models: a bundle, the evidence about it, a release and its going live."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tidemill.records.figures import Decision, MetricValue, Record
+
+__all__ = ["BundleRef", "DeploymentRef", "EvaluationReport", "ReleaseRef"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleRef(Record):
+    """A fitted model on the artifact store."""
+
+    estimator: str
+    """Name of the estimator, e.g. ``xgboost``."""
+    digest: str
+    """SHA-256 of the bundle's manifest."""
+    uri: str
+    """Folder, relative to the storage root."""
+    size_bytes: int
+    """Bytes of all files."""
+    fit_s: float
+    """Seconds of fitting."""
+    baseline: bool
+    """True for the trivial models that a candidate has to beat."""
+    validation_score: float
+    """The acceptance metric on the validation set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationReport(Record):
+    """The evidence about the best candidate, on the untouched test set."""
+
+    estimator: str
+    """Name of the candidate's estimator."""
+    bundle: BundleRef
+    """The candidate."""
+    candidates: tuple[BundleRef, ...]
+    """All estimators and baselines that were trained."""
+    metrics: tuple[MetricValue, ...]
+    """All metrics of the task, whole set first, then slices."""
+    importance: tuple[MetricValue, ...]
+    """What the candidate loses in the test set when a feature is shuffled, one a feature."""
+    baselines: tuple[MetricValue, ...]
+    """Candidate minus baseline in the acceptance metric, one per baseline; ``slice`` names the baseline."""
+    champion_release: int | None
+    """Release that was compared on the same rows, if there is one."""
+    champion_difference: MetricValue | None
+    """Candidate minus champion in the acceptance metric, paired."""
+    champion_saw_test: bool
+    """True if the champion was trained on some of the test rows."""
+    n_test: int
+    """Rows of the test set."""
+    uri: str
+    """Folder with plots, relative to the storage root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRef(Record):
+    """A registered bundle, resolved once at the start of a run."""
+
+    model: str
+    """Name of the model."""
+    release_id: int
+    """Row in ``tidemill.release``."""
+    bundle_digest: str
+    """Digest of its bundle."""
+    bundle_uri: str
+    """Folder, relative to the storage root."""
+    snapshot_digest: str
+    """Training snapshot."""
+    known_until: datetime
+    """Cutoff of its training: nothing learnt later went into it."""
+    partition: str
+    """Key of the partition that this answer is for."""
+    simulated: bool = False
+    """True if the release saw data after the partition's cutoff and the run says so."""
+    token: int = 0
+    """Claim on the partition, taken when this answer was given; 0 in a dry run, which claims nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentRef(Record):
+    """The outcome of ``register``."""
+
+    model: str
+    """Name of the model."""
+    decision: Decision
+    """The gate's decision."""
+    release_id: int | None
+    """The new release, or None in a dry run."""
+    promoted: bool
+    """True if it is the champion now."""
+    mlflow_run_id: str | None
+    """Run in MLflow that shows this training."""
+    mlflow_version: str | None
+    """Version in MLflow's registry, or None in a dry run."""

@@ -1,0 +1,101 @@
+"""Records about predictions, and about watching them."""
+
+from dataclasses import dataclass
+
+from tidemill.records.figures import Record, Severity
+
+__all__ = ["Alert", "AlertsRef", "CollectedRef", "MonitorRef", "PageRef", "PredictionRef"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionRef(Record):
+    """The rows of one prediction run."""
+
+    model: str
+    """Name of the model."""
+    partition: str
+    """Key of the partition."""
+    prediction_run_id: int
+    """Row in ``tidemill.prediction_run``."""
+    release_id: int
+    """Release that scored."""
+    token: int
+    """Claim on the partition; a newer one makes this run stale."""
+    n_rows: int
+    """Rows written."""
+    checksum: str
+    """Exclusive or of a hash of each key and score: the order of rows does not matter."""
+    mean_score: float
+    """Mean of the scores."""
+    published: bool = False
+    """True once this run is the visible one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert(Record):
+    """Something that a person should look at."""
+
+    rule: str
+    """Stable name of the rule, e.g. ``drift:dep_hour``; one open alert a model and rule."""
+    severity: Severity
+    """``fail`` needs action today, ``warn`` a look."""
+    message: str
+    """What, how bad and what to do, in one or two sentences."""
+    value: float
+    """Observed figure."""
+    threshold: float
+    """Figure that it crossed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectedRef(Record):
+    """What monitoring looks at for a partition, resolved once at the start of a run."""
+
+    model: str
+    """Name of the model."""
+    partition: str
+    """Key of the partition."""
+    prediction_run_id: int
+    """Published prediction run of the partition."""
+    release_id: int
+    """Release that scored it."""
+    snapshot_digest: str
+    """Rows that were scored."""
+    snapshot_uri: str
+    """Folder of the snapshot, relative to the storage root."""
+    evaluation_uri: str
+    """Folder of the release's evidence, with the reference profile, relative to the storage root."""
+    matured: tuple[str, ...]
+    """Published partitions whose labels have had their time, oldest first; the newest few."""
+    n_rows: int
+    """Rows of the partition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorRef(Record):
+    """What one part of monitoring found for a partition."""
+
+    part: str
+    """``drift``, ``performance`` or ``compute``."""
+    n_metrics: int
+    """Figures written to ``tidemill.metric``."""
+    alerts: tuple[Alert, ...]
+    """What a person should look at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertsRef(Record):
+    """The outcome of ``alert``."""
+
+    alerts: tuple[Alert, ...]
+    """Alerts raised for the partition."""
+    n_open: int
+    """Alerts of the model that are open now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRef(Record):
+    """A page on the artifact store."""
+
+    uri: str
+    """Folder with ``index.html``, relative to the storage root."""

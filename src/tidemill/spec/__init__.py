@@ -1,0 +1,27 @@
+"""The spec: what a data scientist declares about one model, as frozen objects.
+
+Light on purpose: DAG files import this room while Airflow parses them. Reading the file is
+``spec_file``'s work; here are the meaning, the defaults and the rules that tie fields together.
+"""
+
+from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
+from tidemill.spec.model import ModelSpec
+from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
+from tidemill.spec.training import BASELINES, Accept, Train
+
+__all__ = [
+    "BASELINES",
+    "Accept",
+    "Expectation",
+    "Features",
+    "Label",
+    "ModelSpec",
+    "Monitor",
+    "Partitions",
+    "Predict",
+    "Retention",
+    "Retrain",
+    "Source",
+    "Task",
+    "Train",
+]

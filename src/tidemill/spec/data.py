@@ -1,0 +1,104 @@
+"""Sections about data: what is predicted, from which rows, under which contract."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from tidemill.intervals import Every
+from tidemill.records import Severity
+from tidemill.spec.kinds import Day, Duration, Name, Part, SqlFile
+
+__all__ = ["Expectation", "Features", "Label", "Partitions", "Source", "Task"]
+
+
+class Task(StrEnum):
+    """What kind of answer the model gives."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+
+class Partitions(Part):
+    """How time is cut into pieces of work."""
+
+    every: Every = Every.DAY
+    """Length of a partition."""
+    cutoff: Duration = timedelta(0)
+    """From a partition's start to the instant as of which its features are known, on the wall clock."""
+    first: Day | None = None
+    """First day of the source's data; None if it has no known beginning."""
+    last: Day | None = None
+    """Last day of the source's data, inclusive; None if it goes on."""
+
+    @model_validator(mode="after")
+    def _first_before_last(self) -> Self:
+        if self.first and self.last and self.last < self.first:
+            raise ValueError("first must not be after last")
+        return self
+
+
+class Source(Part):
+    """Where the rows come from."""
+
+    connection: Name = "warehouse"
+    """Connection to Postgres: an Airflow connection id, or ``TIDEMILL_CONN_<NAME>``."""
+    features: SqlFile
+    """Query for the rows of ``[:start, :end)`` as known at ``:cutoff``."""
+    labels: SqlFile
+    """Query for entity key, label and ``observed_at``."""
+
+
+class Label(Part):
+    """What is predicted."""
+
+    column: Name
+    """Column of the labels query."""
+    positive: bool | int | str = True
+    """Value that counts as the positive class."""
+    matures_after: Duration = timedelta(0)
+    """Time from a partition's end until its labels have arrived."""
+
+
+class Features(Part):
+    """Columns that the model reads; left out, they follow from the types of the features query."""
+
+    numeric: tuple[Name, ...] = ()
+    """Numbers and booleans."""
+    categorical: tuple[Name, ...] = ()
+    """Texts."""
+
+    @model_validator(mode="after")
+    def _no_column_twice(self) -> Self:
+        names = self.numeric + self.categorical
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} listed twice")
+        return self
+
+
+class Expectation(Part):
+    """One line of the contract, ``expect_…: {column: …, severity: …}``."""
+
+    name: Annotated[str, Field(pattern=r"^expect_[a-z_]+$")]
+    """Great Expectations name in snake case."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the expectation, ``column`` among them."""
+    severity: Severity = Severity.FAIL
+    """``fail`` stops the run, ``warn`` is recorded."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_one_key(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "name" in value:
+            return value
+        if len(value) != 1:
+            raise ValueError("write one expectation an entry, such as 'expect_column_to_exist: {column: origin}'")
+        name, arguments = next(iter(value.items()))
+        rest = dict(arguments or {}) if isinstance(arguments or {}, dict) else None
+        if rest is None:
+            raise ValueError(f"the arguments of {name} must be a mapping, such as {{column: origin}}")
+        severity = rest.pop("severity", Severity.FAIL)
+        return {"name": name, "arguments": rest, "severity": severity}

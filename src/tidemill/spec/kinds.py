@@ -1,0 +1,41 @@
+"""The kinds of value that a spec holds: names, durations, cron lines; and the base of its sections."""
+
+from datetime import date, timedelta
+from typing import Annotated
+
+from croniter import croniter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from tidemill.intervals import parse_duration
+
+__all__ = ["Cron", "Day", "Duration", "Name", "Part", "SqlFile"]
+
+NAME = r"^[a-z][a-z0-9_]{0,47}$"
+"""Names become SQL identifiers, folders and DAG ids; 48 leaves room for a suffix within Postgres' 63."""
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _cron(value: str) -> str:
+    if len(value.split()) != 5 or not croniter.is_valid(value):
+        raise ValueError(f"{value!r} is not a cron line of five fields, such as '0 5 * * *'")
+    return value
+
+
+def _words(value: timedelta) -> str:
+    return f"{int(value.total_seconds()) // 60} minutes"
+
+
+Name = Annotated[str, Field(pattern=NAME)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_words)]
+Cron = Annotated[str, AfterValidator(_cron)]
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]  # beyond, a zone's arithmetic may overflow
+SqlFile = Annotated[str, Field(pattern=r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$")]
+
+
+class Part(BaseModel):
+    """Base of all sections: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)

@@ -1,0 +1,105 @@
+"""A spec, whole."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from typing import Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import field_validator, model_validator
+
+from tidemill.errors import PartitionError
+from tidemill.intervals import Interval, Partition
+from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
+from tidemill.spec.kinds import Name, Part
+from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
+from tidemill.spec.training import Accept, Train
+
+__all__ = ["ModelSpec"]
+
+
+class ModelSpec(Part):
+    """One model, whole."""
+
+    model: Name
+    """Name, unique in the folder, the same as the file's."""
+    description: str = ""
+    """One sentence for people."""
+    owner: str = ""
+    """Who answers for it, an e-mail address or a team."""
+    task: Task
+    """Kind of answer."""
+    entity_key: Name
+    """Column that names a row, unique over all partitions of a window."""
+    event_time: Name
+    """Column with the time by which rows belong to partitions."""
+    timezone: str = "UTC"
+    """IANA name; partitions and schedules follow its wall clock."""
+    partitions: Partitions = Partitions()
+    source: Source
+    label: Label
+    features: Features | None = None
+    contract: tuple[Expectation, ...] = ()
+    train: Train = Train()
+    accept: Accept = Accept()
+    predict: Predict = Predict()
+    monitor: Monitor = Monitor()
+    retrain: Retrain = Retrain()
+    retention: Retention = Retention()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"{value!r} is not an IANA time zone; write one such as 'America/New_York' or 'UTC'")
+        return value
+
+    @field_validator("task")
+    @classmethod
+    def _supported_task(cls, value: Task) -> Task:
+        if value is not Task.BINARY:
+            raise ValueError(f"task {value.value!r} is not built yet; this version trains 'binary' models")
+        return value
+
+    @model_validator(mode="after")
+    def _label_is_no_feature(self) -> Self:
+        named = () if self.features is None else self.features.numeric + self.features.categorical
+        if self.label.column in named:
+            raise ValueError(f"the label {self.label.column!r} is listed as a feature")
+        if self.entity_key in named:
+            raise ValueError(f"the entity key {self.entity_key!r} is listed as a feature")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the spec's meaning: comments, order of keys and omitted defaults do not count."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+    def partition(self, key: str) -> Partition:
+        """Give the partition of a key, within the model's data.
+
+        Raises
+        ------
+        PartitionError
+            If the key is malformed, or lies before ``partitions.first`` or after ``partitions.last``.
+        """
+        partition = self.partitions.every.of(key, self.timezone, self.partitions.cutoff)
+        day = partition.interval.start.astimezone(ZoneInfo(self.timezone)).date()
+        first, last = self.partitions.first, self.partitions.last
+        if (first and day < first) or (last and day > last):
+            raise PartitionError(
+                f"Partition {key!r} lies outside the data of model {self.model!r}, "
+                f"which run from {first or 'the beginning'} to {last or 'now'}.",
+                "Choose a partition inside, or change partitions.first and partitions.last in the spec.",
+            )
+        return partition
+
+    def partitions_between(self, first: str, last: str) -> Iterator[Partition]:
+        """Give, in order, the partitions from one key to another, both included."""
+        start, end = self.partition(first).interval.start, self.partition(last).interval.end
+        return self.partitions.every.within(Interval(start=start, end=end), self.timezone, self.partitions.cutoff)
+
+    def local_midnight(self, day: date) -> datetime:
+        """Give the first instant of a day in the model's zone."""
+        return datetime.combine(day, time(), ZoneInfo(self.timezone))

@@ -1,0 +1,81 @@
+"""Sections about the work of every day: predict, monitor, retrain, keep."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from tidemill.spec.kinds import Cron, Duration, Part
+
+__all__ = ["Monitor", "Predict", "Retention", "Retrain"]
+
+
+class Predict(Part):
+    """When a partition is scored."""
+
+    schedule: Cron | None = "0 5 * * *"
+    """Cron line in the model's zone."""
+
+
+class Monitor(Part):
+    """When a partition is looked at, and what is worth an alert."""
+
+    schedule: Cron | None = "0 8 * * *"
+    """Cron line in the model's zone."""
+    psi: Annotated[float, Field(gt=0)] = 0.2
+    """Population stability index of a feature or of the score from which it has drifted."""
+    null_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Rise of a feature's share of nulls, in absolute terms, that is worth an alert."""
+    label_coverage: Annotated[float, Field(ge=0, le=1)] = 0.9
+    """Share of labels that a matured partition should have."""
+    compute_ratio: Annotated[float, Field(gt=1)] = 2.0
+    """Seconds or memory of a step against its trailing median that is worth an alert."""
+
+
+class Retrain(Part):
+    """When a new challenger is trained out of turn."""
+
+    schedule: Cron | None = "0 9 * * *"
+    """Cron line in the model's zone."""
+    cooldown: Duration = timedelta(days=7)
+    """Least time between two trainings."""
+    max_age: Duration = timedelta(days=30)
+    """Age of the champion's newest training row from which it is retrained anyway."""
+    drift_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Share of drifted features that counts as a drifted partition."""
+    persistence: Annotated[str, Field(pattern=r"^[1-9]\d? of [1-9]\d?$")] = "3 of 5"
+    """How many of the newest partitions have to have drifted."""
+    quality_drop: Annotated[float, Field(ge=0)] = 0.03
+    """Fall of the acceptance metric below its figure at acceptance that counts as decay."""
+
+    @field_validator("persistence")
+    @classmethod
+    def _can_be_met(cls, value: str) -> str:
+        n_drifted, n_recent = (int(number) for number in value.split(" of "))
+        if n_drifted > n_recent:
+            raise ValueError(f"'{value}' can never be met; write such as '3 of 5'")
+        return value
+
+
+class Retention(Part):
+    """How long what nobody needs any more is kept; what is published and what the champion stands on stays."""
+
+    unpublished: Duration = timedelta(days=7)
+    """Age from which the rows of an attempt that was never published may go."""
+    superseded: Duration = timedelta(days=90)
+    """Time since they were replaced from which rows may go; until then a rollback can bring them back."""
+    releases: Duration = timedelta(days=400)
+    """Time since it last served from which a release's bundle, evidence and training data may go."""
+    challengers: Duration = timedelta(days=90)
+    """Time since its last use from which a bundle that never served, or its evaluation, may go."""
+    snapshots: Duration = timedelta(days=400)
+    """Time since its last use from which a data set that no kept release or run stands on may go."""
+    reports: Duration = timedelta(days=400)
+    """Age from which a page of analysis, contract or monitoring may go."""
+
+    @field_validator("*")
+    @classmethod
+    def _longer_than_a_chain(cls, value: timedelta) -> timedelta:
+        if value < timedelta(days=1):
+            raise ValueError("keep things for at least 1 day, which a chain may take from its first file to its last")
+        return value
