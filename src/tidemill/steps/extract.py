@@ -116,7 +116,7 @@ def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Part
     spec, file = job.spec, job.spec.source.features
     bound = bind(query, file)
     columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff))
-    require_columns(columns, [spec.entity_key, spec.event_time, *_named_features(job)], job, file)
+    require_columns(columns, [spec.entity_key, spec.event_time, *_named_features(job)], spec.model, file)
     n_rows = 0
     with _writer(path, columns, with_partition=True) as writer:
         for partition in partitions:
@@ -136,7 +136,7 @@ def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path
     spec, file = job.spec, job.spec.source.labels
     bound, parameters = bind(query, file), query_parameters(interval, job.partition.cutoff)
     columns = describe(cursor, bound, parameters)
-    require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], job, file)
+    require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], spec.model, file)
     with _writer(path, columns, with_partition=False) as writer:
         for batch in copy_batches(cursor, bound, parameters, columns, spec.entity_key):
             writer.write_batch(batch)
@@ -147,13 +147,13 @@ def _named_features(job: Job) -> tuple[str, ...]:
     return () if features is None else features.numeric + features.categorical
 
 
-def require_columns(columns: tuple[Column, ...], names: list[str], job: Job, file: str) -> None:
+def require_columns(columns: tuple[Column, ...], names: list[str], model: str, file: str) -> None:
     """Refuse a query that does not give what the spec names."""
     given = {column.name for column in columns}
     missing = [name for name in names if name not in given]
     if missing:
         raise SchemaChanged(
-            f"{file} gives no column(s) {missing}, which the spec of {job.spec.model!r} names.",
+            f"{file} gives no column(s) {missing}, which the spec of {model!r} names.",
             "Select them in the query, or change the spec.",
         )
     if PARTITION in given:

@@ -22,7 +22,7 @@ def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
     bound, parameters = bind(job.workspace.query(file), file), query_parameters(interval, cutoff)
     with frozen_view(job.workspace.connection(spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
         columns = describe(cursor, bound, parameters)
-        require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], job, file)
+        require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], spec.model, file)
         batches = list(copy_batches(cursor, bound, parameters, columns, spec.entity_key))
     return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
 

@@ -1,0 +1,154 @@
+"""Faults of the source, put into a simulated past: what a monitor has to see on the first day.
+
+An injection is a few words, and becomes statements on the simulation's own copy of the rows. It lasts from the start of
+its partition to the end.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from psycopg2 import sql
+
+from tidemill.errors import SpecError
+
+__all__ = ["FEATURES_TABLE", "LABELS_TABLE", "Injection"]
+
+FEATURES_TABLE = sql.Identifier("simulation", "features")
+LABELS_TABLE = sql.Identifier("simulation", "labels")
+
+_WORDS = re.compile(
+    r"(?:(?P<null>null):(?P<emptied>\w+)"
+    r"|(?P<scale>scale):(?P<scaled>\w+)\*(?P<factor>\d+(?:\.\d+)?)"
+    r"|(?P<rename>rename):(?P<renamed>\w+)=(?P<old>[^=@]+)->(?P<new>[^=@]+)"
+    r"|(?P<plain>labels_stop|half|double))"
+    r"@(?P<partition>[^@]+)"
+)
+_KNOWN = (
+    "null:<column>@<partition>, scale:<column>*<factor>@<partition>, rename:<column>=<old>-><new>@<partition>, "
+    "half@<partition>, double@<partition> or labels_stop@<partition>"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """One fault of the source."""
+
+    kind: str
+    """``null``, ``scale``, ``rename``, ``half``, ``double`` or ``labels_stop``."""
+    partition: str
+    """Key of the first partition that it hits, e.g. ``2013-06-10``."""
+    column: str | None = None
+    """Feature that it hits, if it hits one."""
+    old: str = ""
+    """Category that is renamed."""
+    new: str = ""
+    """Its new name."""
+    factor: float = 1.0
+    """What numbers are multiplied by."""
+
+    @classmethod
+    def parse(cls, words: str) -> Self:
+        """Read an injection.
+
+        Raises
+        ------
+        SpecError
+            If the words are none.
+
+        Examples
+        --------
+        >>> Injection.parse("scale:temp*1000@2013-06-10").factor
+        1000.0
+        >>> Injection.parse("rename:carrier=UA->UAL@2013-06-10").new
+        'UAL'
+        """
+        match = _WORDS.fullmatch(words)
+        if match is None:
+            raise SpecError(f"{words!r} is not an injection.", f"Write {_KNOWN}.")
+        return cls(
+            kind=match["null"] or match["scale"] or match["rename"] or match["plain"],
+            partition=match["partition"],
+            column=match["emptied"] or match["scaled"] or match["renamed"],
+            old=match["old"] or "",
+            new=match["new"] or "",
+            factor=float(match["factor"] or 1),
+        )
+
+    @property
+    def words(self) -> str:
+        """The injection as it is written on the command line."""
+        what = {
+            "null": f":{self.column}",
+            "scale": f":{self.column}*{self.factor:g}",
+            "rename": f":{self.column}={self.old}->{self.new}",
+        }.get(self.kind, "")
+        return f"{self.kind}{what}@{self.partition}"
+
+    def statements(self, entity_key: str, event_time: str, start: datetime) -> Iterator[sql.Composable]:
+        """Yield what puts the fault into the copied rows.
+
+        Parameters
+        ----------
+        entity_key, event_time : str
+            Columns of the copied features.
+        start : datetime
+            First instant of ``partition``.
+        """
+        hit = sql.SQL("{} >= {}").format(sql.Identifier(event_time), sql.Literal(start))
+        key = sql.Identifier(entity_key)
+        yield from _STATEMENTS[self.kind](self, key, hit, start)
+
+
+Statements = Iterator[sql.Composable]
+
+
+def _null(injection: Injection, key: sql.Composable, hit: sql.Composable, start: datetime) -> Statements:
+    yield sql.SQL("UPDATE {} SET {} = NULL WHERE {}").format(FEATURES_TABLE, _column(injection), hit)
+
+
+def _scale(injection: Injection, key: sql.Composable, hit: sql.Composable, start: datetime) -> Statements:
+    column = _column(injection)
+    yield sql.SQL("UPDATE {} SET {} = {} * {} WHERE {}").format(
+        FEATURES_TABLE, column, column, sql.Literal(injection.factor), hit
+    )
+
+
+def _rename(injection: Injection, key: sql.Composable, hit: sql.Composable, start: datetime) -> Statements:
+    column = _column(injection)
+    yield sql.SQL("UPDATE {} SET {} = {} WHERE {} = {} AND {}").format(
+        FEATURES_TABLE, column, sql.Literal(injection.new), column, sql.Literal(injection.old), hit
+    )
+
+
+def _half(injection: Injection, key: sql.Composable, hit: sql.Composable, start: datetime) -> Statements:
+    yield sql.SQL("DELETE FROM {} WHERE {} AND hashtext({}::text) % 2 = 0").format(FEATURES_TABLE, hit, key)
+
+
+def _double(injection: Injection, key: sql.Composable, hit: sql.Composable, start: datetime) -> Statements:
+    # The same rows under other keys, as a source does that has been loaded twice.
+    yield sql.SQL("CREATE TEMP TABLE twice AS SELECT * FROM {} WHERE {}").format(FEATURES_TABLE, hit)
+    yield sql.SQL("UPDATE twice SET {} = {}").format(key, sql.SQL("{} || '#2'").format(key))
+    yield sql.SQL("INSERT INTO {} SELECT * FROM twice").format(FEATURES_TABLE)
+    yield sql.SQL("DROP TABLE twice")
+
+
+def _labels_stop(injection: Injection, key: sql.Composable, hit: sql.Composable, start: datetime) -> Statements:
+    yield sql.SQL("DELETE FROM {} WHERE observed_at >= {}").format(LABELS_TABLE, sql.Literal(start))
+
+
+_STATEMENTS: dict[str, Callable[[Injection, sql.Composable, sql.Composable, datetime], Statements]] = {
+    "null": _null,
+    "scale": _scale,
+    "rename": _rename,
+    "half": _half,
+    "double": _double,
+    "labels_stop": _labels_stop,
+}
+
+
+def _column(injection: Injection) -> sql.Identifier:
+    assert injection.column is not None  # the words have one
+    return sql.Identifier(injection.column)

@@ -1,0 +1,157 @@
+"""One policy, day by day: train, predict, monitor and decide in the order of production's schedules.
+
+Run as a program by ``run``, one process a policy; it prints the key of each partition that is done.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+
+from tidemill.errors import FatalError
+from tidemill.intervals import Interval, Partition
+from tidemill.modeling.metrics import point_value
+from tidemill.simulation.ground import Ground
+from tidemill.simulation.outcome import Opened, Outcome, Policy, Stopped, Trained
+from tidemill.spec import ModelSpec
+from tidemill.steps.chains import drive, monitor_chain, predict_chain, retrain_chain, train_chain
+from tidemill.steps.labels import labelled, labels_as_of
+from tidemill.steps.running import Job
+from tidemill.warehouse.connections import fetch_all, kept_open, transaction
+from tidemill.warehouse.publishing import PublishedRun, Publisher
+from tidemill.workspace import LEDGER, Workspace
+
+__all__ = ["Replay", "main", "model_name"]
+
+WEEK = timedelta(days=7)
+
+
+class Replay:
+    """A past that is being lived.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Of the simulation's ground.
+    policy : Policy
+        When to train; also the name under which the model is declared there.
+    """
+
+    def __init__(self, workspace: Workspace, policy: Policy) -> None:
+        self._workspace, self._policy = workspace, policy
+        self._spec = workspace.spec(model_name(policy))
+        self._trained_at: datetime | None = None
+        self._stopped: list[Stopped] = []
+
+    def live(self, partitions: tuple[Partition, ...]) -> Iterator[str]:
+        """Live through partitions, and give each one's key when it is over."""
+        for partition in partitions:
+            if self._training_is_due(partition):
+                self._trained_at = partition.interval.start
+                with self._recorded(partition, "train"):
+                    drive("train", train_chain(self._spec), self._spec.model, partition.key, self._workspace)
+            with self._recorded(partition, "predict"):
+                drive("predict", predict_chain(), self._spec.model, partition.key, self._workspace)
+            if self._policy is Policy.SPEC:
+                self._watch(partition)
+            yield partition.key
+
+    def outcome(self, partitions: tuple[Partition, ...]) -> Outcome:
+        """Say what came of it."""
+        return Outcome(
+            policy=self._policy,
+            quality=_quality(self._spec, self._workspace, partitions),
+            trained=_trained(self._spec.model, self._workspace),
+            alerts=_alerts(self._spec.model, self._workspace),
+            stopped=tuple(self._stopped),
+        )
+
+    def _training_is_due(self, partition: Partition) -> bool:
+        if self._trained_at is None:
+            return True
+        return self._policy is Policy.WEEKLY and partition.interval.start - self._trained_at >= WEEK
+
+    def _watch(self, partition: Partition) -> None:
+        spec, key = self._spec, partition.key
+        with self._recorded(partition, "monitor"):
+            drive("monitor", monitor_chain(), spec.model, key, self._workspace, until="alert")
+        with self._recorded(partition, "retrain"):
+            drive("retrain", retrain_chain(spec), spec.model, key, self._workspace)
+
+    @contextmanager
+    def _recorded(self, partition: Partition, chain: str) -> Iterator[None]:
+        """A chain that fails is a fact of the simulated day; production would go on with the next day, too."""
+        try:
+            yield
+        except FatalError as error:
+            line = str(error).splitlines()[0]
+            self._stopped.append(Stopped(partition=partition.key, chain=chain, error=f"{type(error).__name__}: {line}"))
+
+
+def model_name(policy: Policy) -> str:
+    """Give the name under which the simulated ledger knows the model."""
+    return f"retrained_{policy.value}"
+
+
+def _quality(spec: ModelSpec, workspace: Workspace, partitions: tuple[Partition, ...]) -> dict[str, float | None]:
+    whole = Interval(start=partitions[0].interval.start, end=partitions[-1].interval.end)
+    job = Job(spec=spec, partition=partitions[-1], workspace=workspace, run_id=0)
+    labels = labels_as_of(job, whole, whole.end + 2 * spec.label.matures_after)
+    publisher = Publisher(workspace.connection(LEDGER))
+
+    def realised(run: PublishedRun) -> float | None:
+        scores = publisher.scores(run.prediction_run_id)
+        y = labelled(scores["entity_key"], labels, spec)
+        known = pc.is_valid(y)
+        value = point_value(
+            spec.accept.metric, np.asarray(y.filter(known).to_numpy()), scores["score"].filter(known).to_numpy(),
+            0.5 if run.threshold is None else run.threshold,
+        )  # fmt: skip
+        return value if math.isfinite(value) else None
+
+    return {run.partition: realised(run) for run in publisher.published(spec.model)}
+
+
+def _trained(model: str, workspace: Workspace) -> tuple[Trained, ...]:
+    with transaction(workspace.connection(LEDGER)) as cursor:
+        cursor.execute(
+            "SELECT r.partition, d.verdict, d.reasons[1] AS reason,"
+            " EXISTS (SELECT FROM tidemill.deployment p WHERE p.release_id = r.release_id) AS promoted"
+            " FROM tidemill.release r JOIN tidemill.decision d USING (decision_id)"
+            " WHERE r.model = %s ORDER BY r.release_id",
+            (model,),
+        )
+        return fetch_all(cursor, Trained)
+
+
+def _alerts(model: str, workspace: Workspace) -> tuple[Opened, ...]:
+    with transaction(workspace.connection(LEDGER)) as cursor:
+        cursor.execute(
+            "SELECT rule, severity, first_partition, last_partition, message FROM tidemill.alert"
+            " WHERE model = %s ORDER BY alert_id",
+            (model,),
+        )
+        return fetch_all(cursor, Opened)
+
+
+def main(folder: str, policy: str, first: str, last: str) -> None:
+    """Live one policy's past, and write its outcome beside the ground's other files."""
+    workspace = Ground.load(Path(folder)).workspace
+    replay = Replay(workspace, Policy(policy))
+    partitions = tuple(workspace.spec(model_name(Policy(policy))).partitions_between(first, last))
+    with kept_open():
+        for key in replay.live(partitions):
+            sys.stdout.write(f"{key}\n")
+            sys.stdout.flush()
+        outcome = replay.outcome(partitions)
+    (Path(folder) / f"{policy}.json").write_text(json.dumps(outcome.to_dict()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

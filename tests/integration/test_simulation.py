@@ -1,0 +1,99 @@
+"""The simulator on a real Postgres of its own: the same steps, nothing of the real ledger touched."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tidemill.errors import SpecError
+from tidemill.simulation import Injection, Outcome, Policy, Simulation, simulate
+
+from .data import TRAINED, Mill
+
+LAST = "2024-03-28"
+
+
+def lived(mill: Mill, *injections: str, policies: Sequence[Policy] = (Policy.SPEC,)) -> Simulation:
+    faults = [Injection.parse(words) for words in injections]
+    return simulate(mill.spec, TRAINED, LAST, mill.workspace, policies=policies, injections=faults)
+
+
+def only(simulation: Simulation) -> Outcome:
+    (outcome,) = simulation.outcomes
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def quiet(new_mill) -> tuple[Mill, Simulation]:  # type: ignore[no-untyped-def]
+    mill = new_mill()
+    return mill, lived(mill, policies=tuple(Policy))
+
+
+def test_every_policy_scores_every_partition(quiet: tuple[Mill, Simulation]) -> None:
+    assert {outcome.policy: len(outcome.quality) for outcome in quiet[1].outcomes} == dict.fromkeys(Policy, 5)
+
+
+def test_policies_that_train_the_same_models_score_the_same(quiet: tuple[Mill, Simulation]) -> None:
+    never, weekly, _ = quiet[1].outcomes
+    assert never.quality == weekly.quality
+
+
+def test_the_real_ledger_is_not_touched(quiet: tuple[Mill, Simulation]) -> None:
+    assert quiet[0].sql("SELECT count(*) FROM tidemill.run WHERE model = '{m}'") == [(0,)]
+
+
+def test_the_simulated_day_equals_the_real_one(quiet: tuple[Mill, Simulation]) -> None:
+    mill, simulation = quiet
+    mill.train(TRAINED)
+    mill.predict(TRAINED)
+    real = mill.sql(
+        "SELECT s.score, t.late FROM predictions.{m} s JOIN {t} t USING (parcel_id) WHERE s.partition = %s", TRAINED
+    )
+    positive = [score for score, late in real if late]
+    negative = [score for score, late in real if not late]
+    pairs = [(p > n) + (p == n) / 2 for p in positive for n in negative]
+    assert simulation.outcomes[0].quality[TRAINED] == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_no_server_is_left(quiet: tuple[Mill, Simulation]) -> None:
+    left = [child for child in psutil.Process().children() if "postgres" in child.name()]
+    assert all("tidemill-simulation" not in " ".join(child.cmdline()) for child in left)
+
+
+def test_half_the_rows_is_half_the_rows(mill: Mill) -> None:
+    outcome = only(lived(mill, "half@2024-03-26"))
+    assert "2024-03-26" in outcome.quality
+
+
+def test_an_emptied_column_is_named(mill: Mill) -> None:
+    outcome = only(lived(mill, "null:queue_h@2024-03-26"))
+    said = [item.message for item in outcome.alerts if item.first_partition == "2024-03-26"]
+    said += [item.error for item in outcome.stopped if item.partition == "2024-03-26"]
+    assert any("queue_h" in text for text in said)
+
+
+def test_a_column_that_does_not_exist_is_refused(mill: Mill) -> None:
+    with pytest.raises(SpecError, match="cannot be injected"):
+        lived(mill, "null:nonsense@2024-03-26")
+
+
+def test_the_command_writes_page_and_figures(mill: Mill, tmp_path: Path) -> None:
+    import os
+    import sys
+
+    environment = os.environ | {
+        "TIDEMILL_MODELS": str(mill.workspace.models),
+        "TIDEMILL_SQL": str(mill.workspace.sql),
+        "TIDEMILL_CONN_WAREHOUSE": mill.workspace.connection("warehouse"),
+    }
+    command = [sys.executable, "-W", "ignore", "-c", "from tidemill.cli import main; main()", "simulate", mill.model]
+    options = ["--from", TRAINED, "--to", "2024-03-25", "--policy", "never", "--report", str(tmp_path / "report")]
+    done = subprocess.run(
+        [*command, *options], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "report" / "simulation.json").read_text())["model"] == mill.model
+    assert "Tidemill" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
