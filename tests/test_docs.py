@@ -36,7 +36,7 @@ PARTS = {
     "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "label": spec.Label,
     "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "accept": spec.Accept,
     "predict": spec.Predict, "monitor": spec.Monitor, "retrain": spec.Retrain,
-    "retention": spec.Retention,
+    "retention": spec.Retention, "rules": spec.Rule, "alerts": spec.AlertChannel,
 }  # fmt: skip
 
 
@@ -312,3 +312,23 @@ def test_decisions_are_numbered_without_gaps_and_have_their_four_parts() -> None
         assert re.findall(r"^(Status|## \w+)", text(path), re.MULTILINE) == [
             "Status", "## Context", "## Decision", "## Consequences",
         ], named(path)  # fmt: skip
+
+
+# ---------------------------------------------------------------- alerts
+
+
+def runbook_sections() -> dict[str, str]:
+    parts = re.split(r"^## (\w+)$", text(PROJECT / "docs" / "runbook.md"), flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_every_rule_has_a_section_in_the_runbook() -> None:
+    assert set(runbook_sections()) == set(spec.RULES)
+
+
+@pytest.mark.parametrize("rule", spec.RULES)
+def test_a_section_of_the_runbook_says_when_the_rule_opens_an_alert_and_what_to_do(rule: str) -> None:
+    from tidemill.monitoring.families import FAMILIES
+
+    assert f"{FAMILIES[rule].persistence} partition" in runbook_sections()[rule]
+    assert "1. " in runbook_sections()[rule]

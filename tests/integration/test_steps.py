@@ -244,7 +244,8 @@ def watch(mill: Mill, day: str) -> None:
 
 @pytest.fixture
 def drifting(serving: Mill) -> Mill:
-    """A small model whose source sends ten times the distance on two days."""
+    """A small model whose source sends ten times the distance on two days, and where one day is enough."""
+    serving.write(spec=SPEC + "monitor: {rules: {drift: {persistence: 1 of 1}}}\n")
     serving.sql("UPDATE {t} SET distance_km = distance_km * 10 + 30 WHERE parcel_id BETWEEN '20240325' AND '20240327'")
     return serving
 
@@ -260,9 +261,15 @@ def test_drift_that_goes_on_updates_the_alert_that_is_open(drifting: Mill) -> No
     assert alerts_of(drifting, "drift:distance_km") == [("open", "2024-03-25", "2024-03-26")]
 
 
-def test_drift_that_is_over_resolves_its_alert(drifting: Mill) -> None:
+def test_one_quiet_day_does_not_resolve_an_alert(drifting: Mill) -> None:
     watch(drifting, "2024-03-25")
     watch(drifting, "2024-03-27")
+    assert alerts_of(drifting, "drift:distance_km")[0][0] == "open"
+
+
+def test_drift_that_is_over_resolves_its_alert(drifting: Mill) -> None:
+    for day in ("2024-03-25", "2024-03-27", "2024-03-28"):
+        watch(drifting, day)
     assert alerts_of(drifting, "drift:distance_km")[0][0] == "resolved"
 
 

@@ -4,13 +4,16 @@ A record holds names, digests, counts and verdicts; frames and estimators never 
 ``to_dict`` gives JSON types alone, and ``from_dict`` refuses unknown keys by name.
 """
 
+from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, Examination, OpenAlert, SentRef
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, SnapshotRef, SplitRef
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
-from tidemill.records.predictions import Alert, AlertsRef, CollectedRef, MonitorRef, PageRef, PredictionRef
+from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef
 
 __all__ = [
     "Alert",
+    "AlertChange",
+    "AlertEvent",
     "AlertsRef",
     "BundleRef",
     "CheckReport",
@@ -19,13 +22,16 @@ __all__ = [
     "Decision",
     "DeploymentRef",
     "EvaluationReport",
+    "Examination",
     "MetricValue",
     "MonitorRef",
+    "OpenAlert",
     "PageRef",
     "PredictionRef",
     "ProfileRef",
     "Record",
     "ReleaseRef",
+    "SentRef",
     "Severity",
     "SnapshotRef",
     "SplitRef",

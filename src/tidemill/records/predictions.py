@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from tidemill.records.figures import Record, Severity
+from tidemill.records.alerts import Alert
+from tidemill.records.figures import Record
 
-__all__ = ["Alert", "AlertsRef", "CollectedRef", "MonitorRef", "PageRef", "PredictionRef"]
+__all__ = ["CollectedRef", "MonitorRef", "PageRef", "PredictionRef"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +30,6 @@ class PredictionRef(Record):
     """Mean of the scores."""
     published: bool = False
     """True once this run is the visible one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert(Record):
-    """Something that a person should look at."""
-
-    rule: str
-    """Stable name of the rule, e.g. ``drift:dep_hour``; one open alert a model and rule."""
-    severity: Severity
-    """``fail`` needs action today, ``warn`` a look."""
-    message: str
-    """What, how bad and what to do, in one or two sentences."""
-    value: float
-    """Observed figure."""
-    threshold: float
-    """Figure that it crossed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +66,6 @@ class MonitorRef(Record):
     """Figures written to ``tidemill.metric``."""
     alerts: tuple[Alert, ...]
     """What a person should look at."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertsRef(Record):
-    """The outcome of ``alert``."""
-
-    alerts: tuple[Alert, ...]
-    """Alerts raised for the partition."""
-    n_open: int
-    """Alerts of the model that are open now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Light on purpose: DAG files import this room while Airflow parses them. Reading 
 ``spec_file``'s work; here are the meaning, the defaults and the rules that tie fields together.
 """
 
+from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.model import ModelSpec
 from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
@@ -11,7 +12,9 @@ from tidemill.spec.training import BASELINES, Accept, Train
 
 __all__ = [
     "BASELINES",
+    "RULES",
     "Accept",
+    "AlertChannel",
     "Expectation",
     "Features",
     "Label",
@@ -21,7 +24,9 @@ __all__ = [
     "Predict",
     "Retention",
     "Retrain",
+    "Rule",
     "Source",
     "Task",
     "Train",
+    "parse_persistence",
 ]

@@ -11,6 +11,7 @@ from pydantic import field_validator, model_validator
 
 from tidemill.errors import PartitionError
 from tidemill.intervals import Interval, Partition
+from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.kinds import Name, Part
 from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
@@ -46,6 +47,7 @@ class ModelSpec(Part):
     predict: Predict = Predict()
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
+    alerts: tuple[AlertChannel, ...] = ()
     retention: Retention = Retention()
 
     @field_validator("timezone")
@@ -60,6 +62,15 @@ class ModelSpec(Part):
     def _supported_task(cls, value: Task) -> Task:
         if value is not Task.BINARY:
             raise ValueError(f"task {value.value!r} is not built yet; this version trains 'binary' models")
+        return value
+
+    @field_validator("alerts")
+    @classmethod
+    def _no_channel_twice(cls, value: tuple[AlertChannel, ...]) -> tuple[AlertChannel, ...]:
+        names = [item.channel for item in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} listed twice")
         return value
 
     @model_validator(mode="after")

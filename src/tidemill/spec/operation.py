@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
 from tidemill.spec.kinds import Cron, Duration, Part
 
 __all__ = ["Monitor", "Predict", "Retention", "Retrain"]
@@ -30,6 +31,16 @@ class Monitor(Part):
     """Share of labels that a matured partition should have."""
     compute_ratio: Annotated[float, Field(gt=1)] = 2.0
     """Seconds or memory of a step against its trailing median that is worth an alert."""
+    rules: dict[str, Rule] = Field(default_factory=dict)
+    """Severity, persistence and owner of families of rules, by name."""
+
+    @field_validator("rules")
+    @classmethod
+    def _known_rules(cls, value: dict[str, Rule]) -> dict[str, Rule]:
+        unknown = sorted(set(value) - set(RULES))
+        if unknown:
+            raise ValueError(f"there is no rule {', '.join(unknown)}; rules are {', '.join(RULES)}")
+        return value
 
 
 class Retrain(Part):
@@ -43,7 +54,7 @@ class Retrain(Part):
     """Age of the champion's newest training row from which it is retrained anyway."""
     drift_share: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Share of drifted features that counts as a drifted partition."""
-    persistence: Annotated[str, Field(pattern=r"^[1-9]\d? of [1-9]\d?$")] = "3 of 5"
+    persistence: Annotated[str, Field(pattern=PERSISTENCE)] = "3 of 5"
     """How many of the newest partitions have to have drifted."""
     quality_drop: Annotated[float, Field(ge=0)] = 0.03
     """Fall of the acceptance metric below its figure at acceptance that counts as decay."""
@@ -51,9 +62,7 @@ class Retrain(Part):
     @field_validator("persistence")
     @classmethod
     def _can_be_met(cls, value: str) -> str:
-        n_drifted, n_recent = (int(number) for number in value.split(" of "))
-        if n_drifted > n_recent:
-            raise ValueError(f"'{value}' can never be met; write such as '3 of 5'")
+        parse_persistence(value)
         return value
 
 

@@ -18,7 +18,8 @@ from tidemill.monitoring.compute import StepFigures, compare_compute
 from tidemill.monitoring.drift import detect_drift, detect_score_drift
 from tidemill.monitoring.performance import realised_quality
 from tidemill.monitoring.profile import ColumnProfile, count_table
-from tidemill.records import AlertsRef, CollectedRef, MetricValue, MonitorRef, PageRef
+from tidemill.records import AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
+from tidemill.steps.alerting import settle_alerts
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.labels import labelled, labels_as_of
 from tidemill.steps.running import Job
@@ -107,8 +108,8 @@ def compute(job: Job, collected: CollectedRef) -> MonitorRef:
 def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> AlertsRef:
     """Open new alerts, update those that go on, and resolve those that are over."""
     found = tuple(item for part in parts for item in part.alerts)
-    job.ledger.update_alerts(job.spec.model, collected.partition, found, job.run_id)
-    return AlertsRef(alerts=found, n_open=len(job.ledger.open_alerts(job.spec.model)))
+    examined = Examination(partition=collected.partition, parts=tuple(part.part for part in parts), findings=found)
+    return settle_alerts(job, examined)
 
 
 def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:

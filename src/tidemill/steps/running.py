@@ -20,6 +20,7 @@ from tidemill.records import Record
 from tidemill.spec import ModelSpec
 from tidemill.storage.store import Store
 from tidemill.versions import code_version, lock_digest
+from tidemill.warehouse.alerts import Alerts
 from tidemill.warehouse.ledger import Cost, Ledger, Origin
 from tidemill.warehouse.publishing import Publisher
 from tidemill.warehouse.releases import Releases
@@ -75,6 +76,11 @@ class Job:
     def ledger(self) -> Ledger:
         """The ledger, as the writer."""
         return Ledger(self.workspace.connection(LEDGER))
+
+    @property
+    def alerts(self) -> Alerts:
+        """Alerts and their outbox, as the writer."""
+        return Alerts(self.workspace.connection(LEDGER))
 
     @property
     def publisher(self) -> Publisher:

@@ -1,6 +1,6 @@
-"""The ledger's plain rows: runs, snapshots, checks, decisions, metrics, alerts.
+"""The ledger's plain rows: runs, snapshots, checks, decisions, metrics.
 
-Releases and the champion are in ``releases``, prediction runs and the pointer in ``publishing``.
+Releases and the champion are in ``releases``, prediction runs and the pointer in ``publishing``, alerts in ``alerts``.
 Every method is one short transaction; nothing is cached.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg2.extras import execute_values
 
-from tidemill.records import Alert, CheckResult, Decision, MetricValue, SnapshotRef
+from tidemill.records import CheckResult, Decision, MetricValue, SnapshotRef
 from tidemill.warehouse.connections import fetch_all, fetch_value, transaction
 
 __all__ = ["Cost", "Ledger", "Origin", "StepRun"]
@@ -203,7 +203,7 @@ class Ledger:
         with transaction(self.url) as cursor:
             cursor.execute("SELECT tidemill.append_audit(%s, %s, %s)", (event, model, json.dumps(details)))
 
-    # ------------------------------------------------------------ metrics and alerts
+    # ------------------------------------------------------------ metrics
 
     def record_metrics(
         self,
@@ -285,35 +285,3 @@ class Ledger:
             )
             found.setdefault(partition, []).append(figure)
         return {partition: tuple(values) for partition, values in found.items()}
-
-    def update_alerts(self, model: str, partition: str, alerts: Sequence[Alert], run_id: int) -> None:
-        """Open new alerts, update those still open, and resolve those that are no longer raised."""
-        rules = [alert.rule for alert in alerts]
-        with transaction(self.url) as cursor:
-            for alert in alerts:
-                cursor.execute(
-                    "INSERT INTO tidemill.alert (model, rule, severity, message, value, threshold, first_partition,"
-                    " last_partition, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                    " ON CONFLICT (model, rule) WHERE status = 'open' DO UPDATE SET severity = excluded.severity,"
-                    " message = excluded.message, value = excluded.value, threshold = excluded.threshold,"
-                    " last_partition = greatest(tidemill.alert.last_partition, excluded.last_partition),"
-                    " first_partition = least(tidemill.alert.first_partition, excluded.first_partition),"
-                    " run_id = excluded.run_id, updated_at = now()",
-                    (model, alert.rule, alert.severity.value, alert.message, alert.value, alert.threshold, partition,
-                     partition, run_id),
-                )  # fmt: skip
-            cursor.execute(
-                "UPDATE tidemill.alert SET status = 'resolved', resolved_at = now(), updated_at = now()"
-                " WHERE model = %s AND status = 'open' AND rule <> ALL(%s) AND last_partition <= %s",
-                (model, rules, partition),
-            )
-
-    def open_alerts(self, model: str) -> tuple[Alert, ...]:
-        """Give the open alerts, the severe ones first."""
-        with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT rule, severity, message, value, threshold FROM tidemill.alert"
-                " WHERE model = %s AND status = 'open' ORDER BY severity, rule",
-                (model,),
-            )
-            return fetch_all(cursor, Alert)

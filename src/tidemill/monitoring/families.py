@@ -1,0 +1,93 @@
+"""The families of rules: what each means to its reader, how persistent it has to be, and which figure it is about.
+
+``docs/runbook.md`` has a section for each, with what to do in full.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+__all__ = ["FAMILIES", "Family"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A family of rules, such as ``drift`` of any feature."""
+
+    title: str
+    """What is wrong, before the subject's name, e.g. ``drift of``."""
+    means: str
+    """What it means for whoever uses the predictions; a sentence."""
+    part: str
+    """Part of monitoring that finds it."""
+    persistence: str = "1 of 1"
+    """In how many of the newest partitions a warning has to be found before it opens an alert."""
+    metric: str = ""
+    """Metric whose course shows it; empty where no picture helps."""
+
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        "drift": Family(
+            title="drift of", part="drift", metric="psi", persistence="3 of 5",
+            means="The model works on data unlike those that it learnt from; its quality may fall before labels tell.",
+        ),
+        "score_drift": Family(
+            title="drift of the scores", part="drift", metric="score_psi", persistence="3 of 5",
+            means="The model gives other answers than it used to, so whoever acts on a share or a threshold will notice.",
+        ),
+        "break": Family(
+            title="sudden break of", part="drift", metric="psi",
+            means="A column has changed overnight, as a broken feed does and the world does not: today's scores are suspect.",
+        ),
+        "nulls": Family(
+            title="missing values of", part="drift", metric="null_share",
+            means="The model fills the gaps with what it learnt; the scores of these rows say less than they seem to.",
+        ),
+        "unseen": Family(
+            title="unknown levels of", part="drift", metric="unseen_share",
+            means="The model has never seen these levels and scores their rows as if the column were missing.",
+        ),
+        "quality": Family(
+            title="low quality:", part="performance", persistence="2 of 3",
+            means="The predictions are less right than the floor that the model was accepted with.",
+        ),
+        "label_coverage": Family(
+            title="missing labels", part="performance", metric="label_coverage", persistence="2 of 3",
+            means="What is known of the quality rests on a part of the rows, and training will lack them too.",
+        ),
+        "unknown": Family(
+            title="no figure for", part="drift",
+            means="A figure could not be computed, so nobody watches what it stands for.",
+        ),
+        "slow": Family(
+            title="slow step", part="compute", metric="wall_s", persistence="2 of 3",
+            means="The predictions may soon be late, or cost more than they should.",
+        ),
+        "memory": Family(
+            title="large step", part="compute", metric="peak_rss_bytes", persistence="2 of 3",
+            means="The step may be killed for want of memory, and the partition not be published.",
+        ),
+        "missing": Family(
+            title="missing predictions", part="freshness",
+            means="Readers find no row for a partition that they expect.",
+        ),
+        "volume": Family(
+            title="unusual number of rows", part="freshness", metric="n_rows",
+            means="Rows are missing or doubled, so sums and shares over the predictions are wrong.",
+        ),
+        "age": Family(
+            title="old", part="freshness", metric="age_days",
+            means="The predictions rest on a world that may be gone.",
+        ),
+        "schema": Family(
+            title="changed columns", part="freshness",
+            means="The features query gives other columns or types than it did, so the model may read something else.",
+        ),
+        "dependencies": Family(
+            title="changed dependencies", part="freshness",
+            means="Code, packages or image differ from the partition before: a change of the figures may come from there.",
+        ),
+    }
+)  # fmt: skip
+"""Every family, by name; the spec's ``monitor.rules`` takes the same names."""
