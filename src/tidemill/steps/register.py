@@ -5,19 +5,17 @@ again only completes what is missing.
 """
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 from tidemill.faults import fault_point
 from tidemill.modeling.bundle import Bundle
-from tidemill.records import Decision, DeploymentRef, EvaluationReport, MetricValue, ProfileRef, SnapshotRef, SplitRef
-from tidemill.report.card import CardFacts, card_page, model_card
-from tidemill.report.pages import evaluation_page
+from tidemill.records import Decision, DeploymentRef, EvaluationReport, ProfileRef, SnapshotRef, SplitRef
+from tidemill.report.card import CardFacts, model_card
+from tidemill.steps.mirror import show_training
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import MODEL_CARD, load_bundle
-from tidemill.storage.pyfunc_loader import requirements, signature_of
+from tidemill.storage.pyfunc_loader import requirements
 from tidemill.storage.store import room
-from tidemill.tracking import Tracking, Training
 from tidemill.versions import code_version, lock_digest
 from tidemill.warehouse.releases import NewRelease
 
@@ -54,16 +52,7 @@ def register(
     facts = _card_facts(job, snapshot, split, evaluation, decision, release_id, bundle)
     if release_id is not None:
         _write_card(bundle_folder / MODEL_CARD, model_card(facts))
-    run_id = version = None
-    if job.workspace.tracking_uri:
-        tracking = Tracking(job.workspace.tracking_uri)
-        training = _training(job, snapshot, profile, evaluation, decision, facts)
-        run_id = tracking.log_training(job.spec.model, training, bundle_folder, signature_of(bundle), requirements())
-        if release_id is not None:
-            job.promoter.note_mlflow_run(release_id, run_id)
-            version = tracking.mirror_release(
-                job.spec.model, run_id, release_id, evaluation.bundle.digest, champion=promoted
-            )
+    run_id, version = show_training(job, facts, profile, bundle, promoted=promoted)
     return DeploymentRef(
         model=job.spec.model,
         decision=decision,
@@ -139,58 +128,6 @@ def _card_facts(
         limits=("Labels that never arrive are left out of training and evaluation.",),
         reproduce=(f"tidemill train {spec.model} --partition {job.partition.key}",),
     )
-
-
-def _training(
-    job: Job,
-    snapshot: SnapshotRef,
-    profile: ProfileRef,
-    evaluation: EvaluationReport,
-    decision: Decision,
-    facts: CardFacts,
-) -> Training:
-    spec, card = job.spec, model_card(facts)
-    pictures = job.store.path(evaluation.uri)
-    svgs = [path.read_text(encoding="utf-8") for path in sorted(pictures.glob("*.svg"))]
-    return Training(
-        key=f"{job.partition.key}:{evaluation.bundle.digest}:{decision.decision_id}",
-        name=f"{job.partition.key} {evaluation.estimator}",
-        params={
-            "estimator": evaluation.estimator,
-            "partition": job.partition.key,
-            "train.window": spec.train.window,
-            "n_train": facts.split.n_train,
-            "n_validation": facts.split.n_validation,
-            "n_test": facts.split.n_test,
-            **facts.parameters,
-        },
-        metrics=[
-            *evaluation.metrics,
-            *(replace(item, name=f"{item.name} over {item.slice}", slice=None) for item in _differences(evaluation)),
-        ],
-        tags={
-            "tidemill.verdict": decision.verdict.value,
-            "tidemill.release_id": str(facts.release_id or ""),
-            "tidemill.bundle_digest": evaluation.bundle.digest,
-            "tidemill.snapshot_digest": snapshot.digest,
-            "tidemill.spec_digest": spec.digest,
-            "tidemill.code_version": code_version(),
-            "tidemill.lock_digest": lock_digest(),
-        },
-        snapshot=snapshot,
-        texts={
-            "model_card.md": card,
-            "model_card.html": card_page(facts),
-            "evaluation.html": evaluation_page(snapshot, evaluation, decision, pictures=svgs),
-        },
-        folders={"evaluation": pictures, "profile": job.store.path(profile.uri)},
-        note=card,
-    )
-
-
-def _differences(evaluation: EvaluationReport) -> list[MetricValue]:
-    champion = evaluation.champion_difference
-    return [*evaluation.baselines, *([] if champion is None else [champion])]
 
 
 def _write_card(path: Path, text: str) -> None:
