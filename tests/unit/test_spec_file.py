@@ -116,3 +116,18 @@ def test_a_spec_survives_the_trip_through_json(tmp_path: Path) -> None:
         write(tmp_path, SMALLEST + "contract:\n  - expect_column_to_exist: {column: id, severity: warn}\n")
     )
     assert ModelSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+@pytest.mark.parametrize("rule", ["f1", "youden", "cost 5", "cost 0.5", "precision 0.6", "recall 0.85"])
+def test_a_rule_for_the_threshold_is_a_word_and_a_number(tmp_path: Path, rule: str) -> None:
+    assert read_spec(write(tmp_path, SMALLEST + f"train: {{threshold: {rule}}}\n")).train.threshold == rule
+
+
+@pytest.mark.parametrize("rule", ["f2", "cost", "cost -1", "precision 60", "recall 1.5"])
+def test_a_rule_for_the_threshold_that_is_none_is_refused_with_examples(tmp_path: Path, rule: str) -> None:
+    assert "'precision 0.6'" in problems(tmp_path, SMALLEST + f"train: {{threshold: {rule}}}\n")
+
+
+def test_a_monotonic_feature_has_to_be_a_number(tmp_path: Path) -> None:
+    text = SMALLEST + "features: {numeric: [km], categorical: [carrier]}\ntrain: {monotonic: {carrier: increasing}}\n"
+    assert "train.monotonic names carrier, which is no numeric feature" in problems(tmp_path, text)

@@ -1,7 +1,10 @@
 """The score from which a row counts as positive.
 
-Chosen on the validation set, never on the test set, and kept in the bundle with the criterion.
+Chosen on the validation set, never on the test set, by the criterion that the spec states, and kept in the bundle with
+that criterion and what it reached.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +12,8 @@ import numpy.typing as npt
 __all__ = ["choose_threshold"]
 
 
-def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> tuple[float, str]:
-    """Choose the threshold with the best F1.
+def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: str = "f1") -> tuple[float, str]:
+    """Choose the threshold that serves a criterion best.
 
     Parameters
     ----------
@@ -18,26 +21,111 @@ def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> tuple[flo
         1 or True for the positive class.
     y_score : array-like of shape (n_samples,)
         Probability of the positive class.
+    criterion : str, default "f1"
+        ``f1``: best F1. ``youden``: best sum of recall and specificity. ``cost 5``: least cost if a missed positive costs
+        5 false alarms. ``precision 0.6``: most recall with a precision of at least 0.6. ``recall 0.8``: most precision
+        with a recall of at least 0.8.
 
     Returns
     -------
     threshold : float
         A row is positive if its score is at least this; of equally good ones the highest.
     criterion : str
-        How it was chosen, in words.
+        How it was chosen and what it reached, in words.
 
     Examples
     --------
     >>> choose_threshold([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.8])
     (0.3, 'best F1 on 4 validation rows: 0.800')
+    >>> choose_threshold([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.8], "precision 0.9")
+    (0.8, 'precision at least 0.9 on 4 validation rows: precision 1.000, recall 0.500')
     """
     y, score = np.asarray(y_true, dtype=np.int64), np.asarray(y_score, dtype=np.float64)
     if y.size == 0 or y.min() == y.max():
         return 0.5, "0.5, since the validation set does not hold both classes"
-    order = np.argsort(-score, kind="stable")
-    true_positives = np.cumsum(y[order])
-    predicted = np.arange(1, y.size + 1)
-    f1 = 2 * true_positives / (predicted + y.sum())
-    last_of_tie = np.append(np.diff(score[order]) != 0, True)  # a threshold cannot part equal scores
-    best = int(np.argmax(np.where(last_of_tie, f1, -1.0)))
-    return float(score[order][best]), f"best F1 on {y.size} validation rows: {f1[best]:.3f}"
+    counts = _Counts.of(y, score)
+    kind, _, number = criterion.partition(" ")
+    target = float(number) if number else 0.0
+    position, words = {"f1": _f1, "youden": _youden, "cost": _cost, "precision": _precision, "recall": _recall}[kind](
+        counts, target
+    )
+    return float(counts.score[position]), words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    """For each distinct score, from the highest down: what a threshold there would call positive."""
+
+    score: npt.NDArray[np.float64]
+    true: npt.NDArray[np.float64]
+    called: npt.NDArray[np.float64]
+    n_positive: int
+    n_rows: int
+
+    @classmethod
+    def of(cls, y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> "_Counts":
+        order = np.argsort(-score, kind="stable")
+        last_of_tie = np.append(np.diff(score[order]) != 0, True)  # a threshold cannot part equal scores
+        return cls(
+            score=score[order][last_of_tie],
+            true=np.cumsum(y[order])[last_of_tie].astype(np.float64),
+            called=np.arange(1, y.size + 1, dtype=np.float64)[last_of_tie],
+            n_positive=int(y.sum()),
+            n_rows=y.size,
+        )
+
+    @property
+    def precision(self) -> npt.NDArray[np.float64]:
+        return self.true / self.called
+
+    @property
+    def recall(self) -> npt.NDArray[np.float64]:
+        return self.true / self.n_positive
+
+    def words(self, position: int) -> str:
+        return f"precision {self.precision[position]:.3f}, recall {self.recall[position]:.3f}"
+
+
+def _f1(counts: _Counts, _: float) -> tuple[int, str]:
+    f1 = 2 * counts.true / (counts.called + counts.n_positive)
+    best = int(np.argmax(f1))
+    return best, f"best F1 on {counts.n_rows} validation rows: {f1[best]:.3f}"
+
+
+def _youden(counts: _Counts, _: float) -> tuple[int, str]:
+    false_rate = (counts.called - counts.true) / (counts.n_rows - counts.n_positive)
+    youden = counts.recall - false_rate
+    best = int(np.argmax(youden))
+    return best, f"best Youden's J on {counts.n_rows} validation rows: {youden[best]:.3f}"
+
+
+def _cost(counts: _Counts, ratio: float) -> tuple[int, str]:
+    cost = (counts.n_positive - counts.true) * ratio + (counts.called - counts.true)
+    best = int(np.argmin(cost))
+    least = cost[best] / counts.n_rows
+    return best, (
+        f"least cost on {counts.n_rows} validation rows, a missed positive costing {ratio:g} false alarms: "
+        f"{least:.3f} false alarms a row ({counts.words(best)})"
+    )
+
+
+def _precision(counts: _Counts, target: float) -> tuple[int, str]:
+    return _at_least("precision", target, counts, counts.precision, counts.recall)
+
+
+def _recall(counts: _Counts, target: float) -> tuple[int, str]:
+    return _at_least("recall", target, counts, counts.recall, counts.precision)
+
+
+def _at_least(
+    name: str, target: float, counts: _Counts, bound: npt.NDArray[np.float64], wanted: npt.NDArray[np.float64]
+) -> tuple[int, str]:
+    reached = bound >= target
+    if reached.any():
+        best = int(np.argmax(np.where(reached, wanted, -1.0)))
+        return best, f"{name} at least {target:g} on {counts.n_rows} validation rows: {counts.words(best)}"
+    best = int(np.argmax(bound))
+    return (
+        best,
+        f"no threshold reaches a {name} of {target:g} on {counts.n_rows} validation rows; the best: {counts.words(best)}",
+    )

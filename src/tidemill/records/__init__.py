@@ -6,6 +6,7 @@ A record holds names, digests, counts and verdicts; frames and estimators never 
 
 from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, Examination, OpenAlert, SentRef
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, SnapshotRef, SplitRef
+from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef
@@ -15,6 +16,7 @@ __all__ = [
     "AlertChange",
     "AlertEvent",
     "AlertsRef",
+    "BehaviourCheck",
     "BundleRef",
     "CheckReport",
     "CheckResult",
@@ -30,6 +32,7 @@ __all__ = [
     "PredictionRef",
     "ProfileRef",
     "Record",
+    "Rehearsal",
     "ReleaseRef",
     "SentRef",
     "Severity",

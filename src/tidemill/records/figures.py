@@ -74,6 +74,10 @@ class MetricValue(Record):
     """Feature that it speaks of, if any."""
     slice: str | None = None
     """Slice that it speaks of, e.g. ``origin=EWR``; None for all rows."""
+    standard_error: float | None = None
+    """Standard error of the figure, from whole blocks of time; None where nothing is decided on it."""
+    n_blocks: int | None = None
+    """Blocks of time (partitions) behind it."""
     label_coverage: float | None = None
     """Share of rows whose label is known, 0 to 1; None where no label is needed."""
 
@@ -83,7 +87,7 @@ class Decision(Record):
     """A recorded yes or no with its reasons."""
 
     kind: str
-    """``accept`` (a model) or ``retrain``."""
+    """``accept`` (a model), ``approve`` (a person's word on it) or ``retrain``."""
     verdict: Verdict
     """The outcome."""
     reasons: tuple[str, ...]

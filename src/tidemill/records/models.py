@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record
 
 __all__ = ["BundleRef", "DeploymentRef", "EvaluationReport", "ReleaseRef"]
@@ -49,11 +50,29 @@ class EvaluationReport(Record):
     champion_difference: MetricValue | None
     """Candidate minus champion in the acceptance metric, paired."""
     champion_saw_test: bool
-    """True if the champion was trained on some of the test rows."""
+    """True if the champion was trained on some of the rows that it is compared on."""
     n_test: int
     """Rows of the test set."""
     uri: str
     """Folder with plots, relative to the storage root."""
+    n_test_blocks: int | None = None
+    """Blocks of time (partitions) of the test set; None in records of before."""
+    champion_slices: tuple[MetricValue, ...] = ()
+    """Candidate minus champion in the acceptance metric, one per value of the declared slices."""
+    churn: MetricValue | None = None
+    """How far the candidate's answers are from the champion's on the same rows; 0 if they are the same."""
+    mean_change: MetricValue | None = None
+    """Mean absolute difference of the candidate's and the champion's scores."""
+    behaviour: tuple[BehaviourCheck, ...] = ()
+    """What the candidate does with reordered, broken and unheard-of rows."""
+    rehearsal: Rehearsal | None = None
+    """The candidate in a clean process."""
+    threshold: float | None = None
+    """Score from which a row counts as positive; None but for ``binary``."""
+    threshold_criterion: str = ""
+    """How the threshold was chosen, e.g. ``best F1 on 900 validation rows: 0.512``."""
+    calibration: str = ""
+    """How scores were calibrated, e.g. ``isotonic on 2100 validation rows``; empty if they were not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +115,7 @@ class DeploymentRef(Record):
     """Run in MLflow that shows this training."""
     mlflow_version: str | None
     """Version in MLflow's registry, or None in a dry run."""
+    waiting: bool = False
+    """True if the gate accepts, and a person has yet to say yes."""
+    approval: Decision | None = None
+    """The person's decision, where one was asked for."""

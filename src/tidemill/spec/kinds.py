@@ -1,5 +1,6 @@
 """The kinds of value that a spec holds: names, durations, cron lines; and the base of its sections."""
 
+import re
 from datetime import date, timedelta
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tidemill.intervals import parse_duration
 
-__all__ = ["Cron", "Day", "Duration", "Name", "Part", "SqlFile"]
+__all__ = ["Cron", "Day", "Duration", "Name", "Part", "SqlFile", "ThresholdRule"]
 
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
 """Names become SQL identifiers, folders and DAG ids; 48 leaves room for a suffix within Postgres' 63."""
@@ -24,6 +25,15 @@ def _cron(value: str) -> str:
     return value
 
 
+def _threshold_rule(value: str) -> str:
+    if not re.fullmatch(r"f1|youden|cost \d+(\.\d+)?|(precision|recall) (0?\.\d+|1)", value):
+        raise ValueError(
+            f"{value!r} is not a rule for the threshold; write 'f1', 'youden', 'cost 5' (a missed positive costs 5 false "
+            "alarms), 'precision 0.6' or 'recall 0.8'"
+        )
+    return value
+
+
 def _words(value: timedelta) -> str:
     return f"{int(value.total_seconds()) // 60} minutes"
 
@@ -32,6 +42,7 @@ Name = Annotated[str, Field(pattern=NAME)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_words)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]  # beyond, a zone's arithmetic may overflow
+ThresholdRule = Annotated[str, AfterValidator(_threshold_rule)]
 SqlFile = Annotated[str, Field(pattern=r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$")]
 
 

@@ -82,6 +82,30 @@ class ModelSpec(Part):
             raise ValueError(f"the entity key {self.entity_key!r} is listed as a feature")
         return self
 
+    @model_validator(mode="after")
+    def _stages_fit_the_task(self) -> Self:
+        if self.task is Task.BINARY:
+            return self
+        binary_alone = {
+            "train.calibration": self.train.calibration != "none",
+            "train.threshold": self.train.threshold != "f1",
+            "accept.calibration_error": self.accept.calibration_error is not None,
+        }
+        if any(binary_alone.values()):
+            names = ", ".join(name for name, used in binary_alone.items() if used)
+            raise ValueError(f"{names}: scores of task {self.task.value!r} have no calibration and no threshold")
+        if self.train.monotonic and self.task is Task.MULTICLASS:
+            raise ValueError("train.monotonic: several classes have no one direction")
+        return self
+
+    @model_validator(mode="after")
+    def _monotonic_features_are_numbers(self) -> Self:
+        numeric = None if self.features is None else self.features.numeric
+        strange = [name for name in self.train.monotonic if numeric is not None and name not in numeric]
+        if strange:
+            raise ValueError(f"train.monotonic names {', '.join(strange)}, which is no numeric feature")
+        return self
+
     @property
     def digest(self) -> str:
         """SHA-256 of the spec's meaning: comments, order of keys and omitted defaults do not count."""

@@ -1,11 +1,11 @@
 """Sections about training and acceptance."""
 
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tidemill.spec.kinds import Cron, Duration, Name, Part
+from tidemill.spec.kinds import Cron, Duration, Name, Part, ThresholdRule
 
 __all__ = ["BASELINES", "Accept", "Train"]
 
@@ -26,6 +26,12 @@ class Train(Part):
     """Newest part of the window, which nothing is fitted or chosen on."""
     estimators: tuple[Name, ...] = ("xgboost", "hist_gradient_boosting")
     """Candidates, by name."""
+    calibration: Literal["none", "isotonic", "sigmoid"] = "none"
+    """Stage after the model that makes scores probabilities, fitted on the newer half of the validation set."""
+    threshold: ThresholdRule = "f1"
+    """How the score from which a row counts as positive is chosen on the validation set."""
+    monotonic: dict[Name, Literal["increasing", "decreasing"]] = Field(default_factory=dict)
+    """Features that may move the score one way only; estimators that can are held to it, and all are checked."""
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 20130101
     """Seed of everything random."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
@@ -44,12 +50,26 @@ class Accept(Part):
     """What a challenger has to show before it serves."""
 
     metric: Name = "roc_auc"
-    """Metric that decides, higher is better."""
+    """Metric that decides."""
     minimum: float = 0.5
-    """Floor of the metric on the test set."""
+    """Floor of the metric on the test set; a ceiling where lower is better."""
     margin: Annotated[float, Field(ge=0)] = 0.005
-    """How much worse than the champion the interval may reach."""
+    """How much worse than the champion the interval of the difference may reach."""
     slices: tuple[Name, ...] = ()
-    """Categorical features by whose values the metric is reported too."""
-    approval: Annotated[str, Field(pattern="^automatic$")] = "automatic"
-    """``automatic``: the gate's word is enough."""
+    """Categorical features in whose values nobody may be shown to be worse off than with the champion."""
+    slice_margin: Annotated[float, Field(ge=0)] | None = None
+    """How much worse a slice may be; null for ``margin``."""
+    calibration_error: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Largest expected calibration error on the test set; null for not weighed."""
+    churn: Annotated[float, Field(ge=0)] | None = None
+    """Largest share of decisions that may differ from the champion's; null for not weighed."""
+    seconds_per_million: Annotated[float, Field(gt=0)] | None = 300.0
+    """Most seconds that scoring a million rows may take; null for not weighed."""
+    memory_mb: Annotated[int, Field(gt=0)] | None = 4096
+    """Most memory, in MiB, that a process that loads and scores may hold, libraries included; null for not weighed."""
+    approval: Literal["automatic", "manual"] = "automatic"
+    """``automatic``: the gate's word is enough; ``manual``: a person has to say yes to what the gate accepts."""
+    approval_timeout: Duration = timedelta(days=2)
+    """Time that a person has to answer in Airflow; no answer is a no."""
+    four_eyes: bool = False
+    """Whoever asked for the training may not approve or promote its release."""

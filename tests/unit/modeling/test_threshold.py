@@ -2,20 +2,61 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, precision_score, recall_score
 
 from tidemill.modeling.threshold import choose_threshold
 
-LABELLED = st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9])), min_size=2, max_size=40)
+LABELLED = st.lists(
+    st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9])), min_size=2, max_size=40
+).filter(lambda rows: len({label for label, _ in rows}) == 2)
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work shares the cores
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # other work shares the cores
-@given(LABELLED.filter(lambda rows: len({label for label, _ in rows}) == 2))
-def test_no_other_score_gives_a_better_f1(rows):
-    y, score = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-    threshold, _ = choose_threshold(y, score)
-    best = max(f1_score(y, score >= other) for other in score)
-    assert f1_score(y, score >= threshold) == pytest.approx(best)
+def columns(rows):
+    return np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+
+
+def youden(y, positive):
+    return recall_score(y, positive) + recall_score(~y, ~positive) - 1
+
+
+def cheapness(y, positive):
+    return -(3 * (y & ~positive).sum() + (~y & positive).sum())
+
+
+@pytest.mark.parametrize(("criterion", "goodness"), [("f1", f1_score), ("youden", youden), ("cost 3", cheapness)])
+@patient
+@given(LABELLED)
+def test_no_other_score_serves_the_criterion_better(criterion, goodness, rows):
+    y, score = columns(rows)
+    threshold, _ = choose_threshold(y, score, criterion)
+    best = max(goodness(y, score >= other) for other in score)
+    assert goodness(y, score >= threshold) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "bound", "wanted"),
+    [("recall 0.7", recall_score, precision_score), ("precision 0.6", precision_score, recall_score)],
+)
+@patient
+@given(LABELLED)
+def test_of_the_thresholds_that_keep_a_bound_the_best_is_taken(criterion, bound, wanted, rows):
+    y, score = columns(rows)
+    threshold, _ = choose_threshold(y, score, criterion)
+    target = float(criterion.split()[1])
+    keeping = [other for other in score if bound(y, score >= other) >= target]
+    if keeping:
+        best = max(wanted(y, score >= other) for other in keeping)
+        assert bound(y, score >= threshold) >= target
+        assert wanted(y, score >= threshold) == pytest.approx(best)
+
+
+def test_a_precision_that_is_out_of_reach_is_said():
+    threshold, criterion = choose_threshold([0, 1, 0], [0.9, 0.5, 0.1], "precision 0.8")
+    assert threshold == 0.5
+    assert criterion == (
+        "no threshold reaches a precision of 0.8 on 3 validation rows; the best: precision 0.500, recall 1.000"
+    )
 
 
 @pytest.mark.parametrize("y", [[], [1, 1], [0, 0]])
