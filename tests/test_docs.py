@@ -34,7 +34,8 @@ PAGES = [README, PROJECT / "CHANGELOG.md", PROJECT / "CONTRIBUTING.md", *sorted(
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 PARTS = {
     "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "label": spec.Label,
-    "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "accept": spec.Accept,
+    "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "train.search": spec.Search,
+    "train.search.space": spec.Dimension, "accept": spec.Accept,
     "predict": spec.Predict, "monitor": spec.Monitor, "retrain": spec.Retrain,
     "retention": spec.Retention, "rules": spec.Rule, "alerts": spec.AlertChannel,
 }  # fmt: skip
@@ -265,6 +266,19 @@ def test_estimators_and_metrics_named_are_those_that_exist() -> None:
     train, accept = spec_rows("train")["estimators"][2], spec_rows("accept")["metric"][2]
     assert set(re.findall(r"`(\w+)`", train)) == {*CANDIDATES, *BASELINES}
     assert set(re.findall(r"`(\w+)`", accept)) == {*BINARY_METRICS} - {"base_rate"}
+
+
+def test_spaces_of_the_page_are_those_that_exist() -> None:
+    from tidemill.modeling.search_space import SPACES
+
+    section = text(SPEC).split("## Usual search spaces\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (`.*`.*) \|$", section, re.MULTILINE)
+    assert dict(rows) == {
+        name: ", ".join(
+            f"`{key}` {one.low:.9g} to {one.high:.9g}{' (log)' if one.log else ''}" for key, one in space.items()
+        )
+        for name, space in SPACES.items()
+    }
 
 
 def test_contract_of_the_page_is_one_that_the_spec_takes() -> None:

@@ -10,6 +10,7 @@ from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef
+from tidemill.records.search import Parameters, SearchReport, Trial
 
 __all__ = [
     "Alert",
@@ -29,14 +30,17 @@ __all__ = [
     "MonitorRef",
     "OpenAlert",
     "PageRef",
+    "Parameters",
     "PredictionRef",
     "ProfileRef",
     "Record",
     "Rehearsal",
     "ReleaseRef",
+    "SearchReport",
     "SentRef",
     "Severity",
     "SnapshotRef",
     "SplitRef",
+    "Trial",
     "Verdict",
 ]

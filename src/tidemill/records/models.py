@@ -1,10 +1,11 @@
 """Records about models: a bundle, the evidence about it, a release and its going live."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record
+from tidemill.records.search import Parameters, SearchReport
 
 __all__ = ["BundleRef", "DeploymentRef", "EvaluationReport", "ReleaseRef"]
 
@@ -27,6 +28,10 @@ class BundleRef(Record):
     """True for the trivial models that a candidate has to beat."""
     validation_score: float
     """The acceptance metric on the validation set."""
+    parameters: Parameters = field(default_factory=dict)
+    """Settings that differ from the estimator's defaults, by name."""
+    search: SearchReport | None = None
+    """How they were found, if they were searched for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.model import ModelSpec
 from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
+from tidemill.spec.search import Dimension, Search, Window
 from tidemill.spec.training import BASELINES, Accept, Train
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "RULES",
     "Accept",
     "AlertChannel",
+    "Dimension",
     "Expectation",
     "Features",
     "Label",
@@ -25,8 +27,10 @@ __all__ = [
     "Retention",
     "Retrain",
     "Rule",
+    "Search",
     "Source",
     "Task",
     "Train",
+    "Window",
     "parse_persistence",
 ]

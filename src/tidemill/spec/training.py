@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tidemill.spec.kinds import Cron, Duration, Name, Part, ThresholdRule
+from tidemill.spec.search import Search
 
 __all__ = ["BASELINES", "Accept", "Train"]
 
@@ -32,6 +33,8 @@ class Train(Part):
     """How the score from which a row counts as positive is chosen on the validation set."""
     monotonic: dict[Name, Literal["increasing", "decreasing"]] = Field(default_factory=dict)
     """Features that may move the score one way only; estimators that can are held to it, and all are checked."""
+    search: Search = Search()
+    """How their settings are looked for."""
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 20130101
     """Seed of everything random."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
