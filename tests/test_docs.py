@@ -34,8 +34,8 @@ PAGES = [README, PROJECT / "CHANGELOG.md", PROJECT / "CONTRIBUTING.md", *sorted(
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 PARTS = {
     "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "label": spec.Label,
-    "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "train.search": spec.Search,
-    "train.search.space": spec.Dimension, "accept": spec.Accept,
+    "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "train.own": spec.Own,
+    "train.search": spec.Search, "train.search.space": spec.Dimension, "accept": spec.Accept,
     "predict": spec.Predict, "monitor": spec.Monitor, "retrain": spec.Retrain,
     "retention": spec.Retention, "rules": spec.Rule, "alerts": spec.AlertChannel,
 }  # fmt: skip
@@ -261,11 +261,11 @@ def test_every_part_of_the_spec_has_a_table() -> None:
 
 def test_estimators_and_metrics_named_are_those_that_exist() -> None:
     from tidemill.modeling.estimators import CANDIDATES
-    from tidemill.modeling.metrics import BINARY_METRICS
+    from tidemill.modeling.metrics import DECIDABLE
 
     train, accept = spec_rows("train")["estimators"][2], spec_rows("accept")["metric"][2]
     assert set(re.findall(r"`(\w+)`", train)) == {*CANDIDATES, *BASELINES}
-    assert set(re.findall(r"`(\w+)`", accept)) == {*BINARY_METRICS} - {"base_rate"}
+    assert set(re.findall(r"`(\w+)`", accept)) == {name for names in DECIDABLE.values() for name in names}
 
 
 def test_spaces_of_the_page_are_those_that_exist() -> None:

@@ -11,7 +11,6 @@ from tidemill.doctor.ledger import (
     check_audit,
     check_dead_runs,
     check_migrations,
-    check_outbox,
     check_pointers,
     check_rights,
     close_dead_runs,
@@ -103,7 +102,6 @@ def _ledger(url: str, *, repair: bool) -> Iterator[Finding]:
         if repair:
             close_dead_runs(cursor)
         yield check_dead_runs(cursor)
-        yield check_outbox(cursor)
 
 
 def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, depth: Depth) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 A row's score depends on that row alone: whatever rows stand around it, in whatever order, its bits are the
 same. Published predictions are compared bit by bit, so each kind of estimator is asked in a way that keeps
-this true. Saving and loading is ``tidemill.storage.bundles``' work.
+this true (``answers``). Saving and loading is ``tidemill.storage.bundles``' work.
 """
 
 from dataclasses import dataclass
@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import xgboost
-from scipy.special import expit
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import TargetEncoder
-from threadpoolctl import threadpool_limits
 
+from tidemill.modeling.answers import answer
+from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.schema import FeatureSchema, align
 
-__all__ = ["Bundle"]
+__all__ = ["INTERVAL_COVERAGE", "Bundle"]
+
+INTERVAL_COVERAGE = 0.8
+"""Share of labels that a regression's interval is meant to hold."""
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,28 +29,36 @@ class Bundle:
     """A fitted model with everything that scoring needs."""
 
     task: str
-    """``binary``."""
+    """``binary``, ``multiclass`` or ``regression``."""
     estimator: str
-    """Name in the registry, e.g. ``xgboost``."""
+    """Name in the registry or in the spec's ``own``, e.g. ``xgboost``."""
     schema: FeatureSchema
     """Features that it reads."""
     preprocessing: Any
     """Fitted scikit-learn transformer: aligned frame to a matrix of float64."""
     model: Any
     """Fitted scikit-learn estimator, or an XGBoost booster."""
-    classes: tuple[bool, ...] = (False, True)
-    """Labels, the positive one last."""
-    threshold: float
-    """Score from which a row counts as positive, 0 to 1."""
+    classes: tuple[bool, ...] | tuple[str, ...] = (False, True)
+    """Labels: False and True, or the classes in alphabetical order; none for a regression."""
+    threshold: float | None
+    """Score from which a row counts as positive, 0 to 1; None if the task is not binary."""
     threshold_criterion: str
     """How the threshold was chosen, e.g. ``best F1 on 900 validation rows: 0.512``."""
+    calibration: Calibration | None = None
+    """Stage from the model's probability to the score; None leaves it as it is."""
+    residual_quantiles: tuple[float, float] | None = None
+    """What is added to a regression's score for the ends of its interval; None if validation was too small."""
+    block_rows: int | None = None
+    """Rows that the model is asked for at once, filled up to that number; None for as many as there are."""
+    remarks: tuple[str, ...] = ()
+    """What a reader of the model card should know of the fit, a sentence each."""
     random_state: int
     """Seed of the fit."""
     n_threads: int
     """Threads of the fit; bits are only promised for the same number."""
 
-    def score(self, X: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Give the probability of the positive class.
+    def score(self, X: pd.DataFrame) -> Floats:
+        """Give the probability of the positive class or of each class, or the predicted value.
 
         Parameters
         ----------
@@ -58,8 +67,8 @@ class Bundle:
 
         Returns
         -------
-        ndarray of shape (n_samples,), float64
-            Between 0 and 1.
+        ndarray of shape (n_samples,), or (n_samples, n_classes) for ``multiclass``, float64
+            Probabilities are between 0 and 1; those of a row sum to 1, in the order of ``classes``.
 
         Raises
         ------
@@ -68,31 +77,37 @@ class Bundle:
         """
         aligned = align(X, self.schema)
         if aligned.empty:
-            return np.empty(0, dtype=np.float64)
+            return np.empty((0, len(self.classes)) if self.task == "multiclass" else 0, dtype=np.float64)
         matrix = self.preprocessing.transform(aligned)
-        if isinstance(self.model, HistGradientBoostingClassifier):  # it takes all cores otherwise, beside other tasks
-            with threadpool_limits(limits=self.n_threads, user_api="openmp"):
-                return _positive_probability(self.model, matrix)
-        return _positive_probability(self.model, matrix)
+        score = answer(self.model, matrix, task=self.task, n_threads=self.n_threads, block_rows=self.block_rows)
+        return score if self.calibration is None else self.calibration.apply(score)
 
-    def predict(self, X: pd.DataFrame) -> npt.NDArray[np.bool_]:
-        """Give the label of each row: True where the score is at least the threshold."""
-        return np.asarray(self.score(X) >= self.threshold)
+    def predict(self, X: pd.DataFrame) -> npt.NDArray[Any]:
+        """Give each row's answer: True from the threshold on, the likeliest class, or the predicted value."""
+        return self.answer_of(self.score(X))
 
+    def interval(self, X: pd.DataFrame) -> tuple[Floats, Floats]:
+        """Give the ends of an interval that holds 80 % of the labels of rows like those of validation.
 
-def _positive_probability(model: Any, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    if isinstance(model, xgboost.Booster):
-        return np.asarray(model.inplace_predict(matrix.astype(np.float32)), dtype=np.float64)
-    if isinstance(model, LogisticRegression):
-        return _logistic(model, matrix)
-    if isinstance(model, TargetEncoder):
-        return np.asarray(model.transform(matrix)[:, 0], dtype=np.float64)
-    return np.asarray(model.predict_proba(matrix)[:, 1], dtype=np.float64)
+        Split conformal (Lei et al. 2018), by the quantiles of the validation set's residuals; NaN if validation was
+        too small for them.
 
+        Raises
+        ------
+        ValueError
+            If the task is not ``regression``.
+        """
+        return self.interval_of(self.score(X))
 
-def _logistic(model: Any, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Sum column by column: BLAS picks its order of summation by the number of rows, and the last bits with it."""
-    total = np.full(len(matrix), model.intercept_[0])
-    for column, weight in zip(matrix.T, model.coef_[0], strict=True):
-        total += column * weight
-    return np.asarray(expit(total))
+    def answer_of(self, score: Floats) -> npt.NDArray[Any]:
+        """Give the answer that a score means, as `predict` does."""
+        if self.task == "multiclass":
+            return np.asarray(np.asarray(self.classes, dtype=object)[score.argmax(axis=1)])
+        return np.asarray(score if self.threshold is None else score >= self.threshold)
+
+    def interval_of(self, score: Floats) -> tuple[Floats, Floats]:
+        """Give the interval around a score, as `interval` does."""
+        if self.task != "regression":
+            raise ValueError(f"a {self.task} model has no interval")
+        below, above = self.residual_quantiles or (np.nan, np.nan)
+        return score + below, score + above

@@ -42,7 +42,7 @@ class _Finding:
 _BY_WEIGHT = (Verdict.REJECT, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.ACCEPT)  # the worst finding decides
 
 
-def decide_acceptance(report: EvaluationReport, *, metric: str, minimum: float, margin: float) -> Decision:
+def decide_acceptance(report: EvaluationReport, *, metric: str, minimum: float | None, margin: float) -> Decision:
     """Decide whether a candidate may serve.
 
     Parameters
@@ -51,9 +51,9 @@ def decide_acceptance(report: EvaluationReport, *, metric: str, minimum: float, 
         Evidence from the untouched test set.
     metric : str
         Metric that decides; for one where lower is better, ``minimum`` is a ceiling and differences change sign.
-    minimum : float
+    minimum : float or None
         Floor of the metric's value itself. Its interval is for the comparisons: a floor on the lower end would
-        refuse every model of a small but honest test set.
+        refuse every model of a small but honest test set. None leaves it to the baselines.
     margin : float
         How much worse than the champion the interval may reach, in the metric's unit, from 0.
 
@@ -86,7 +86,7 @@ def _weigh_size(n_test: int) -> _Finding:
     return _Finding.undecided(f"The test set has {n_test} labelled rows; at least {MIN_TEST_ROWS} are needed.")
 
 
-def _weigh_floor(report: EvaluationReport, metric: str, minimum: float, sign: float) -> _Finding:
+def _weigh_floor(report: EvaluationReport, metric: str, minimum: float | None, sign: float) -> _Finding:
     whole = [figure for figure in report.metrics if figure.name == metric and not figure.slice and not figure.feature]
     if not whole:
         return _Finding.refuse(f"{metric} of the candidate is missing from the evaluation.")
@@ -94,6 +94,8 @@ def _weigh_floor(report: EvaluationReport, metric: str, minimum: float, sign: fl
     if not _is_number(value):
         return _Finding.refuse(f"{metric} of the candidate is {value}, not a number to decide on.")
     bound = "floor" if sign > 0 else "ceiling"
+    if minimum is None:
+        return _Finding.of(True, f"{metric} is {value:.4g}; the spec names no {bound}.")
     if not _is_number(minimum):
         return _Finding.refuse(f"The {bound} of {metric} is {minimum}, not a number to decide on.")
     passed = sign * value >= sign * minimum

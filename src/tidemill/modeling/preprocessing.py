@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from tidemill.modeling.schema import FeatureSchema
 
-__all__ = ["SMOOTHING", "for_linear", "for_target_rates", "for_trees"]
+__all__ = ["SMOOTHING", "for_linear", "for_target_rates", "for_trees", "target_type"]
 
 SMOOTHING = 20.0
 """Rows of the overall rate that are mixed into each category's own."""
@@ -38,20 +38,30 @@ def for_trees(schema: FeatureSchema) -> Any:
     return _columns(schema, "passthrough", codes)
 
 
-def for_target_rates(schema: FeatureSchema, X: pd.DataFrame, random_state: int) -> Any:
+def for_target_rates(
+    schema: FeatureSchema, X: pd.DataFrame, random_state: int, task: str = "binary", n_classes: int = 2
+) -> Any:
     """Pass numbers on and turn categories into smoothed rates of the label, cross-fitted while training.
 
-    A number that the train set never has becomes 0: HistGradientBoosting cannot bin nothing (scikit-learn 1.9).
+    Several classes give a rate each, a regression gives the mean label. A number that the train set never has becomes
+    0: HistGradientBoosting cannot bin nothing (scikit-learn 1.9).
     """
     # A splitter and not a number of folds: TargetEncoder would shuffle by the global random state (scikit-learn 1.9).
-    folds = StratifiedKFold(n_splits=5, shuffle=True, random_state=random_state)
-    rates = TargetEncoder(target_type="binary", smooth=SMOOTHING, cv=folds)
+    # Folds by class need five rows of each, which only two classes are sure to have.
+    splitter = StratifiedKFold if task == "binary" else KFold
+    folds = splitter(n_splits=5, shuffle=True, random_state=random_state)
+    rates = TargetEncoder(target_type=target_type(task, n_classes), smooth=SMOOTHING, cv=folds)
     empty = [name for name in schema.numeric if X[name].isna().all()]
     present = FeatureSchema(
         numeric=tuple(name for name in schema.numeric if name not in empty), categorical=schema.categorical
     )
     zero = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
     return _columns(present, "passthrough", rates, ("empty", zero, empty))
+
+
+def target_type(task: str, n_classes: int) -> str:
+    """Give a task in `TargetEncoder`'s words, to which two classes are always binary."""
+    return "continuous" if task == "regression" else "multiclass" if n_classes > 2 else "binary"
 
 
 def for_linear(schema: FeatureSchema) -> Any:

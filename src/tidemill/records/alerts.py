@@ -122,5 +122,3 @@ class SentRef(Record):
     """Messages that went out."""
     n_waiting: int
     """Messages that wait for their channel."""
-    problems: tuple[str, ...] = ()
-    """Why, one sentence a channel."""

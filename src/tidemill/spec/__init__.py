@@ -6,13 +6,15 @@ Light on purpose: DAG files import this room while Airflow parses them. Reading 
 
 from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
+from tidemill.spec.metrics import DECIDABLE, default_metric, greater_is_better
 from tidemill.spec.model import ModelSpec
 from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
 from tidemill.spec.search import Dimension, Search, Window
-from tidemill.spec.training import BASELINES, Accept, Train
+from tidemill.spec.training import BASELINES, Accept, Own, Train
 
 __all__ = [
     "BASELINES",
+    "DECIDABLE",
     "RULES",
     "Accept",
     "AlertChannel",
@@ -22,6 +24,7 @@ __all__ = [
     "Label",
     "ModelSpec",
     "Monitor",
+    "Own",
     "Partitions",
     "Predict",
     "Retention",
@@ -32,5 +35,7 @@ __all__ = [
     "Task",
     "Train",
     "Window",
+    "default_metric",
+    "greater_is_better",
     "parse_persistence",
 ]

@@ -4,16 +4,17 @@ import hashlib
 import json
 from collections.abc import Iterator
 from datetime import date, datetime, time
-from typing import Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from tidemill.errors import PartitionError
+from tidemill.errors import PartitionError, SpecError
 from tidemill.intervals import Interval, Partition
 from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.kinds import Name, Part
+from tidemill.spec.metrics import NO_SKILL, default_metric, greater_is_better
 from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
 from tidemill.spec.training import Accept, Train
 
@@ -43,7 +44,7 @@ class ModelSpec(Part):
     features: Features | None = None
     contract: tuple[Expectation, ...] = ()
     train: Train = Train()
-    accept: Accept = Accept()
+    accept: Annotated[Accept, Field(validate_default=True)] = Accept()
     predict: Predict = Predict()
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
@@ -57,12 +58,20 @@ class ModelSpec(Part):
             raise ValueError(f"{value!r} is not an IANA time zone; write one such as 'America/New_York' or 'UTC'")
         return value
 
-    @field_validator("task")
+    @field_validator("accept")
     @classmethod
-    def _supported_task(cls, value: Task) -> Task:
-        if value is not Task.BINARY:
-            raise ValueError(f"task {value.value!r} is not built yet; this version trains 'binary' models")
-        return value
+    def _metric_of_the_task(cls, value: Accept, info: ValidationInfo) -> Accept:
+        """Fill in the task's metric and a floor where there is a natural one; refuse a metric of another task."""
+        task = info.data.get("task")
+        if task is None:  # which has a problem of its own
+            return value
+        metric = value.metric if "metric" in value.model_fields_set else default_metric(task)
+        try:
+            greater_is_better(metric, task)
+        except SpecError as error:
+            raise ValueError(f"{error.problem} {error.next_step}") from None
+        minimum = value.minimum if "minimum" in value.model_fields_set else NO_SKILL.get(metric)
+        return value.model_copy(update={"metric": metric, "minimum": minimum})
 
     @field_validator("alerts")
     @classmethod

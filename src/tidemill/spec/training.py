@@ -8,10 +8,23 @@ from pydantic import Field, model_validator
 from tidemill.spec.kinds import Cron, Duration, Name, Part, ThresholdRule
 from tidemill.spec.search import Search
 
-__all__ = ["BASELINES", "Accept", "Train"]
+__all__ = ["BASELINES", "Accept", "Own", "Train"]
 
 BASELINES = ("prior", "group_rate", "shallow_tree")
 """Trivial models that are trained beside the candidates, every time, and that a candidate has to beat."""
+
+
+class Own(Part):
+    """An estimator of the user's own: any class that fits, predicts and clones as scikit-learn's do."""
+
+    type: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+    """Import path of the class, e.g. ``sklearn.ensemble.ExtraTreesClassifier``."""
+    parameters: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+    """Arguments of the class. Seed and threads come from ``train``."""
+    encoding: Annotated[str, Field(pattern="^(codes|rates|columns)$")] = "columns"
+    """What it is given: ``codes`` for trees (missing stays missing), ``rates`` of the label, or ``columns``, scaled."""
+    trust: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")], ...] = ()
+    """Import paths of further classes and functions that a stored model of it may hold."""
 
 
 class Train(Part):
@@ -27,6 +40,8 @@ class Train(Part):
     """Newest part of the window, which nothing is fitted or chosen on."""
     estimators: tuple[Name, ...] = ("xgboost", "hist_gradient_boosting")
     """Candidates, by name."""
+    own: dict[Name, Own] = Field(default_factory=dict)
+    """Estimators of your own, by the name that ``estimators`` lists."""
     calibration: Literal["none", "isotonic", "sigmoid"] = "none"
     """Stage after the model that makes scores probabilities, fitted on the newer half of the validation set."""
     threshold: ThresholdRule = "f1"
@@ -48,14 +63,26 @@ class Train(Part):
             raise ValueError("name at least one estimator")
         return self
 
+    @model_validator(mode="after")
+    def _own_is_listed(self) -> Self:
+        idle = [name for name in self.own if name not in self.estimators]
+        if idle:
+            raise ValueError(f"own describes {', '.join(idle)}, which estimators does not list")
+        return self
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """Import paths that a stored model of this spec may hold beyond Tidemill's own list."""
+        return frozenset(path for own in self.own.values() for path in (own.type, *own.trust))
+
 
 class Accept(Part):
     """What a challenger has to show before it serves."""
 
     metric: Name = "roc_auc"
-    """Metric that decides."""
-    minimum: float = 0.5
-    """Floor of the metric on the test set; a ceiling where lower is better."""
+    """Metric that decides; left out, ``roc_auc``, ``log_loss`` or ``mean_absolute_error`` by the task."""
+    minimum: float | None = None
+    """Floor of the metric on the test set, or ceiling of an error or a loss; null leaves it to the baselines."""
     margin: Annotated[float, Field(ge=0)] = 0.005
     """How much worse than the champion the interval of the difference may reach."""
     slices: tuple[Name, ...] = ()

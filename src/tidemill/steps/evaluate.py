@@ -15,7 +15,8 @@ import pyarrow as pa
 from tidemill.errors import NotTrainable
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.importance import permutation_importance
-from tidemill.modeling.metrics import by_slice, evaluate_binary, greater_is_better, paired_difference, point_value
+from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
+from tidemill.modeling.metrics import evaluate as evaluate_scores
 from tidemill.monitoring.profile import ColumnProfile, build_profile
 from tidemill.records import BundleRef, EvaluationReport, MetricValue, SplitRef
 from tidemill.report import charts
@@ -99,7 +100,9 @@ def _scored(job: Job, ref: BundleRef, test: LabelledSet) -> _Scored:
 
 def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, ...]:
     accept, seed = job.spec.accept, job.spec.train.random_state
-    whole = evaluate_binary(test.y, best.score, threshold=best.bundle.threshold, blocks=test.blocks, random_state=seed)
+    whole = evaluate_scores(
+        "binary", test.y, best.score, threshold=best.bundle.threshold, blocks=test.blocks, random_state=seed
+    )
     whole = tuple(sorted(whole, key=lambda figure: figure.name != accept.metric))  # the deciding one first
     slices = {name: test.X[name] for name in accept.slices}
     sliced = by_slice(
@@ -145,7 +148,7 @@ def _pictures(
 ) -> dict[str, charts.Chart]:
     scores = {item.ref.estimator: item.score for item in (best, *baselines)}
     compared = {
-        name: evaluate_binary(test.y, score, blocks=test.blocks, metrics=("roc_auc",))[0]
+        name: evaluate_scores("binary", test.y, score, blocks=test.blocks, metrics=("roc_auc",))[0]
         for name, score in scores.items()
     }
     return {

@@ -46,7 +46,6 @@ STEPS: Mapping[str, str] = {
     "compute": "monitor",
     "alert": "monitor",
     "report": "monitor",
-    "notify": "alerting",
     "decide": "retrain",
     "record_outcome": "retrain",
 }

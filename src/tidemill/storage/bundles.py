@@ -3,7 +3,7 @@
 ::
 
     manifest.json          protocol, digest of every file, environment, seed, threads; its own digest names the bundle
-    schema.json            task, estimator, features, classes, threshold
+    schema.json            task, estimator, features, classes, threshold, what belongs to the task
     preprocessing.skops    fitted encoders and imputers
     model.ubj              the booster, or model.skops for a scikit-learn estimator
     golden.parquet         rows with the scores that they have to get
@@ -15,7 +15,6 @@ fitted model gives the same bytes: no time, no path and no memory address gets i
 """
 
 import hashlib
-import io
 import json
 import os
 import platform
@@ -25,19 +24,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 import xgboost
-from pyarrow import parquet
 
 from tidemill.errors import ArtifactCorrupt
 from tidemill.faults import fault_point
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.calibration import Calibration
+from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import Record
 from tidemill.storage import safe_skops
+from tidemill.storage.golden import check_golden, golden_parquet
 from tidemill.storage.store import room
 
 __all__ = ["MODEL_CARD", "PROTOCOL", "bundle_digest", "keep_bundle", "load_bundle", "pack_bundle", "save_bundle"]
@@ -47,17 +44,17 @@ __all__ = ["MODEL_CARD", "PROTOCOL", "bundle_digest", "keep_bundle", "load_bundl
 # of that number may serve (`SELECT DISTINCT bundle_digest FROM tidemill.deployment`), say in CHANGELOG.md what changed,
 # and keep one bundle of the old number as a test. A reader of an old number must never check less than the newest.
 # A field that old code may ignore is no reason to raise it.
-PROTOCOL = 1
-"""Version of the layout above."""
+PROTOCOL = 2
+"""Version of the layout above. Since 2: tasks beside binary, golden scores of several classes, and what belongs to them."""
+
+_READABLE = (1, PROTOCOL)  # 1 has the same files; what its schema.json lacks is what a binary model does not have
 
 MODEL_CARD = "MODEL_CARD.md"
 """The one file that may lie beside the bundle's own."""
 
 _MANIFEST, _SCHEMA, _PREPROCESSING, _GOLDEN = "manifest.json", "schema.json", "preprocessing.skops", "golden.parquet"
 _BOOSTER, _ESTIMATOR = "model.ubj", "model.skops"
-_SCORE = "_score"  # column of expected scores; a feature's name never starts with an underscore
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
-_TOLERANCE = 1e-6  # largest difference of a golden score across library versions; float32 resolves 6e-8 near 1
 _RESTORE = "Restore the bundle from a backup, or train again."
 
 
@@ -77,7 +74,7 @@ class _Manifest(Record):
     """Threads of the fit."""
 
 
-def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame) -> str:
+def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame, trusted: frozenset[str] = frozenset()) -> str:
     """Write a bundle, after it has been read back and has scored its golden rows.
 
     The files are written aside and the folder is renamed last: a kill leaves the whole bundle or nothing but a
@@ -91,6 +88,8 @@ def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame) -> str:
         Where to put it; missing, empty, or already holding this very bundle.
     golden : pandas.DataFrame of shape (n_samples, n_columns)
         Raw rows to keep with their scores, at least one; some fifty that differ are plenty.
+    trusted : frozenset of str, default empty
+        Import paths that the spec allows beyond our own list, for an estimator of the user's own.
 
     Returns
     -------
@@ -101,20 +100,24 @@ def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame) -> str:
     ------
     ArtifactCorrupt
         If the folder holds something else, or the bundle cannot be read back.
+    SpecError
+        If the estimator holds objects that may not be stored.
     StorageFull
         If the disk has no room; nothing is left of the attempt.
     """
-    return _save(pack_bundle(bundle, golden), folder)
+    return _save(pack_bundle(bundle, golden, trusted), folder, trusted)
 
 
-def keep_bundle(bundle: Bundle, parent: Path, golden: pd.DataFrame) -> tuple[Path, str]:
+def keep_bundle(
+    bundle: Bundle, parent: Path, golden: pd.DataFrame, trusted: frozenset[str] = frozenset()
+) -> tuple[Path, str]:
     """Write a bundle into a folder named by its digest; give the folder and the digest."""
-    files = pack_bundle(bundle, golden)
+    files = pack_bundle(bundle, golden, trusted)
     folder = parent / _sha256(files[_MANIFEST])
-    return folder, _save(files, folder)
+    return folder, _save(files, folder, trusted)
 
 
-def _save(files: dict[str, bytes], folder: Path) -> str:
+def _save(files: dict[str, bytes], folder: Path, trusted: frozenset[str]) -> str:
     digest = _sha256(files[_MANIFEST])
     _refuse_other_content(folder, digest)
     with room(folder.parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as aside:
@@ -122,15 +125,15 @@ def _save(files: dict[str, bytes], folder: Path) -> str:
         written.mkdir()
         for name, content in files.items():
             _write(written / name, content)
-        load_bundle(written, digest)
+        load_bundle(written, digest, trusted)
         fault_point("bundle-written")
-        _settle(written, folder, digest)
+        _settle(written, folder, digest, trusted)
         fault_point("bundle-renamed")
     _flush(folder.parent)
     return digest
 
 
-def load_bundle(folder: Path, expected_digest: str) -> Bundle:
+def load_bundle(folder: Path, expected_digest: str, trusted: frozenset[str] = frozenset()) -> Bundle:
     """Read a bundle, if every check passes.
 
     Parameters
@@ -139,6 +142,9 @@ def load_bundle(folder: Path, expected_digest: str) -> Bundle:
         Where it lies.
     expected_digest : str
         Digest as the ledger knows it, 64 hexadecimal digits; never one that travelled with the bundle.
+    trusted : frozenset of str, default empty
+        Import paths that the spec allows beyond our own list, for an estimator of the user's own; they come from
+        reviewed code, never from the bundle or from where it lies.
 
     Raises
     ------
@@ -148,8 +154,8 @@ def load_bundle(folder: Path, expected_digest: str) -> Bundle:
     manifest = _read_manifest(folder, expected_digest)
     _refuse_missing_or_extra(folder, manifest)
     contents = {name: _read_checked(folder, name, digest) for name, digest in manifest.files.items()}
-    bundle = _construct(contents, manifest)
-    _check_golden(bundle, contents[_GOLDEN], manifest)
+    bundle = _construct(contents, manifest, trusted)
+    check_golden(bundle, contents[_GOLDEN], _GOLDEN, manifest.environment, _environment())
     return bundle
 
 
@@ -158,25 +164,27 @@ def bundle_digest(folder: Path) -> str:
     return _sha256(_read(folder, _MANIFEST))
 
 
-def pack_bundle(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
+def pack_bundle(bundle: Bundle, golden: pd.DataFrame, trusted: frozenset[str] = frozenset()) -> dict[str, bytes]:
     """Give the files of a bundle by name, manifest included, without writing them.
 
     Raises
     ------
     ValueError
         If there is no golden row.
+    SpecError
+        If the estimator holds objects that may not be stored.
     """
     if golden.empty:
         raise ValueError("a bundle needs at least one golden row")
     files = {
         _SCHEMA: _canonical_json(_describe(bundle)),
         _PREPROCESSING: safe_skops.dump(bundle.preprocessing),
-        _GOLDEN: _golden_parquet(bundle, golden),
+        _GOLDEN: golden_parquet(bundle, golden),
     }
     if isinstance(bundle.model, xgboost.Booster):
         files[_BOOSTER] = bytes(bundle.model.save_raw("ubj"))
     else:
-        files[_ESTIMATOR] = safe_skops.dump(bundle.model)
+        files[_ESTIMATOR] = safe_skops.dump(bundle.model, trusted)
     manifest = _Manifest(
         protocol=PROTOCOL,
         files={name: _sha256(content) for name, content in files.items()},
@@ -195,6 +203,10 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
         "classes": list(bundle.classes),
         "threshold": bundle.threshold,
         "threshold_criterion": bundle.threshold_criterion,
+        "calibration": None if bundle.calibration is None else bundle.calibration.to_dict(),
+        "residual_quantiles": bundle.residual_quantiles,
+        "block_rows": bundle.block_rows,
+        "remarks": list(bundle.remarks),
     }
 
 
@@ -203,22 +215,14 @@ def _environment() -> dict[str, str]:
     return versions | {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
 
 
-def _golden_parquet(bundle: Bundle, golden: pd.DataFrame) -> bytes:
-    rows = align(golden, bundle.schema).assign(**{_SCORE: bundle.score(golden)})
-    table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
-    buffer = io.BytesIO()
-    parquet.write_table(table, buffer, compression="none")  # a codec's bytes differ by its version
-    return buffer.getvalue()
-
-
 def _read_manifest(folder: Path, expected_digest: str) -> _Manifest:
     if folder.is_symlink() or not folder.is_dir():
         raise ArtifactCorrupt(f"Bundle {folder} is not a folder.", _RESTORE)
     content = _read_checked(folder, _MANIFEST, expected_digest)
     values = json.loads(content)
-    if values.get("protocol") != PROTOCOL:
+    if values.get("protocol") not in _READABLE:
         raise ArtifactCorrupt(
-            f"{folder / _MANIFEST}: expected protocol {PROTOCOL}, got {values.get('protocol')}.",
+            f"{folder / _MANIFEST}: expected protocol {' or '.join(map(str, _READABLE))}, got {values.get('protocol')}.",
             "Load it with the version of Tidemill that wrote it, or train again.",
         )
     return _Manifest.from_dict(values)
@@ -258,58 +262,36 @@ def _read(folder: Path, name: str) -> bytes:
         return stream.read()
 
 
-def _construct(contents: dict[str, bytes], manifest: _Manifest) -> Bundle:
+def _construct(contents: dict[str, bytes], manifest: _Manifest, trusted: frozenset[str]) -> Bundle:
     described = json.loads(contents[_SCHEMA])
+    curve, quantiles = described.get("calibration"), described.get("residual_quantiles")
     return Bundle(
         task=described["task"],
         estimator=described["estimator"],
         schema=FeatureSchema.from_dict(described["features"]),
         preprocessing=safe_skops.load(contents[_PREPROCESSING], _PREPROCESSING),
-        model=_load_model(contents, manifest),
+        model=_load_model(contents, manifest, trusted),
         classes=tuple(described["classes"]),
         threshold=described["threshold"],
         threshold_criterion=described["threshold_criterion"],
+        calibration=None if curve is None else Calibration.from_dict(curve),
+        residual_quantiles=None if quantiles is None else (float(quantiles[0]), float(quantiles[1])),
+        block_rows=described.get("block_rows"),
+        remarks=tuple(described.get("remarks", ())),
         random_state=manifest.random_state,
         n_threads=manifest.n_threads,
     )
 
 
-def _load_model(contents: dict[str, bytes], manifest: _Manifest) -> Any:
+def _load_model(contents: dict[str, bytes], manifest: _Manifest, trusted: frozenset[str]) -> Any:
     if _ESTIMATOR in contents:
-        return safe_skops.load(contents[_ESTIMATOR], _ESTIMATOR)
+        return safe_skops.load(contents[_ESTIMATOR], _ESTIMATOR, trusted)
     booster = xgboost.Booster(params={"nthread": manifest.n_threads, "verbosity": 0})
     try:
         booster.load_model(bytearray(contents[_BOOSTER]))
     except xgboost.core.XGBoostError as error:
         raise ArtifactCorrupt(f"{_BOOSTER} cannot be read by XGBoost {xgboost.__version__}.", _RESTORE) from error
     return booster
-
-
-def _check_golden(bundle: Bundle, golden: bytes, manifest: _Manifest) -> None:
-    rows = parquet.read_table(io.BytesIO(golden)).to_pandas()
-    expected = rows[_SCORE].to_numpy(dtype=np.float64)
-    found = bundle.score(rows)
-    here = _environment()
-    changed = [
-        f"{name} {manifest.environment.get(name, 'none')} there, {here.get(name, 'none')} here"
-        for name in sorted(here.keys() | manifest.environment.keys())
-        if here.get(name) != manifest.environment.get(name)
-    ]
-    allowed = _TOLERANCE if changed else 0.0
-    if not (np.abs(found - expected) <= allowed).all():  # so written, NaN fails
-        raise ArtifactCorrupt(_golden_problem(expected, found, allowed, changed), _RESTORE)
-
-
-def _golden_problem(
-    expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64], allowed: float, changed: list[str]
-) -> str:
-    apart = ~(np.abs(found - expected) <= allowed)
-    row = int(np.argmax(np.where(np.isnan(found - expected), np.inf, np.abs(found - expected))))
-    why = f"a difference of {allowed:g} is allowed, since {'; '.join(changed)}" if changed else "equal bits are due"
-    return (
-        f"{_GOLDEN}: {int(apart.sum())} of {len(expected)} rows score differently, the worst in row {row}: "
-        f"expected {expected[row]!r}, got {found[row]!r} ({why}{'' if changed else ', as all versions are the same'})."
-    )
 
 
 def _refuse_other_content(folder: Path, digest: str) -> None:
@@ -323,10 +305,10 @@ def _refuse_other_content(folder: Path, digest: str) -> None:
         )
 
 
-def _settle(written: Path, folder: Path, digest: str) -> None:
+def _settle(written: Path, folder: Path, digest: str, trusted: frozenset[str]) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         try:
-            load_bundle(folder, digest)
+            load_bundle(folder, digest, trusted)
         except ArtifactCorrupt:
             folder.rename(written.with_name("damaged"))  # goes with the temporary folder
         else:
@@ -336,7 +318,7 @@ def _settle(written: Path, folder: Path, digest: str) -> None:
     except OSError:
         if not (folder / _MANIFEST).is_file():  # else another process has just put the same bundle there
             raise
-        load_bundle(folder, digest)
+        load_bundle(folder, digest, trusted)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from tidemill.errors import ArtifactCorrupt
@@ -30,8 +32,25 @@ class ScoringModel:
     """The fitted model."""
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Give the column ``score``, equal bit by bit to `Bundle.score`, on the input's index; there are no params."""
-        return pd.DataFrame({"score": self.bundle.score(model_input)}, index=model_input.index)
+        """Give scores, equal bit by bit to `Bundle.score`, on the input's index; there are no params.
+
+        Always the column ``score``: the probability of the positive class or of the likeliest class, or the predicted
+        value. Multiclass has ``predicted`` and ``p_<class>`` beside it, a regression ``low`` and ``high``.
+        """
+        score = self.bundle.score(model_input)
+        return pd.DataFrame(_columns(self.bundle, score), index=model_input.index)
+
+
+def _columns(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, Any]:
+    match bundle.task:
+        case "multiclass":
+            of_classes = {f"p_{name}": score[:, at] for at, name in enumerate(bundle.classes)}
+            return {"score": score.max(axis=1, initial=0.0), "predicted": bundle.answer_of(score), **of_classes}
+        case "regression":
+            low, high = bundle.interval_of(score)
+            return {"score": score, "low": low, "high": high}
+        case _:
+            return {"score": score}
 
 
 def _load_pyfunc(data_path: str) -> ScoringModel:
@@ -59,7 +78,9 @@ def signature_of(bundle: Bundle) -> Any:
 
     inputs = [ColSpec("double", name, required=False) for name in bundle.schema.numeric]
     inputs += [ColSpec("string", name, required=False) for name in bundle.schema.categorical]
-    return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double", "score")]))
+    nothing = np.empty((0, len(bundle.classes)) if bundle.task == "multiclass" else 0)
+    outputs = [ColSpec("string" if name == "predicted" else "double", name) for name in _columns(bundle, nothing)]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
 def requirements() -> list[str]:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 from skops import io as skops_io
+from skops.io.exceptions import UnsupportedTypeException
 
-from tidemill.errors import ArtifactCorrupt
+from tidemill.errors import ArtifactCorrupt, SpecError
 
 __all__ = ["TRUSTED", "dump", "load"]
 
@@ -22,6 +23,7 @@ TRUSTED = frozenset(
     {
         "numpy.dtype",  # dtypes that encoders and imputers keep
         "sklearn.model_selection._split.StratifiedKFold",  # folds of the target encoder
+        "sklearn.model_selection._split.KFold",  # the same, of other tasks than binary
         "sklearn.tree._tree.Tree",  # random_forest, shallow_tree
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # hist_gradient_boosting
     }
@@ -32,9 +34,35 @@ their bytes are only touched after the bundle's digest has been compared with th
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip can hold
 
 
-def dump(estimator: Any) -> bytes:
-    """Give a scikit-learn object as skops bytes that depend on its content alone."""
-    with zipfile.ZipFile(io.BytesIO(skops_io.dumps(estimator))) as source:
+def dump(estimator: Any, trusted: frozenset[str] = frozenset()) -> bytes:
+    """Give a scikit-learn object as skops bytes that depend on its content alone.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted.
+    trusted : frozenset of str, default empty
+        Import paths that the spec allows beyond `TRUSTED`.
+
+    Raises
+    ------
+    SpecError
+        If it holds an object that skops cannot store, or that could not be read back.
+    """
+    kind = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
+    try:
+        dumped = skops_io.dumps(estimator)
+    except (UnsupportedTypeException, TypeError, AttributeError, ValueError) as error:
+        raise SpecError(
+            f"A model of {kind} cannot be stored without pickle: {error}.", "Choose another class under 'train.own'."
+        ) from error
+    untrusted = set(skops_io.get_untrusted_types(data=dumped)) - TRUSTED - trusted
+    if untrusted:
+        raise SpecError(
+            f"A model of {kind} holds {', '.join(sorted(untrusted))}, which no bundle may construct.",
+            "If you trust it, name it under 'train.own.<name>.trust'; else choose another class.",
+        )
+    with zipfile.ZipFile(io.BytesIO(dumped)) as source:
         members = {name: source.read(name) for name in source.namelist()}
     schema = json.loads(members.pop("schema.json"))
     members = {name: _without_padding(content) for name, content in members.items()}
@@ -44,7 +72,7 @@ def dump(estimator: Any) -> bytes:
     return _zip(canonical)
 
 
-def load(data: bytes, file: str) -> Any:
+def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
     """Construct a scikit-learn object, if all its types are trusted.
 
     Parameters
@@ -53,14 +81,17 @@ def load(data: bytes, file: str) -> Any:
         What `dump` gave.
     file : str
         Name for the error.
+    trusted : frozenset of str, default empty
+        Import paths that the spec allows beyond `TRUSTED`; never anything that travelled with the bytes.
 
     Raises
     ------
     ArtifactCorrupt
-        If the bytes are no skops file, or name a type that is not in `TRUSTED`.
+        If the bytes are no skops file, or name a type that is neither in `TRUSTED` nor in ``trusted``.
     """
+    allowed = TRUSTED | trusted
     try:
-        untrusted = set(skops_io.get_untrusted_types(data=data)) - TRUSTED
+        untrusted = set(skops_io.get_untrusted_types(data=data)) - allowed
     except (zipfile.BadZipFile, LookupError, TypeError, ValueError) as error:
         raise ArtifactCorrupt(
             f"{file} is not a skops file: {error}.", "Restore the bundle from a backup, or train again."
@@ -70,7 +101,7 @@ def load(data: bytes, file: str) -> Any:
             f"{file} wants to construct type(s) {', '.join(sorted(untrusted))}, which no bundle of ours needs.",
             "Do not load it; find out who wrote it, and train again.",
         )
-    return skops_io.loads(data, trusted=sorted(TRUSTED))
+    return skops_io.loads(data, trusted=sorted(allowed))
 
 
 def _without_addresses(state: Any, names: dict[str, str]) -> Any:

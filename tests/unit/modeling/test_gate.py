@@ -4,7 +4,7 @@ import pytest
 
 from tidemill.errors import SpecError
 from tidemill.modeling.gate import decide_acceptance
-from tidemill.modeling.metrics import evaluate_binary, paired_difference
+from tidemill.modeling.metrics import evaluate, paired_difference
 from tidemill.records import BundleRef, EvaluationReport, MetricValue, Verdict
 
 NAN, INF = float("nan"), float("inf")
@@ -183,7 +183,7 @@ def test_figures_of_a_single_class_are_rejected():
     ones, score = [1] * 200, [0.7] * 200
     report = replace(
         GOOD,
-        metrics=evaluate_binary(ones, score),
+        metrics=evaluate("binary", ones, score),
         baselines=(paired_difference("roc_auc", ones, score, score, None, slice="prior"),),
     )
     assert decide(report).verdict is Verdict.REJECT

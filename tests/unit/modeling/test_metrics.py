@@ -8,14 +8,15 @@ from sklearn import metrics as oracle
 
 from tidemill.errors import SpecError
 from tidemill.modeling.metrics import (
-    BINARY_METRICS,
+    METRICS,
     by_slice,
-    evaluate_binary,
+    evaluate,
     greater_is_better,
     paired_difference,
     point_value,
 )
 
+BINARY_METRICS = METRICS["binary"]
 ORACLES = {
     "roc_auc": oracle.roc_auc_score,
     "average_precision": oracle.average_precision_score,
@@ -59,7 +60,7 @@ def test_calibration_error_equals_its_slow_definition():
 @pytest.mark.parametrize("metric", BINARY_METRICS)
 def test_weights_of_a_replicate_are_the_same_as_repeated_rows(metric):
     y, score, blocks = sample(60)
-    figure = evaluate_binary(y, score, blocks=blocks, metrics=(metric,), n_replicates=1, random_state=5)[0]
+    figure = evaluate("binary", y, score, blocks=blocks, metrics=(metric,), n_replicates=1, random_state=5)[0]
     drawn = np.random.default_rng(5).integers(0, 14, size=14)
     rows = np.concatenate([np.flatnonzero(blocks == block) for block in drawn])
     assert figure.low == pytest.approx(point_value(metric, y[rows], score[rows]), nan_ok=True)
@@ -68,7 +69,7 @@ def test_weights_of_a_replicate_are_the_same_as_repeated_rows(metric):
 @pytest.mark.parametrize("metric", BINARY_METRICS)
 def test_the_interval_holds_the_value(metric):
     y, score, blocks = sample()
-    figure = evaluate_binary(y, score, blocks=blocks, metrics=(metric,), threshold=0.4)[0]
+    figure = evaluate("binary", y, score, blocks=blocks, metrics=(metric,), threshold=0.4)[0]
     assert figure.low < figure.value < figure.high or metric == "expected_calibration_error"
 
 
@@ -77,8 +78,13 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says():
     covered = 0
     for seed in range(200):
         y = rng.random((20, 30)) < np.clip(0.3 + 0.1 * rng.normal(size=(20, 1)), 0, 1)  # days differ
-        figure = evaluate_binary(
-            y.ravel(), np.full(600, 0.5), blocks=np.repeat(np.arange(20), 30), metrics=("base_rate",), random_state=seed
+        figure = evaluate(
+            "binary",
+            y.ravel(),
+            np.full(600, 0.5),
+            blocks=np.repeat(np.arange(20), 30),
+            metrics=("base_rate",),
+            random_state=seed,
         )[0]
         covered += figure.low <= 0.3 <= figure.high
     assert covered >= 170  # 190 are due; percentile intervals of 20 blocks are somewhat short
@@ -92,7 +98,7 @@ def test_ranking_a_single_class_is_nan(metric, label):
 
 @pytest.mark.parametrize("metric", BINARY_METRICS)
 def test_no_row_is_nan_with_n_0(metric):
-    figure = evaluate_binary([], [], metrics=(metric,))[0]
+    figure = evaluate("binary", [], [], metrics=(metric,))[0]
     assert np.isnan([figure.value, figure.low, figure.high]).all()
     assert figure.n == 0
 
@@ -104,26 +110,26 @@ def test_one_score_that_is_no_probability_makes_every_metric_nan(metric, bad):
 
 
 def test_an_unlabelled_row_makes_every_metric_nan():
-    assert np.isnan([figure.value for figure in evaluate_binary([0, 1, np.nan], [0.1, 0.9, 0.5])]).all()
+    assert np.isnan([figure.value for figure in evaluate("binary", [0, 1, np.nan], [0.1, 0.9, 0.5])]).all()
 
 
 def test_fewer_than_five_blocks_have_a_value_but_no_interval():
     y, score, _ = sample()
-    figure = evaluate_binary(y, score, blocks=np.arange(2000) % 4, metrics=("roc_auc",))[0]
+    figure = evaluate("binary", y, score, blocks=np.arange(2000) % 4, metrics=("roc_auc",))[0]
     assert np.isfinite(figure.value)
     assert np.isnan([figure.low, figure.high]).all()
 
 
 def test_the_same_seed_gives_the_same_interval():
     y, score, blocks = sample()
-    assert evaluate_binary(y, score, blocks=blocks) == evaluate_binary(y, score, blocks=blocks)
+    assert evaluate("binary", y, score, blocks=blocks) == evaluate("binary", y, score, blocks=blocks)
 
 
 def test_the_order_of_rows_does_not_change_a_value():
     y, score, _ = sample()
     order = np.random.default_rng(1).permutation(len(y))
     values = [
-        [f.value for f in evaluate_binary(a, b, n_replicates=1)] for a, b in ((y, score), (y[order], score[order]))
+        [f.value for f in evaluate("binary", a, b, n_replicates=1)] for a, b in ((y, score), (y[order], score[order]))
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-12)
 
@@ -145,7 +151,7 @@ def test_pairing_makes_the_interval_narrower_than_that_of_the_metric():
     y, a, blocks = sample()
     b = np.clip(a + 0.02 * np.random.default_rng(1).normal(size=len(a)), 0, 1)
     difference = paired_difference("roc_auc", y, a, b, blocks)
-    alone = evaluate_binary(y, a, blocks=blocks, metrics=("roc_auc",))[0]
+    alone = evaluate("binary", y, a, blocks=blocks, metrics=("roc_auc",))[0]
     assert difference.high - difference.low < alone.high - alone.low
 
 
@@ -191,5 +197,5 @@ def test_an_unknown_metric_is_refused_with_the_valid_ones():
 def test_all_metrics_of_12000_rows_take_under_three_seconds():
     y, score, blocks = sample(12_000)
     started = time.process_time()
-    evaluate_binary(y, score, blocks=blocks)
+    evaluate("binary", y, score, blocks=blocks)
     assert time.process_time() - started < 3

@@ -16,14 +16,14 @@ from sklearn.preprocessing import FunctionTransformer
 from skops import io as skops_io
 
 from tidemill.errors import ArtifactCorrupt
-from tidemill.modeling.estimators import CANDIDATES, fit
+from tidemill.modeling.estimators import candidates, fit
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES
 from tidemill.storage import bundles, safe_skops
 from tidemill.storage.bundles import bundle_digest, keep_bundle, load_bundle, pack_bundle, save_bundle
 from tidemill.storage.pyfunc_loader import _load_pyfunc, requirements, signature_of
 
-EVERY = CANDIDATES + BASELINES
+EVERY = candidates("binary") + BASELINES
 SCHEMA = FeatureSchema(numeric=("hour", "gust"), categorical=("origin",))
 
 
@@ -260,8 +260,8 @@ def test_another_valid_bundle_in_its_place_is_refused(fitted, saved):
 
 def test_another_protocol_is_refused_with_both_numbers(saved):
     folder, _ = saved
-    manifest = json.loads((folder / "manifest.json").read_bytes()) | {"protocol": 2}
-    with pytest.raises(ArtifactCorrupt, match="expected protocol 1, got 2"):
+    manifest = json.loads((folder / "manifest.json").read_bytes()) | {"protocol": 3}
+    with pytest.raises(ArtifactCorrupt, match="expected protocol 1 or 2, got 3"):
         load_bundle(folder, rewrite_manifest(folder, manifest))
 
 

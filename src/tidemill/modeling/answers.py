@@ -1,0 +1,114 @@
+"""How a fitted estimator is asked: from a matrix to numbers, each row's bits depending on that row alone.
+
+Published predictions are compared bit by bit, whatever rows stand around one and in whatever order. Matrix products
+do not keep that (BLAS picks its order of summation by the number of rows), nor do sums whose layout follows the
+number of rows. So linear models are summed here, column by column, and estimators that we do not know are asked for
+blocks of one size.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+from scipy.special import expit
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import TargetEncoder
+from threadpoolctl import threadpool_limits
+
+__all__ = ["answer"]
+
+Floats = npt.NDArray[np.float64]
+
+
+def answer(model: Any, matrix: Floats, *, task: str, n_threads: int, block_rows: int | None) -> Floats:
+    """Ask a fitted estimator.
+
+    Parameters
+    ----------
+    model : object
+        Fitted scikit-learn estimator, or an XGBoost booster.
+    matrix : ndarray of shape (n_samples, n_columns)
+        What the preprocessing gave, at least one row.
+    task : str
+        ``binary``, ``multiclass`` or ``regression``.
+    n_threads : int
+        Threads, for estimators that take all cores otherwise.
+    block_rows : int or None
+        Rows that are asked for at once, filled up to that number; None asks for all in one.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), or (n_samples, n_classes) for ``multiclass``
+        Probability of the positive class, of each class, or the predicted value.
+    """
+    if isinstance(model, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
+        with threadpool_limits(limits=n_threads, user_api="openmp"):  # it takes all cores otherwise
+            raw = _raw(model, matrix, task)
+    elif block_rows is not None:
+        raw = _in_blocks(model, matrix, task, block_rows)
+    else:
+        raw = _raw(model, matrix, task)
+    return _shaped(raw, task)
+
+
+def _raw(model: Any, matrix: Floats, task: str) -> Floats:
+    if isinstance(model, xgboost.Booster):
+        return np.asarray(model.inplace_predict(matrix.astype(np.float32)), dtype=np.float64)
+    if isinstance(model, LogisticRegression):
+        return _logistic(model, matrix)
+    if isinstance(model, Ridge):
+        return _linear(matrix, np.ravel(model.coef_), float(np.ravel(model.intercept_)[0]))
+    if isinstance(model, TargetEncoder):
+        return np.asarray(model.transform(matrix), dtype=np.float64)
+    if isinstance(model, HistGradientBoostingClassifier) and task == "multiclass":
+        return _softmax(np.ascontiguousarray(model.decision_function(matrix)))
+    return _predicted(model, matrix, task)
+
+
+def _predicted(model: Any, matrix: Floats, task: str) -> Floats:
+    return np.asarray(model.predict(matrix) if task == "regression" else model.predict_proba(matrix), dtype=np.float64)
+
+
+def _shaped(raw: Floats, task: str) -> Floats:
+    """Give probabilities or values in the shape of the task, contiguous."""
+    if task == "multiclass":
+        both = np.column_stack([1 - np.ravel(raw), np.ravel(raw)]) if raw.ndim == 1 or raw.shape[1] == 1 else raw
+        return np.ascontiguousarray(both / _summed(both)[:, None])
+    return np.ascontiguousarray(raw[:, -1] if raw.ndim == 2 else raw)
+
+
+def _in_blocks(model: Any, matrix: Floats, task: str, block_rows: int) -> Floats:
+    answers = []
+    for start in range(0, len(matrix), block_rows):
+        part = matrix[start : start + block_rows]
+        filled = np.concatenate([part, np.zeros((block_rows - len(part), matrix.shape[1]))])
+        answers.append(_predicted(model, filled, task)[: len(part)])
+    return np.concatenate(answers)
+
+
+def _logistic(model: Any, matrix: Floats) -> Floats:
+    logits = [
+        _linear(matrix, weights, intercept) for weights, intercept in zip(model.coef_, model.intercept_, strict=True)
+    ]
+    return np.asarray(expit(logits[0])) if len(logits) == 1 else _softmax(np.column_stack(logits))
+
+
+def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:
+    total = np.full(len(matrix), intercept)
+    for column, weight in zip(matrix.T, weights, strict=True):
+        total += column * weight
+    return total
+
+
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / _summed(powers)[:, None])
+
+
+def _summed(values: Floats) -> Floats:
+    total = np.zeros(len(values))
+    for column in values.T:
+        total += column
+    return total

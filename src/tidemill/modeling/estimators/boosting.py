@@ -1,0 +1,111 @@
+"""Boosted trees: XGBoost with its own categoricals, and scikit-learn's histograms on rates of the label."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from tidemill.modeling import preprocessing
+from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
+
+__all__ = ["HIST_GRADIENT_BOOSTING", "XGBOOST"]
+
+_PATIENCE = 50  # boosting rounds without improvement on the validation set before stopping
+_MAX_ROUNDS = 1000  # boosting rounds; at a learning rate of 0.05 early stopping comes long before
+_ROUNDS_WITHOUT_VALIDATION = 200  # boosting rounds when there is nothing to stop on
+
+_XGBOOST = {
+    "tree_method": "hist",
+    "learning_rate": 0.05,
+    "max_depth": 5,
+    "min_child_weight": 20.0,
+    "reg_lambda": 5.0,
+    "subsample": 0.8,
+    "colsample_bytree": 0.8,
+}
+_XGBOOST_BY_TASK: dict[str, dict[str, Any]] = {
+    # The loss stops too early when the validation weeks have another base rate.
+    "binary": {"objective": "binary:logistic", "eval_metric": "auc"},
+    # A row's weight in the leaves is p (1 - p), which is small where there are many classes.
+    "multiclass": {"objective": "multi:softprob", "eval_metric": "mlogloss", "min_child_weight": 5.0},
+    "regression": {"objective": "reg:squarederror", "eval_metric": "rmse"},
+}
+_HIST_GRADIENT_BOOSTING = {"learning_rate": 0.05, "min_samples_leaf": 20, "l2_regularization": 1.0}
+
+
+def _fit_xgboost(training: Training) -> Fitted:
+    transformer = preprocessing.for_trees(training.schema)
+    X, X_validation = training.matrices(transformer)
+    settings = training.settings({**_XGBOOST, **_XGBOOST_BY_TASK[training.task]})
+    if settings["objective"] == "reg:absoluteerror":
+        settings["eval_metric"] = "mae"
+    watched = len(X_validation) > 0
+    n_rounds = settings.pop("n_rounds", _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION)
+    train = _quantiles(X, training.y, training, settings)
+    validation = _quantiles(X_validation, training.y_validation, training, settings, ref=train) if watched else None
+    booster = xgboost.train(
+        {
+            **settings,
+            **({"num_class": training.n_classes} if training.task == "multiclass" else {}),
+            "seed": training.random_state,
+            "nthread": training.n_threads,
+            "verbosity": 0,
+        },
+        train,
+        num_boost_round=n_rounds,
+        evals=[(validation, "validation")] if watched else [],
+        early_stopping_rounds=_PATIENCE if watched else None,
+        verbose_eval=False,
+    )
+    return transformer, booster[: booster.best_iteration + 1] if watched else booster
+
+
+def _quantiles(X: Any, y: npt.NDArray[Any], training: Training, settings: dict[str, Any], ref: Any = None) -> Any:
+    kinds = ["q"] * len(training.schema.numeric) + ["c"] * len(training.schema.categorical)
+    return xgboost.QuantileDMatrix(
+        X.astype(np.float32),
+        label=y,
+        feature_types=kinds,
+        enable_categorical=True,
+        nthread=training.n_threads,
+        ref=ref,
+        max_bin=settings.get("max_bin", 256),
+    )
+
+
+def _fit_hist_gradient_boosting(training: Training) -> Fitted:
+    # Its native categoricals would put functools.partial on the list of types that a bundle may construct.
+    transformer = training.target_rates()
+    X, X_validation = training.matrices(transformer)
+    watched = len(np.unique(training.y_validation)) > 1  # it refuses to watch a single class
+    estimator = HistGradientBoostingRegressor if training.task == "regression" else HistGradientBoostingClassifier
+    settings = training.settings(
+        {"max_iter": _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION, **_HIST_GRADIENT_BOOSTING}
+    )
+    model = estimator(
+        **settings, early_stopping=watched, n_iter_no_change=_PATIENCE, random_state=training.random_state
+    )
+    aside = {"X_val": X_validation, "y_val": training.y_validation} if watched else {}
+    return transformer, model.fit(X, training.y, **aside)
+
+
+XGBOOST = Recipe(
+    _fit_xgboost,
+    parameters=(
+        "learning_rate", "max_depth", "max_leaves", "grow_policy", "min_child_weight", "gamma", "reg_lambda",
+        "reg_alpha", "max_delta_step", "subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode",
+        "scale_pos_weight", "max_bin", "max_cat_to_onehot", "max_cat_threshold", "n_rounds", "objective",
+    ),
+)  # fmt: skip
+"""XGBoost on codes of categories; ``n_rounds`` is the most that it boosts."""
+
+HIST_GRADIENT_BOOSTING = Recipe(
+    _fit_hist_gradient_boosting,
+    parameters=(
+        "learning_rate", "max_iter", "max_leaf_nodes", "max_depth", "min_samples_leaf", "l2_regularization",
+        "max_features", "max_bins", "loss",
+    ),
+)  # fmt: skip
+"""scikit-learn's histogram gradient boosting."""

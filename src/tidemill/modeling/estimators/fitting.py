@@ -1,0 +1,158 @@
+"""The one door through which a model is fitted, whatever the task and the estimator."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from tidemill.errors import SpecError
+from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
+from tidemill.modeling.conformal import residual_quantiles
+from tidemill.modeling.estimators.own import BLOCK_ROWS, fit_own, refuse_unsteady
+from tidemill.modeling.estimators.recipes import TASKS, Fitted, Parameter, Training
+from tidemill.modeling.estimators.registry import recipe_of
+from tidemill.modeling.estimators.targets import classes_of, encoded, refuse_untrainable
+from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.threshold import choose_threshold
+from tidemill.spec import Own
+
+__all__ = ["fit"]
+
+
+def fit(
+    estimator: str,
+    task: str,
+    schema: FeatureSchema,
+    X_train: pd.DataFrame,
+    y_train: npt.ArrayLike,
+    X_validation: pd.DataFrame,
+    y_validation: npt.ArrayLike,
+    *,
+    random_state: int,
+    n_threads: int,
+    parameters: Mapping[str, Parameter] | None = None,
+    own: Mapping[str, Own] | None = None,
+) -> Bundle:
+    """Fit one estimator; choose its threshold, or the quantiles of its residuals.
+
+    Parameters
+    ----------
+    estimator : str
+        A name of `candidates`, of a baseline, or of ``own``.
+    task : str
+        ``binary``, ``multiclass`` or ``regression``.
+    schema : FeatureSchema
+        Features to read.
+    X_train, X_validation : pandas.DataFrame of shape (n_samples, n_columns)
+        Raw features. The validation set stops boosting and chooses the threshold; it may be empty.
+    y_train, y_validation : array-like of shape (n_samples,)
+        Binary: booleans, or 0 and 1. Multiclass: texts. Regression: finite numbers.
+    random_state : int
+        Seed, 0 to 2**32 - 1.
+    n_threads : int
+        Threads to fit with, from 1.
+    parameters : mapping of str to number, text or None, default None
+        What replaces the estimator's defaults.
+    own : mapping of str to Own, default None
+        Estimators of the user's own by name.
+
+    Raises
+    ------
+    SpecError
+        If the estimator is unknown, cannot work with the schema or the task, or has no such parameter.
+    NotTrainable
+        If the train set has fewer than 100 rows, a single class or a constant label, or an estimator of the user's
+        own refuses it, cannot repeat itself, or scores a row by the rows around it.
+    SchemaChanged, ContractBroken
+        If the frames cannot be aligned.
+    """
+    given, mine = parameters or {}, (own or {}).get(estimator)
+    recipe = _recipe(estimator, task, schema, given, mine)
+    classes = classes_of(task, y_train)
+    y, y_aside = encoded(task, y_train, classes), encoded(task, y_validation, classes)
+    refuse_untrainable(task, y, classes)
+    known = y_aside >= 0 if task == "multiclass" else np.full(len(y_aside), True)
+    aligned = align(X_validation, schema)
+    training = Training(
+        task=task,
+        schema=schema,
+        X=align(X_train, schema),
+        y=y,
+        X_validation=aligned[known].reset_index(drop=True),
+        y_validation=y_aside[known],
+        n_classes=len(classes),
+        random_state=random_state,
+        n_threads=n_threads,
+        parameters=given,
+    )
+    with threadpool_limits(limits=n_threads):  # OpenMP and BLAS take all cores otherwise, and sums follow the threads
+        transformer, model = recipe(training)
+    bundle = Bundle(
+        task=task,
+        estimator=estimator,
+        schema=schema,
+        preprocessing=transformer,
+        model=model,
+        classes=classes,
+        threshold=0.5 if task == "binary" else None,
+        threshold_criterion="",
+        block_rows=None if mine is None else BLOCK_ROWS,
+        remarks=_unknown_classes(y_validation, known),
+        random_state=random_state,
+        n_threads=n_threads,
+    )
+    return _finished(bundle, training)
+
+
+def _finished(bundle: Bundle, training: Training) -> Bundle:
+    """Choose on the validation set what the task leaves to choose."""
+    if bundle.task == "binary":
+        threshold, criterion = choose_threshold(training.y_validation, bundle.score(training.X_validation))
+        return replace(bundle, threshold=threshold, threshold_criterion=criterion)
+    if bundle.task == "multiclass":
+        return replace(bundle, threshold_criterion="the likeliest class")
+    residuals = training.y_validation - bundle.score(training.X_validation)
+    quantiles = residual_quantiles(residuals, INTERVAL_COVERAGE)
+    few = f"No interval: {len(residuals)} validation rows are too few for its ends."
+    return replace(bundle, residual_quantiles=quantiles, remarks=bundle.remarks + (() if quantiles else (few,)))
+
+
+def _recipe(
+    estimator: str, task: str, schema: FeatureSchema, parameters: Mapping[str, Parameter], own: Own | None
+) -> Callable[[Training], Fitted]:
+    if task not in TASKS:
+        raise SpecError(f"Task {task!r} is unknown.", f"Choose one of {', '.join(TASKS)}.")
+    if not schema.names:
+        raise SpecError("The model has no features.", "Name some under 'features' in the spec.")
+    if own is not None:
+        described = own  # for the type checker: never None inside the closure
+
+        def fit_steadily(training: Training) -> Fitted:
+            fitted = fit_own(estimator, described, training)
+            refuse_unsteady(estimator, described, training, fitted)
+            return fitted
+
+        return fit_steadily
+    recipe = recipe_of(estimator, task)
+    unknown = [name for name in parameters if name not in recipe.parameters]
+    if unknown:
+        valid = ", ".join(recipe.parameters) or "none"
+        raise SpecError(
+            f"Estimator {estimator!r} has no parameter {', '.join(map(repr, unknown))}.", f"Valid ones: {valid}."
+        )
+    return recipe.fit
+
+
+def _unknown_classes(labels: npt.ArrayLike, known: npt.NDArray[Any]) -> tuple[str, ...]:
+    if known.all():
+        return ()
+    names = sorted(set(np.asarray(labels, dtype=object)[~known]))
+    shown = ", ".join(map(repr, names[:5])) + (" and others" if len(names) > 5 else "")
+    return (
+        f"{int((~known).sum())} of {len(known)} validation rows are of class {shown}, which the train set lacks; "
+        "they stopped nothing, and count as wrong in every metric.",
+    )

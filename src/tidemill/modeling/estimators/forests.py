@@ -1,0 +1,30 @@
+"""Random forests, on codes of categories."""
+
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from tidemill.modeling import preprocessing
+from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
+
+__all__ = ["RANDOM_FOREST"]
+
+_RANDOM_FOREST = {"n_estimators": 150, "max_depth": 12, "min_samples_leaf": 20}
+
+
+def _fit_random_forest(training: Training) -> Fitted:
+    transformer = preprocessing.for_trees(training.schema)
+    X, _ = training.matrices(transformer)
+    estimator = RandomForestRegressor if training.task == "regression" else RandomForestClassifier
+    model = estimator(
+        **training.settings(_RANDOM_FOREST), n_jobs=training.n_threads, random_state=training.random_state
+    ).fit(X, training.y)
+    return transformer, model.set_params(n_jobs=1)  # threads add up the trees in the order in which they finish
+
+
+RANDOM_FOREST = Recipe(
+    _fit_random_forest,
+    parameters=(
+        "n_estimators", "max_depth", "min_samples_leaf", "min_samples_split", "max_features", "max_samples",
+        "max_leaf_nodes", "min_impurity_decrease", "criterion", "ccp_alpha",
+    ),
+)  # fmt: skip
+"""scikit-learn's random forest."""

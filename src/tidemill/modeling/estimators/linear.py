@@ -1,0 +1,28 @@
+"""Linear models, on scaled numbers and a column for each frequent category."""
+
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from tidemill.modeling import preprocessing
+from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
+
+__all__ = ["LOGISTIC_REGRESSION", "RIDGE"]
+
+
+def _fit_logistic_regression(training: Training) -> Fitted:
+    transformer = preprocessing.for_linear(training.schema)
+    X, _ = training.matrices(transformer)
+    settings = training.settings({"max_iter": 2000})
+    return transformer, LogisticRegression(**settings, random_state=training.random_state).fit(X, training.y)
+
+
+def _fit_ridge(training: Training) -> Fitted:
+    transformer = preprocessing.for_linear(training.schema)
+    X, _ = training.matrices(transformer)
+    return transformer, Ridge(**training.settings({"alpha": 1.0, "solver": "cholesky"})).fit(X, training.y)
+
+
+LOGISTIC_REGRESSION = Recipe(_fit_logistic_regression, ("C", "max_iter", "tol"), tasks=("binary", "multiclass"))
+"""Logistic regression; of several classes, all at once (softmax)."""
+
+RIDGE = Recipe(_fit_ridge, ("alpha",), tasks=("regression",))
+"""Least squares with a penalty on the squares of the weights."""

@@ -1,0 +1,70 @@
+"""What a recipe is given, and what it is: how one estimator is fitted for the tasks that it knows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import pandas as pd
+
+from tidemill.modeling import preprocessing
+from tidemill.modeling.schema import FeatureSchema
+
+__all__ = ["TASKS", "Fitted", "Parameter", "Recipe", "Training"]
+
+TASKS = ("binary", "multiclass", "regression")
+"""Every task."""
+
+Fitted = tuple[Any, Any]  # preprocessing and model
+Parameter = float | int | str | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a recipe gets: aligned features, labels as numbers, and what it may choose."""
+
+    task: str
+    """``binary``, ``multiclass`` or ``regression``."""
+    schema: FeatureSchema
+    """Features."""
+    X: pd.DataFrame
+    """Aligned features of the train set."""
+    y: npt.NDArray[Any]
+    """0 and 1, codes of classes, or numbers."""
+    X_validation: pd.DataFrame
+    """Aligned features of the validation set, of the rows whose label the train set has too."""
+    y_validation: npt.NDArray[Any]
+    """Their labels, as ``y``."""
+    n_classes: int
+    """Classes in the train set; 0 for a regression."""
+    random_state: int
+    """Seed."""
+    n_threads: int
+    """Threads."""
+    parameters: Mapping[str, Parameter]
+    """What replaces the recipe's defaults."""
+
+    def matrices(self, transformer: Any) -> tuple[Any, Any]:
+        """Fit a transformer on the train set; give the train and the validation matrix."""
+        X = transformer.fit_transform(self.X, self.y)
+        return X, (transformer.transform(self.X_validation) if len(self.X_validation) else X[:0])
+
+    def settings(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a recipe's defaults with what replaces them."""
+        return {**defaults, **self.parameters}
+
+    def target_rates(self) -> Any:
+        """Give the unfitted encoding by rates of the label."""
+        return preprocessing.for_target_rates(self.schema, self.X, self.random_state, self.task, self.n_classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One estimator of the registry."""
+
+    fit: Callable[[Training], Fitted]
+    """Fits preprocessing and model."""
+    parameters: tuple[str, ...] = ()
+    """What may replace its defaults."""
+    tasks: tuple[str, ...] = TASKS
+    """Tasks that it knows."""

@@ -1,0 +1,70 @@
+"""The estimators that have a name, and which of them a task may use."""
+
+import difflib
+from collections.abc import Mapping
+
+from tidemill.errors import SpecError
+from tidemill.modeling.estimators.baselines import GROUP_RATE, PRIOR, SHALLOW_TREE
+from tidemill.modeling.estimators.boosting import HIST_GRADIENT_BOOSTING, XGBOOST
+from tidemill.modeling.estimators.forests import RANDOM_FOREST
+from tidemill.modeling.estimators.linear import LOGISTIC_REGRESSION, RIDGE
+from tidemill.modeling.estimators.recipes import Recipe
+from tidemill.spec import BASELINES
+
+__all__ = ["CANDIDATES", "candidates", "parameter_names", "recipe_of"]
+
+_CANDIDATES: Mapping[str, Recipe] = {
+    "xgboost": XGBOOST,
+    "hist_gradient_boosting": HIST_GRADIENT_BOOSTING,
+    "logistic_regression": LOGISTIC_REGRESSION,
+    "ridge": RIDGE,
+    "random_forest": RANDOM_FOREST,
+}
+_BASELINES: Mapping[str, Recipe] = dict(zip(BASELINES, (PRIOR, GROUP_RATE, SHALLOW_TREE), strict=True))
+
+CANDIDATES = tuple(_CANDIDATES)
+"""Names that a spec may list under ``train.estimators``, whatever the task."""
+
+
+def candidates(task: str) -> tuple[str, ...]:
+    """Give the names that a spec of a task may list under ``train.estimators``.
+
+    Examples
+    --------
+    >>> candidates("regression")
+    ('xgboost', 'hist_gradient_boosting', 'ridge', 'random_forest')
+    """
+    return tuple(name for name, recipe in _CANDIDATES.items() if task in recipe.tasks)
+
+
+def parameter_names(estimator: str, task: str) -> tuple[str, ...]:
+    """Give the parameters of an estimator that may be set.
+
+    Raises
+    ------
+    SpecError
+        If the task has no such estimator.
+
+    Examples
+    --------
+    >>> parameter_names("ridge", "regression")
+    ('alpha',)
+    """
+    return recipe_of(estimator, task).parameters
+
+
+def recipe_of(estimator: str, task: str) -> Recipe:
+    """Find an estimator or a baseline by name.
+
+    Raises
+    ------
+    SpecError
+        If the task has no such estimator.
+    """
+    known = {name: recipe for name, recipe in {**_CANDIDATES, **_BASELINES}.items() if task in recipe.tasks}
+    if estimator in known:
+        return known[estimator]
+    near = difflib.get_close_matches(estimator, known, n=1)
+    hint = f" Is it {near[0]!r}?" if near else ""
+    what = f"is not for task {task!r}" if estimator in _CANDIDATES else "is unknown"
+    raise SpecError(f"Estimator {estimator!r} {what}.{hint}", f"Choose one of {', '.join(known)}.")

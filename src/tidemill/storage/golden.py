@@ -1,0 +1,87 @@
+"""Golden rows: rows that travel with a bundle together with the scores that they have to get."""
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from tidemill.errors import ArtifactCorrupt
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.schema import align
+
+__all__ = ["check_golden", "golden_parquet"]
+
+_SCORE = "_score"  # column of expected scores; a feature's name never starts with an underscore
+_TOLERANCE = 1e-6  # largest difference across library versions, of 1 or of the score; float32 resolves 6e-8 near 1
+
+
+def golden_parquet(bundle: Bundle, golden: pd.DataFrame) -> bytes:
+    """Give rows with their scores as Parquet; of several classes, a column each (``_score_0``, ``_score_1``, …)."""
+    score = bundle.score(golden)
+    columns = {_SCORE: score} if score.ndim == 1 else {f"{_SCORE}_{at}": part for at, part in enumerate(score.T)}
+    rows = align(golden, bundle.schema).assign(**columns)
+    table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer, compression="none")  # a codec's bytes differ by its version
+    return buffer.getvalue()
+
+
+def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
+    """Score the golden rows again.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What has been read.
+    content : bytes
+        What `golden_parquet` gave.
+    file : str
+        Name for the error.
+    there, here : mapping of str to str
+        Versions where the bundle was made, and here: where all are the same, equal bits are due.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If a score differs.
+    """
+    rows = parquet.read_table(io.BytesIO(content)).to_pandas()
+    names = [name for name in rows.columns if name.startswith(_SCORE)]
+    expected = rows[names].to_numpy(dtype=np.float64)
+    found = bundle.score(rows).reshape(len(rows), -1)
+    changed = [
+        f"{name} {there.get(name, 'none')} there, {here.get(name, 'none')} here"
+        for name in sorted(here.keys() | there.keys())
+        if here.get(name) != there.get(name)
+    ]
+    allowed = _TOLERANCE if changed else 0.0
+    if found.shape != expected.shape:
+        raise ArtifactCorrupt(
+            f"{file}: expected {expected.shape[1]} score(s) a row, got {found.shape[1]}.",
+            "Restore the bundle from a backup, or train again.",
+        )
+    apart = ~(np.abs(found - expected) <= allowed * np.maximum(1.0, np.abs(expected)))  # so written, NaN fails
+    if apart.any():
+        raise ArtifactCorrupt(
+            f"{file}: {_difference(expected, found, apart)} ({_reason(allowed, changed)}).",
+            "Restore the bundle from a backup, or train again.",
+        )
+
+
+def _difference(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64], apart: npt.NDArray[np.bool_]) -> str:
+    distance = np.where(np.isnan(found - expected), np.inf, np.abs(found - expected))
+    row, column = np.unravel_index(int(distance.argmax()), distance.shape)
+    return (
+        f"{int(apart.any(axis=1).sum())} of {len(expected)} rows score differently, the worst in row {row}: "
+        f"expected {expected[row, column]!r}, got {found[row, column]!r}"
+    )
+
+
+def _reason(allowed: float, changed: list[str]) -> str:
+    if changed:
+        return f"a difference of {allowed:g} is allowed, since {'; '.join(changed)}"
+    return "equal bits are due, as all versions are the same"
