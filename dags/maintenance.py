@@ -1,17 +1,18 @@
-"""Maintenance: removes what retention no longer keeps, then asks the doctor. One DAG for all models."""
+"""Maintenance: removes what retention no longer keeps, sends waiting alerts, asks the doctor. One DAG for all models."""
 
 from datetime import UTC, datetime
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from tidemill_airflow.operators import CollectGarbageOperator, DoctorOperator
+from tidemill_airflow.operators import CollectGarbageOperator, DoctorOperator, SendAlertsOperator
 from tidemill_airflow.params import trigger_form
 from tidemill_airflow.retry import DEFAULT_ARGS
 
 PAGE = """### Maintenance
 
 Removes rows and files that the `retention` of each model's spec no longer keeps, then examines ledger, storage, MLflow
-and the machine. What is published, the champion and its predecessor are never removed. A dry run only lists.
+and the machine. What is published, the champion and its predecessor are never removed. Messages about alerts that wait
+for a dead channel are tried again. A dry run only lists.
 
 | | |
 |---|---|
@@ -35,3 +36,4 @@ with DAG(
     collect_garbage = CollectGarbageOperator(task_id="collect_garbage")
     doctor = DoctorOperator(task_id="doctor", trigger_rule="all_done")
     collect_garbage >> doctor
+    SendAlertsOperator(task_id="send_alerts")

@@ -7,6 +7,7 @@ from tidemill_airflow.operators import (
     CollectOperator,
     ComputeOperator,
     DriftOperator,
+    NotifyOperator,
     PerformanceOperator,
     ReportOperator,
 )
@@ -23,3 +24,5 @@ for spec in specs_beside(__file__):
             task_id="alert", model=model, collected=collect.output, parts=[part.output for part in parts]
         )
         report = ReportOperator(task_id="report", model=model, collected=collect.output, alerts=alert.output)
+        # A teardown runs whatever became of the tasks before it, and leaves it to them whether the run has failed.
+        report >> NotifyOperator(task_id="notify", model=model).as_teardown()

@@ -1,13 +1,17 @@
 """Airflow's connections as the URLs that the platform takes."""
 
+import json
+import os
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 
 from tidemill.errors import SettingsError
 
-__all__ = ["connection_url"]
+__all__ = ["channel_url", "connection_url"]
 
 
 def connection_url(conn_id: str) -> str:
@@ -18,13 +22,7 @@ def connection_url(conn_id: str) -> str:
     SettingsError
         If there is no such connection, or it is not one to Postgres.
     """
-    try:
-        connection = Connection.get(conn_id)
-    except AirflowNotFoundException:
-        raise SettingsError(
-            f"Airflow has no connection {conn_id!r}.",
-            f"Add it under Admin, Connections, or set AIRFLOW_CONN_{conn_id.upper()}.",
-        ) from None
+    connection = _get(conn_id, f"AIRFLOW_CONN_{conn_id.upper()}")
     if connection.conn_type not in ("postgres", "postgresql"):
         raise SettingsError(
             f"Airflow's connection {conn_id!r} is of type {connection.conn_type!r}, expected 'postgres'.",
@@ -40,3 +38,61 @@ def connection_url(conn_id: str) -> str:
     }
     given = {name: value for name, value in fields.items() if value not in (None, "")}
     return "postgresql:///?" + urlencode(given, quote_via=quote)  # libpq takes a '+' for itself, not for a space
+
+
+def channel_url(name: str) -> str:
+    """Give the address of a channel for alerts: of ``TIDEMILL_ALERT_<NAME>``, or of the Airflow connection of that id.
+
+    A connection of type ``smtp`` becomes a mail server, ``apprise`` and ``slackwebhook`` what Apprise takes.
+
+    Raises
+    ------
+    SettingsError
+        If there is neither, or the connection is of another type.
+    """
+    variable = f"TIDEMILL_ALERT_{name.upper()}"
+    connection = None if os.environ.get(variable) else _get(name, variable)
+    url = os.environ[variable] if connection is None else _address(connection)
+    mask_secret(url)  # whatever libraries may log
+    return url
+
+
+def _address(connection: Any) -> str:
+    extra = connection.extra_dejson
+    match connection.conn_type:
+        case "smtp":
+            return _mail_server(connection, extra)
+        case "apprise":
+            config = extra.get("config") or {}
+            config = json.loads(config) if isinstance(config, str) else config
+            first = config[0] if isinstance(config, list) else config
+            return str(first.get("path", ""))
+        case "slackwebhook":
+            host = (connection.host or "https://hooks.slack.com/services").rstrip("/")
+            return f"{host}/{(connection.password or '').lstrip('/')}"
+    raise SettingsError(
+        f"Airflow's connection {connection.conn_id!r} is of type {connection.conn_type!r}, "
+        "expected 'smtp', 'apprise' or 'slackwebhook'.",
+        "Change the connection's type, or name another channel in the spec.",
+    )
+
+
+def _mail_server(connection: Any, extra: dict[str, Any]) -> str:
+    secure = not extra.get("disable_ssl", False)
+    login = connection.login or ""
+    user = f"{quote(login, safe='')}:{quote(connection.password or '', safe='')}@" if login else ""
+    options = {"from": extra.get("from_email", ""), "to": extra.get("to", "")}
+    if not secure and extra.get("disable_tls", False):
+        options["tls"] = "off"
+    given = urlencode({name: value for name, value in options.items() if value}, safe="@,", quote_via=quote)
+    port = f":{connection.port}" if connection.port else ""
+    return f"{'smtps' if secure else 'smtp'}://{user}{connection.host}{port}?{given}"
+
+
+def _get(conn_id: str, variable: str) -> Any:
+    try:
+        return Connection.get(conn_id)
+    except AirflowNotFoundException:
+        raise SettingsError(
+            f"Airflow has no connection {conn_id!r}.", f"Add it under Admin, Connections, or set {variable}."
+        ) from None

@@ -23,7 +23,8 @@
     │   └── StackError             the local stack cannot do what was asked
     └── TransientError             the same input may work later: retry with back-off
         ├── WarehouseUnavailable   Postgres cannot be reached, or cut the connection
-        └── TrackingUnavailable    MLflow cannot be reached
+        ├── TrackingUnavailable    MLflow cannot be reached
+        └── ChannelUnavailable     a channel does not take a message about alerts
 
 ``tidemill_airflow.retry`` maps the two branches to Airflow's retry policy. Mistakes in
 Tidemill's own code stay ``ValueError`` and ``TypeError``.
@@ -31,6 +32,7 @@ Tidemill's own code stay ``ValueError`` and ``TypeError``.
 
 __all__ = [
     "ArtifactCorrupt",
+    "ChannelUnavailable",
     "ContractBroken",
     "EmptyPartition",
     "FatalError",
@@ -162,3 +164,7 @@ class WarehouseUnavailable(TransientError):
 
 class TrackingUnavailable(TransientError):
     """MLflow cannot be reached."""
+
+
+class ChannelUnavailable(TransientError):
+    """A channel does not take a message about alerts; the message waits in the outbox."""

@@ -14,7 +14,7 @@ from tidemill.errors import SettingsError, SpecError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import load_specs, read_spec
 
-__all__ = ["Workspace", "connection_from_environment", "read_environment_file"]
+__all__ = ["Workspace", "channel_from_environment", "connection_from_environment", "read_environment_file"]
 
 LEDGER = "tidemill"  # connection of the writer: runs, snapshots, predictions, metrics
 PROMOTER = "tidemill_promoter"  # connection of the promoter: releases, deployments, champion
@@ -38,6 +38,24 @@ def connection_from_environment(name: str) -> str:
     return url
 
 
+def channel_from_environment(name: str) -> str:
+    """Give the address of a channel for alerts from ``TIDEMILL_ALERT_<NAME>``.
+
+    Raises
+    ------
+    SettingsError
+        If the variable is not set.
+    """
+    variable = f"TIDEMILL_ALERT_{name.upper()}"
+    url = os.environ.get(variable)
+    if not url:
+        raise SettingsError(
+            f"Channel {name!r} has no address: {variable} is not set.",
+            "Set it to an smtp:// address, or to one of Apprise's; or take the channel out of the spec.",
+        )
+    return url
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
     """The places that a step reads from and writes to."""
@@ -52,10 +70,20 @@ class Workspace:
     """MLflow server; None if there is none."""
     connection: Callable[[str], str] = connection_from_environment
     """Turns a connection's name into its URL."""
+    channel: Callable[[str], str] = channel_from_environment
+    """Turns the name of a channel for alerts into its address."""
+    pages: str | None = None
+    """Where a browser finds the storage, e.g. ``https://tidemill.example.com/pages``; None for the path on disk."""
+    runbook: str = "docs/runbook.md"
+    """Where the runbook is."""
 
     @classmethod
     def from_environment(
-        cls, connection: Callable[[str], str] = connection_from_environment, *, reads_only: bool = False
+        cls,
+        connection: Callable[[str], str] = connection_from_environment,
+        channel: Callable[[str], str] = channel_from_environment,
+        *,
+        reads_only: bool = False,
     ) -> Self:
         """Build the workspace from ``TIDEMILL_MODELS``, ``TIDEMILL_SQL``, ``TIDEMILL_STORAGE``, ``MLFLOW_TRACKING_URI``.
 
@@ -63,6 +91,8 @@ class Workspace:
         ----------
         connection : callable
             Turns a connection's name into its URL.
+        channel : callable
+            Turns a channel's name into its address.
         reads_only : bool, default False
             Whether specs and queries are all that is needed; then nothing else has to be configured.
 
@@ -83,6 +113,9 @@ class Workspace:
             storage=Path(storage),
             tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
             connection=connection,
+            channel=channel,
+            pages=os.environ.get("TIDEMILL_PAGES"),
+            runbook=os.environ.get("TIDEMILL_RUNBOOK", "docs/runbook.md"),
         )
 
     def spec(self, model: str) -> ModelSpec:

@@ -81,6 +81,7 @@ def describe_task(task: Any) -> dict[str, Any]:
         "has_our_policy": task.retry_policy is RETRY_POLICY,
         "owner": task.owner,
         "trigger_rule": str(task.trigger_rule),
+        "teardown": task.is_teardown and not task.on_failure_fail_dagrun,
         "inlets": [asset.name for asset in task.inlets],
         "outlets": [asset.name for asset in task.outlets],
     }

@@ -34,6 +34,7 @@ UPSTREAM = {
         "compute": ["collect"],
         "alert": ["collect", "compute", "drift", "performance"],
         "report": ["alert", "collect"],
+        "notify": ["report"],
     },
     "retrain": {
         "decide": [],
@@ -84,12 +85,17 @@ def test_the_outcome_is_recorded_whatever_became_of_the_training(described: Desc
     assert tasks(described, "retrain")["record_outcome"]["trigger_rule"].lower().endswith("all_done")
 
 
+def test_the_channels_are_told_whatever_became_of_the_rest_and_do_not_hide_that_it_failed(described: Described) -> None:
+    notify = tasks(described, "monitor")["notify"]
+    assert (notify["trigger_rule"].lower().endswith("all_done_setup_success"), notify["teardown"]) == (True, True)
+
+
 def test_every_other_task_needs_all_before_it(described: Described) -> None:
     rules = {
         task["trigger_rule"].lower().rpartition(".")[2]
         for verb in UPSTREAM
         for name, task in tasks(described, verb).items()
-        if name != "record_outcome"
+        if name not in ("record_outcome", "notify")
     }
     assert rules == {"all_success"}
 

@@ -224,7 +224,7 @@ def test_promoter_may_not_change_the_figures_of_a_release(warehouse: Any) -> Non
         "CREATE SCHEMA mine",
         "DROP TABLE tidemill.audit",
         "ALTER TABLE tidemill.audit DISABLE TRIGGER ALL",
-        "ALTER TABLE tidemill.prediction DROP CONSTRAINT prediction_score_check",
+        "ALTER TABLE tidemill.prediction DROP CONSTRAINT prediction_entity_key_check",
         "DROP FUNCTION tidemill.append_audit",
         "COPY tidemill.run TO PROGRAM 'true'",
         "SELECT pg_read_file('/etc/passwd')",

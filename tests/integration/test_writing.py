@@ -1,6 +1,8 @@
 """Binary COPY against Postgres: what arrives is what Postgres makes of the same values itself."""
 
+import json
 import math
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import IO, Any, cast
@@ -8,6 +10,8 @@ from typing import IO, Any, cast
 import psycopg2
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tidemill.warehouse.writing import CHUNK_ROWS, BinaryRows
 
@@ -80,3 +84,54 @@ def test_all_rows_arrive(cursor: Any, n_rows: int) -> None:
 def test_byte_that_postgres_cannot_store_is_refused(cursor: Any) -> None:
     with pytest.raises(psycopg2.DataError, match="0x00"):
         send(cursor, table([("a\0b", None, 0.5)]))
+
+
+# --- nullable columns and JSON, of any content
+
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+ANSWERS = st.tuples(
+    st.none() | TEXTS, st.none() | JSON.map(json.dumps), st.none() | st.floats(), st.none() | st.floats()
+)
+
+
+@pytest.fixture(scope="module")
+def answers(warehouse: Any) -> Iterator[Any]:
+    connection = psycopg2.connect(warehouse.url("tidemill_owner"))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMP TABLE answers (n serial, predicted text, probabilities jsonb, low float8, high float8)"
+        )
+        yield cursor
+    connection.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(ANSWERS, max_size=8))
+def test_any_answer_arrives_as_postgres_reads_it(answers: Any, rows: list[tuple[Any, ...]]) -> None:
+    predicted, documents, low, high = zip(*rows, strict=True) if rows else ([], [], [], [])
+    table = pa.table({
+        "predicted": pa.array(predicted, pa.string()),
+        "probabilities": pa.ExtensionArray.from_storage(pa.json_(), pa.array(documents, pa.string())),
+        "low": pa.array(low, pa.float64()),
+        "high": pa.array(high, pa.float64()),
+    })  # fmt: skip
+    answers.execute("TRUNCATE answers")
+    answers.copy_expert(
+        "COPY answers (predicted, probabilities, low, high) FROM STDIN (FORMAT binary)",
+        cast(IO[bytes], BinaryRows(table)),
+    )
+    answers.execute(
+        "SELECT predicted, probabilities::text, encode(float8send(low), 'hex'), encode(float8send(high), 'hex')"
+        " FROM answers ORDER BY n"
+    )
+    arrived = answers.fetchall()
+    expected = []
+    for text, document, *numbers in rows:
+        answers.execute("SELECT %s::text, %s::jsonb::text", (text, document))
+        expected.append((*answers.fetchone(), *(None if x is None else struct.pack(">d", x).hex() for x in numbers)))
+    assert arrived == expected

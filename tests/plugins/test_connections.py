@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from psycopg2.extensions import parse_dsn
 
 from tidemill.errors import SettingsError
-from tidemill_airflow.connections import connection_url
+from tidemill_airflow.connections import channel_url, connection_url
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=20)
 
@@ -70,3 +70,49 @@ def test_another_type_is_refused_by_name(url: str) -> None:
 def test_a_missing_connection_says_where_to_add_it() -> None:
     with pytest.raises(SettingsError, match=r"no connection 'nobodys'.*AIRFLOW_CONN_NOBODYS"):
         connection_url("nobodys")
+
+
+def channel(connection: dict[str, object] | None = None, **variables: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        if connection is not None:
+            patch.setenv("AIRFLOW_CONN_POST", json.dumps(connection))
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        return channel_url("post")
+
+
+def test_a_variable_counts_before_a_connection() -> None:
+    assert channel({"conn_type": "smtp", "host": "h"}, TIDEMILL_ALERT_POST="ntfy://topic") == "ntfy://topic"
+
+
+def test_a_mail_connection_becomes_a_mail_server() -> None:
+    connection = {
+        "conn_type": "smtp", "host": "mail.example.com", "port": 587, "login": "ann", "password": "p@ss/word",
+        "extra": {"from_email": "a@example.com", "disable_ssl": True},
+    }  # fmt: skip
+    assert channel(connection) == "smtp://ann:p%40ss%2Fword@mail.example.com:587?from=a@example.com"
+
+
+def test_a_mail_connection_without_more_is_tls_from_the_start() -> None:
+    connection = {"conn_type": "smtp", "host": "mail.example.com", "extra": {"from_email": "a@example.com"}}
+    assert channel(connection) == "smtps://mail.example.com?from=a@example.com"
+
+
+@pytest.mark.parametrize("config", [{"path": "ntfy://topic"}, [{"path": "ntfy://topic"}], '{"path": "ntfy://topic"}'])
+def test_an_apprise_connection_gives_its_path(config: object) -> None:
+    assert channel({"conn_type": "apprise", "extra": {"config": config}}) == "ntfy://topic"
+
+
+def test_a_slack_webhook_gives_its_url() -> None:
+    connection = {"conn_type": "slackwebhook", "password": "T000/B000/XXX"}
+    assert channel(connection) == "https://hooks.slack.com/services/T000/B000/XXX"
+
+
+def test_a_connection_of_another_type_is_refused() -> None:
+    with pytest.raises(SettingsError, match="expected 'smtp'"):
+        channel({"conn_type": "postgres", "host": "h"})
+
+
+def test_a_channel_that_nobody_has_set_up_says_what_to_set() -> None:
+    with pytest.raises(SettingsError, match="TIDEMILL_ALERT_POST"):
+        channel()

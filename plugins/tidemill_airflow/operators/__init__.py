@@ -10,6 +10,7 @@ from tidemill_airflow.operators.doctor import DoctorOperator
 from tidemill_airflow.operators.drift import DriftOperator
 from tidemill_airflow.operators.evaluate import EvaluateOperator
 from tidemill_airflow.operators.extract import ExtractOperator
+from tidemill_airflow.operators.notify import NotifyOperator
 from tidemill_airflow.operators.performance import PerformanceOperator
 from tidemill_airflow.operators.predict import PredictOperator
 from tidemill_airflow.operators.prepare import PrepareOperator
@@ -19,6 +20,7 @@ from tidemill_airflow.operators.register import RegisterOperator
 from tidemill_airflow.operators.report import ReportOperator
 from tidemill_airflow.operators.resolve_release import ResolveReleaseOperator
 from tidemill_airflow.operators.rollback import RollbackOperator
+from tidemill_airflow.operators.send_alerts import SendAlertsOperator
 from tidemill_airflow.operators.step import StepOperator
 from tidemill_airflow.operators.train import TrainOperator
 from tidemill_airflow.operators.trigger_training import TriggerTrainingOperator
@@ -36,6 +38,7 @@ __all__ = [
     "DriftOperator",
     "EvaluateOperator",
     "ExtractOperator",
+    "NotifyOperator",
     "PerformanceOperator",
     "PredictOperator",
     "PrepareOperator",
@@ -45,6 +48,7 @@ __all__ = [
     "ReportOperator",
     "ResolveReleaseOperator",
     "RollbackOperator",
+    "SendAlertsOperator",
     "StepOperator",
     "TrainOperator",
     "TriggerTrainingOperator",

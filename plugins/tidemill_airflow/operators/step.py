@@ -52,9 +52,9 @@ class StepOperator(BaseOperator):
         # Heavy rooms are imported here, so that parsing a DAG file stays cheap.
         from tidemill.steps.running import run_step
         from tidemill.workspace import Workspace
-        from tidemill_airflow.connections import connection_url
+        from tidemill_airflow.connections import channel_url, connection_url
 
-        workspace = Workspace.from_environment(connection_url)
+        workspace = Workspace.from_environment(connection_url, channel_url)
         params = RunParams.check(context["params"], context["dag"].params)
         partition = partition_of_run(context, workspace.spec(self.model))
         inputs = {name: getattr(self, name) for name in self.template_fields}

@@ -87,10 +87,12 @@ def predict(
 def monitor(model: Model, partition: PartitionKey) -> None:
     """Look at a partition: drift, matured quality, cost, alerts."""
     from tidemill.steps.chains import monitor_chain
+    from tidemill.steps.running import run_step
 
     workspace = Workspace.from_environment()
-    record = _drive("monitor", monitor_chain(), model, partition, workspace, None)
-    out.print(f"The page is {workspace.storage / record['uri'] / 'index.html'}.", soft_wrap=True)
+    page = _drive("monitor", monitor_chain(), model, partition, workspace, None, until="report")
+    out.print(f"The page is {workspace.storage / page['uri'] / 'index.html'}.", soft_wrap=True)
+    run_step("monitor", "notify", model, partition, {}, workspace=workspace)
 
 
 @app.command()

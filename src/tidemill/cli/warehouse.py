@@ -1,5 +1,6 @@
-"""Commands that keep the platform in order: gc, doctor, migrate."""
+"""Commands that keep the platform in order: alerts, gc, doctor, migrate."""
 
+import getpass
 import json
 from datetime import datetime
 from typing import Annotated
@@ -12,6 +13,43 @@ from tidemill.cli.console import app, out
 from tidemill.workspace import Workspace, connection_from_environment
 
 __all__: list[str] = []
+
+
+@app.command()
+def alerts(
+    model: Annotated[str | None, typer.Argument(help="Model whose open alerts to list; all by default.")] = None,
+    acknowledge: Annotated[int | None, typer.Option(help="Number of an alert that you know of.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+    send: Annotated[bool, typer.Option("--send", help="Send what waits for a channel and is due.")] = False,
+    channel: Annotated[str | None, typer.Option("--try", help="Send a test message to this channel.")] = None,
+) -> None:
+    """List open alerts; acknowledge one, send what waits, or try a channel."""
+    from datetime import UTC
+
+    from tidemill.delivery.sending import send_waiting, try_channel
+    from tidemill.warehouse.alerts import Alerts
+    from tidemill.workspace import LEDGER
+
+    workspace = Workspace.from_environment()
+    store = Alerts(workspace.connection(LEDGER))
+    if channel is not None:
+        try_channel(workspace, channel)
+        out.print(f"Channel {channel} took a test message.")
+        return
+    if acknowledge is not None and store.acknowledge(acknowledge, by or getpass.getuser(), datetime.now(UTC)) is None:
+        raise typer.BadParameter(f"no alert {acknowledge} is open", param_hint="--acknowledge")
+    table = Table("alert", "model", "rule", "severity", "since", "last", "owner", "known to", "what")
+    listed = store.open(model)
+    for item in listed:
+        cells = (str(item.alert_id), item.model, item.alert.rule, item.alert.severity.value, item.first_partition,
+                 item.last_partition, item.owner, item.acknowledged_by or "-", item.alert.message)  # fmt: skip
+        table.add_row(*map(escape, cells), style="red" if item.alert.severity.value == "fail" else None)
+    out.print(table if listed else "No alert is open.")
+    if send:
+        sent = send_waiting(workspace, model=model)
+        out.print(f"{sent.n_sent} message(s) sent, {sent.n_waiting} waiting.")
+        for problem in sent.problems:
+            out.print(problem, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -112,8 +112,8 @@ def _row_problems(url: str, partition: str, number: int, n_rows: int, checksum: 
         # As tidemill.seal_prediction_run reckons it, since this is what it is compared with.
         cursor.execute(
             sql.SQL(
-                "SELECT count(*), to_hex(coalesce(bit_xor(hashfloat8extended(score, hashtextextended(entity_key, 0))), 0))"
-                " FROM {}"
+                "SELECT count(*), to_hex(coalesce(bit_xor("
+                "tidemill.answer_hash(entity_key, score, predicted, probabilities, low, high, reasons)), 0)) FROM {}"
             ).format(table)
         )
         found: tuple[Any, ...] | None = cursor.fetchone()

@@ -11,6 +11,7 @@ from tidemill.doctor.ledger import (
     check_audit,
     check_dead_runs,
     check_migrations,
+    check_outbox,
     check_pointers,
     check_rights,
     close_dead_runs,
@@ -102,6 +103,7 @@ def _ledger(url: str, *, repair: bool) -> Iterator[Finding]:
         if repair:
             close_dead_runs(cursor)
         yield check_dead_runs(cursor)
+        yield check_outbox(cursor)
 
 
 def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, depth: Depth) -> Iterator[Finding]:

@@ -9,23 +9,44 @@ from tidemill.retention import DEAD_AFTER
 from tidemill.warehouse.connections import Cursor, fetch_value
 from tidemill.warehouse.migrations import migrations_folder
 
-__all__ = ["check_audit", "check_dead_runs", "check_migrations", "check_pointers", "check_rights", "close_dead_runs"]
+__all__ = [
+    "check_audit",
+    "check_dead_runs",
+    "check_migrations",
+    "check_outbox",
+    "check_pointers",
+    "check_rights",
+    "close_dead_runs",
+]
 
+OVERDUE_HOURS = 1  # messages that have waited longer: their channel is dead
 RUNTIME = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")
 OWNER = "tidemill_owner"
-APPEND_ONLY = ("audit", "deployment", "release")
+APPEND_ONLY = ("alert_event", "audit", "deployment", "release")
 START = "0" * 64  # what the first row of the audit names as its predecessor
 N_FETCHED = 10_000  # rows of the audit in memory at a time
 _MIGRATE = "'tidemill migrate'; a file that has changed must be restored, a newer ledger needs the newer version."
 _MAY_INSERT = {
     "tidemill_reader": (),
     "tidemill_promoter": ("release", "deployment", "champion"),
-    "tidemill_writer": ("run", "snapshot", "check_result", "decision", "claim", "published", "metric", "alert"),
+    "tidemill_writer": (
+        "run",
+        "snapshot",
+        "check_result",
+        "decision",
+        "claim",
+        "published",
+        "metric",
+        "alert",
+        "examination",
+        "alert_event",
+        "alert_message",
+    ),
 }
 _MAY_UPDATE = {
     "tidemill_reader": (),
     "tidemill_promoter": ("champion",),
-    "tidemill_writer": ("run", "claim", "published", "prediction_run", "alert"),
+    "tidemill_writer": ("run", "claim", "published", "prediction_run", "alert", "alert_message"),
 }
 
 
@@ -100,6 +121,24 @@ def check_pointers(cursor: Cursor, model: str) -> Finding:
         "pointers", model, problems, "What readers see is what the ledger calls published.",
         f"Score them again: 'tidemill predict {model} --partition … --again'.",
     )  # fmt: skip
+
+
+def check_outbox(cursor: Cursor) -> Finding:
+    """Look for messages about alerts that their channel does not take."""
+    cursor.execute(
+        "SELECT channel, count(*), (array_agg(error ORDER BY message_id DESC))[1] FROM tidemill.alert_message"
+        " WHERE state = 'waiting' AND created_at < now() - make_interval(hours => %s) GROUP BY 1 ORDER BY 1",
+        (OVERDUE_HOURS,),
+    )
+    waiting = [f"{n} for {channel!r}: {error or 'not tried yet'}" for channel, n, error in cursor.fetchall()]
+    if not waiting:
+        return Finding.ok("outbox", "ledger", "No message about an alert has waited for long.")
+    return Finding.warn(
+        "outbox",
+        "ledger",
+        f"Messages about alerts wait: {listed(waiting)}",
+        "Mend the channel, 'tidemill alerts --send'.",
+    )
 
 
 def check_dead_runs(cursor: Cursor) -> Finding:

@@ -19,6 +19,7 @@ from tidemill.local.secrets import airflow_keys
 from tidemill.local.settings import (
     airflow_variables,
     api_url,
+    channel_variables,
     inherited,
     mlflow_server_variables,
     mlflow_url,
@@ -86,6 +87,7 @@ def airflow_environment(home: Home, plan: Plan) -> dict[str, str]:
     """Give the environment of every Airflow command of this stack."""
     return {
         **inherited(os.environ),
+        **channel_variables(os.environ),
         **task_variables(home, plan),
         **airflow_variables(home, plan, airflow_keys(home)),
         **_mark(home, "airflow"),

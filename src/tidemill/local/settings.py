@@ -16,6 +16,7 @@ __all__ = [
     "airflow_variables",
     "api_url",
     "as_lines",
+    "channel_variables",
     "inherited",
     "mlflow_server_variables",
     "mlflow_url",
@@ -62,6 +63,18 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     # Behind a company's proxy, tasks would ask the proxy for the API server of this machine.
     direct = ",".join(filter(None, (environment.get("NO_PROXY") or environment.get("no_proxy"), LOOPBACK, "localhost")))
     return kept | {"NO_PROXY": direct, "no_proxy": direct}
+
+
+def channel_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Keep what tasks have to know of the channels for alerts, and of where pages and runbook are.
+
+    Examples
+    --------
+    >>> channel_variables({"TIDEMILL_ALERT_MAIL": "smtp://mail", "TIDEMILL_STORAGE": "/elsewhere"})
+    {'TIDEMILL_ALERT_MAIL': 'smtp://mail'}
+    """
+    names = ("TIDEMILL_ALERT_", "TIDEMILL_PAGES", "TIDEMILL_RUNBOOK")
+    return {name: value for name, value in environment.items() if name.startswith(names)}
 
 
 def variables(home: Home, plan: Plan) -> dict[str, str]:

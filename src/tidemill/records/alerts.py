@@ -122,3 +122,5 @@ class SentRef(Record):
     """Messages that went out."""
     n_waiting: int
     """Messages that wait for their channel."""
+    problems: tuple[str, ...] = ()
+    """Why, one sentence a channel."""

@@ -17,7 +17,7 @@ from tidemill.report import marks
 from tidemill.report.curves import reliability_bins, roc_points, wilson_interval
 from tidemill.report.distributions import layers_of
 from tidemill.report.marks import ACCENT, GRID, INK, MUTED, REFERENCE, SERIES, Row
-from tidemill.report.render import Chart, save, to_svg
+from tidemill.report.render import Chart, save, to_png, to_svg
 from tidemill.report.values import Categories, Histogram
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "roc_curve",
     "save",
     "score_histogram",
+    "to_png",
     "to_svg",
 ]
 

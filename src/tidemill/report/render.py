@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 import altair as alt
 import vl_convert
 
-__all__ = ["Chart", "save", "to_svg"]
+__all__ = ["Chart", "save", "to_png", "to_svg"]
 
 Chart = alt.LayerChart
 """Every picture is one layered Altair chart."""
@@ -59,9 +59,24 @@ def save(chart: Chart, path_without_suffix: Path) -> None:
     spec = _spec(chart)
     target = Path(path_without_suffix)
     target.with_name(f"{target.name}.svg").write_text(_svg(spec), encoding="utf-8")
+    target.with_name(f"{target.name}.png").write_bytes(_png(spec))
+
+
+def to_png(chart: Chart) -> bytes:
+    """Draw a chart as PNG on white, for mails.
+
+    Examples
+    --------
+    >>> from tidemill.report.charts import estimator_comparison
+    >>> to_png(estimator_comparison({}))[1:4]
+    b'PNG'
+    """
+    return _png(_spec(chart))
+
+
+def _png(spec: dict[str, Any]) -> bytes:
     opaque = {**spec, "background": "#ffffff"}  # a mail's background may be dark, and a PNG cannot follow it
-    png = vl_convert.vegalite_to_png(opaque, vl_version=_VEGALITE, scale=_PNG_SCALE, allowed_base_urls=[])
-    target.with_name(f"{target.name}.png").write_bytes(png)
+    return bytes(vl_convert.vegalite_to_png(opaque, vl_version=_VEGALITE, scale=_PNG_SCALE, allowed_base_urls=[]))
 
 
 def _spec(chart: Chart) -> dict[str, Any]:

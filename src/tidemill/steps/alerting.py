@@ -1,15 +1,17 @@
-"""From a partition's findings to alerts, by the rules of the spec."""
+"""From a partition's findings to alerts, by the rules of the spec, and to whom they are told."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from tidemill.delivery.sending import send_waiting
+from tidemill.errors import ChannelUnavailable
 from tidemill.monitoring.families import FAMILIES
 from tidemill.monitoring.persistence import Persistence, settle
-from tidemill.records import Alert, AlertsRef, Examination
+from tidemill.records import Alert, AlertsRef, Examination, SentRef
 from tidemill.spec import ModelSpec, Rule
 from tidemill.steps.running import Job
 
-__all__ = ["settle_alerts"]
+__all__ = ["notify", "settle_alerts"]
 
 
 def settle_alerts(job: Job, examined: Examination) -> AlertsRef:
@@ -30,6 +32,24 @@ def settle_alerts(job: Job, examined: Examination) -> AlertsRef:
         now=datetime.now(UTC),
     )
     return AlertsRef(alerts=judged.findings, n_open=len(job.alerts.open(spec.model)), changes=changes)
+
+
+def notify(job: Job) -> SentRef:
+    """Tell the channels what waits for them about the model; it runs last, so that the page that it links to is there.
+
+    Raises
+    ------
+    ChannelUnavailable
+        If anything still waits: a dead channel has to be seen somewhere. Nothing is lost; it is sent again.
+    """
+    sent = send_waiting(job.workspace, model=job.spec.model)
+    if sent.n_waiting:
+        why = " ".join(sent.problems) or "They were refused before, and their next attempt is not due yet."
+        raise ChannelUnavailable(
+            f"{sent.n_waiting} message(s) about alerts of {job.spec.model!r} wait for their channel. {why}",
+            "They stay in the outbox; mend the channel, and see 'tidemill alerts --send'.",
+        )
+    return sent
 
 
 def _rule(spec: ModelSpec, family: str) -> Rule:

@@ -54,6 +54,7 @@ def monitor_chain() -> Chain:
         parts.append((yield part, {"collected": collected}))
     alerts = yield "alert", {"collected": collected, "parts": parts}
     yield "report", {"collected": collected, "alerts": alerts}
+    yield "notify", {}
 
 
 def retrain_chain(spec: ModelSpec, *, dry_run: bool = False) -> Chain:

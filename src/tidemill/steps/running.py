@@ -46,6 +46,7 @@ STEPS: Mapping[str, str] = {
     "compute": "monitor",
     "alert": "monitor",
     "report": "monitor",
+    "notify": "alerting",
     "decide": "retrain",
     "record_outcome": "retrain",
 }

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tidemill.faults import fault_point
 from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAlert, Severity
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
 
@@ -76,6 +77,7 @@ class Alerts:
                 ]
                 if heard:
                     _enqueue(cursor, model, examination.partition, channel, heard, run_id, now)
+            fault_point("settle-before-commit")
         return changes
 
     def open(self, model: str | None = None) -> tuple[OpenAlert, ...]:

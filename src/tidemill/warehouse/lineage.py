@@ -7,9 +7,17 @@ from tidemill.warehouse.connections import transaction
 
 __all__ = ["trace"]
 
+_ANSWERS = {
+    "binary": ("score", "predicted_label", "reasons"),
+    "multiclass": ("predicted_label", "score", "probabilities", "reasons"),
+    "regression": ("prediction", "low", "high", "reasons"),
+}
+"""What a row answers, under the names of its view."""
+
 _HOPS = """
-    SELECT row.entity_key, row.event_time, row.score, row.score >= run.threshold AS predicted_label,
-           run.prediction_run_id, run.token, run.published_at, run.simulated, run.checksum,
+    SELECT row.entity_key, row.event_time, run.task, row.score, row.score AS prediction,
+           coalesce(to_jsonb(row.predicted), to_jsonb(row.score >= run.threshold)) AS predicted_label, row.probabilities,
+           row.low, row.high, row.reasons, run.prediction_run_id, run.token, run.published_at, run.simulated, run.checksum,
            scored.digest AS scoring_snapshot, scored.cutoff AS scoring_cutoff, scored.query_digest AS scoring_query,
            step.code_version AS scoring_code, step.spec_digest AS scoring_spec, step.lock_digest AS scoring_lock,
            release.release_id, release.estimator, release.partition AS trained_as_of, release.bundle_digest,
@@ -34,7 +42,7 @@ _HOPS = """
 
 
 def trace(url: str, model: str, entity_key: str, partition: str) -> dict[str, Any]:
-    """Give everything behind one published row: its run, data, query, code, packages, release, evidence and approver.
+    """Give one published row: its answer, and its run, data, query, code, packages, release, evidence and approver.
 
     Parameters
     ----------
@@ -57,4 +65,6 @@ def trace(url: str, model: str, entity_key: str, partition: str) -> dict[str, An
             f"Partition {partition!r} of {model!r} has no published row {entity_key!r}.",
             f"Look at predictions.{model} for the rows that there are.",
         )
-    return dict(zip(names, row, strict=True))
+    found = dict(zip(names, row, strict=True))
+    others = {name for answers in _ANSWERS.values() for name in answers}.difference(_ANSWERS[found["task"]])
+    return {name: value for name, value in found.items() if name not in others}

@@ -23,7 +23,14 @@ from tidemill.warehouse.writing import BinaryRows
 
 __all__ = ["PublishedRun", "Publisher"]
 
-COPY_COLUMNS = ("entity_key", "event_time", "score")
+_ANSWER_TYPES = {
+    "predicted": pa.string(),
+    "probabilities": pa.string(),
+    "low": pa.float64(),
+    "high": pa.float64(),
+    "reasons": pa.string(),
+}
+COPY_COLUMNS = ("entity_key", "event_time", "score", *_ANSWER_TYPES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +51,8 @@ class PublishedRun:
     """Rows."""
     threshold: float | None
     """Score from which the positive class is predicted."""
+    task: str = "binary"
+    """What its rows answer: ``binary``, ``multiclass`` or ``regression``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,10 @@ class Publisher:
     url: str
     """Connection of the role ``tidemill_writer``."""
 
-    def declare(self, model: str, entity_key: str, event_time: str) -> None:
-        """Make sure that the model has its partition of ``tidemill.prediction`` and its view."""
+    def declare(self, model: str, entity_key: str, event_time: str, task: str = "binary") -> None:
+        """Make sure that the model has its partition of ``tidemill.prediction``, and a view that suits its task."""
         with transaction(self.url) as cursor:
-            cursor.execute("SELECT tidemill.declare_model(%s, %s, %s)", (model, entity_key, event_time))
+            cursor.execute("SELECT tidemill.declare_model(%s, %s, %s, %s)", (model, entity_key, event_time, task))
             fault_point("declare-before-commit")
 
     def claim(self, model: str, partition: str, run_id: int) -> int:
@@ -86,7 +95,8 @@ class Publisher:
         snapshot : SnapshotRef
             Rows that were scored.
         rows : pyarrow.Table
-            Columns ``entity_key``, ``event_time``, ``score``; one row an entity.
+            Columns ``entity_key``, ``event_time``, ``score``, and what else the task answers: ``predicted`` and
+            ``probabilities`` (JSON), ``low`` and ``high``, ``reasons`` (JSON); one row an entity.
         token : int
             From ``claim``.
         threshold : float or None
@@ -130,7 +140,7 @@ class Publisher:
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri AS snapshot_uri,"
-                " r.n_rows, r.threshold"
+                " r.n_rows, r.threshold, r.task"
                 " FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
                 " JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)"
                 " WHERE p.model = %s ORDER BY p.partition",
@@ -138,22 +148,34 @@ class Publisher:
             )
             return fetch_all(cursor, PublishedRun)
 
-    def scores(self, prediction_run_id: int) -> pa.Table:
-        """Read the rows of a prediction run: ``entity_key`` and ``score``, in order of key."""
+    def scores(self, prediction_run_id: int, more: Sequence[str] = ()) -> pa.Table:
+        """Read the rows of a prediction run in order of key.
+
+        Parameters
+        ----------
+        prediction_run_id : int
+            The run.
+        more : sequence of str, default ()
+            Answers beside ``entity_key`` and ``score``: ``predicted``, ``probabilities``, ``low``, ``high``, ``reasons``.
+            JSON comes as text.
+        """
+        types = {"entity_key": pa.string(), "score": pa.float64(), **{name: _ANSWER_TYPES[name] for name in more}}
+        texts = ", ".join(name for name, kind in types.items() if kind == pa.string())
         spool = io.BytesIO()
         with transaction(self.url) as cursor:
             cursor.copy_expert(
-                f"COPY (SELECT entity_key, score FROM {_table(prediction_run_id)} ORDER BY entity_key)"
-                " TO STDOUT (FORMAT csv, FORCE_QUOTE (entity_key))",
+                f"COPY (SELECT {', '.join(types)} FROM {_table(prediction_run_id)} ORDER BY entity_key)"
+                f" TO STDOUT (FORMAT csv, FORCE_QUOTE ({texts}))",
                 spool,
             )
         spool.seek(0)
-        types = {"entity_key": pa.string(), "score": pa.float64()}
         return pa_csv.read_csv(
             spool,
             pa_csv.ReadOptions(column_names=list(types)),
             pa_csv.ParseOptions(newlines_in_values=True),
-            pa_csv.ConvertOptions(column_types=types),
+            pa_csv.ConvertOptions(
+                column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+            ),
         )
 
     def publish(self, prediction: PredictionRef) -> None:
@@ -274,10 +296,12 @@ def _table(prediction_run_id: int) -> str:
 
 
 def _copy(cursor: Cursor, prediction_run_id: int, rows: pa.Table) -> None:
-    columns = ", ".join(COPY_COLUMNS)
+    columns = [
+        name for name in COPY_COLUMNS if name in rows.column_names
+    ]  # those that the task does not answer stay NULL
     cursor.copy_expert(
-        f"COPY {_table(prediction_run_id)} ({columns}) FROM STDIN (FORMAT binary)",
-        cast(IO[bytes], BinaryRows(rows.select(COPY_COLUMNS))),
+        f"COPY {_table(prediction_run_id)} ({', '.join(columns)}) FROM STDIN (FORMAT binary)",
+        cast(IO[bytes], BinaryRows(rows.select(columns))),
     )
 
 

@@ -18,6 +18,7 @@ CHUNK_ROWS = 32_768  # rows a chunk: 2 MB or less with keys of 20 bytes, so that
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, no flags, no extension
 _TRAILER = b"\xff\xff"  # a row of -1 fields
 _NULL = b"\xff\xff\xff\xff"  # a field of length -1
+_JSONB = b"\x01"  # version of jsonb's binary form: the text follows
 _EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC, where Postgres' clock starts, in microseconds since 1970
 
 
@@ -27,7 +28,7 @@ class BinaryRows:
     Parameters
     ----------
     rows : pyarrow.Table
-        Columns of strings, timestamps with a time zone, and doubles.
+        Columns of strings, JSON, timestamps with a time zone, and doubles.
     """
 
     def __init__(self, rows: pa.Table) -> None:
@@ -44,7 +45,8 @@ def encode(rows: pa.Table) -> Iterator[bytes]:
     Parameters
     ----------
     rows : pyarrow.Table
-        Columns of strings, timestamps with a time zone, and doubles, in the order of COPY's column list.
+        Columns of strings, JSON (``pyarrow.json_``, for jsonb), timestamps with a time zone, and doubles, in the order
+        of COPY's column list.
 
     Yields
     ------
@@ -73,22 +75,36 @@ def encode(rows: pa.Table) -> Iterator[bytes]:
 
 def _fields(column: pa.Array) -> tuple[pa.Array, ...]:
     """Give what a column adds to each row: its length and its value, or the length of NULL."""
+    if isinstance(column.type, pa.JsonType):
+        return _texts(column.storage, _JSONB)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        lengths = pc.binary_length(column).fill_null(-1).to_numpy().astype(">i4")
-        return _binary(lengths.view(np.uint8), 4), column.cast(pa.large_binary()).fill_null(b"")
+        return _texts(column)
     if pa.types.is_timestamp(column.type) and column.type.tz:
         since_1970 = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
         values = (since_1970.fill_null(0).to_numpy() - _EPOCH_US).astype(">i8")
     elif pa.types.is_float64(column.type):
         values = column.fill_null(0.0).to_numpy().astype(">f8")
     else:
-        raise TypeError(f"a column of {column.type} cannot be written; expected string, timestamp with zone or double")
+        raise TypeError(
+            f"a column of {column.type} cannot be written; expected string, JSON, timestamp with zone or double"
+        )
     field = np.empty(len(column), dtype=[("length", ">i4"), ("value", values.dtype)])
     field["length"], field["value"] = 8, values
     encoded = _binary(field.view(np.uint8), 12)
     return (
         pc.if_else(column.is_valid(), encoded, pa.scalar(_NULL, pa.large_binary())) if column.null_count else encoded,
     )
+
+
+def _texts(column: pa.Array, prefix: bytes = b"") -> tuple[pa.Array, ...]:
+    lengths = pc.add(pc.binary_length(column), len(prefix)).fill_null(-1).to_numpy().astype(">i4")
+    values = column.cast(pa.large_binary()).fill_null(b"")
+    if not prefix:
+        return _binary(lengths.view(np.uint8), 4), values
+    before = pa.scalar(prefix, pa.large_binary())
+    if column.null_count:  # NULL has no content, and no prefix either
+        before = pc.if_else(column.is_valid(), before, pa.scalar(b"", pa.large_binary()))
+    return _binary(lengths.view(np.uint8), 4), before, values
 
 
 def _binary(content: np.ndarray, width: int) -> pa.Array:

@@ -1,0 +1,34 @@
+"""The task that sends what waits for a channel, of all models."""
+
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from tidemill_airflow.params import RunParams
+
+__all__ = ["SendAlertsOperator"]
+
+
+class SendAlertsOperator(BaseOperator):
+    """Send every message about alerts that is due; what a channel does not take waits on.
+
+    The task's XCom says how many went out, and what is wrong with which channel. In a dry run nothing is sent.
+    """
+
+    ui_color = "#e8d8d8"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Send, or in a dry run only count."""
+        from tidemill.delivery.sending import send_waiting
+        from tidemill.warehouse.outbox import Outbox
+        from tidemill.workspace import LEDGER, Workspace
+        from tidemill_airflow.connections import channel_url, connection_url
+
+        params = RunParams.check(context["params"], context["dag"].params)
+        workspace = Workspace.from_environment(connection_url, channel_url)
+        if params.dry_run:
+            return {"n_sent": 0, "n_waiting": Outbox(workspace.connection(LEDGER)).n_waiting()}
+        sent = send_waiting(workspace)
+        for problem in sent.problems:
+            self.log.warning("%s", problem)
+        return sent.to_dict()

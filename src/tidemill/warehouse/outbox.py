@@ -1,0 +1,192 @@
+"""The outbox: messages about alerts that wait to be sent, taken by one sender at a time.
+
+A message is claimed before it is sent, and recorded after: a sender that dies in between leaves it claimed, and once
+the claim has run out it is sent again, under the same key. So it goes out at least once, and a second copy is
+recognisable. Nothing is locked while something is sent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tidemill.records import AlertEvent, Severity
+from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, transaction
+
+__all__ = ["LEASE", "Outbox", "Told", "WaitingMessage"]
+
+LEASE = timedelta(minutes=10)
+"""How long a claim holds: longer than any sending takes, whose time-outs add up to two minutes."""
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+
+_EVENTS = (
+    "SELECT e.event_id, e.alert_id, e.event, e.partition, a.rule, e.severity, e.message, e.value, e.threshold,"
+    " e.first_partition, a.owner FROM tidemill.alert_event e JOIN tidemill.alert a USING (alert_id)"
+    " WHERE e.event_id = ANY (%s) ORDER BY e.severity, e.event_id"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One event of one alert, as a message tells it."""
+
+    event_id: int
+    """Row in ``tidemill.alert_event``."""
+    alert_id: int
+    """Row in ``tidemill.alert``."""
+    event: AlertEvent
+    """What has happened."""
+    partition: str
+    """Partition with which it happened."""
+    rule: str
+    """Rule of the alert."""
+    severity: Severity
+    """How bad it was then."""
+    message: str
+    """What, how bad and what to do."""
+    value: float
+    """Observed figure."""
+    threshold: float
+    """Figure that it crossed."""
+    first_partition: str
+    """Since when."""
+    owner: str
+    """Who answers for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingMessage:
+    """A message that this sender has claimed."""
+
+    message_id: int
+    """Row in ``tidemill.alert_message``."""
+    key: str
+    """The same in every attempt."""
+    model: str
+    """Name of the model."""
+    partition: str
+    """Partition that it tells of."""
+    channel: str
+    """Where it goes."""
+    attempts: int
+    """Attempts so far, this one among them."""
+    created_at: datetime
+    """When it was put into the outbox."""
+    events: tuple[Told, ...] = ()
+    """What it tells, what needs action first."""
+    roots: tuple[tuple[str, tuple[Told, ...]], ...] = ()
+    """Key and events of the messages by which this channel first heard of the same alerts, oldest first; the message
+    itself is not among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """The sender's view of the outbox."""
+
+    url: str
+    """Connection of the role ``tidemill_writer``."""
+
+    def claim(
+        self, now: datetime, *, model: str | None = None, without: Sequence[str] = (), after: int = 0
+    ) -> WaitingMessage | None:
+        """Take the oldest message that is due, or give None.
+
+        Parameters
+        ----------
+        now : datetime
+            Instant at which it has to be due.
+        model : str, optional
+            Only messages about this model.
+        without : sequence of str, default ()
+            Channels to leave out.
+        after : int, default 0
+            Only messages with a greater id.
+        """
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "UPDATE tidemill.alert_message SET attempts = attempts + 1, claimed_until = %(now)s + %(lease)s"
+                " WHERE message_id = (SELECT message_id FROM tidemill.alert_message WHERE state = 'waiting'"
+                "  AND next_try <= %(now)s AND coalesce(claimed_until, '-infinity') <= %(now)s"
+                "  AND (%(model)s IS NULL OR model = %(model)s) AND channel <> ALL (%(without)s::text[])"
+                "  AND message_id > %(after)s ORDER BY message_id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+                " RETURNING message_id, key, model, partition, channel, attempts, created_at, event_ids",
+                {"now": now, "lease": LEASE, "model": model, "without": list(without), "after": after},
+            )
+            row = cursor.fetchone()
+            if row is None:
+                return None
+            *fields, event_ids = row
+            names = ("message_id", "key", "model", "partition", "channel", "attempts", "created_at")
+            events = _told(cursor, event_ids)
+            roots = _roots(cursor, row[0], row[4], [event.alert_id for event in events])
+            return WaitingMessage(**dict(zip(names, fields, strict=True)), events=events, roots=roots)
+
+    def sent(self, message: WaitingMessage, now: datetime) -> None:
+        """Record that a message went out."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "UPDATE tidemill.alert_message SET state = 'sent', sent_at = %s, claimed_until = NULL, error = NULL"
+                " WHERE message_id = %s",
+                (now, message.message_id),
+            )
+
+    def failed(self, message: WaitingMessage, error: str, now: datetime) -> datetime:
+        """Record that an attempt failed; gives the instant of the next one, twice as far off each time."""
+        doubled: int = 2 ** min(message.attempts - 1, 10)
+        pause = min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "UPDATE tidemill.alert_message SET next_try = %s, claimed_until = NULL, error = %s"
+                " WHERE message_id = %s AND state = 'waiting'",
+                (now + pause, error, message.message_id),
+            )
+        return now + pause
+
+    def postpone(self, channel: str, until: datetime) -> None:
+        """Let all that waits for a dead channel wait as long, so that it goes out in order afterwards."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "UPDATE tidemill.alert_message SET next_try = %s WHERE channel = %s AND state = 'waiting'"
+                " AND claimed_until IS NULL",
+                (until, channel),
+            )
+
+    def n_waiting(self, model: str | None = None) -> int:
+        """Count the messages that have not gone out."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM tidemill.alert_message WHERE state = 'waiting'"
+                " AND (%(model)s IS NULL OR model = %(model)s)",
+                {"model": model},
+            )
+            return int(fetch_value(cursor))
+
+    def page(self, model: str, partition: str) -> str | None:
+        """Give the folder of the newest monitoring page of a partition, relative to the storage root."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT (SELECT result ->> 'uri' FROM tidemill.run WHERE model = %s AND partition = %s"
+                " AND chain = 'monitor' AND step = 'report' AND status = 'succeeded' ORDER BY run_id DESC LIMIT 1)",
+                (model, partition),
+            )
+            found: str | None = fetch_value(cursor)
+            return found
+
+
+def _told(cursor: Cursor, event_ids: Sequence[int]) -> tuple[Told, ...]:
+    cursor.execute(_EVENTS, (list(event_ids),))
+    return fetch_all(cursor, Told)
+
+
+def _roots(
+    cursor: Cursor, message_id: int, channel: str, alert_ids: Sequence[int]
+) -> tuple[tuple[str, tuple[Told, ...]], ...]:
+    cursor.execute(
+        "SELECT DISTINCT first.message_id, first.key, first.event_ids FROM unnest(%s::bigint[]) alert (alert_id)"
+        " CROSS JOIN LATERAL (SELECT m.message_id, m.key, m.event_ids FROM tidemill.alert_message m"
+        "  JOIN tidemill.alert_event e ON e.event_id = ANY (m.event_ids)"
+        "  WHERE m.channel = %s AND e.alert_id = alert.alert_id ORDER BY m.message_id LIMIT 1) first"
+        " WHERE first.message_id < %s ORDER BY 1",
+        (list(alert_ids), channel, message_id),
+    )
+    return tuple((key, _told(cursor, event_ids)) for _, key, event_ids in cursor.fetchall())
