@@ -47,6 +47,60 @@ def table_of(mill: Mill, score: float, n_rows: int = PER_DAY) -> pa.Table:
     return pa.table({"entity_key": keys, "event_time": at, "score": pa.array([score] * n_rows, pa.float64())})
 
 
+# --- what a reader's query touches
+
+
+@pytest.fixture
+def shown(serving: Mill) -> Mill:
+    """A small model with two published days, one of them twice."""
+    for day in (SCORED, NEXT, SCORED):
+        serving.predict(day)
+    return serving
+
+
+def locked_runs(mill: Mill, where: str) -> set[int]:
+    """Give the prediction runs whose tables a query of the view locks: those that stand in its plan."""
+    with transaction(mill.workspace.connection("warehouse")) as cursor:
+        cursor.execute(f"SELECT * FROM predictions.{mill.model} WHERE {where}")
+        cursor.execute(
+            "SELECT r.prediction_run_id FROM pg_locks JOIN tidemill.prediction_run r"
+            " ON relation = to_regclass('tidemill.prediction_run_' || r.prediction_run_id)"
+            " WHERE pid = pg_backend_pid() AND r.model = %s",
+            (mill.model,),
+        )
+        return {number for (number,) in cursor.fetchall()}
+
+
+def runs_of(mill: Mill, *days: str) -> set[int]:
+    return {number for (number,) in mill.sql(
+        "SELECT prediction_run_id FROM tidemill.prediction_run WHERE model = '{m}' AND partition = ANY(%s)", list(days)
+    )}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "where", ["partition = '2024-03-25'", "partition < '2024-03-26'", "partition IN ('2024-03-25')"]
+)
+def test_reader_who_names_a_partition_touches_no_other_partition_s_runs(shown: Mill, where: str) -> None:
+    assert locked_runs(shown, where) == runs_of(shown, SCORED)
+
+
+def test_reader_who_names_no_partition_reads_them_all(shown: Mill) -> None:
+    assert locked_runs(shown, "score > 0") == runs_of(shown, SCORED, NEXT)
+
+
+def test_attaching_a_run_does_not_read_its_rows_again(serving: Mill) -> None:
+    """The constraints of its table say all that the attach has to know."""
+    written = serving.predict_only()
+    table = f"tidemill.prediction_run_{written.prediction_run_id}"
+    with transaction(serving.owner_url) as cursor:
+        cursor.execute("SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = %s::regclass", (table,))
+        ((parent,),) = cursor.fetchall()
+        cursor.execute(f"ALTER TABLE {parent} DETACH PARTITION {table}; SET LOCAL client_min_messages = debug1")
+        cursor.execute(f"ALTER TABLE {parent} ATTACH PARTITION {table} FOR VALUES IN ({written.prediction_run_id})")
+        said = " ".join(cursor.connection.notices)
+    assert "implied by existing constraints" in said
+
+
 # --- running a partition again
 
 

@@ -130,6 +130,7 @@ def server_arguments(cluster: Cluster, port: int) -> tuple[str, ...]:
         "unix_socket_directories": "",
         "password_encryption": "scram-sha-256",
         "max_connections": "100",  # Airflow's pools take about 40, MLflow's 15
+        "max_locks_per_transaction": "512",  # a query over all partitions locks two tables a run: 25,000 runs
         "shared_buffers": "256MB",  # a year of flights fits
         "work_mem": "32MB",  # window functions over a month of rows sort in memory
         "timezone": "UTC",
