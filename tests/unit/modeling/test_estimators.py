@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from tidemill.errors import NotTrainable, SpecError
-from tidemill.modeling.estimators import candidates, fit
+from tidemill.modeling.estimators import candidates, fit, prepare
 from tidemill.modeling.metrics import point_value
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES
@@ -133,3 +133,29 @@ def test_group_rate_without_a_categorical_is_the_prior(train, validation):
 def test_a_missing_label_is_the_callers_mistake(schema, train, validation):
     with pytest.raises(ValueError, match="without missing values"):
         fit_one("xgboost", schema, (train[0], np.where(train[1], 1.0, np.nan)), validation)
+
+
+SETTINGS = {
+    "xgboost": {"max_depth": 3, "learning_rate": 0.2, "subsample": 0.6},
+    "hist_gradient_boosting": {"max_leaf_nodes": 7, "max_features": 0.5},
+    "random_forest": {"max_depth": 4},
+    "logistic_regression": {"C": 0.01},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_rows_made_ready_once_give_the_bits_of_rows_made_ready_each_time(schema, train, validation, test_set, name):
+    prepared = prepare(name, "binary", schema, *train, *validation, random_state=7, n_threads=1)
+    prepared.fit()
+    several = prepared.fit(SETTINGS[name])
+    alone = fit(name, "binary", schema, *train, *validation, random_state=7, n_threads=1, parameters=SETTINGS[name])
+    assert several.score(test_set[0]).tobytes() == alone.score(test_set[0]).tobytes()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_fitting_with_other_parameters_leaves_the_defaults_as_they_were(
+    fitted, schema, train, validation, test_set, name
+):
+    prepared = prepare(name, "binary", schema, *train, *validation, random_state=7, n_threads=1)
+    prepared.fit(SETTINGS[name])
+    assert prepared.fit().score(test_set[0]).tobytes() == fitted(name).score(test_set[0]).tobytes()

@@ -4,8 +4,8 @@ A name in the spec picks a recipe; defaults are meant to be good for some ten th
 Everything random hangs on ``random_state``: the same rows, order, seed and threads give the same model, bit by bit.
 """
 
-from tidemill.modeling.estimators.fitting import fit
+from tidemill.modeling.estimators.fitting import Prepared, fit, prepare
 from tidemill.modeling.estimators.registry import CANDIDATES, candidates, parameter_names
 from tidemill.modeling.estimators.targets import MAX_CLASSES, MIN_TRAIN_ROWS
 
-__all__ = ["CANDIDATES", "MAX_CLASSES", "MIN_TRAIN_ROWS", "candidates", "fit", "parameter_names"]
+__all__ = ["CANDIDATES", "MAX_CLASSES", "MIN_TRAIN_ROWS", "Prepared", "candidates", "fit", "parameter_names", "prepare"]

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import xgboost
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from tidemill.modeling import preprocessing
 from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
 
 __all__ = ["HIST_GRADIENT_BOOSTING", "XGBOOST"]
@@ -36,15 +35,15 @@ _HIST_GRADIENT_BOOSTING = {"learning_rate": 0.05, "min_samples_leaf": 20, "l2_re
 
 
 def _fit_xgboost(training: Training) -> Fitted:
-    transformer = preprocessing.for_trees(training.schema)
-    X, X_validation = training.matrices(transformer)
+    transformer, X, X_validation = training.encoded("codes")
     settings = training.settings({**_XGBOOST, **_XGBOOST_BY_TASK[training.task]})
     if settings["objective"] == "reg:absoluteerror":
         settings["eval_metric"] = "mae"
     watched = len(X_validation) > 0
     n_rounds = settings.pop("n_rounds", _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION)
-    train = _quantiles(X, training.y, training, settings)
-    validation = _quantiles(X_validation, training.y_validation, training, settings, ref=train) if watched else None
+    train, validation = training.once(
+        ("quantiles", settings.get("max_bin")), lambda: _binned(training, X, X_validation, settings)
+    )
     booster = xgboost.train(
         {
             **settings,
@@ -62,6 +61,13 @@ def _fit_xgboost(training: Training) -> Fitted:
     return transformer, booster[: booster.best_iteration + 1] if watched else booster
 
 
+def _binned(training: Training, X: Any, X_validation: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
+    train = _quantiles(X, training.y, training, settings)
+    if not len(X_validation):
+        return train, None
+    return train, _quantiles(X_validation, training.y_validation, training, settings, ref=train)
+
+
 def _quantiles(X: Any, y: npt.NDArray[Any], training: Training, settings: dict[str, Any], ref: Any = None) -> Any:
     kinds = ["q"] * len(training.schema.numeric) + ["c"] * len(training.schema.categorical)
     return xgboost.QuantileDMatrix(
@@ -77,8 +83,7 @@ def _quantiles(X: Any, y: npt.NDArray[Any], training: Training, settings: dict[s
 
 def _fit_hist_gradient_boosting(training: Training) -> Fitted:
     # Its native categoricals would put functools.partial on the list of types that a bundle may construct.
-    transformer = training.target_rates()
-    X, X_validation = training.matrices(transformer)
+    transformer, X, X_validation = training.encoded("rates")
     watched = len(np.unique(training.y_validation)) > 1  # it refuses to watch a single class
     estimator = HistGradientBoostingRegressor if training.task == "regression" else HistGradientBoostingClassifier
     settings = training.settings(

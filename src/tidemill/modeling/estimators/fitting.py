@@ -1,7 +1,7 @@
 """The one door through which a model is fitted, whatever the task and the estimator."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from tidemill.modeling.schema import FeatureSchema, align
 from tidemill.modeling.threshold import choose_threshold
 from tidemill.spec import Own
 
-__all__ = ["fit"]
+__all__ = ["Prepared", "fit", "prepare"]
 
 
 def fit(
@@ -70,8 +70,68 @@ def fit(
     SchemaChanged, ContractBroken
         If the frames cannot be aligned.
     """
-    given, mine = parameters or {}, (own or {}).get(estimator)
-    recipe = _recipe(estimator, task, schema, given, mine)
+    prepared = prepare(
+        estimator, task, schema, X_train, y_train, X_validation, y_validation, random_state=random_state,
+        n_threads=n_threads, own=own,
+    )  # fmt: skip
+    return prepared.fit(parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Rows ready to be fitted on, once or with many parameters; what does not hang on parameters is made once."""
+
+    estimator: str
+    """Name of the estimator."""
+    own: Own | None
+    """What the name stands for, if it is the user's own."""
+    classes: tuple[bool, ...] | tuple[str, ...]
+    """Labels of the train set."""
+    remarks: tuple[str, ...]
+    """What a reader should know of the rows."""
+    training: Training
+    """The rows."""
+
+    def fit(self, parameters: Mapping[str, Parameter] | None = None) -> Bundle:
+        """Fit; raises as `fit` does."""
+        training = replace(self.training, parameters=parameters or {})
+        recipe = _recipe(self.estimator, training.task, training.parameters, self.own)
+        with threadpool_limits(limits=training.n_threads):  # OpenMP and BLAS take all cores otherwise, and sums follow
+            transformer, model = recipe(training)
+        bundle = Bundle(
+            task=training.task,
+            estimator=self.estimator,
+            schema=training.schema,
+            preprocessing=transformer,
+            model=model,
+            classes=self.classes,
+            threshold=0.5 if training.task == "binary" else None,
+            threshold_criterion="",
+            block_rows=None if self.own is None else BLOCK_ROWS,
+            remarks=self.remarks,
+            random_state=training.random_state,
+            n_threads=training.n_threads,
+        )
+        return _finished(bundle, training)
+
+
+def prepare(
+    estimator: str,
+    task: str,
+    schema: FeatureSchema,
+    X_train: pd.DataFrame,
+    y_train: npt.ArrayLike,
+    X_validation: pd.DataFrame,
+    y_validation: npt.ArrayLike,
+    *,
+    random_state: int,
+    n_threads: int,
+    own: Mapping[str, Own] | None = None,
+) -> Prepared:
+    """Make rows ready to be fitted on with one setting after the other; arguments and errors as for `fit`."""
+    _refuse_unknown(task, schema)
+    mine = (own or {}).get(estimator)
+    _recipe(estimator, task, {}, mine)  # an unknown name is refused before anything is made ready
     classes = classes_of(task, y_train)
     y, y_aside = encoded(task, y_train, classes), encoded(task, y_validation, classes)
     refuse_untrainable(task, y, classes)
@@ -87,25 +147,9 @@ def fit(
         n_classes=len(classes),
         random_state=random_state,
         n_threads=n_threads,
-        parameters=given,
+        parameters={},
     )
-    with threadpool_limits(limits=n_threads):  # OpenMP and BLAS take all cores otherwise, and sums follow the threads
-        transformer, model = recipe(training)
-    bundle = Bundle(
-        task=task,
-        estimator=estimator,
-        schema=schema,
-        preprocessing=transformer,
-        model=model,
-        classes=classes,
-        threshold=0.5 if task == "binary" else None,
-        threshold_criterion="",
-        block_rows=None if mine is None else BLOCK_ROWS,
-        remarks=_unknown_classes(y_validation, known),
-        random_state=random_state,
-        n_threads=n_threads,
-    )
-    return _finished(bundle, training)
+    return Prepared(estimator, mine, classes, _unknown_classes(y_validation, known), training)
 
 
 def _finished(bundle: Bundle, training: Training) -> Bundle:
@@ -121,13 +165,16 @@ def _finished(bundle: Bundle, training: Training) -> Bundle:
     return replace(bundle, residual_quantiles=quantiles, remarks=bundle.remarks + (() if quantiles else (few,)))
 
 
-def _recipe(
-    estimator: str, task: str, schema: FeatureSchema, parameters: Mapping[str, Parameter], own: Own | None
-) -> Callable[[Training], Fitted]:
+def _refuse_unknown(task: str, schema: FeatureSchema) -> None:
     if task not in TASKS:
         raise SpecError(f"Task {task!r} is unknown.", f"Choose one of {', '.join(TASKS)}.")
     if not schema.names:
         raise SpecError("The model has no features.", "Name some under 'features' in the spec.")
+
+
+def _recipe(
+    estimator: str, task: str, parameters: Mapping[str, Parameter], own: Own | None
+) -> Callable[[Training], Fitted]:
     if own is not None:
         described = own  # for the type checker: never None inside the closure
 

@@ -2,7 +2,6 @@
 
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from tidemill.modeling import preprocessing
 from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
 
 __all__ = ["RANDOM_FOREST"]
@@ -11,8 +10,7 @@ _RANDOM_FOREST = {"n_estimators": 150, "max_depth": 12, "min_samples_leaf": 20}
 
 
 def _fit_random_forest(training: Training) -> Fitted:
-    transformer = preprocessing.for_trees(training.schema)
-    X, _ = training.matrices(transformer)
+    transformer, X, _ = training.encoded("codes")
     estimator = RandomForestRegressor if training.task == "regression" else RandomForestClassifier
     model = estimator(
         **training.settings(_RANDOM_FOREST), n_jobs=training.n_threads, random_state=training.random_state

@@ -2,22 +2,19 @@
 
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from tidemill.modeling import preprocessing
 from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
 
 __all__ = ["LOGISTIC_REGRESSION", "RIDGE"]
 
 
 def _fit_logistic_regression(training: Training) -> Fitted:
-    transformer = preprocessing.for_linear(training.schema)
-    X, _ = training.matrices(transformer)
+    transformer, X, _ = training.encoded("columns")
     settings = training.settings({"max_iter": 2000})
     return transformer, LogisticRegression(**settings, random_state=training.random_state).fit(X, training.y)
 
 
 def _fit_ridge(training: Training) -> Fitted:
-    transformer = preprocessing.for_linear(training.schema)
-    X, _ = training.matrices(transformer)
+    transformer, X, _ = training.encoded("columns")
     return transformer, Ridge(**training.settings({"alpha": 1.0, "solver": "cholesky"})).fit(X, training.y)
 
 

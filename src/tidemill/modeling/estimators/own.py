@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from tidemill.errors import NotTrainable, SpecError
-from tidemill.modeling import preprocessing
 from tidemill.modeling.answers import answer
 from tidemill.modeling.estimators.recipes import Fitted, Training
 from tidemill.spec import Own
@@ -36,8 +35,7 @@ def fit_own(name: str, own: Own, training: Training) -> Fitted:
         If it refuses the data.
     """
     model = _instance(name, own, training)
-    transformer = _encoding(own, training)
-    X, _ = training.matrices(transformer)
+    transformer, X, _ = training.encoded(own.encoding)
     try:
         model.fit(X, training.y)
     except (ValueError, TypeError) as error:
@@ -111,13 +109,3 @@ def _class(name: str, own: Own) -> Any:
     if not inspect.isclass(kind):
         raise SpecError(f"train.own.{name}: {own.type} is no class.", "Name a class of estimators.")
     return kind
-
-
-def _encoding(own: Own, training: Training) -> Any:
-    match own.encoding:
-        case "codes":
-            return preprocessing.for_trees(training.schema)
-        case "rates":
-            return training.target_rates()
-        case _:
-            return preprocessing.for_linear(training.schema)

@@ -1,7 +1,7 @@
 """What a recipe is given, and what it is: how one estimator is fitted for the tasks that it knows."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
@@ -43,6 +43,30 @@ class Training:
     """Threads."""
     parameters: Mapping[str, Parameter]
     """What replaces the recipe's defaults."""
+    memory: dict[Any, Any] = field(default_factory=dict, repr=False)
+    """What was made of these rows before, whatever the parameters: encodings, bins."""
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Make something of the rows, or give what was made under that key before; it must not hang on parameters."""
+        if key not in self.memory:
+            self.memory[key] = make()
+        return self.memory[key]
+
+    def encoded(self, encoding: str) -> tuple[Any, Any, Any]:
+        """Give the transformer of an encoding, fitted on the train set, with the train and the validation matrix.
+
+        Parameters
+        ----------
+        encoding : str
+            ``codes`` for trees, ``rates`` of the label, or ``columns``, scaled.
+        """
+
+        def encode() -> tuple[Any, Any, Any]:
+            transformer = self._transformer(encoding)
+            return transformer, *self.matrices(transformer)
+
+        found: tuple[Any, Any, Any] = self.once(("encoded", encoding), encode)
+        return found
 
     def matrices(self, transformer: Any) -> tuple[Any, Any]:
         """Fit a transformer on the train set; give the train and the validation matrix."""
@@ -53,9 +77,14 @@ class Training:
         """Give a recipe's defaults with what replaces them."""
         return {**defaults, **self.parameters}
 
-    def target_rates(self) -> Any:
-        """Give the unfitted encoding by rates of the label."""
-        return preprocessing.for_target_rates(self.schema, self.X, self.random_state, self.task, self.n_classes)
+    def _transformer(self, encoding: str) -> Any:
+        match encoding:
+            case "codes":
+                return preprocessing.for_trees(self.schema)
+            case "rates":
+                return preprocessing.for_target_rates(self.schema, self.X, self.random_state, self.task, self.n_classes)
+            case _:
+                return preprocessing.for_linear(self.schema)
 
 
 @dataclass(frozen=True, slots=True)
