@@ -7,6 +7,7 @@ from tidemill_airflow.operators import (
     CollectOperator,
     ComputeOperator,
     DriftOperator,
+    FreshnessOperator,
     NotifyOperator,
     PerformanceOperator,
     ReportOperator,
@@ -18,7 +19,7 @@ for spec in specs_beside(__file__):
         collect = CollectOperator(task_id="collect", model=model, inlets=[predictions_asset(spec)])
         parts = [
             operator(task_id=operator.step, model=model, collected=collect.output)
-            for operator in (DriftOperator, PerformanceOperator, ComputeOperator)
+            for operator in (DriftOperator, PerformanceOperator, ComputeOperator, FreshnessOperator)
         ]
         alert = AlertOperator(
             task_id="alert", model=model, collected=collect.output, parts=[part.output for part in parts]

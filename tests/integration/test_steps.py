@@ -9,12 +9,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from tidemill.errors import NotPublished
 from tidemill.records import SnapshotRef
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION
 from tidemill.storage import pyfunc_loader
 from tidemill.storage.store import Store
 
-from .data import LAST, NEXT, PER_DAY, SCORED, SPEC, TRAINED, Mill
+from .data import FEATURES_SQL, LAST, NEXT, PER_DAY, SCORED, SPEC, TRAINED, Mill
 
 Trained = tuple[Mill, dict[str, dict[str, Any]]]
 
@@ -185,12 +186,12 @@ def test_score_depends_on_the_row_and_not_on_its_neighbours(serving: Mill) -> No
 # --- monitor
 
 
-def test_monitoring_writes_figures_of_all_three_parts(serving: Mill) -> None:
+def test_monitoring_writes_figures_of_every_part(serving: Mill) -> None:
     serving.predict("2024-03-24")
     serving.predict("2024-03-26")
     serving.monitor("2024-03-26")
     parts = serving.sql("SELECT DISTINCT part FROM tidemill.metric WHERE model = '{m}' ORDER BY 1")
-    assert parts == [("compute",), ("drift",), ("performance",)]
+    assert parts == [("compute",), ("drift",), ("freshness",), ("performance",)]
 
 
 @pytest.fixture
@@ -297,6 +298,63 @@ def test_page_of_a_day_is_written(serving: Mill) -> None:
     serving.predict(SCORED)
     page = serving.monitor(SCORED)["report"]
     assert "distance_km" in (serving.workspace.storage / page["uri"] / "index.html").read_text()
+
+
+# --- freshness
+
+
+def findings_of(mill: Mill, day: str) -> dict[str, str]:
+    """Run the chain for a day, and give the messages of what its supply shows, by rule."""
+    mill.predict(day)
+    collected = mill.step("monitor", "collect", day)
+    part = mill.step("monitor", "freshness", day, collected=collected)
+    return {alert["rule"]: alert["message"] for alert in part["alerts"]}
+
+
+@pytest.fixture
+def supplied(serving: Mill) -> Mill:
+    """A small model with five published days, whose supply has been looked at."""
+    for day in range(24, 29):
+        assert findings_of(serving, f"2024-03-{day}") == {}
+    return serving
+
+
+def test_half_the_rows_are_noticed(supplied: Mill) -> None:
+    supplied.sql("DELETE FROM {t} WHERE parcel_id LIKE '20240329-%%' AND parcel_id > '20240329-029'")
+    assert list(findings_of(supplied, "2024-03-29")) == ["volume"]
+
+
+def test_a_partition_left_out_is_noticed(supplied: Mill) -> None:
+    assert "2024-03-29" in findings_of(supplied, "2024-03-30")["missing"]
+
+
+def test_labels_that_have_stopped_are_noticed(supplied: Mill) -> None:
+    supplied.sql("UPDATE {t} SET delivered_at = '2024-06-01' WHERE delivered_at > '2024-03-28'")
+    assert list(findings_of(supplied, "2024-03-29")) == ["age:labels"]
+
+
+def test_a_column_of_another_type_is_noticed(supplied: Mill) -> None:
+    supplied.sql("ALTER TABLE {t} ALTER n_stops TYPE real")
+    assert "n_stops was double and is float" in findings_of(supplied, "2024-03-29")["schema"]
+
+
+def test_another_query_and_code_are_noticed(supplied: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    supplied.write(features=FEATURES_SQL + "-- changed\n")
+    monkeypatch.setattr("tidemill.steps.running.code_version", lambda: "another")
+    assert {"code", "query"} <= set(findings_of(supplied, "2024-03-29")["dependencies"].split())
+
+
+def test_a_partition_that_was_due_and_has_no_predictions_opens_an_alert(supplied: Mill) -> None:
+    with pytest.raises(NotPublished):
+        supplied.step("monitor", "collect", "2024-03-29")
+    assert alerts_of(supplied, "missing") == [("open", "2024-03-29", "2024-03-29")]
+
+
+def test_a_partition_that_came_late_resolves_it(supplied: Mill) -> None:
+    with pytest.raises(NotPublished):
+        supplied.step("monitor", "collect", "2024-03-29")
+    watch(supplied, "2024-03-29")
+    assert alerts_of(supplied, "missing")[0][0] == "resolved"
 
 
 # --- retrain

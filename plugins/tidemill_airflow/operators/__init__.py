@@ -10,6 +10,7 @@ from tidemill_airflow.operators.doctor import DoctorOperator
 from tidemill_airflow.operators.drift import DriftOperator
 from tidemill_airflow.operators.evaluate import EvaluateOperator
 from tidemill_airflow.operators.extract import ExtractOperator
+from tidemill_airflow.operators.freshness import FreshnessOperator
 from tidemill_airflow.operators.notify import NotifyOperator
 from tidemill_airflow.operators.performance import PerformanceOperator
 from tidemill_airflow.operators.predict import PredictOperator
@@ -38,6 +39,7 @@ __all__ = [
     "DriftOperator",
     "EvaluateOperator",
     "ExtractOperator",
+    "FreshnessOperator",
     "NotifyOperator",
     "PerformanceOperator",
     "PredictOperator",

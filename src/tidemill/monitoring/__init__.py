@@ -9,7 +9,10 @@ in many short tasks, where an import of a second would outweigh the work.
 ``drift``           how far a partition's features and scores lie from the reference
 ``performance``     realised quality of a partition whose labels have matured
 ``compute``         seconds and memory of each step against its own past
+``freshness``       whether the partition came, whole and in time, from the same source and code
 ``alerts``          which of these figures a person should look at, and what to do
+``families``        what each family of rules means
+``persistence``     what becomes of alerts from one partition to the next
 ``retrain_policy``  whether to train a challenger now, and why or why not
 ==================  ==================================================================
 """

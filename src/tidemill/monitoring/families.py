@@ -69,7 +69,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             means="The step may be killed for want of memory, and the partition not be published.",
         ),
         "missing": Family(
-            title="missing predictions", part="freshness",
+            title="missing predictions", part="collect",
             means="Readers find no row for a partition that they expect.",
         ),
         "volume": Family(

@@ -31,6 +31,10 @@ class Monitor(Part):
     """Share of labels that a matured partition should have."""
     compute_ratio: Annotated[float, Field(gt=1)] = 2.0
     """Seconds or memory of a step against its trailing median that is worth an alert."""
+    volume_ratio: Annotated[float, Field(gt=1)] = 1.6
+    """Times more or fewer rows than a partition of the same weekday usually has that is worth an alert."""
+    model_age: Duration = timedelta(days=60)
+    """Age of the release's newest training data that is worth an alert."""
     rules: dict[str, Rule] = Field(default_factory=dict)
     """Severity, persistence and owner of families of rules, by name."""
 

@@ -50,7 +50,7 @@ def monitor_chain() -> Chain:
     """Tell whether the model is fine today, and if not, why not."""
     collected = yield "collect", {}
     parts = []
-    for part in ("drift", "performance", "compute"):
+    for part in ("drift", "performance", "compute", "freshness"):
         parts.append((yield part, {"collected": collected}))
     alerts = yield "alert", {"collected": collected, "parts": parts}
     yield "report", {"collected": collected, "alerts": alerts}

@@ -1,7 +1,7 @@
 """Monitor: a partition's data, scores, matured quality and cost, held against what they should be.
 
-``collect`` says once what is looked at; ``drift``, ``performance`` and ``compute`` measure, apart from each
-other; ``alert`` opens and resolves; ``report`` writes the page.
+``collect`` says once what is looked at; ``drift``, ``performance``, ``compute`` and ``freshness`` measure, apart
+from each other; ``alert`` opens and resolves; ``report`` writes the page.
 """
 
 import json
@@ -21,6 +21,7 @@ from tidemill.monitoring.profile import ColumnProfile, count_table
 from tidemill.records import AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
 from tidemill.steps.alerting import settle_alerts
 from tidemill.steps.extract import FEATURES
+from tidemill.steps.freshness import miss
 from tidemill.steps.labels import labelled, labels_as_of
 from tidemill.steps.running import Job
 from tidemill.warehouse.publishing import PublishedRun
@@ -51,6 +52,7 @@ def collect(job: Job) -> CollectedRef:
     """
     runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
     if job.partition.key not in runs:
+        miss(job)
         raise NotPublished(
             f"Partition {job.partition.key!r} of {job.spec.model!r} has no published predictions to look at.",
             f"Predict it first: 'tidemill predict {job.spec.model} --partition {job.partition.key}'.",
@@ -108,7 +110,8 @@ def compute(job: Job, collected: CollectedRef) -> MonitorRef:
 def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> AlertsRef:
     """Open new alerts, update those that go on, and resolve those that are over."""
     found = tuple(item for part in parts for item in part.alerts)
-    examined = Examination(partition=collected.partition, parts=tuple(part.part for part in parts), findings=found)
+    asked = ("collect", *(part.part for part in parts))
+    examined = Examination(partition=collected.partition, parts=asked, findings=found)
     return settle_alerts(job, examined)
 
 

@@ -44,6 +44,7 @@ STEPS: Mapping[str, str] = {
     "drift": "monitor",
     "performance": "monitor",
     "compute": "monitor",
+    "freshness": "freshness",
     "alert": "monitor",
     "report": "monitor",
     "notify": "alerting",
