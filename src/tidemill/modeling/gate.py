@@ -1,183 +1,176 @@
 """The acceptance gate: from evidence to a verdict.
 
 Pure, and closed by default. Each thing that is weighed gives a sentence with its numbers, whether it passed or not;
-what is missing, not a number or infinite is a no. Nothing here measures: `tidemill.modeling.metrics` did.
+what is missing, not a number or infinite is a no; what the spec sets no limit for is told and stops nothing. Nothing
+here measures: ``tidemill.steps.evaluate`` did.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Self
-
+from tidemill.modeling.bootstrap import MIN_BLOCKS
+from tidemill.modeling.comparing import Yardstick, weigh_baselines, weigh_champion, weigh_slices
+from tidemill.modeling.finding import Finding, is_number
 from tidemill.modeling.metrics import greater_is_better
-from tidemill.records import Decision, EvaluationReport, MetricValue, Verdict
+from tidemill.records import Decision, EvaluationReport, MetricValue, Rehearsal, Verdict
+from tidemill.spec import Accept
 
 __all__ = ["MIN_TEST_ROWS", "decide_acceptance"]
 
 MIN_TEST_ROWS = 100
 """Labelled test rows below which the gate does not decide."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Finding:
-    """One thing weighed."""
-
-    verdict: Verdict
-    """What it alone would decide."""
-    reason: str
-    """A sentence with the numbers."""
-
-    @classmethod
-    def of(cls, passed: bool, reason: str) -> Self:
-        return cls(Verdict.ACCEPT if passed else Verdict.REJECT, reason)
-
-    @classmethod
-    def refuse(cls, reason: str) -> Self:
-        return cls(Verdict.REJECT, reason)
-
-    @classmethod
-    def undecided(cls, reason: str) -> Self:
-        return cls(Verdict.NOT_ENOUGH_EVIDENCE, reason)
-
-
 _BY_WEIGHT = (Verdict.REJECT, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.ACCEPT)  # the worst finding decides
+_MIB = 2**20  # bytes
 
 
-def decide_acceptance(report: EvaluationReport, *, metric: str, minimum: float | None, margin: float) -> Decision:
+def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "day") -> Decision:
     """Decide whether a candidate may serve.
 
     Parameters
     ----------
     report : EvaluationReport
         Evidence from the untouched test set.
-    metric : str
-        Metric that decides; for one where lower is better, ``minimum`` is a ceiling and differences change sign.
-    minimum : float or None
-        Floor of the metric's value itself. Its interval is for the comparisons: a floor on the lower end would
-        refuse every model of a small but honest test set. None leaves it to the baselines.
-    margin : float
-        How much worse than the champion the interval may reach, in the metric's unit, from 0.
+    accept : Accept
+        What the spec asks for. For a metric where lower is better, ``minimum`` is a ceiling and differences change sign.
+        The floor is compared with the value itself: on the lower end of its interval it would refuse every model of a
+        small but honest test set.
+    unit : str, default "day"
+        What a block of time is called.
 
     Returns
     -------
     Decision
-        ``accept`` only if the test set is large enough, the value reaches the floor, each baseline is beaten with
-        the whole interval, and the interval of the difference to the champion stays above ``-margin``. Reasons come
-        with the decisive ones first.
+        ``accept`` only if everything weighed says so; ``reject`` if anything does; else ``not_enough_evidence``. Reasons
+        come with the decisive ones first.
 
     Raises
     ------
     SpecError
         If the metric is unknown, or cannot be decided on.
     """
-    sign = 1.0 if greater_is_better(metric) else -1.0
+    by = Yardstick(
+        metric=accept.metric,
+        sign=1.0 if greater_is_better(accept.metric) else -1.0,
+        margin=accept.margin,
+        slice_margin=accept.margin if accept.slice_margin is None else accept.slice_margin,
+        unit=unit,
+    )
     findings = [
-        _weigh_size(report.n_test),
-        _weigh_floor(report, metric, minimum, sign),
-        *_weigh_baselines(report, metric, sign),
-        _weigh_champion(report, metric, margin, sign),
+        *_weigh_size(report, unit),
+        _weigh_floor(report, accept.metric, accept.minimum, by.sign),
+        *weigh_baselines(report, by),
+        weigh_champion(report, by),
+        *weigh_slices(report, by, accept.slices),
+        *_weigh_calibration(report, accept.calibration_error),
+        *_weigh_churn(report, accept.churn),
+        *_weigh_behaviour(report),
+        *_weigh_rehearsal(report.rehearsal, accept),
     ]
     findings.sort(key=lambda finding: _BY_WEIGHT.index(finding.verdict))
     return Decision(kind="accept", verdict=findings[0].verdict, reasons=tuple(finding.reason for finding in findings))
 
 
-def _weigh_size(n_test: int) -> _Finding:
-    if n_test >= MIN_TEST_ROWS:
-        return _Finding.of(True, f"The test set has {n_test} labelled rows, at least the {MIN_TEST_ROWS} needed.")
-    return _Finding.undecided(f"The test set has {n_test} labelled rows; at least {MIN_TEST_ROWS} are needed.")
+def _weigh_size(report: EvaluationReport, unit: str) -> list[Finding]:
+    n_test, n_blocks = report.n_test, report.n_test_blocks
+    if n_test < MIN_TEST_ROWS:
+        missing = f"at least {MIN_TEST_ROWS} are needed, {MIN_TEST_ROWS - n_test} more"
+        return [Finding.undecided(f"The test set has {n_test} labelled rows; {missing}.")]
+    if n_blocks is not None and n_blocks < MIN_BLOCKS:
+        missing = f"at least {MIN_BLOCKS} are needed, {MIN_BLOCKS - n_blocks} more"
+        return [Finding.undecided(f"The test set spans {n_blocks} {unit}s with labels; {missing}.")]
+    return [Finding.of(True, f"The test set has {n_test} labelled rows, at least the {MIN_TEST_ROWS} needed.")]
 
 
-def _weigh_floor(report: EvaluationReport, metric: str, minimum: float | None, sign: float) -> _Finding:
-    whole = [figure for figure in report.metrics if figure.name == metric and not figure.slice and not figure.feature]
-    if not whole:
-        return _Finding.refuse(f"{metric} of the candidate is missing from the evaluation.")
-    value = whole[0].value
-    if not _is_number(value):
-        return _Finding.refuse(f"{metric} of the candidate is {value}, not a number to decide on.")
+def _weigh_floor(report: EvaluationReport, metric: str, minimum: float | None, sign: float) -> Finding:
+    figure = _whole(report, metric)
+    if figure is None:
+        return Finding.refuse(f"{metric} of the candidate is missing from the evaluation.")
+    value = figure.value
+    if not is_number(value):
+        return Finding.refuse(f"{metric} of the candidate is {value}, not a number to decide on.")
     bound = "floor" if sign > 0 else "ceiling"
     if minimum is None:
-        return _Finding.of(True, f"{metric} is {value:.4g}; the spec names no {bound}.")
-    if not _is_number(minimum):
-        return _Finding.refuse(f"The {bound} of {metric} is {minimum}, not a number to decide on.")
+        return Finding.shown(f"{metric} is {value:.4g}; the spec names no {bound}.")
+    if not is_number(minimum):
+        return Finding.refuse(f"The {bound} of {metric} is {minimum}, not a number to decide on.")
     passed = sign * value >= sign * minimum
     words = {(True, True): "at least", (True, False): "below", (False, True): "at most", (False, False): "above"}
-    return _Finding.of(passed, f"{metric} {value:.4g} is {words[sign > 0, passed]} the {bound} {minimum:.4g}.")
+    return Finding.of(passed, f"{metric} {value:.4g} is {words[sign > 0, passed]} the {bound} {minimum:.4g}.")
 
 
-def _weigh_baselines(report: EvaluationReport, metric: str, sign: float) -> list[_Finding]:
-    if not report.baselines:
-        return [_Finding.refuse("The candidate was compared with no baseline.")]
-    return [_weigh_baseline(difference, metric, sign) for difference in report.baselines]
+def _weigh_calibration(report: EvaluationReport, limit: float | None) -> list[Finding]:
+    figure = _whole(report, "expected_calibration_error")
+    if limit is None:
+        known = figure is not None and is_number(figure.value)
+        return [Finding.shown(f"{_calibration(figure)}; not weighed.")] if figure is not None and known else []
+    if figure is None or not is_number(figure.value):
+        found = "missing" if figure is None else f"{figure.value}, not a number to decide on"
+        return [Finding.refuse(f"The expected calibration error of the candidate is {found}.")]
+    return [_within(figure.value, limit, _calibration(figure), f"{limit:.4g}")]
 
 
-def _weigh_baseline(difference: MetricValue, metric: str, sign: float) -> _Finding:
-    name = f"baseline {difference.slice or 'without a name'}"
-    flaw = _flaw(difference, metric)
-    if flaw:
-        return _Finding.refuse(f"The difference to {name} {flaw}.")
-    worst, _ = _gain_interval(difference, sign)
-    passed = worst > 0
-    return _Finding.of(
-        passed,
-        f"{metric} minus that of {name} is {_interval(difference)}: "
-        f"{'better with' if passed else 'not shown to be better by'} the whole interval.",
-    )
+def _calibration(figure: MetricValue) -> str:
+    return f"Scores are off by {figure.value:.4f} on average (expected calibration error)"
 
 
-def _weigh_champion(report: EvaluationReport, metric: str, margin: float, sign: float) -> _Finding:
-    difference, release = report.champion_difference, report.champion_release
-    if difference is None and release is None:
-        return _Finding.of(True, "There is no champion yet to compare with.")
-    if difference is None:
-        return _Finding.refuse(f"The difference to the champion, release {release}, is missing.")
-    if release is None:
-        return _Finding.refuse("There is a difference to a champion, but no release that it belongs to.")
-    flaw = _flaw(difference, metric)
-    if flaw:
-        return _Finding.refuse(f"The difference to the champion, release {release}, {flaw}.")
-    if not _is_number(margin) or margin < 0:
-        return _Finding.refuse(f"The margin is {margin}; a number from 0 is needed.")
-    return _compare_with_champion(report, difference, metric, margin, sign)
+def _weigh_churn(report: EvaluationReport, limit: float | None) -> list[Finding]:
+    if report.champion_release is None:
+        return []
+    churn = report.churn
+    if limit is None:
+        known = churn is not None and is_number(churn.value)
+        return [Finding.shown(f"{_churn(churn)}; not weighed.")] if churn is not None and known else []
+    if churn is None or not is_number(churn.value):
+        found = "missing" if churn is None else f"{churn.value}, not a number to decide on"
+        return [Finding.refuse(f"The churn against the champion is {found}.")]
+    return [_within(churn.value, limit, _churn(churn), f"{limit:.4g}")]
 
 
-def _compare_with_champion(
-    report: EvaluationReport, difference: MetricValue, metric: str, margin: float, sign: float
-) -> _Finding:
-    """Judge non-inferiority; a champion that saw test rows is flattered, so failing against it proves nothing."""
-    worst, _ = _gain_interval(difference, sign)
-    figures = f"{metric} minus that of the champion, release {report.champion_release}, is {_interval(difference)}"
-    if worst > -margin:
-        unfair = ", although the champion was trained on some of the test rows" if report.champion_saw_test else ""
-        return _Finding.of(True, f"{figures}: not worse by {margin:.4g} or more{unfair}.")
-    if report.champion_saw_test:
-        return _Finding.undecided(
-            f"{figures}, but the champion was trained on some of the test rows, which flatters it: "
-            "train again when the test set lies after its training data."
-        )
-    return _Finding.refuse(f"{figures}: it may be worse by {margin:.4g} or more.")
+def _churn(churn: MetricValue) -> str:
+    if churn.name == "share_of_decisions":
+        return f"{churn.value:.2%} of the decisions differ from the champion's"
+    return f"Values differ from the champion's by {churn.value:.4f} standard deviations of the label on average"
 
 
-def _flaw(difference: MetricValue, metric: str) -> str | None:
-    """Say why a difference cannot be decided on, or None if it can."""
-    if difference.name != metric:
-        return f"is in {difference.name}, not in {metric}"
-    for what, number in (("value", difference.value), ("low", difference.low), ("high", difference.high)):
-        if not _is_number(number):
-            return f"has {what} {number}, not a number to decide on"
-    low, high = _gain_interval(difference, 1.0)
-    return f"has an interval that is turned round: {low:.4g} to {high:.4g}" if low > high else None
+def _weigh_behaviour(report: EvaluationReport) -> list[Finding]:
+    if not report.behaviour:
+        return [Finding.refuse("How the candidate behaves was not checked.")]
+    failed = [check for check in report.behaviour if not check.passed]
+    if failed:
+        return [Finding.refuse(f"Check of behaviour '{check.name}' failed: {check.observed}.") for check in failed]
+    names = ", ".join(check.name for check in report.behaviour)
+    return [Finding.of(True, f"It behaves as it should: {names}.")]
 
 
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+def _weigh_rehearsal(rehearsal: Rehearsal | None, accept: Accept) -> list[Finding]:
+    if rehearsal is None:
+        return [Finding.refuse("The bundle was not loaded in a clean process.")]
+    if rehearsal.problem is not None:
+        return [Finding.refuse(f"In a clean process the bundle did not score the test rows: {rehearsal.problem}")]
+    if rehearsal.n_rows < 1 or rehearsal.n_different:
+        return [
+            Finding.refuse(
+                f"In a clean process {rehearsal.n_different:,} of {rehearsal.n_rows:,} rows score differently."
+            )
+        ]
+    seconds, mib = rehearsal.seconds_per_million, rehearsal.peak_rss_bytes / _MIB
+    return [
+        Finding.of(True, f"In a clean process all {rehearsal.n_rows:,} rows get the same score, bit by bit."),
+        _budget(seconds, accept.seconds_per_million, f"Scoring takes {seconds:.1f} s a million rows", " s"),
+        _budget(mib, accept.memory_mb, f"Loading and scoring takes {mib:,.0f} MiB", " MiB"),
+    ]
 
 
-def _gain_interval(difference: MetricValue, sign: float) -> tuple[float, float]:
-    """Turn a checked difference into 'how much better', whatever the metric's direction."""
-    assert difference.low is not None
-    assert difference.high is not None
-    low, high = difference.low, difference.high
-    return (low, high) if sign > 0 else (-high, -low)
+def _budget(value: float, limit: float | None, said: str, unit: str) -> Finding:
+    if limit is None:
+        return Finding.shown(f"{said}; not weighed.")
+    if not is_number(value) or value <= 0:
+        return Finding.refuse(f"{said}, which is no measurement.")
+    return _within(value, limit, said, f"{limit:,g}{unit}")
 
 
-def _interval(difference: MetricValue) -> str:
-    return f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
+def _within(value: float, limit: float, said: str, shown: str) -> Finding:
+    return Finding.of(value <= limit, f"{said}, {'within' if value <= limit else 'over'} the limit of {shown}.")
+
+
+def _whole(report: EvaluationReport, metric: str) -> MetricValue | None:
+    whole = (item for item in report.metrics if item.name == metric and not item.slice and not item.feature)
+    return next(whole, None)

@@ -8,7 +8,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from tidemill.errors import SpecError
-from tidemill.modeling.bootstrap import N_REPLICATES, Floats, Integers, index_blocks, percentile_interval, replicate
+from tidemill.modeling.bootstrap import (
+    N_REPLICATES,
+    Floats,
+    Integers,
+    estimate,
+    index_blocks,
+    percentile_interval,
+    replicate,
+)
 from tidemill.modeling.metrics.arithmetic import TaskMetrics
 from tidemill.modeling.metrics.binary import BINARY
 from tidemill.modeling.metrics.multiclass import MULTICLASS, spread
@@ -150,7 +158,7 @@ def paired_difference(
 ) -> MetricValue:
     """Give the metric of A minus the metric of B on the same rows, with its 95 % interval.
 
-    Both are computed on the same draws, so what makes a day hard for both cancels out.
+    Both are computed on the same days, so what makes a day hard for both cancels out.
 
     Parameters
     ----------
@@ -161,7 +169,7 @@ def paired_difference(
     score_a, score_b : array-like of shape (n_samples,), or (n_samples, n_classes) for ``multiclass``
         Scores of either model.
     blocks : array-like of shape (n_samples,) or None
-        Rows that are drawn together; None draws rows one by one.
+        Rows that count together; None counts rows one by one.
     task : str, default ``binary``
         ``binary``, ``multiclass`` or ``regression``.
     threshold_a, threshold_b : float or None, default 0.5
@@ -199,9 +207,11 @@ def paired_difference(
     def difference(counts: Integers) -> Floats:
         return a(counts) - b(counts)
 
-    value = difference(np.ones((1, n_blocks), dtype=np.int64))[0, 0]
-    draws = replicate(difference, n_blocks, n_samples, random_state, n_replicates)
-    return _figure(metric, value, draws[:, 0], n_samples, n_blocks, slice)
+    found = estimate(difference, n_blocks, n_samples, random_state, n_replicates)
+    return MetricValue(
+        name=metric, value=found.value, low=found.low, high=found.high, n=n_samples, slice=slice,
+        standard_error=found.standard_error, n_blocks=n_blocks,
+    )  # fmt: skip
 
 
 def by_slice(

@@ -1,0 +1,148 @@
+"""What a model has to do whatever the data are: checks that need no label.
+
+A score may hang on its own row alone, broken and unheard-of values must give a score all the same, and a declared
+direction must hold. A failing check refuses the candidate, however good its metrics are.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.schema import align
+from tidemill.records import BehaviourCheck
+
+__all__ = ["check_behaviour"]
+
+Floats = npt.NDArray[np.float64]
+
+_N_ROWS = 500  # rows that are tried; each is scored a few dozen times
+_N_SINGLE = 20  # rows scored alone
+_N_STEPS = 15  # values of a feature with a declared direction that are tried
+_UNSEEN = "\N{SNOWMAN} never seen"
+_SLACK = 1e-9  # a step against the declared direction that rounding explains
+_TOLERANCE = 1e-6  # how far the probabilities of the classes may be from 1 together
+
+
+def check_behaviour(
+    bundle: Bundle, X: pd.DataFrame, *, monotonic: Mapping[str, str] | None = None, random_state: int = 0
+) -> tuple[BehaviourCheck, ...]:
+    """Try a model on real rows, reordered, cut up and broken.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Fitted model.
+    X : pandas.DataFrame of shape (n_samples, n_columns)
+        Raw features, such as the test set's; up to 500 rows are used.
+    monotonic : mapping of str to str, default None
+        Feature to ``increasing`` or ``decreasing``: where the score may go when the feature grows.
+    random_state : int, default 0
+        Seed of the sample and the shuffle.
+
+    Returns
+    -------
+    tuple of BehaviourCheck
+        Empty if there is no row to try.
+    """
+    rng = np.random.default_rng(random_state)
+    rows = align(X.iloc[np.sort(rng.permutation(len(X))[:_N_ROWS])], bundle.schema)
+    if rows.empty:
+        return ()
+    tried: list[tuple[str, Callable[[], str | None]]] = [
+        ("scores", lambda: _sound(bundle, bundle.score(rows))),
+        ("row order", lambda: _row_order(bundle, rows, rng)),
+        ("batch size", lambda: _batch_size(bundle, rows)),
+        ("missing values", lambda: _missing(bundle, rows)),
+        ("unseen category", lambda: _unseen(bundle, rows)),
+    ]
+    for feature, direction in (monotonic or {}).items():
+        tried.append((f"monotonic: {feature} {direction}", _monotonic_check(bundle, rows, feature, direction)))
+    return tuple(_outcome(name, check) for name, check in tried)
+
+
+def _outcome(name: str, check: Callable[[], str | None]) -> BehaviourCheck:
+    try:
+        flaw = check()
+    except (ValueError, TypeError, ArithmeticError, LookupError) as error:  # what estimators raise at odd rows
+        flaw = f"it raised {type(error).__name__}: {error}"
+    return BehaviourCheck(name=name, passed=flaw is None, observed=flaw or "as it should be")
+
+
+def _sound(bundle: Bundle, score: Floats) -> str | None:
+    """Say what is wrong with scores, or None."""
+    wrong = int((~np.isfinite(score)).sum())
+    if wrong:
+        return f"{wrong} of {score.size} scores are not finite"
+    if bundle.task == "regression":
+        return None
+    outside = int(((score < 0) | (score > 1)).sum())
+    if outside:
+        return f"{outside} of {score.size} scores lie outside 0 to 1"
+    if bundle.task == "multiclass" and (np.abs(score.sum(axis=1) - 1) > _TOLERANCE).any():
+        return "the probabilities of the classes do not sum to 1"
+    return None
+
+
+def _row_order(bundle: Bundle, rows: pd.DataFrame, rng: np.random.Generator) -> str | None:
+    order = rng.permutation(len(rows))
+    return _differing(bundle.score(rows)[order], bundle.score(rows.iloc[order]), "when the rows are shuffled")
+
+
+def _batch_size(bundle: Bundle, rows: pd.DataFrame) -> str | None:
+    whole = bundle.score(rows)
+    halves = np.concatenate([bundle.score(rows.iloc[: len(rows) // 2]), bundle.score(rows.iloc[len(rows) // 2 :])])
+    flaw = _differing(whole, halves, "when the rows come in two batches")
+    if flaw:
+        return flaw
+    alone = np.concatenate([bundle.score(rows.iloc[[row]]) for row in range(min(_N_SINGLE, len(rows)))])
+    return _differing(whole[: len(alone)], alone, "when a row comes alone")
+
+
+def _missing(bundle: Bundle, rows: pd.DataFrame) -> str | None:
+    for feature in bundle.schema.names:
+        flaw = _sound(bundle, bundle.score(rows.assign(**{feature: _blank(rows[feature])})))
+        if flaw:
+            return f"without {feature}, {flaw}"
+    nothing = rows.assign(**{feature: _blank(rows[feature]) for feature in bundle.schema.names})
+    flaw = _sound(bundle, bundle.score(nothing))
+    return f"without any feature, {flaw}" if flaw else None
+
+
+def _blank(column: pd.Series) -> pd.Series:
+    return pd.Series(np.nan, index=column.index, dtype=column.dtype)
+
+
+def _unseen(bundle: Bundle, rows: pd.DataFrame) -> str | None:
+    for feature in bundle.schema.categorical:
+        flaw = _sound(bundle, bundle.score(rows.assign(**{feature: _UNSEEN})))
+        if flaw:
+            return f"with an unseen {feature}, {flaw}"
+    return None
+
+
+def _monotonic_check(bundle: Bundle, rows: pd.DataFrame, feature: str, direction: str) -> Callable[[], str | None]:
+    return lambda: _monotonic(bundle, rows, feature, 1.0 if direction == "increasing" else -1.0)
+
+
+def _monotonic(bundle: Bundle, rows: pd.DataFrame, feature: str, sign: float) -> str | None:
+    """Move one feature through its own values, all else as it is, and look for a step the wrong way."""
+    if feature not in bundle.schema.numeric:
+        return f"the model reads no number {feature}"
+    known = rows[feature].dropna()
+    if known.empty:
+        return None
+    grid = np.unique(known.quantile(np.linspace(0, 1, _N_STEPS)).to_numpy())
+    scores = np.array([bundle.score(rows.assign(**{feature: value})) for value in grid])
+    steps = sign * np.diff(scores, axis=0)
+    wrong = int((steps < -_SLACK).any(axis=0).sum()) if len(steps) else 0
+    if not wrong:
+        return None
+    return f"the score of {wrong} of {len(rows)} rows goes the other way, by up to {-steps.min():.4f}"
+
+
+def _differing(expected: Floats, found: Floats, when: str) -> str | None:
+    n_different = int((expected != found).reshape(len(expected), -1).any(axis=1).sum())  # NaN differs from itself
+    return f"{n_different} of {len(expected)} rows score differently {when}" if n_different else None

@@ -1,0 +1,121 @@
+"""A bundle in a clean process: loaded from storage by a program that knows nothing else, and timed while it scores.
+
+The evaluating process may hold state that scoring elsewhere lacks. So another interpreter is started, with no
+connection in its environment, gets a folder, a digest and rows, and writes down the scores; they have to be equal bit
+by bit. It is the process of which time and memory are measured, too.
+
+Run as ``python -m tidemill.storage.rehearsal <bundle> <digest> <rows> <answer>``.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from tidemill.records import Rehearsal
+from tidemill.storage.bundles import load_bundle
+
+__all__ = ["rehearse"]
+
+TIMEOUT_S = 900.0
+"""Seconds after which a clean process is given up."""
+_TIMED_ROWS = 20_000  # rows of one timed call at least; fewer would measure the call and not the rows
+_PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "VIRTUAL_ENV")
+"""Variables that a Python needs to start; connections and settings are none of them."""
+
+
+def rehearse(
+    folder: Path, digest: str, X: pd.DataFrame, expected: npt.NDArray[np.float64], timeout_s: float = TIMEOUT_S
+) -> Rehearsal:
+    """Score rows in a clean process and compare.
+
+    Parameters
+    ----------
+    folder : Path
+        The bundle.
+    digest : str
+        Its digest as the ledger knows it.
+    X : pandas.DataFrame of shape (n_samples, n_features)
+        Aligned features.
+    expected : ndarray of shape (n_samples,) or (n_samples, n_classes)
+        Scores of this process.
+    timeout_s : float, default 900
+        Seconds to wait.
+    """
+    with tempfile.TemporaryDirectory(prefix="tidemill-rehearsal-") as aside:
+        rows, answer = Path(aside) / "rows.parquet", Path(aside) / "answer"
+        parquet.write_table(pa.Table.from_pandas(X, preserve_index=False), rows)
+        problem = _run([str(folder.resolve()), digest, str(rows), str(answer)], timeout_s)
+        if problem is not None:
+            return _failed(problem)
+        found = np.load(answer.with_suffix(".npy"), allow_pickle=False)
+        cost = json.loads(answer.with_suffix(".json").read_text(encoding="utf-8"))
+    if found.shape != expected.shape:
+        return _failed(f"It gave {found.shape} scores instead of {expected.shape}.")
+    different = (found != expected).reshape(len(expected), -1).any(axis=1)
+    return Rehearsal(
+        n_rows=len(expected),
+        n_different=int(different.sum()),
+        seconds_per_million=cost["seconds_per_million"],
+        peak_rss_bytes=cost["peak_rss_bytes"],
+    )
+
+
+def _run(arguments: list[str], timeout_s: float) -> str | None:
+    """Run the program; give the reason if it does not come to an end."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "tidemill.storage.rehearsal", *arguments],
+            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"It was not done after {timeout_s:.0f} s."
+    if done.returncode == 0:
+        return None
+    last_line = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it said nothing")
+    return f"It ended with code {done.returncode}: {last_line.strip()}"
+
+
+def _failed(problem: str) -> Rehearsal:
+    nan = float("nan")
+    return Rehearsal(n_rows=0, n_different=0, seconds_per_million=nan, peak_rss_bytes=0, problem=problem)
+
+
+def _score(folder: Path, digest: str, rows: Path, answer: Path) -> None:
+    """Be the clean process."""
+    bundle = load_bundle(folder, digest)
+    X = parquet.read_table(rows).to_pandas()
+    np.save(answer.with_suffix(".npy"), bundle.score(X), allow_pickle=False)
+    many = pd.concat([X] * max(1, -(-_TIMED_ROWS // len(X))), ignore_index=True)
+    started = time.perf_counter()
+    bundle.score(many)
+    seconds = time.perf_counter() - started
+    cost = {"seconds_per_million": seconds / len(many) * 1e6, "peak_rss_bytes": _peak_rss_bytes()}
+    answer.with_suffix(".json").write_text(json.dumps(cost), encoding="utf-8")
+
+
+def _peak_rss_bytes() -> int:
+    """Most memory of this program; getrusage on Linux also counts that of the process that started it."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (peak,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) * 1024  # KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    _score(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
