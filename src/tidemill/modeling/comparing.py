@@ -86,6 +86,11 @@ def weigh_champion(report: EvaluationReport, by: Yardstick) -> Finding:
     difference, release = report.champion_difference, report.champion_release
     if difference is None and release is None:
         return Finding.of(True, "There is no champion yet to compare with.")
+    if difference is None and report.champion_problem:
+        return Finding.undecided(
+            f"The champion, release {release}, cannot be compared: {report.champion_problem} Keep what it reads until "
+            "another one serves, or let a person promote this release by force."
+        )
     if difference is None:
         return Finding.refuse(f"The difference to the champion, release {release}, is missing.")
     if release is None:
@@ -125,7 +130,7 @@ def _compare_with_champion(report: EvaluationReport, difference: MetricValue, by
 
 def weigh_slices(report: EvaluationReport, by: Yardstick, declared: tuple[str, ...]) -> list[Finding]:
     """No slice may be shown to be worse off than with the champion."""
-    if not declared or report.champion_release is None:
+    if not declared or report.champion_release is None or report.champion_problem:
         return []
     if not report.champion_slices:
         return [Finding.refuse(f"The slices by {', '.join(declared)} were not compared with the champion's.")]

@@ -112,7 +112,7 @@ def _calibration(figure: MetricValue) -> str:
 
 
 def _weigh_churn(report: EvaluationReport, limit: float | None) -> list[Finding]:
-    if report.champion_release is None:
+    if report.champion_release is None or report.champion_problem:
         return []
     churn = report.churn
     if limit is None:

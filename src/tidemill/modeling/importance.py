@@ -1,4 +1,4 @@
-"""What the model leans on: how much worse it ranks when one feature is shuffled.
+"""What the model leans on: how much worse it gets when one feature is shuffled.
 
 Permutation importance (Breiman 2001) on the test set. Features that carry the same information share their
 importance, and a feature that the model ignores gets about 0; neither says that the world works that way.
@@ -7,10 +7,9 @@ importance, and a feature that the model ignores gets about 0; neither says that
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.metrics import point_value
+from tidemill.modeling.metrics import greater_is_better, paired_difference
 from tidemill.modeling.schema import align
 from tidemill.records import MetricValue
 
@@ -22,11 +21,13 @@ def permutation_importance(
     X: pd.DataFrame,
     y_true: npt.ArrayLike,
     *,
+    metric: str = "roc_auc",
+    blocks: npt.ArrayLike | None = None,
     random_state: int = 0,
     n_repeats: int = 3,
     max_rows: int = 5000,
 ) -> tuple[MetricValue, ...]:
-    """Give the drop in ROC AUC when a feature is shuffled, for each feature.
+    """Give how much worse a metric gets when a feature is shuffled, for each feature.
 
     Parameters
     ----------
@@ -35,38 +36,56 @@ def permutation_importance(
     X : pandas.DataFrame of shape (n_samples, n_columns)
         Raw features of the test set.
     y_true : array-like of shape (n_samples,)
-        0 and 1.
+        Labels.
+    metric : str, default "roc_auc"
+        A metric of the task that can decide; a loss that rises counts as a loss of quality, too.
+    blocks : array-like of shape (n_samples,), default None
+        Rows that count together, such as keys of partitions.
     random_state : int, default 0
         Seed of the sample and the shuffles.
     n_repeats : int, default 3
-        Shuffles per feature, at least 2.
+        Shuffles per feature; their rows are judged together.
     max_rows : int, default 5000
         Rows used, drawn without replacement; the order of the features settles long before.
 
     Returns
     -------
     tuple of MetricValue
-        Name ``permutation_importance``, most important first. The interval is Student's 95 % over the shuffles: it
-        speaks of the shuffling, not of other test sets. NaN where the labels are of a single class.
+        Name ``permutation_importance``, most important first, with the 95 % interval over blocks of time. NaN where the
+        metric is not defined.
     """
     rng = np.random.default_rng(random_state)
     y = np.asarray(y_true)
     rows = np.sort(rng.permutation(len(y))[:max_rows])
     aligned, y = align(X, bundle.schema).iloc[rows], y[rows]
-    intact = point_value("roc_auc", y, bundle.score(aligned))
+    if not len(y):
+        return tuple(_figure(feature, float("nan"), (None, None), 0) for feature in bundle.schema.names)
+    days = None if blocks is None else np.tile(np.asarray(blocks)[rows], n_repeats)
+    sign, names = 1.0 if greater_is_better(metric) else -1.0, _names(bundle)
+    intact = np.concatenate([bundle.score(aligned)] * n_repeats)
     figures = []
     for feature in bundle.schema.names:
         shuffled = pd.concat([aligned] * n_repeats, ignore_index=True)  # one call scores all repeats
         order = np.concatenate([rng.permutation(len(y)) for _ in range(n_repeats)])
         shuffled[feature] = aligned[feature].to_numpy()[order]
-        scores = bundle.score(shuffled).reshape(n_repeats, len(y))
-        figures.append(_figure(feature, np.array([intact - point_value("roc_auc", y, one) for one in scores]), len(y)))
+        drop = paired_difference(
+            metric, np.tile(y, n_repeats), intact, bundle.score(shuffled), days, task=bundle.task,
+            threshold_a=bundle.threshold, threshold_b=bundle.threshold, classes_a=names, classes_b=names,
+        )  # fmt: skip
+        ends = (drop.low, drop.high) if sign > 0 else (_minus(drop.high), _minus(drop.low))
+        figures.append(_figure(feature, sign * drop.value, ends, len(y)))
     return tuple(sorted(figures, key=lambda figure: -np.nan_to_num(figure.value)))
 
 
-def _figure(feature: str, drops: npt.NDArray[np.float64], n_samples: int) -> MetricValue:
-    mean = float(drops.mean())
-    half = float(stats.t.ppf(0.975, len(drops) - 1) * drops.std(ddof=1) / np.sqrt(len(drops)))
+def _names(bundle: Bundle) -> tuple[str, ...] | None:
+    return tuple(map(str, bundle.classes)) if bundle.task == "multiclass" else None
+
+
+def _minus(end: float | None) -> float | None:
+    return None if end is None else -end
+
+
+def _figure(feature: str, value: float, ends: tuple[float | None, float | None], n_samples: int) -> MetricValue:
     return MetricValue(
-        name="permutation_importance", value=mean, low=mean - half, high=mean + half, n=n_samples, feature=feature
+        name="permutation_importance", value=value, low=ends[0], high=ends[1], n=n_samples, feature=feature
     )

@@ -62,6 +62,8 @@ class EvaluationReport(Record):
     """Folder with plots, relative to the storage root."""
     n_test_blocks: int | None = None
     """Blocks of time (partitions) of the test set; None in records of before."""
+    champion_problem: str = ""
+    """Why the champion could not be compared, in a sentence; empty if it was, or if there is none."""
     champion_slices: tuple[MetricValue, ...] = ()
     """Candidate minus champion in the acceptance metric, one per value of the declared slices."""
     churn: MetricValue | None = None

@@ -1,29 +1,34 @@
 """Evaluate: the best candidate, chosen on the validation set, measured on the test set that nothing has seen.
 
-Baselines and the champion are measured on the same rows, in pairs.
+Baselines and the champion are measured on the same rows, in pairs. What needs no label is tried as well: how the
+candidate behaves, how far its answers are from the champion's, and whether a clean process gets the same scores.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from tidemill.errors import NotTrainable
+from tidemill.modeling.behaviour import check_behaviour
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.importance import permutation_importance
 from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
 from tidemill.modeling.metrics import evaluate as evaluate_scores
+from tidemill.modeling.schema import align
 from tidemill.monitoring.profile import ColumnProfile, build_profile
-from tidemill.records import BundleRef, EvaluationReport, MetricValue, SplitRef
+from tidemill.records import BundleRef, EvaluationReport, MetricValue, Rehearsal, SplitRef
 from tidemill.report import charts
+from tidemill.steps.against_champion import compare_with_champion
 from tidemill.steps.features import LabelledSet, read_set
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import load_bundle
-from tidemill.warehouse.releases import Champion
+from tidemill.storage.rehearsal import rehearse
 
 __all__ = ["REFERENCE", "SCORE", "evaluate"]
 
@@ -50,14 +55,14 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...]) -> Evalu
     ArtifactCorrupt
         If a bundle is not what its digest says.
     """
-    spec, metric = job.spec, job.spec.accept.metric
+    spec, seed = job.spec, job.spec.train.random_state
     test = read_set(job, split, "test")
-    best = _scored(job, _best(bundles, metric), test)
+    best = _scored(job, _best(bundles, spec.accept.metric), test)
     baselines = [_scored(job, ref, test) for ref in bundles if ref.baseline]
-    champion = job.releases.champion(spec.model)
-    importance = permutation_importance(best.bundle, test.X, test.y, random_state=spec.train.random_state)
-    metrics = _metrics(job, best, test)
-    pictures = _pictures(best, baselines, test, importance)
+    importance = permutation_importance(
+        best.bundle, test.X, test.y, metric=spec.accept.metric, blocks=test.blocks, random_state=seed
+    )
+    pictures = _pictures(job, best, baselines, test, importance)
     reference = _reference(read_set(job, split, "train"), test, best)
 
     def fill(folder: Path) -> None:
@@ -65,20 +70,26 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...]) -> Evalu
             charts.save(chart, folder / name)
         (folder / REFERENCE).write_text(json.dumps([profile.to_dict() for profile in reference]), encoding="utf-8")
 
-    stored = job.store.write(spec.model, "evaluations", fill)
-    return EvaluationReport(
+    report = EvaluationReport(
         estimator=best.ref.estimator,
         bundle=best.ref,
         candidates=bundles,
-        metrics=metrics,
+        metrics=_metrics(job, best, test),
         importance=importance,
-        baselines=tuple(_difference(metric, test, best, other, other.ref.estimator) for other in baselines),
-        champion_release=champion.release_id if champion else None,
-        champion_difference=_against_champion(job, champion, metric, test, best) if champion else None,
-        champion_saw_test=champion is not None and champion.learnt_until > split.test_start,
+        baselines=tuple(_difference(spec.accept.metric, test, best, other) for other in baselines),
+        champion_release=None,
+        champion_difference=None,
+        champion_saw_test=False,
         n_test=len(test.y),
-        uri=stored.uri,
+        n_test_blocks=len(np.unique(test.blocks)),
+        behaviour=check_behaviour(best.bundle, test.X, monotonic=spec.train.monotonic, random_state=seed),
+        rehearsal=_rehearsal(job, best, test),
+        threshold=best.bundle.threshold,
+        threshold_criterion=best.bundle.threshold_criterion,
+        calibration="" if best.bundle.calibration is None else best.bundle.calibration.described,
+        uri=job.store.write(spec.model, "evaluations", fill).uri,
     )
+    return compare_with_champion(job, test, best.bundle, best.score, report)
 
 
 def _best(bundles: Sequence[BundleRef], metric: str) -> BundleRef:
@@ -94,28 +105,41 @@ def _best(bundles: Sequence[BundleRef], metric: str) -> BundleRef:
 
 
 def _scored(job: Job, ref: BundleRef, test: LabelledSet) -> _Scored:
-    bundle = load_bundle(job.store.path(ref.uri), ref.digest)
+    bundle = load_bundle(job.store.path(ref.uri), ref.digest, job.spec.train.trusted)
     return _Scored(ref=ref, bundle=bundle, score=bundle.score(test.X))
 
 
+def _rehearsal(job: Job, best: _Scored, test: LabelledSet) -> Rehearsal:
+    rows = align(test.X, best.bundle.schema)
+    return rehearse(job.store.path(best.ref.uri), best.ref.digest, rows, best.score, job.spec.train.trusted)
+
+
 def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, ...]:
-    accept, seed = job.spec.accept, job.spec.train.random_state
-    whole = evaluate_scores(
-        "binary", test.y, best.score, threshold=best.bundle.threshold, blocks=test.blocks, random_state=seed
-    )
+    accept, bundle = job.spec.accept, best.bundle
+    options: dict[str, Any] = {
+        "threshold": bundle.threshold, "classes": _names(bundle), "blocks": test.blocks,
+        "random_state": job.spec.train.random_state,
+        "interval": bundle.interval_of(best.score) if bundle.residual_quantiles else None,
+    }  # fmt: skip
+    whole = evaluate_scores(bundle.task, test.y, best.score, **options)
     whole = tuple(sorted(whole, key=lambda figure: figure.name != accept.metric))  # the deciding one first
     slices = {name: test.X[name] for name in accept.slices}
-    sliced = by_slice(
-        test.y, best.score, slices, threshold=best.bundle.threshold, blocks=test.blocks, metrics=(accept.metric,),
-        random_state=seed,
-    )  # fmt: skip
+    sliced = by_slice(test.y, best.score, slices, task=bundle.task, metrics=(accept.metric,), **options)
     return (*whole, _mean_of_partitions(accept.metric, best, test), *sliced)
+
+
+def _names(bundle: Bundle) -> tuple[str, ...] | None:
+    """Give the names of the columns of a score, where it has columns."""
+    return tuple(map(str, bundle.classes)) if bundle.task == "multiclass" else None
 
 
 def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> MetricValue:
     """Mean of the metric over single partitions, which is what monitoring will see of it."""
+    bundle = best.bundle
     values = np.array([
-        point_value(metric, test.y[rows], best.score[rows], best.bundle.threshold)
+        point_value(
+            metric, test.y[rows], best.score[rows], bundle.threshold, task=bundle.task, classes=_names(bundle)
+        )
         for rows in (test.blocks == key for key in np.unique(test.blocks))
     ])  # fmt: skip
     known = values[np.isfinite(values)]
@@ -127,36 +151,35 @@ def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> Metric
     )  # fmt: skip
 
 
-def _difference(metric: str, test: LabelledSet, best: _Scored, other: _Scored, name: str) -> MetricValue:
+def _difference(metric: str, test: LabelledSet, best: _Scored, other: _Scored) -> MetricValue:
     return paired_difference(
-        metric, test.y, best.score, other.score, test.blocks, threshold_a=best.bundle.threshold,
-        threshold_b=other.bundle.threshold, slice=name,
-    )  # fmt: skip
-
-
-def _against_champion(job: Job, champion: Champion, metric: str, test: LabelledSet, best: _Scored) -> MetricValue:
-    bundle = load_bundle(job.store.path(champion.bundle_uri), champion.bundle_digest)
-    score = bundle.score(test.X)
-    return paired_difference(
-        metric, test.y, best.score, score, test.blocks, threshold_a=best.bundle.threshold,
-        threshold_b=bundle.threshold, slice=f"release {champion.release_id}",
+        metric, test.y, best.score, other.score, test.blocks, task=best.bundle.task,
+        threshold_a=best.bundle.threshold, threshold_b=other.bundle.threshold,
+        classes_a=_names(best.bundle), classes_b=_names(other.bundle), slice=other.ref.estimator,
     )  # fmt: skip
 
 
 def _pictures(
-    best: _Scored, baselines: Sequence[_Scored], test: LabelledSet, importance: tuple[MetricValue, ...]
+    job: Job, best: _Scored, baselines: Sequence[_Scored], test: LabelledSet, importance: tuple[MetricValue, ...]
 ) -> dict[str, charts.Chart]:
-    scores = {item.ref.estimator: item.score for item in (best, *baselines)}
+    metric, scored = job.spec.accept.metric, (best, *baselines)
     compared = {
-        name: evaluate_scores("binary", test.y, score, blocks=test.blocks, metrics=("roc_auc",))[0]
-        for name, score in scores.items()
-    }
-    return {
-        "roc_curve": charts.roc_curve(test.y, scores),
-        "calibration": charts.reliability(test.y, best.score),
+        item.ref.estimator: evaluate_scores(
+            item.bundle.task, test.y, item.score, threshold=item.bundle.threshold, classes=_names(item.bundle),
+            blocks=test.blocks, metrics=(metric,),
+        )[0]
+        for item in scored
+    }  # fmt: skip
+    pictures = {
         "importance": charts.importance(importance),
-        "scores": charts.score_histogram(best.score, test.y),
         "estimators": charts.estimator_comparison(compared, chosen=best.ref.estimator),
+    }
+    if best.bundle.task != "binary":
+        return pictures
+    return pictures | {
+        "roc_curve": charts.roc_curve(test.y, {item.ref.estimator: item.score for item in scored}),
+        "calibration": charts.reliability(test.y, best.score),
+        "scores": charts.score_histogram(best.score, test.y),
     }
 
 

@@ -4,7 +4,7 @@ The evaluating process may hold state that scoring elsewhere lacks. So another i
 connection in its environment, gets a folder, a digest and rows, and writes down the scores; they have to be equal bit
 by bit. It is the process of which time and memory are measured, too.
 
-Run as ``python -m tidemill.storage.rehearsal <bundle> <digest> <rows> <answer>``.
+Run as ``python -m tidemill.storage.rehearsal <bundle> <digest> <rows> <answer> [<trusted> ...]``.
 """
 
 import json
@@ -35,7 +35,12 @@ _PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR
 
 
 def rehearse(
-    folder: Path, digest: str, X: pd.DataFrame, expected: npt.NDArray[np.float64], timeout_s: float = TIMEOUT_S
+    folder: Path,
+    digest: str,
+    X: pd.DataFrame,
+    expected: npt.NDArray[np.float64],
+    trusted: frozenset[str] = frozenset(),
+    timeout_s: float = TIMEOUT_S,
 ) -> Rehearsal:
     """Score rows in a clean process and compare.
 
@@ -49,13 +54,15 @@ def rehearse(
         Aligned features.
     expected : ndarray of shape (n_samples,) or (n_samples, n_classes)
         Scores of this process.
+    trusted : frozenset of str, default empty
+        Import paths that the spec allows beyond our own list.
     timeout_s : float, default 900
         Seconds to wait.
     """
     with tempfile.TemporaryDirectory(prefix="tidemill-rehearsal-") as aside:
         rows, answer = Path(aside) / "rows.parquet", Path(aside) / "answer"
         parquet.write_table(pa.Table.from_pandas(X, preserve_index=False), rows)
-        problem = _run([str(folder.resolve()), digest, str(rows), str(answer)], timeout_s)
+        problem = _run([str(folder.resolve()), digest, str(rows), str(answer), *sorted(trusted)], timeout_s)
         if problem is not None:
             return _failed(problem)
         found = np.load(answer.with_suffix(".npy"), allow_pickle=False)
@@ -95,9 +102,9 @@ def _failed(problem: str) -> Rehearsal:
     return Rehearsal(n_rows=0, n_different=0, seconds_per_million=nan, peak_rss_bytes=0, problem=problem)
 
 
-def _score(folder: Path, digest: str, rows: Path, answer: Path) -> None:
+def _score(folder: Path, digest: str, rows: Path, answer: Path, trusted: frozenset[str]) -> None:
     """Be the clean process."""
-    bundle = load_bundle(folder, digest)
+    bundle = load_bundle(folder, digest, trusted)
     X = parquet.read_table(rows).to_pandas()
     np.save(answer.with_suffix(".npy"), bundle.score(X), allow_pickle=False)
     many = pd.concat([X] * max(1, -(-_TIMED_ROWS // len(X))), ignore_index=True)
@@ -118,4 +125,4 @@ def _peak_rss_bytes() -> int:
 
 
 if __name__ == "__main__":
-    _score(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    _score(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), frozenset(sys.argv[5:]))

@@ -148,6 +148,11 @@ TABLE = {
         "worse by 0.005 or more",
     ),
     "champion: difference is missing": (REJECT, {"champion_difference": None}, "release 3, is missing"),
+    "champion cannot be scored on these rows": (
+        UNDECIDED,
+        {"champion_difference": None, "champion_slices": (), "churn": None, "champion_problem": "It reads 'wind'."},
+        "release 3, cannot be compared: It reads 'wind'.",
+    ),
     "champion: release is missing": (REJECT, {"champion_release": None}, "no release that it belongs to"),
     "champion: value is NaN": (REJECT, {"champion_difference": against_champion(NAN)}, "has value nan"),
     "champion: low end is NaN": (REJECT, {"champion_difference": against_champion(low=NAN)}, "has low nan"),

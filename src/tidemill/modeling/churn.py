@@ -1,0 +1,86 @@
+"""How far a new model's answers are from those of the one that serves: what users of the predictions would notice."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tidemill.modeling.bootstrap import estimate, index_blocks
+from tidemill.records import MetricValue
+
+__all__ = ["changed_decisions", "changed_values", "mean_change"]
+
+Numbers = npt.NDArray[np.float64]
+
+
+def changed_decisions(
+    answer_a: npt.ArrayLike, answer_b: npt.ArrayLike, blocks: npt.ArrayLike | None = None
+) -> MetricValue:
+    """Give the share of rows whose decision differs, with its 95 % interval.
+
+    Parameters
+    ----------
+    answer_a, answer_b : array-like of shape (n_samples,)
+        What either model predicts: booleans or classes.
+    blocks : array-like of shape (n_samples,), default None
+        Rows that count together, such as keys of partitions.
+
+    Examples
+    --------
+    >>> changed_decisions([True, False, True, True], [True, True, True, True]).value
+    0.25
+    """
+    differs = np.asarray(answer_a) != np.asarray(answer_b)
+    return _mean("share_of_decisions", differs.astype(np.float64), blocks)
+
+
+def changed_values(
+    value_a: npt.ArrayLike, value_b: npt.ArrayLike, y_true: npt.ArrayLike, blocks: npt.ArrayLike | None = None
+) -> MetricValue:
+    """Give the mean absolute change of a predicted number, in standard deviations of the label.
+
+    Parameters
+    ----------
+    value_a, value_b : array-like of shape (n_samples,)
+        What either model predicts.
+    y_true : array-like of shape (n_samples,)
+        Labels, for the scale.
+    blocks : array-like of shape (n_samples,), default None
+        Rows that count together.
+
+    Examples
+    --------
+    >>> changed_values([1.0, 2.0], [2.0, 4.0], [0.0, 6.0]).value
+    0.5
+    """
+    spread = float(np.std(np.asarray(y_true, dtype=np.float64))) if len(np.asarray(y_true)) else 0.0
+    change = np.abs(np.asarray(value_a, dtype=np.float64) - np.asarray(value_b, dtype=np.float64))
+    return _mean("change_in_deviations", change / spread if spread else np.full(len(change), np.nan), blocks)
+
+
+def mean_change(score_a: npt.ArrayLike, score_b: npt.ArrayLike, blocks: npt.ArrayLike | None = None) -> MetricValue:
+    """Give the mean absolute difference of two models' scores.
+
+    Parameters
+    ----------
+    score_a, score_b : array-like of shape (n_samples,), or (n_samples, n_classes) with the same columns
+        Scores; of several classes, half the sum of the differences counts, which is 0 to 1.
+    blocks : array-like of shape (n_samples,), default None
+        Rows that count together.
+
+    Examples
+    --------
+    >>> round(mean_change([0.2, 0.4], [0.3, 0.4]).value, 3)
+    0.05
+    """
+    change = np.abs(np.asarray(score_a, dtype=np.float64) - np.asarray(score_b, dtype=np.float64))
+    return _mean("mean_change", change.sum(axis=1) / 2 if change.ndim == 2 else change, blocks)
+
+
+def _mean(name: str, change: Numbers, blocks: npt.ArrayLike | None) -> MetricValue:
+    if not len(change):
+        return MetricValue(name=name, value=float("nan"), n=0)
+    block, n_blocks = index_blocks(blocks, len(change))
+    total, size = np.bincount(block, weights=change, minlength=n_blocks), np.bincount(block, minlength=n_blocks)
+    found = estimate(lambda counts: (counts @ total / (counts @ size))[:, None], n_blocks, len(change))
+    return MetricValue(
+        name=name, value=found.value, low=max(found.low, 0.0), high=found.high, n=len(change), n_blocks=n_blocks
+    )
