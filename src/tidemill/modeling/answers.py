@@ -63,7 +63,7 @@ def _raw(model: Any, matrix: Floats, task: str) -> Floats:
     if isinstance(model, TargetEncoder):
         return np.asarray(model.transform(matrix), dtype=np.float64)
     if isinstance(model, HistGradientBoostingClassifier) and task == "multiclass":
-        return _softmax(np.ascontiguousarray(model.decision_function(matrix)))
+        return _probabilities(np.ascontiguousarray(model.decision_function(matrix)))
     return _predicted(model, matrix, task)
 
 
@@ -92,7 +92,7 @@ def _logistic(model: Any, matrix: Floats) -> Floats:
     logits = [
         _linear(matrix, weights, intercept) for weights, intercept in zip(model.coef_, model.intercept_, strict=True)
     ]
-    return np.asarray(expit(logits[0])) if len(logits) == 1 else _softmax(np.column_stack(logits))
+    return _probabilities(logits[0] if len(logits) == 1 else np.column_stack(logits))
 
 
 def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:
@@ -102,7 +102,10 @@ def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:
     return total
 
 
-def _softmax(logits: Floats) -> Floats:
+def _probabilities(logits: Floats) -> Floats:
+    """Give the probability of the second of two classes, or of each of several (softmax)."""
+    if logits.ndim == 1:
+        return np.asarray(expit(logits))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / _summed(powers)[:, None])
 

@@ -29,6 +29,21 @@ def make_rows(n_samples, random_state):
     return X, y.to_numpy()
 
 
+def make_answers(X, task, random_state):
+    """Labels of another task for the same rows: a number, or which of three parts it falls into."""
+    noise = np.random.default_rng(random_state).normal(size=len(X))
+    value = 0.4 * (X["hour"] - 14) + 0.1 * (X["wind"] - 10) + 3 * (X["origin"] == "EWR") + noise
+    if task == "regression":
+        return 10 + 5 * value.to_numpy()
+    return np.array(["early", "late", "on time"], dtype=object)[np.digitize(value, [-1, 2])]
+
+
+def make_sets(task):
+    """Train, validation and test set of a task beside binary; small, since there are many fits."""
+    rows = [make_rows(n_samples, seed)[0] for n_samples, seed in ((500, 11), (200, 12), (300, 13))]
+    return [(X, make_answers(X, task, seed)) for seed, X in enumerate(rows)]
+
+
 @pytest.fixture(scope="session")
 def schema():
     return SCHEMA
@@ -58,5 +73,24 @@ def fitted(train, validation):
         if name not in bundles:
             bundles[name] = fit(name, "binary", SCHEMA, *train, *validation, random_state=7, n_threads=1)
         return bundles[name]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def sets():
+    return {task: make_sets(task) for task in ("multiclass", "regression")}
+
+
+@pytest.fixture(scope="session")
+def fitted_for(sets):
+    """Give a fitted bundle by task and name; each is fitted once a session."""
+    bundles = {}
+
+    def of(task, name):
+        if (task, name) not in bundles:
+            train, validation, _ = sets[task]
+            bundles[task, name] = fit(name, task, SCHEMA, *train, *validation, random_state=7, n_threads=1)
+        return bundles[task, name]
 
     return of
