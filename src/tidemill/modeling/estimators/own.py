@@ -6,7 +6,6 @@ promises: the same fit twice gives the same bits, and a row's score does not dep
 
 import importlib
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ def fit_own(name: str, own: Own, training: Training) -> Fitted:
             f"{name!r} ({own.type}) refuses the train set: {error}.",
             "Choose another encoding or other parameters under 'train.own', or another class.",
         ) from error
-    if "n_jobs" in model.get_params():
+    if model.get_params().get("n_jobs") not in (None, 1):
         model.set_params(n_jobs=1)  # threads may add up in the order in which they finish
     return transformer, model
 
@@ -80,7 +79,9 @@ def refuse_unsteady(name: str, own: Own, training: Training, fitted: Fitted) -> 
 def _instance(name: str, own: Own, training: Training) -> Any:
     kind = _class(name, own)
     accepted = inspect.signature(kind.__init__).parameters
-    ours: Mapping[str, Any] = {"random_state": training.random_state, "n_jobs": training.n_threads}
+    ours: dict[str, Any] = {"random_state": training.random_state}
+    if training.n_threads > 1 or not own.type.startswith("sklearn."):  # whose default is one, and who warns of more
+        ours["n_jobs"] = training.n_threads
     given = {**{key: value for key, value in ours.items() if key in accepted}, **own.parameters, **training.parameters}
     unknown = [key for key in given if key not in accepted]
     if unknown:
