@@ -15,6 +15,7 @@ __all__: list[str] = []
 @app.command()
 def history(model: Model) -> None:
     """Show which release was live when, by whose word and why."""
+    from tidemill.warehouse.publishing import Publisher
     from tidemill.warehouse.releases import Releases
     from tidemill.workspace import LEDGER
 
@@ -27,6 +28,12 @@ def history(model: Model) -> None:
             item.approved_by, item.reason, f"{item.deployed_at:%Y-%m-%d %H:%M}",
         )  # fmt: skip
     out.print(table if deployments else f"Nothing of {model} has ever been live.")
+    published = Publisher(workspace.connection(LEDGER)).published(model)
+    empty = [run.partition for run in published if not run.n_rows]
+    if published:
+        out.print(f"{len(published):,} partitions are published, the newest is {published[-1].partition}.")
+    if empty:
+        out.print(f"{len(empty):,} of them had no rows and are published as empty, the newest {empty[-1]}.")
 
 
 @app.command()
