@@ -1,12 +1,13 @@
-"""Commands on what the ledger knows of a model: its history, one row of it, what serves."""
+"""Commands on what the ledger knows of a model: its history, one row of it, what serves, whether it can be built again."""
 
 import getpass
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 
-from tidemill.cli.console import Model, PartitionKey, app, out
+from tidemill.cli.console import Model, PartitionKey, app, err, out
 from tidemill.workspace import Workspace
 
 __all__: list[str] = []
@@ -95,3 +96,42 @@ def rollback(
     out.print(f"Release {done.release_id} of {model} is the champion; undone: {undone}.")
     if republish:
         out.print(f"{len(done.restored)} partition(s) restored, {len(done.rescored)} scored again.")
+
+
+@app.command()
+def reproduce(
+    model: Model,
+    release: Annotated[int | None, typer.Option(help="Release to build again; by default the champion.")] = None,
+    run: Annotated[int | None, typer.Option(help="Prediction run to score again, and its release to build.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Build what the weekly DAG picks for this partition.")] = None,
+    as_declared: Annotated[bool, typer.Option("--as-declared", help="With the spec and queries of today.")] = False,
+) -> None:
+    """Build a release again, and say step by step whether it is the same, bit by bit; exit status 1 if not."""
+    from tidemill.steps.reproduce import partition_of
+    from tidemill.steps.running import run_step
+    from tidemill.warehouse.releases import Releases, current_release
+    from tidemill.workspace import LEDGER
+
+    if sum(item is not None for item in (release, run, partition)) > 1:
+        raise typer.BadParameter("give one of --release, --run and --partition")
+    workspace = Workspace.from_environment()
+    spec = workspace.spec(model)
+    if release is None and run is None and partition is None:
+        release = current_release(Releases(workspace.connection(LEDGER)), spec.model)
+    with err.status("building it again …"):
+        record = run_step(
+            "reproduce", "reproduce", spec.model, partition or partition_of(workspace, spec.model, release, run),
+            {"release": release, "prediction_run": run, "as_declared": as_declared}, workspace=workspace,
+        )  # fmt: skip
+    table = Table("step", "verdict", Column("found", overflow="fold"))
+    for step in record["steps"]:
+        table.add_row(
+            *(escape(str(step[name]).replace("_", " ")) for name in ("step", "verdict")), escape(step["found"])
+        )
+    out.print(table)
+    for change in record["changes"]:
+        out.print(f"Since then: {change}.", markup=False, highlight=False, soft_wrap=True)
+    rows = f", prediction run {run}," if run is not None else ""
+    out.print(f"Release {record['release_id']} of {model}{rows} is {record['verdict'].replace('_', ' ')}.")
+    if record["verdict"] == "different":
+        raise typer.Exit(1)

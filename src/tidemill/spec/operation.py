@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
 from tidemill.spec.kinds import Cron, Duration, Part
 
-__all__ = ["Monitor", "OnEmpty", "Predict", "Retention", "Retrain"]
+__all__ = ["Monitor", "OnEmpty", "Predict", "Reproduce", "Retention", "Retrain"]
 
 
 class OnEmpty(StrEnum):
@@ -78,6 +78,13 @@ class Retrain(Part):
     def _can_be_met(cls, value: str) -> str:
         parse_persistence(value)
         return value
+
+
+class Reproduce(Part):
+    """When a release, picked at random among those that served, is built again and compared."""
+
+    schedule: Cron | None = "0 6 * * 0"
+    """Cron line in the model's zone; null for by hand alone."""
 
 
 class Retention(Part):

@@ -17,7 +17,7 @@ from tidemill.intervals import Interval, Partition
 from tidemill.records import SnapshotRef
 from tidemill.spec import OnEmpty
 from tidemill.steps.running import Job
-from tidemill.warehouse.queries import bind, query_digest
+from tidemill.warehouse.queries import bind, joined, query_digest
 from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "extract",
     "query_parameters",
     "require_columns",
+    "take_snapshot",
     "training_partitions",
 ]
 
@@ -57,6 +58,19 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
     SpecError
         If a query does not give what the spec names.
     """
+    snapshot, queries = take_snapshot(job, purpose)
+    job.ledger.record_snapshot(snapshot, job.run_id, queries)
+    return snapshot
+
+
+def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
+    """Do the same without telling the ledger; gives the queries' text, too.
+
+    Raises
+    ------
+    EmptyPartition, SchemaChanged, SpecError
+        As ``extract``.
+    """
     if purpose not in ("score", "train"):
         raise ValueError(f"purpose is 'score' or 'train', not {purpose!r}")
     partitions = (job.partition,) if purpose == "score" else training_partitions(job)
@@ -82,8 +96,7 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
         n_rows=counted["features"], size_bytes=stored.size_bytes, start=interval.start, end=interval.end,
         cutoff=job.partition.cutoff, query_digest=query_digest(*queries),
     )  # fmt: skip
-    job.ledger.record_snapshot(snapshot, job.run_id)
-    return snapshot
+    return snapshot, joined(*queries)
 
 
 def training_partitions(job: Job) -> tuple[Partition, ...]:
