@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow.sdk import Param
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from tidemill.errors import SettingsError
 
@@ -42,6 +42,8 @@ class RunParams(BaseModel):
     """Build again with today's spec and queries, not with those of then."""
     dry_run: bool = False
     """Do everything but change what is visible."""
+    trials: NonNegativeInt | None = Field(None, le=1000)
+    """Settings to try for each candidate besides its defaults; None for what the spec says."""
     reason: str = ""
     """Why, for the record."""
 
@@ -115,6 +117,10 @@ _FORM: dict[str, Param] = {
     ),
     "dry_run": Param(
         False, type="boolean", title="Dry run", description="Do everything except publish, promote or trigger."
+    ),
+    "trials": Param(
+        None, type=["null", "integer"], minimum=0, maximum=1000, title="Trials",
+        description="Settings to try for each candidate besides its defaults; empty for what the spec says, 0 for none.",
     ),
     "reason": Param("", type="string", maxLength=500, title="Reason", description="Why, for the record."),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from .conftest import Described
 
 VERBS = ("train", "predict", "monitor", "retrain", "reproduce")
 FORMS = {
-    "train": {"partition", "cutoff", "dry_run", "reason"},
+    "train": {"partition", "cutoff", "trials", "dry_run", "reason"},
     "predict": {"partition", "cutoff", "release", "policy", "simulate", "dry_run"},
     "monitor": {"partition"},
     "retrain": {"partition", "dry_run"},

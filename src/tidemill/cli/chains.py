@@ -41,13 +41,18 @@ def schema() -> None:
 
 @app.command()
 def train(
-    model: Model, partition: PartitionKey, cutoff: Cutoff = None, dry_run: DryRun = False, reason: str = ""
+    model: Model,
+    partition: PartitionKey,
+    trials: Annotated[int | None, typer.Option(min=0, max=1000, help="Settings to try for each candidate.")] = None,
+    cutoff: Cutoff = None,
+    dry_run: DryRun = False,
+    reason: str = "",
 ) -> None:
     """Train a challenger as of a partition, and let the gate decide."""
     from tidemill.steps.chains import train_chain
 
     workspace = Workspace.from_environment()
-    chain = train_chain(workspace.spec(model), dry_run=dry_run, reason=reason)
+    chain = train_chain(workspace.spec(model), dry_run=dry_run, reason=reason, trials=trials)
     record = _drive("train", chain, model, partition, workspace, cutoff)
     _say_decision(record["decision"])
 
