@@ -42,7 +42,6 @@ UPSTREAM = {
         "trigger_training": ["decide"],
         "record_outcome": ["decide", "trigger_training"],
     },
-    "reproduce": {"reproduce": []},
 }
 
 

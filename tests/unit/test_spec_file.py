@@ -131,3 +131,9 @@ def test_a_rule_for_the_threshold_that_is_none_is_refused_with_examples(tmp_path
 def test_a_monotonic_feature_has_to_be_a_number(tmp_path: Path) -> None:
     text = SMALLEST + "features: {numeric: [km], categorical: [carrier]}\ntrain: {monotonic: {carrier: increasing}}\n"
     assert "train.monotonic names carrier, which is no numeric feature" in problems(tmp_path, text)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_only_a_binary_label_has_a_positive_class(tmp_path: Path, task: str) -> None:
+    text = SMALLEST.replace("task: binary", f"task: {task}").replace("column: y", "column: y, positive: late")
+    assert f"task '{task}' has no positive class" in problems(tmp_path, text)

@@ -29,9 +29,11 @@ class AlertThresholds:
     label_coverage: float = 0.9
     """Least share of labels that a matured partition should have."""
     metric: str = "roc_auc"
-    """Metric that the floor is for; up is good."""
+    """Metric that the floor is for."""
+    greater_is_better: bool = True
+    """False for errors and losses: their floor is a ceiling."""
     floor: float | None = None
-    """Least realised quality; None for no floor."""
+    """Least realised quality, or greatest error; None for no floor."""
     compute_ratio: float = 2.0
     """Times the trailing median from which a step has become slow or large."""
 
@@ -184,18 +186,20 @@ def _few_labels(metric: MetricValue, context: _Context) -> Alert | None:
 
 
 def _low_quality(metric: MetricValue, context: _Context) -> Alert | None:
-    floor = context.thresholds.floor
-    if floor is None or metric.slice is not None or metric.value >= floor:
+    floor, up = context.thresholds.floor, context.thresholds.greater_is_better
+    if floor is None or metric.slice is not None or (metric.value >= floor if up else metric.value <= floor):
         return None
-    surely = metric.high is not None and metric.high < floor
+    nearest = metric.high if up else metric.low
+    surely = nearest is not None and (nearest < floor if up else nearest > floor)
+    beyond, limit = ("below", "floor") if up else ("above", "ceiling")
     interval = "" if metric.low is None or metric.high is None else f", interval {metric.low:.3f} to {metric.high:.3f}"
-    weight = "The interval lies below the floor: this is no chance" if surely else "Chance can explain it"
+    weight = f"The interval lies {beyond} the {limit}: this is no chance" if surely else "Chance can explain it"
     step = "roll back or retrain today" if surely else "watch the next partitions"
     return Alert(
         rule=f"quality:{metric.name}",
         severity=Severity.FAIL if surely else Severity.WARN,
         message=(
-            f"Realised {metric.name} is {metric.value:.3f}, below its floor of {floor:.3f} "
+            f"Realised {metric.name} is {metric.value:.3f}, {beyond} its {limit} of {floor:.3f} "
             f"({_rows(metric)}{interval}). {weight}; {step}."
         ),
         value=metric.value,

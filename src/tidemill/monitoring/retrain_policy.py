@@ -44,7 +44,11 @@ class RetrainPolicy:
     n_recent: int = 5
     """Partitions that are looked back on, for drift and, matured ones, for quality."""
     quality_drop: float = 0.03
-    """Fall of the acceptance metric (up is good) from which quality has decayed."""
+    """Change of the acceptance metric for the worse from which quality has decayed."""
+    greater_is_better: bool = True
+    """False for errors and losses, which get worse by rising."""
+    relative: bool = False
+    """True if ``quality_drop`` is a share of the figure at acceptance: errors have the label's unit."""
     label_coverage: float = 0.9
     """Least share of labels with which a partition's quality counts."""
 
@@ -200,22 +204,20 @@ def _counts(figure: PartitionFigure, policy: RetrainPolicy) -> bool:
 
 def _compare(recent: Sequence[float], acceptance: MetricValue, policy: RetrainPolicy, aside: str) -> _Finding:
     """Hold the mean of recent partitions against acceptance; both are uncertain."""
-    fall = acceptance.value - mean(recent)
+    tolerated = policy.quality_drop * (abs(acceptance.value) if policy.relative else 1.0)
+    fall = (acceptance.value - mean(recent)) * (1 if policy.greater_is_better else -1)
     of_days = student_quantile(len(recent) - 1) * stdev(recent) / math.sqrt(len(recent))
     margin = math.hypot(of_days, _half_width(acceptance))
+    way = "fall" if policy.greater_is_better else "rise"
     sentence = (
         f"Realised {acceptance.name} over the last {len(recent)} matured partitions is {mean(recent):.3f}, at "
-        f"acceptance it was {acceptance.value:.3f}: a fall of {fall:.3f} ± {margin:.3f}"
+        f"acceptance it was {acceptance.value:.3f}: a {way} of {fall:.3f} ± {margin:.3f}"
     )
-    if fall <= policy.quality_drop:
-        return _Finding(f"{sentence}, within the {policy.quality_drop:g} that is tolerated.{aside}")
+    if fall <= tolerated:
+        return _Finding(f"{sentence}, within the {tolerated:.3g} that is tolerated.{aside}")
     if fall <= margin:
-        return _Finding(
-            f"{sentence}, more than the tolerated {policy.quality_drop:g}, but chance can explain it.{aside}"
-        )
-    return _Finding(
-        f"{sentence}, more than the tolerated {policy.quality_drop:g}, and no chance.{aside}", speaks_for=True
-    )
+        return _Finding(f"{sentence}, more than the tolerated {tolerated:.3g}, but chance can explain it.{aside}")
+    return _Finding(f"{sentence}, more than the tolerated {tolerated:.3g}, and no chance.{aside}", speaks_for=True)
 
 
 def _half_width(figure: MetricValue) -> float:

@@ -10,7 +10,6 @@ from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef
-from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
 from tidemill.records.search import Parameters, SearchReport, Trial
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "DeploymentRef",
     "EvaluationReport",
     "Examination",
-    "Likeness",
     "MetricValue",
     "MonitorRef",
     "OpenAlert",
@@ -38,8 +36,6 @@ __all__ = [
     "Record",
     "Rehearsal",
     "ReleaseRef",
-    "ReproducedStep",
-    "Reproduction",
     "SearchReport",
     "SentRef",
     "Severity",

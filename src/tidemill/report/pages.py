@@ -18,7 +18,7 @@ from tidemill.records import (
     SnapshotRef,
     Verdict,
 )
-from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent, when
+from tidemill.report.html import Answer, Tile, count, figure, interval, page, when
 from tidemill.report.values import ColumnProfile, DriftRow, StepCompute
 
 __all__ = ["contract_page", "evaluation_page", "monitor_page", "profile_page"]
@@ -31,7 +31,7 @@ def profile_page(
     columns: Sequence[ColumnProfile],
     findings: Sequence[str],
     *,
-    label_rate: float | None = None,
+    label_facts: Mapping[str, str] | None = None,
     pictures: Sequence[str] = (),
 ) -> str:
     """Say what is in a snapshot, and what a person should look at.
@@ -44,8 +44,8 @@ def profile_page(
         In any order.
     findings : sequence of str
         What stands out, one sentence each, most important first; empty if nothing does.
-    label_rate : float, optional
-        Share of positive labels, 0 to 1.
+    label_facts : mapping of str to str, optional
+        Figures about the labels by their names, e.g. ``{"Positive labels": "23.5 %"}``.
     pictures : sequence of str, default ()
         SVG texts, e.g. the correlation with the label and its rate over time.
     """
@@ -63,8 +63,7 @@ def profile_page(
         Tile(label="Until", value=f"{snapshot.end:%Y-%m-%d}", note=f"first instant after: {when(snapshot.end)}"),
         Tile(label="Known as of", value=f"{snapshot.cutoff:%Y-%m-%d}", note=when(snapshot.cutoff)),
     ]
-    if label_rate is not None:
-        tiles.append(Tile(label="Positive labels", value=percent(label_rate)))
+    tiles += [Tile(label=name, value=value) for name, value in (label_facts or {}).items()]
     ordered = sorted(columns, key=lambda c: (-_rounded(c.null_share), -abs(_or_zero(c.label_correlation)), c.name))
     return page(
         "profile.html",
@@ -156,7 +155,6 @@ def monitor_page(
     model: str,
     partition: str,
     *,
-    empty: bool = False,
     alerts: Sequence[Alert] = (),
     drift: Sequence[DriftRow] = (),
     realised: Mapping[str, Sequence[MetricValue]] | None = None,
@@ -171,8 +169,6 @@ def monitor_page(
     ----------
     model, partition : str
         What was monitored.
-    empty : bool, default False
-        Whether the partition has no rows.
     alerts : sequence of Alert, default ()
         Open alerts, in any order.
     drift : sequence of DriftRow, default ()
@@ -197,9 +193,7 @@ def monitor_page(
         partition=partition,
         digest_of="bundle",
         digest=bundle_digest,
-        answer=_empty_answer(model)
-        if empty and not urgent
-        else _monitor_answer(model, urgent, drift, compute, [value for _, values in quality for value in values]),
+        answer=_monitor_answer(model, urgent, drift, compute, [value for _, values in quality for value in values]),
         tiles=[*_monitor_tiles(urgent, drift, quality), *tiles],
         alerts=urgent,
         drift=sorted(drift, key=lambda r: (_RANK[r.severity], -_first_value(r), r.feature)),
@@ -253,15 +247,6 @@ def _evaluation_tiles(whole: Sequence[MetricValue], report: EvaluationReport) ->
 def _difference(label: str, metric: MetricValue) -> Tile:
     sign = "+" if metric.value > 0 else ""
     return Tile(label=f"{metric.name} {label}", value=f"{sign}{figure(metric.value)}", note=interval(metric))
-
-
-def _empty_answer(model: str) -> Answer:
-    return Answer(
-        question="Is my model fine?",
-        answer=f"Empty: {model} had nothing to score.",
-        tone="none",
-        reasons=("The partition is published without rows. Alerts about its data stay as they were.",),
-    )
 
 
 def _monitor_answer(

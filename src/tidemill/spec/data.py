@@ -57,7 +57,7 @@ class Label(Part):
     column: Name
     """Column of the labels query."""
     positive: bool | int | str = True
-    """Value that counts as the positive class."""
+    """Value that counts as the positive class; for ``binary`` alone."""
     matures_after: Duration = timedelta(0)
     """Time from a partition's end until its labels have arrived."""
 

@@ -15,7 +15,7 @@ from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.kinds import Name, Part
 from tidemill.spec.metrics import NO_SKILL, default_metric, greater_is_better
-from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
+from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
 from tidemill.spec.training import Accept, Train
 
 __all__ = ["ModelSpec"]
@@ -49,7 +49,6 @@ class ModelSpec(Part):
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     alerts: tuple[AlertChannel, ...] = ()
-    reproduce: Reproduce = Reproduce()
     retention: Retention = Retention()
 
     @field_validator("timezone")
@@ -93,6 +92,12 @@ class ModelSpec(Part):
         return self
 
     @model_validator(mode="after")
+    def _positive_fits_the_task(self) -> Self:
+        if self.task is not Task.BINARY and "positive" in self.label.model_fields_set:
+            raise ValueError(f"label.positive: task {self.task.value!r} has no positive class")
+        return self
+
+    @model_validator(mode="after")
     def _stages_fit_the_task(self) -> Self:
         if self.task is Task.BINARY:
             return self
@@ -117,14 +122,9 @@ class ModelSpec(Part):
         return self
 
     @property
-    def meaning(self) -> str:
-        """JSON of everything that the spec says, defaults included: comments and the order of keys do not count."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
-
-    @property
     def digest(self) -> str:
-        """SHA-256 of the spec's meaning."""
-        return hashlib.sha256(self.meaning.encode()).hexdigest()
+        """SHA-256 of the spec's meaning: comments, order of keys and omitted defaults do not count."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
     def partition(self, key: str) -> Partition:
         """Give the partition of a key, within the model's data.

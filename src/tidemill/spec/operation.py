@@ -1,7 +1,6 @@
 """Sections about the work of every day: predict, monitor, retrain, keep."""
 
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -9,23 +8,14 @@ from pydantic import Field, field_validator
 from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
 from tidemill.spec.kinds import Cron, Duration, Part
 
-__all__ = ["Monitor", "OnEmpty", "Predict", "Reproduce", "Retention", "Retrain"]
-
-
-class OnEmpty(StrEnum):
-    """What becomes of a partition that has no rows."""
-
-    FAIL = "fail"
-    PUBLISH = "publish"
+__all__ = ["Monitor", "Predict", "Retention", "Retrain"]
 
 
 class Predict(Part):
-    """When a partition is scored, and what becomes of one without rows."""
+    """When a partition is scored."""
 
     schedule: Cron | None = "0 5 * * *"
     """Cron line in the model's zone."""
-    on_empty: OnEmpty = OnEmpty.FAIL
-    """``fail``: it is an error. ``publish``: it is published, and marked as empty."""
 
 
 class Monitor(Part):
@@ -71,20 +61,13 @@ class Retrain(Part):
     persistence: Annotated[str, Field(pattern=PERSISTENCE)] = "3 of 5"
     """How many of the newest partitions have to have drifted."""
     quality_drop: Annotated[float, Field(ge=0)] = 0.03
-    """Fall of the acceptance metric below its figure at acceptance that counts as decay."""
+    """Change of the acceptance metric for the worse that is tolerated; a share of its figure for errors in the label's unit."""
 
     @field_validator("persistence")
     @classmethod
     def _can_be_met(cls, value: str) -> str:
         parse_persistence(value)
         return value
-
-
-class Reproduce(Part):
-    """When a release, picked at random among those that served, is built again and compared."""
-
-    schedule: Cron | None = "0 6 * * 0"
-    """Cron line in the model's zone; null for by hand alone."""
 
 
 class Retention(Part):

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from tidemill.errors import NotTrainable
 from tidemill.modeling.behaviour import check_behaviour
@@ -21,19 +20,18 @@ from tidemill.modeling.importance import permutation_importance
 from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
 from tidemill.modeling.metrics import evaluate as evaluate_scores
 from tidemill.modeling.schema import align
-from tidemill.monitoring.profile import ColumnProfile, build_profile
 from tidemill.records import BundleRef, EvaluationReport, MetricValue, Rehearsal, SplitRef
 from tidemill.report import charts
 from tidemill.steps.against_champion import compare_with_champion
+from tidemill.steps.evidence import reference_of, task_pictures
 from tidemill.steps.features import LabelledSet, read_set
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.rehearsal import rehearse
 
-__all__ = ["REFERENCE", "SCORE", "evaluate"]
+__all__ = ["REFERENCE", "evaluate"]
 
 REFERENCE = "reference.json"  # profiles of the train set's features and of the test set's scores, for monitoring
-SCORE = "score"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,7 +61,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...]) -> Evalu
         best.bundle, test.X, test.y, metric=spec.accept.metric, blocks=test.blocks, random_state=seed
     )
     pictures = _pictures(job, best, baselines, test, importance)
-    reference = _reference(read_set(job, split, "train"), test, best)
+    reference = reference_of(read_set(job, split, "train"), test, best.bundle, best.score)
 
     def fill(folder: Path) -> None:
         for name, chart in pictures.items():
@@ -170,27 +168,8 @@ def _pictures(
         )[0]
         for item in scored
     }  # fmt: skip
-    pictures = {
+    return {
+        **task_pictures(best.bundle, test.y, {item.ref.estimator: item.score for item in scored}),
         "importance": charts.importance(importance),
         "estimators": charts.estimator_comparison(compared, chosen=best.ref.estimator),
     }
-    if best.bundle.task != "binary":
-        return pictures
-    return pictures | {
-        "roc_curve": charts.roc_curve(test.y, {item.ref.estimator: item.score for item in scored}),
-        "calibration": charts.reliability(test.y, best.score),
-        "scores": charts.score_histogram(best.score, test.y),
-    }
-
-
-def _reference(train: LabelledSet, test: LabelledSet, best: _Scored) -> tuple[ColumnProfile, ...]:
-    features = build_profile(
-        pa.Table.from_pandas(train.X[list(train.schema.names)], preserve_index=False),
-        train.schema.numeric,
-        train.schema.categorical,
-        blocks=np.unique(train.blocks, return_inverse=True)[1],
-    )
-    scores = build_profile(
-        pa.table({SCORE: best.score}), [SCORE], [], blocks=np.unique(test.blocks, return_inverse=True)[1]
-    )
-    return (*features, *scores)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from tidemill.steps.running import Job
 
 __all__ = ["TARGET", "LabelledSet", "feature_schema", "read_columns", "read_set"]
 
-TARGET = "__y"  # column of a split: 1 for the positive class, else 0
+TARGET = "__y"  # column of a split: 1 for the positive class and 0 for others, the class, or the number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,8 +27,8 @@ class LabelledSet:
 
     X: pd.DataFrame
     """All columns of the features query, shape (n_samples, n_columns)."""
-    y: npt.NDArray[np.int8]
-    """1 for the positive class, else 0, shape (n_samples,)."""
+    y: npt.NDArray[Any]
+    """binary: 1 for the positive class, else 0; multiclass: the class; regression: the number; shape (n_samples,)."""
     blocks: npt.NDArray[np.object_]
     """Key of each row's partition, shape (n_samples,): rows of one day are not independent."""
     schema: FeatureSchema
@@ -51,7 +52,7 @@ def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
     table = pq.ParquetFile(job.store.folder(split.uri, split.digest) / f"{name}.parquet").read()
     return LabelledSet(
         X=table.to_pandas(),
-        y=table[TARGET].to_numpy().astype(np.int8),
+        y=_target(table[TARGET]),
         blocks=np.array(table[PARTITION].to_pylist(), dtype=object),
         schema=feature_schema(job.spec, table.schema),
     )
@@ -61,6 +62,12 @@ def read_columns(path: Path, names: list[str]) -> pa.Table:
     """Read some columns of a stored set, those that it has."""
     file = pq.ParquetFile(path)
     return file.read([name for name in names if name in file.schema_arrow.names])
+
+
+def _target(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    if pa.types.is_string(column.type):
+        return np.array(column.to_pylist(), dtype=object)
+    return np.asarray(column.to_numpy())
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -8,23 +8,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tidemill.errors import NotPublished
 from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
 from tidemill.monitoring.compute import StepFigures, compare_compute
 from tidemill.monitoring.drift import detect_drift, detect_score_drift
-from tidemill.monitoring.performance import realised_quality
 from tidemill.monitoring.profile import ColumnProfile, count_table
 from tidemill.records import AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
+from tidemill.spec.metrics import greater_is_better
 from tidemill.steps.alerting import settle_alerts
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.freshness import miss
-from tidemill.steps.labels import labelled, labels_as_of
+from tidemill.steps.realised import realised
 from tidemill.steps.running import Job
-from tidemill.warehouse.publishing import PublishedRun
 
 __all__ = [
     "alert",
@@ -68,15 +65,13 @@ def collect(job: Job) -> CollectedRef:
         snapshot_digest=run.snapshot_digest,
         snapshot_uri=run.snapshot_uri,
         evaluation_uri=release.evidence["uri"],
-        matured=tuple(key for key in runs if runs[key].n_rows and _has_matured(job, key))[-N_MATURED:],
+        matured=tuple(key for key in runs if _has_matured(job, key) and runs[key].task == job.spec.task)[-N_MATURED:],
         n_rows=run.n_rows,
     )
 
 
 def drift(job: Job, collected: CollectedRef) -> MonitorRef:
     """Compare the partition's features and scores with those that the release was trained and tested on."""
-    if not collected.n_rows:
-        return MonitorRef(part="drift", n_metrics=0, alerts=(), empty=True)
     reference = read_reference(job, collected)
     analysis = count_partition(job, collected, reference)
     limit = job.spec.monitor.psi
@@ -92,7 +87,7 @@ def performance(job: Job, collected: CollectedRef) -> MonitorRef:
     runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
     part = MonitorRef(part="performance", n_metrics=0, alerts=())
     for key in collected.matured:
-        metrics = _quality(job, runs[key])
+        metrics = realised(job, runs[key])
         recorded = _record(job, "performance", key, metrics, runs[key].release_id)
         part = replace(recorded, n_metrics=part.n_metrics + recorded.n_metrics)
     return part
@@ -112,8 +107,7 @@ def compute(job: Job, collected: CollectedRef) -> MonitorRef:
 def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> AlertsRef:
     """Open new alerts, update those that go on, and resolve those that are over."""
     found = tuple(item for part in parts for item in part.alerts)
-    # Alerts of a part that had nothing to measure stay as they are.
-    asked = ("collect", *(part.part for part in parts if not part.empty))
+    asked = ("collect", *(part.part for part in parts))
     examined = Examination(partition=collected.partition, parts=asked, findings=found)
     return settle_alerts(job, examined)
 
@@ -131,7 +125,7 @@ def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
 
 
 def read_reference(job: Job, collected: CollectedRef) -> tuple[ColumnProfile, ...]:
-    """Read the profiles of the release's features, and of its scores last."""
+    """Read the profiles of the release's features, and of its scores or predicted classes last."""
     text = (job.store.path(collected.evaluation_uri) / REFERENCE).read_text(encoding="utf-8")
     return tuple(ColumnProfile.from_dict(item) for item in json.loads(text))
 
@@ -142,27 +136,13 @@ def count_partition(
     """Count the partition's rows into the bins of the reference."""
     rows = pq.ParquetFile(job.store.folder(collected.snapshot_uri, collected.snapshot_digest) / FEATURES)
     features = rows.read([profile.name for profile in reference[:-1]])
-    scores = job.publisher.scores(collected.prediction_run_id)
-    return (*count_table(reference[:-1], features), *count_table(reference[-1:], scores.select([SCORE])))
+    answer = reference[-1].name  # the score, or the predicted class
+    scores = job.publisher.scores(collected.prediction_run_id, () if answer == SCORE else (answer,))
+    return (*count_table(reference[:-1], features), *count_table(reference[-1:], scores.select([answer])))
 
 
 def _has_matured(job: Job, key: str) -> bool:
     return job.spec.partition(key).interval.end + job.spec.label.matures_after <= job.partition.cutoff
-
-
-def _quality(job: Job, run: PublishedRun) -> tuple[MetricValue, ...]:
-    spec = job.spec
-    labels = labels_as_of(job, spec.partition(run.partition).interval, job.partition.cutoff)
-    scores = job.publisher.scores(run.prediction_run_id)
-    y = labelled(scores["entity_key"], labels, spec)
-    known = pc.is_valid(y)
-    truth = np.asarray(y.filter(known).to_numpy())
-    return realised_quality(
-        truth,
-        scores[SCORE].filter(known).to_numpy(),
-        label_coverage=len(truth) / scores.num_rows,
-        threshold=0.5 if run.threshold is None else run.threshold,
-    )
 
 
 def _record(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> MonitorRef:
@@ -178,4 +158,5 @@ def thresholds(job: Job) -> AlertThresholds:
     return AlertThresholds(
         psi=monitor.psi, null_share=monitor.null_share, label_coverage=monitor.label_coverage,
         compute_ratio=monitor.compute_ratio, metric=accept.metric, floor=accept.minimum,
+        greater_is_better=greater_is_better(accept.metric),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """What the daily page of a model says: the ledger's figures and counted bins, turned into the report room's values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
 from tidemill.records import Alert, AlertsRef, CollectedRef, MetricValue, Severity
@@ -8,40 +8,35 @@ from tidemill.report import charts
 from tidemill.report.html import Tile
 from tidemill.report.pages import monitor_page
 from tidemill.report.values import Categories, DriftRow, Histogram, StepCompute
+from tidemill.spec import Task
 from tidemill.steps.monitor import SCORE, count_partition, read_reference
 from tidemill.steps.running import Job
 
 __all__ = ["build_page", "distribution_of"]
 
-SHOWN = (
-    "roc_auc",
-    "log_loss",
-    "brier_score",
-    "base_rate",
-    "mean_score",
-    "label_coverage",
-)  # realised quality, a row a partition
+SHOWN: Mapping[Task, tuple[str, ...]] = {
+    Task.BINARY: ("roc_auc", "log_loss", "brier_score", "base_rate", "mean_score", "label_coverage"),
+    Task.MULTICLASS: ("log_loss", "accuracy", "macro_f1", "roc_auc_ovr", "mean_confidence", "label_coverage"),
+    Task.REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2_score", "mean_error", "interval_coverage",
+                      "label_coverage"),
+}  # fmt: skip
+"""Realised quality, a row a partition."""
 
 
 def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
     """Build the page of one partition."""
-    model, key = job.spec.model, collected.partition
+    model, key, shown = job.spec.model, collected.partition, (job.spec.accept.metric, *SHOWN[job.spec.task])
     drift = job.ledger.metrics(model, "drift", until=key)
     quality = job.ledger.metrics(model, "performance", until=key)
     compute = job.ledger.metrics(model, "compute", until=key)
-    drifted: list[DriftRow] = []
-    if collected.n_rows:
-        reference = read_reference(job, collected)
-        counted = count_partition(job, collected, reference)
-        drifted = _drift_rows(drift[key], reference, counted, alerts.alerts)
+    reference = read_reference(job, collected)
     release = job.releases.release(model, collected.release_id)
     return monitor_page(
         model,
         key,
         alerts=alerts.alerts,
-        empty=not collected.n_rows,
-        drift=drifted,
-        realised={item: [m for m in values if m.name in SHOWN] for item, values in quality.items()},
+        drift=_drift_rows(drift[key], reference, count_partition(job, collected, reference), alerts.alerts),
+        realised={item: [m for m in values if m.name in shown] for item, values in quality.items()},
         compute=_compute_rows(compute[key], alerts.alerts),
         pictures=[charts.to_svg(chart) for chart in _pictures(job, drift, quality)],
         bundle_digest="" if release is None else release.bundle_digest,
@@ -82,7 +77,7 @@ def _drift_rows(
     analysis: tuple[ColumnProfile, ...],
     alerts: tuple[Alert, ...],
 ) -> list[DriftRow]:
-    by_key = {(m.feature or SCORE, m.name.removeprefix("score_")): m for m in metrics}
+    by_key = {(m.feature or reference[-1].name, m.name.removeprefix("score_")): m for m in metrics}
     return [
         DriftRow(
             feature=before.name,

@@ -9,6 +9,7 @@ import pyarrow as pa
 from tidemill.errors import IncompletePublish
 from tidemill.modeling.bundle import Bundle
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
+from tidemill.steps.answers import answers
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.features import read_columns
 from tidemill.steps.running import Job
@@ -33,11 +34,12 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
     bundle = _bundle(job.store.path(release.bundle_uri), release.bundle_digest)
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
     rows = read_columns(path, [spec.entity_key, spec.event_time, *bundle.schema.names])
-    scores = bundle.score(rows.to_pandas())
+    X = rows.to_pandas()
+    scores = bundle.score(X)
     keys = rows[spec.entity_key].cast(pa.string())
     _refuse_undefined(keys, scores, release)
-    job.publisher.declare(spec.model, spec.entity_key, spec.event_time)
-    table = pa.table({"entity_key": keys, "event_time": rows[spec.event_time], "score": pa.array(scores)})
+    job.publisher.declare(spec.model, spec.entity_key, spec.event_time, bundle.task)
+    table = pa.table({"entity_key": keys, "event_time": rows[spec.event_time], **answers(bundle, scores)})
     return job.publisher.write(
         release, snapshot, table, token=release.token, threshold=bundle.threshold, run_id=job.run_id
     )
@@ -49,7 +51,7 @@ def _bundle(folder: Path, digest: str) -> Bundle:
 
 
 def _refuse_undefined(keys: pa.ChunkedArray, scores: np.ndarray, release: ReleaseRef) -> None:
-    undefined = ~np.isfinite(scores)
+    undefined = ~np.isfinite(scores).reshape(len(scores), -1).all(axis=1)
     if undefined.any():
         examples = keys.filter(pa.array(undefined)).slice(0, N_KEYS).to_pylist()
         raise IncompletePublish(

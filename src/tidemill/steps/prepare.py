@@ -3,10 +3,13 @@
 Rows whose partition has not matured, or whose label is unknown, are left out and counted.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,7 +18,7 @@ from tidemill.errors import LeakageFound, NotTrainable
 from tidemill.intervals import Partition
 from tidemill.modeling.leakage import find_leaks
 from tidemill.records import SnapshotRef, SplitRef
-from tidemill.spec import ModelSpec
+from tidemill.spec import ModelSpec, Task
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION
 from tidemill.steps.features import TARGET, feature_schema
 from tidemill.steps.labels import labelled
@@ -24,6 +27,7 @@ from tidemill.steps.running import Job
 __all__ = ["SETS", "SplitPlan", "plan_split", "prepare"]
 
 SETS = ("train", "validation", "test")
+MIN_CLASS_ROWS = 50  # rows of a class below which chance alone can look like a leak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +126,29 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
 def _refuse_leaks(train: pa.Table, spec: ModelSpec) -> None:
     # All columns of the query, features or not: one that knows the outcome shows that the query reads the future.
     frame, columns = train.to_pandas(), spec.model_copy(update={"features": None})
-    leaks = find_leaks(frame, frame[TARGET], feature_schema(columns, train.schema))
-    if leaks:
-        named = ", ".join(f"{name!r} (AUC {auc:.3f})" for name, auc in leaks)
+    schema, worst = feature_schema(columns, train.schema), dict[str, float]()
+    for target in _outcomes(train[TARGET], spec.task):
+        for name, auc in find_leaks(frame, target, schema):
+            worst[name] = max(auc, worst.get(name, 0.0))
+    if worst:
+        named = ", ".join(f"{name!r} (AUC {auc:.3f})" for name, auc in sorted(worst.items(), key=lambda leak: -leak[1]))
         raise LeakageFound(
             f"Alone, {named} tells the label {spec.label.column!r} of {spec.model!r} too well to be known at the cutoff.",
             f"Take it out of {spec.source.features}, or let it count only what was observed by :cutoff.",
         )
+
+
+def _outcomes(target: pa.ChunkedArray, task: Task) -> Iterator[npt.NDArray[np.int8]]:
+    """Give what a feature must not tell: the label, or each class against the rest.
+
+    Of a regression nothing: distance alone tells honestly how long a flight takes. Its correlations are for a person.
+    """
+    if task is Task.BINARY:
+        yield target.to_numpy()
+    if task is Task.MULTICLASS:
+        for name, count in zip(*pc.value_counts(target.combine_chunks()).flatten(), strict=True):
+            if MIN_CLASS_ROWS <= count.as_py() < len(target):
+                yield pc.equal(target, name).cast(pa.int8()).to_numpy()
 
 
 def _first_start(partitions: list[Partition], instant: datetime) -> datetime:

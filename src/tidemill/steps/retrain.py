@@ -4,10 +4,13 @@ from dataclasses import asdict, replace
 
 from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
 from tidemill.records import Decision, MetricValue
+from tidemill.spec.metrics import greater_is_better
 from tidemill.steps.running import Job
 from tidemill.warehouse.releases import Champion
 
 __all__ = ["decide", "record_outcome"]
+
+RELATIVE = ("mean_absolute_error", "root_mean_squared_error", "median_absolute_error")  # in the label's own unit
 
 
 def decide(job: Job) -> Decision:
@@ -39,11 +42,12 @@ def record_outcome(job: Job, decision: Decision) -> Decision:
 
 
 def _policy(job: Job) -> RetrainPolicy:
-    retrain = job.spec.retrain
+    retrain, metric = job.spec.retrain, job.spec.accept.metric
     n_drifted, n_recent = retrain.persistence.split(" of ")
     return RetrainPolicy(
         cooldown=retrain.cooldown, max_age=retrain.max_age, drift_share=retrain.drift_share, n_drifted=int(n_drifted),
         n_recent=int(n_recent), quality_drop=retrain.quality_drop, label_coverage=job.spec.monitor.label_coverage,
+        greater_is_better=greater_is_better(metric), relative=metric in RELATIVE,
     )  # fmt: skip
 
 

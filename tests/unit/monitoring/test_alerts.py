@@ -187,3 +187,27 @@ def test_alerts_of_different_features_never_share_a_rule(figures):
 def test_more_drift_never_raises_less(values):
     less, more = (set(_alerts(_feature("psi", value))) for value in values)
     assert less <= more
+
+
+# --- metrics of which less is better
+
+
+def _error(value, low=None, high=None):
+    figure = MetricValue(name="mean_absolute_error", value=value, low=low, high=high, n=900)
+    thresholds = AlertThresholds(metric="mean_absolute_error", greater_is_better=False, floor=10.0)
+    return [alert for alert in raise_alerts([figure], thresholds) if alert.rule == "quality:mean_absolute_error"]
+
+
+def test_error_below_its_ceiling_is_no_alert():
+    assert _error(9.9) == []
+
+
+def test_error_surely_above_its_ceiling_needs_action():
+    (alert,) = _error(12.0, 11.0, 13.0)
+    assert alert.severity is Severity.FAIL
+    assert "above its ceiling of 10.000" in alert.message
+
+
+def test_error_that_chance_can_explain_needs_a_look():
+    (alert,) = _error(12.0, 9.0, 15.0)
+    assert alert.severity is Severity.WARN

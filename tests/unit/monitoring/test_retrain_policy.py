@@ -191,3 +191,23 @@ def test_no_training_ever_within_the_cooldown(drift, since):
 def test_more_drift_never_turns_a_yes_into_a_no(drift, position, more):
     worse = [max(value, more) if i == position else value for i, value in enumerate(drift)]
     assert _decide(worse).accepted >= _decide(drift).accepted
+
+
+# --- metrics of which less is better
+
+ERROR = MetricValue(name="mean_absolute_error", value=8.0, low=7.9, high=8.1, n=9_000)
+ERRORS = RetrainPolicy(greater_is_better=False, relative=True)
+
+
+def test_an_error_that_rises_is_decay():
+    decision = _decide(quality=(9.0, 9.1, 9.0, 8.9, 9.0), acceptance=ERROR, policy=ERRORS)
+    assert decision.accepted
+    assert "a rise of 1.000" in decision.reasons[0]
+
+
+def test_an_error_that_falls_is_no_decay():
+    assert not _decide(quality=(6.0, 6.1, 6.0, 5.9, 6.0), acceptance=ERROR, policy=ERRORS).accepted
+
+
+def test_an_error_is_tolerated_by_its_share():
+    assert not _decide(quality=(8.2, 8.21, 8.2, 8.2, 8.19), acceptance=ERROR, policy=ERRORS).accepted

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tidemill.records import MetricValue
-from tidemill.report import charts
+from tidemill.report import answer_charts, charts
 from tidemill.report.html import picture
 from tidemill.report.theme import SIZES
 from tidemill.report.values import Categories, Histogram
@@ -18,6 +18,7 @@ SCORE = np.clip(RNG.normal(0.25, 0.12, 900) + 0.1 * LATE, 0, 1)
 DAYS = [str(date(2013, 7, 1) + timedelta(days=offset)) for offset in range(14)]
 HOURS = Histogram(edges=(0.0, 6.0, 12.0, 18.0, 24.0), counts=(10, 300, 400, 190))
 CARRIERS = Categories(names=("UA", "B6", "EV"), counts=(400, 300, 200))
+CLASSES = ["late", "on_time", "<b>", "late"]
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -46,6 +47,17 @@ PICTURES = {
     "estimators": lambda: charts.estimator_comparison(
         {"xgboost": roc_auc(0.74), "prior": roc_auc(0.5)}, chosen="xgboost"
     ),
+    "confusion": lambda: answer_charts.confusion_matrix(CLASSES, CLASSES[::-1]),
+    "confusion_of_many": lambda: answer_charts.confusion_matrix([str(k % 30) for k in range(99)], ["1"] * 99),
+    "predicted": lambda: answer_charts.predicted_against_actual(SCORE, SCORE + 0.1, SCORE - 1, SCORE + 1),
+    "predicted_alone": lambda: answer_charts.predicted_against_actual(
+        [1.0, 2.0], [1.0, 2.5], [math.nan] * 2, [math.nan] * 2
+    ),
+    "residuals": lambda: answer_charts.residuals(SCORE, SCORE * 0.9),
+    "residuals_of_one": lambda: answer_charts.residuals([1.0], [1.0]),
+    "shares": lambda: answer_charts.shares_over_time({"late": dict.fromkeys(DAYS, 0.2)}, title="Classes"),
+    "no_confusion": lambda: answer_charts.confusion_matrix([], []),
+    "no_shares": lambda: answer_charts.shares_over_time({}, title="Classes"),
     "nothing": lambda: charts.roc_curve([True, True], {"xgboost": [0.1, 0.2]}),
 }
 
