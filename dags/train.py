@@ -16,7 +16,7 @@ from tidemill_airflow.operators import (
 
 for spec in specs_beside(__file__):
     model = spec.model
-    with model_dag(spec, "train", "partition", "cutoff", "dry_run", "reason", max_active_runs=1):
+    with model_dag(spec, "train", "partition", "cutoff", "trials", "dry_run", "reason", max_active_runs=1):
         extract = ExtractOperator(task_id="extract", model=model, purpose="train")
         validate_data = ValidateDataOperator(task_id="validate_data", model=model, snapshot=extract.output)
         analyse = AnalyseOperator(task_id="analyse", model=model, snapshot=extract.output)

@@ -37,7 +37,7 @@ PARTS = {
     "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "train.own": spec.Own,
     "train.search": spec.Search, "train.search.space": spec.Dimension, "accept": spec.Accept,
     "predict": spec.Predict, "monitor": spec.Monitor, "retrain": spec.Retrain,
-    "retention": spec.Retention, "rules": spec.Rule, "alerts": spec.AlertChannel,
+    "reproduce": spec.Reproduce, "retention": spec.Retention, "rules": spec.Rule, "alerts": spec.AlertChannel,
 }  # fmt: skip
 
 

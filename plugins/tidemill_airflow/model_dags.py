@@ -1,4 +1,4 @@
-"""What the four DAGs of a model have in common: the spec files, and the DAG itself."""
+"""What the DAGs of a model have in common: the spec files, and the DAG itself."""
 
 import os
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ _PURPOSE = {
     "train": "Trains a challenger and lets the acceptance gate decide whether it becomes the champion.",
     "predict": "Scores one partition with the release that was live for it, and publishes the rows all at once.",
     "monitor": "Looks at a partition's data, scores, matured quality and cost, and opens or resolves alerts.",
+    "reproduce": "Builds a release that served again from what the ledger knows of it, and compares every step.",
     "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases have published.",
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
 }
@@ -58,7 +59,7 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
     spec : ModelSpec
         The model.
     verb : str
-        ``train``, ``predict``, ``monitor`` or ``retrain``.
+        ``train``, ``predict``, ``monitor``, ``retrain``, ``reproduce`` or ``rollback``.
     *form : str
         Fields of the trigger form.
     **arguments

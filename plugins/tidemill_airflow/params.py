@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow.sdk import Param
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 from tidemill.errors import SettingsError
 
@@ -25,7 +25,7 @@ class RunParams(BaseModel):
     cutoff: AwareDatetime | None = None
     """Instant as of which features and labels are known; None for the partition's own."""
     release: PositiveInt | None = None
-    """Release to score with; None for the one that the policy names."""
+    """Release to score with, or to build again; None for the one that the policy names, or the partition picks."""
     policy: str = Field("live_then", pattern="^(live_then|current)$")
     """Which release scores if none is named: the one that was live for the partition, or the champion of now."""
     to: PositiveInt | None = None
@@ -36,8 +36,14 @@ class RunParams(BaseModel):
     """Last such partition, included."""
     simulate: bool = False
     """Allow a release from after the partition, and mark its rows."""
+    prediction_run: PositiveInt | None = None
+    """Prediction run to score again."""
+    as_declared: bool = False
+    """Build again with today's spec and queries, not with those of then."""
     dry_run: bool = False
     """Do everything but change what is visible."""
+    trials: NonNegativeInt | None = Field(None, le=1000)
+    """Settings to try for each candidate besides its defaults; None for what the spec says."""
     reason: str = ""
     """Why, for the record."""
 
@@ -80,7 +86,7 @@ _FORM: dict[str, Param] = {
     ),
     "release": Param(
         None, type=["null", "integer"], minimum=1, title="Release",
-        description="Release to score with; empty for the one that the policy names.",
+        description="A release by its number; empty for the one that the policy names, or the partition picks.",
     ),
     "policy": Param(
         "live_then", type="string", enum=["live_then", "current"], title="Policy",
@@ -101,8 +107,20 @@ _FORM: dict[str, Param] = {
         False, type="boolean", title="Simulation",
         description="Allow a release that learnt from data after the partition, and mark its rows.",
     ),
+    "prediction_run": Param(
+        None, type=["null", "integer"], minimum=1, title="Prediction run",
+        description="Rows to score again, with the release that scored them; empty for the release alone.",
+    ),
+    "as_declared": Param(
+        False, type="boolean", title="As declared today",
+        description="Build with the spec and queries of today, not with those of then.",
+    ),
     "dry_run": Param(
         False, type="boolean", title="Dry run", description="Do everything except publish, promote or trigger."
+    ),
+    "trials": Param(
+        None, type=["null", "integer"], minimum=0, maximum=1000, title="Trials",
+        description="Settings to try for each candidate besides its defaults; empty for what the spec says, 0 for none.",
     ),
     "reason": Param("", type="string", maxLength=500, title="Reason", description="Why, for the record."),
 }  # fmt: skip

@@ -67,10 +67,15 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
     """Names that only mean something to the modeling room."""
     from tidemill.modeling.estimators import CANDIDATES
     from tidemill.modeling.metrics import greater_is_better
+    from tidemill.modeling.search_space import space_problems
 
     for name in spec.train.estimators:
         if name not in CANDIDATES:
             yield f"{spec.model}: train.estimators names {name!r}; there are {', '.join(CANDIDATES)}."
+    for name, space in spec.train.search.space.items():
+        if name not in spec.train.estimators:
+            yield f"{spec.model}: train.search.space names {name!r}, which train.estimators does not list."
+        yield from (f"{spec.model}: {problem}" for problem in space_problems(name, space))
     try:
         greater_is_better(spec.accept.metric)
     except SpecError as error:

@@ -17,7 +17,7 @@ from tidemill.intervals import Interval
 from tidemill.records import CheckResult
 from tidemill.spec import Expectation, ModelSpec
 
-__all__ = ["columns_of", "evaluate_contract", "problems_of", "whole_contract"]
+__all__ = ["columns_of", "evaluate_contract", "of_no_rows", "problems_of", "whole_contract"]
 
 N_CASES = 10  # failing values shown an expectation
 
@@ -49,6 +49,17 @@ def columns_of(contract: Sequence[Expectation]) -> list[str]:
     ]
     lists = [item for expectation in contract for item in expectation.arguments.get("column_list", ())]
     return list(dict.fromkeys(names + lists))
+
+
+def of_no_rows(contract: Sequence[Expectation]) -> tuple[Expectation, ...]:
+    """Give the expectations that say something about a snapshot without rows: those about the table.
+
+    What a column's values are to be holds for none of them, and an aggregate over none is not defined. Whoever expects
+    rows says so: ``expect_table_row_count_to_be_between`` is about the table.
+    """
+    return tuple(
+        item for item in contract if not columns_of((item,)) or item.name == "expect_column_to_exist"
+    )  # fmt: skip
 
 
 def problems_of(contract: Sequence[Expectation]) -> list[tuple[int, str]]:

@@ -2,14 +2,18 @@
 
 import hashlib
 import os
+import platform
 import subprocess
 from functools import cache
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 from tidemill import __version__
 
-__all__ = ["code_version", "lock_digest"]
+__all__ = ["LIBRARIES", "code_version", "environment", "lock_digest", "packages"]
+
+LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
+"""What the bits of a model depend on, beside the interpreter and the machine."""
 
 
 @cache
@@ -30,10 +34,24 @@ def code_version() -> str:
 
 
 @cache
+def packages() -> str:
+    """Give all installed packages, one ``name==version`` a line; of two with one name, that which Python finds."""
+    found: dict[str, str] = {}
+    for item in distributions():
+        found.setdefault(item.metadata["Name"].lower(), item.version)
+    return "\n".join(f"{name}=={found[name]}" for name in sorted(found))
+
+
+@cache
 def lock_digest() -> str:
     """SHA-256 over the names and versions of all installed packages."""
-    found = sorted({f"{item.metadata['Name'].lower()}=={item.version}" for item in distributions()})
-    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+    return hashlib.sha256(packages().encode()).hexdigest()
+
+
+def environment() -> dict[str, str]:
+    """Give the versions of `LIBRARIES` and of Python, and the platform: what a bundle's manifest says of its making."""
+    versions = {library: version(library) for library in LIBRARIES}
+    return versions | {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
 
 
 def _git(root: Path, *arguments: str) -> str:

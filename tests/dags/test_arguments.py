@@ -4,12 +4,13 @@ import pytest
 
 from .conftest import Described
 
-VERBS = ("train", "predict", "monitor", "retrain")
+VERBS = ("train", "predict", "monitor", "retrain", "reproduce")
 FORMS = {
-    "train": {"partition", "cutoff", "dry_run", "reason"},
+    "train": {"partition", "cutoff", "trials", "dry_run", "reason"},
     "predict": {"partition", "cutoff", "release", "policy", "simulate", "dry_run"},
     "monitor": {"partition"},
     "retrain": {"partition", "dry_run"},
+    "reproduce": {"partition", "release", "prediction_run", "as_declared"},
 }
 
 
@@ -76,7 +77,7 @@ def test_every_task_is_owned_by_the_owner_of_the_model(described: Described, ver
     assert {task["owner"] for task in tasks} == {"data-platform@example.com"}
 
 
-@pytest.mark.parametrize("verb", ["train", "retrain"])
+@pytest.mark.parametrize("verb", ["train", "retrain", "reproduce"])
 def test_one_training_of_a_model_at_a_time(described: Described, verb: str) -> None:
     assert described["dags"][f"flight_delays_{verb}"]["max_active_runs"] == 1
 

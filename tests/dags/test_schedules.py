@@ -8,8 +8,8 @@ import pytest
 
 from .conftest import PROJECT, Described
 
-VERBS = ("train", "predict", "monitor", "retrain")
-LOCAL_TIME = {"train": "04:00", "predict": "05:00", "monitor": "08:00", "retrain": "09:00"}
+VERBS = ("train", "predict", "monitor", "retrain", "reproduce")
+LOCAL_TIME = {"train": "04:00", "predict": "05:00", "monitor": "08:00", "retrain": "09:00", "reproduce": "06:00"}
 FLIGHTS = (PROJECT / "dags" / "models" / "flight_delays.yaml").read_text(encoding="utf-8")
 PREDICT = 'predict: {schedule: "0 5 * * *"}'
 
@@ -46,6 +46,15 @@ def test_training_runs_on_mondays(described: Described) -> None:
         ("04:00", "2013-03-18"),
         ("04:00", "2013-03-25"),
         ("04:00", "2013-04-01"),
+    ]
+
+
+def test_a_release_is_built_again_on_sundays(described: Described) -> None:
+    assert [key for _, key in runs(described, "reproduce", "autumn")] == [
+        "2013-11-03",
+        "2013-11-10",
+        "2013-11-17",
+        "2013-11-24",
     ]
 
 

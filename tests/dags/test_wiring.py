@@ -42,6 +42,7 @@ UPSTREAM = {
         "trigger_training": ["decide"],
         "record_outcome": ["decide", "trigger_training"],
     },
+    "reproduce": {"reproduce": []},
 }
 
 

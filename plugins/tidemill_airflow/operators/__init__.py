@@ -19,6 +19,7 @@ from tidemill_airflow.operators.publish import PublishOperator
 from tidemill_airflow.operators.record_outcome import RecordOutcomeOperator
 from tidemill_airflow.operators.register import RegisterOperator
 from tidemill_airflow.operators.report import ReportOperator
+from tidemill_airflow.operators.reproduce import ReproduceOperator
 from tidemill_airflow.operators.resolve_release import ResolveReleaseOperator
 from tidemill_airflow.operators.rollback import RollbackOperator
 from tidemill_airflow.operators.send_alerts import SendAlertsOperator
@@ -48,6 +49,7 @@ __all__ = [
     "RecordOutcomeOperator",
     "RegisterOperator",
     "ReportOperator",
+    "ReproduceOperator",
     "ResolveReleaseOperator",
     "RollbackOperator",
     "SendAlertsOperator",

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from tidemill_airflow.operators.step import StepOperator
+from tidemill_airflow.params import RunParams
 
 __all__ = ["TrainOperator"]
 
@@ -25,3 +26,7 @@ class TrainOperator(StepOperator):
         super().__init__(**kwargs)
         self.split = split
         self.estimator = estimator
+
+    def chosen(self, params: RunParams) -> dict[str, Any]:
+        """Pass on what the person who triggered the run chose."""
+        return {"trials": params.trials}

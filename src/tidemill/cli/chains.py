@@ -41,13 +41,18 @@ def schema() -> None:
 
 @app.command()
 def train(
-    model: Model, partition: PartitionKey, cutoff: Cutoff = None, dry_run: DryRun = False, reason: str = ""
+    model: Model,
+    partition: PartitionKey,
+    trials: Annotated[int | None, typer.Option(min=0, max=1000, help="Settings to try for each candidate.")] = None,
+    cutoff: Cutoff = None,
+    dry_run: DryRun = False,
+    reason: str = "",
 ) -> None:
     """Train a challenger as of a partition, and let the gate decide."""
     from tidemill.steps.chains import train_chain
 
     workspace = Workspace.from_environment()
-    chain = train_chain(workspace.spec(model), dry_run=dry_run, reason=reason)
+    chain = train_chain(workspace.spec(model), dry_run=dry_run, reason=reason, trials=trials)
     record = _drive("train", chain, model, partition, workspace, cutoff)
     _say_decision(record["decision"])
 
@@ -78,9 +83,11 @@ def predict(
     chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
     record = _drive("predict", chain, model, partition, workspace, cutoff)
     verb = "published" if record["published"] else "written, not published"
-    out.print(
-        f"{record['n_rows']:,} rows of release {record['release_id']} {verb}, mean score {record['mean_score']:.4f}."
-    )
+    if record["n_rows"]:
+        mean = f", mean score {record['mean_score']:.4f}"
+        out.print(f"{record['n_rows']:,} rows of release {record['release_id']} {verb}{mean}.")
+    else:
+        out.print(f"Partition {partition} has no rows: it is {verb} as empty.")
 
 
 @app.command()
@@ -186,6 +193,8 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
             on_partition=lambda key, done, total: progress.update(bar, description=key, completed=done, total=total),
         )  # fmt: skip
     out.print(f"{len(result.scored)} scored, {len(result.present)} were there already, {len(result.failed)} failed.")
+    if result.empty:
+        out.print(f"Of those scored, {len(result.empty)} had no rows and are published as empty.")
     for key, message in result.failed:
         err.print(f"{key}: {message}", markup=False, highlight=False, soft_wrap=True)
     if result.failed:

@@ -1,12 +1,13 @@
-"""Commands on what the ledger knows of a model: its history, one row of it, what serves."""
+"""Commands on what the ledger knows of a model: its history, one row of it, what serves, whether it can be built again."""
 
 import getpass
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 
-from tidemill.cli.console import Model, PartitionKey, app, out
+from tidemill.cli.console import Model, PartitionKey, app, err, out
 from tidemill.workspace import Workspace
 
 __all__: list[str] = []
@@ -15,6 +16,7 @@ __all__: list[str] = []
 @app.command()
 def history(model: Model) -> None:
     """Show which release was live when, by whose word and why."""
+    from tidemill.warehouse.publishing import Publisher
     from tidemill.warehouse.releases import Releases
     from tidemill.workspace import LEDGER
 
@@ -27,6 +29,12 @@ def history(model: Model) -> None:
             item.approved_by, item.reason, f"{item.deployed_at:%Y-%m-%d %H:%M}",
         )  # fmt: skip
     out.print(table if deployments else f"Nothing of {model} has ever been live.")
+    published = Publisher(workspace.connection(LEDGER)).published(model)
+    empty = [run.partition for run in published if not run.n_rows]
+    if published:
+        out.print(f"{len(published):,} partitions are published, the newest is {published[-1].partition}.")
+    if empty:
+        out.print(f"{len(empty):,} of them had no rows and are published as empty, the newest {empty[-1]}.")
 
 
 @app.command()
@@ -88,3 +96,42 @@ def rollback(
     out.print(f"Release {done.release_id} of {model} is the champion; undone: {undone}.")
     if republish:
         out.print(f"{len(done.restored)} partition(s) restored, {len(done.rescored)} scored again.")
+
+
+@app.command()
+def reproduce(
+    model: Model,
+    release: Annotated[int | None, typer.Option(help="Release to build again; by default the champion.")] = None,
+    run: Annotated[int | None, typer.Option(help="Prediction run to score again, and its release to build.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Build what the weekly DAG picks for this partition.")] = None,
+    as_declared: Annotated[bool, typer.Option("--as-declared", help="With the spec and queries of today.")] = False,
+) -> None:
+    """Build a release again, and say step by step whether it is the same, bit by bit; exit status 1 if not."""
+    from tidemill.steps.reproduce import partition_of
+    from tidemill.steps.running import run_step
+    from tidemill.warehouse.releases import Releases, current_release
+    from tidemill.workspace import LEDGER
+
+    if sum(item is not None for item in (release, run, partition)) > 1:
+        raise typer.BadParameter("give one of --release, --run and --partition")
+    workspace = Workspace.from_environment()
+    spec = workspace.spec(model)
+    if release is None and run is None and partition is None:
+        release = current_release(Releases(workspace.connection(LEDGER)), spec.model)
+    with err.status("building it again …"):
+        record = run_step(
+            "reproduce", "reproduce", spec.model, partition or partition_of(workspace, spec.model, release, run),
+            {"release": release, "prediction_run": run, "as_declared": as_declared}, workspace=workspace,
+        )  # fmt: skip
+    table = Table("step", "verdict", Column("found", overflow="fold"))
+    for step in record["steps"]:
+        table.add_row(
+            *(escape(str(step[name]).replace("_", " ")) for name in ("step", "verdict")), escape(step["found"])
+        )
+    out.print(table)
+    for change in record["changes"]:
+        out.print(f"Since then: {change}.", markup=False, highlight=False, soft_wrap=True)
+    rows = f", prediction run {run}," if run is not None else ""
+    out.print(f"Release {record['release_id']} of {model}{rows} is {record['verdict'].replace('_', ' ')}.")
+    if record["verdict"] == "different":
+        raise typer.Exit(1)

@@ -25,6 +25,7 @@ from tidemill.doctor.machine import (
     lock_file,
     sound_specs,
 )
+from tidemill.doctor.reproduction import check_reproductions
 from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
 from tidemill.spec import ModelSpec
 from tidemill.storage.store import Store
@@ -109,12 +110,13 @@ def _ledger(url: str, *, repair: bool) -> Iterator[Finding]:
 def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, depth: Depth) -> Iterator[Finding]:
     store = Store(workspace.storage)
     with transaction(url) as cursor:
-        cursor.execute("SELECT partition FROM tidemill.published WHERE model = %s", (spec.model,))
-        published = {partition for (partition,) in cursor.fetchall()}
+        cursor.execute("SELECT partition, empty FROM tidemill.published_partition WHERE model = %s", (spec.model,))
+        published = dict(cursor.fetchall())
         cursor.execute("SELECT EXISTS (SELECT FROM tidemill.champion WHERE model = %s)", (spec.model,))
         serves = bool(fetch_value(cursor))
         yield check_pointers(cursor, spec.model)
-    yield check_freshness(spec, published, serves, as_of)
+        yield check_reproductions(cursor, spec.model)
+    yield check_freshness(spec, published, serves, as_of, [key for key, empty in published.items() if empty])
     yield check_bundles(url, store, spec)
     yield check_snapshots(url, store, spec, depth)
     yield check_predictions(url, spec, depth)

@@ -33,7 +33,9 @@ def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_TICKS) -> tuple[
     return tuple(key for key in _ticks(spec, as_of - GRACE, n) if _exists(spec, key))
 
 
-def check_freshness(spec: ModelSpec, published: Collection[str], serves: bool, as_of: datetime) -> Finding:
+def check_freshness(
+    spec: ModelSpec, published: Collection[str], serves: bool, as_of: datetime, empty: Collection[str] = ()
+) -> Finding:
     """Compare what is published with what is due.
 
     Parameters
@@ -41,11 +43,13 @@ def check_freshness(spec: ModelSpec, published: Collection[str], serves: bool, a
     spec : ModelSpec
         The model.
     published : collection of str
-        Keys of the partitions that readers see.
+        Keys of the partitions that readers see, the empty ones too.
     serves : bool
         Whether the model has a champion.
     as_of : datetime
         Instant to judge at.
+    empty : collection of str, default ()
+        Those that were published without rows. One is fresh; a whole week of them is worth a look.
     """
     model, newest = spec.model, max(published, default=None)
     if spec.predict.schedule is None:
@@ -71,7 +75,14 @@ def check_freshness(spec: ModelSpec, published: Collection[str], serves: bool, a
             "freshness", model, f"Partition(s) between published ones are missing: {listed(gaps)}.",
             f"'tidemill predict {model} --from {gaps[-1]} --to {gaps[0]}'.",
         )  # fmt: skip
-    return Finding.ok("freshness", model, f"The partition due, {due[0]}, is published.")
+    if len(due) > 1 and all(key in empty for key in due):
+        return Finding.warn(
+            "freshness", model, f"The newest {len(due)} partitions are published, and all of them are empty.",
+            f"Is the source still being loaded? Run {spec.source.features} by hand.",
+        )  # fmt: skip
+    return Finding.ok(
+        "freshness", model, f"The partition due, {due[0]}, is published{', empty' if due[0] in empty else ''}."
+    )
 
 
 def _ticks(spec: ModelSpec, latest: datetime, n: int) -> Iterator[str]:

@@ -22,7 +22,7 @@ __all__ = [
 OVERDUE_HOURS = 1  # messages that have waited longer: their channel is dead
 RUNTIME = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")
 OWNER = "tidemill_owner"
-APPEND_ONLY = ("alert_event", "audit", "deployment", "release")
+APPEND_ONLY = ("alert_event", "audit", "deployment", "document", "release", "reproduction")
 START = "0" * 64  # what the first row of the audit names as its predecessor
 N_FETCHED = 10_000  # rows of the audit in memory at a time
 _MIGRATE = "'tidemill migrate'; a file that has changed must be restored, a newer ledger needs the newer version."
@@ -31,6 +31,8 @@ _MAY_INSERT = {
     "tidemill_promoter": ("release", "deployment", "champion"),
     "tidemill_writer": (
         "run",
+        "document",
+        "reproduction",
         "snapshot",
         "check_result",
         "decision",

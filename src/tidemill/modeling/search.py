@@ -39,8 +39,10 @@ class Measured:
     """The acceptance metric on the fold's measured rows."""
     y_score: npt.NDArray[np.float64]
     """Score of each measured row."""
-    threshold: float | None
+    threshold: float | None = None
     """Score from which a row counts as positive, if the task has one."""
+    classes: tuple[str, ...] | None = None
+    """Names of the columns of ``y_score``, if the task has classes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

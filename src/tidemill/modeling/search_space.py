@@ -25,25 +25,33 @@ class _Limits:
     """Greatest value."""
     whole: bool = False
     """Whether only whole numbers make sense."""
+    words: bool = False
+    """Whether it takes words."""
 
 
 _SHARE, _STEP, _PENALTY, _COUNT = _Limits(0.01, 1), _Limits(0.001, 1), _Limits(0), _Limits(1, whole=True)
+_WORD = _Limits(-math.inf, words=True)
 _LIMITS: dict[str, dict[str, _Limits]] = {
     "xgboost": {
         "learning_rate": _STEP, "max_depth": _Limits(1, 30, whole=True), "min_child_weight": _PENALTY,
         "reg_lambda": _PENALTY, "reg_alpha": _PENALTY, "gamma": _PENALTY, "max_delta_step": _PENALTY,
         "subsample": _SHARE, "colsample_bytree": _SHARE, "colsample_bylevel": _SHARE, "colsample_bynode": _SHARE,
+        "max_leaves": _Limits(0, whole=True), "grow_policy": _WORD, "scale_pos_weight": _Limits(1e-9),
+        "max_bin": _Limits(2, whole=True), "max_cat_to_onehot": _COUNT, "max_cat_threshold": _COUNT,
+        "n_rounds": _COUNT, "objective": _WORD,
     },
     "hist_gradient_boosting": {
         "learning_rate": _STEP, "max_leaf_nodes": _Limits(2, whole=True), "max_depth": _COUNT,
         "min_samples_leaf": _COUNT, "l2_regularization": _PENALTY, "max_features": _SHARE,
-        "max_bins": _Limits(2, 255, whole=True),
+        "max_bins": _Limits(2, 255, whole=True), "max_iter": _COUNT, "loss": _WORD,
     },
     "random_forest": {
         "n_estimators": _COUNT, "max_depth": _COUNT, "min_samples_leaf": _COUNT,
         "min_samples_split": _Limits(2, whole=True), "max_features": _SHARE,
+        "max_samples": _SHARE, "max_leaf_nodes": _Limits(2, whole=True), "min_impurity_decrease": _PENALTY,
+        "criterion": _WORD, "ccp_alpha": _PENALTY,
     },
-    "logistic_regression": {"C": _Limits(1e-9)},
+    "logistic_regression": {"C": _Limits(1e-9), "max_iter": _COUNT, "tol": _Limits(0)},
     "ridge": {"alpha": _PENALTY},
 }  # fmt: skip
 
@@ -127,6 +135,10 @@ def space_problems(estimator: str, space: Space) -> Iterator[str]:
 
 
 def _value_problems(place: str, dimension: Dimension, limits: _Limits) -> Iterator[str]:
+    if limits.words:
+        if not dimension.choices:
+            yield f"{place} takes words: write them as choices."
+        return
     values = dimension.choices or (dimension.low, dimension.high)
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(values):

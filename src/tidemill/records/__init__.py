@@ -10,6 +10,7 @@ from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef
+from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
 from tidemill.records.search import Parameters, SearchReport, Trial
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "DeploymentRef",
     "EvaluationReport",
     "Examination",
+    "Likeness",
     "MetricValue",
     "MonitorRef",
     "OpenAlert",
@@ -36,6 +38,8 @@ __all__ = [
     "Record",
     "Rehearsal",
     "ReleaseRef",
+    "ReproducedStep",
+    "Reproduction",
     "SearchReport",
     "SentRef",
     "Severity",

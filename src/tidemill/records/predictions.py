@@ -26,8 +26,8 @@ class PredictionRef(Record):
     """Rows written."""
     checksum: str
     """Exclusive or of a hash of each key and score: the order of rows does not matter."""
-    mean_score: float
-    """Mean of the scores."""
+    mean_score: float | None
+    """Mean of the scores; None if there are no rows."""
     published: bool = False
     """True once this run is the visible one."""
 
@@ -66,6 +66,8 @@ class MonitorRef(Record):
     """Figures written to ``tidemill.metric``."""
     alerts: tuple[Alert, ...]
     """What a person should look at."""
+    empty: bool = False
+    """True if the partition has no rows, so that there was nothing to measure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

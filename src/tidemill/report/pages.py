@@ -155,6 +155,7 @@ def monitor_page(
     model: str,
     partition: str,
     *,
+    empty: bool = False,
     alerts: Sequence[Alert] = (),
     drift: Sequence[DriftRow] = (),
     realised: Mapping[str, Sequence[MetricValue]] | None = None,
@@ -169,6 +170,8 @@ def monitor_page(
     ----------
     model, partition : str
         What was monitored.
+    empty : bool, default False
+        Whether the partition has no rows.
     alerts : sequence of Alert, default ()
         Open alerts, in any order.
     drift : sequence of DriftRow, default ()
@@ -193,7 +196,9 @@ def monitor_page(
         partition=partition,
         digest_of="bundle",
         digest=bundle_digest,
-        answer=_monitor_answer(model, urgent, drift, compute, [value for _, values in quality for value in values]),
+        answer=_empty_answer(model)
+        if empty and not urgent
+        else _monitor_answer(model, urgent, drift, compute, [value for _, values in quality for value in values]),
         tiles=[*_monitor_tiles(urgent, drift, quality), *tiles],
         alerts=urgent,
         drift=sorted(drift, key=lambda r: (_RANK[r.severity], -_first_value(r), r.feature)),
@@ -247,6 +252,15 @@ def _evaluation_tiles(whole: Sequence[MetricValue], report: EvaluationReport) ->
 def _difference(label: str, metric: MetricValue) -> Tile:
     sign = "+" if metric.value > 0 else ""
     return Tile(label=f"{metric.name} {label}", value=f"{sign}{figure(metric.value)}", note=interval(metric))
+
+
+def _empty_answer(model: str) -> Answer:
+    return Answer(
+        question="Is my model fine?",
+        answer=f"Empty: {model} had nothing to score.",
+        tone="none",
+        reasons=("The partition is published without rows. Alerts about its data stay as they were.",),
+    )
 
 
 def _monitor_answer(

@@ -8,7 +8,7 @@ from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.metrics import DECIDABLE, default_metric, greater_is_better
 from tidemill.spec.model import ModelSpec
-from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
+from tidemill.spec.operation import Monitor, OnEmpty, Predict, Reproduce, Retention, Retrain
 from tidemill.spec.search import Dimension, Search, Window
 from tidemill.spec.training import BASELINES, Accept, Own, Train
 
@@ -24,9 +24,11 @@ __all__ = [
     "Label",
     "ModelSpec",
     "Monitor",
+    "OnEmpty",
     "Own",
     "Partitions",
     "Predict",
+    "Reproduce",
     "Retention",
     "Retrain",
     "Rule",

@@ -15,7 +15,7 @@ from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.kinds import Name, Part
 from tidemill.spec.metrics import NO_SKILL, default_metric, greater_is_better
-from tidemill.spec.operation import Monitor, Predict, Retention, Retrain
+from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
 from tidemill.spec.training import Accept, Train
 
 __all__ = ["ModelSpec"]
@@ -49,6 +49,7 @@ class ModelSpec(Part):
     monitor: Monitor = Monitor()
     retrain: Retrain = Retrain()
     alerts: tuple[AlertChannel, ...] = ()
+    reproduce: Reproduce = Reproduce()
     retention: Retention = Retention()
 
     @field_validator("timezone")
@@ -122,9 +123,14 @@ class ModelSpec(Part):
         return self
 
     @property
+    def meaning(self) -> str:
+        """JSON of everything that the spec says, defaults included: comments and the order of keys do not count."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of the spec's meaning: comments, order of keys and omitted defaults do not count."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the spec's meaning."""
+        return hashlib.sha256(self.meaning.encode()).hexdigest()
 
     def partition(self, key: str) -> Partition:
         """Give the partition of a key, within the model's data.

@@ -1,6 +1,7 @@
 """Sections about the work of every day: predict, monitor, retrain, keep."""
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -8,14 +9,23 @@ from pydantic import Field, field_validator
 from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
 from tidemill.spec.kinds import Cron, Duration, Part
 
-__all__ = ["Monitor", "Predict", "Retention", "Retrain"]
+__all__ = ["Monitor", "OnEmpty", "Predict", "Reproduce", "Retention", "Retrain"]
+
+
+class OnEmpty(StrEnum):
+    """What becomes of a partition that has no rows."""
+
+    FAIL = "fail"
+    PUBLISH = "publish"
 
 
 class Predict(Part):
-    """When a partition is scored."""
+    """When a partition is scored, and what becomes of one without rows."""
 
     schedule: Cron | None = "0 5 * * *"
     """Cron line in the model's zone."""
+    on_empty: OnEmpty = OnEmpty.FAIL
+    """``fail``: it is an error. ``publish``: it is published, and marked as empty."""
 
 
 class Monitor(Part):
@@ -68,6 +78,13 @@ class Retrain(Part):
     def _can_be_met(cls, value: str) -> str:
         parse_persistence(value)
         return value
+
+
+class Reproduce(Part):
+    """When a release, picked at random among those that served, is built again and compared."""
+
+    schedule: Cron | None = "0 6 * * 0"
+    """Cron line in the model's zone; null for by hand alone."""
 
 
 class Retention(Part):

@@ -64,6 +64,8 @@ class Backfill:
     """Partitions that the same release had published before."""
     failed: tuple[tuple[str, str], ...]
     """Partitions that ended in an error, with its message."""
+    empty: tuple[str, ...] = ()
+    """Those of the scored that have no rows, and were published as empty."""
 
 
 def backfill(
@@ -109,17 +111,20 @@ def backfill(
         }
         present = [] if again else [key for key, ref in chosen.items() if published.get(key) == ref.release_id]
         scored: list[str] = []
+        empty: list[str] = []
         failed: list[tuple[str, str]] = []
         for done, (key, ref) in enumerate(chosen.items(), start=1):
             if key not in present:
                 chain = predict_chain(release=ref.release_id, simulate=simulate)
                 try:
-                    drive("predict", chain, spec.model, key, workspace)
+                    record = drive("predict", chain, spec.model, key, workspace)
                     scored.append(key)
+                    if not record["n_rows"]:
+                        empty.append(key)
                 except FatalError as error:  # recorded in the ledger; other partitions have nothing to do with it
                     failed.append((key, str(error)))
             on_partition(key, done, len(chosen))
-    return Backfill(scored=tuple(scored), present=tuple(present), failed=tuple(failed))
+    return Backfill(scored=tuple(scored), present=tuple(present), failed=tuple(failed), empty=tuple(empty))
 
 
 def _choose(

@@ -19,7 +19,7 @@ Request = tuple[str, dict[str, Any]]
 Chain = Generator[Request, dict[str, Any], None]
 
 
-def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "") -> Chain:
+def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "", trials: int | None = None) -> Chain:
     """From the source to a champion, or to the reasons why not."""
     snapshot = yield "extract", {"purpose": "train"}
     yield "validate_data", {"snapshot": snapshot}
@@ -27,7 +27,7 @@ def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "") -> 
     split = yield "prepare", {"snapshot": snapshot}
     bundles = []
     for estimator in (*spec.train.estimators, *BASELINES):
-        bundles.append((yield "train", {"split": split, "estimator": estimator}))
+        bundles.append((yield "train", {"split": split, "estimator": estimator, "trials": trials}))
     evaluation = yield "evaluate", {"split": split, "bundles": bundles}
     decision = yield "validate_model", {"evaluation": evaluation}
     yield (

@@ -15,8 +15,9 @@ from psycopg2.extensions import cursor as Cursor
 from tidemill.errors import EmptyPartition, SchemaChanged, SpecError
 from tidemill.intervals import Interval, Partition
 from tidemill.records import SnapshotRef
+from tidemill.spec import OnEmpty
 from tidemill.steps.running import Job
-from tidemill.warehouse.queries import bind, query_digest
+from tidemill.warehouse.queries import bind, joined, query_digest
 from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "extract",
     "query_parameters",
     "require_columns",
+    "take_snapshot",
     "training_partitions",
 ]
 
@@ -50,11 +52,24 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
     Raises
     ------
     EmptyPartition
-        If there are no rows.
+        If there are no rows, unless it is a partition to be scored and ``predict.on_empty`` is ``publish``.
     SchemaChanged
         If the source lacks a column or table.
     SpecError
         If a query does not give what the spec names.
+    """
+    snapshot, queries = take_snapshot(job, purpose)
+    job.ledger.record_snapshot(snapshot, job.run_id, queries)
+    return snapshot
+
+
+def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
+    """Do the same without telling the ledger; gives the queries' text, too.
+
+    Raises
+    ------
+    EmptyPartition, SchemaChanged, SpecError
+        As ``extract``.
     """
     if purpose not in ("score", "train"):
         raise ValueError(f"purpose is 'score' or 'train', not {purpose!r}")
@@ -64,11 +79,14 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
     queries = [job.workspace.query(source.features)]
     if purpose == "train":
         queries.append(job.workspace.query(source.labels))
+    may_be_empty = purpose == "score" and job.spec.predict.on_empty is OnEmpty.PUBLISH
     counted: dict[str, int] = {}
 
     def fill(folder: Path) -> None:
         with frozen_view(job.workspace.connection(source.connection), STATEMENT_TIMEOUT_S) as cursor:
             counted["features"] = _write_features(cursor, job, queries[0], partitions, folder / FEATURES)
+            if counted["features"] == 0 and not may_be_empty:
+                raise _nothing_found(job, purpose)
             if purpose == "train":
                 _write_labels(cursor, job, queries[1], interval, folder / LABELS)
 
@@ -78,8 +96,7 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
         n_rows=counted["features"], size_bytes=stored.size_bytes, start=interval.start, end=interval.end,
         cutoff=job.partition.cutoff, query_digest=query_digest(*queries),
     )  # fmt: skip
-    job.ledger.record_snapshot(snapshot, job.run_id)
-    return snapshot
+    return snapshot, joined(*queries)
 
 
 def training_partitions(job: Job) -> tuple[Partition, ...]:
@@ -124,12 +141,18 @@ def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Part
             for batch in copy_batches(cursor, bound, parameters, columns, spec.entity_key):
                 writer.write_batch(_marked(batch, partition.key))
                 n_rows += batch.num_rows
-    if n_rows == 0:
-        raise EmptyPartition(
-            f"The features query of {spec.model!r} gave no row for partition {job.partition.key!r}.",
-            f"Check that the source has been loaded up to then, or run {file} by hand.",
-        )
     return n_rows
+
+
+def _nothing_found(job: Job, purpose: str) -> EmptyPartition:
+    spec, expected = (
+        job.spec,
+        "; if that can be right, say 'predict: {on_empty: publish}'" if purpose == "score" else "",
+    )
+    return EmptyPartition(
+        f"The features query of {spec.model!r} gave no row for partition {job.partition.key!r}.",
+        f"Check that the source has been loaded up to then, or run {spec.source.features} by hand{expected}.",
+    )
 
 
 def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path: Path) -> None:

@@ -99,7 +99,7 @@ def _ages(job: Job, collected: CollectedRef) -> dict[str, float]:
     observed = pc.max(labels_as_of(job, looked_at, partition.cutoff)[OBSERVED_AT]).as_py()
     return {
         "model": (partition.cutoff - release.known_until) / DAY,
-        "data": (partition.interval.end - newest) / DAY,
+        **({} if newest is None else {"data": (partition.interval.end - newest) / DAY}),  # an empty one has none
         "labels": float("inf") if observed is None else (partition.cutoff - observed) / DAY,
     }
 

@@ -65,13 +65,17 @@ def collect(job: Job) -> CollectedRef:
         snapshot_digest=run.snapshot_digest,
         snapshot_uri=run.snapshot_uri,
         evaluation_uri=release.evidence["uri"],
-        matured=tuple(key for key in runs if _has_matured(job, key) and runs[key].task == job.spec.task)[-N_MATURED:],
+        matured=tuple(
+            key for key, item in runs.items() if item.n_rows and item.task == job.spec.task and _has_matured(job, key)
+        )[-N_MATURED:],
         n_rows=run.n_rows,
     )
 
 
 def drift(job: Job, collected: CollectedRef) -> MonitorRef:
     """Compare the partition's features and scores with those that the release was trained and tested on."""
+    if not collected.n_rows:
+        return MonitorRef(part="drift", n_metrics=0, alerts=(), empty=True)
     reference = read_reference(job, collected)
     analysis = count_partition(job, collected, reference)
     limit = job.spec.monitor.psi
@@ -107,7 +111,8 @@ def compute(job: Job, collected: CollectedRef) -> MonitorRef:
 def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> AlertsRef:
     """Open new alerts, update those that go on, and resolve those that are over."""
     found = tuple(item for part in parts for item in part.alerts)
-    asked = ("collect", *(part.part for part in parts))
+    # Alerts of a part that had nothing to measure stay as they are.
+    asked = ("collect", *(part.part for part in parts if not part.empty))
     examined = Examination(partition=collected.partition, parts=asked, findings=found)
     return settle_alerts(job, examined)
 

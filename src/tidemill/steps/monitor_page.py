@@ -29,13 +29,18 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
     drift = job.ledger.metrics(model, "drift", until=key)
     quality = job.ledger.metrics(model, "performance", until=key)
     compute = job.ledger.metrics(model, "compute", until=key)
-    reference = read_reference(job, collected)
+    drifted: list[DriftRow] = []
+    if collected.n_rows:
+        reference = read_reference(job, collected)
+        counted = count_partition(job, collected, reference)
+        drifted = _drift_rows(drift[key], reference, counted, alerts.alerts)
     release = job.releases.release(model, collected.release_id)
     return monitor_page(
         model,
         key,
         alerts=alerts.alerts,
-        drift=_drift_rows(drift[key], reference, count_partition(job, collected, reference), alerts.alerts),
+        empty=not collected.n_rows,
+        drift=drifted,
         realised={item: [m for m in values if m.name in shown] for item, values in quality.items()},
         compute=_compute_rows(compute[key], alerts.alerts),
         pictures=[charts.to_svg(chart) for chart in _pictures(job, drift, quality)],

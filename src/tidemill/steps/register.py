@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tidemill.faults import fault_point
 from tidemill.modeling.bundle import Bundle
-from tidemill.records import Decision, DeploymentRef, EvaluationReport, ProfileRef, SnapshotRef, SplitRef
+from tidemill.records import BundleRef, Decision, DeploymentRef, EvaluationReport, ProfileRef, SnapshotRef, SplitRef
 from tidemill.report.card import CardFacts, model_card
 from tidemill.steps.mirror import show_training
 from tidemill.steps.running import Job
@@ -123,11 +123,17 @@ def _card_facts(
             "threshold": f"{bundle.threshold:.4f} ({bundle.threshold_criterion})",
             "random_state": str(bundle.random_state),
             "n_threads": str(bundle.n_threads),
+            **{name: str(value) for name, value in evaluation.bundle.parameters.items()},
         },
         versions={item.partition("==")[0]: item.partition("==")[2] for item in requirements()},
         limits=("Labels that never arrive are left out of training and evaluation.",),
-        reproduce=(f"tidemill train {spec.model} --partition {job.partition.key}",),
+        reproduce=(_command(spec.model, job.partition.key, evaluation.bundle),),
     )
+
+
+def _command(model: str, partition: str, bundle: BundleRef) -> str:
+    trials = "" if bundle.search is None else f" --trials {bundle.search.n_trials}"
+    return f"tidemill train {model} --partition {partition}{trials}"
 
 
 def _write_card(path: Path, text: str) -> None:

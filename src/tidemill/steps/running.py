@@ -19,7 +19,7 @@ from tidemill.intervals import Partition
 from tidemill.records import Record
 from tidemill.spec import ModelSpec
 from tidemill.storage.store import Store
-from tidemill.versions import code_version, lock_digest
+from tidemill.versions import code_version, lock_digest, packages
 from tidemill.warehouse.alerts import Alerts
 from tidemill.warehouse.ledger import Cost, Ledger, Origin
 from tidemill.warehouse.publishing import Publisher
@@ -50,6 +50,7 @@ STEPS: Mapping[str, str] = {
     "notify": "alerting",
     "decide": "retrain",
     "record_outcome": "retrain",
+    "reproduce": "reproduce",
 }
 """Name of each step, which is also its function's, and the module in this room that holds it."""
 
@@ -116,7 +117,7 @@ def run_step(
     Parameters
     ----------
     chain : str
-        ``train``, ``predict``, ``monitor`` or ``retrain``: what the step is run for.
+        ``train``, ``predict``, ``monitor``, ``retrain`` or ``reproduce``: what the step is run for.
     step : str
         A key of ``STEPS``.
     model : str
@@ -149,6 +150,7 @@ def run_step(
     run_id = ledger.start_run(
         model, chain, step, partition, origin or Origin(),
         code_version=code_version(), spec_digest=spec.digest, lock_digest=lock_digest(),
+        documents={"spec": spec.meaning, "packages": packages()},
     )  # fmt: skip
     fault_point("step-started")
     job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin or Origin())

@@ -1,12 +1,17 @@
-"""Train: one estimator fitted on the train set, its threshold chosen on the validation set, kept as a bundle."""
+"""Train: one estimator fitted on the train set, its threshold chosen on the validation set, kept as a bundle.
+
+If the spec or the run asks for it, good settings are searched for first.
+"""
 
 import time
 
+from tidemill.errors import SettingsError
+from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.estimators import fit
 from tidemill.modeling.metrics import point_value
-from tidemill.records import BundleRef, SplitRef
-from tidemill.spec import BASELINES
-from tidemill.steps.features import read_set
+from tidemill.records import BundleRef, Parameters, SplitRef
+from tidemill.spec import BASELINES, ModelSpec, Search
+from tidemill.steps.features import LabelledSet, read_set
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import keep_bundle
 
@@ -15,28 +20,75 @@ __all__ = ["train"]
 N_GOLDEN = 50  # rows whose scores every later load has to reproduce
 
 
-def train(job: Job, split: SplitRef, estimator: str) -> BundleRef:
-    """Fit one estimator by name.
+def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) -> BundleRef:
+    """Search for good settings if that is asked for, and fit one estimator by name.
+
+    Parameters
+    ----------
+    job : Job
+        Model, partition, workspace.
+    split : SplitRef
+        Train and validation set.
+    estimator : str
+        Name of a candidate or a baseline.
+    trials : int, optional
+        Settings to try besides the defaults; the spec's ``train.search.trials`` by default. Baselines are not searched.
 
     Raises
     ------
     SpecError
-        If the name is unknown.
+        If the name is unknown, or the search space has problems.
     NotTrainable
-        If the train set has too few rows or a single class.
+        If the train set has too few rows or a single class, or is too short for the folds.
+    SettingsError
+        If ``trials`` is out of its range.
     """
-    spec = job.spec
+    spec, baseline = job.spec, estimator in BASELINES
+    n_trials = _n_trials(spec, trials)
+    searched = None
+    if n_trials and not baseline:
+        from tidemill.steps.searching import search_settings  # loads Optuna
+
+        searched = search_settings(job, split, estimator, n_trials)
+    report = searched.report if searched else None
+    parameters = report.parameters if report else {}
     train_set, validation = read_set(job, split, "train"), read_set(job, split, "validation")
     started = time.perf_counter()
-    bundle = fit(
-        estimator, spec.task.value, train_set.schema, train_set.X, train_set.y, validation.X, validation.y,
-        random_state=spec.train.random_state, n_threads=spec.train.threads,
-    )  # fmt: skip
+    bundle = _fit(spec, estimator, train_set, validation, parameters)
     fit_s = time.perf_counter() - started
-    folder, digest = keep_bundle(bundle, job.store.root / spec.model / "bundles", validation.X.head(N_GOLDEN))
-    score = point_value(spec.accept.metric, validation.y, bundle.score(validation.X), bundle.threshold)
+    folder, digest = keep_bundle(
+        bundle, job.store.root / spec.model / "bundles", validation.X.head(N_GOLDEN), spec.train.trusted
+    )
+    if searched:
+        searched.log.remove()
     return BundleRef(
         estimator=estimator, digest=digest, uri=folder.relative_to(job.store.root).as_posix(),
-        size_bytes=sum(path.stat().st_size for path in folder.iterdir()), fit_s=fit_s,
-        baseline=estimator in BASELINES, validation_score=score,
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir()), fit_s=fit_s, baseline=baseline,
+        validation_score=_score(spec, bundle, validation), parameters=parameters, search=report,
+    )  # fmt: skip
+
+
+def _n_trials(spec: ModelSpec, trials: int | None) -> int:
+    if trials is None:
+        return spec.train.search.trials
+    try:
+        return Search(trials=trials).trials
+    except ValueError:
+        raise SettingsError(f"{trials} trials were asked for.", "Ask for 0 to 1000.") from None
+
+
+def _fit(
+    spec: ModelSpec, estimator: str, train_set: LabelledSet, validation: LabelledSet, parameters: Parameters
+) -> Bundle:
+    return fit(
+        estimator, spec.task.value, train_set.schema, train_set.X, train_set.y, validation.X, validation.y,
+        random_state=spec.train.random_state, n_threads=spec.train.threads, parameters=parameters, own=spec.train.own,
+    )  # fmt: skip
+
+
+def _score(spec: ModelSpec, bundle: Bundle, validation: LabelledSet) -> float:
+    classes = tuple(map(str, bundle.classes)) if bundle.task == "multiclass" else None
+    return point_value(
+        spec.accept.metric, validation.y, bundle.score(validation.X), bundle.threshold, task=bundle.task,
+        classes=classes,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tidemill.contracts import columns_of, evaluate_contract, whole_contract
+from tidemill.contracts import columns_of, evaluate_contract, of_no_rows, whole_contract
 from tidemill.errors import ContractBroken
 from tidemill.intervals import Interval
 from tidemill.records import CheckReport, CheckResult, Severity, SnapshotRef
@@ -18,7 +18,7 @@ N_CASES = 5  # offending values named in an error
 
 
 def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
-    """Hold the model's contract against a snapshot.
+    """Hold the model's contract against a snapshot; of one without rows, what the contract says about the table.
 
     Results are kept in ``tidemill.check_result`` and on a page, whatever they are.
 
@@ -28,9 +28,11 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
         If an expectation of severity ``fail`` does not hold; every one that does not is named.
     """
     contract = whole_contract(job.spec, Interval(start=snapshot.start, end=snapshot.end))
+    if not snapshot.n_rows:
+        contract = of_no_rows(contract)
     rows = pq.ParquetFile(job.store.folder(snapshot.uri, snapshot.digest) / FEATURES)
     present = [name for name in columns_of(contract) if name in rows.schema_arrow.names]
-    results = evaluate_contract(contract, rows.read(present).to_pandas())
+    results = evaluate_contract(contract, rows.read(present).to_pandas()) if contract else ()
     job.ledger.record_checks(snapshot.digest, results, job.run_id)
     page = contract_page(snapshot, results)
 

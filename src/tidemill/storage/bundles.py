@@ -17,10 +17,8 @@ fitted model gives the same bytes: no time, no path and no memory address gets i
 import hashlib
 import json
 import os
-import platform
 import tempfile
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +34,19 @@ from tidemill.records import Record
 from tidemill.storage import safe_skops
 from tidemill.storage.golden import check_golden, golden_parquet
 from tidemill.storage.store import room
+from tidemill.versions import environment
 
-__all__ = ["MODEL_CARD", "PROTOCOL", "bundle_digest", "keep_bundle", "load_bundle", "pack_bundle", "save_bundle"]
+__all__ = [
+    "MODEL_CARD",
+    "PROTOCOL",
+    "Manifest",
+    "bundle_digest",
+    "keep_bundle",
+    "load_bundle",
+    "pack_bundle",
+    "read_manifest",
+    "save_bundle",
+]
 
 # Raise it by one when a bundle of before can no longer be read by the code of after: another file name, another
 # meaning of a field, another encoding. Then, in the same commit: keep a reader for the old number as long as releases
@@ -54,12 +63,11 @@ MODEL_CARD = "MODEL_CARD.md"
 
 _MANIFEST, _SCHEMA, _PREPROCESSING, _GOLDEN = "manifest.json", "schema.json", "preprocessing.skops", "golden.parquet"
 _BOOSTER, _ESTIMATOR = "model.ubj", "model.skops"
-_LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
 _RESTORE = "Restore the bundle from a backup, or train again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Manifest(Record):
+class Manifest(Record):
     """What a bundle consists of, and where it was made."""
 
     protocol: int
@@ -151,11 +159,11 @@ def load_bundle(folder: Path, expected_digest: str, trusted: frozenset[str] = fr
     ArtifactCorrupt
         If anything differs from what was saved: file, digest, type, score. The message names it.
     """
-    manifest = _read_manifest(folder, expected_digest)
+    manifest = read_manifest(folder, expected_digest)
     _refuse_missing_or_extra(folder, manifest)
     contents = {name: _read_checked(folder, name, digest) for name, digest in manifest.files.items()}
     bundle = _construct(contents, manifest, trusted)
-    check_golden(bundle, contents[_GOLDEN], _GOLDEN, manifest.environment, _environment())
+    check_golden(bundle, contents[_GOLDEN], _GOLDEN, manifest.environment, environment())
     return bundle
 
 
@@ -185,10 +193,10 @@ def pack_bundle(bundle: Bundle, golden: pd.DataFrame, trusted: frozenset[str] = 
         files[_BOOSTER] = bytes(bundle.model.save_raw("ubj"))
     else:
         files[_ESTIMATOR] = safe_skops.dump(bundle.model, trusted)
-    manifest = _Manifest(
+    manifest = Manifest(
         protocol=PROTOCOL,
         files={name: _sha256(content) for name, content in files.items()},
-        environment=_environment(),
+        environment=environment(),
         random_state=bundle.random_state,
         n_threads=bundle.n_threads,
     )
@@ -210,12 +218,14 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _environment() -> dict[str, str]:
-    versions = {library: metadata.version(library) for library in _LIBRARIES}
-    return versions | {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+def read_manifest(folder: Path, expected_digest: str) -> Manifest:
+    """Give a bundle's manifest, after it has been compared with the digest; nothing else is read.
 
-
-def _read_manifest(folder: Path, expected_digest: str) -> _Manifest:
+    Raises
+    ------
+    ArtifactCorrupt
+        If it is missing, another one, or of a protocol that this version does not read.
+    """
     if folder.is_symlink() or not folder.is_dir():
         raise ArtifactCorrupt(f"Bundle {folder} is not a folder.", _RESTORE)
     content = _read_checked(folder, _MANIFEST, expected_digest)
@@ -225,10 +235,10 @@ def _read_manifest(folder: Path, expected_digest: str) -> _Manifest:
             f"{folder / _MANIFEST}: expected protocol {' or '.join(map(str, _READABLE))}, got {values.get('protocol')}.",
             "Load it with the version of Tidemill that wrote it, or train again.",
         )
-    return _Manifest.from_dict(values)
+    return Manifest.from_dict(values)
 
 
-def _refuse_missing_or_extra(folder: Path, manifest: _Manifest) -> None:
+def _refuse_missing_or_extra(folder: Path, manifest: Manifest) -> None:
     required = {_SCHEMA, _PREPROCESSING, _GOLDEN, _BOOSTER if _BOOSTER in manifest.files else _ESTIMATOR}
     if set(manifest.files) != required:
         raise ArtifactCorrupt(
@@ -262,7 +272,7 @@ def _read(folder: Path, name: str) -> bytes:
         return stream.read()
 
 
-def _construct(contents: dict[str, bytes], manifest: _Manifest, trusted: frozenset[str]) -> Bundle:
+def _construct(contents: dict[str, bytes], manifest: Manifest, trusted: frozenset[str]) -> Bundle:
     described = json.loads(contents[_SCHEMA])
     curve, quantiles = described.get("calibration"), described.get("residual_quantiles")
     return Bundle(
@@ -283,7 +293,7 @@ def _construct(contents: dict[str, bytes], manifest: _Manifest, trusted: frozens
     )
 
 
-def _load_model(contents: dict[str, bytes], manifest: _Manifest, trusted: frozenset[str]) -> Any:
+def _load_model(contents: dict[str, bytes], manifest: Manifest, trusted: frozenset[str]) -> Any:
     if _ESTIMATOR in contents:
         return safe_skops.load(contents[_ESTIMATOR], _ESTIMATOR, trusted)
     booster = xgboost.Booster(params={"nthread": manifest.n_threads, "verbosity": 0})

@@ -15,8 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from tidemill.records import Trial
 from tidemill.storage.store import room
 
@@ -55,7 +53,7 @@ class TrialLog:
                 break
             try:
                 trials.append(Trial.from_dict(json.loads(path.read_bytes())))
-            except (ValueError, ValidationError):  # it is measured again, and comes out the same
+            except ValueError:  # it is measured again, and comes out the same
                 break
         return tuple(trials)
 

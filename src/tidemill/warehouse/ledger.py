@@ -5,15 +5,16 @@ Every method is one short transaction; nothing is cached.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from psycopg2.extras import execute_values
 
 from tidemill.records import CheckResult, Decision, MetricValue, SnapshotRef
-from tidemill.warehouse.connections import fetch_all, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, transaction
 
 __all__ = ["Cost", "Ledger", "Origin", "StepRun"]
 
@@ -86,9 +87,11 @@ class Ledger:
         code_version: str,
         spec_digest: str,
         lock_digest: str,
+        documents: Mapping[str, str] = MappingProxyType({}),
     ) -> int:
-        """Record that a step starts; gives the run's id."""
+        """Record that a step starts, and what its digests stand for, by kind; gives the run's id."""
         with transaction(self.url) as cursor:
+            _keep_documents(cursor, documents)
             cursor.execute(
                 "INSERT INTO tidemill.run (model, chain, step, partition, dag_id, dag_run_id, task_id, map_index,"
                 " try_number, code_version, spec_digest, lock_digest)"
@@ -131,9 +134,10 @@ class Ledger:
 
     # ------------------------------------------------------------ data
 
-    def record_snapshot(self, snapshot: SnapshotRef, run_id: int) -> None:
-        """Record a snapshot; the same content again changes nothing."""
+    def record_snapshot(self, snapshot: SnapshotRef, run_id: int, queries: str | None = None) -> None:
+        """Record a snapshot, and the text that its ``query_digest`` is of; the same content again changes nothing."""
         with transaction(self.url) as cursor:
+            _keep_documents(cursor, {} if queries is None else {"queries": queries})
             cursor.execute(
                 "INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest,"
                 " uri, n_rows, size_bytes, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -285,3 +289,13 @@ class Ledger:
             )
             found.setdefault(partition, []).append(figure)
         return {partition: tuple(values) for partition, values in found.items()}
+
+
+def _keep_documents(cursor: Cursor, documents: Mapping[str, str]) -> None:
+    """Keep the texts that digests are of; the ledger reckons the digest itself."""
+    for kind, text in documents.items():
+        cursor.execute(
+            "INSERT INTO tidemill.document (digest, kind, content)"
+            " VALUES (encode(sha256(%(content)s), 'hex'), %(kind)s, %(content)s) ON CONFLICT DO NOTHING",
+            {"kind": kind, "content": text.encode()},
+        )

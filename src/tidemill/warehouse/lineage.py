@@ -30,7 +30,8 @@ _HOPS = """
            live.reason AS deployed_because, live.deployed_at
     FROM tidemill.published pointer
     JOIN tidemill.prediction_run run USING (prediction_run_id)
-    JOIN tidemill.prediction row ON row.model = run.model AND row.prediction_run_id = run.prediction_run_id
+    JOIN tidemill.prediction row ON row.model = pointer.model AND row.partition = pointer.partition
+                                AND row.prediction_run_id = pointer.prediction_run_id
     JOIN tidemill.snapshot scored ON (scored.model, scored.digest) = (run.model, run.snapshot_digest)
     LEFT JOIN tidemill.run step ON step.run_id = run.run_id
     JOIN tidemill.release release ON release.release_id = run.release_id

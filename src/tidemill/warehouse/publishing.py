@@ -121,7 +121,7 @@ class Publisher:
             with _judged(release), connection, connection.cursor() as cursor:
                 _copy(cursor, prediction_run_id, rows)
                 cursor.execute("SELECT * FROM tidemill.seal_prediction_run(%s)", (prediction_run_id,))
-                n_rows, checksum, mean_score = cast(tuple[int, str, float], cursor.fetchone())
+                n_rows, checksum, mean_score = cast(tuple[int, str, float | None], cursor.fetchone())
                 if n_rows != snapshot.n_rows:
                     raise IncompletePublish(
                         f"Partition {release.partition!r} of {release.model!r} has {snapshot.n_rows} rows to score, "
@@ -168,6 +168,8 @@ class Publisher:
                 f" TO STDOUT (FORMAT csv, FORCE_QUOTE ({texts}))",
                 spool,
             )
+        if not spool.tell():
+            return pa.schema(list(types.items())).empty_table()
         spool.seek(0)
         return pa_csv.read_csv(
             spool,

@@ -9,7 +9,7 @@ import re
 
 from tidemill.errors import SpecError
 
-__all__ = ["PARAMETERS", "Query", "bind", "query_digest"]
+__all__ = ["PARAMETERS", "Query", "bind", "joined", "query_digest"]
 
 PARAMETERS = ("start", "end", "cutoff")
 
@@ -67,4 +67,9 @@ def bind(sql: str, file: str) -> Query:
 
 def query_digest(*queries: str) -> str:
     """SHA-256 of the queries' text, in order."""
-    return hashlib.sha256("\0".join(queries).encode()).hexdigest()
+    return hashlib.sha256(joined(*queries).encode()).hexdigest()
+
+
+def joined(*queries: str) -> str:
+    """Give queries as the one text that their digest is of."""
+    return "\0".join(queries)

@@ -9,9 +9,11 @@ from sklearn import metrics as oracle
 from tidemill.errors import SpecError
 from tidemill.modeling.metrics import (
     METRICS,
+    Pair,
     by_slice,
     evaluate,
     greater_is_better,
+    mean_difference,
     paired_difference,
     point_value,
 )
@@ -199,3 +201,34 @@ def test_all_metrics_of_12000_rows_take_under_three_seconds():
     started = time.process_time()
     evaluate("binary", y, score, blocks=blocks)
     assert time.process_time() - started < 3
+
+
+def test_a_mean_difference_of_one_set_is_the_paired_difference():
+    rng = np.random.default_rng(3)
+    y, a, b, blocks = rng.integers(0, 2, 400), rng.random(400), rng.random(400), np.repeat(np.arange(8), 50)
+    one = mean_difference("roc_auc", (Pair(y_true=y, score_a=a, score_b=b, blocks=blocks),), random_state=5)
+    assert one == paired_difference("roc_auc", y, a, b, blocks, random_state=5)
+
+
+def test_a_mean_difference_does_not_mix_the_scores_of_its_sets():
+    y, good, bad = [0, 1] * 50, [0.2, 0.7] * 50, [0.5] * 100
+    shifted = [score + 0.3 for score in good]  # as the scores of another model would be
+    sets = [Pair(y_true=y, score_a=scores, score_b=bad, blocks=None) for scores in (good, shifted)]
+    assert mean_difference("roc_auc", sets).value == 0.5
+
+
+def test_blocks_of_all_sets_count_for_the_interval():
+    y, a, b = [0, 1] * 30, [0.2, 0.7] * 30, [0.5, 0.4] * 30
+    sets = [
+        Pair(y_true=y, score_a=a, score_b=b, blocks=[f"{half} {day}" for day in range(3) for _ in range(20)])
+        for half in "ab"
+    ]
+    assert np.isnan(mean_difference("roc_auc", sets[:1]).low)
+    assert np.isfinite(mean_difference("roc_auc", sets).low)
+
+
+def test_a_mean_difference_is_not_defined_where_one_set_has_a_single_class():
+    sets = [
+        Pair(y_true=y, score_a=[0.2, 0.7] * 30, score_b=[0.5] * 60, blocks=None) for y in ([0, 1] * 30, [1, 1] * 30)
+    ]
+    assert np.isnan(mean_difference("roc_auc", sets).value)

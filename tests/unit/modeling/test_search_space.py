@@ -1,9 +1,11 @@
 import pytest
 
 from tidemill.errors import SpecError
+from tidemill.modeling.estimators import candidates, parameter_names
 from tidemill.modeling.search_space import SPACES, at_bounds, space_of, space_problems
 from tidemill.spec import Dimension
 
+TASKS = ("binary", "multiclass", "regression")
 ONE = {"learning_rate": Dimension(low=0.01, high=0.1, log=True)}
 
 
@@ -30,12 +32,25 @@ def test_the_usual_spaces_have_no_problem(estimator: str) -> None:
         ("xgboost", "max_depth", Dimension(choices=(3, True)), "names [True]; it takes numbers"),
         ("random_forest", "min_samples_split", Dimension(low=1, high=9), "it can be 2 up"),
         ("xgboost", "subsample", Dimension(low=0.5, high=1.5), "it can be 0.01 to 1"),
+        ("xgboost", "grow_policy", Dimension(low=1, high=2), "takes words"),
     ],
 )
 def test_what_an_estimator_cannot_take_is_said(estimator: str, name: str, dimension: Dimension, said: str) -> None:
     (problem,) = space_problems(estimator, {name: dimension})
     assert f"train.search.space.{estimator}" in problem
     assert said in problem
+
+
+@pytest.mark.parametrize(("estimator", "task"), [(name, task) for task in TASKS for name in candidates(task)])
+def test_every_parameter_that_may_be_set_may_be_searched(estimator: str, task: str) -> None:
+    choice = Dimension(choices=(1,))
+    space = {name: choice for name in parameter_names(estimator, task)}
+    assert [said for said in space_problems(estimator, space) if "names '" in said] == []
+
+
+@pytest.mark.parametrize(("estimator", "task"), [(name, task) for task in TASKS for name in candidates(task)])
+def test_every_parameter_of_the_usual_spaces_may_be_set(estimator: str, task: str) -> None:
+    assert set(SPACES[estimator]) <= set(parameter_names(estimator, task))
 
 
 def test_a_space_with_problems_is_refused() -> None:

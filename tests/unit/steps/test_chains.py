@@ -76,7 +76,9 @@ def test_dry_run_is_passed_to_the_step_that_would_show_something(dry_run: bool) 
 
 def test_alerts_see_what_every_part_found() -> None:
     inputs = dict(walk(monitor_chain()))["alert"]
-    assert inputs["parts"] == ["record 2 of drift", "record 3 of performance", "record 4 of compute"]
+    assert inputs["parts"] == [
+        "record 2 of drift", "record 3 of performance", "record 4 of compute", "record 5 of freshness",
+    ]  # fmt: skip
 
 
 def test_retraining_trains_when_it_is_due() -> None:

@@ -5,18 +5,28 @@ exception and never a flattering default: who decides on it has to fail closed. 
 sample and a matrix of row weights, so that the figure and its 200 replicates are the same code.
 """
 
-from tidemill.modeling.metrics.evaluation import METRICS, by_slice, evaluate, paired_difference, point_value
+from tidemill.modeling.metrics.evaluation import (
+    METRICS,
+    Pair,
+    by_slice,
+    evaluate,
+    mean_difference,
+    paired_difference,
+    point_value,
+)
 from tidemill.modeling.metrics.multiclass import encode, spread
 from tidemill.spec.metrics import DECIDABLE, default_metric, greater_is_better
 
 __all__ = [
     "DECIDABLE",
     "METRICS",
+    "Pair",
     "by_slice",
     "default_metric",
     "encode",
     "evaluate",
     "greater_is_better",
+    "mean_difference",
     "paired_difference",
     "point_value",
     "spread",

@@ -1,6 +1,7 @@
 """Figures with 95 % intervals, paired differences and slices, for every task by the same four functions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from tidemill.modeling.metrics.multiclass import MULTICLASS, spread
 from tidemill.modeling.metrics.regression import INTERVAL_METRICS, REGRESSION
 from tidemill.records import MetricValue
 
-__all__ = ["METRICS", "by_slice", "evaluate", "paired_difference", "point_value"]
+__all__ = ["METRICS", "Pair", "by_slice", "evaluate", "mean_difference", "paired_difference", "point_value"]
 
 _TASKS: Mapping[str, TaskMetrics] = {"binary": BINARY, "multiclass": MULTICLASS, "regression": REGRESSION}
 _MAX_SLICE_VALUES = 20  # most frequent values of a slicing feature that are reported
@@ -193,25 +194,97 @@ def paired_difference(
     >>> paired_difference("roc_auc", [0, 1] * 50, [0.2, 0.7] * 50, [0.5] * 100, None).value
     0.5
     """
-    n_samples = len(np.asarray(y_true))
-    block, n_blocks = index_blocks(blocks, n_samples)
-    classes, scores = _same_columns(score_a, score_b, classes_a, classes_b)
-    of_a, of_b = (
-        _computation(task, (metric,), y_true, score, block, _options(threshold, classes, None))
-        for score, threshold in zip(scores, (threshold_a, threshold_b), strict=True)
+    pair = Pair(
+        y_true=y_true, score_a=score_a, score_b=score_b, blocks=blocks, threshold_a=threshold_a,
+        threshold_b=threshold_b, classes_a=classes_a, classes_b=classes_b,
+    )  # fmt: skip
+    return mean_difference(
+        metric, (pair,), task=task, slice=slice, random_state=random_state, n_replicates=n_replicates
     )
-    if of_a is None or of_b is None:
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pair:
+    """Two models' scores of the same rows; fields as the arguments of `paired_difference`."""
+
+    y_true: npt.ArrayLike
+    """Labels."""
+    score_a: npt.ArrayLike
+    """Scores of A."""
+    score_b: npt.ArrayLike
+    """Scores of B."""
+    blocks: npt.ArrayLike | None
+    """Rows that are drawn together; None draws rows one by one."""
+    threshold_a: float | None = 0.5
+    """Score from which a row counts as positive for A."""
+    threshold_b: float | None = 0.5
+    """The same for B."""
+    classes_a: Sequence[str] | None = None
+    """Names of the columns of A's scores."""
+    classes_b: Sequence[str] | None = None
+    """The same for B."""
+
+
+def mean_difference(
+    metric: str,
+    pairs: Sequence[Pair],
+    *,
+    task: str = "binary",
+    slice: str | None = None,
+    random_state: int = 0,
+    n_replicates: int = N_REPLICATES,
+) -> MetricValue:
+    """Give the mean over several sets of rows of the metric of A minus that of B, with its 95 % interval.
+
+    Scores of different sets need not be comparable, as those of models fitted on different folds are not. The blocks of
+    all sets are drawn together.
+
+    Parameters
+    ----------
+    metric, task, slice, random_state, n_replicates
+        As in `paired_difference`.
+    pairs : sequence of Pair
+        Sets of rows, no block in two of them.
+
+    Returns
+    -------
+    MetricValue
+        NaN where the metric is not defined on one of the sets.
+
+    Examples
+    --------
+    >>> sets = [Pair(y_true=[0, 1] * 50, score_a=a, score_b=[0.5] * 100, blocks=None) for a in ([0.2, 0.7] * 50, [0.5] * 100)]
+    >>> mean_difference("roc_auc", sets).value
+    0.25
+    """
+    n_samples, n_blocks, differences = 0, 0, []
+    for pair in pairs:
+        n_rows = len(np.asarray(pair.y_true))
+        block, n_own = index_blocks(pair.blocks, n_rows)
+        differences.append(_difference(metric, task, pair, block + n_blocks))
+        n_samples, n_blocks = n_samples + n_rows, n_blocks + n_own
+    defined = [one for one in differences if one is not None]
+    if len(defined) < len(differences):
         return _undefined(metric, n_samples, slice)
-    a, b = of_a, of_b  # for the type checker: never None inside the closure
 
-    def difference(counts: Integers) -> Floats:
-        return a(counts) - b(counts)
+    def mean(counts: Integers) -> Floats:
+        total: Floats = sum((one(counts) for one in defined[1:]), start=defined[0](counts))
+        return total / len(defined)
 
-    found = estimate(difference, n_blocks, n_samples, random_state, n_replicates)
+    found = estimate(mean, n_blocks, n_samples, random_state, n_replicates)
     return MetricValue(
         name=metric, value=found.value, low=found.low, high=found.high, n=n_samples, slice=slice,
         standard_error=found.standard_error, n_blocks=n_blocks,
     )  # fmt: skip
+
+
+def _difference(metric: str, task: str, pair: Pair, block: Integers) -> Callable[[Integers], Floats] | None:
+    classes, scores = _same_columns(pair.score_a, pair.score_b, pair.classes_a, pair.classes_b)
+    a, b = (
+        _computation(task, (metric,), pair.y_true, score, block, _options(threshold, classes, None))
+        for score, threshold in zip(scores, (pair.threshold_a, pair.threshold_b), strict=True)
+    )
+    return None if a is None or b is None else lambda counts: a(counts) - b(counts)
 
 
 def by_slice(
