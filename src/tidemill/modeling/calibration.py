@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tidemill.records import Record
 
-__all__ = ["METHODS", "Calibration", "newest_part"]
+__all__ = ["METHODS", "Calibration", "newer_half"]
 
 METHODS = ("isotonic", "sigmoid")
 """What ``train.calibration`` may name, besides ``none``."""
@@ -75,17 +75,24 @@ class Calibration(Record):
         return np.asarray(1.0 / (1.0 + np.exp(-(slope * _logit(score) + intercept))), dtype=np.float64)
 
 
-def newest_part(n_samples: int, share: float = 0.5) -> slice:
-    """Give the rows of a time-ordered validation set that calibration is fitted on: the newest.
+def newer_half(blocks: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Say which rows of a validation set calibration is fitted on: those of the newer half of its blocks of time.
 
-    The older ones stop boosting; so the curve is not fitted on rows that the model was tuned to.
+    The older rows stop boosting, so that the curve is not fitted on what the model was tuned to.
+
+    Parameters
+    ----------
+    blocks : array-like of shape (n_samples,)
+        Keys of partitions; they sort as time does.
 
     Examples
     --------
-    >>> newest_part(10)
-    slice(5, 10, None)
+    >>> newer_half(["2013-07-01", "2013-07-01", "2013-07-02", "2013-07-03"])
+    array([False, False,  True,  True])
     """
-    return slice(n_samples - int(n_samples * share), n_samples)
+    keys = np.asarray(blocks)
+    ordered = np.unique(keys)
+    return np.asarray(keys >= ordered[len(ordered) // 2] if len(ordered) else np.zeros(0, dtype=bool))
 
 
 def _isotonic(

@@ -6,7 +6,7 @@ Nothing here imputes, encodes or drops rows: that is fitted inside the model.
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
@@ -32,11 +32,27 @@ class FeatureSchema(Record):
     """Numbers and booleans, e.g. ``("dep_hour", "wind_speed")``."""
     categorical: tuple[str, ...] = ()
     """Texts, e.g. ``("origin", "carrier")``."""
+    increasing: tuple[str, ...] = ()
+    """Numbers with which the score may only rise."""
+    decreasing: tuple[str, ...] = ()
+    """Numbers with which the score may only fall."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """All features in the order in which the model sees them: numeric first."""
         return self.numeric + self.categorical
+
+    def directions(self, names: Iterable[str]) -> tuple[int, ...] | None:
+        """Give 1, -1 or 0 for each name: where the score may go when it grows; None if nothing is declared.
+
+        Examples
+        --------
+        >>> FeatureSchema(numeric=("km", "age"), decreasing=("age",)).directions(["km", "age"])
+        (0, -1)
+        """
+        if not self.increasing and not self.decreasing:
+            return None
+        return tuple((name in self.increasing) - (name in self.decreasing) for name in names)
 
 
 def align(X: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:

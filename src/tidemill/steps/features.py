@@ -37,13 +37,18 @@ class LabelledSet:
 
 def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
     """Say which columns are features: those that the spec names, or all but key, time and label by their types."""
+    declared = {
+        direction: tuple(sorted(name for name, way in spec.train.monotonic.items() if way == direction))
+        for direction in ("increasing", "decreasing")
+    }
     if spec.features is not None:
-        return FeatureSchema(numeric=spec.features.numeric, categorical=spec.features.categorical)
+        return FeatureSchema(numeric=spec.features.numeric, categorical=spec.features.categorical, **declared)
     reserved = {spec.entity_key, spec.event_time, spec.label.column, PARTITION, TARGET}
     fields = [field for field in columns if field.name not in reserved]
     return FeatureSchema(
         numeric=tuple(field.name for field in fields if _is_number(field.type)),
         categorical=tuple(field.name for field in fields if pa.types.is_string(field.type)),
+        **declared,
     )
 
 

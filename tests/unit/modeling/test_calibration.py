@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.modeling.calibration import METHODS, Calibration, newest_part
+from tidemill.modeling.calibration import METHODS, Calibration, newer_half
 
 
 def overconfident(n_samples, random_state):
@@ -63,5 +63,10 @@ def test_an_unknown_method_is_a_mistake_of_programming():
         Calibration.fit("isotone", [0, 1], [0.1, 0.2])
 
 
-def test_the_newest_half_is_what_is_fitted_on():
-    assert list(range(7))[newest_part(7)] == [4, 5, 6]
+def test_the_newer_half_of_the_days_is_what_is_fitted_on():
+    days = np.array(["2013-07-04", "2013-07-02", "2013-07-03", "2013-07-01"], dtype=object)
+    assert newer_half(days).tolist() == [True, False, True, False]
+
+
+def test_no_row_has_no_half():
+    assert newer_half([]).tolist() == []

@@ -44,10 +44,12 @@ def _fit_xgboost(training: Training) -> Fitted:
     train, validation = training.once(
         ("quantiles", settings.get("max_bin")), lambda: _binned(training, X, X_validation, settings)
     )
+    directions = training.schema.directions(training.schema.names)
     booster = xgboost.train(
         {
             **settings,
             **({"num_class": training.n_classes} if training.task == "multiclass" else {}),
+            **({"monotone_constraints": directions} if directions else {}),
             "seed": training.random_state,
             "nthread": training.n_threads,
             "verbosity": 0,
@@ -90,8 +92,9 @@ def _fit_hist_gradient_boosting(training: Training) -> Fitted:
         {"max_iter": _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION, **_HIST_GRADIENT_BOOSTING}
     )
     model = estimator(
-        **settings, early_stopping=watched, n_iter_no_change=_PATIENCE, random_state=training.random_state
-    )
+        **settings, early_stopping=watched, n_iter_no_change=_PATIENCE, random_state=training.random_state,
+        monotonic_cst=training.schema.directions(transformer.get_feature_names_out()),
+    )  # fmt: skip
     aside = {"X_val": X_validation, "y_val": training.y_validation} if watched else {}
     return transformer, model.fit(X, training.y, **aside)
 

@@ -1,0 +1,60 @@
+"""What comes after the fit of a binary model: calibration, and the threshold on calibrated scores.
+
+Both are chosen on the validation set. The rows that calibration was fitted on take part in choosing the threshold, and
+picked the candidate, too; what the result is worth is measured on the test set alone.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.calibration import Calibration
+from tidemill.modeling.threshold import choose_threshold
+
+__all__ = ["finish"]
+
+
+def finish(
+    bundle: Bundle,
+    X: pd.DataFrame,
+    y: npt.ArrayLike,
+    *,
+    calibration: str,
+    calibrate_on: npt.NDArray[np.bool_],
+    threshold: str,
+) -> Bundle:
+    """Add the stages that the spec asks for; a model of another task is given back as it is.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Fitted model.
+    X : pandas.DataFrame of shape (n_samples, n_columns)
+        Raw features of the validation set.
+    y : array-like of shape (n_samples,)
+        0 and 1.
+    calibration : str
+        ``none``, ``isotonic`` or ``sigmoid``.
+    calibrate_on : ndarray of bool, shape (n_samples,)
+        Rows that the curve is fitted on.
+    threshold : str
+        Rule, as in `choose_threshold`.
+    """
+    if bundle.task != "binary":
+        return bundle
+    labels = np.asarray(y).astype(np.int64)
+    if calibration != "none":
+        bundle = _calibrated(bundle, X[calibrate_on], labels[calibrate_on], calibration)
+    value, criterion = choose_threshold(labels, bundle.score(X), threshold)
+    return replace(bundle, threshold=value, threshold_criterion=criterion)
+
+
+def _calibrated(bundle: Bundle, X: pd.DataFrame, y: npt.NDArray[np.int64], method: str) -> Bundle:
+    curve = Calibration.fit(method, y, bundle.score(X))
+    if curve is None:
+        missing = f"Not calibrated: the {len(y)} validation rows for it do not hold both classes."
+        return replace(bundle, remarks=(*bundle.remarks, missing))
+    return replace(bundle, calibration=curve)
