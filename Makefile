@@ -9,7 +9,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench-publish bench-planning check up down status sql load migrate e2e lock format clean
+.PHONY: help setup demo test chaos chaos-short mutants bench-publish bench-planning bench-gate check up down status sql load migrate e2e lock format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ mutants: setup ## Switch off one guard at a time: the tests have to notice each
 
 bench-publish: setup ## Publish a million rows, against a bare COPY of the same rows
 	@$(BIN)/python -m tests.bench.publish
+
+bench-gate: setup ## Let the gate judge 2,000 pairs of each kind whose difference is known
+	@$(BIN)/python -m tests.bench.gate_errors --pairs 2000
 
 bench-planning: setup ## Read one partition of a model that has 3,000 runs
 	@$(BIN)/python -m tests.bench.planning
