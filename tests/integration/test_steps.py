@@ -150,6 +150,43 @@ def test_refused_model_ends_the_chain_without_an_error_and_promotes_nothing(mill
     assert "below the floor 0.99" in refused[0][1]
 
 
+def test_the_evidence_holds_what_the_gate_weighs(trained_mill: Trained) -> None:
+    _, records = trained_mill
+    evaluation = records["evaluate"]
+    assert evaluation["rehearsal"]["n_different"] == 0
+    assert all(check["passed"] for check in evaluation["behaviour"])
+    assert evaluation["n_test_blocks"] == 5
+    assert evaluation["threshold_criterion"].startswith("best F1 on")
+
+
+def test_a_second_training_is_compared_on_the_rows_that_the_champion_has_not_seen(
+    serving: Mill, trained_mill: Trained
+) -> None:
+    evaluation = serving.train(NEXT)["evaluate"]
+    champion = serving.promoter.champion(serving.model)
+    assert champion is not None
+    assert evaluation["champion_release"] == champion.release_id
+    assert not evaluation["champion_saw_test"]
+    assert {item["slice"] for item in evaluation["champion_slices"]} == {"carrier=A", "carrier=B", "carrier=C"}
+    assert 0 <= evaluation["churn"]["value"] < 0.5
+
+
+def test_a_champion_that_reads_what_the_query_no_longer_gives_leaves_the_gate_undecided(serving: Mill) -> None:
+    serving.write(features=FEATURES_SQL.replace("p.queue_h, ", ""))
+    decision = serving.train(NEXT)["validate_model"]
+    assert decision["verdict"] == "not_enough_evidence"
+    assert "cannot be compared: The data lack feature(s) 'queue_h'" in decision["reasons"][0]
+
+
+def test_stages_of_the_spec_are_in_the_bundle_and_on_the_card(mill: Mill) -> None:
+    mill.write(spec=SPEC.replace("train: {", "train: {calibration: sigmoid, threshold: recall 0.7, "))
+    evaluation = mill.train()["evaluate"]
+    assert evaluation["calibration"].startswith("sigmoid on 120 validation rows")
+    assert evaluation["threshold_criterion"].startswith("recall at least 0.7 on 240 validation rows")
+    card = (mill.workspace.storage / evaluation["bundle"]["uri"] / "MODEL_CARD.md").read_text()
+    assert "sigmoid on 120 validation rows" in card
+
+
 # --- predict
 
 

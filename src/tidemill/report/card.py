@@ -6,12 +6,12 @@ decides or measures. This module must not import Altair.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from tidemill.records import BundleRef, Decision, EvaluationReport, MetricValue, SnapshotRef, SplitRef
+from tidemill.records import BundleRef, Decision, EvaluationReport, MetricValue, Rehearsal, SnapshotRef, SplitRef
 from tidemill.report.html import Answer, Tile, count, environment, figure, interval, page
 
 __all__ = ["CardFacts", "card_page", "model_card", "unseen_months"]
@@ -145,7 +145,26 @@ def _derived(facts: CardFacts) -> dict[str, object]:
         "whole": [m for m in metrics if m.slice is None],
         "slices": [m for m in metrics if m.slice is not None],
         "limits": _limits(facts),
+        "champion": _against_champion(facts.evaluation),
+        "rehearsal": _rehearsal(facts.evaluation.rehearsal),
     }
+
+
+def _against_champion(evaluation: EvaluationReport) -> list[MetricValue]:
+    found = (evaluation.champion_difference, evaluation.churn, evaluation.mean_change)
+    name = f"release {evaluation.champion_release}"
+    return [replace(item, slice=name) for item in found if item is not None]
+
+
+def _rehearsal(rehearsal: Rehearsal | None) -> str:
+    if rehearsal is None:
+        return ""
+    if rehearsal.problem is not None:
+        return f"In a clean process: {rehearsal.problem}"
+    return (
+        f"In a clean process: {count(rehearsal.n_rows)} rows scored, {count(rehearsal.n_different)} of them differently, "
+        f"{figure(rehearsal.seconds_per_million)} s a million rows, {rehearsal.peak_rss_bytes / 2**20:,.0f} MiB at most."
+    )
 
 
 def _word(facts: CardFacts) -> str:

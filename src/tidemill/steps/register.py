@@ -120,7 +120,7 @@ def _card_facts(
         code_version=code_version(),
         features=bundle.schema.names,
         parameters={
-            "threshold": f"{bundle.threshold:.4f} ({bundle.threshold_criterion})",
+            **_stages(bundle),
             "random_state": str(bundle.random_state),
             "n_threads": str(bundle.n_threads),
             **{name: str(value) for name, value in evaluation.bundle.parameters.items()},
@@ -134,6 +134,16 @@ def _card_facts(
 def _command(model: str, partition: str, bundle: BundleRef) -> str:
     trials = "" if bundle.search is None else f" --trials {bundle.search.n_trials}"
     return f"tidemill train {model} --partition {partition}{trials}"
+
+
+def _stages(bundle: Bundle) -> dict[str, str]:
+    """Say what comes after the model, where something does."""
+    found = {}
+    if bundle.calibration is not None:
+        found["calibration"] = bundle.calibration.described
+    if bundle.threshold is not None:
+        found["threshold"] = f"{bundle.threshold:.4f} ({bundle.threshold_criterion})"
+    return found
 
 
 def _write_card(path: Path, text: str) -> None:

@@ -5,9 +5,13 @@ If the spec or the run asks for it, good settings are searched for first.
 
 import time
 
+import numpy as np
+
 from tidemill.errors import SettingsError
 from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.calibration import newer_half
 from tidemill.modeling.estimators import fit
+from tidemill.modeling.finishing import finish
 from tidemill.modeling.metrics import point_value
 from tidemill.records import BundleRef, Parameters, SplitRef
 from tidemill.spec import BASELINES, ModelSpec, Search
@@ -80,9 +84,16 @@ def _n_trials(spec: ModelSpec, trials: int | None) -> int:
 def _fit(
     spec: ModelSpec, estimator: str, train_set: LabelledSet, validation: LabelledSet, parameters: Parameters
 ) -> Bundle:
-    return fit(
-        estimator, spec.task.value, train_set.schema, train_set.X, train_set.y, validation.X, validation.y,
-        random_state=spec.train.random_state, n_threads=spec.train.threads, parameters=parameters, own=spec.train.own,
+    newer = newer_half(validation.blocks)
+    stops = np.ones_like(newer) if spec.train.calibration == "none" else ~newer  # rows that stop boosting
+    bundle = fit(
+        estimator, spec.task.value, train_set.schema, train_set.X, train_set.y, validation.X[stops],
+        validation.y[stops], random_state=spec.train.random_state, n_threads=spec.train.threads,
+        parameters=parameters, own=spec.train.own,
+    )  # fmt: skip
+    return finish(
+        bundle, validation.X, validation.y, calibration=spec.train.calibration, calibrate_on=newer,
+        threshold=spec.train.threshold,
     )  # fmt: skip
 
 

@@ -3,6 +3,9 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
+from tidemill.records import BehaviourCheck, MetricValue, Rehearsal
 from tidemill.report.card import card_page, model_card, unseen_months
 
 HOSTILE = "<script>alert(1)</script> | `x` \n# heading [a](b)"
@@ -96,3 +99,34 @@ def test_every_table_of_the_markdown_card_is_whole(facts):
     for above, line in itertools.pairwise(lines):
         if re.fullmatch(r"\|(-+:?\|)+|\|(-*:?-+:?\|)+", line):
             assert above.count("|") == line.count("|")
+
+
+def tried(facts):
+    evaluation = replace(
+        facts.evaluation,
+        champion_slices=(MetricValue(name="roc_auc", value=-0.01, low=-0.03, high=0.01, n=900, slice=HOSTILE),),
+        churn=MetricValue(name="share_of_decisions", value=0.0731, low=0.06, high=0.09, n=13_345),
+        behaviour=(BehaviourCheck(name="row order", passed=True, observed="as it should be"),),
+        rehearsal=Rehearsal(n_rows=13_345, n_different=0, seconds_per_million=7.5, peak_rss_bytes=400 * 2**20),
+    )
+    return replace(facts, evaluation=evaluation)
+
+
+@pytest.mark.parametrize("write", [model_card, card_page])
+def test_both_cards_tell_what_was_tried_and_how_far_it_is_from_the_champion(facts, write):
+    text = write(tried(facts)).replace("\\", "").replace("<wbr>", "")
+    assert "row order: as it should be" in text
+    assert "13,345 rows scored, 0 of them differently" in text
+    assert "share_of_decisions" in text
+    assert "release 3" in text
+
+
+@pytest.mark.parametrize("write", [model_card, card_page])
+def test_a_slice_s_name_is_escaped(facts, write):
+    assert "<script" not in write(tried(facts))
+
+
+@pytest.mark.parametrize("write", [model_card, card_page])
+def test_a_champion_that_could_not_be_compared_is_told(facts, write):
+    evaluation = replace(facts.evaluation, champion_difference=None, champion_problem="It reads another query.")
+    assert "It reads another query." in write(replace(facts, evaluation=evaluation)).replace("\\", "")
