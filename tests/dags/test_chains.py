@@ -23,6 +23,7 @@ CHOSEN = {
     ("resolve_release", "simulate"),
     ("resolve_release", "dry_run"),
     ("publish", "dry_run"),
+    ("train", "trials"),
     ("register", "dry_run"),
     ("register", "reason"),
 }
