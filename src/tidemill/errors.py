@@ -13,6 +13,7 @@
     │   ├── LeakageFound           a feature knows what only the future knows
     │   ├── NotTrainable           too few rows, or a single class
     │   ├── ArtifactCorrupt        a snapshot or bundle is not what its digest says
+    │   ├── IncompatibleVersions   a bundle, or what is installed, is of other versions than were tested together
     │   ├── NoChampion             nothing has been promoted yet
     │   ├── ReleaseFromTheFuture   a release saw data after the partition's cutoff
     │   ├── NotPublished           a partition has no published predictions
@@ -36,6 +37,7 @@ __all__ = [
     "ContractBroken",
     "EmptyPartition",
     "FatalError",
+    "IncompatibleVersions",
     "IncompletePublish",
     "LeakageFound",
     "LostRace",
@@ -124,6 +126,10 @@ class NotTrainable(FatalError):
 
 class ArtifactCorrupt(FatalError):
     """A stored snapshot or bundle is not what its digest says."""
+
+
+class IncompatibleVersions(FatalError):
+    """A bundle was made with, or this is running on, versions that were not tested together."""
 
 
 class NoChampion(FatalError):

@@ -10,7 +10,8 @@
     MODEL_CARD.md          optional, outside the digest: for people, written later, never read here
 
 Loading reads each file once and goes: manifest's digest, every file's digest, nothing missing, nothing more, no link;
-then the list of allowed types; then construction; then the golden rows. No pickle, in either direction. The same
+then the versions that it was made with; then the list of allowed types; then where the nodes of trees point;
+then construction; then the golden rows. No pickle, in either direction. The same
 fitted model gives the same bytes: no time, no path and no memory address gets in.
 """
 
@@ -32,7 +33,8 @@ from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import Record
 from tidemill.storage import safe_skops
-from tidemill.storage.golden import check_golden, golden_parquet
+from tidemill.storage.golden import check_golden, golden_parquet, refuse_incompatible
+from tidemill.storage.sound_trees import refuse_unsound_booster, refuse_unsound_trees
 from tidemill.storage.store import room
 from tidemill.versions import environment
 
@@ -158,9 +160,12 @@ def load_bundle(folder: Path, expected_digest: str, trusted: frozenset[str] = fr
     ------
     ArtifactCorrupt
         If anything differs from what was saved: file, digest, type, score. The message names it.
+    IncompatibleVersions
+        If it was made with another major version of a library; the golden rows decide about all others.
     """
     manifest = read_manifest(folder, expected_digest)
     _refuse_missing_or_extra(folder, manifest)
+    refuse_incompatible(str(folder), manifest.environment, environment())
     contents = {name: _read_checked(folder, name, digest) for name, digest in manifest.files.items()}
     bundle = _construct(contents, manifest, trusted)
     check_golden(bundle, contents[_GOLDEN], _GOLDEN, manifest.environment, environment())
@@ -295,7 +300,10 @@ def _construct(contents: dict[str, bytes], manifest: Manifest, trusted: frozense
 
 def _load_model(contents: dict[str, bytes], manifest: Manifest, trusted: frozenset[str]) -> Any:
     if _ESTIMATOR in contents:
-        return safe_skops.load(contents[_ESTIMATOR], _ESTIMATOR, trusted)
+        model = safe_skops.load(contents[_ESTIMATOR], _ESTIMATOR, trusted)
+        refuse_unsound_trees(model, _ESTIMATOR)
+        return model
+    refuse_unsound_booster(contents[_BOOSTER], _BOOSTER)
     booster = xgboost.Booster(params={"nthread": manifest.n_threads, "verbosity": 0})
     try:
         booster.load_model(bytearray(contents[_BOOSTER]))

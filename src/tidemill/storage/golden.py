@@ -9,12 +9,15 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from tidemill.errors import ArtifactCorrupt
+from tidemill.errors import ArtifactCorrupt, IncompatibleVersions
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.schema import align
+from tidemill.versions import LIBRARIES
 
-__all__ = ["check_golden", "golden_parquet"]
+__all__ = ["check_golden", "golden_parquet", "refuse_incompatible"]
 
+_MAX_ROWS = 10_000  # 50 are kept; a file that says more would be a bomb
+_OWN_FORMAT = ("pyarrow",)  # golden rows are Parquet, which every version reads
 _SCORE = "_score"  # column of expected scores; a feature's name never starts with an underscore
 _TOLERANCE = 1e-6  # largest difference across library versions, of 1 or of the score; float32 resolves 6e-8 near 1
 
@@ -28,6 +31,37 @@ def golden_parquet(bundle: Bundle, golden: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
     parquet.write_table(table, buffer, compression="none")  # a codec's bytes differ by its version
     return buffer.getvalue()
+
+
+def refuse_incompatible(bundle: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
+    """Refuse a bundle that was made with another major version of a library; golden rows decide about all others.
+
+    Parameters
+    ----------
+    bundle : str
+        Name for the error.
+    there, here : mapping of str to str
+        Versions where the bundle was made, and here.
+
+    Raises
+    ------
+    IncompatibleVersions
+        If a major version differs, or one is not named.
+    """
+    apart = [
+        f"{name} {there.get(name, 'none')}, and here is {here[name]}"
+        for name in LIBRARIES
+        if name not in _OWN_FORMAT and _major(there.get(name)) != _major(here[name])
+    ]
+    if apart:
+        raise IncompatibleVersions(
+            f"Bundle {bundle} was made with {'; '.join(apart)}.",
+            "Load it with those versions, or train again with these.",
+        )
+
+
+def _major(version: str | None) -> str:
+    return "none" if version is None else version.partition(".")[0]
 
 
 def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
@@ -49,7 +83,7 @@ def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, 
     ArtifactCorrupt
         If a score differs.
     """
-    rows = parquet.read_table(io.BytesIO(content)).to_pandas()
+    rows = _rows(content, file)
     names = [name for name in rows.columns if name.startswith(_SCORE)]
     expected = rows[names].to_numpy(dtype=np.float64)
     found = bundle.score(rows).reshape(len(rows), -1)
@@ -70,6 +104,24 @@ def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, 
             f"{file}: {_difference(expected, found, apart)} ({_reason(allowed, changed)}).",
             "Restore the bundle from a backup, or train again.",
         )
+
+
+def _rows(content: bytes, file: str) -> pd.DataFrame:
+    """Read golden rows, if they are as few and as small as golden rows are."""
+    try:
+        golden = parquet.ParquetFile(io.BytesIO(content))
+        if not 0 < golden.metadata.num_rows <= _MAX_ROWS:
+            raise ArtifactCorrupt(
+                f"{file}: expected 1 to {_MAX_ROWS:,} golden rows, got {golden.metadata.num_rows:,}.",
+                "Do not load it; find out who wrote it, and train again.",
+            )
+        rows: pd.DataFrame = golden.read().to_pandas()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise ArtifactCorrupt(
+            f"{file} is no Parquet file: {str(error).splitlines()[0]}.",
+            "Restore the bundle from a backup, or train again.",
+        ) from error
+    return rows
 
 
 def _difference(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64], apart: npt.NDArray[np.bool_]) -> str:

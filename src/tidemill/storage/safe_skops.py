@@ -8,12 +8,14 @@ fields, so equal objects differ on disk; here all three are taken out. What a fi
 import hashlib
 import io
 import json
+import math
+import re
 import zipfile
 from typing import Any
 
 import numpy as np
 from skops import io as skops_io
-from skops.io.exceptions import UnsupportedTypeException
+from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
 from tidemill.errors import ArtifactCorrupt, SpecError
 
@@ -30,6 +32,13 @@ TRUSTED = frozenset(
 )
 """Types beyond skops' own defaults that a bundle may construct. The last two index memory without bounds checks, so
 their bytes are only touched after the bundle's digest has been compared with the ledger's."""
+
+_CALLS = frozenset({"OperatorFuncNode", "MethodNode", "PartialNode", "ConstructorFromReduceNode"})
+_ARRAY = re.compile(r"[0-9a-f]{64}\.npy")
+_MALFORMED = (
+    zipfile.BadZipFile, LookupError, TypeError, ValueError, AttributeError, ImportError, RecursionError, AssertionError,
+    NotImplementedError, UntrustedTypesFoundException,
+)  # fmt: skip
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip can hold
 
@@ -91,8 +100,9 @@ def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
     """
     allowed = TRUSTED | trusted
     try:
+        _refuse_what_dump_never_writes(data, file)
         untrusted = set(skops_io.get_untrusted_types(data=data)) - allowed
-    except (zipfile.BadZipFile, LookupError, TypeError, ValueError) as error:
+    except _MALFORMED as error:
         raise ArtifactCorrupt(
             f"{file} is not a skops file: {error}.", "Restore the bundle from a backup, or train again."
         ) from error
@@ -101,7 +111,59 @@ def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
             f"{file} wants to construct type(s) {', '.join(sorted(untrusted))}, which no bundle of ours needs.",
             "Do not load it; find out who wrote it, and train again.",
         )
-    return skops_io.loads(data, trusted=sorted(allowed))
+    try:
+        return skops_io.loads(data, trusted=sorted(allowed))
+    except _MALFORMED as error:
+        raise ArtifactCorrupt(
+            f"{file} cannot be constructed: {error}.", "Restore the bundle from a backup, or train again."
+        ) from error
+
+
+def _refuse_what_dump_never_writes(data: bytes, file: str) -> None:
+    """Look at the container before skops does: `dump` compresses nothing, names arrays by digest, stores no calls."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = archive.infolist()
+        if any(item.compress_type != zipfile.ZIP_STORED or item.flag_bits & 1 for item in members):
+            raise _crafted(file, "a member is compressed or encrypted")
+        if sum(item.file_size for item in members) > len(data):
+            raise _crafted(file, "its members are larger than the file")
+        for item in members:
+            if item.filename == "schema.json":
+                _refuse_calls(json.loads(archive.read(item)), file)
+            elif _ARRAY.fullmatch(item.filename):
+                _refuse_odd_array(archive.read(item), f"{file}, {item.filename[:12]}")
+            else:
+                raise _crafted(file, f"it holds {item.filename!r}")
+
+
+def _refuse_calls(state: Any, file: str) -> None:
+    """Refuse nodes that call something with arguments from the file, whatever is trusted."""
+    waiting = [state]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if item.get("__loader__") in _CALLS:
+                raise _crafted(file, f"a {item['__loader__']} would call {item.get('__class__')!r}")
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+
+
+def _refuse_odd_array(content: bytes, where: str) -> None:
+    """Refuse an array of Python objects, which are pickled, and one that announces more than it holds."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version != (1, 0):
+        raise _crafted(where, f"an array of format {version}")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.hasobject:
+        raise _crafted(where, "an array of Python objects, which are pickled")
+    if math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        raise _crafted(where, f"an array of shape {shape} and type {dtype} in {len(content)} bytes")
+
+
+def _crafted(file: str, why: str) -> ArtifactCorrupt:
+    return ArtifactCorrupt(f"{file} was not written by Tidemill: {why}.", "Do not load it; find out who wrote it.")
 
 
 def _without_addresses(state: Any, names: dict[str, str]) -> Any:
