@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+COMPOSE := TIDEMILL_CODE_VERSION=$$(git describe --always --dirty --abbrev=12 2>/dev/null) docker compose
 export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench-publish bench-planning bench-gate check up down status sql load migrate e2e lock format clean
+.PHONY: help setup demo test chaos chaos-short mutants bench-publish bench-planning bench-gate check up down status sql load migrate e2e secrets compose-up compose-demo compose-down lock format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +76,19 @@ load: setup ## Load the flights into the warehouse
 
 migrate: setup ## Bring the ledger's schema up to date
 	@$(BIN)/tidemill migrate
+
+secrets: ## Make the secrets of the compose profile that do not exist yet
+	@sh docker/secrets.sh
+
+compose-up: secrets ## Build the image and start Airflow with Celery, MLflow and Postgres in containers
+	@$(COMPOSE) up --detach --build --wait && echo "Airflow http://127.0.0.1:$${TIDEMILL_UI_PORT:-8080}, login admin, password in secrets/admin_password"
+
+compose-demo: compose-up ## The demo's chain, by Celery
+	@$(COMPOSE) run --rm tools tidemill load && \
+		$(COMPOSE) run --rm tools tidemill demo --airflow http://api-server:8080 --password-file /run/secrets/admin_password
+
+compose-down: ## Stop the containers; their volumes stay
+	@$(COMPOSE) --profile flower --profile tools down
 
 lock: setup ## Resolve pyproject.toml into requirements.txt again
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --no-annotate \

@@ -26,6 +26,9 @@ _PURPOSE = {
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
 }
 
+_QUEUES = {"train": "train", "predict": "predict"}
+"""Where Celery keeps tasks waiting, by verb: a training that takes hours never stands before a day's predictions."""
+
 
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
     """Give the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file.
@@ -73,7 +76,7 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
         doc_md=_page(spec, verb),
         tags=["tidemill", spec.model, verb],
         params=trigger_form(*form),
-        default_args=DEFAULT_ARGS | {"owner": spec.owner or "tidemill"},
+        default_args=DEFAULT_ARGS | {"owner": spec.owner or "tidemill", "queue": _QUEUES.get(verb, "default")},
         **lifetime(spec, cron),
         **arguments,
     ) as dag:

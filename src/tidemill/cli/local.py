@@ -79,9 +79,22 @@ def airflow(context: typer.Context) -> None:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    airflow: Annotated[
+        str | None, typer.Option(help="URL of an Airflow that is there; by default one is started.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="Login on that Airflow.")] = "admin",
+    password_file: Annotated[Path | None, typer.Option(help="File with its password.")] = None,
+) -> None:
     """Run the whole chain on New York's flights through the real scheduler."""
-    from tidemill.local.demo import run_demo
+    from tidemill.local.airflow_api import AirflowApi
+    from tidemill.local.demo import run_chains, run_demo
 
-    if not run_demo(HOME, Path.cwd(), out):
+    if airflow is None:
+        succeeded = run_demo(HOME, Path.cwd(), out)
+    elif password_file is None:
+        raise typer.BadParameter("an Airflow that is there needs --password-file", param_hint="--airflow")
+    else:
+        succeeded = run_chains(AirflowApi(airflow, user, password_file.read_text(encoding="utf-8").strip()), out)
+    if not succeeded:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ been done already is not done again.
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -16,10 +17,11 @@ from rich.table import Table
 from tidemill.local import stack
 from tidemill.local.airflow_api import AirflowApi, RunState
 from tidemill.local.flights import load_flights
+from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.migrations import apply_migrations
 from tidemill.workspace import connection_from_environment, read_environment_file
 
-__all__ = ["load_example", "run_demo", "start", "tell_where"]
+__all__ = ["load_example", "run_chains", "run_demo", "start", "tell_where"]
 
 MODEL = "flight_delays"
 FIRST, LAST = "2013-07-01", "2013-07-07"
@@ -72,14 +74,20 @@ def load_example(out: Console) -> None:
 
 
 def run_demo(home: Path, project: Path, out: Console) -> bool:
-    """Run the demo, and give True if everything succeeded."""
-    began = time.monotonic()
+    """Start the local stack and run the demo on it; give True if everything succeeded."""
     summary = start(home, project, out)
     load_example(out)
-    done = _is_done(home)
-    failed = [] if done else _run_stages(AirflowApi(summary.ui_url, *stack.login(home)), home, out)
-    _show_results(home, out)
+    succeeded = run_chains(AirflowApi(summary.ui_url, *stack.login(home)), out)
     tell_where(out, summary, home)
+    return succeeded
+
+
+def run_chains(airflow: AirflowApi, out: Console) -> bool:
+    """Run the demo's chains on an Airflow that is there; give True if everything succeeded."""
+    began = time.monotonic()
+    done = _is_done()
+    failed = [] if done else _run_stages(airflow, out)
+    _show_results(out)
     out.print(
         f"Ask: make sql Q=\"SELECT * FROM predictions.{MODEL} WHERE partition = '{FIRST}' LIMIT 5\"",
         highlight=False,
@@ -98,7 +106,13 @@ def _migrated(applied: tuple[str, ...]) -> str:
     return f"The ledger's schema: {', '.join(applied)}." if applied else "The ledger's schema is up to date."
 
 
-def _is_done(home: Path) -> bool:
+def _ask(query: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    with transaction(connection_from_environment("warehouse")) as cursor:
+        cursor.execute(query)
+        return tuple(column.name for column in cursor.description or ()), cursor.fetchall()
+
+
+def _is_done() -> bool:
     query = (
         "SELECT (SELECT count(*) FROM tidemill.published WHERE model = 'flight_delays' AND partition BETWEEN "
         f"'{FIRST}' AND '{LAST}') = 7 AND EXISTS (SELECT FROM tidemill.decision WHERE model = 'flight_delays' "
@@ -106,10 +120,10 @@ def _is_done(home: Path) -> bool:
         f"WHERE model = 'flight_delays' AND step = 'report' AND status = 'succeeded' "
         f"AND partition BETWEEN '{FIRST}' AND '{LAST}') = 7"
     )
-    return bool(stack.sql(home, query).rows[0][0])
+    return bool(_ask(query)[1][0][0])
 
 
-def _run_stages(airflow: AirflowApi, home: Path, out: Console) -> list[str]:
+def _run_stages(airflow: AirflowApi, out: Console) -> list[str]:
     """Train, predict, monitor, decide; give what failed. A stage that fails ends the demo."""
     airflow.wait_for_dags([f"{MODEL}_{verb}" for verb in ("train", "predict", "monitor", "retrain")])
     with _progress(out) as progress:
@@ -155,10 +169,10 @@ def _follow(airflow: AirflowApi, progress: Progress, dag_id: str, partitions: li
     return [f"{run.dag_id} {run.partition_key}: {task}" for run in failed for task in airflow.failures(run)]
 
 
-def _show_results(home: Path, out: Console) -> None:
-    answer = stack.sql(home, _TABLE)
-    table = Table(*answer.columns, title=f"Published partitions of {MODEL}")
-    for row in answer.rows:
+def _show_results(out: Console) -> None:
+    columns, rows = _ask(_TABLE)
+    table = Table(*columns, title=f"Published partitions of {MODEL}")
+    for row in rows:
         table.add_row(
             *(
                 "not matured yet" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
@@ -166,7 +180,7 @@ def _show_results(home: Path, out: Console) -> None:
             )
         )
     out.print(table)
-    for partition, kind, verdict, reasons in stack.sql(home, _DECISION).rows:
+    for partition, kind, verdict, reasons in _ask(_DECISION)[1]:
         out.print(f"[bold]{kind} as of {partition}: {verdict.replace('_', ' ')}[/]", highlight=False)
         for reason in reasons:
             out.print(f"  {reason}", highlight=False, soft_wrap=True)

@@ -1,0 +1,27 @@
+# One image for every service: the locked packages, Tidemill, and nothing secret.
+FROM python:3.13-slim
+
+ARG CODE_VERSION=""
+ENV TIDEMILL_CODE_VERSION=$CODE_VERSION \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PATH=/opt/venv/bin:$PATH
+
+# tini hands signals on and collects the orphans that a killed task leaves.
+RUN apt-get update && apt-get install --yes --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 50000 --home-dir /opt/tidemill --create-home --shell /usr/sbin/nologin tidemill
+
+WORKDIR /opt/tidemill
+COPY requirements.txt ./
+RUN python -m venv /opt/venv \
+    && pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.txt
+
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+COPY plugins plugins
+COPY sql/migrations sql/migrations
+COPY docker /opt/tidemill/docker
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . && rm -r src plugins \
+    && mkdir -p logs storage artifacts && chown -R tidemill:tidemill logs storage artifacts
+
+USER tidemill
+ENTRYPOINT ["tini", "--", "/bin/sh", "/opt/tidemill/docker/entrypoint.sh"]

@@ -1,0 +1,152 @@
+"""The compose profile, held against what a server on a network has to be: nothing here starts a container."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[1]
+COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "tidemill")
+FOREIGN = sorted(set(SERVICES) - set(OURS))
+WORKERS = ("worker", "trainer")
+PASSING = ("init", "tools")  # run to their end
+DOCKERFILE = (PROJECT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def environment(name: str) -> dict[str, str]:
+    return SERVICES[name].get("environment", {})
+
+
+def secrets_of(name: str) -> set[str]:
+    return set(SERVICES[name].get("secrets", []))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_published_port_is_on_this_machine_alone(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis", *WORKERS, "scheduler"])
+def test_only_pages_are_published(name: str) -> None:
+    assert "ports" not in SERVICES[name]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_images_are_named_with_their_version(name: str) -> None:
+    assert re.fullmatch(r"[a-z]+:\d+", SERVICES[name]["image"])
+
+
+def test_the_image_is_built_on_a_version() -> None:
+    assert re.search(r"^FROM python:3\.\d+-slim$", DOCKERFILE, re.M)
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    assert re.findall(r"^USER (\S+)$", DOCKERFILE, re.M) == ["tidemill"]
+
+
+def test_packages_of_the_image_are_checked_against_the_lock() -> None:
+    assert "--require-hashes --requirement requirements.txt" in DOCKERFILE
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_ours_can_change_nothing_but_its_volumes(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_code_is_mounted_for_reading(name: str) -> None:
+    assert all(mount.endswith(":ro") for mount in SERVICES[name].get("volumes", []) if mount.startswith("./"))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_value_is_a_password(name: str) -> None:
+    values = environment(name)
+    named = {key for key in values if re.search(r"PASSWORD|SECRET|FERNET|BROKER|TOKEN", key)}
+    assert all(key.endswith("_CMD") and values[key].startswith("cat /run/secrets/") for key in named)
+    assert not any(re.search(r"://[^/@\s]*:[^/@\s]+@", value) for value in values.values())
+
+
+def test_every_secret_is_a_file_that_make_secrets_writes(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    script = tmp_path / "docker" / "secrets.sh"
+    script.write_text((PROJECT / "docker" / "secrets.sh").read_text(encoding="utf-8"), encoding="utf-8")
+    subprocess.run(["sh", str(script)], check=True)
+    made = {f"secrets/{path.name}" for path in (tmp_path / "secrets").iterdir()}
+    assert {item["file"] for item in COMPOSE["secrets"].values()} == made
+
+
+def test_a_secret_that_exists_stays(tmp_path: Path) -> None:
+    (tmp_path / "docker").mkdir()
+    script = tmp_path / "docker" / "secrets.sh"
+    script.write_text((PROJECT / "docker" / "secrets.sh").read_text(encoding="utf-8"), encoding="utf-8")
+    contents = []
+    for _ in range(2):
+        subprocess.run(["sh", str(script)], check=True)
+        contents.append({path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "secrets").iterdir()})
+    assert contents[0] == contents[1]
+    assert len(set(contents[0].values())) == len(contents[0])
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+
+
+def test_secrets_are_not_in_the_repository_or_the_image() -> None:
+    assert "secrets/" in (PROJECT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    ignored = (PROJECT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    assert not any(line.startswith("!secrets") for line in ignored)
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_task_has_no_way_into_airflows_database(name: str) -> None:
+    assert not any("SQL_ALCHEMY_CONN" in key for key in environment(name))
+    assert "airflow.pgpass" not in secrets_of(name)
+    assert "metadata" not in SERVICES[name]["networks"]
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - {"init", "tools"}))
+def test_the_owner_of_the_tables_is_for_migrations_and_people_alone(name: str) -> None:
+    assert "tidemill_owner.pgpass" not in secrets_of(name)
+
+
+@pytest.mark.parametrize("name", ["api-server", "dag-processor", "scheduler", "triggerer"])
+def test_who_runs_no_step_has_no_way_into_the_warehouse(name: str) -> None:
+    assert not {item for item in secrets_of(name) if item.startswith("tidemill_")}
+
+
+def test_trainings_and_predictions_wait_in_different_queues() -> None:
+    queues = {name: set(SERVICES[name]["command"][-1].split(",")) for name in WORKERS}
+    assert queues["trainer"] == {"train"}
+    assert "predict" in queues["worker"]
+    assert not queues["worker"] & queues["trainer"]
+
+
+def test_people_log_in() -> None:
+    assert environment("api-server")["AIRFLOW__CORE__AUTH_MANAGER"].endswith("FabAuthManager")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_logs_are_rotated(name: str) -> None:
+    assert {"max-size", "max-file"} <= set(SERVICES[name]["logging"]["options"])
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - set(PASSING)))
+def test_a_service_comes_back_and_is_bounded(name: str) -> None:
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert SERVICES[name]["deploy"]["resources"]["limits"]["memory"]
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - {*PASSING, "flower"}))
+def test_a_service_says_whether_it_is_well(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_nobody_reports_to_anybody(name: str) -> None:
+    assert environment(name).get("MLFLOW_DISABLE_TELEMETRY") == "true"
