@@ -13,7 +13,8 @@ make_role() { # ROLE DATABASE OPTIONS
 
 make_database() { # DATABASE OWNER
     psql --quiet --username "$POSTGRES_USER" --set ON_ERROR_STOP=1 --set database="$1" --set owner="$2" <<-'SQL'
-		CREATE DATABASE :"database" OWNER :"owner";
+		CREATE DATABASE :"database" OWNER :"owner" TEMPLATE template0
+		    ENCODING 'UTF8' LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LOCALE 'C';
 		REVOKE CONNECT, TEMPORARY ON DATABASE :"database" FROM PUBLIC;
 	SQL
 }
