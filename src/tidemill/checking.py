@@ -65,21 +65,25 @@ def _contract_problems(spec: ModelSpec) -> Iterator[str]:
 
 def _name_problems(spec: ModelSpec) -> Iterator[str]:
     """Names that only mean something to the modeling room."""
-    from tidemill.modeling.estimators import CANDIDATES
-    from tidemill.modeling.metrics import greater_is_better
+    from tidemill.modeling.estimators import candidates, instance_of
     from tidemill.modeling.search_space import space_problems
 
+    known = candidates(spec.task.value)
     for name in spec.train.estimators:
-        if name not in CANDIDATES:
-            yield f"{spec.model}: train.estimators names {name!r}; there are {', '.join(CANDIDATES)}."
+        if name not in known and name not in spec.train.own:
+            yield (
+                f"{spec.model}: train.estimators names {name!r}; for {spec.task.value!r} there are {', '.join(known)}, "
+                "and what train.own describes."
+            )
+    for name, own in spec.train.own.items():
+        try:
+            instance_of(name, own, spec.task.value)
+        except SpecError as error:
+            yield f"{spec.model}: {error}"
     for name, space in spec.train.search.space.items():
         if name not in spec.train.estimators:
             yield f"{spec.model}: train.search.space names {name!r}, which train.estimators does not list."
         yield from (f"{spec.model}: {problem}" for problem in space_problems(name, space))
-    try:
-        greater_is_better(spec.accept.metric)
-    except SpecError as error:
-        yield f"{spec.model}: accept.metric: {error}"
     for name in spec.accept.slices:
         if spec.features is not None and name not in spec.features.categorical:
             yield f"{spec.model}: accept.slices names {name!r}, which is no categorical feature."

@@ -40,7 +40,7 @@ def check_bundles(url: str, store: Store, spec: ModelSpec) -> Finding:
         cursor.execute(_SERVING, {"model": spec.model})
         releases = cursor.fetchall()
     problems = [f"release {number}: {said}" for number, uri, digest, evaluation in releases
-                for said in _bundle_problems(store, uri, digest, evaluation)]  # fmt: skip
+                for said in _bundle_problems(store, uri, digest, evaluation, spec)]  # fmt: skip
     names = ", ".join(str(number) for number, *_ in releases) or "none"
     return judged(
         "bundles", spec.model, problems, f"Releases that serve or may be rolled back to load and score as before: {names}.",
@@ -80,9 +80,9 @@ def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
     )  # fmt: skip
 
 
-def _bundle_problems(store: Store, uri: str, digest: str, evaluation: str | None) -> Iterator[str]:
+def _bundle_problems(store: Store, uri: str, digest: str, evaluation: str | None, spec: ModelSpec) -> Iterator[str]:
     try:
-        load_bundle(store.path(uri), digest)
+        load_bundle(store.path(uri), digest, spec.train.trusted)
     except ArtifactCorrupt as error:
         yield error.problem.rstrip(".")
     if evaluation is not None:

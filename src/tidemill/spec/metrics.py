@@ -80,6 +80,6 @@ def greater_is_better(metric: str, task: str | None = None) -> bool:
     if metric not in choices:
         near = difflib.get_close_matches(metric, choices, n=1)
         hint = f" Is it {near[0]!r}?" if near else ""
-        where = f" for task {task!r}" if task else ""
+        where = f" for task {Task(task).value!r}" if task else ""
         raise SpecError(f"Metric {metric!r} cannot be decided on{where}.{hint}", f"Choose one of {', '.join(choices)}.")
     return choices[metric]

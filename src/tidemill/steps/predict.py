@@ -31,7 +31,7 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
         If a score is not a number, or a row is lost on the way.
     """
     spec = job.spec
-    bundle = _bundle(job.store.path(release.bundle_uri), release.bundle_digest)
+    bundle = _bundle(job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
     rows = read_columns(path, [spec.entity_key, spec.event_time, *bundle.schema.names])
     X = rows.to_pandas()
@@ -46,8 +46,8 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
 
 
 @lru_cache(maxsize=2)  # a backfill crosses from one release to the next
-def _bundle(folder: Path, digest: str) -> Bundle:
-    return load_bundle(folder, digest)
+def _bundle(folder: Path, digest: str, trusted: frozenset[str]) -> Bundle:
+    return load_bundle(folder, digest, trusted)
 
 
 def _refuse_undefined(keys: pa.ChunkedArray, scores: np.ndarray, release: ReleaseRef) -> None:

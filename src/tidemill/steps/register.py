@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tidemill.faults import fault_point
-from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
 from tidemill.records import BundleRef, Decision, DeploymentRef, EvaluationReport, ProfileRef, SnapshotRef, SplitRef
 from tidemill.report.card import CardFacts, model_card
 from tidemill.steps.mirror import show_training
@@ -48,7 +48,7 @@ def register(
         release_id = _release(job, snapshot, split, evaluation, decision)
     promoted = release_id is not None and decision.accepted and _promote(job, release_id, evaluation, reason)
     bundle_folder = job.store.path(evaluation.bundle.uri)
-    bundle = load_bundle(bundle_folder, evaluation.bundle.digest)
+    bundle = load_bundle(bundle_folder, evaluation.bundle.digest, job.spec.train.trusted)
     facts = _card_facts(job, snapshot, split, evaluation, decision, release_id, bundle)
     if release_id is not None:
         _write_card(bundle_folder / MODEL_CARD, model_card(facts))
@@ -126,7 +126,7 @@ def _card_facts(
             **{name: str(value) for name, value in evaluation.bundle.parameters.items()},
         },
         versions={item.partition("==")[0]: item.partition("==")[2] for item in requirements()},
-        limits=("Labels that never arrive are left out of training and evaluation.",),
+        limits=("Labels that never arrive are left out of training and evaluation.", *bundle.remarks),
         reproduce=(_command(spec.model, job.partition.key, evaluation.bundle),),
     )
 
@@ -143,6 +143,11 @@ def _stages(bundle: Bundle) -> dict[str, str]:
         found["calibration"] = bundle.calibration.described
     if bundle.threshold is not None:
         found["threshold"] = f"{bundle.threshold:.4f} ({bundle.threshold_criterion})"
+    if bundle.task == "multiclass":
+        found |= {"classes": ", ".join(map(str, bundle.classes)), "answer": bundle.threshold_criterion}
+    if bundle.residual_quantiles is not None:
+        below, above = bundle.residual_quantiles
+        found["interval"] = f"{below:+.4g} to {above:+.4g} around the value, for {INTERVAL_COVERAGE:.0%} of the labels"
     return found
 
 

@@ -108,8 +108,9 @@ def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
         ) from error
     if untrusted:
         raise ArtifactCorrupt(
-            f"{file} wants to construct type(s) {', '.join(sorted(untrusted))}, which no bundle of ours needs.",
-            "Do not load it; find out who wrote it, and train again.",
+            f"{file} wants to construct type(s) {', '.join(sorted(untrusted))}, which neither Tidemill's list nor "
+            "the spec's 'train.own' allows.",
+            "If an earlier spec allowed it, let this one do so too; else find out who wrote the file, and train again.",
         )
     try:
         return skops_io.loads(data, trusted=sorted(allowed))

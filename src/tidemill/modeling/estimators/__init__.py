@@ -5,7 +5,18 @@ Everything random hangs on ``random_state``: the same rows, order, seed and thre
 """
 
 from tidemill.modeling.estimators.fitting import Prepared, fit, prepare
+from tidemill.modeling.estimators.own import instance_of
 from tidemill.modeling.estimators.registry import CANDIDATES, candidates, parameter_names
 from tidemill.modeling.estimators.targets import MAX_CLASSES, MIN_TRAIN_ROWS
 
-__all__ = ["CANDIDATES", "MAX_CLASSES", "MIN_TRAIN_ROWS", "Prepared", "candidates", "fit", "parameter_names", "prepare"]
+__all__ = [
+    "CANDIDATES",
+    "MAX_CLASSES",
+    "MIN_TRAIN_ROWS",
+    "Prepared",
+    "candidates",
+    "fit",
+    "instance_of",
+    "parameter_names",
+    "prepare",
+]

@@ -6,16 +6,17 @@ promises: the same fit twice gives the same bits, and a row's score does not dep
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.modeling.answers import answer
-from tidemill.modeling.estimators.recipes import Fitted, Training
+from tidemill.modeling.estimators.recipes import Fitted, Parameter, Training
 from tidemill.spec import Own
 
-__all__ = ["BLOCK_ROWS", "fit_own", "refuse_unsteady"]
+__all__ = ["BLOCK_ROWS", "fit_own", "instance_of", "refuse_unsteady"]
 
 BLOCK_ROWS = 256
 """Rows that an estimator of one's own is asked for at once: products of matrices of one shape sum in one order."""
@@ -33,7 +34,10 @@ def fit_own(name: str, own: Own, training: Training) -> Fitted:
     NotTrainable
         If it refuses the data.
     """
-    model = _instance(name, own, training)
+    model = instance_of(
+        name, own, training.task, random_state=training.random_state, n_threads=training.n_threads,
+        parameters=training.parameters,
+    )  # fmt: skip
     transformer, X, _ = training.encoded(own.encoding)
     try:
         model.fit(X, training.y)
@@ -76,23 +80,38 @@ def refuse_unsteady(name: str, own: Own, training: Training, fitted: Fitted) -> 
             )
 
 
-def _instance(name: str, own: Own, training: Training) -> Any:
+def instance_of(
+    name: str,
+    own: Own,
+    task: str,
+    *,
+    random_state: int = 0,
+    n_threads: int = 1,
+    parameters: Mapping[str, Parameter] | None = None,
+) -> Any:
+    """Construct the estimator that a spec describes, unfitted.
+
+    Raises
+    ------
+    SpecError
+        If the class cannot be imported, is no estimator for the task, or has no such parameter.
+    """
     kind = _class(name, own)
     accepted = inspect.signature(kind.__init__).parameters
-    ours: dict[str, Any] = {"random_state": training.random_state}
-    if training.n_threads > 1 or not own.type.startswith("sklearn."):  # whose default is one, and who warns of more
-        ours["n_jobs"] = training.n_threads
-    given = {**{key: value for key, value in ours.items() if key in accepted}, **own.parameters, **training.parameters}
+    ours: dict[str, Any] = {"random_state": random_state}
+    if n_threads > 1 or not own.type.startswith("sklearn."):  # whose default is one, and who warns of more
+        ours["n_jobs"] = n_threads
+    given = {**{key: value for key, value in ours.items() if key in accepted}, **own.parameters, **(parameters or {})}
     unknown = [key for key in given if key not in accepted]
     if unknown:
         valid = ", ".join(key for key in accepted if key not in ("self", "args", "kwargs"))
         raise SpecError(f"{own.type} knows no parameter {', '.join(map(repr, unknown))}.", f"It takes {valid}.")
     model = kind(**given)
-    wanted = ("fit", "get_params", "predict" if training.task == "regression" else "predict_proba")
+    wanted = ("fit", "get_params", "predict" if task == "regression" else "predict_proba")
     missing = [method for method in wanted if not hasattr(model, method)]
     if missing:
         raise SpecError(
-            f"{own.type} has no {', '.join(missing)}, so {name!r} cannot serve task {training.task!r}.",
+            f"{own.type} has no {', '.join(missing)}, so {name!r} cannot serve task {task!r}.",
             "Choose another class under 'train.own', or parameters that give it the method.",
         )
     return model
