@@ -48,6 +48,8 @@ class Train(Part):
     """How the score from which a row counts as positive is chosen on the validation set."""
     monotonic: dict[Name, Literal["increasing", "decreasing"]] = Field(default_factory=dict)
     """Features that may move the score one way only; estimators that can are held to it, and all are checked."""
+    known_ahead: tuple[Name, ...] = ()
+    """Columns that may tell the label well, as they are known before the cutoff beyond doubt; no probe looks at them."""
     search: Search = Search()
     """How their settings are looked for."""
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 20130101

@@ -16,7 +16,7 @@ from tidemill.spec import ModelSpec
 from tidemill.steps.extract import PARTITION
 from tidemill.steps.running import Job
 
-__all__ = ["TARGET", "LabelledSet", "feature_schema", "read_columns", "read_set"]
+__all__ = ["TARGET", "LabelledSet", "feature_schema", "read_columns", "read_set", "target_values"]
 
 TARGET = "__y"  # column of a split: 1 for the positive class and 0 for others, the class, or the number
 
@@ -57,7 +57,7 @@ def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
     table = pq.ParquetFile(job.store.folder(split.uri, split.digest) / f"{name}.parquet").read()
     return LabelledSet(
         X=table.to_pandas(),
-        y=_target(table[TARGET]),
+        y=target_values(table[TARGET]),
         blocks=np.array(table[PARTITION].to_pylist(), dtype=object),
         schema=feature_schema(job.spec, table.schema),
     )
@@ -69,7 +69,8 @@ def read_columns(path: Path, names: list[str]) -> pa.Table:
     return file.read([name for name in names if name in file.schema_arrow.names])
 
 
-def _target(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+def target_values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Give the labels of a split as estimators and metrics take them."""
     if pa.types.is_string(column.type):
         return np.array(column.to_pylist(), dtype=object)
     return np.asarray(column.to_numpy())

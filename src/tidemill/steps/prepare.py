@@ -3,31 +3,27 @@
 Rows whose partition has not matured, or whose label is unknown, are left out and counted.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tidemill.errors import LeakageFound, NotTrainable
+from tidemill.errors import NotTrainable
 from tidemill.intervals import Partition
-from tidemill.modeling.leakage import find_leaks
 from tidemill.records import SnapshotRef, SplitRef
-from tidemill.spec import ModelSpec, Task
+from tidemill.spec import ModelSpec
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION
-from tidemill.steps.features import TARGET, feature_schema
+from tidemill.steps.features import TARGET
 from tidemill.steps.labels import labelled
+from tidemill.steps.leaks import refuse_leaks
 from tidemill.steps.running import Job
 
 __all__ = ["SETS", "SplitPlan", "plan_split", "prepare"]
 
 SETS = ("train", "validation", "test")
-MIN_CLASS_ROWS = 50  # rows of a class below which chance alone can look like a leak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +90,7 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
     NotTrainable
         If the window is too short.
     LeakageFound
-        If a feature alone tells the label too well.
+        If there is any sign that the training knows what only the future knows.
     """
     folder = job.store.folder(snapshot.uri, snapshot.digest)
     rows = pq.ParquetFile(folder / FEATURES).read()
@@ -106,7 +102,7 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
     member = pa.array([set_of[key] for key in rows[PARTITION].to_pylist()], pa.string())
     known = pc.is_valid(rows[TARGET])
     tables = {name: rows.filter(pc.and_(pc.fill_null(pc.equal(member, name), False), known)) for name in SETS}
-    _refuse_leaks(tables["train"], job.spec)
+    refuse_leaks(job, rows, tables)
     immature = pc.sum(pc.is_null(member)).as_py() or 0
     unlabelled = pc.sum(pc.and_(pc.is_valid(member), pc.invert(known))).as_py() or 0
 
@@ -121,34 +117,6 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
         n_unlabelled=unlabelled, n_immature=immature, train_start=plan.train_start,
         validation_start=plan.validation_start, test_start=plan.test_start, test_end=plan.test_end,
     )  # fmt: skip
-
-
-def _refuse_leaks(train: pa.Table, spec: ModelSpec) -> None:
-    # All columns of the query, features or not: one that knows the outcome shows that the query reads the future.
-    frame, columns = train.to_pandas(), spec.model_copy(update={"features": None})
-    schema, worst = feature_schema(columns, train.schema), dict[str, float]()
-    for target in _outcomes(train[TARGET], spec.task):
-        for name, auc in find_leaks(frame, target, schema):
-            worst[name] = max(auc, worst.get(name, 0.0))
-    if worst:
-        named = ", ".join(f"{name!r} (AUC {auc:.3f})" for name, auc in sorted(worst.items(), key=lambda leak: -leak[1]))
-        raise LeakageFound(
-            f"Alone, {named} tells the label {spec.label.column!r} of {spec.model!r} too well to be known at the cutoff.",
-            f"Take it out of {spec.source.features}, or let it count only what was observed by :cutoff.",
-        )
-
-
-def _outcomes(target: pa.ChunkedArray, task: Task) -> Iterator[npt.NDArray[np.int8]]:
-    """Give what a feature must not tell: the label, or each class against the rest.
-
-    Of a regression nothing: distance alone tells honestly how long a flight takes. Its correlations are for a person.
-    """
-    if task is Task.BINARY:
-        yield target.to_numpy()
-    if task is Task.MULTICLASS:
-        for name, count in zip(*pc.value_counts(target.combine_chunks()).flatten(), strict=True):
-            if MIN_CLASS_ROWS <= count.as_py() < len(target):
-                yield pc.equal(target, name).cast(pa.int8()).to_numpy()
 
 
 def _first_start(partitions: list[Partition], instant: datetime) -> datetime:

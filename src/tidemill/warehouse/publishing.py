@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import IO, cast
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import Cursor, connect, fetch_all, fetch_one, fetch_value, transaction
 from tidemill.warehouse.writing import BinaryRows
 
-__all__ = ["PublishedRun", "Publisher"]
+__all__ = ["PublishedRun", "Publisher", "Served"]
 
 _ANSWER_TYPES = {
     "predicted": pa.string(),
@@ -53,6 +54,20 @@ class PublishedRun:
     """Score from which the positive class is predicted."""
     task: str = "binary"
     """What its rows answer: ``binary``, ``multiclass`` or ``regression``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """The rows that a published partition was scored from."""
+
+    partition: str
+    """Key of the partition."""
+    snapshot_digest: str
+    """The rows."""
+    snapshot_uri: str
+    """Their folder, relative to the storage root."""
+    cutoff: datetime
+    """Instant as of which they were known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +162,19 @@ class Publisher:
                 (model,),
             )
             return fetch_all(cursor, PublishedRun)
+
+    def served(self, model: str, partitions: Sequence[str], query: str, *, limit: int) -> tuple[Served, ...]:
+        """Give the newest data sets that some partitions were published from, by a query's digest, newest first."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT p.partition, s.digest AS snapshot_digest, s.uri AS snapshot_uri, s.cutoff FROM tidemill.published p"
+                " JOIN tidemill.prediction_run r USING (prediction_run_id)"
+                " JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)"
+                " WHERE p.model = %s AND p.partition = ANY(%s) AND s.query_digest = %s AND s.n_rows > 0"
+                " ORDER BY p.partition DESC LIMIT %s",
+                (model, list(partitions), query, limit),
+            )
+            return fetch_all(cursor, Served)
 
     def scores(self, prediction_run_id: int, more: Sequence[str] = ()) -> pa.Table:
         """Read the rows of a prediction run in order of key.

@@ -1,0 +1,99 @@
+"""Values from after the cutoff: by the query's own word, or because they are no longer what was served."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tidemill.modeling.leakage.finding import Leak
+
+__all__ = ["CHANGED_LIMIT", "OBSERVED_AT", "find_changed", "find_late"]
+
+OBSERVED_AT = "observed_at"
+"""Column that says when a row was observed; ``<column>_observed_at`` says it of one column."""
+
+CHANGED_LIMIT = 0.05
+"""Share of rows in which a value may differ from what was served, before it is named: sources are corrected now and then."""
+
+_TOLERANCE = 1e-9  # relative: a mean over the same rows in another order differs by less
+
+
+def find_late(X: pd.DataFrame, cutoffs: Iterable[pd.Timestamp], keys: Iterable[object]) -> list[Leak]:
+    """Compare the times at which values were observed with each row's cutoff.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame of shape (n_samples, n_columns)
+        Raw columns; those named ``observed_at`` or ``<column>_observed_at`` with a time are looked at.
+    cutoffs : iterable of Timestamp, length n_samples
+        Instant as of which each row's features should be known.
+    keys : iterable of object, length n_samples
+        Entity keys, to name a row.
+    """
+    known_until, named = pd.Series(pd.DatetimeIndex(list(cutoffs))), list(keys)
+    found = []
+    for name in X.columns:
+        is_time = isinstance(X[name].dtype, pd.DatetimeTZDtype)
+        if not is_time or not (name == OBSERVED_AT or name.endswith(f"_{OBSERVED_AT}")):
+            continue
+        late = (X[name].reset_index(drop=True) > known_until).to_numpy()
+        if late.any():
+            subject = "rows" if name == OBSERVED_AT else name.removesuffix(f"_{OBSERVED_AT}")
+            first = named[int(late.argmax())]
+            found.append(
+                Leak(
+                    kind="late", subject=subject,
+                    how=f"{subject!r} was observed after the cutoff in {late.sum():,} of {len(late):,} rows, by its "
+                    f"{name!r}, such as {first!r}",
+                )
+            )  # fmt: skip
+    return found
+
+
+def find_changed(
+    served: pd.DataFrame, made_now: pd.DataFrame, key: str, names: Iterable[str], limit: float = CHANGED_LIMIT
+) -> list[Leak]:
+    """Compare rows as they were served on their day with the same rows as the query makes them now.
+
+    The cutoff is the same, so what differs was written after it. Such a column is known better in training than it will
+    be when it counts.
+
+    Parameters
+    ----------
+    served, made_now : pandas.DataFrame
+        Rows of the same partitions; only keys that both have are compared.
+    key : str
+        Column that names a row.
+    names : iterable of str
+        Columns to compare; those that either lacks are passed over.
+    limit : float, default 0.05
+        Share of the rows in which a value may differ.
+    """
+    before, after = (frame.set_index(key) for frame in (served, made_now))
+    both = before.index.intersection(after.index)
+    found = []
+    for name in names:
+        if not len(both) or name not in before or name not in after:
+            continue
+        share = float(_differs(before.loc[both, name], after.loc[both, name]).mean())
+        if share > limit:
+            found.append((share, name))
+    return [
+        Leak(
+            kind="changed", subject=name,
+            how=f"{name!r} differs in {share:.0%} of {len(both):,} rows from what was served at the same cutoff: it is "
+            "written later",
+        )
+        for share, name in sorted(found, reverse=True)
+    ]  # fmt: skip
+
+
+def _differs(before: pd.Series, after: pd.Series) -> npt.NDArray[np.bool_]:
+    missing = before.isna().to_numpy(), after.isna().to_numpy()
+    if pd.api.types.is_numeric_dtype(before) and pd.api.types.is_numeric_dtype(after):
+        old, new = (series.to_numpy(dtype=np.float64, na_value=np.nan) for series in (before, after))
+        same = np.isclose(old, new, rtol=_TOLERANCE, atol=0.0)
+    else:
+        same = before.astype(str).to_numpy() == after.astype(str).to_numpy()
+    return np.asarray(np.where(missing[0] | missing[1], missing[0] != missing[1], ~same), dtype=np.bool_)

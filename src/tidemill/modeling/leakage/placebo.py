@@ -1,0 +1,81 @@
+"""A fit on labels without meaning: what it predicts beyond chance, the pipeline has carried over."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tidemill.modeling.leakage.finding import Leak
+
+__all__ = ["LIMIT_Z", "Scorer", "placebo"]
+
+LIMIT_Z = 5.0
+"""Standard errors above chance from which the pipeline leaks: chance alone comes so far once in three million fits."""
+
+_MAX_ROWS = 20_000  # a placebo is no better for more, and takes as long as a fit of so many
+_LEAST_ROWS = 100  # rows to measure on
+
+Scorer = Callable[[pd.DataFrame, npt.NDArray[np.generic], pd.DataFrame, npt.NDArray[np.generic]], "Score"]
+Score = Callable[[pd.DataFrame], npt.NDArray[np.float64]]
+
+
+def placebo(
+    fit: Scorer, X_train: pd.DataFrame, y_train: npt.ArrayLike, X_validation: pd.DataFrame, y_validation: npt.ArrayLike,
+    *, random_state: int,
+) -> list[Leak]:  # fmt: skip
+    """Shuffle all labels, fit, and see whether the scores know them nevertheless.
+
+    The model learns from the train rows and stops by every other validation row, as always; it is measured on the rest of
+    validation, whose shuffled labels nothing that keeps its sets apart can know. The measure is the rank correlation
+    of score and label, which chance keeps within 1/sqrt(n - 1); of several classes the largest.
+
+    Parameters
+    ----------
+    fit : callable
+        Given the rows and labels to fit and to stop on, gives a function that scores rows.
+    X_train, X_validation : pandas.DataFrame
+        Raw columns.
+    y_train, y_validation : array-like
+        Their labels: 0 and 1, texts, or numbers.
+    random_state : int
+        Seed of the shuffle.
+
+    Returns
+    -------
+    list of Leak
+        None if the sets are too small to tell.
+    """
+    rng = np.random.default_rng(random_state)
+    chosen = np.sort(rng.permutation(len(X_train))[:_MAX_ROWS])
+    half = np.arange(min(len(X_validation), _MAX_ROWS))
+    stop_on, measured = half[::2], half[1::2]
+    if len(measured) < _LEAST_ROWS:
+        return []
+    train_labels = rng.permutation(np.asarray(y_train)[chosen])
+    labels = rng.permutation(np.asarray(y_validation)[half])
+    score = fit(X_train.iloc[chosen], train_labels, X_validation.iloc[stop_on], labels[stop_on])
+    z = _above_chance(score(X_validation.iloc[measured]), labels[measured])
+    if z < LIMIT_Z:
+        return []
+    return [
+        Leak(
+            kind="placebo", subject="pipeline",
+            how=f"fitted on shuffled labels the model still tells them, {z:.0f} standard errors above chance: the pipeline "
+            "itself carries labels from one row to another",
+        )
+    ]  # fmt: skip
+
+
+def _above_chance(score: npt.NDArray[np.float64], y: npt.NDArray[np.generic]) -> float:
+    """Give the rank correlation in standard errors; 0 where nothing varies."""
+    if score.ndim == 1:
+        pairs = [(score, y.astype(np.float64))]
+    else:
+        pairs = [(score[:, k], (y == name).astype(np.float64)) for k, name in enumerate(np.unique(y))]
+    found = [0.0]
+    for scores, labels in pairs:
+        ranks = pd.DataFrame({"score": scores, "label": labels}).rank()
+        if (ranks.std() > 0).all():
+            found.append(float(ranks["score"].corr(ranks["label"])) * np.sqrt(len(ranks) - 1))
+    return max(found)

@@ -1,0 +1,123 @@
+"""Signs of a leak in rows: observed late, changed since, copied from train to test."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tidemill.modeling.leakage import find_changed, find_copies, find_late
+from tidemill.modeling.schema import FeatureSchema
+
+CUTOFF = pd.Timestamp("2024-03-10 05:00", tz="UTC")
+N = 200
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({
+        "key": [f"k{number}" for number in range(N)], "wind": rng.normal(size=N), "gust": rng.gamma(2.0, size=N),
+        "carrier": rng.choice(list("ABC"), N), "status": "planned",
+    })  # fmt: skip
+
+
+FEATURES = FeatureSchema(numeric=("wind", "gust"), categorical=("carrier",))
+
+
+def late_of(rows):
+    return find_late(rows, [CUTOFF] * len(rows), rows["key"])
+
+
+def late_at(*hours):
+    return pd.Series([CUTOFF + pd.Timedelta(hours=hour) for hour in hours])
+
+
+def test_a_value_observed_after_the_cutoff_is_named(rows):
+    few = rows.head(3).assign(wind_observed_at=late_at(-1, 0, 2))
+    (leak,) = late_of(few)
+    assert (leak.subject, leak.kind) == ("wind", "late")
+    assert "1 of 3 rows" in leak.how
+    assert "'k2'" in leak.how
+
+
+def test_what_was_observed_at_the_cutoff_itself_is_known(rows):
+    assert late_of(rows.head(2).assign(wind_observed_at=late_at(-1, 0))) == []
+
+
+def test_a_row_observed_after_the_cutoff_is_found(rows):
+    assert late_of(rows.head(2).assign(observed_at=late_at(-1, 3)))[0].subject == "rows"
+
+
+def test_an_unknown_time_of_observation_is_no_finding(rows):
+    times = pd.Series([pd.NaT, CUTOFF], dtype="datetime64[us, UTC]")
+    assert late_of(rows.head(2).assign(wind_observed_at=times)) == []
+
+
+def test_other_times_may_lie_after_the_cutoff(rows):
+    assert late_of(rows.head(2).assign(scheduled_at=late_at(5, 6))) == []
+
+
+# --- changed since
+
+
+def test_a_value_that_is_written_later_is_named(rows):
+    now = rows.assign(status=np.where(np.arange(N) % 5 == 0, "landed", "planned"))
+    (leak,) = find_changed(rows, now, "key", ["wind", "status"])
+    assert (leak.subject, leak.kind) == ("status", "changed")
+    assert "20% of 200 rows" in leak.how
+
+
+def test_a_value_that_is_filled_in_later_is_named(rows):
+    served = rows.assign(gust=np.where(np.arange(N) % 4 == 0, np.nan, rows["gust"]))
+    assert [leak.subject for leak in find_changed(served, rows, "key", ["wind", "gust"])] == ["gust"]
+
+
+def test_what_has_not_changed_is_not_named_whatever_the_order_of_rows(rows):
+    assert find_changed(rows, rows.sample(frac=1, random_state=0), "key", FEATURES.names) == []
+
+
+def test_missing_then_and_now_is_no_change(rows):
+    gone = rows.assign(gust=np.nan, carrier=None)
+    assert find_changed(gone, gone.copy(), "key", FEATURES.names) == []
+
+
+def test_a_mean_over_other_order_is_no_change(rows):
+    assert find_changed(rows, rows.assign(wind=rows["wind"] * (1 + 1e-15)), "key", ["wind"]) == []
+
+
+def test_a_few_corrections_are_no_leak(rows):
+    now = rows.assign(wind=np.where(np.arange(N) < 5, 99.0, rows["wind"]))
+    assert find_changed(rows, now, "key", ["wind"]) == []
+
+
+def test_rows_that_one_of_both_lacks_are_not_compared(rows):
+    assert find_changed(rows.head(10), rows.tail(10).assign(wind=0.0), "key", ["wind"]) == []
+
+
+# --- copies
+
+
+def test_rows_that_stand_in_both_sets_by_their_key_are_found(rows):
+    (leak,) = find_copies(rows.head(150), rows.tail(60), FEATURES, "key")
+    assert leak.how.startswith("10 of 60 test rows stand in the train set too, by their key, such as 'k140'")
+
+
+def test_rows_that_were_given_new_keys_are_found_by_their_features(rows):
+    again = rows.head(20).assign(key=[f"new{number}" for number in range(20)])
+    (leak,) = find_copies(rows.head(150), pd.concat([rows.tail(50), again]), FEATURES, "key")
+    assert "20 of 70 test rows" in leak.how
+    assert "all of 3 features" in leak.how
+
+
+def test_two_sets_of_their_own_are_no_copies(rows):
+    assert find_copies(rows.head(150), rows.tail(50), FEATURES, "key") == []
+
+
+def test_rows_of_a_few_categories_are_alike_by_nature(rows):
+    few = FeatureSchema(numeric=("hour",), categorical=("carrier", "status"))
+    X = rows.assign(hour=np.arange(N) % 4)
+    assert find_copies(X.head(150), X.tail(50), few, "key") == []
+
+
+@pytest.mark.parametrize("n", [0, 150])
+def test_an_empty_set_has_no_copies(rows, n):
+    assert find_copies(rows.head(n), rows.head(150 - n), FEATURES, "key") == []
