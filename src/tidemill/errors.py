@@ -20,6 +20,7 @@
     │   ├── StaleAttempt           a newer attempt has claimed the partition
     │   ├── IncompletePublish      rows written differ from rows extracted
     │   ├── LostRace               another promotion came first
+    │   ├── ExplanationFailed      a score does not come out again, or its parts do not sum up to it
     │   ├── StorageFull            no room left for an artifact or for rows
     │   └── StackError             the local stack cannot do what was asked
     └── TransientError             the same input may work later: retry with back-off
@@ -36,6 +37,7 @@ __all__ = [
     "ChannelUnavailable",
     "ContractBroken",
     "EmptyPartition",
+    "ExplanationFailed",
     "FatalError",
     "IncompatibleVersions",
     "IncompletePublish",
@@ -154,6 +156,10 @@ class IncompletePublish(FatalError):
 
 class LostRace(FatalError):
     """Another promotion changed the champion first."""
+
+
+class ExplanationFailed(FatalError):
+    """A published score does not come out again, or what features contribute does not sum up to it."""
 
 
 class StorageFull(FatalError):
