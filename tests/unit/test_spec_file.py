@@ -137,3 +137,8 @@ def test_a_monotonic_feature_has_to_be_a_number(tmp_path: Path) -> None:
 def test_only_a_binary_label_has_a_positive_class(tmp_path: Path, task: str) -> None:
     text = SMALLEST.replace("task: binary", f"task: {task}").replace("column: y", "column: y, positive: late")
     assert f"task '{task}' has no positive class" in problems(tmp_path, text)
+
+
+def test_estimators_of_ones_own_tell_no_reasons_while_scoring(tmp_path: Path) -> None:
+    own = "train: {estimators: [mine], own: {mine: {type: sklearn.naive_bayes.GaussianNB}}}\npredict: {reasons: 3}\n"
+    assert "predict.reasons: estimators of your own (mine)" in problems(tmp_path, SMALLEST + own)

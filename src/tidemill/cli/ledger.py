@@ -52,6 +52,34 @@ def trace(
 
 
 @app.command()
+def explain(
+    model: Model, entity: Annotated[str, typer.Argument(help="Entity key of the row.")], partition: PartitionKey
+) -> None:
+    """Show why one published row got its score: raw value, encoding and contribution of each feature, and their sum."""
+    from tidemill.steps.explain import explain_row
+
+    workspace = Workspace.from_environment()
+    row = explain_row(workspace, workspace.spec(model), entity, partition)
+    table = Table(
+        "feature", "raw", Column("as the model reads it", overflow="fold"), Column("contribution", justify="right")
+    )
+    for part in row.parts:
+        read = ", ".join(
+            f"{value:.6g}" if name == part.feature else f"{name} {value:.6g}" for name, value in part.encoded.items()
+        )
+        table.add_row(part.feature, "missing" if part.raw is None else str(part.raw), read, f"{part.contribution:+.6f}")
+    out.print(table)
+    for name, value in row.answer.items():
+        out.print(f"published {name.replace('_', ' ')}: {value}", highlight=False, soft_wrap=True)
+    out.print(
+        f"{row.base:.6f} before any feature {row.total - row.base:+.6f} from the features = {row.total:.6f} {row.scale}"
+        f" ({row.method}).\nScore {row.score!r} of release {row.release_id}: equal to the published one.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
 def promote(
     model: Model,
     release: Annotated[int, typer.Argument(help="Release to promote.")],

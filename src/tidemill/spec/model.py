@@ -99,6 +99,15 @@ class ModelSpec(Part):
         return self
 
     @model_validator(mode="after")
+    def _reasons_are_told(self) -> Self:
+        if self.predict.reasons and self.train.own:
+            raise ValueError(
+                f"predict.reasons: estimators of your own ({', '.join(self.train.own)}) tell no reasons while scoring; "
+                "leave it at 0 and use 'tidemill explain' for single rows"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _stages_fit_the_task(self) -> Self:
         if self.task is Task.BINARY:
             return self

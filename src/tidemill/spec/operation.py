@@ -26,6 +26,8 @@ class Predict(Part):
     """Cron line in the model's zone."""
     on_empty: OnEmpty = OnEmpty.FAIL
     """``fail``: it is an error. ``publish``: it is published, and marked as empty."""
+    reasons: Annotated[int, Field(ge=0, le=50)] = 0
+    """How many of the features that moved a row's score most are stored with it; 0 stores none."""
 
 
 class Monitor(Part):

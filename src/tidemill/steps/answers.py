@@ -1,15 +1,23 @@
 """Answers: from a bundle's scores to the columns of a prediction row, whatever the task."""
 
 import json
+from collections.abc import Iterator
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.explain import Explanation, explain
 
-__all__ = ["answers", "probabilities_of"]
+__all__ = ["answers", "probabilities_of", "reasons_of"]
+
+CHUNK_ROWS = 20_000  # rows explained at once: of 100 features and 10 classes they take 160 MB
 
 
 def answers(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, pa.Array]:
@@ -40,6 +48,31 @@ def answers(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, pa.Arra
     return {"score": pa.array(score)}
 
 
+def reasons_of(bundle: Bundle, X: pd.DataFrame, n: int) -> pa.Array:
+    """Give the features that moved each row's score most, as JSON.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    X : pandas.DataFrame of shape (n_samples, n_columns)
+        Raw features.
+    n : int
+        Reasons a row.
+
+    Returns
+    -------
+    pyarrow.Array
+        A list of ``feature``, ``value`` (as it came) and ``contribution`` a row, in units of the model's own sum: log
+        odds, probability or value. A feature that contributes nothing is no reason.
+    """
+    texts: list[str] = []
+    for start in range(0, len(X), CHUNK_ROWS):
+        rows = X.iloc[start : start + CHUNK_ROWS]
+        texts += _reasons(explain(bundle, rows), rows, n)
+    return pa.ExtensionArray.from_storage(pa.json_(), pa.array(texts, pa.string()))
+
+
 def probabilities_of(texts: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
     """Give published probabilities as a matrix again, with the class of each column.
 
@@ -66,3 +99,35 @@ def _objects(score: npt.NDArray[np.float64], classes: tuple[str, ...]) -> pa.Arr
         parts.append(pa.array(np.ascontiguousarray(score[:, position])).cast(pa.string()))
     joined = pc.binary_join_element_wise(*parts, pa.scalar("}"), pa.scalar(""))
     return pa.ExtensionArray.from_storage(pa.json_(), joined)
+
+
+def _reasons(found: Explanation, X: pd.DataFrame, n: int) -> Iterator[str]:
+    """Write one list a row; equal contributions keep the features' order."""
+    order = np.argsort(-np.abs(found.contributions), axis=1, kind="stable")[:, :n]
+    amounts = np.take_along_axis(found.contributions, order, axis=1)
+    heads = [f'{{"feature": {json.dumps(name)}, "value": ' for name in found.features]
+    values = np.empty(order.shape, dtype=object)
+    for position, name in enumerate(found.features):
+        rows, ranks = np.nonzero(order == position)
+        values[rows, ranks] = [_json(value) for value in X[name].iloc[rows].array]
+    for features, of_row, numbers in zip(order.tolist(), values.tolist(), amounts.tolist(), strict=True):
+        yield (
+            "["
+            + ", ".join(
+                f'{heads[feature]}{value}, "contribution": {number:.6g}}}'
+                for feature, value, number in zip(features, of_row, numbers, strict=True)
+                if number
+            )
+            + "]"
+        )
+
+
+def _json(value: Any) -> str:
+    """Write a raw value; what is no number or text of JSON becomes null or text."""
+    if pd.isna(value):
+        return "null"
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, Integral):
+        return str(int(value))
+    return repr(float(value)) if isinstance(value, Real | Decimal) else json.dumps(str(value))

@@ -9,7 +9,7 @@ import pyarrow as pa
 from tidemill.errors import IncompletePublish
 from tidemill.modeling.bundle import Bundle
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
-from tidemill.steps.answers import answers
+from tidemill.steps.answers import answers, reasons_of
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.features import read_columns
 from tidemill.steps.running import Job
@@ -39,7 +39,10 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
     keys = rows[spec.entity_key].cast(pa.string())
     _refuse_undefined(keys, scores, release)
     job.publisher.declare(spec.model, spec.entity_key, spec.event_time, bundle.task)
-    table = pa.table({"entity_key": keys, "event_time": rows[spec.event_time], **answers(bundle, scores)})
+    columns = {"entity_key": keys, "event_time": rows[spec.event_time], **answers(bundle, scores)}
+    if spec.predict.reasons:
+        columns["reasons"] = reasons_of(bundle, X, spec.predict.reasons)
+    table = pa.table(columns)
     return job.publisher.write(
         release, snapshot, table, token=release.token, threshold=bundle.threshold, run_id=job.run_id
     )
