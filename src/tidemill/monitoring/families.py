@@ -68,6 +68,18 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             title="large step", part="compute", metric="peak_rss_bytes", persistence="2 of 3",
             means="The step may be killed for want of memory, and the partition not be published.",
         ),
+        "estimate": Family(
+            title="low estimate of", part="performance", persistence="2 of 3",
+            means="Today's scores are worth less than the floor allows, if outcomes still follow the features as they did.",
+        ),
+        "change": Family(
+            title="lasting rise of", part="performance",
+            means="Outcomes no longer follow the features as they did when the model was accepted.",
+        ),
+        "skew": Family(
+            title="other rows than were scored:", part="performance",
+            means="The model is trained on values that it is not given when it scores.",
+        ),
         "missing": Family(
             title="missing predictions", part="collect",
             means="Readers find no row for a partition that they expect.",

@@ -11,7 +11,7 @@ __all__ = ["PERSISTENCE", "RULES", "AlertChannel", "Rule", "parse_persistence"]
 
 RULES = (
     "drift", "score_drift", "break", "nulls", "unseen", "quality", "label_coverage", "unknown", "slow", "memory",
-    "missing", "volume", "age", "schema", "dependencies",
+    "missing", "volume", "age", "schema", "dependencies", "estimate", "change", "skew",
 )  # fmt: skip
 """Families of rules; an alert of the family ``drift`` is named ``drift:<feature>``."""
 

@@ -25,6 +25,7 @@ from tidemill.report import charts
 from tidemill.steps.against_champion import compare_with_champion
 from tidemill.steps.evidence import reference_of, task_pictures
 from tidemill.steps.features import LabelledSet, read_set
+from tidemill.steps.outlook import OUTLOOK, outlook_of
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.rehearsal import rehearse
@@ -61,12 +62,14 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...]) -> Evalu
         best.bundle, test.X, test.y, metric=spec.accept.metric, blocks=test.blocks, random_state=seed
     )
     pictures = _pictures(job, best, baselines, test, importance)
+    outlook = outlook_of(best.bundle, test, best.score)
     reference = reference_of(read_set(job, split, "train"), test, best.bundle, best.score)
 
     def fill(folder: Path) -> None:
         for name, chart in pictures.items():
             charts.save(chart, folder / name)
         (folder / REFERENCE).write_text(json.dumps([profile.to_dict() for profile in reference]), encoding="utf-8")
+        (folder / OUTLOOK).write_text(json.dumps(outlook), encoding="utf-8")
 
     report = EvaluationReport(
         estimator=best.ref.estimator,

@@ -5,6 +5,8 @@ from each other; ``alert`` opens and resolves; ``report`` writes the page.
 """
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +16,18 @@ from tidemill.errors import NotPublished
 from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
 from tidemill.monitoring.compute import StepFigures, compare_compute
 from tidemill.monitoring.drift import detect_drift, detect_score_drift
+from tidemill.monitoring.outlook_alerts import change_alerts, estimate_alerts, skew_alerts
 from tidemill.monitoring.profile import ColumnProfile, count_table
-from tidemill.records import AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
+from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
 from tidemill.spec.metrics import greater_is_better
 from tidemill.steps.alerting import settle_alerts
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.freshness import miss
+from tidemill.steps.outlook import LOSSES, estimate_errors, estimated, loss_change
 from tidemill.steps.realised import realised
 from tidemill.steps.running import Job
+from tidemill.steps.skew import skew_of
+from tidemill.warehouse.publishing import PublishedRun
 
 __all__ = [
     "alert",
@@ -87,14 +93,47 @@ def drift(job: Job, collected: CollectedRef) -> MonitorRef:
 
 
 def performance(job: Job, collected: CollectedRef) -> MonitorRef:
-    """Measure the realised quality of partitions whose labels have matured; alerts speak of the newest."""
+    """Measure the realised quality of partitions whose labels have matured, and estimate this one's before it has labels.
+
+    Alerts on realised quality speak of the newest matured partition.
+    """
     runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
     part = MonitorRef(part="performance", n_metrics=0, alerts=())
+    estimates = job.ledger.metrics(job.spec.model, "estimate", until=collected.partition)
     for key in collected.matured:
         metrics = realised(job, runs[key])
-        recorded = _record(job, "performance", key, metrics, runs[key].release_id)
+        errors = estimate_errors(estimates.get(key, ()), metrics)
+        recorded = _record(job, "performance", key, (*metrics, *errors), runs[key].release_id)
         part = replace(recorded, n_metrics=part.n_metrics + recorded.n_metrics)
-    return part
+    ahead = _look_ahead(job, collected, runs[collected.partition])
+    back = _look_back(job, collected, runs)
+    return replace(part, alerts=(*part.alerts, *ahead, *back))
+
+
+def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Alert, ...]:
+    """Estimate the partition's quality before its labels."""
+    accept = job.spec.accept
+    estimates = estimated(job, collected, run) if collected.n_rows else ()
+    _keep(job, "estimate", collected.partition, estimates, collected.release_id)
+    return estimate_alerts(
+        estimates, metric=accept.metric, floor=accept.minimum, greater_is_better=greater_is_better(accept.metric)
+    )
+
+
+def _look_back(job: Job, collected: CollectedRef, runs: Mapping[str, PublishedRun]) -> tuple[Alert, ...]:
+    """Look for a lasting rise of the loss, and make the rows of the newest matured partition again."""
+    statistic, change = loss_change(job, collected)
+    loss = LOSSES[job.spec.task]
+    if math.isfinite(statistic):
+        figure = MetricValue(name=f"{loss}_change", value=statistic)
+        _keep(job, "skew", collected.partition, (figure,), collected.release_id)
+    alerts = change_alerts(change, loss=loss)
+    if not collected.matured or not collected.n_rows:
+        return alerts
+    run = runs[collected.matured[-1]]
+    figures = skew_of(job, run, tuple(profile.name for profile in read_reference(job, collected)[:-1]))
+    _keep(job, "skew", run.partition, figures, run.release_id)
+    return (*alerts, *skew_alerts(figures, run.partition))
 
 
 def compute(job: Job, collected: CollectedRef) -> MonitorRef:
@@ -150,10 +189,14 @@ def _has_matured(job: Job, key: str) -> bool:
     return job.spec.partition(key).interval.end + job.spec.label.matures_after <= job.partition.cutoff
 
 
-def _record(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> MonitorRef:
+def _keep(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> None:
     job.ledger.record_metrics(
         job.spec.model, partition, part, metrics, release_id=release_id, as_of=job.partition.cutoff, run_id=job.run_id
     )
+
+
+def _record(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> MonitorRef:
+    _keep(job, part, partition, metrics, release_id)
     return MonitorRef(part=part, n_metrics=len(metrics), alerts=raise_alerts(metrics, thresholds(job)))
 
 
