@@ -235,6 +235,28 @@ def test_nobody_sleeps_but_those_that_wait_for_other_programs() -> None:
     assert set(offenders(SOURCES, sleeps)) <= SLEEPERS
 
 
+CLOCKS = {
+    "src/tidemill/cli/warehouse.py": "when a person acknowledged an alert",
+    "src/tidemill/delivery/sending.py": "when a message is due: by a wrong clock it comes late, or a second time",
+    "src/tidemill/steps/alerting.py": "when an alert opened; which one is newer is decided by its partition",
+    "src/tidemill/doctor/examine.py": "compares this machine's clock with the warehouse's",
+    "src/tidemill/local/supervisor.py": "the age of a process, which the machine tells by the same clock",
+}
+"""Who may look at the machine's clock, and what for: all else goes by the database's, or by partitions and cutoffs."""
+
+
+def test_few_look_at_the_clock_of_the_machine() -> None:
+    names = {"now", "utcnow", "today", "time", "time_ns", "localtime", "gmtime"}
+    rooms = {"datetime", "date", "time", "datetime.datetime", "datetime.date"}
+
+    def looks(path: Path) -> list[int]:
+        calls = [node for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)]
+        called = [(ast.unparse(call.func).rpartition("."), call.lineno) for call in calls]
+        return [line for (room, _, name), line in called if name in names and room in rooms]
+
+    assert set(offenders(TREES, looks)) == set(CLOCKS)
+
+
 SUPPRESSION = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)(?P<code>: [A-Z]+\d+|\[[a-z-]+)?")
 
 

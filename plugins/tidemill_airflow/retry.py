@@ -21,5 +21,6 @@ DEFAULT_ARGS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": RETRY_POLICY,
+    "execution_timeout": timedelta(days=1),  # of what is no step and has no limit of its own: waiting for a training
 }
 """For every DAG: errors that nobody named (a killed process, a lost worker) are tried again too."""

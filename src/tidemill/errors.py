@@ -22,9 +22,11 @@
     │   ├── LostRace               another promotion came first
     │   ├── ExplanationFailed      a score does not come out again, or its parts do not sum up to it
     │   ├── StorageFull            no room left for an artifact or for rows
+    │   ├── OutOfMemory            a step needs more memory than it may have
     │   └── StackError             the local stack cannot do what was asked
     └── TransientError             the same input may work later: retry with back-off
         ├── WarehouseUnavailable   Postgres cannot be reached, or cut the connection
+        ├── OutOfTime              a step has not ended within its limit
         ├── TrackingUnavailable    MLflow cannot be reached
         └── ChannelUnavailable     a channel does not take a message about alerts
 
@@ -46,6 +48,8 @@ __all__ = [
     "NoChampion",
     "NotPublished",
     "NotTrainable",
+    "OutOfMemory",
+    "OutOfTime",
     "PartitionError",
     "ReleaseFromTheFuture",
     "SchemaChanged",
@@ -166,12 +170,20 @@ class StorageFull(FatalError):
     """No room is left on the disk of the storage or of Postgres."""
 
 
+class OutOfMemory(FatalError):
+    """A step needs more memory than it may have."""
+
+
 class StackError(FatalError):
     """The local stack cannot do what was asked."""
 
 
 class WarehouseUnavailable(TransientError):
     """Postgres cannot be reached, or cut the connection."""
+
+
+class OutOfTime(TransientError):
+    """A step has not ended within its limit; whatever held it up may be gone the next time."""
 
 
 class TrackingUnavailable(TransientError):

@@ -6,6 +6,7 @@ In production each is a look-up in the environment that finds nothing. The varia
 
 import os
 import re
+import resource
 import signal
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ FAULT_POINTS: Mapping[str, str] = {
     "step-started": "the step's run is in the ledger, nothing else has happened",
     "step-done": "the step has done its work, and the ledger does not know how it ended",
     "step-recorded": "the ledger knows how the step ended, and the caller does not",
+    "fit-started": "the training set is in memory, and nothing has been learnt from it",
     # files
     "store-filled": "an artifact's files are complete, under a temporary name",
     "store-renamed": "an artifact has its name, and no row of the ledger says so",
@@ -30,6 +32,8 @@ FAULT_POINTS: Mapping[str, str] = {
     "declare-before-commit": "the model's table and view exist for this transaction alone",
     "claim-before-commit": "the token is taken, for this transaction alone",
     "claim-after-commit": "older attempts cannot publish any more, this one has no rows yet",
+    "renew-before-commit": "this attempt's own token is taken, for this transaction alone",
+    "renew-after-commit": "older attempts at the same step of the same chain cannot publish any more",
     "write-opened": "the run's table exists, and is empty",
     "write-in-copy": "some of the rows are on their way",
     "write-before-commit": "all rows are there with their key, for this transaction alone",
@@ -53,8 +57,9 @@ FAULT_POINTS: Mapping[str, str] = {
 """Name of each point, and what is true at that instant. ``tests/chaos`` proves every one of them."""
 
 _ORDER = re.compile(
-    r"(?P<name>[a-z-]+)(?:@(?P<hit>[1-9]\d*))?:(?P<action>kill|stop|raise|sleep=(?P<seconds>\d+(?:\.\d+)?))"
+    r"(?P<name>[a-z-]+)(?:@(?P<hit>[1-9]\d*))?:(?P<action>kill|stop|raise|memory|sleep=(?P<seconds>\d+(?:\.\d+)?))"
 )
+_PORTION = 2**24  # bytes taken at a time
 _hits: Counter[str] = Counter()
 
 
@@ -69,8 +74,8 @@ def fault_point(name: str) -> None:
     ----------
     name : str
         A key of ``FAULT_POINTS``. The variable holds ``<name>:<action>``, or ``<name>@3:<action>`` for the third
-        time that this process comes here; the action is ``kill`` (SIGKILL), ``stop`` (SIGSTOP), ``raise`` or
-        ``sleep=<seconds>``.
+        time that this process comes here; the action is ``kill`` (SIGKILL), ``stop`` (SIGSTOP), ``raise``,
+        ``memory`` (take all that the process may have) or ``sleep=<seconds>``.
 
     Raises
     ------
@@ -91,7 +96,7 @@ def fault_point(name: str) -> None:
 def _obey(order: str, name: str) -> None:
     parsed = _ORDER.fullmatch(order)
     if parsed is None or parsed["name"] not in FAULT_POINTS:
-        raise ValueError(f"{VARIABLE}={order!r}: expected <name>[@<hit>]:kill|stop|raise|sleep=<seconds>, "
+        raise ValueError(f"{VARIABLE}={order!r}: expected <name>[@<hit>]:kill|stop|raise|memory|sleep=<seconds>, "
                          f"with a name out of {', '.join(FAULT_POINTS)}")  # fmt: skip
     if parsed["name"] != name:
         return
@@ -108,5 +113,16 @@ def _act(parsed: re.Match[str], name: str) -> None:
             os.kill(os.getpid(), signal.SIGSTOP)
         case "raise":
             raise InjectedFault(f"fault point {name!r}: {FAULT_POINTS[name]}")
+        case "memory":
+            _hoard()
         case _:
             time.sleep(float(parsed["seconds"]))
+
+
+def _hoard() -> None:
+    """Take memory until there is none; without a limit of the address space it would be the machine's."""
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+        raise ValueError("an order to use up the memory, and no limit of the address space")
+    hoard = []
+    while True:
+        hoard.append(b"\1" * _PORTION)

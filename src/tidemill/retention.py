@@ -15,14 +15,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tidemill.errors import SpecError, TransientError
+from tidemill.errors import SettingsError, SpecError, TransientError
 from tidemill.records import Record
 from tidemill.spec import ModelSpec, Retention
 from tidemill.spec_file import read_spec
 from tidemill.warehouse.connections import Cursor, fetch_value, kept_open, transaction
-from tidemill.workspace import LEDGER, Workspace
+from tidemill.warehouse.lost import LostRun, close_lost_runs
+from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
-__all__ = ["DEAD_AFTER", "Removal", "collect_garbage", "kept_folders"]
+__all__ = ["DEAD_AFTER", "Removal", "close_all_lost_runs", "collect_garbage", "kept_folders"]
 
 DEAD_AFTER = timedelta(days=1)
 """A step or a temporary folder that is older belongs to a process that died."""
@@ -72,7 +73,7 @@ class _Due:
 def collect_garbage(
     workspace: Workspace, models: Sequence[str] = (), *, dry_run: bool = False, as_of: datetime | None = None
 ) -> tuple[Removal, ...]:
-    """Remove what the models' retention no longer keeps.
+    """Remove what the models' retention no longer keeps; first close the steps whose processes are lost.
 
     Parameters
     ----------
@@ -95,8 +96,20 @@ def collect_garbage(
     specs = [workspace.spec(name) for name in models] if models else list(_sound_specs(workspace))
     url = workspace.connection(LEDGER)
     with kept_open(), _alone(url):
+        if not dry_run:
+            close_all_lost_runs(workspace)
         instant = as_of or _now(url)
         return tuple(removal for spec in specs for removal in _collect(workspace, url, spec, instant, dry_run=dry_run))
+
+
+def close_all_lost_runs(workspace: Workspace) -> tuple[LostRun, ...]:
+    """Close the steps of all models whose processes have died or are frozen, and end what sessions they still have."""
+    connections = dict.fromkeys([PROMOTER, *(spec.source.connection for spec in _sound_specs(workspace))])
+    others: list[str] = []
+    for name in connections:
+        with suppress(SettingsError):  # a machine that only probes has fewer connections
+            others.append(workspace.connection(name))
+    return close_lost_runs(workspace.connection(LEDGER), others)
 
 
 def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime, going: Sequence[int] = ()) -> set[str]:
@@ -247,6 +260,9 @@ def _leftovers(root: Path, model: str, as_of: datetime) -> Iterator[Removal]:
 def _remove(root: Path, url: str, removal: Removal, started: datetime) -> Removal:
     folder = root / removal.name
     if removal.kind == "leftover":
+        # The folder's age is by a clock that may have jumped; whether a step is at work is not.
+        if folder.name.startswith(_WRITING) and _in_use(url, removal.model, started):
+            return replace(removal, outcome="busy")
         if folder.name.startswith(_WRITING):  # the end of the other kind is on record
             _record(url, removal, folder)
         shutil.rmtree(folder)

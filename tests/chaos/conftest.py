@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -80,11 +80,36 @@ class Subject:
             **self.server.environment(port),
         }  # fmt: skip
 
-    def start(self, job: str, fault: str = "", **arguments: Any) -> Victim:
-        return self.nursery.start(job, self.environment(), fault, **arguments)
+    def start(
+        self, job: str, fault: str = "", *, variables: Mapping[str, str] | None = None, **arguments: Any
+    ) -> Victim:
+        return self.nursery.start(job, self.environment() | dict(variables or {}), fault, **arguments)
 
-    def run(self, job: str, fault: str = "", **arguments: Any) -> Ending:
-        return self.start(job, fault, **arguments).end()
+    def run(self, job: str, fault: str = "", *, variables: Mapping[str, str] | None = None, **arguments: Any) -> Ending:
+        return self.start(job, fault, variables=variables, **arguments).end()
+
+    def start_step(
+        self,
+        name: str,
+        fault: str = "",
+        *,
+        chain: str = "predict",
+        partition: str = SCORED,
+        variables: Mapping[str, str] | None = None,
+        **inputs: Any,
+    ) -> Victim:
+        """Start one step as a task of its own."""
+        return self.start("step", fault, variables=variables, chain=chain, name=name, model=self.mill.model,
+                          partition=partition, inputs=inputs)  # fmt: skip
+
+    def runs(self, step: str) -> list[tuple[str, str | None]]:
+        """Give status and error of each run of a step, oldest first."""
+        query = "SELECT status, error FROM tidemill.run WHERE model = '{m}' AND step = %s ORDER BY run_id"
+        return [(status, error) for status, error in self.mill.sql(query, step)]
+
+    def half_written(self) -> list[Path]:
+        """Name what is written aside, below the model's folders."""
+        return sorted((self.mill.workspace.storage / self.mill.model).glob("*/.writing-*"))
 
     def predict(self, fault: str = "", partition: str = SCORED) -> Ending:
         return self.run("predict", fault, model=self.mill.model, partition=partition)

@@ -56,6 +56,10 @@ class Victim:
     def wait_until_stopped(self, limit_s: float = LIMIT_S) -> None:
         assert until(lambda: self._has_status(stopped=True), limit_s), f"process {self.pid} did not stop"
 
+    def exit_status(self) -> int:
+        assert self.status is not None
+        return os.waitstatus_to_exitcode(self.status)
+
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 

@@ -26,7 +26,10 @@ _QUERIES = {
                      LEFT JOIN tidemill.release f ON f.release_id = d.previous_release_id
                      WHERE d.model = '{m}' ORDER BY d.deployment_id""",
     # Append-only: a step that died before it could say so has decided, and decides the same again.
-    "decision": "SELECT DISTINCT partition, kind, verdict, reasons FROM tidemill.decision WHERE model = '{m}' ORDER BY 1, 2, 3",
+    # How long scoring took, and in how much memory, is another figure each time.
+    "decision": """SELECT DISTINCT partition, kind, verdict,
+                          (SELECT array_agg(regexp_replace(said, ' takes [0-9.,]+', ' takes …')) FROM unnest(reasons) said)
+                   FROM tidemill.decision WHERE model = '{m}' ORDER BY 1, 2, 3""",
     "snapshot": "SELECT purpose, partition, digest, n_rows FROM tidemill.snapshot WHERE model = '{m}' ORDER BY digest",
     "publishes": """SELECT details->>'partition', details->>'n_rows', details->>'checksum' FROM tidemill.audit
                     WHERE model = '{m}' AND event = 'publish' ORDER BY audit_id""",

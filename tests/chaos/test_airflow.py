@@ -1,4 +1,5 @@
-"""The real Airflow under attack: scheduler killed, API server frozen, a task that outlives its token (F30, F32, F35).
+"""The real Airflow under attack: scheduler killed, API server frozen, a task that outlives its token, is told to end
+or never ends (F04, F30, F32, F35, F37).
 
 One stack with its own home and ports. The task sleeps where it has written its rows and nobody sees them yet: a
 fault point, armed by a file beside the DAG, since the stack hands no foreign variable on to its programs.
@@ -37,15 +38,15 @@ MODEL = "parcels"
 RUN_LIMIT_S = 420  # a scheduler's death is noticed after 30 s, a retry waits 10 s, a slept attempt costs its sleep
 OVERLAP_S = 150  # the old attempt sleeps longer than its scheduler's death stays unnoticed
 TOKEN_LIFE_S = 20
-DAY_AFTER = "2024-03-27"
+DAY_AFTER, MARKED, ENDLESS = "2024-03-27", "2024-03-28", "2024-03-29"
 
-ARMED = f'''
+ARMED = """
 import os
 from pathlib import Path
 
 if (_fault := Path(__file__).with_name("fault")).exists():
-    os.environ["{VARIABLE}"] = _fault.read_text()
-'''
+    os.environ.update(line.split("=", 1) for line in _fault.read_text().splitlines())
+"""
 
 
 @dataclass
@@ -56,8 +57,11 @@ class Site:
     api: AirflowApi
     mill: Mill
 
-    def arm(self, fault: str) -> None:
-        (self.project / "dags" / "fault").write_text(fault)
+    def arm(self, fault: str, **variables: str) -> None:
+        lines = [f"{name}={value}" for name, value in ({VARIABLE: fault} | variables).items()]
+        aside = self.project / "fault.aside"  # a task may read it at any instant
+        aside.write_text("\n".join(lines))
+        aside.rename(self.project / "dags" / "fault")
 
     def disarm(self) -> None:
         (self.project / "dags" / "fault").unlink(missing_ok=True)
@@ -83,6 +87,14 @@ class Site:
     def end(self, run_id: str) -> str:
         assert until(lambda: self.state(run_id) in FINAL, RUN_LIMIT_S), f"{run_id} is {self.state(run_id)}"
         return self.state(run_id)
+
+    def ends(self, partition: str) -> list[str]:
+        """Say how each attempt at the task ``predict`` has ended by the ledger, oldest first; empty is well."""
+        query = (
+            "SELECT coalesce(error, status) FROM tidemill.run"
+            " WHERE model = '{m}' AND step = 'predict' AND partition = %s ORDER BY run_id"
+        )
+        return ["" if end == "succeeded" else str(end) for (end,) in self.mill.sql(query, partition)]
 
     def attempts(self, partition: str) -> int:
         query = "SELECT count(*) FROM tidemill.prediction_run WHERE model = '{m}' AND partition = %s"
@@ -200,6 +212,8 @@ def test_old_attempt_lives_on_beside_the_one_that_took_over(
             with suppress(psutil.NoSuchProcess):
                 task.kill()
     assert (state, overlapped) == ("success", True)
+    older, *_, newest = site.ends(DAY_AFTER)[:2]  # its supervisor ends it, or it finds itself overtaken
+    assert (older.startswith(("Ended by SIGTERM", "StaleAttempt")), newest) == (True, "")
     assert until(lambda: site.pid("scheduler") not in (None, old.pid), 60)
     proved("F30 P4", attempts_side_by_side=1)
 
@@ -219,6 +233,37 @@ def test_api_server_frozen_for_a_minute_during_a_task(site: Site, check: Callabl
     assert state == "success"
     check(NEXT)
     proved("F32 P1 P18", frozen_api_servers=1, attempts=attempts)
+
+
+@pytest.mark.timeout(900)
+def test_task_that_is_marked_as_failed_ends_cleanly(site: Site, check: Callable[[str], None], proved: Proved) -> None:
+    """Airflow sends SIGTERM, and kills after five seconds what has not ended by then."""
+    site.arm("write-after-commit:sleep=600")
+    run_id = site.trigger(MARKED)
+    assert until(lambda: site.has_written(MARKED), 120)
+    site.disarm()
+    path = f"dags/{MODEL}_predict/dagRuns/{run_id}/taskInstances/predict"
+    site.api._request("PATCH", path, json={"new_state": "failed"})
+    assert site.end(run_id) == "failed"
+    assert until(lambda: site.ends(MARKED) == ["Ended by SIGTERM."], 60), site.ends(MARKED)
+    assert (site.attempts(MARKED), site.mill.view(MARKED)) == (1, [])
+    check(MARKED)
+    proved("F04", tasks_marked_as_failed=1)
+
+
+@pytest.mark.timeout(900)
+def test_task_without_end_is_ended_at_its_limit_and_tried_again(
+    site: Site, check: Callable[[str], None], proved: Proved
+) -> None:
+    site.arm("write-after-commit:sleep=600", TIDEMILL_PREDICT_TIMEOUT_S="15")
+    run_id = site.trigger(ENDLESS)
+    assert until(lambda: site.has_written(ENDLESS), 120)
+    site.disarm()
+    assert (site.end(run_id), site.attempts(ENDLESS)) == ("success", 2)
+    first, second = site.ends(ENDLESS)
+    assert (first.startswith("OutOfTime: Step predict of"), second) == (True, "")
+    check(ENDLESS)
+    proved("F37 P18", runaways=1)
 
 
 @pytest.mark.timeout(900)

@@ -21,10 +21,12 @@ NEWER = "2024-03-25"  # as of which a second release is promoted, that a rollbac
 # How often a job comes to each point; a job is killed there each time. In the bounded form: the first time and the last.
 PREDICT = {
     "step-started": 5, "step-done": 5, "step-recorded": 5, "store-filled": 2, "store-renamed": 2,
-    "declare-before-commit": 1, "claim-before-commit": 1, "claim-after-commit": 1, "write-opened": 1, "write-in-copy": 1,
+    "declare-before-commit": 1, "claim-before-commit": 1, "claim-after-commit": 1, "renew-before-commit": 1,
+    "renew-after-commit": 1, "write-opened": 1, "write-in-copy": 1,
     "write-before-commit": 1, "write-after-commit": 1, "publish-before-commit": 1, "publish-after-commit": 1,
 }  # fmt: skip
 TRAIN = {
+    "fit-started": 4,
     "step-started": 11, "step-done": 11, "step-recorded": 11, "store-filled": 5, "store-renamed": 5, "bundle-written": 4,
     "bundle-renamed": 4, "card-written": 1, "register-before-commit": 1, "register-after-commit": 1,
     "promote-before-commit": 1, "promote-after-commit": 1,
@@ -78,7 +80,7 @@ def clean_prediction(new_subject: Callable[[], Subject], trained: Any) -> dict[s
     return what_counts(subject.mill)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("fault", kills(PREDICT, lambda name, hit: hit in (1, PREDICT[name])))
 def test_prediction_killed_and_run_again_equals_a_clean_one(
     serving: Subject, clean_prediction: dict[str, Any], proved: Proved, fault: str
@@ -113,7 +115,7 @@ def test_training_killed_and_run_again_equals_a_clean_one(
     proved("F02 P1", kills_in_train=1, points=int("@1:" in fault))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("fault", kills(UNDO, lambda name, hit: True))
 def test_rollback_killed_and_finished_equals_a_clean_one(
     new_serving: Callable[[], Subject], trained: Any, proved: Proved, fault: str

@@ -1,10 +1,19 @@
 """A process that is frozen keeps nobody else waiting, and changes nothing when it wakes up (F03, P4)."""
 
+import os
+import signal
 import time
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from tidemill.doctor import examine
+from tidemill.local.launch import until
+from tidemill.retention import collect_garbage
+from tidemill.warehouse import lost
 from tidemill.warehouse.connections import IDLE_TIMEOUT_S
+from tidemill.warehouse.lost import close_lost_runs
 
 from ..integration.data import NEXT, PER_DAY, SCORED
 from .conftest import Proved, Subject
@@ -14,7 +23,7 @@ LIMIT_S = 15  # in which the others have to come through
 OLD, NEW = 0.25, 0.75
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "point",
     ["claim-before-commit", "claim-after-commit", "write-opened", "write-in-copy", "write-before-commit",
@@ -38,7 +47,7 @@ def test_another_attempt_publishes_while_one_is_frozen(serving: Subject, proved:
     proved("F03 P4", frozen_attempts=1)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_frozen_publish_does_not_keep_another_model_waiting(
     serving: Subject, new_serving: object, proved: Proved
 ) -> None:
@@ -54,7 +63,7 @@ def test_frozen_publish_does_not_keep_another_model_waiting(
     proved("F03 P19", frozen_attempts=1)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_frozen_promotion_does_not_keep_another_waiting(serving: Subject, trained: tuple, proved: Proved) -> None:
     mill = serving.mill
     champion = mill.resolve().release_id
@@ -73,3 +82,109 @@ def test_frozen_promotion_does_not_keep_another_waiting(serving: Subject, traine
 
 def test_server_gives_up_a_frozen_transaction_before_the_others_lose_patience() -> None:
     assert IDLE_TIMEOUT_S < LIMIT_S
+
+
+# ---------------------------------------------------------------- two attempts at one task
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("point", ["renew-after-commit", "write-opened", "write-in-copy", "write-after-commit"])
+def test_older_of_two_attempts_at_one_task_is_stale(serving: Subject, proved: Proved, point: str) -> None:
+    """Both have what the first task of the chain has given them, its claim too; Airflow started the newer one."""
+    release, snapshot = serving.mill.resolve(), serving.mill.extract("score", SCORED)
+    inputs: dict[str, Any] = {"release": release.to_dict(), "snapshot": snapshot.to_dict()}
+    older = serving.start_step("predict", f"{point}:stop", **inputs)
+    older.wait_until_stopped()
+    newer = serving.start_step("predict", **inputs).end()
+    assert newer.ended == "done", newer.message
+    older.resume()
+    assert older.end().ended == "StaleAttempt"
+    runs = serving.runs("predict")
+    assert [status for status, _ in runs] == ["failed", "succeeded"]
+    assert "StaleAttempt" in str(runs[0][1])
+    assert serving.start_step("publish", prediction=newer.result).end().ended == "done"
+    assert serving.mill.statuses() == ["stale", "published"] or point == "renew-after-commit"
+    check_history(serving.mill, SCORED)
+    proved("F30 P4", overlapping_attempts=1)
+
+
+@pytest.mark.timeout(180)
+def test_attempt_of_a_chain_that_was_overtaken_does_not_even_score(serving: Subject, proved: Proved) -> None:
+    release, snapshot = serving.mill.resolve(), serving.mill.extract("score", SCORED)
+    assert serving.predict().ended == "done"
+    late = serving.start_step("predict", release=release.to_dict(), snapshot=snapshot.to_dict()).end()
+    assert (late.ended, "has written nothing" in late.message) == ("StaleAttempt", True)
+    assert serving.mill.statuses() == ["published"]
+    proved("P4", overtaken_chains=1)
+
+
+# ---------------------------------------------------------------- the janitor
+
+
+def sessions(subject: Subject, what: str) -> int:
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '{what} %'"
+    return int(subject.server.as_admin(query)[0][0])
+
+
+SOON = timedelta(seconds=2)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("who", ["the next step", "the doctor", "retention"])
+def test_session_of_a_process_frozen_in_copy_is_ended(
+    serving: Subject, proved: Proved, who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = serving.start("predict", "write-in-copy:stop", model=serving.mill.model, partition=SCORED)
+    frozen.wait_until_stopped()
+    assert until(lambda: sessions(serving, "tidemill-predict") == 1, 5)
+    workspace, url = serving.mill.workspace, serving.server.url("tidemill_writer")
+    assert close_lost_runs(url) == ()  # not yet
+    assert sessions(serving, "tidemill-predict") == 1
+    assert until(lambda: bool(_lost(serving)), 10)
+    monkeypatch.setitem(close_lost_runs.__kwdefaults__, "frozen_after", SOON)  # type: ignore[arg-type]
+    if who == "the next step":
+        serving.mill.extract("score", NEXT)
+    elif who == "the doctor":
+        examine(workspace, repair=True)
+    else:
+        collect_garbage(workspace)
+    assert until(lambda: sessions(serving, "tidemill-predict") == 0, 5)
+    ((status, error),) = serving.runs("predict")
+    assert (status, str(error)[:31]) == ("failed", "Frozen: no sign of life since 2")
+    ((role, query),) = serving.mill.sql(
+        "SELECT details #>> '{sessions,0,role}', details #>> '{sessions,0,query}' FROM tidemill.audit"
+        " WHERE model = '{m}' AND event = 'close_run'"
+    )
+    assert (role, query[:29]) == ("tidemill_writer", "COPY tidemill.prediction_run_")
+    frozen.resume()
+    assert frozen.end().ended == "WarehouseUnavailable"
+    assert serving.runs("predict")[0][1] != error  # its own word is the last
+    assert serving.predict().ended == "done"
+    proved("F03", ended_sessions=1)
+
+
+def _lost(subject: Subject) -> tuple[lost.LostRun, ...]:
+    with lost.transaction(subject.server.url("tidemill_writer")) as cursor:
+        return lost.lost_runs(cursor, subject.mill.model, frozen_after=SOON)
+
+
+@pytest.mark.timeout(180)
+def test_process_whose_pulse_stops_is_frozen_and_one_that_only_takes_long_is_not(
+    serving: Subject, proved: Proved
+) -> None:
+    slow = serving.start("predict", "write-in-copy:sleep=600", model=serving.mill.model, partition=SCORED)
+    copying = (
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY tidemill%' AND clock_timestamp() - query_start > '{}'"
+    )
+    assert until(lambda: bool(serving.server.as_admin(copying.format("4 s"))), 30)
+    assert sessions(serving, "tidemill-pulse") == 1
+    assert _lost(serving) == ()  # its COPY has waited for it for longer than SOON, and it lives
+    os.kill(slow.pid, signal.SIGSTOP)
+    slow.wait_until_stopped()
+    assert until(lambda: bool(_lost(serving)), 10)
+    (found,) = close_lost_runs(serving.server.url("tidemill_writer"), model=serving.mill.model, frozen_after=SOON)
+    assert found.last_sign is not None
+    assert until(lambda: (sessions(serving, "tidemill-pulse"), sessions(serving, "tidemill-predict")) == (0, 0), 5)
+    os.kill(slow.pid, signal.SIGKILL)
+    assert slow.end().signal == signal.SIGKILL
+    proved("F03", ended_sessions=2)

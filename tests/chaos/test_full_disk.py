@@ -49,7 +49,7 @@ def cramped(serving: Subject, tmp_path: Path) -> Iterator[Nursery]:
     one.close()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_full_storage_is_said_so_and_leaves_the_old_rows(serving: Subject, cramped: Nursery, proved: Proved) -> None:
     before = serving.view("parcel_id, score, prediction_run_id")
     ending = cramped.run("predict", serving.environment(), model=serving.mill.model, partition=SCORED)

@@ -64,7 +64,7 @@ def test_first_declaration_of_a_model_by_eight_processes(new_serving: Any, prove
         proved("F27 P3", first_declarations=1)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_declaration_that_comes_second_touches_nothing(serving: Subject, proved: Proved) -> None:
     inputs = serving.inputs()
     writers = "FROM pg_stat_activity WHERE usename = 'tidemill_writer'"

@@ -7,10 +7,13 @@ process of its own in every respect: the platform's code, its connections, its e
 import fcntl
 import json
 import os
+import resource
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ import pyarrow as pa
 
 import tidemill.steps.analyse
 import tidemill.steps.evaluate
+import tidemill.steps.extract
 import tidemill.steps.predict
 import tidemill.steps.prepare
 import tidemill.steps.publish
@@ -26,16 +30,20 @@ import tidemill.steps.register
 import tidemill.steps.resolve_release
 import tidemill.steps.train
 import tidemill.steps.validate_data
-import tidemill.steps.validate_model  # noqa: F401
+import tidemill.steps.validate_model
+from tidemill.doctor import examine
 from tidemill.errors import TidemillError
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
+from tidemill.steps import ending
 from tidemill.steps.chains import drive, predict_chain, train_chain
 from tidemill.steps.rollback import roll_back
-from tidemill.steps.running import run_step
+from tidemill.steps.running import Job, run_step
 from tidemill.warehouse.publishing import Publisher
 from tidemill.warehouse.releases import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace, connection_from_environment
 
+ADDRESS_SPACE = "CHAOS_ADDRESS_SPACE"  # bytes that a child may have beyond what it has
+CLOCK = "CHAOS_CLOCK_S"  # seconds by which a child's clock is wrong
 CHECKSUM = "to_hex(coalesce(bit_xor(hashfloat8extended(score, hashtextextended({key}, 0))), 0))"  # as the ledger's
 
 
@@ -89,6 +97,36 @@ def promote(model: str, release_id: int, expected: int | None, live_from: str, g
     )  # fmt: skip
 
 
+def step(chain: str, name: str, model: str, partition: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    return run_step(chain, name, model, partition, inputs, workspace=Workspace.from_environment())
+
+
+def doctor() -> list[dict[str, Any]]:
+    return [item.to_dict() for item in examine(Workspace.from_environment())]
+
+
+def run_away(model: str, partition: str, pids: str, deaf: bool) -> dict[str, Any]:
+    """Run an extract that half writes its folder, starts a process with a child of its own, and never ends.
+
+    If it is deaf, it is as one that does not come back from a library: Python never hears of a signal.
+    """
+    ending.GRACE = timedelta(seconds=1) if deaf else ending.GRACE
+
+    def extract(job: Job, purpose: str) -> SnapshotRef:
+        def fill(folder: Path) -> None:
+            (folder / "half").write_text("written")
+            subprocess.Popen(["sh", "-c", f"sleep 600 & echo $$ $! > {pids}.aside; mv {pids}.aside {pids}; wait"])
+            if deaf:
+                signal.pthread_sigmask(signal.SIG_BLOCK, ending.SIGNALS)
+            time.sleep(600)
+
+        job.store.write(model, "snapshots", fill)
+        raise AssertionError("never reached")
+
+    vars(tidemill.steps.extract)["extract"] = extract
+    return step("predict", "extract", model, partition, {"purpose": "score"})
+
+
 def undo(model: str, to: int | None, first: str, last: str) -> dict[str, Any]:
     workspace = Workspace.from_environment()
     done = roll_back(
@@ -119,7 +157,7 @@ def poll(url: str, model: str, partition: str, key: str, until_exists: str) -> d
 
 JOBS: dict[str, Callable[..., Any]] = {
     "predict": predict, "train": train, "attempt": attempt, "publish": publish, "promote": promote, "undo": undo,
-    "poll": poll,
+    "poll": poll, "step": step, "doctor": doctor, "run_away": run_away,
 }  # fmt: skip
 
 
@@ -146,16 +184,43 @@ def run_child(order: dict[str, Any]) -> None:
     os.dup2(nothing, 0)  # the orders are the parent's
     os.dup2(nothing, 1)
     os.environ.update(order["environment"])
-    started = time.monotonic()
+    status, started = 0, time.monotonic()
     try:
+        _limit_memory()
+        _set_clock()
         answer = {"ended": "done", "message": "", "result": JOBS[order["job"]](**order["arguments"])}
     except TidemillError as error:
         answer = {"ended": type(error).__name__, "message": str(error), "result": None}
+    except SystemExit as error:
+        status, answer = int(error.code or 0), {"ended": repr(error), "message": "", "result": None}
     except BaseException as error:
         answer = {"ended": repr(error), "message": str(error), "result": None}
     answer["seconds"] = time.monotonic() - started
     Path(order["out"]).write_text(json.dumps(answer), encoding="utf-8")
-    os._exit(0)
+    os._exit(status)
+
+
+def _limit_memory() -> None:
+    more = int(os.environ.get(ADDRESS_SPACE, "0"))
+    if more:
+        has = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (has + more, has + more))
+
+
+def _set_clock() -> None:
+    """Put the clock wrong, for Python's code; the files' times and the server's stay right."""
+    ahead = float(os.environ.get(CLOCK, "0"))
+    if ahead:
+        right, right_ns = time.time, time.time_ns
+        time.time = lambda: right() + ahead
+        time.time_ns = lambda: right_ns() + int(ahead * 1e9)
+
+        class Wrong(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> datetime:
+                return datetime.now(tz) + timedelta(seconds=ahead)
+
+        vars(sys.modules["tidemill.doctor.examine"])["datetime"] = Wrong
 
 
 def obey(order: dict[str, Any]) -> dict[str, Any]:

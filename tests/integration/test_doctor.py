@@ -36,6 +36,7 @@ QUIET = {("mlflow", "server")}  # no MLflow is configured, and that is said each
 def healthy(new_mill: Callable[[], Mill]) -> Mill:
     """A trained model with two published days. Each test mends what it breaks."""
     mill = new_mill()
+    mill.sql("UPDATE tidemill.run SET status = 'failed' WHERE status = 'running'")  # what other tests have left
     mill.train()
     for partition in (SCORED, NEXT):
         mill.predict(partition)
@@ -273,7 +274,9 @@ def test_a_row_of_the_audit_that_is_gone(healthy: Mill, which: str, said: str) -
 
 def test_a_step_that_never_ended(healthy: Mill) -> None:
     run_id = healthy.start_run()
-    healthy.sql("UPDATE tidemill.run SET started_at = now() - interval '25 hours' WHERE run_id = %s", run_id)
+    healthy.sql(
+        "UPDATE tidemill.run SET process = NULL, started_at = now() - interval '25 hours' WHERE run_id = %s", run_id
+    )
     assert found(healthy) == {"dead_runs": Health.WARN}
     assert f"run {run_id}, predict of {healthy.model}" in the(healthy, "dead_runs").message
     assert found(healthy, repair=True) == {}

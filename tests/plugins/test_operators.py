@@ -11,9 +11,10 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 
 from tidemill.errors import PartitionError, SettingsError
+from tidemill.steps.limits import GRACE, execution_timeout, limit_of
 from tidemill.steps.running import STEPS
 from tidemill_airflow import operators
-from tidemill_airflow.operators import ResolveReleaseOperator, StepOperator, TriggerTrainingOperator
+from tidemill_airflow.operators import ResolveReleaseOperator, StepOperator, TrainOperator, TriggerTrainingOperator
 from tidemill_airflow.operators.step import _lines
 from tidemill_airflow.params import RunParams, trigger_form
 from tidemill_airflow.quiet import without_chatter
@@ -60,6 +61,20 @@ def test_nobody_chooses_in_a_form_what_another_task_gives(operator: type[StepOpe
 def test_an_operator_keeps_its_arguments_untouched(operator: type[StepOperator]) -> None:
     task = new(operator)
     assert {name: getattr(task, name) for name in task.template_fields} == dict.fromkeys(task.template_fields, "value")
+
+
+@pytest.mark.parametrize("operator", STEP_OPERATORS)
+def test_a_task_ends_after_its_step_has_ended_itself(operator: type[StepOperator]) -> None:
+    timeout = new(operator).execution_timeout
+    assert timeout is not None
+    assert timeout > limit_of(operator.step) + GRACE
+
+
+def test_a_mapped_task_has_the_limit_of_its_step() -> None:
+    with DAG("flight_delays_train", schedule=None):
+        mapped = TrainOperator.partial(task_id="train", model="flight_delays", split={}).expand(estimator=["xgboost"])
+    task = mapped.unmap({"estimator": "xgboost"})
+    assert task.execution_timeout == execution_timeout("train")
 
 
 @pytest.mark.parametrize("operator", STEP_OPERATORS)

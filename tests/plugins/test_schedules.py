@@ -4,6 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.timetables.base import TimeRestriction
+from airflow.timetables.trigger import CronPartitionTimetable
 
 from tidemill.errors import PartitionError
 from tidemill.spec import ModelSpec, Partitions
@@ -100,3 +102,17 @@ def test_keys_have_the_form_of_the_partitions(every: str, key_format: str) -> No
     found = timetable(ModelSpec.model_validate(values), "0 5 * * *")
     assert found is not None
     assert found.key_format == key_format
+
+
+def test_a_clock_that_goes_back_gives_no_partition_a_second_time() -> None:
+    """As the scheduler asks it after a run, with its clock then an hour and a day behind that run."""
+    daily = CronPartitionTimetable("0 5 * * *", timezone=FLIGHTS.timezone, key_format="%Y-%m-%d")
+    anytime = TimeRestriction(earliest=None, latest=None, catchup=False)
+    first = daily.next_dagrun_info_v2(last_dagrun_info=None, restriction=anytime)
+    assert first is not None
+    ahead = daily.next_dagrun_info_v2(last_dagrun_info=first, restriction=anytime)
+    assert ahead is not None
+    again = daily.next_dagrun_info_v2(last_dagrun_info=ahead, restriction=anytime)  # tomorrow's, by a clock of today
+    assert again is not None
+    assert first.run_after < ahead.run_after < again.run_after
+    assert len({first.partition_key, ahead.partition_key, again.partition_key}) == 3

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator, Context
 
 from tidemill.errors import TidemillError
+from tidemill.steps.limits import execution_timeout
 from tidemill_airflow.params import RunParams
 from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
@@ -29,6 +30,8 @@ class StepOperator(BaseOperator):
     ui_color = "#d8e8e4"
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
+        if kwargs.get("execution_timeout") is None:
+            kwargs["execution_timeout"] = execution_timeout(self.step)
         super().__init__(**kwargs)
         self.model = model
 

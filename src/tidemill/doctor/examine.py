@@ -9,12 +9,12 @@ from tidemill.doctor.findings import Finding, Health
 from tidemill.doctor.freshness import check_freshness
 from tidemill.doctor.ledger import (
     check_audit,
+    check_clock,
     check_dead_runs,
     check_migrations,
     check_outbox,
     check_pointers,
     check_rights,
-    close_dead_runs,
 )
 from tidemill.doctor.machine import (
     check_disk,
@@ -27,6 +27,7 @@ from tidemill.doctor.machine import (
 )
 from tidemill.doctor.reproduction import check_reproductions
 from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
+from tidemill.retention import close_all_lost_runs
 from tidemill.spec import ModelSpec
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
@@ -47,11 +48,11 @@ def examine(
     workspace : Workspace
         Folders and connections.
     as_of : datetime, optional
-        Instant that freshness is judged at; now by default.
+        Instant that freshness is judged at; now by the warehouse's clock by default.
     deep : bool, default False
         Hash every kept folder and read every published row again, not the newest alone.
     repair : bool, default False
-        Set a wrong alias in MLflow, and mark steps as failed that never ended.
+        Set a wrong alias in MLflow, close steps whose processes are lost, and end their sessions.
 
     Returns
     -------
@@ -59,10 +60,10 @@ def examine(
         One a check and subject; what is well too.
     """
     with kept_open():
-        return tuple(_findings(workspace, as_of or datetime.now(UTC), Depth(deep=deep), repair=repair))
+        return tuple(_findings(workspace, as_of, Depth(deep=deep), repair=repair))
 
 
-def _findings(workspace: Workspace, as_of: datetime, depth: Depth, *, repair: bool) -> Iterator[Finding]:
+def _findings(workspace: Workspace, as_of: datetime | None, depth: Depth, *, repair: bool) -> Iterator[Finding]:
     specs, finding = sound_specs(workspace.models)
     yield finding
     yield check_packages(lock_file())
@@ -73,9 +74,12 @@ def _findings(workspace: Workspace, as_of: datetime, depth: Depth, *, repair: bo
         if not _is_migrated(url):
             yield Finding.fail("migrations", "ledger", "The warehouse has no ledger yet.", "'tidemill migrate'.")
             return
-        yield from _ledger(url, repair=repair)
+        if repair:
+            close_all_lost_runs(workspace)
+        yield from _ledger(url)
+        instant = as_of or _now(url)
         for spec in specs:
-            yield from _model(workspace, url, spec, as_of, depth)
+            yield from _model(workspace, url, spec, instant, depth)
         yield from _mirror(workspace, url, specs, repair=repair)
     except (WarehouseUnavailable, SettingsError, SchemaChanged) as error:
         yield Finding.fail("warehouse", "ledger", error.problem, _remedy(error))
@@ -96,15 +100,21 @@ def _is_migrated(url: str) -> bool:
         return bool(fetch_value(cursor))
 
 
-def _ledger(url: str, *, repair: bool) -> Iterator[Finding]:
+def _now(url: str) -> datetime:
+    with transaction(url) as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        instant: datetime = fetch_value(cursor)
+        return instant
+
+
+def _ledger(url: str) -> Iterator[Finding]:
     with transaction(url) as cursor:
         yield check_migrations(cursor)
         yield from check_rights(cursor)
         yield check_audit(cursor)
-        if repair:
-            close_dead_runs(cursor)
         yield check_dead_runs(cursor)
         yield check_outbox(cursor)
+        yield check_clock(cursor, datetime.now(UTC))
 
 
 def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, depth: Depth) -> Iterator[Finding]:

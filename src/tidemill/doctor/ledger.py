@@ -2,21 +2,22 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from tidemill.doctor.findings import Finding, judged, listed
-from tidemill.retention import DEAD_AFTER
 from tidemill.warehouse.connections import Cursor, fetch_value
+from tidemill.warehouse.lost import lost_runs
 from tidemill.warehouse.migrations import migrations_folder
 
 __all__ = [
     "check_audit",
+    "check_clock",
     "check_dead_runs",
     "check_migrations",
     "check_outbox",
     "check_pointers",
     "check_rights",
-    "close_dead_runs",
 ]
 
 OVERDUE_HOURS = 1  # messages that have waited longer: their channel is dead
@@ -24,6 +25,7 @@ RUNTIME = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")
 OWNER = "tidemill_owner"
 APPEND_ONLY = ("alert_event", "audit", "deployment", "document", "release", "reproduction")
 START = "0" * 64  # what the first row of the audit names as its predecessor
+SKEW_S = 60  # between two clocks; a tick of a schedule is that early or late
 N_FETCHED = 10_000  # rows of the audit in memory at a time
 _MIGRATE = "'tidemill migrate'; a file that has changed must be restored, a newer ledger needs the newer version."
 _MAY_INSERT = {
@@ -144,29 +146,28 @@ def check_outbox(cursor: Cursor) -> Finding:
 
 
 def check_dead_runs(cursor: Cursor) -> Finding:
-    """Look for steps that began long ago and never ended."""
-    cursor.execute(
-        "SELECT run_id, model, step, partition FROM tidemill.run"
-        " WHERE status = 'running' AND started_at < clock_timestamp() - %s ORDER BY run_id",
-        (DEAD_AFTER,),
-    )
-    dead = [f"run {run_id}, {step} of {model} {partition}" for run_id, model, step, partition in cursor.fetchall()]
+    """Look for steps whose process has died or is frozen."""
+    lost = lost_runs(cursor)
+    dead = [f"run {run.run_id}, {run.step} of {run.model} {run.partition}" for run in lost]
     if not dead:
-        return Finding.ok("dead_runs", "ledger", "No step has been running for longer than a day.")
+        return Finding.ok("dead_runs", "ledger", "Every step that is running gives signs of life.")
     return Finding.warn(
-        "dead_runs", "ledger", f"{len(dead)} step(s) never ended: {listed(dead)}.",
-        "Run their partitions again if nothing else has; 'tidemill doctor --repair' marks them as failed.",
+        "dead_runs", "ledger", f"{len(dead)} step(s) never ended: {listed(dead)}. {lost[0].why}",
+        "Run their partitions again if nothing else has; 'tidemill doctor --repair' closes them.",
     )  # fmt: skip
 
 
-def close_dead_runs(cursor: Cursor) -> None:
-    """Mark steps as failed that never ended; one that lives after all overwrites it with its own end."""
-    cursor.execute(
-        "UPDATE tidemill.run SET status = 'failed', ended_at = clock_timestamp(),"
-        " error = 'No sign of life for a day: its process died.'"
-        " WHERE status = 'running' AND started_at < clock_timestamp() - %s",
-        (DEAD_AFTER,),
-    )
+def check_clock(cursor: Cursor, machine: datetime) -> Finding:
+    """Compare this machine's clock with the warehouse's, which is the one that counts."""
+    cursor.execute("SELECT clock_timestamp()")
+    ahead = (machine - fetch_value(cursor)).total_seconds()
+    if abs(ahead) <= SKEW_S:
+        return Finding.ok("clock", "environment", f"This machine and the warehouse agree within {SKEW_S} s.")
+    return Finding.warn(
+        "clock", "environment",
+        f"This machine's clock is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} the warehouse's.",
+        "Set it by NTP: Airflow's schedules go by it, while the ledger goes by the warehouse's.",
+    )  # fmt: skip
 
 
 def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:

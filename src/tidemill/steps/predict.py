@@ -29,8 +29,12 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
         If the bundle or the snapshot is not what the ledger says.
     IncompletePublish
         If a score is not a number, or a row is lost on the way.
+    StaleAttempt
+        If a newer attempt has claimed the partition, before or meanwhile.
     """
     spec = job.spec
+    # Each attempt at this step has a token of its own, so that of two which overlap the older one is stale.
+    token = job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0
     bundle = _bundle(job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
     rows = read_columns(path, [spec.entity_key, spec.event_time, *bundle.schema.names])
@@ -43,9 +47,7 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
     if spec.predict.reasons:
         columns["reasons"] = reasons_of(bundle, X, spec.predict.reasons)
     table = pa.table(columns)
-    return job.publisher.write(
-        release, snapshot, table, token=release.token, threshold=bundle.threshold, run_id=job.run_id
-    )
+    return job.publisher.write(release, snapshot, table, token=token, threshold=bundle.threshold, run_id=job.run_id)
 
 
 @lru_cache(maxsize=2)  # a backfill crosses from one release to the next

@@ -5,7 +5,6 @@ The CLI, a notebook, a test and an Airflow task all come through here, so that t
 
 import importlib
 import resource
-import sys
 import time
 import typing
 from collections.abc import Callable, Mapping
@@ -18,11 +17,16 @@ from tidemill.faults import fault_point
 from tidemill.intervals import Partition
 from tidemill.records import Record
 from tidemill.spec import ModelSpec
+from tidemill.steps.ending import Ending, end_in_words
+from tidemill.steps.limits import limit_of
+from tidemill.steps.memory import memory_limit_bytes, peak_rss_bytes
 from tidemill.storage.store import Store
 from tidemill.versions import code_version, lock_digest, packages
 from tidemill.warehouse.alerts import Alerts
 from tidemill.warehouse.ledger import Cost, Ledger, Origin
+from tidemill.warehouse.lost import close_lost_runs
 from tidemill.warehouse.publishing import Publisher
+from tidemill.warehouse.pulse import Pulse
 from tidemill.warehouse.releases import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
@@ -146,19 +150,22 @@ def run_step(
     function = _function(step)
     spec = workspace.spec(model)
     piece = _as_of(spec.partition(partition), cutoff)
-    ledger = Ledger(workspace.connection(LEDGER))
-    run_id = ledger.start_run(
-        model, chain, step, partition, origin or Origin(),
-        code_version=code_version(), spec_digest=spec.digest, lock_digest=lock_digest(),
-        documents={"spec": spec.meaning, "packages": packages()},
-    )  # fmt: skip
-    fault_point("step-started")
-    job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin or Origin())
-    with _Recorded(ledger, run_id) as outcome:
-        record = function(job, **_typed(function, inputs))
-        outcome["result"], outcome["n_rows"] = record.to_dict(), getattr(record, "n_rows", None)
-        fault_point("step-done")
-    fault_point("step-recorded")
+    url = workspace.connection(LEDGER)
+    ledger = Ledger(url)
+    with Ending(f"Step {step} of {model!r}, partition {partition!r},", limit_of(step).total_seconds()) as ending:
+        close_lost_runs(url, model=model)
+        run_id = ledger.start_run(
+            model, chain, step, partition, origin or Origin(),
+            code_version=code_version(), spec_digest=spec.digest, lock_digest=lock_digest(),
+            documents={"spec": spec.meaning, "packages": packages()},
+        )  # fmt: skip
+        fault_point("step-started")
+        job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin or Origin())
+        with _Recorded(ledger, run_id) as outcome, _InWords(ending), Pulse(url, run_id, _memory):
+            record = function(job, **_typed(function, inputs))
+            outcome["result"], outcome["n_rows"] = record.to_dict(), getattr(record, "n_rows", None)
+            fault_point("step-done")
+        fault_point("step-recorded")
     return record.to_dict()
 
 
@@ -211,20 +218,28 @@ class _Recorded:
         cost = Cost(
             wall_s=time.perf_counter() - self._started,
             cpu_s=_cpu_s() - self._processor,
-            peak_rss_bytes=_peak_rss_bytes(),
+            peak_rss_bytes=peak_rss_bytes(),
         )
-        self._ledger.end_run(self._run_id, cost, error=_in_words(error), **self._outcome)
+        self._ledger.end_run(self._run_id, cost, error=end_in_words(error), **self._outcome)
 
 
-def _in_words(error: BaseException | None) -> str | None:
-    return None if error is None else f"{type(error).__name__}: {error}"
+@dataclass(frozen=True, slots=True)
+class _InWords:
+    """Lets an error of a block out as what it really means."""
+
+    ending: Ending
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self.ending.in_words(error)
+
+
+def _memory() -> tuple[int, int]:
+    return peak_rss_bytes(), memory_limit_bytes()
 
 
 def _cpu_s() -> float:
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def _peak_rss_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB

@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from tidemill.errors import SettingsError
+from tidemill.faults import fault_point
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.calibration import newer_half
 from tidemill.modeling.estimators import fit
@@ -58,6 +59,7 @@ def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) 
     parameters = report.parameters if report else {}
     train_set, validation = read_set(job, split, "train"), read_set(job, split, "validation")
     started = time.perf_counter()
+    fault_point("fit-started")
     bundle = _fit(spec, estimator, train_set, validation, parameters)
     fit_s = time.perf_counter() - started
     folder, digest = keep_bundle(

@@ -1,5 +1,8 @@
 """Connections to Postgres, and what its errors mean to the caller."""
 
+import os
+import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,12 +15,24 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from tidemill.errors import SchemaChanged, SettingsError, StorageFull, WarehouseUnavailable
 
-__all__ = ["Connection", "connect", "fetch_all", "fetch_one", "fetch_value", "kept_open", "transaction", "translated"]
+__all__ = [
+    "Connection",
+    "Cursor",
+    "connect",
+    "fetch_all",
+    "fetch_one",
+    "fetch_value",
+    "kept_open",
+    "process_name",
+    "transaction",
+    "translated",
+]
 
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 Row = TypeVar("Row")
 _KEPT: ContextVar[dict[str, Connection] | None] = ContextVar("kept", default=None)
+_NAMES: dict[int, str] = {}
 
 CONNECT_TIMEOUT_S = 10  # a server that does not answer by then is as good as down
 IDLE_TIMEOUT_S = 5  # a client that is frozen within a transaction keeps its locks no longer; ours never pause there
@@ -34,6 +49,15 @@ _LOST = "connection already closed"  # what rolling back says when the server ha
 _REFUSALS = ("authentication failed", "no password supplied")  # before there is a SQLSTATE
 
 
+def process_name() -> str:
+    """Name this process as the ledger and its sessions do: host, process id, and a word that no other one has."""
+    pid = os.getpid()
+    if pid not in _NAMES:  # a fork is another process
+        host = socket.gethostname()[:20].encode("ascii", "replace").decode().replace(" ", "-")
+        _NAMES[pid] = f"{host}:{pid}:{secrets.token_hex(3)}"
+    return _NAMES[pid]
+
+
 @contextmanager
 def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
     """Open a connection for the length of a block, with every error translated.
@@ -46,7 +70,7 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
     url : str
         ``postgresql://`` URL without a password; libpq finds it by the ``passfile`` in the URL or its own rules.
     application : str, default "tidemill"
-        Shown in ``pg_stat_activity``.
+        Shown in ``pg_stat_activity``, with the name of this process.
 
     Raises
     ------
@@ -63,7 +87,7 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
         connection = psycopg2.connect(
             url,
             connect_timeout=CONNECT_TIMEOUT_S,
-            application_name=application,
+            application_name=f"{application} {process_name()}",
             options="-c search_path= -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601"
             f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_S}s",
             keepalives_idle=30,

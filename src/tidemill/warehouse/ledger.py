@@ -14,7 +14,7 @@ from typing import Any
 from psycopg2.extras import execute_values
 
 from tidemill.records import CheckResult, Decision, MetricValue, SnapshotRef
-from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, process_name, transaction
 
 __all__ = ["Cost", "Ledger", "Origin", "StepRun"]
 
@@ -94,10 +94,10 @@ class Ledger:
             _keep_documents(cursor, documents)
             cursor.execute(
                 "INSERT INTO tidemill.run (model, chain, step, partition, dag_id, dag_run_id, task_id, map_index,"
-                " try_number, code_version, spec_digest, lock_digest)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING run_id",
+                " try_number, code_version, spec_digest, lock_digest, process)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING run_id",
                 (model, chain, step, partition, origin.dag_id, origin.dag_run_id, origin.task_id, origin.map_index,
-                 origin.try_number, code_version, spec_digest, lock_digest),
+                 origin.try_number, code_version, spec_digest, lock_digest, process_name()),
             )  # fmt: skip
             return int(fetch_value(cursor))
 

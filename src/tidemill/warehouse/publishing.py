@@ -91,6 +91,39 @@ class Publisher:
         fault_point("claim-after-commit")
         return token
 
+    def renew(self, model: str, partition: str, token: int, run_id: int) -> int:
+        """Take a newer token for an attempt of the chain that has claimed the partition.
+
+        Two attempts at one step of a chain share the chain's claim, and can overlap; the newer one makes the older
+        one stale by this.
+
+        Parameters
+        ----------
+        model, partition : str
+            What is claimed.
+        token : int
+            Token that the chain took in its first step.
+        run_id : int
+            The step's run.
+
+        Raises
+        ------
+        StaleAttempt
+            If another chain has claimed the partition since.
+        """
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "UPDATE tidemill.claim SET token = nextval('tidemill.claim_token'), run_id = %s, claimed_at = now()"
+                " WHERE model = %s AND partition = %s AND origin = %s RETURNING token",
+                (run_id, model, partition, token),
+            )
+            row = cursor.fetchone()
+            fault_point("renew-before-commit")
+        fault_point("renew-after-commit")
+        if row is None:
+            raise _stale(f"The attempt at {model!r}, partition {partition!r}, with token {token} has written nothing")
+        return int(row[0])
+
     def write(
         self,
         release: ReleaseRef,
@@ -123,6 +156,8 @@ class Publisher:
         ------
         IncompletePublish
             If Postgres refuses the rows, or holds another number of them than the snapshot.
+        StaleAttempt
+            If a newer attempt has claimed the partition meanwhile.
         """
         with connect(self.url, "tidemill-predict") as connection:
             with connection, connection.cursor() as cursor:
@@ -145,10 +180,13 @@ class Publisher:
                     )
                 fault_point("write-before-commit")
         fault_point("write-after-commit")
-        return PredictionRef(
+        written = PredictionRef(
             model=release.model, partition=release.partition, prediction_run_id=prediction_run_id,
             release_id=release.release_id, token=token, n_rows=n_rows, checksum=checksum, mean_score=mean_score,
         )  # fmt: skip
+        if token:  # a dry run has none
+            self._refuse_stale(written)
+        return written
 
     def published(self, model: str) -> tuple[PublishedRun, ...]:
         """Give the visible run of every partition of a model, in order of key."""
@@ -226,21 +264,26 @@ class Publisher:
                 return  # by an attempt whose COMMIT was answered by nobody, perhaps
             stale = row is None or row[0] != prediction.token
             if stale:
-                cursor.execute(
-                    "UPDATE tidemill.prediction_run SET status = 'stale'"
-                    " WHERE prediction_run_id = %s AND status = 'written'",
-                    (prediction.prediction_run_id,),
-                )
+                _mark_stale(cursor, prediction)
             else:
                 _move_pointer(cursor, prediction)
             fault_point("publish-before-commit")
         fault_point("publish-after-commit")
         if stale:
-            raise StaleAttempt(
-                f"Prediction run {prediction.prediction_run_id} of {prediction.model!r}, partition {prediction.partition!r}, "
-                f"holds token {prediction.token}, but a newer attempt has claimed the partition.",
-                "Nothing needs to be done: the newer attempt publishes.",
+            raise _stale(_holding(prediction))
+
+    def _refuse_stale(self, prediction: PredictionRef) -> None:
+        """End an attempt that was overtaken while it wrote; ``publish`` asks again, under the claim's lock."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT token FROM tidemill.claim WHERE model = %s AND partition = %s",
+                (prediction.model, prediction.partition),
             )
+            overtaken = cursor.fetchone() != (prediction.token,)
+            if overtaken:
+                _mark_stale(cursor, prediction)
+        if overtaken:
+            raise _stale(_holding(prediction))
 
     def point_back(self, model: str, partition: str, undone: Sequence[int], run_id: int | None) -> int | None:
         """Make the newest earlier run of a partition visible again that no undone release has scored.
@@ -277,13 +320,35 @@ class Publisher:
 
 def _take_claim(cursor: Cursor, model: str, partition: str, run_id: int | None) -> int:
     cursor.execute(
-        "INSERT INTO tidemill.claim (model, partition, token, run_id)"
-        " VALUES (%s, %s, nextval('tidemill.claim_token'), %s)"
+        "INSERT INTO tidemill.claim (model, partition, token, origin, run_id)"
+        " SELECT %s, %s, token, token, %s FROM nextval('tidemill.claim_token') token"
         " ON CONFLICT (model, partition) DO UPDATE"
-        " SET token = nextval('tidemill.claim_token'), run_id = excluded.run_id, claimed_at = now() RETURNING token",
+        " SET (token, origin) = (SELECT token, token FROM nextval('tidemill.claim_token') token),"  # under the row's lock
+        " run_id = excluded.run_id, claimed_at = now() RETURNING token",
         (model, partition, run_id),
     )
     return int(fetch_value(cursor))
+
+
+def _mark_stale(cursor: Cursor, prediction: PredictionRef) -> None:
+    cursor.execute(
+        "UPDATE tidemill.prediction_run SET status = 'stale' WHERE prediction_run_id = %s AND status = 'written'",
+        (prediction.prediction_run_id,),
+    )
+
+
+def _holding(prediction: PredictionRef) -> str:
+    return (
+        f"Prediction run {prediction.prediction_run_id} of {prediction.model!r}, partition {prediction.partition!r}, "
+        f"holds token {prediction.token}"
+    )
+
+
+def _stale(subject: str) -> StaleAttempt:
+    return StaleAttempt(
+        f"{subject}, but a newer attempt has claimed the partition.",
+        "Nothing needs to be done: the newer attempt publishes.",
+    )
 
 
 def _visible(cursor: Cursor, model: str, partition: str) -> int | None:

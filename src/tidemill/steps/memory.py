@@ -1,0 +1,68 @@
+"""How much memory this process has needed, and how much it may have."""
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+__all__ = ["memory_limit_bytes", "memory_words", "peak_rss_bytes"]
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_NO_LIMIT = 2**60  # control groups write a number like this when there is none
+_GIB = 2**30
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident set of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+
+
+@cache
+def memory_limit_bytes() -> int:
+    """What this process may use before somebody kills it: its control groups' limit, or all of the machine; in bytes."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *_limits(Path("/proc/self/cgroup"), _CGROUPS)])
+
+
+def memory_words() -> str:
+    """Say what was needed of what; of the address space, where that is what has a limit.
+
+    Examples
+    --------
+    >>> memory_words().split()[0]
+    'peak'
+    """
+    address_space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    status = Path("/proc/self/status")
+    if address_space != resource.RLIM_INFINITY and status.is_file():
+        peak = _peak_address_space(status.read_text())
+        return f"peak {peak / _GIB:.2f} GiB of limit {address_space / _GIB:.2f} GiB of address space"
+    return f"peak {peak_rss_bytes() / _GIB:.2f} GiB of limit {memory_limit_bytes() / _GIB:.2f} GiB"
+
+
+def _peak_address_space(status: str) -> int:
+    (line,) = (line for line in status.splitlines() if line.startswith("VmPeak:"))
+    return int(line.split()[1]) * 1024
+
+
+def _limits(groups: Path, root: Path) -> Iterator[int]:
+    """Read the limits of our control groups and of those around them, of version 2 or 1; what is hidden sets none."""
+    if not groups.is_file():
+        return
+    for line in groups.read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            base, name = root, "memory.max"
+        elif "memory" in controllers.split(","):
+            base, name = root / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        own = base / path.lstrip("/")
+        for folder in (own, *own.parents):
+            if folder.is_relative_to(base) and (folder / name).is_file():
+                text = (folder / name).read_text().strip()
+                if text.isdigit() and int(text) < _NO_LIMIT:
+                    yield int(text)

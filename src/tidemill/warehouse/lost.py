@@ -1,0 +1,182 @@
+"""Lost steps: their process has died without a word, or is frozen. Found, ended, and closed in the ledger.
+
+Whoever comes next does it: the next step of the model, ``tidemill gc`` or ``tidemill doctor --repair``. Everything is
+judged by the server's own knowledge of its sessions and by its clock, so that it does not matter on which machine a
+step ran. Nobody needs more rights for it: a role may end its own sessions.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tidemill.errors import TidemillError
+from tidemill.warehouse.connections import Cursor, fetch_all, transaction
+
+__all__ = ["FROZEN_AFTER", "LostRun", "Session", "close_lost_runs", "lost_runs"]
+
+GRACE = timedelta(minutes=1)
+"""From its start a step has so long for its first sign of life: a busy machine, a server without a free connection."""
+
+FROZEN_AFTER = timedelta(minutes=10)
+"""A process whose sessions have all waited for it for so long is frozen; no library holds Python up for longer."""
+
+LIKELY = 0.5  # of the limit; the last known peak may be a second old, and memory goes in less
+_GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostRun:
+    """A step that is ``running`` in the ledger alone."""
+
+    run_id: int
+    """Row in ``tidemill.run``."""
+    model: str
+    """Name of the model."""
+    step: str
+    """Name of the step."""
+    partition: str
+    """Key of the partition."""
+    process: str | None
+    """Name of its process; None if an older version ran it."""
+    peak_rss_bytes: int | None
+    """Largest resident set that it told of, bytes; None if it died within a second or so."""
+    memory_limit_bytes: int | None
+    """What it might use, bytes."""
+    last_sign: datetime | None
+    """When the server last heard of it; None if it has no session any more: it is dead, not frozen."""
+
+    @property
+    def why(self) -> str:
+        """What has become of it, for the ledger.
+
+        Examples
+        --------
+        >>> LostRun(run_id=1, model="m", step="train", partition="2024-03-24", process="host:7:1", last_sign=None,
+        ...         peak_rss_bytes=1_900_000_000, memory_limit_bytes=2_000_000_000).why
+        'Killed, probably for its memory: peak 1.77 GiB of limit 1.86 GiB.'
+        """
+        if self.last_sign is not None:
+            return f"Frozen: no sign of life since {self.last_sign:%Y-%m-%d %H:%M:%S %Z}; its sessions were ended."
+        if self.peak_rss_bytes is None or self.memory_limit_bytes is None:
+            return "Its process died without a word: killed, crashed, or the machine went down."
+        memory = f"peak {self.peak_rss_bytes / _GIB:.2f} GiB of limit {self.memory_limit_bytes / _GIB:.2f} GiB."
+        if self.peak_rss_bytes >= LIKELY * self.memory_limit_bytes:
+            return f"Killed, probably for its memory: {memory}"
+        return f"Its process died without a word: killed, crashed, or the machine went down; {memory}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session of a lost process that was ended."""
+
+    process: str
+    """Name of the process."""
+    role: str
+    """Who it was logged in as."""
+    query: str
+    """Beginning of what it ran last."""
+    silent_since: datetime
+    """Since when the server has waited for it."""
+
+
+def lost_runs(
+    cursor: Cursor, model: str | None = None, *, frozen_after: timedelta = FROZEN_AFTER
+) -> tuple[LostRun, ...]:
+    """Find the steps that are running in the ledger alone, oldest first.
+
+    Parameters
+    ----------
+    cursor : cursor
+        On the ledger, as the writer: it sees what its own sessions do, and nobody else's.
+    model : str, optional
+        One model's; all by default.
+    frozen_after : timedelta
+        Silence after which a process that still has sessions counts as frozen.
+    """
+    cursor.execute(_LOST, {"model": model, "grace": GRACE, "frozen_after": frozen_after})
+    return fetch_all(cursor, LostRun)
+
+
+def close_lost_runs(
+    ledger: str, others: Sequence[str] = (), model: str | None = None, *, frozen_after: timedelta = FROZEN_AFTER
+) -> tuple[LostRun, ...]:
+    """End what sessions lost steps still have, and mark them as failed, with what is known of their end.
+
+    One that lives after all, or wakes up, loses its connections and writes its own end over this one.
+
+    Parameters
+    ----------
+    ledger : str
+        Connection of the role ``tidemill_writer``.
+    others : sequence of str
+        Connections of other roles whose sessions are to be ended: the source's reader, the promoter.
+    model : str, optional
+        One model's steps; all by default.
+    frozen_after : timedelta
+        As for ``lost_runs``.
+    """
+    with transaction(ledger) as cursor:
+        lost = lost_runs(cursor, model, frozen_after=frozen_after)
+    processes = sorted({run.process for run in lost if run.process is not None})
+    sessions = [session for url in (ledger, *others) for session in _end_sessions(url, processes)] if processes else []
+    for run in lost:
+        _close(ledger, run, [session for session in sessions if session.process == run.process])
+    return lost
+
+
+def _end_sessions(url: str, processes: list[str]) -> tuple[Session, ...]:
+    with suppress(TidemillError), transaction(url) as cursor:  # a source that is away holds nobody up
+        cursor.execute(_END, {"processes": processes})
+        return fetch_all(cursor, Session)
+    return ()
+
+
+def _close(ledger: str, run: LostRun, sessions: list[Session]) -> None:
+    with transaction(ledger) as cursor:
+        cursor.execute(
+            "UPDATE tidemill.run SET status = 'failed', ended_at = clock_timestamp(), error = %s"
+            " WHERE run_id = %s AND status = 'running' RETURNING 1",
+            (run.why, run.run_id),
+        )
+        if cursor.fetchone() is None:  # it has ended by itself, or somebody else was faster
+            return
+        details = {
+            "run_id": run.run_id, "step": run.step, "partition": run.partition, "process": run.process, "why": run.why,
+            "sessions": [{"role": item.role, "query": item.query, "silent_since": str(item.silent_since)}
+                         for item in sessions],
+        }  # fmt: skip
+        cursor.execute("SELECT tidemill.append_audit('close_run', %s, %s)", (run.model, json.dumps(details)))
+
+
+# A session is alive while the server works for it; else its last word counts. Waiting for the client is no work.
+_LOST = """
+SELECT r.run_id, r.model, r.step, r.partition, r.process, r.peak_rss_bytes, r.memory_limit_bytes, s.last_sign
+FROM tidemill.run r
+LEFT JOIN (
+    SELECT split_part(application_name, ' ', 2) AS process,
+           max(CASE WHEN state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' THEN clock_timestamp()
+                    ELSE state_change END) AS last_sign
+    FROM pg_catalog.pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'tidemill%% %%'
+    GROUP BY 1
+) s ON s.process = r.process
+WHERE r.status = 'running' AND (%(model)s IS NULL OR r.model = %(model)s)
+  AND CASE WHEN s.last_sign IS NULL THEN r.peak_rss_bytes IS NOT NULL OR r.started_at < clock_timestamp() - %(grace)s
+           ELSE s.last_sign < clock_timestamp() - %(frozen_after)s END
+ORDER BY r.run_id
+"""
+
+# First found, then ended: in one WHERE the planner asks what is cheap first, and would end everybody's sessions.
+_END = """
+WITH found AS MATERIALIZED (
+    SELECT pid, split_part(application_name, ' ', 2) AS process, usename AS role, left(query, 200) AS query,
+           state_change AS silent_since
+    FROM pg_catalog.pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+      AND application_name LIKE 'tidemill%% %%' AND split_part(application_name, ' ', 2) = ANY(%(processes)s)
+)
+SELECT process, role, query, silent_since FROM (SELECT *, pg_terminate_backend(pid) AS ended FROM found OFFSET 0) f
+WHERE ended
+"""

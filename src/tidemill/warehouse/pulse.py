@@ -1,0 +1,73 @@
+"""The pulse: a session of its own on which a running step gives a sign of life every second.
+
+The server ends the session when the process dies, and sees for how long it has been silent when the process is
+frozen. So anybody can tell on the database's clock, from any machine, whether the process behind a step is alive; and
+the most memory that it has needed is in the ledger although it can no longer say so. ``lost`` draws the conclusions.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+
+import psycopg2
+
+from tidemill.errors import TidemillError
+from tidemill.warehouse.connections import Cursor, connect
+
+__all__ = ["Pulse"]
+
+BEAT_S = 1.0  # between two signs; a step that ends sooner gives none, and saves the log-in
+STOP_S = 2.0  # that the end of a step waits for the last sign; a server that hangs keeps nobody
+_TOLD_AGAIN = 1.02  # growth of the peak that is worth an UPDATE
+
+
+class Pulse:
+    """Signs of life for the length of a block. Never an error: a step is worth more than its pulse.
+
+    Parameters
+    ----------
+    url : str
+        Connection of the role ``tidemill_writer``.
+    run_id : int
+        The step's row in ``tidemill.run``.
+    measure : callable
+        Gives the largest resident set of the process so far and the limit of its memory, in bytes.
+    """
+
+    def __init__(self, url: str, run_id: int, measure: Callable[[], tuple[int, int]]) -> None:
+        self._url, self._run_id, self._measure = url, run_id, measure
+        self._ended, self._told = threading.Event(), 0
+        self._thread = threading.Thread(target=self._beat, name=f"pulse-{run_id}", daemon=True)
+
+    def __enter__(self) -> None:
+        with suppress(RuntimeError):  # there is no memory for one more thread: the step will say so
+            self._thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_S)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(BEAT_S):
+            with suppress(TidemillError, psycopg2.Error):  # no connection now: a new one at the next beat
+                self._beat_while_connected()
+
+    def _beat_while_connected(self) -> None:
+        with connect(self._url, "tidemill-pulse") as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            self._say(cursor)
+            while not self._ended.wait(BEAT_S):
+                self._say(cursor)
+
+    def _say(self, cursor: Cursor) -> None:
+        peak, limit = self._measure()
+        if peak < self._told * _TOLD_AGAIN:
+            cursor.execute("SELECT 1")
+            return
+        cursor.execute(
+            "UPDATE tidemill.run SET peak_rss_bytes = %s, memory_limit_bytes = %s WHERE run_id = %s AND status = 'running'",
+            (peak, limit, self._run_id),
+        )
+        self._told = peak
