@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from tidemill.cli.console import app, out
-from tidemill.workspace import Workspace, connection_from_environment
+from tidemill.cli.console import Model, app, out
+from tidemill.workspace import LEDGER, Workspace, connection_from_environment
 
 __all__: list[str] = []
 
@@ -67,6 +67,48 @@ def gc(
     size_bytes = sum(item.size_bytes for item in removals if item.outcome in ("due", "collected"))
     out.print(table if removals else "Nothing is due.")
     out.print(f"{size_bytes:,} bytes {'would be' if dry_run else 'are'} freed.", highlight=False)
+
+
+@app.command()
+def hold(
+    model: Model,
+    what: Annotated[str, typer.Argument(help="release, prediction_run, partition or snapshot.")],
+    name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+) -> None:
+    """Keep a release, prediction run, partition or snapshot from ever being collected."""
+    from tidemill.warehouse.holds import Holds
+
+    workspace = Workspace.from_environment()
+    Holds(workspace.connection(LEDGER)).hold(workspace.spec(model).model, what, name, reason)
+    out.print(f"The {what} {name} of {model} is held.", highlight=False)
+
+
+@app.command()
+def unhold(
+    model: Model,
+    what: Annotated[str, typer.Argument(help="release, prediction_run, partition or snapshot.")],
+    name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+) -> None:
+    """Let retention decide again about what was held."""
+    from tidemill.warehouse.holds import Holds
+
+    Holds(Workspace.from_environment().connection(LEDGER)).unhold(model, what, name, reason)
+    out.print(f"The {what} {name} of {model} is no longer held.", highlight=False)
+
+
+@app.command()
+def held(model: Annotated[str | None, typer.Argument(help="Model; all by default.")] = None) -> None:
+    """List what is held, by whom and why."""
+    from tidemill.warehouse.holds import Holds
+
+    table = Table("model", "what", Column("name", overflow="fold"), "why", "by", "since")
+    found = Holds(Workspace.from_environment().connection(LEDGER)).held(model)
+    for item in found:
+        cells = (item.model, item.what, item.name, item.why, item.held_by, f"{item.held_at:%Y-%m-%d %H:%M}")
+        table.add_row(*map(escape, cells))
+    out.print(table if found else "Nothing is held.")
 
 
 @app.command()

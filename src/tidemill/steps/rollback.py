@@ -6,10 +6,12 @@ no earlier run to go back to is scored again.
 
 from dataclasses import dataclass
 
-from tidemill.errors import NoChampion, SpecError
+from tidemill.errors import ArtifactCorrupt, NoChampion, SpecError
 from tidemill.records import Record
 from tidemill.spec import ModelSpec
 from tidemill.steps.backfill import Policy, backfill
+from tidemill.storage.bundles import load_bundle
+from tidemill.storage.store import Store
 from tidemill.warehouse.publishing import Publisher
 from tidemill.warehouse.releases import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
@@ -61,10 +63,14 @@ def roll_back(
     ------
     NoChampion
         If there is nothing to go back to.
+    ArtifactCorrupt
+        If the bundle to go back to is gone or damaged; nothing has changed then.
     """
     wanted = () if republish is None else tuple(item.key for item in spec.partitions_between(*republish))
     releases, publisher = Releases(workspace.connection(PROMOTER)), Publisher(workspace.connection(LEDGER))
-    release_id, undone = releases.rollback(spec.model, to, approved_by=approved_by, reason=reason)
+    target = releases.way_back(spec.model, to)
+    _verify(spec, workspace, releases, target)
+    release_id, undone = releases.rollback(spec.model, target, approved_by=approved_by, reason=reason)
     # All that was ever undone, so that a rollback that was killed on the way is finished by --to <champion>.
     never_live = releases.undone(spec.model)
     wrong = [run.partition for run in publisher.published(spec.model) if run.release_id in never_live]
@@ -90,6 +96,8 @@ def promote_by_hand(
         If the model has no such release.
     SpecError
         If the gate has not accepted it, and it is not forced.
+    ArtifactCorrupt
+        If its bundle is gone or damaged; nothing has changed then.
     """
     releases = Releases(workspace.connection(PROMOTER))
     release, champion = releases.release(spec.model, release_id), releases.champion(spec.model)
@@ -100,6 +108,7 @@ def promote_by_hand(
             f"The gate's verdict on release {release_id} of {spec.model!r} is {release.verdict.replace('_', ' ')}.",
             "Leave it, or promote it with --force and a reason; that is recorded.",
         )
+    _verify(spec, workspace, releases, release_id)
     releases.promote(
         spec.model,
         release_id,
@@ -109,3 +118,16 @@ def promote_by_hand(
         reason=reason,
         kind="promote" if release.verdict == "accept" else "force",
     )
+
+
+def _verify(spec: ModelSpec, workspace: Workspace, releases: Releases, release_id: int) -> None:
+    """Load a bundle as prediction will, before anything counts on it."""
+    release = releases.release(spec.model, release_id)
+    assert release is not None  # it is or was live, or was found a moment ago
+    try:
+        load_bundle(Store(workspace.storage).path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
+    except ArtifactCorrupt as error:
+        raise ArtifactCorrupt(
+            f"Release {release_id} of {spec.model!r} cannot serve, and nothing has changed: {error.problem}",
+            f"Restore its folder from a backup, or choose another release: see 'tidemill history {spec.model}'.",
+        ) from error

@@ -124,11 +124,9 @@ class Ledger:
             return fetch_all(cursor, StepRun)
 
     def last_training(self, model: str) -> str | None:
-        """Give the partition of the newest training that ended with a verdict, accepted or not."""
+        """Give the partition of the newest training that ended with a release, accepted or not; a dry run has none."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT max(partition) FROM tidemill.decision WHERE model = %s AND kind = 'accept'", (model,)
-            )
+            cursor.execute("SELECT max(partition) FROM tidemill.release WHERE model = %s", (model,))
             found: str | None = fetch_value(cursor)
             return found
 

@@ -252,6 +252,12 @@ class Releases:
         fault_point("promote-after-commit")
         return champion == release_id
 
+    def way_back(self, model: str, to: int | None) -> int:
+        """Give the release that `rollback` would go back to; raises what it would."""
+        with transaction(self.url) as cursor:
+            live = list(_live_releases(cursor, model))
+            return live[_way_back(model, live, to)]
+
     def rollback(self, model: str, to: int | None, *, approved_by: str, reason: str) -> tuple[int, tuple[int, ...]]:
         """Make an earlier champion the champion again; everything that came after it counts as never live.
 

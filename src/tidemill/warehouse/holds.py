@@ -1,0 +1,79 @@
+"""What a person wants kept, whatever retention says: an audited entry, and another that ends it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg2.errors import NoDataFound
+
+from tidemill.errors import FatalError
+from tidemill.warehouse.connections import fetch_all, transaction
+
+__all__ = ["KINDS", "Hold", "Holds"]
+
+KINDS = ("release", "prediction_run", "partition", "snapshot")
+"""What can be held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """One thing that nobody may collect."""
+
+    model: str
+    """Name of the model."""
+    what: str
+    """One of `KINDS`."""
+    name: str
+    """Number, key or digest."""
+    why: str
+    """Reason."""
+    held_by: str
+    """Login role that asked for it."""
+    held_at: datetime
+    """When."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The writer's hand on what is held."""
+
+    url: str
+    """Connection of the role ``tidemill_writer`` or ``tidemill_promoter``."""
+
+    def hold(self, model: str, what: str, name: str, why: str) -> None:
+        """Keep something from being collected.
+
+        Raises
+        ------
+        FatalError
+            If the model has no such thing.
+        """
+        try:
+            with transaction(self.url) as cursor:
+                cursor.execute("SELECT tidemill.hold(%s, %s, %s, %s)", (model, what, name, why))
+        except NoDataFound:
+            raise FatalError(
+                f"Model {model!r} has no {what} {name!r}.", f"What can be held is a {', '.join(KINDS)} that it has."
+            ) from None
+
+    def unhold(self, model: str, what: str, name: str, why: str) -> None:
+        """Let go of something.
+
+        Raises
+        ------
+        FatalError
+            If it is not held.
+        """
+        if (what, name) not in {(item.what, item.name) for item in self.held(model)}:
+            raise FatalError(f"The {what} {name!r} of {model!r} is not held.", "See 'tidemill held' for what is.")
+        with transaction(self.url) as cursor:
+            cursor.execute("SELECT tidemill.unhold(%s, %s, %s, %s)", (model, what, name, why))
+
+    def held(self, model: str | None = None) -> tuple[Hold, ...]:
+        """Give what is held, of one model or of all."""
+        with transaction(self.url) as cursor:
+            cursor.execute(
+                "SELECT model, what, name, why, held_by, held_at FROM tidemill.held WHERE model = coalesce(%s, model)"
+                " ORDER BY model, what, name",
+                (model,),
+            )
+            return fetch_all(cursor, Hold)

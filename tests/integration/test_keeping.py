@@ -1,0 +1,133 @@
+"""What a person does to the champion and to what is kept: nothing moves on to a bundle that cannot serve."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tidemill.cli import app
+from tidemill.errors import ArtifactCorrupt, FatalError
+from tidemill.retention import collect_garbage
+from tidemill.steps.rollback import promote_by_hand, roll_back
+from tidemill.warehouse.holds import Holds
+from tidemill.workspace import Workspace
+
+from .conftest import ROLES, Warehouse
+from .data import SCORED, SPEC, TRAINED, Mill
+
+Trained = tuple[Mill, dict[str, dict[str, Any]]]
+MISSING = "f" * 64
+
+
+def champion_of(mill: Mill) -> int:
+    champion = mill.promoter.champion(mill.model)
+    assert champion is not None
+    return champion.release_id
+
+
+@pytest.fixture
+def two(serving: Mill, trained_mill: Trained) -> tuple[Mill, int, int]:
+    """A small model with two releases that have served, older first."""
+    older = champion_of(serving)
+    newer = serving.register(trained_mill[1], SCORED)
+    serving.promote(newer, older, SCORED)
+    return serving, older, newer
+
+
+def elsewhere(mill: Mill, storage: Path) -> Workspace:
+    """The same ledger over a storage that has lost everything."""
+    return Workspace(
+        models=mill.workspace.models, sql=mill.workspace.sql, storage=storage, tracking_uri=None,
+        connection=mill.workspace.connection,
+    )  # fmt: skip
+
+
+def test_rollback_to_a_bundle_that_is_gone_changes_nothing(two: tuple[Mill, int, int], tmp_path: Path) -> None:
+    mill, older, newer = two
+    with pytest.raises(ArtifactCorrupt, match=f"Release {older} .* cannot serve, and nothing has changed"):
+        roll_back(mill.spec, elsewhere(mill, tmp_path), to=None, republish=None, approved_by="test", reason="test")
+    assert champion_of(mill) == newer
+
+
+def test_rollback_to_a_bundle_that_is_whole_goes_through(two: tuple[Mill, int, int]) -> None:
+    mill, older, _ = two
+    roll_back(mill.spec, mill.workspace, to=None, republish=None, approved_by="test", reason="test")
+    assert champion_of(mill) == older
+
+
+def test_promotion_of_a_bundle_that_is_not_what_its_digest_says_changes_nothing(
+    serving: Mill, trained_mill: Trained
+) -> None:
+    other = serving.register(trained_mill[1], SCORED, bundle_digest=MISSING)
+    with pytest.raises(ArtifactCorrupt, match=f"Release {other} .* cannot serve"):
+        promote_by_hand(serving.spec, serving.workspace, other, force=False, approved_by="test", reason="test")
+    assert champion_of(serving) != other
+
+
+# --- a dry run is no training
+
+
+def test_a_dry_run_does_not_hold_the_next_training_back(serving: Mill) -> None:
+    serving.write(spec=SPEC + "retrain: {cooldown: 20 days, max_age: 1 day}\n")
+    before = serving.ledger.last_training(serving.model)
+    serving.train("2024-03-28", dry_run=True)
+    assert (before, serving.ledger.last_training(serving.model)) == (TRAINED, TRAINED)
+
+
+def test_a_training_that_was_refused_does(mill: Mill) -> None:
+    mill.write(spec=SPEC.replace("minimum: 0.6", "minimum: 0.99"))
+    mill.train()
+    assert mill.ledger.last_training(mill.model) == TRAINED
+
+
+# --- holds
+
+
+@pytest.fixture
+def holds(serving: Mill) -> Holds:
+    return Holds(serving.workspace.connection("tidemill"))
+
+
+def tell(mill: Mill, warehouse: Warehouse, *arguments: str) -> str:
+    environment = {
+        "TIDEMILL_MODELS": str(mill.workspace.models), "TIDEMILL_SQL": str(mill.workspace.sql),
+        "TIDEMILL_STORAGE": str(mill.workspace.storage),
+        **{f"TIDEMILL_CONN_{name.upper()}": warehouse.url(role) for name, role in ROLES.items()},
+    }  # fmt: skip
+    answer = CliRunner().invoke(app, [*arguments], env=environment, catch_exceptions=False)
+    return " ".join(answer.output.split())
+
+
+def test_what_is_held_is_not_collected(serving: Mill, holds: Holds) -> None:
+    serving.predict(SCORED)
+    serving.predict(SCORED)
+    serving.sql("ALTER TABLE tidemill.prediction_run DISABLE TRIGGER note_status")
+    serving.sql("UPDATE tidemill.prediction_run SET status_since = now() - interval '1 year' WHERE model = '{m}'")
+    serving.sql("ALTER TABLE tidemill.prediction_run ENABLE TRIGGER note_status")
+    holds.hold(serving.model, "partition", SCORED, "case 17")
+    assert [item for item in collect_garbage(serving.workspace, dry_run=True) if item.kind == "prediction_run"] == []
+    holds.unhold(serving.model, "partition", SCORED, "closed")
+    assert (
+        len([item for item in collect_garbage(serving.workspace, dry_run=True) if item.kind == "prediction_run"]) == 1
+    )
+
+
+def test_command_holds_lists_and_lets_go(serving: Mill, warehouse: Warehouse) -> None:
+    release = str(champion_of(serving))
+    assert "is held" in tell(serving, warehouse, "hold", serving.model, "release", release, "--reason", "case 17")
+    assert "case 17" in tell(serving, warehouse, "held", serving.model)
+    assert "no longer held" in tell(
+        serving, warehouse, "unhold", serving.model, "release", release, "--reason", "closed"
+    )
+    assert tell(serving, warehouse, "held", serving.model) == "Nothing is held."
+
+
+def test_what_does_not_exist_cannot_be_held(serving: Mill, holds: Holds) -> None:
+    with pytest.raises(FatalError, match="has no release '999999999'"):
+        holds.hold(serving.model, "release", "999999999", "why")
+
+
+def test_what_is_not_held_cannot_be_let_go(serving: Mill, holds: Holds) -> None:
+    with pytest.raises(FatalError, match="is not held"):
+        holds.unhold(serving.model, "release", "1", "why")
