@@ -16,6 +16,10 @@ from tidemill.records import Decision, MetricValue, Record, Verdict
 
 __all__ = ["PartitionFigure", "RetrainEvidence", "RetrainPolicy", "decide_retraining"]
 
+MOST_DOUBLED = 3  # times that the cooldown is doubled at most: eight weeks instead of one
+BUDGET_PERIOD = timedelta(days=30)
+RECORD, LEAST_RECORD = 30, 5  # matured partitions that an estimate is judged by
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionFigure(Record):
@@ -51,6 +55,8 @@ class RetrainPolicy:
     """True if ``quality_drop`` is a share of the figure at acceptance: errors have the label's unit."""
     label_coverage: float = 0.9
     """Least share of labels with which a partition's quality counts."""
+    budget: int = 8
+    """Trainings in 30 days from which on no other is started."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_drifted <= self.n_recent:
@@ -63,14 +69,20 @@ class RetrainEvidence:
 
     as_of: datetime
     """Instant of the decision: on a replayed past that one, and not the clock's."""
-    last_training: datetime | None = None
-    """Instant as of which a challenger was last trained, accepted or not; on the same clock as ``as_of``."""
+    trainings: tuple[datetime, ...] = ()
+    """Instants as of which challengers were trained, accepted or not, oldest first; on the same clock as ``as_of``."""
+    n_refused: int = 0
+    """Newest challengers in a row that the gate did not accept."""
     trained_until: datetime | None = None
     """First instant after the champion's newest training row; None without a champion."""
     drift_shares: tuple[PartitionFigure, ...] = ()
     """``drift_share`` of past partitions under this champion, oldest first."""
     quality: tuple[PartitionFigure, ...] = ()
     """Realised acceptance metric of matured partitions under this champion, oldest first."""
+    estimates: tuple[PartitionFigure, ...] = ()
+    """The acceptance metric as estimated before labels, of partitions under this champion, oldest first."""
+    estimate_errors: tuple[PartitionFigure, ...] = ()
+    """Realised minus estimated, of its matured partitions, oldest first: the estimate's own record."""
     acceptance: MetricValue | None = None
     """The same metric at acceptance. Take the mean over the test set's days: a day's area under the curve is lower,
     as a rule, than that of many days together, and the difference would look like decay."""
@@ -90,9 +102,11 @@ class _Finding:
 def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decision:
     """Decide whether to train a challenger now.
 
-    Yes if there is no champion, the champion is too old, its features have drifted persistently, or its realised
-    quality has fallen by more than is tolerated and more than chance explains. No during the cooldown, whatever speaks
-    for it.
+    Yes if there is no champion, the champion is too old, its features have drifted persistently, or its quality has
+    fallen by more than is tolerated: as realised, and more than chance explains; or as estimated before labels, if the
+    estimate's own record allows to believe it. No during the cooldown or beyond the budget, whatever speaks for it.
+    Each challenger in a row that the gate refused doubles the cooldown, up to eight times: what did not help is not
+    tried again at once.
 
     Parameters
     ----------
@@ -121,7 +135,12 @@ def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decis
     """
     _require_zones(evidence)
     cooling, cooldown = _cooldown(evidence, policy)
-    weighed = [_age(evidence, policy), _drift(evidence, policy), _quality(evidence, policy)]
+    weighed = [
+        _age(evidence, policy),
+        _drift(evidence, policy),
+        _quality(evidence, policy),
+        _estimate(evidence, policy),
+    ]
     if cooling:
         return _decision(Verdict.REJECT, [cooldown, *_decisive_first(weighed)])
     if any(finding.speaks_for for finding in weighed):
@@ -131,7 +150,7 @@ def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decis
 
 
 def _require_zones(evidence: RetrainEvidence) -> None:
-    instants = (evidence.as_of, evidence.last_training, evidence.trained_until)
+    instants = (evidence.as_of, evidence.trained_until, *evidence.trainings)
     if any(instant is not None and instant.tzinfo is None for instant in instants):
         raise ValueError("an instant of the evidence has no time zone: give all of them one")
 
@@ -145,15 +164,26 @@ def _decision(verdict: Verdict, findings: Iterable[_Finding]) -> Decision:
 
 
 def _cooldown(evidence: RetrainEvidence, policy: RetrainPolicy) -> tuple[bool, _Finding]:
-    """Tell whether it is too early for another training."""
-    if evidence.last_training is None:
+    """Tell whether it is too early for another training, or whether there have been too many."""
+    if not evidence.trainings:
         return False, _Finding("No earlier training is on record, so no cooldown applies.")
-    since, wait = evidence.as_of - evidence.last_training, _days(policy.cooldown)
+    since = evidence.as_of - max(evidence.trainings)
     if since < timedelta(0):
         return True, _Finding("A training as of a later instant is on record: this decision looks back.")
-    if since < policy.cooldown:
-        return True, _Finding(f"The last training was {_days(since)} ago, within the cooldown of {wait}.")
-    return False, _Finding(f"The last training was {_days(since)} ago, the cooldown of {wait} is over.")
+    doubled = min(evidence.n_refused, MOST_DOUBLED) if evidence.trained_until is not None else 0
+    cooldown = policy.cooldown * 2**doubled
+    why = (
+        f", {2**doubled} times as long as usual, since the last {evidence.n_refused} challenger(s) were refused"
+        * bool(doubled)
+    )
+    if since < cooldown:
+        return True, _Finding(
+            f"The last training was {_days(since)} ago, within the cooldown of {_days(cooldown)}{why}."
+        )
+    n_recent = sum(evidence.as_of - instant < BUDGET_PERIOD for instant in evidence.trainings)
+    if n_recent >= policy.budget:
+        return True, _Finding(f"{n_recent} trainings in 30 days are as many as the budget of {policy.budget} allows.")
+    return False, _Finding(f"The last training was {_days(since)} ago, the cooldown of {_days(cooldown)} is over{why}.")
 
 
 def _age(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
@@ -197,6 +227,39 @@ def _quality(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
     return _compare(recent, evidence.acceptance, policy, aside)
 
 
+def _estimate(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
+    """Hold the estimate of the newest partitions against acceptance, as far as its record goes."""
+    recent = [figure.value for figure in evidence.estimates[-policy.n_recent :] if not math.isnan(figure.value)]
+    acceptance = evidence.acceptance
+    if len(recent) < 3 or acceptance is None or math.isnan(acceptance.value):
+        return _Finding("There are too few estimates of quality before labels to weigh.", missing=True)
+    errors = [figure.value for figure in evidence.estimate_errors if not math.isnan(figure.value)][-RECORD:]
+    if len(errors) < LEAST_RECORD:
+        return _Finding(
+            f"Quality is estimated at {mean(recent):.3f} before labels, but only {len(errors)} estimate(s) could be held "
+            f"against the truth so far; {LEAST_RECORD} are the least to believe it.",
+            missing=True,
+        )
+    bias, tolerated = mean(errors), _tolerated(acceptance, policy)
+    off = mean(abs(error - bias) for error in errors)
+    corrected = mean(recent) + bias
+    fall = (acceptance.value - corrected) * (1 if policy.greater_is_better else -1)
+    sentence = (
+        f"Before labels, {acceptance.name} of the last {len(recent)} partitions is estimated at {corrected:.3f} "
+        f"(estimates were off by {off:.3f} on average over {len(errors)} partitions), at acceptance it was "
+        f"{acceptance.value:.3f}"
+    )
+    if fall <= tolerated:
+        return _Finding(f"{sentence}: within the {tolerated:.3g} that is tolerated.")
+    if fall <= tolerated + 2 * off / math.sqrt(len(recent)):
+        return _Finding(f"{sentence}: more than the tolerated {tolerated:.3g}, but within what estimates are off by.")
+    return _Finding(f"{sentence}: more than the tolerated {tolerated:.3g}.", speaks_for=True)
+
+
+def _tolerated(acceptance: MetricValue, policy: RetrainPolicy) -> float:
+    return policy.quality_drop * (abs(acceptance.value) if policy.relative else 1.0)
+
+
 def _counts(figure: PartitionFigure, policy: RetrainPolicy) -> bool:
     covered = figure.label_coverage is None or figure.label_coverage >= policy.label_coverage
     return covered and not math.isnan(figure.value)
@@ -204,7 +267,7 @@ def _counts(figure: PartitionFigure, policy: RetrainPolicy) -> bool:
 
 def _compare(recent: Sequence[float], acceptance: MetricValue, policy: RetrainPolicy, aside: str) -> _Finding:
     """Hold the mean of recent partitions against acceptance; both are uncertain."""
-    tolerated = policy.quality_drop * (abs(acceptance.value) if policy.relative else 1.0)
+    tolerated = _tolerated(acceptance, policy)
     fall = (acceptance.value - mean(recent)) * (1 if policy.greater_is_better else -1)
     of_days = student_quantile(len(recent) - 1) * stdev(recent) / math.sqrt(len(recent))
     margin = math.hypot(of_days, _half_width(acceptance))

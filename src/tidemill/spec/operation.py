@@ -65,7 +65,9 @@ class Retrain(Part):
     schedule: Cron | None = "0 9 * * *"
     """Cron line in the model's zone."""
     cooldown: Duration = timedelta(days=7)
-    """Least time between two trainings."""
+    """Least time between two trainings; each challenger in a row that is refused doubles it, up to eight times."""
+    budget: Annotated[int, Field(ge=1)] = 8
+    """Trainings in 30 days from which on no other is started."""
     max_age: Duration = timedelta(days=30)
     """Age of the champion's newest training row from which it is retrained anyway."""
     drift_share: Annotated[float, Field(gt=0, le=1)] = 0.3

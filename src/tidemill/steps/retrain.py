@@ -1,9 +1,10 @@
 """Retrain: whether a new challenger is due, and what came of it. Whether it serves is the gate's decision."""
 
+import itertools
 from dataclasses import asdict, replace
 
 from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
-from tidemill.records import Decision, MetricValue
+from tidemill.records import Decision, MetricValue, Verdict
 from tidemill.spec.metrics import greater_is_better
 from tidemill.steps.running import Job
 from tidemill.warehouse.releases import Champion
@@ -47,28 +48,39 @@ def _policy(job: Job) -> RetrainPolicy:
     return RetrainPolicy(
         cooldown=retrain.cooldown, max_age=retrain.max_age, drift_share=retrain.drift_share, n_drifted=int(n_drifted),
         n_recent=int(n_recent), quality_drop=retrain.quality_drop, label_coverage=job.spec.monitor.label_coverage,
-        greater_is_better=greater_is_better(metric), relative=metric in RELATIVE,
+        greater_is_better=greater_is_better(metric), relative=metric in RELATIVE, budget=retrain.budget,
     )  # fmt: skip
 
 
 def _evidence(job: Job) -> RetrainEvidence:
-    spec, until = job.spec, job.partition.key
+    spec, metric = job.spec, job.spec.accept.metric
     champion = job.releases.champion(spec.model)
-    last = job.ledger.last_training(spec.model)
+    trainings = job.ledger.trainings(spec.model)
+    refused = itertools.takewhile(lambda verdict: verdict != Verdict.ACCEPT, (verdict for _, verdict in trainings))
+    served = {
+        run.partition
+        for run in job.publisher.published(spec.model)
+        if champion is not None and run.release_id == champion.release_id
+    }
+
+    def figures(part: str, name: str) -> tuple[PartitionFigure, ...]:
+        found = job.ledger.metrics(spec.model, part, name, until=job.partition.key)
+        return tuple(
+            PartitionFigure(partition=key, value=values[0].value, label_coverage=values[0].label_coverage)
+            for key, values in found.items()
+            if key in served  # what an earlier champion did says nothing about this one
+        )
+
     return RetrainEvidence(
         as_of=job.partition.cutoff,
-        last_training=None if last is None else spec.partition(last).cutoff,
+        trainings=tuple(sorted(spec.partition(key).cutoff for key, _ in trainings)),
+        n_refused=sum(1 for _ in refused),
         trained_until=None if champion is None else champion.known_until,
-        drift_shares=_figures(job.ledger.metrics(spec.model, "drift", "drift_share", until=until)),
-        quality=_figures(job.ledger.metrics(spec.model, "performance", spec.accept.metric, until=until)),
+        drift_shares=figures("drift", "drift_share"),
+        quality=figures("performance", metric),
+        estimates=figures("estimate", f"estimated_{metric}"),
+        estimate_errors=figures("performance", f"{metric}_estimate_error"),
         acceptance=None if champion is None else _at_acceptance(champion),
-    )
-
-
-def _figures(found: dict[str, tuple[MetricValue, ...]]) -> tuple[PartitionFigure, ...]:
-    return tuple(
-        PartitionFigure(partition=key, value=values[0].value, label_coverage=values[0].label_coverage)
-        for key, values in found.items()
     )
 
 
@@ -83,5 +95,7 @@ def _as_json(evidence: RetrainEvidence) -> dict[str, object]:
     return {name: value if isinstance(value, dict | None) else str(value) for name, value in values.items()} | {
         "drift_shares": [item.to_dict() for item in evidence.drift_shares],
         "quality": [item.to_dict() for item in evidence.quality],
+        "estimates": [item.to_dict() for item in evidence.estimates],
+        "estimate_errors": [item.to_dict() for item in evidence.estimate_errors],
         "acceptance": None if evidence.acceptance is None else evidence.acceptance.to_dict(),
     }

@@ -123,12 +123,15 @@ class Ledger:
             )
             return fetch_all(cursor, StepRun)
 
-    def last_training(self, model: str) -> str | None:
-        """Give the partition of the newest training that ended with a release, accepted or not; a dry run has none."""
+    def trainings(self, model: str) -> tuple[tuple[str, str], ...]:
+        """Give partition and verdict of every training that was not a dry run, the newest first."""
         with transaction(self.url) as cursor:
-            cursor.execute("SELECT max(partition) FROM tidemill.release WHERE model = %s", (model,))
-            found: str | None = fetch_value(cursor)
-            return found
+            cursor.execute(
+                "SELECT r.partition, d.verdict FROM tidemill.release r JOIN tidemill.decision d USING (decision_id)"
+                " WHERE r.model = %s ORDER BY r.release_id DESC",
+                (model,),
+            )
+            return tuple((partition, verdict) for partition, verdict in cursor.fetchall())
 
     # ------------------------------------------------------------ data
 

@@ -24,7 +24,7 @@ def _series(values, label_coverage=None):
 def _evidence(drift=(0.0,) * 5, quality=(0.70, 0.71, 0.69, 0.70, 0.71), **changes):
     healthy = {
         "as_of": AS_OF,
-        "last_training": AS_OF - 15 * DAY,
+        "trainings": (AS_OF - 15 * DAY,),
         "trained_until": AS_OF - 16 * DAY,
         "drift_shares": _series(drift),
         "quality": _series(quality, label_coverage=0.97),
@@ -48,7 +48,7 @@ def test_a_no_is_explained_by_all_that_was_weighed():
 
 
 def test_a_model_without_a_champion_is_trained():
-    assert _decide(trained_until=None, last_training=None).accepted
+    assert _decide(trained_until=None, trainings=()).accepted
 
 
 def test_old_data_are_a_reason():
@@ -140,22 +140,22 @@ def test_age_is_a_reason_even_if_nothing_else_is_known():
 
 
 def test_cooldown_outweighs_every_reason_and_comes_first():
-    decision = _decide(drift=(0.9,) * 5, last_training=AS_OF - 6 * DAY)
+    decision = _decide(drift=(0.9,) * 5, trainings=(AS_OF - 6 * DAY,))
     assert not decision.accepted
     assert decision.reasons[0] == "The last training was 6 days ago, within the cooldown of 7 days."
     assert "In 5 of the last 5 partitions" in decision.reasons[1]
 
 
 def test_cooldown_holds_without_a_champion_too():
-    assert not _decide(trained_until=None, last_training=AS_OF - DAY).accepted
+    assert not _decide(trained_until=None, trainings=(AS_OF - DAY,)).accepted
 
 
 def test_cooldown_ends_to_the_minute():
-    assert _decide(drift=(0.9,) * 5, last_training=AS_OF - 7 * DAY).accepted
+    assert _decide(drift=(0.9,) * 5, trainings=(AS_OF - 7 * DAY,)).accepted
 
 
 def test_a_decision_that_looks_back_before_the_last_training_is_a_no():
-    decision = _decide(drift=(0.9,) * 5, last_training=AS_OF + DAY)
+    decision = _decide(drift=(0.9,) * 5, trainings=(AS_OF + DAY,))
     assert not decision.accepted
     assert "looks back" in decision.reasons[0]
 
@@ -167,7 +167,7 @@ def test_all_reasons_for_a_yes_come_before_the_rest():
 
 def test_an_instant_without_a_zone_is_refused():
     with pytest.raises(ValueError, match="no time zone"):
-        _decide(last_training=datetime(2013, 7, 1))  # noqa: DTZ001 - the mistake under test
+        _decide(trainings=(datetime(2013, 7, 1),))  # noqa: DTZ001 - the mistake under test
 
 
 def test_a_persistence_that_cannot_be_met_is_refused():
@@ -176,15 +176,15 @@ def test_a_persistence_that_cannot_be_met_is_refused():
 
 
 @given(SHARES, SHARES, st.integers(0, 60), st.integers(0, 60))
-def test_every_decision_gives_four_sentences(drift, quality, age, since):
-    decision = _decide(drift, quality, trained_until=AS_OF - age * DAY, last_training=AS_OF - since * DAY)
-    assert len(decision.reasons) == 4
+def test_every_decision_gives_five_sentences(drift, quality, age, since):
+    decision = _decide(drift, quality, trained_until=AS_OF - age * DAY, trainings=(AS_OF - since * DAY,))
+    assert len(decision.reasons) == 5
     assert all(reason.endswith(".") and "nan" not in reason for reason in decision.reasons)
 
 
 @given(SHARES, st.integers(0, 6))
 def test_no_training_ever_within_the_cooldown(drift, since):
-    assert not _decide(drift, last_training=AS_OF - since * DAY).accepted
+    assert not _decide(drift, trainings=(AS_OF - since * DAY,)).accepted
 
 
 @given(st.lists(st.floats(0, 1), min_size=5, max_size=5), st.integers(0, 4), st.floats(0, 1))
@@ -211,3 +211,71 @@ def test_an_error_that_falls_is_no_decay():
 
 def test_an_error_is_tolerated_by_its_share():
     assert not _decide(quality=(8.2, 8.21, 8.2, 8.2, 8.19), acceptance=ERROR, policy=ERRORS).accepted
+
+
+# ---------------------------------------------------------------- the estimate before labels
+
+GOOD_RECORD = _series([0.01, -0.01] * 5)
+
+
+def test_a_low_estimate_with_a_good_record_is_a_reason():
+    decision = _decide(estimates=_series([0.60] * 5), estimate_errors=GOOD_RECORD)
+    assert decision.accepted
+    assert "estimated at 0.600" in decision.reasons[0]
+
+
+def test_a_low_estimate_without_a_record_is_no_reason():
+    decision = _decide(estimates=_series([0.60] * 5), estimate_errors=_series([0.0] * 4))
+    assert not decision.accepted
+    assert any("5 are the least to believe it" in reason for reason in decision.reasons)
+
+
+def test_a_low_estimate_that_is_often_far_off_is_no_reason():
+    assert not _decide(estimates=_series([0.60] * 5), estimate_errors=_series([0.2, -0.2] * 5)).accepted
+
+
+def test_an_estimate_that_is_always_too_low_is_corrected():
+    assert not _decide(estimates=_series([0.60] * 5), estimate_errors=_series([0.10] * 10)).accepted
+
+
+def test_an_estimated_error_that_rises_is_a_reason():
+    acceptance = MetricValue(name="mean_absolute_error", value=10.0, low=9.9, high=10.1, n=13_000)
+    policy = RetrainPolicy(greater_is_better=False, relative=True)
+    decision = _decide(
+        quality=(10.0,) * 5, acceptance=acceptance, estimates=_series([12.0] * 5), estimate_errors=GOOD_RECORD,
+        policy=policy,
+    )  # fmt: skip
+    assert decision.accepted
+
+
+# ---------------------------------------------------------------- backing off
+
+
+@pytest.mark.parametrize(
+    ("n_refused", "days", "accepted"), [(0, 7, True), (1, 13, False), (1, 14, True), (9, 55, False), (9, 56, True)]
+)
+def test_each_refused_challenger_doubles_the_cooldown_up_to_eight_times(n_refused, days, accepted):
+    decision = _decide(drift=(0.9,) * 5, trainings=(AS_OF - days * DAY,), n_refused=n_refused)
+    assert decision.accepted is accepted
+
+
+def test_a_longer_cooldown_says_why():
+    decision = _decide(drift=(0.9,) * 5, trainings=(AS_OF - 8 * DAY,), n_refused=2)
+    assert "4 times as long as usual, since the last 2 challenger(s) were refused" in decision.reasons[0]
+
+
+def test_without_a_champion_refused_challengers_do_not_lengthen_the_cooldown():
+    assert _decide(trained_until=None, trainings=(AS_OF - 7 * DAY,), n_refused=3).accepted
+
+
+def test_a_spent_budget_is_a_no():
+    decision = _decide(
+        drift=(0.9,) * 5, trainings=tuple(AS_OF - day * DAY for day in (29, 22, 15, 8)), policy=RetrainPolicy(budget=4)
+    )
+    assert not decision.accepted
+    assert "as many as the budget of 4 allows" in decision.reasons[0]
+
+
+def test_trainings_of_more_than_thirty_days_ago_are_out_of_the_budget():
+    trainings = tuple(AS_OF - day * DAY for day in (30, 22, 15, 8))
+    assert _decide(drift=(0.9,) * 5, trainings=trainings, policy=RetrainPolicy(budget=4)).accepted
