@@ -57,6 +57,11 @@ class Bundle:
     n_threads: int
     """Threads of the fit; bits are only promised for the same number."""
 
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the columns of a score, as the metrics take them; None where a score has no columns."""
+        return tuple(map(str, self.classes)) if self.task == "multiclass" else None
+
     def score(self, X: pd.DataFrame) -> Floats:
         """Give the probability of the positive class or of each class, or the predicted value.
 

@@ -61,7 +61,7 @@ def permutation_importance(
     if not len(y):
         return tuple(_figure(feature, float("nan"), (None, None), 0) for feature in bundle.schema.names)
     days = np.tile(rows if blocks is None else np.asarray(blocks)[rows], n_repeats)
-    sign, names = 1.0 if greater_is_better(metric) else -1.0, _names(bundle)
+    sign, names = 1.0 if greater_is_better(metric) else -1.0, bundle.class_names
     intact = np.concatenate([bundle.score(aligned)] * n_repeats)
     figures = []
     for feature in bundle.schema.names:
@@ -75,10 +75,6 @@ def permutation_importance(
         ends = (drop.low, drop.high) if sign > 0 else (_minus(drop.high), _minus(drop.low))
         figures.append(_figure(feature, sign * drop.value, ends, len(y)))
     return tuple(sorted(figures, key=lambda figure: -np.nan_to_num(figure.value)))
-
-
-def _names(bundle: Bundle) -> tuple[str, ...] | None:
-    return tuple(map(str, bundle.classes)) if bundle.task == "multiclass" else None
 
 
 def _minus(end: float | None) -> float | None:

@@ -97,8 +97,7 @@ class FoldSet:
         """Fit a setting on a fold, and measure it on the partitions that follow."""
         rows = self.rows[fold]
         bundle = rows.prepared.fit(parameters)
-        classes = tuple(map(str, bundle.classes)) if self.task == "multiclass" else None
-        y_score = bundle.score(rows.X)
+        y_score, classes = bundle.score(rows.X), bundle.class_names
         score = point_value(self.metric, rows.y, y_score, bundle.threshold, task=self.task, classes=classes)
         return Measured(score=score, y_score=y_score, threshold=bundle.threshold, classes=classes)
 

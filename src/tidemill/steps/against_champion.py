@@ -75,10 +75,6 @@ def _suffice(rows: Rows, test: LabelledSet) -> bool:
     return bool(rows.all()) or (rows.sum() >= MIN_TEST_ROWS and len(np.unique(test.blocks[rows])) >= MIN_BLOCKS)
 
 
-def _names(bundle: Bundle) -> tuple[str, ...] | None:
-    return tuple(map(str, bundle.classes)) if bundle.task == "multiclass" else None
-
-
 class _Pair:
     """Candidate and champion, scored on the same rows."""
 
@@ -94,7 +90,7 @@ class _Pair:
         return paired_difference(
             self._job.spec.accept.metric, self._test.y[rows], self._score[rows], self._its_score[rows],
             self._test.blocks[rows], task=self._bundle.task, threshold_a=self._bundle.threshold,
-            threshold_b=self._serving.threshold, classes_a=_names(self._bundle), classes_b=_names(self._serving),
+            threshold_b=self._serving.threshold, classes_a=self._bundle.class_names, classes_b=self._serving.class_names,
             slice=name,
         )  # fmt: skip
 

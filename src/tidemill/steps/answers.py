@@ -40,7 +40,7 @@ def answers(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, pa.Arra
         return {
             "score": pa.array(score.max(axis=1) if len(score) else np.empty(0)),
             "predicted": pa.array(bundle.answer_of(score) if len(score) else [], pa.string()),
-            "probabilities": _objects(score, tuple(str(name) for name in bundle.classes)),
+            "probabilities": _objects(score, bundle.class_names or ()),
         }
     if bundle.task == "regression":
         low, high = (pa.array(end, from_pandas=True) for end in bundle.interval_of(score))  # NaN becomes null

@@ -118,7 +118,7 @@ def _rehearsal(job: Job, best: _Scored, test: LabelledSet) -> Rehearsal:
 def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, ...]:
     accept, bundle = job.spec.accept, best.bundle
     options: dict[str, Any] = {
-        "threshold": bundle.threshold, "classes": _names(bundle), "blocks": test.blocks,
+        "threshold": bundle.threshold, "classes": bundle.class_names, "blocks": test.blocks,
         "random_state": job.spec.train.random_state,
         "interval": bundle.interval_of(best.score) if bundle.residual_quantiles else None,
     }  # fmt: skip
@@ -129,17 +129,12 @@ def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, .
     return (*whole, _mean_of_partitions(accept.metric, best, test), *sliced)
 
 
-def _names(bundle: Bundle) -> tuple[str, ...] | None:
-    """Give the names of the columns of a score, where it has columns."""
-    return tuple(map(str, bundle.classes)) if bundle.task == "multiclass" else None
-
-
 def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> MetricValue:
     """Mean of the metric over single partitions, which is what monitoring will see of it."""
     bundle = best.bundle
     values = np.array([
         point_value(
-            metric, test.y[rows], best.score[rows], bundle.threshold, task=bundle.task, classes=_names(bundle)
+            metric, test.y[rows], best.score[rows], bundle.threshold, task=bundle.task, classes=bundle.class_names
         )
         for rows in (test.blocks == key for key in np.unique(test.blocks))
     ])  # fmt: skip
@@ -156,7 +151,7 @@ def _difference(metric: str, test: LabelledSet, best: _Scored, other: _Scored) -
     return paired_difference(
         metric, test.y, best.score, other.score, test.blocks, task=best.bundle.task,
         threshold_a=best.bundle.threshold, threshold_b=other.bundle.threshold,
-        classes_a=_names(best.bundle), classes_b=_names(other.bundle), slice=other.ref.estimator,
+        classes_a=best.bundle.class_names, classes_b=other.bundle.class_names, slice=other.ref.estimator,
     )  # fmt: skip
 
 
@@ -166,7 +161,7 @@ def _pictures(
     metric, scored = job.spec.accept.metric, (best, *baselines)
     compared = {
         item.ref.estimator: evaluate_scores(
-            item.bundle.task, test.y, item.score, threshold=item.bundle.threshold, classes=_names(item.bundle),
+            item.bundle.task, test.y, item.score, threshold=item.bundle.threshold, classes=item.bundle.class_names,
             blocks=test.blocks, metrics=(metric,),
         )[0]
         for item in scored

@@ -100,8 +100,7 @@ def _fit(
 
 
 def _score(spec: ModelSpec, bundle: Bundle, validation: LabelledSet) -> float:
-    classes = tuple(map(str, bundle.classes)) if bundle.task == "multiclass" else None
     return point_value(
         spec.accept.metric, validation.y, bundle.score(validation.X), bundle.threshold, task=bundle.task,
-        classes=classes,
+        classes=bundle.class_names,
     )  # fmt: skip

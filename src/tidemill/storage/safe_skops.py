@@ -11,6 +11,7 @@ import json
 import math
 import re
 import zipfile
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ their bytes are only touched after the bundle's digest has been compared with th
 
 _CALLS = frozenset({"OperatorFuncNode", "MethodNode", "PartialNode", "ConstructorFromReduceNode"})
 _ARRAY = re.compile(r"[0-9a-f]{64}\.npy")
+_MEMBER = re.compile(r"[0-9a-f]{64}\.(npy|bin)")
 _MALFORMED = (
     zipfile.BadZipFile, LookupError, TypeError, ValueError, AttributeError, ImportError, RecursionError, AssertionError,
     NotImplementedError, UntrustedTypesFoundException,
@@ -74,11 +76,20 @@ def dump(estimator: Any, trusted: frozenset[str] = frozenset()) -> bytes:
     with zipfile.ZipFile(io.BytesIO(dumped)) as source:
         members = {name: source.read(name) for name in source.namelist()}
     schema = json.loads(members.pop("schema.json"))
-    members = {name: _without_padding(content) for name, content in members.items()}
-    names = {name: hashlib.sha256(content).hexdigest() + ".npy" for name, content in members.items()}
+    members = {
+        name: _without_padding(content) if name.endswith(".npy") else content for name, content in members.items()
+    }
+    names = {name: hashlib.sha256(content).hexdigest() + PurePath(name).suffix for name, content in members.items()}
     canonical = {names[name]: content for name, content in members.items()}
     canonical["schema.json"] = json.dumps(_without_addresses(schema, names)).encode()
-    return _zip(canonical)
+    packed = _zip(canonical)
+    odd = _oddity(packed, with_bytes=bool(trusted))
+    if odd:  # which nobody would load
+        raise SpecError(
+            f"A model of {kind} cannot be stored without pickle or calls: {odd}.",
+            "Choose another class under 'train.own', or parameters that leave this out.",
+        )
+    return packed
 
 
 def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
@@ -100,12 +111,14 @@ def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
     """
     allowed = TRUSTED | trusted
     try:
-        _refuse_what_dump_never_writes(data, file)
-        untrusted = set(skops_io.get_untrusted_types(data=data)) - allowed
+        odd = _oddity(data, with_bytes=bool(trusted))
+        untrusted = set() if odd else set(skops_io.get_untrusted_types(data=data)) - allowed
     except _MALFORMED as error:
         raise ArtifactCorrupt(
             f"{file} is not a skops file: {error}.", "Restore the bundle from a backup, or train again."
         ) from error
+    if odd:
+        raise ArtifactCorrupt(f"{file} was not written by Tidemill: {odd}.", "Do not load it; find out who wrote it.")
     if untrusted:
         raise ArtifactCorrupt(
             f"{file} wants to construct type(s) {', '.join(sorted(untrusted))}, which neither Tidemill's list nor "
@@ -120,51 +133,57 @@ def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
         ) from error
 
 
-def _refuse_what_dump_never_writes(data: bytes, file: str) -> None:
-    """Look at the container before skops does: `dump` compresses nothing, names arrays by digest, stores no calls."""
+def _oddity(data: bytes, *, with_bytes: bool) -> str | None:
+    """Look at the container before skops does: `dump` compresses nothing, names arrays by digest, stores no calls.
+
+    Gives what is wrong with it, or None. Plain bytes are in models of classes that a spec trusts alone.
+    """
+    named = _MEMBER if with_bytes else _ARRAY
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         if any(item.compress_type != zipfile.ZIP_STORED or item.flag_bits & 1 for item in members):
-            raise _crafted(file, "a member is compressed or encrypted")
+            return "a member is compressed or encrypted"
         if sum(item.file_size for item in members) > len(data):
-            raise _crafted(file, "its members are larger than the file")
+            return "its members are larger than the file"
         for item in members:
             if item.filename == "schema.json":
-                _refuse_calls(json.loads(archive.read(item)), file)
-            elif _ARRAY.fullmatch(item.filename):
-                _refuse_odd_array(archive.read(item), f"{file}, {item.filename[:12]}")
+                found = _call(json.loads(archive.read(item)))
+            elif not named.fullmatch(item.filename):
+                found = f"it holds {item.filename!r}"
             else:
-                raise _crafted(file, f"it holds {item.filename!r}")
+                found = _odd_array(archive.read(item)) if item.filename.endswith(".npy") else None
+                found = found and f"{item.filename[:12]} is {found}"
+            if found:
+                return found
+    return None
 
 
-def _refuse_calls(state: Any, file: str) -> None:
-    """Refuse nodes that call something with arguments from the file, whatever is trusted."""
+def _call(state: Any) -> str | None:
+    """Find a node that calls something with arguments from the file, whatever is trusted."""
     waiting = [state]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
             if item.get("__loader__") in _CALLS:
-                raise _crafted(file, f"a {item['__loader__']} would call {item.get('__class__')!r}")
+                return f"a {item['__loader__']} would call {item.get('__class__')!r}"
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item
+    return None
 
 
-def _refuse_odd_array(content: bytes, where: str) -> None:
-    """Refuse an array of Python objects, which are pickled, and one that announces more than it holds."""
+def _odd_array(content: bytes) -> str | None:
+    """Find an array of Python objects, which are pickled, or one that announces more than it holds."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
-        raise _crafted(where, f"an array of format {version}")
+        return f"an array of format {version}"
     shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
     if dtype.hasobject:
-        raise _crafted(where, "an array of Python objects, which are pickled")
+        return "an array of Python objects, which are pickled"
     if math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
-        raise _crafted(where, f"an array of shape {shape} and type {dtype} in {len(content)} bytes")
-
-
-def _crafted(file: str, why: str) -> ArtifactCorrupt:
-    return ArtifactCorrupt(f"{file} was not written by Tidemill: {why}.", "Do not load it; find out who wrote it.")
+        return f"an array of shape {shape} and type {dtype} in {len(content)} bytes"
+    return None
 
 
 def _without_addresses(state: Any, names: dict[str, str]) -> Any:

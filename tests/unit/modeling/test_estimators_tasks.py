@@ -68,6 +68,16 @@ def test_the_same_fit_twice_scores_the_same_bits(fitted_for, schema, sets, task,
     assert again.score(test[0]).tobytes() == fitted_for(task, name).score(test[0]).tobytes()
 
 
+def test_scores_of_two_threads_are_the_same_bits_twice(schema, sets):
+    train, validation, test = sets["regression"]
+    for name in ("xgboost", "hist_gradient_boosting", "random_forest"):
+        scores = [
+            fit(name, "regression", schema, *train, *validation, random_state=7, n_threads=2).score(test[0])
+            for _ in range(2)
+        ]
+        assert scores[0].tobytes() == scores[1].tobytes()
+
+
 @pytest.mark.parametrize(("task", "name"), EVERY)
 def test_a_poor_validation_set_and_columns_without_any_value_are_possible(schema, sets, task, name):
     train, validation, _ = sets[task]
@@ -143,6 +153,12 @@ def test_a_constant_label_is_refused(schema, sets):
     train, validation, _ = sets["regression"]
     with pytest.raises(NotTrainable, match=r"the label is 3\.5 in all of them; it has to vary"):
         fit_one("xgboost", "regression", schema, (train[0], np.full(500, 3.5)), validation)
+
+
+def test_a_label_beyond_what_estimators_read_is_refused(schema, sets):
+    train, validation, _ = sets["regression"]
+    with pytest.raises(NotTrainable, match=r"with a label of -1e\+300; numbers up to 1e\+30 fit"):
+        fit_one("xgboost", "regression", schema, (train[0], np.append(train[1][1:], -1e300)), validation)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

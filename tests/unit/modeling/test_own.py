@@ -129,3 +129,10 @@ def test_an_unknown_parameter_is_refused_with_the_valid_ones(fit_own):
     described = own("trees").model_copy(update={"parameters": {"n_trees": 3}})
     with pytest.raises(SpecError, match=r"knows no parameter 'n_trees'\. It takes n_estimators, "):
         fit_own(described)
+
+
+def test_arguments_behind_kwargs_are_those_that_the_class_says_it_has(fit_own):
+    described = Own(type="xgboost.XGBRegressor", parameters={"n_estimators": 5}, encoding="codes")
+    assert fit_own(described).model.n_estimators == 5
+    with pytest.raises(SpecError, match=r"knows no parameter 'n_trees'\. It takes objective, "):
+        fit_own(described.model_copy(update={"parameters": {"n_trees": 5}}))

@@ -1,5 +1,6 @@
 """Bundles of every task on disk, those with an estimator of the user's own, and those that older code wrote."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -24,6 +25,8 @@ OWN = {
     "mine": Own(type=f"{__name__}.Mine"),
     "neighbours": Own(type="sklearn.neighbors.KNeighborsRegressor"),
     "closure": Own(type=f"{__name__}.Closure"),
+    "calling": Own(type=f"{__name__}.Calling"),
+    "booster": Own(type="xgboost.XGBRegressor", parameters={"n_estimators": 10}, encoding="codes"),
 }
 TRUSTED = frozenset({f"{__name__}.Mine"})
 
@@ -37,6 +40,14 @@ class Closure(Ridge):
 
     def fit(self, X, y):
         self.callback_ = lambda: None
+        return super().fit(X, y)
+
+
+class Calling(Ridge):
+    """Keeps a call that loading would make."""
+
+    def fit(self, X, y):
+        self.callback_ = functools.partial(np.add, 1)
         return super().fit(X, y)
 
 
@@ -168,6 +179,21 @@ def test_with_their_names_in_trust_it_is_kept(fitted, tmp_path):
 def test_a_model_that_no_file_can_hold_is_refused(fitted):
     with pytest.raises(SpecError, match=r"test_bundle_tasks\.Closure (cannot be stored|holds)"):
         pack_bundle(fitted("regression", "closure"), GOLDEN, frozenset({f"{__name__}.Closure"}))
+
+
+def test_a_model_whose_stored_form_calls_something_is_refused(fitted):
+    trusted = frozenset({f"{__name__}.Calling", "functools.partial"})
+    with pytest.raises(SpecError, match=r"Calling cannot be stored without pickle or calls: a PartialNode would call"):
+        pack_bundle(fitted("regression", "calling"), GOLDEN, trusted)
+
+
+def test_a_model_of_plain_bytes_is_kept_if_the_spec_trusts_its_class(fitted, tmp_path):
+    trusted = frozenset({"xgboost.core.Booster", "xgboost.sklearn.XGBRegressor"})
+    bundle = fitted("regression", "booster")
+    folder, digest = keep_bundle(bundle, tmp_path, GOLDEN, trusted)
+    assert load_bundle(folder, digest, trusted).score(X).tobytes() == bundle.score(X).tobytes()
+    with pytest.raises(ArtifactCorrupt, match="was not written by Tidemill: it holds"):
+        load_bundle(folder, digest)
 
 
 # ---------------------------------------------------------------- older protocols

@@ -43,7 +43,7 @@ def fit_own(name: str, own: Own, training: Training) -> Fitted:
         model.fit(X, training.y)
     except (ValueError, TypeError) as error:
         raise NotTrainable(
-            f"{name!r} ({own.type}) refuses the train set: {error}.",
+            f"{name!r} ({own.type}) refuses the train set: {str(error).rstrip('.')}.",
             "Choose another encoding or other parameters under 'train.own', or another class.",
         ) from error
     if model.get_params().get("n_jobs") not in (None, 1):
@@ -97,14 +97,14 @@ def instance_of(
         If the class cannot be imported, is no estimator for the task, or has no such parameter.
     """
     kind = _class(name, own)
-    accepted = inspect.signature(kind.__init__).parameters
+    accepted = _accepted(kind)
     ours: dict[str, Any] = {"random_state": random_state}
     if n_threads > 1 or not own.type.startswith("sklearn."):  # whose default is one, and who warns of more
         ours["n_jobs"] = n_threads
     given = {**{key: value for key, value in ours.items() if key in accepted}, **own.parameters, **(parameters or {})}
     unknown = [key for key in given if key not in accepted]
     if unknown:
-        valid = ", ".join(key for key in accepted if key not in ("self", "args", "kwargs"))
+        valid = ", ".join(accepted) or "none"
         raise SpecError(f"{own.type} knows no parameter {', '.join(map(repr, unknown))}.", f"It takes {valid}.")
     model = kind(**given)
     wanted = ("fit", "get_params", "predict" if task == "regression" else "predict_proba")
@@ -115,6 +115,15 @@ def instance_of(
             "Choose another class under 'train.own', or parameters that give it the method.",
         )
     return model
+
+
+def _accepted(kind: Any) -> list[str]:
+    """Give the arguments of a class; behind ``**kwargs`` stand those that an object of it says it has."""
+    known = inspect.signature(kind).parameters.values()
+    names = [item.name for item in known if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)]
+    if any(item.kind is item.VAR_KEYWORD for item in known) and hasattr(kind, "get_params"):
+        names += [key for key in kind().get_params() if key not in names]
+    return names
 
 
 def _class(name: str, own: Own) -> Any:

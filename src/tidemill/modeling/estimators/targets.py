@@ -16,6 +16,7 @@ MIN_TRAIN_ROWS = 100
 MAX_CLASSES = 200
 """Classes beyond which a label is taken for a key or a number."""
 
+_LARGEST = 1e30  # estimators read float32, and square their errors
 _LENGTHEN = "Lengthen 'train.window', or wait until more labels have matured."
 
 
@@ -81,6 +82,11 @@ def refuse_untrainable(task: str, y: npt.NDArray[Any], classes: tuple[Any, ...])
         raise NotTrainable(
             f"The train set has {counts}, {found}; 2 to {MAX_CLASSES} classes are needed.",
             "Check 'label.column' and the labels query, or lengthen 'train.window'.",
+        )
+    if task == "regression" and np.abs(y).max() > _LARGEST:
+        raise NotTrainable(
+            f"The train set has {counts}, with a label of {y[np.abs(y).argmax()]:.3g}; numbers up to {_LARGEST:.3g} fit.",
+            "Choose another unit in the labels query, or correct the source.",
         )
     if task == "regression" and np.ptp(y) == 0:
         raise NotTrainable(
