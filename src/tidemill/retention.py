@@ -31,6 +31,7 @@ DEAD_AFTER = timedelta(days=1)
 KINDS = {
     "snapshots": "snapshots",
     "splits": "snapshots",
+    "searches": "challengers",
     "bundles": "challengers",
     "evaluations": "challengers",
     "reports": "reports",
@@ -365,6 +366,7 @@ WITH live_run AS (
 SELECT bundle_uri FROM kept
 UNION SELECT evidence ->> 'uri' FROM kept
 UNION SELECT evidence #>> '{bundle,uri}' FROM kept
+UNION SELECT uri #>> '{}' FROM kept, jsonb_path_query(evidence, 'lax $.candidates[*].search.uri') uri
 UNION SELECT model || '/splits/' || split_digest FROM kept
 UNION SELECT s.uri FROM tidemill.snapshot s
       WHERE (s.model, s.digest) IN (SELECT model, snapshot_digest FROM kept UNION SELECT model, snapshot_digest FROM live_run

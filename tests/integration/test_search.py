@@ -12,7 +12,7 @@ import pytest
 
 from tidemill.errors import NotTrainable, SettingsError, SpecError
 from tidemill.local.launch import until
-from tidemill.steps.searching import TRIALS
+from tidemill.storage.trials import TRIALS
 
 from .conftest import ROLES
 from .data import SPEC, TRAINED, Mill

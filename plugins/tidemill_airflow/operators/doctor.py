@@ -19,14 +19,17 @@ class DoctorOperator(BaseOperator):
     ui_color = "#e8d8d8"
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Examine and log every finding."""
+        """Show MLflow what it has missed, then examine and log every finding."""
         from tidemill.doctor import Health, examine
+        from tidemill.steps.mirror import show_all_waiting
         from tidemill.workspace import Workspace
         from tidemill_airflow.connections import connection_url
         from tidemill_airflow.quiet import without_chatter
 
         with without_chatter():
-            findings = examine(Workspace.from_environment(connection_url))
+            workspace = Workspace.from_environment(connection_url)
+            show_all_waiting(workspace)
+            findings = examine(workspace)
         for item in findings:
             self.log.info("%s %s %s: %s %s", item.severity.value, item.check, item.subject, item.message, item.remedy)
         failed = [

@@ -30,6 +30,7 @@ from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
 from tidemill.retention import close_all_lost_runs
 from tidemill.spec import ModelSpec
 from tidemill.storage.store import Store
+from tidemill.tracking import Tracking
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
@@ -138,10 +139,11 @@ def _mirror(workspace: Workspace, url: str, specs: tuple[ModelSpec, ...], *, rep
     yield finding
     if uri is None or finding.severity is not Health.OK:
         return
-    from tidemill.doctor.registry import Registry, check_alias, mirrored_champion  # loads MLflow
+    from tidemill.doctor.registry import check_alias, check_waiting, mirrored_champion  # loads the modeling room
 
     for spec in specs:
-        yield check_alias(Registry(uri), spec.model, mirrored_champion(url, spec.model), repair=repair)
+        yield check_waiting(workspace, spec.model, repair=repair)
+        yield check_alias(Tracking(uri), spec.model, mirrored_champion(url, spec.model), repair=repair)
 
 
 def _remedy(error: WarehouseUnavailable | SettingsError | SchemaChanged) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import stat
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -16,6 +15,7 @@ from tidemill.doctor.findings import Finding, judged
 from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
+from tidemill.tracking import is_reachable
 from tidemill.versions import lock_digest
 from tidemill.workspace import Workspace
 
@@ -25,12 +25,10 @@ __all__ = [
     "check_permissions",
     "check_tracking",
     "free_and_total",
-    "is_reachable",
     "lock_file",
     "sound_specs",
 ]
 
-CONNECT_TIMEOUT_S = 3  # a server that does not even take a connection by then is down
 LOW_BYTES, LOW_SHARE = 2 * 1024**3, 0.05  # below both: a few trainings fit no more
 FULL_BYTES = 256 * 1024**2  # below it a snapshot may fail half-way
 
@@ -135,19 +133,6 @@ def free_and_total(folder: Path) -> tuple[int, int]:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     usage = shutil.disk_usage(existing)
     return usage.free, usage.total
-
-
-def is_reachable(uri: str) -> bool:
-    """Say whether anything listens where MLflow should, before its client is imported and waits."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
-        return True  # a database or a folder, which the client opens by itself
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        with socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT_S):
-            return True
-    except OSError:
-        return False
 
 
 def check_tracking(uri: str | None) -> Finding:

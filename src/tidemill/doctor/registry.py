@@ -1,16 +1,18 @@
 """MLflow's alias against the ledger's champion. MLflow is a mirror: its absence, and its lies, are warnings.
 
-Importing this loads MLflow, which takes seconds: ask ``machine.is_reachable`` first.
+Importing this loads the modeling room; MLflow itself is loaded once its server answers.
 """
 
 from dataclasses import dataclass
 
 from tidemill.doctor.findings import Finding
 from tidemill.errors import TrackingUnavailable
-from tidemill.tracking import CHAMPION, RELEASE, Tracking
+from tidemill.steps.mirror import show_waiting, waiting
+from tidemill.tracking import ReleaseTags, Session, Tracking, champion_of, ensure_version, point
 from tidemill.warehouse.connections import fetch_one, transaction
+from tidemill.workspace import Workspace
 
-__all__ = ["Mirrored", "Registry", "check_alias", "mirrored_champion"]
+__all__ = ["Mirrored", "check_alias", "check_waiting", "mirrored_champion"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,26 +27,6 @@ class Mirrored:
     """Run in MLflow; None if it was never logged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registry(Tracking):
-    """MLflow's registry, for reading."""
-
-    def alias(self, model: str) -> str | None:
-        """Give the release that MLflow calls the champion, as text; None if it calls none so.
-
-        Raises
-        ------
-        TrackingUnavailable
-            If the server cannot be reached or refuses.
-        """
-        with self._session() as client:
-            registered = client.search_registered_models(f"name = '{model}'", max_results=1)
-            version = registered[0].aliases.get(CHAMPION) if registered else None
-            if version is None:
-                return None
-            return str(client.get_model_version(model, version).tags.get(RELEASE, "of no number"))
-
-
 def mirrored_champion(url: str, model: str) -> Mirrored | None:
     """Give the champion as MLflow should show it, or None if the model has none."""
     with transaction(url) as cursor:
@@ -56,12 +38,12 @@ def mirrored_champion(url: str, model: str) -> Mirrored | None:
         return fetch_one(cursor, Mirrored)
 
 
-def check_alias(registry: Registry, model: str, champion: Mirrored | None, *, repair: bool) -> Finding:
+def check_alias(tracking: Tracking, model: str, champion: Mirrored | None, *, repair: bool) -> Finding:
     """Compare the alias with the champion; with ``repair`` set it.
 
     Parameters
     ----------
-    registry : Registry
+    tracking : Tracking
         MLflow.
     model : str
         Name of the model.
@@ -71,27 +53,47 @@ def check_alias(registry: Registry, model: str, champion: Mirrored | None, *, re
         Whether to set a wrong alias.
     """
     try:
-        shown = registry.alias(model)
-        if champion is None:
-            return _without_champion(model, shown)
-        if shown == str(champion.release_id):
-            return Finding.ok("mlflow", model, f"The alias names release {shown}, which serves.")
-        said = (
-            f"MLflow calls {'no release' if shown is None else f'release {shown}'} the champion,"
-            f" release {champion.release_id} serves"
-        )
-        if champion.mlflow_run_id is None:
-            return Finding.warn(
-                "mlflow", model, f"{said}; its training was never logged.", "Clear the task 'register' of its training."
-            )
-        if not repair:
-            return Finding.warn("mlflow", model, f"{said}.", "'tidemill doctor --repair' sets the alias.")
-        registry.mirror_release(
-            model, champion.mlflow_run_id, champion.release_id, champion.bundle_digest, champion=True
-        )
+        with tracking.session() as session:
+            return _check_alias(session, model, champion, repair=repair)
     except TrackingUnavailable as error:
         return Finding.warn("mlflow", model, error.problem, "Predictions go on without it; look at its log.")
+
+
+def _check_alias(session: Session, model: str, champion: Mirrored | None, *, repair: bool) -> Finding:
+    shown = champion_of(session, model)
+    if champion is None:
+        return _without_champion(model, shown)
+    if shown == str(champion.release_id):
+        return Finding.ok("mlflow", model, f"The alias names release {shown}, which serves.")
+    said = (
+        f"MLflow calls {'no release' if shown is None else f'release {shown}'} the champion,"
+        f" release {champion.release_id} serves"
+    )
+    if champion.mlflow_run_id is None:
+        return Finding.warn(
+            "mlflow", model, f"{said}; its training was never logged.", "Clear the task 'register' of its training."
+        )
+    if not repair:
+        return Finding.warn("mlflow", model, f"{said}.", "'tidemill doctor --repair' sets the alias.")
+    tags = ReleaseTags(release_id=champion.release_id, bundle_digest=champion.bundle_digest)
+    point(session, model, ensure_version(session, model, champion.mlflow_run_id, tags), champion=True)
     return Finding.ok("mlflow", model, f"{said}; the alias is set now.")
+
+
+def check_waiting(workspace: Workspace, model: str, *, repair: bool) -> Finding:
+    """Say whether MLflow shows all trainings; with ``repair`` show what waits."""
+    n_waiting = len(waiting(workspace, model))
+    if not n_waiting:
+        return Finding.ok("mlflow", model, "It shows every training.")
+    if repair:
+        try:
+            show_waiting(workspace, model)
+        except TrackingUnavailable as error:
+            return Finding.warn("mlflow", model, error.problem, "What waits is shown the next time.")
+        return Finding.ok("mlflow", model, f"{n_waiting} training(s) that waited are shown now.")
+    return Finding.warn(
+        "mlflow", model, f"{n_waiting} training(s) wait to be shown.", "'tidemill doctor --repair' shows them."
+    )
 
 
 def _without_champion(model: str, shown: str | None) -> Finding:

@@ -122,6 +122,8 @@ class DeploymentRef(Record):
     """Run in MLflow that shows this training."""
     mlflow_version: str | None
     """Version in MLflow's registry, or None in a dry run."""
+    mirror_problem: str = ""
+    """Why MLflow does not show it yet; empty if it does, or there is no MLflow."""
     waiting: bool = False
     """True if the gate accepts, and a person has yet to say yes."""
     approval: Decision | None = None

@@ -1,83 +1,188 @@
-"""Mirror: what MLflow is shown of a training. The ledger comes first; nothing here decides or promotes."""
+"""Mirror: what MLflow is shown of a training. The ledger comes first; nothing here decides or promotes.
 
-from dataclasses import replace
+A training is written down on the storage before MLflow is asked, and struck out once MLflow shows all of it. So a server
+that is down, slow, or dies half-way costs seconds and loses nothing: what waits is shown with the next training, by the
+daily maintenance, or by ``tidemill doctor --repair``.
+"""
 
-from tidemill.modeling.bundle import Bundle
+import hashlib
+import json
+import logging
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tidemill.errors import ArtifactCorrupt, TrackingUnavailable
 from tidemill.records import EvaluationReport, MetricValue, ProfileRef
 from tidemill.report.card import CardFacts, card_page, model_card
 from tidemill.report.pages import evaluation_page
 from tidemill.steps.running import Job
+from tidemill.steps.shown_runs import children, data_used, system
+from tidemill.storage.bundles import load_bundle
 from tidemill.storage.pyfunc_loader import requirements, signature_of
-from tidemill.tracking import Tracking, Training
+from tidemill.storage.store import room
+from tidemill.tracking import ReleaseTags, Session, Tracking, Training, download, ensure_version, point, show
 from tidemill.versions import code_version, lock_digest
+from tidemill.warehouse.costs import fit_costs
+from tidemill.warehouse.releases import Releases
+from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
-__all__ = ["show_training"]
+__all__ = ["Shown", "show_all_waiting", "show_training", "show_waiting", "waiting"]
+
+WAITING = "unshown"  # folder of a model on the storage with what MLflow does not show yet
+
+_log = logging.getLogger(__name__)
 
 
-def show_training(
-    job: Job, facts: CardFacts, profile: ProfileRef, bundle: Bundle, *, promoted: bool
-) -> tuple[str | None, str | None]:
-    """Log a training, and its release if it is one; give MLflow's run and version, or None where there is none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Where MLflow shows a training."""
+
+    run_id: str | None = None
+    """Run; None if it does not, or there is no MLflow."""
+    version: str | None = None
+    """Version in the registry; None without a release."""
+    problem: str = ""
+    """Why it does not."""
+
+
+def show_training(job: Job, facts: CardFacts, profile: ProfileRef) -> Shown:
+    """Show a training and its release, with whatever waits from before; an MLflow that fails is no failure of ours."""
+    if not job.workspace.tracking_uri:
+        return Shown()
+    training = _training(job, facts, profile)
+    _write_down(job.workspace.storage, training)
+    try:
+        return show_waiting(job.workspace, job.spec.model).get(training.key, Shown())
+    except TrackingUnavailable as error:
+        _log.warning("%s It is shown later.", error.problem)
+        return Shown(problem=error.problem)
+
+
+def show_waiting(workspace: Workspace, model: str) -> dict[str, Shown]:
+    """Show what waits of a model, oldest first, and say where, by key.
 
     Raises
     ------
     TrackingUnavailable
-        If MLflow cannot be reached.
+        If MLflow cannot be reached, fails, or is too slow; what it shows already stays.
     """
-    if not job.workspace.tracking_uri:
-        return None, None
-    tracking = Tracking(job.workspace.tracking_uri)
-    run_id = tracking.log_training(
-        job.spec.model, _training(job, facts, profile), job.store.path(facts.bundle.uri), signature_of(bundle),
-        requirements(),
-    )  # fmt: skip
-    if facts.release_id is None:
-        return run_id, None
-    job.promoter.note_mlflow_run(facts.release_id, run_id)
-    version = tracking.mirror_release(job.spec.model, run_id, facts.release_id, facts.bundle.digest, champion=promoted)
-    return run_id, version
+    paths, found = waiting(workspace, model), {}
+    if not paths or not workspace.tracking_uri:
+        return {}
+    with Tracking(workspace.tracking_uri).session() as session:
+        for path in paths:
+            training = Training.from_dict(json.loads(path.read_bytes()))
+            try:
+                found[training.key] = _show(session, workspace, training)
+            except ArtifactCorrupt as error:  # collected meanwhile, or MLflow's copy is not what was sent
+                _log.warning("%s", error)
+                found[training.key] = Shown(problem=error.problem)
+            path.unlink(missing_ok=True)  # another process may have been quicker
+    return found
+
+
+def show_all_waiting(workspace: Workspace) -> None:
+    """Show what waits of any model; an MLflow that fails is no failure of ours, and is asked once."""
+    try:
+        for folder in sorted(workspace.storage.glob(f"*/{WAITING}")):
+            show_waiting(workspace, folder.parent.name)
+    except TrackingUnavailable as error:
+        _log.warning("%s What waits is shown the next time.", error.problem)
+
+
+def waiting(workspace: Workspace, model: str) -> tuple[Path, ...]:
+    """Give the files of a model's trainings that MLflow does not show yet, oldest first."""
+    paths = (workspace.storage / model / WAITING).glob("*.json")
+    return tuple(sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)))
+
+
+def _show(session: Session, workspace: Workspace, training: Training) -> Shown:
+    trusted = workspace.spec(training.model).train.trusted
+    bundle = load_bundle(workspace.storage / training.bundle_uri, training.bundle_digest, trusted)
+    run_id = show(session, training, workspace.storage, signature_of(bundle), requirements())
+    if training.release_id is None:
+        return Shown(run_id=run_id)
+    Releases(workspace.connection(PROMOTER)).note_mlflow_run(training.release_id, run_id)
+    more = {name: value for name, value in training.tags.items() if name.endswith(("_digest", "_version"))}
+    tags = ReleaseTags(release_id=training.release_id, bundle_digest=training.bundle_digest, more=more)
+    version = ensure_version(session, training.model, run_id, tags)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = download(session, training.model, version, Path(folder))
+        if copy is None:
+            raise ArtifactCorrupt(f"MLflow's version {version} of {training.model!r} holds no bundle.", "Delete it.")
+        load_bundle(copy, training.bundle_digest, trusted)
+    champion = Releases(workspace.connection(LEDGER)).champion(training.model)
+    serves = champion is not None and champion.release_id == training.release_id
+    point(session, training.model, version, champion=serves)
+    return Shown(run_id=run_id, version=version)
+
+
+def _write_down(storage: Path, training: Training) -> None:
+    folder = storage / training.model / WAITING
+    name = f"{hashlib.sha256(training.key.encode()).hexdigest()}.json"
+    with room(folder), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as aside:
+        written = Path(aside) / name
+        written.write_text(json.dumps(training.to_dict()), encoding="utf-8")
+        written.replace(folder / name)
 
 
 def _training(job: Job, facts: CardFacts, profile: ProfileRef) -> Training:
     spec, evaluation, decision, card = job.spec, facts.evaluation, facts.decision, model_card(facts)
     pictures = job.store.path(evaluation.uri)
     svgs = [path.read_text(encoding="utf-8") for path in sorted(pictures.glob("*.svg"))]
+    costs = fit_costs(
+        job.workspace.connection(LEDGER), spec.model, job.partition.key, [ref.digest for ref in evaluation.candidates]
+    )
     return Training(
         key=f"{job.partition.key}:{evaluation.bundle.digest}:{decision.decision_id}",
+        model=spec.model,
         name=f"{job.partition.key} {evaluation.estimator}",
-        params={
-            "estimator": evaluation.estimator,
-            "partition": job.partition.key,
-            "train.window": spec.train.window,
-            "n_train": facts.split.n_train,
-            "n_validation": facts.split.n_validation,
-            "n_test": facts.split.n_test,
-            **facts.parameters,
-        },
-        metrics=[
-            *evaluation.metrics,
-            *(replace(item, name=f"{item.name} over {item.slice}", slice=None) for item in _differences(evaluation)),
-        ],
+        params={name: str(value) for name, value in _params(job, facts).items()},
+        metrics=_figures(evaluation),
         tags={
             "tidemill.verdict": decision.verdict.value,
             "tidemill.release_id": str(facts.release_id or ""),
             "tidemill.bundle_digest": evaluation.bundle.digest,
             "tidemill.snapshot_digest": facts.snapshot.digest,
+            "tidemill.split_digest": facts.split.digest,
             "tidemill.spec_digest": spec.digest,
             "tidemill.code_version": code_version(),
             "tidemill.lock_digest": lock_digest(),
         },
-        snapshot=facts.snapshot,
+        system=system(costs.values()),
+        data=data_used(facts.snapshot, facts.split),
         texts={
             "model_card.md": card,
             "model_card.html": card_page(facts),
             "evaluation.html": evaluation_page(facts.snapshot, evaluation, decision, pictures=svgs),
         },
-        folders={"evaluation": pictures, "profile": job.store.path(profile.uri)},
+        folders={"evaluation": evaluation.uri, "profile": profile.uri},
         note=card,
+        bundle_uri=evaluation.bundle.uri,
+        bundle_digest=evaluation.bundle.digest,
+        release_id=facts.release_id,
+        started_at=min((cost.started_at for cost in costs.values()), default=facts.snapshot.cutoff),
+        children=children(job.workspace.storage, evaluation.candidates, costs, spec.accept.metric),
     )
 
 
-def _differences(evaluation: EvaluationReport) -> list[MetricValue]:
+def _params(job: Job, facts: CardFacts) -> dict[str, object]:
+    return {
+        "estimator": facts.evaluation.estimator,
+        "partition": job.partition.key,
+        "train.window": job.spec.train.window,
+        "n_train": facts.split.n_train,
+        "n_validation": facts.split.n_validation,
+        "n_test": facts.split.n_test,
+        **facts.parameters,
+    }
+
+
+def _figures(evaluation: EvaluationReport) -> tuple[MetricValue, ...]:
     champion = evaluation.champion_difference
-    return [*evaluation.baselines, *([] if champion is None else [champion])]
+    against = [*evaluation.baselines, *([] if champion is None else [champion])]
+    return (
+        *evaluation.metrics,
+        *(replace(item, name=f"{item.name} over {item.slice}", slice=None) for item in against),
+    )

@@ -1,7 +1,7 @@
 """Register: a judged bundle becomes a release, an accepted one the champion; every training is shown in MLflow.
 
-The ledger comes first, the mirror second: if MLflow is down the champion already serves, and running the step
-again only completes what is missing.
+The ledger comes first, the mirror second: if MLflow is down the champion serves all the same, and the training is shown
+later.
 """
 
 import tempfile
@@ -40,8 +40,6 @@ def register(
     ------
     LostRace
         If the champion is no longer the one that the bundle was compared with.
-    TrackingUnavailable
-        If MLflow cannot be reached; the champion serves already.
     """
     release_id = None
     if not dry_run:
@@ -52,14 +50,15 @@ def register(
     facts = _card_facts(job, snapshot, split, evaluation, decision, release_id, bundle)
     if release_id is not None:
         _write_card(bundle_folder / MODEL_CARD, model_card(facts))
-    run_id, version = show_training(job, facts, profile, bundle, promoted=promoted)
+    shown = show_training(job, facts, profile)
     return DeploymentRef(
         model=job.spec.model,
         decision=decision,
         release_id=release_id,
         promoted=promoted,
-        mlflow_run_id=run_id,
-        mlflow_version=version,
+        mlflow_run_id=shown.run_id,
+        mlflow_version=shown.version,
+        mirror_problem=shown.problem,
     )
 
 

@@ -20,13 +20,10 @@ from tidemill.records import SearchReport, SplitRef, Trial
 from tidemill.spec import ModelSpec
 from tidemill.steps.features import LabelledSet, read_set
 from tidemill.steps.running import Job
-from tidemill.storage.trials import TrialLog
+from tidemill.storage.trials import TRIALS, TrialLog
 from tidemill.versions import code_version, lock_digest
 
-__all__ = ["TRIALS", "Searched", "search_settings"]
-
-TRIALS = "trials.json"
-"""File of a search's folder."""
+__all__ = ["Searched", "search_settings"]
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,10 @@ from pathlib import Path
 from tidemill.records import Trial
 from tidemill.storage.store import room
 
-__all__ = ["TrialLog"]
+__all__ = ["TRIALS", "TrialLog"]
+
+TRIALS = "trials.json"
+"""File with all trials in the folder of a search that is finished."""
 
 _NUMBER = re.compile(r"trial-(\d{4})\.json")
 

@@ -1,0 +1,205 @@
+"""MLflow's runs: one for each training, and nested in it one for each estimator and each trial.
+
+A run is made with the tag that finds it, in one request, so that one whose creation was never answered is used the next
+time. Nested runs are written side by side, each by a single writer.
+"""
+
+import json
+import os
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tidemill.records import MetricValue
+from tidemill.tracking.server import Session
+from tidemill.tracking.showing import Child, DataUsed, Training
+
+__all__ = ["show"]
+
+TRAINING = "tidemill.training"  # names the training's own run
+PART_OF = "tidemill.part_of"  # on a nested run: the training
+PART = "tidemill.part"  # on a nested run: its place in the training
+SHOWN = "tidemill.shown"  # set last: nothing is missing
+
+_AT_ONCE = 4  # nested runs that are written at a time
+_PER_BATCH = 90  # of each kind; MLflow takes 100 parameters or tags, and 1,000 metrics
+_MAX_VALUE = 500  # characters of a parameter
+_MAX_NOTE = 8000  # characters of a tag
+_FORBIDDEN = re.compile(r"[^\w\-./: ]|\.\.|//")  # in the name of a metric; slices carry whatever the data hold
+
+
+def show(session: Session, training: Training, root: Path, signature: Any, pip: list[str]) -> str:
+    """Show a training, or what is missing of it, and give the id of its run.
+
+    Parameters
+    ----------
+    session : Session
+        An open session.
+    training : Training
+        What to show.
+    root : Path
+        Root of the storage.
+    signature : mlflow.models.ModelSignature
+        What the model takes and gives.
+    pip : list of str
+        What it needs to be loaded.
+    """
+    client, experiment_id = session.client, _experiment(session, training.model)
+    run_id, whole = _parent(session, experiment_id, training)
+    if whole:
+        return run_id
+    _log_facts(session, run_id, training, root)
+    for name, text in training.texts.items():
+        session.check_time()
+        client.log_text(run_id, text, name)
+    for path, folder in training.folders.items():
+        session.check_time()
+        client.log_artifacts(run_id, str(root / folder), path)
+    _log_model(session, run_id, root / training.bundle_uri, signature, pip)
+    _log_children(session, experiment_id, run_id, training)
+    client.set_tag(run_id, SHOWN, "whole")
+    client.set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+def _experiment(session: Session, name: str) -> str:
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+    found = session.client.get_experiment_by_name(name)
+    session.check_time()
+    return str(found.experiment_id if found else session.client.create_experiment(name))
+
+
+def _parent(session: Session, experiment_id: str, training: Training) -> tuple[str, bool]:
+    found = session.client.search_runs(
+        [experiment_id], f"tags.`{TRAINING}` = '{training.key}'", max_results=1, order_by=["attributes.start_time ASC"]
+    )
+    if found:
+        return str(found[0].info.run_id), SHOWN in found[0].data.tags
+    session.check_time()
+    run = session.client.create_run(
+        experiment_id, start_time=_ms(training.started_at), tags={TRAINING: training.key, **training.tags},
+        run_name=training.name,
+    )  # fmt: skip
+    return str(run.info.run_id), False
+
+
+def _log_facts(session: Session, run_id: str, training: Training, root: Path) -> None:
+    from mlflow.entities import DatasetInput, RunTag
+
+    session.check_time()
+    figures = {name: value for metric in training.metrics for name, value in _flat(metric)}
+    _log_batches(session, run_id, training.params, {**figures, **training.system}, {})
+    session.client.log_batch(run_id, tags=[RunTag("mlflow.note.content", training.note[:_MAX_NOTE])])
+    session.client.log_inputs(run_id, [DatasetInput(*_dataset(data, root)) for data in training.data])
+
+
+def _dataset(data: DataUsed, root: Path) -> tuple[Any, Any]:
+    """Give a data set as MLflow keeps it: name, digest and place; the rows stay where they are."""
+    from mlflow.entities import Dataset, InputTag
+
+    described = Dataset(
+        name=data.name,
+        digest=data.digest[:36],  # all that MLflow keeps of one
+        source_type="local",
+        source=json.dumps({"uri": str(root / data.uri)}),
+        profile=json.dumps({"num_rows": data.n_rows, "sha256": data.digest}),
+    )
+    return described, [InputTag("mlflow.data.context", data.context)]
+
+
+def _log_model(session: Session, run_id: str, bundle: Path, signature: Any, pip: list[str]) -> None:
+    import mlflow
+
+    session.check_time()
+    if session.client.get_run(run_id).outputs.model_outputs:
+        return
+    with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+        mlflow.pyfunc.log_model(
+            name="model", loader_module="tidemill.storage.pyfunc_loader", data_path=str(bundle),
+            signature=signature, pip_requirements=pip,
+        )  # fmt: skip
+
+
+def _log_children(session: Session, experiment_id: str, run_id: str, training: Training) -> None:
+    """Write the nested runs that are missing, those that others are nested in first."""
+    known = dict(_known_children(session, experiment_id, training.key))
+    ids = {"": run_id} | {path: found for path, (found, _) in known.items()}
+    todo = [child for child in training.children if not known.get(child.path, ("", False))[1]]
+
+    def write(child: Child) -> None:
+        ids[child.path] = _log_child(session, experiment_id, ids, training, child)
+
+    for depth in sorted({child.path.count("/") for child in todo}):
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(write, [child for child in todo if child.path.count("/") == depth]))
+
+
+def _known_children(session: Session, experiment_id: str, key: str) -> Iterator[tuple[str, tuple[str, bool]]]:
+    token = None
+    while token is None or token:
+        session.check_time()
+        page = session.client.search_runs(
+            [experiment_id], f"tags.`{PART_OF}` = '{key}'", max_results=1000, page_token=token
+        )
+        for run in page:
+            yield run.data.tags[PART], (run.info.run_id, run.info.status == "FINISHED")
+        token = page.token or ""
+
+
+def _log_child(session: Session, experiment_id: str, ids: Mapping[str, str], training: Training, child: Child) -> str:
+    session.check_time()
+    client, run_id = session.client, ids.get(child.path)
+    if run_id is None:
+        tags = {"mlflow.parentRunId": ids[child.parent], PART_OF: training.key, PART: child.path, **child.tags}
+        run_id = client.create_run(
+            experiment_id, start_time=_ms(child.started_at), tags=tags, run_name=child.path.replace("/", " ")
+        ).info.run_id
+    _log_batches(session, run_id, child.params, child.metrics, child.steps)
+    client.set_terminated(run_id, "FINISHED", end_time=_ms(child.started_at) + round(child.seconds * 1000))
+    return str(run_id)
+
+
+def _log_batches(
+    session: Session, run_id: str, params: Mapping[str, str], metrics: Mapping[str, float],
+    steps: Mapping[str, tuple[float, ...]],
+) -> None:  # fmt: skip
+    from mlflow.entities import Metric, Param
+    from mlflow.utils.time import get_current_time_millis
+
+    now = get_current_time_millis()
+    values = [Metric(_allowed(name), value, now, 0) for name, value in metrics.items()]
+    values += [Metric(_allowed(name), value, now, at) for name, row in steps.items() for at, value in enumerate(row)]
+    settings = [Param(_allowed(name), value[:_MAX_VALUE]) for name, value in params.items()]
+    for start in range(0, max(len(values), len(settings)), _PER_BATCH):
+        session.check_time()
+        part = slice(start, start + _PER_BATCH)
+        session.client.log_batch(run_id, metrics=values[part], params=settings[part])
+
+
+def _flat(metric: MetricValue) -> Iterator[tuple[str, float]]:
+    """Give a figure and its interval."""
+    name = metric.name if metric.slice is None else f"{metric.name}/{metric.slice}"
+    yield name, metric.value
+    if metric.low is not None and metric.high is not None:
+        yield f"{name}.low", metric.low
+        yield f"{name}.high", metric.high
+
+
+def _allowed(name: str) -> str:
+    """Give a name that MLflow takes.
+
+    Examples
+    --------
+    >>> _allowed("roc_auc/carrier=9E"), _allowed("f1/city=../Zürich?")
+    ('roc_auc/carrier 9E', 'f1/city  /Zürich ')
+    """
+    cleaned = _FORBIDDEN.sub(" ", name)[:250]
+    return cleaned if posixpath.normpath(cleaned) == cleaned else cleaned.replace("/", " ")
+
+
+def _ms(instant: datetime) -> int:
+    return round(instant.timestamp() * 1000)

@@ -1,0 +1,140 @@
+"""One MLflow server: reached within a budget of time, and its failures in our words.
+
+A server that is down, hangs or crawls costs a task less than half a minute (P10). MLflow's own client would repeat each
+request seven times, a request that creates something among them, whose answer may merely be lost. So nothing is repeated
+here: whoever calls does the whole again, and finds what is there already.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from tidemill.errors import TrackingUnavailable
+
+__all__ = ["BUDGET_S", "Session", "Tracking", "is_reachable", "without_login"]
+
+BUDGET_S = 12.0
+"""Seconds after which no further request is begun; with the last one and MLflow's import a task loses under 30."""
+
+_REQUEST_S = 8  # seconds that a single request may hang
+_CONNECT_S = 3  # seconds to take a connection, before the client is imported at all
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_REQUEST_S),
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A stretch of work with one server."""
+
+    client: Any
+    """``mlflow.tracking.MlflowClient``."""
+    shown: str
+    """The server's address without user and password."""
+    ends: float
+    """When the budget ends, on the monotonic clock."""
+    made: dict[str, str] = field(default_factory=dict)
+    """Ids found or made in this session, by what they stand for."""
+
+    def check_time(self) -> None:
+        """Go on only within the budget.
+
+        Raises
+        ------
+        TrackingUnavailable
+            If it is used up.
+        """
+        if time.monotonic() > self.ends:
+            raise TrackingUnavailable(
+                f"MLflow at {self.shown} answers slowly: {BUDGET_S:g} s were not enough.",
+                "What is missing is shown the next time.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """Where MLflow is."""
+
+    uri: str
+    """Address, as ``MLFLOW_TRACKING_URI``; user, password and token may come from MLflow's own variables."""
+
+    @contextmanager
+    def session(self, budget_s: float = BUDGET_S) -> Iterator[Session]:
+        """Work with the server.
+
+        Raises
+        ------
+        TrackingUnavailable
+            If it cannot be reached, refuses, fails, or is too slow.
+        """
+        ends, shown = time.monotonic() + budget_s, without_login(self.uri)
+        if not is_reachable(self.uri):
+            raise TrackingUnavailable(f"Nothing answers at MLflow's address {shown}.", "Start MLflow.")
+        with _environment(_PATIENCE):
+            import mlflow  # takes seconds
+            import requests
+            from mlflow.exceptions import MlflowException
+            from mlflow.tracking import MlflowClient
+
+            mlflow.set_tracking_uri(self.uri)
+            try:
+                yield Session(MlflowClient(self.uri), shown, ends)
+            except (MlflowException, requests.RequestException) as error:
+                said = str(error).splitlines()[0].replace(self.uri, shown)[:300]
+                raise TrackingUnavailable(
+                    f"MLflow at {shown} did not do its part: {said}", "Look at its log."
+                ) from error
+
+
+def is_reachable(uri: str) -> bool:
+    """Say whether anything listens where MLflow should, before its client is imported and waits."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return True  # a database or a folder, which the client opens by itself
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with socket.create_connection((parts.hostname or "", port), _CONNECT_S):
+            return True
+    except OSError:
+        return False
+
+
+def without_login(uri: str) -> str:
+    """Give an address without user and password.
+
+    Examples
+    --------
+    >>> without_login("https://me:secret@mlflow.example.com:8443/base")
+    'https://mlflow.example.com:8443/base'
+    """
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for a while: MLflow's client takes these settings from nowhere else."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            _restore(name, value)
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -1,0 +1,47 @@
+"""What the fits of a training have cost, from the runs of the step ``train``."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from tidemill.warehouse.connections import fetch_all, transaction
+
+__all__ = ["FitCost", "fit_costs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitCost:
+    """One run of the step ``train``, its search included."""
+
+    digest: str
+    """Digest of the bundle that it gave."""
+    started_at: datetime
+    """When it began."""
+    wall_s: float
+    """Seconds."""
+    cpu_s: float
+    """Seconds of processor time."""
+    peak_rss_bytes: int
+    """Largest resident set of the process, bytes."""
+
+
+def fit_costs(url: str, model: str, partition: str, digests: Collection[str]) -> dict[str, FitCost]:
+    """Give the newest fit of each bundle, by digest.
+
+    Parameters
+    ----------
+    url : str
+        Connection; any role reads.
+    model, partition : str
+        Whose training.
+    digests : collection of str
+        The bundles.
+    """
+    with transaction(url) as cursor:
+        cursor.execute(
+            "SELECT DISTINCT ON (digest) result ->> 'digest' AS digest, started_at, wall_s, cpu_s, peak_rss_bytes"
+            " FROM tidemill.run WHERE model = %s AND partition = %s AND step = 'train' AND status = 'succeeded'"
+            " AND result ->> 'digest' = ANY(%s) ORDER BY digest, run_id DESC",
+            (model, partition, list(digests)),
+        )
+        return {cost.digest: cost for cost in fetch_all(cursor, FitCost)}

@@ -1,0 +1,326 @@
+"""MLflow, a real server: what a training looks like there, and what it costs when the server fails."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tidemill.errors import TrackingUnavailable
+from tidemill.local.launch import until
+from tidemill.steps.mirror import show_waiting, waiting
+from tidemill.tracking import Tracking
+
+from .data import SPEC, Mill
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint")  # said by MLflow of its own code, once a process
+
+LIMIT_S = 30  # P10: what a failing MLflow may cost a task
+SEARCHING = SPEC.replace("[logistic_regression]", "[logistic_regression], search: {trials: 3, folds: 2}")
+Trained = tuple[Mill, dict[str, dict[str, Any]]]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection, suppress(OSError):
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    return False
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    environment = os.environ | {
+        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder / 'mlflow.db'}", "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ARTIFACTS_DESTINATION": str(folder / "artifacts"), "MLFLOW_SERVE_ARTIFACTS": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        assert until(lambda: answers(port), 120), (folder / "log").read_text()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+def at(mill: Mill, uri: str | None) -> Mill:
+    return replace(mill, workspace=replace(mill.workspace, tracking_uri=uri))
+
+
+@pytest.fixture(scope="module")
+def shown(new_mill: Callable[[], Mill], server: str) -> Trained:
+    """A model whose training MLflow shows, and the records of that training."""
+    mill = at(new_mill(), server)
+    mill.write(SEARCHING)
+    return mill, mill.train()
+
+
+@pytest.fixture(scope="module")
+def client(server: str) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(server)
+
+
+def runs(client: Any, mill: Mill) -> list[Any]:
+    experiment = client.get_experiment_by_name(mill.model)
+    return list(client.search_runs([experiment.experiment_id], max_results=1000)) if experiment else []
+
+
+def parents(client: Any, mill: Mill) -> list[Any]:
+    return [run for run in runs(client, mill) if "tidemill.training" in run.data.tags]
+
+
+def children(client: Any, mill: Mill) -> dict[str, Any]:
+    return {run.data.tags["tidemill.part"]: run for run in runs(client, mill) if "tidemill.part" in run.data.tags}
+
+
+# ---------------------------------------------------------------- what is shown
+
+
+def test_a_training_is_one_run_with_its_figures(shown: Trained, client: Any) -> None:
+    mill, records = shown
+    (run,) = parents(client, mill)
+    assert run.info.run_id == records["register"]["mlflow_run_id"]
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["roc_auc"] == pytest.approx(records["evaluate"]["metrics"][0]["value"])
+    assert run.data.metrics["system/cpu_seconds"] > 0
+
+
+def test_its_tags_are_the_digests_of_all_that_it_stands_on(shown: Trained, client: Any) -> None:
+    mill, records = shown
+    tags = parents(client, mill)[0].data.tags
+    assert tags["tidemill.snapshot_digest"] == records["extract"]["digest"]
+    assert tags["tidemill.split_digest"] == records["prepare"]["digest"]
+    assert tags["tidemill.bundle_digest"] == records["evaluate"]["bundle"]["digest"]
+    assert all(tags[f"tidemill.{name}"] for name in ("spec_digest", "lock_digest", "code_version"))
+
+
+def test_every_estimator_and_every_trial_is_a_nested_run(shown: Trained, client: Any) -> None:
+    mill, _ = shown
+    nested = children(client, mill)
+    trials = {f"logistic_regression/{number:03}" for number in range(4)}
+    assert set(nested) == {"logistic_regression", "prior", "group_rate", "shallow_tree"} | trials
+    run_id = parents(client, mill)[0].info.run_id
+    assert nested["prior"].data.tags["mlflow.parentRunId"] == run_id
+    estimator = nested["logistic_regression"].info.run_id
+    assert {nested[trial].data.tags["mlflow.parentRunId"] for trial in trials} == {estimator}
+
+
+def test_a_trial_shows_its_settings_and_each_fold(shown: Trained, client: Any) -> None:
+    mill, _ = shown
+    trial = children(client, mill)["logistic_regression/001"]
+    assert set(trial.data.params) == {"C"}
+    assert [point.step for point in client.get_metric_history(trial.info.run_id, "fold_roc_auc")] == [0, 1]
+    assert trial.info.end_time >= trial.info.start_time
+
+
+def test_data_sets_are_named_with_digest_and_place_and_not_uploaded(shown: Trained, client: Any) -> None:
+    import mlflow.data
+
+    mill, records = shown
+    inputs = client.get_run(parents(client, mill)[0].info.run_id).inputs.dataset_inputs
+    assert sorted(item.tags[0].value for item in inputs) == ["snapshot", "test", "training", "validation"]
+    (whole,) = [item.dataset for item in inputs if item.tags[0].value == "snapshot"]
+    assert records["extract"]["digest"].startswith(whole.digest)
+    assert Path(mlflow.data.get_source(whole).uri).is_dir()
+
+
+def test_pictures_pages_and_the_card_are_there(shown: Trained, client: Any) -> None:
+    run_id = parents(client, shown[0])[0].info.run_id
+    top = {item.path for item in client.list_artifacts(run_id)}
+    assert {"model_card.md", "model_card.html", "evaluation.html", "evaluation", "profile"} <= top
+
+
+def test_the_champion_is_a_version_with_its_digests_and_the_alias(shown: Trained, client: Any) -> None:
+    mill, records = shown
+    version = client.get_model_version_by_alias(mill.model, "champion")
+    assert str(version.version) == records["register"]["mlflow_version"] == "1"
+    assert version.tags["tidemill.bundle_digest"] == records["evaluate"]["bundle"]["digest"]
+    assert version.tags["tidemill.snapshot_digest"] == records["extract"]["digest"]
+
+
+def test_nothing_waits_when_all_is_shown(shown: Trained) -> None:
+    assert waiting(shown[0].workspace, shown[0].model) == ()
+
+
+def again(shown: Trained) -> dict[str, Any]:
+    mill, records = shown
+    inputs = {"snapshot": "extract", "profile": "analyse", "split": "prepare", "evaluation": "evaluate",
+              "decision": "validate_model"}  # fmt: skip
+    return mill.step("train", "register", "2024-03-24", **{name: records[step] for name, step in inputs.items()})
+
+
+def test_registering_again_doubles_nothing(shown: Trained, client: Any) -> None:
+    before = {run.info.run_id for run in runs(client, shown[0])}
+    record = again(shown)
+    assert record["mlflow_run_id"] == shown[1]["register"]["mlflow_run_id"]
+    assert {run.info.run_id for run in runs(client, shown[0])} == before
+    assert len(client.search_model_versions(f"name = '{shown[0].model}'")) == 1
+
+
+def test_what_is_missing_of_a_training_is_completed_in_its_own_run(shown: Trained, client: Any) -> None:
+    mill, _ = shown
+    (run,) = parents(client, mill)
+    lost = children(client, mill)["logistic_regression/002"].info.run_id
+    client.delete_tag(run.info.run_id, "tidemill.shown")
+    client.delete_run(lost)
+    again(shown)
+    assert [one.info.run_id for one in parents(client, mill)] == [run.info.run_id]
+    assert children(client, mill)["logistic_regression/002"].info.run_id != lost
+
+
+def test_a_release_that_does_not_serve_is_the_challenger(
+    new_mill: Callable[[], Mill], server: str, client: Any
+) -> None:
+    mill = at(new_mill(), server)
+    mill.write(SPEC.replace("minimum: 0.6", "minimum: 0.99"))
+    record = mill.train()["register"]
+    assert not record["promoted"]
+    aliases = client.get_registered_model(mill.model).aliases
+    assert {name: str(version) for name, version in aliases.items()} == {"challenger": record["mlflow_version"]}
+
+
+# ---------------------------------------------------------------- what a failing server costs
+
+
+class Silent(BaseHTTPRequestHandler):
+    """Passes requests on; of a path that ends as told, the answer is lost, after the server has done what was asked."""
+
+    lost: list[str]
+    target: str
+
+    def _pass(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        there = urlsplit(self.target).netloc
+        with closing(HTTPConnection(there, timeout=60)) as onward:
+            onward.request(self.command, self.path, body, dict(self.headers) | {"Host": there})
+            answer = onward.getresponse()
+            content = answer.read()
+        if any(self.path.split("?")[0].endswith(end) for end in self.lost):
+            self.lost.clear()
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def losing(server: str) -> Iterator[tuple[str, list[str]]]:
+    """A way to the server on which the answer to one request can be lost."""
+    lost: list[str] = []
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), type("Losing", (Silent,), {"lost": lost, "target": server}))
+    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{proxy.server_port}", lost
+    proxy.shutdown()
+    proxy.server_close()
+
+
+@pytest.mark.parametrize(
+    "path", ["model-versions/create", "registered-models/create", "runs/create", "runs/log-batch", "experiments/create"]
+)
+def test_a_lost_answer_doubles_nothing(
+    new_mill: Callable[[], Mill], losing: tuple[str, list[str]], client: Any, path: str
+) -> None:
+    uri, lost = losing
+    mill = at(new_mill(), uri)
+    lost.append(path)
+    record = mill.train()["register"]
+    assert record["promoted"]
+    assert "did not do its part" in record["mirror_problem"]
+    shown = show_waiting(mill.workspace, mill.model)
+    assert len(parents(client, mill)) == 1
+    assert len(children(client, mill)) == len(runs(client, mill)) - 1 == 4
+    assert [str(one.version) for one in client.search_model_versions(f"name = '{mill.model}'")] == ["1"]
+    assert [one.version for one in shown.values()] == ["1"]
+    assert str(client.get_model_version_by_alias(mill.model, "champion").version) == "1"
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    """A socket that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_server_that_never_answers_costs_less_than_half_a_minute(hanging: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(TrackingUnavailable), Tracking(hanging).session() as session:
+        session.client.search_experiments()
+    assert time.monotonic() - started < LIMIT_S
+
+
+def test_a_server_that_is_not_there_is_known_at_once_without_its_password() -> None:
+    started = time.monotonic()
+    with pytest.raises(TrackingUnavailable) as caught, Tracking(f"http://me:secret@127.0.0.1:{free_port()}").session():
+        pass
+    assert time.monotonic() - started < 5
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_crawls_is_left_when_the_budget_is_used_up(server: str) -> None:
+    with (
+        pytest.raises(TrackingUnavailable, match="answers slowly"),
+        Tracking(server).session(budget_s=-1.0) as session,
+    ):
+        session.check_time()
+
+
+def test_a_training_whose_mlflow_hangs_promotes_and_is_shown_later(
+    new_mill: Callable[[], Mill], hanging: str, server: str, client: Any
+) -> None:
+    mill = at(new_mill(), hanging)
+    record = mill.train()["register"]
+    assert (record["promoted"], record["mlflow_run_id"]) == (True, None)
+    assert record["mirror_problem"]
+    ((wall_s,),) = mill.sql("SELECT wall_s FROM tidemill.run WHERE model = '{m}' AND step = 'register'")
+    assert wall_s < LIMIT_S
+    assert len(waiting(mill.workspace, mill.model)) == 1
+    recovered = at(mill, server)
+    (shown,) = show_waiting(recovered.workspace, mill.model).values()
+    assert shown.run_id == parents(client, mill)[0].info.run_id
+    assert waiting(mill.workspace, mill.model) == ()
+
+
+def test_predictions_go_on_while_mlflow_hangs(
+    new_mill: Callable[[], Mill], trained_mill: Trained, hanging: str
+) -> None:
+    mill = at(new_mill(), hanging)
+    mill.adopt(trained_mill[1])
+    started = time.monotonic()
+    assert mill.predict()["publish"]["published"]
+    assert time.monotonic() - started < LIMIT_S
