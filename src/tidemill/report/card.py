@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from tidemill.records import BundleRef, Decision, EvaluationReport, MetricValue, Rehearsal, SnapshotRef, SplitRef
 from tidemill.report.html import Answer, Tile, count, environment, figure, interval, page
+from tidemill.report.search import search_sentences
 
 __all__ = ["CardFacts", "card_page", "model_card", "unseen_months"]
 
@@ -145,6 +146,7 @@ def _derived(facts: CardFacts) -> dict[str, object]:
         "whole": [m for m in metrics if m.slice is None],
         "slices": [m for m in metrics if m.slice is not None],
         "limits": _limits(facts),
+        "search": search_sentences(facts.bundle.search),
         "champion": _against_champion(facts.evaluation),
         "rehearsal": _rehearsal(facts.evaluation.rehearsal),
     }

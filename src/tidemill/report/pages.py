@@ -19,6 +19,7 @@ from tidemill.records import (
     Verdict,
 )
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, when
+from tidemill.report.search import search_sentences
 from tidemill.report.values import ColumnProfile, DriftRow, StepCompute
 
 __all__ = ["contract_page", "evaluation_page", "monitor_page", "profile_page"]
@@ -147,6 +148,7 @@ def evaluation_page(
         whole=whole,
         slices=[m for m in report.metrics if m.slice is not None],
         bundles=ranked,
+        searches=[(ref.estimator, search_sentences(ref.search)) for ref in ranked if ref.search],
         pictures=pictures,
     )
 

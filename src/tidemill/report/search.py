@@ -1,0 +1,43 @@
+"""What is said of a hyperparameter search on pages and cards, one sentence a thing."""
+
+from tidemill.records import SearchReport
+from tidemill.report.html import figure, interval, seconds
+
+__all__ = ["search_sentences"]
+
+
+def search_sentences(report: SearchReport | None) -> tuple[str, ...]:
+    """Say what was tried, what it gained, and what a reader should look at.
+
+    Parameters
+    ----------
+    report : SearchReport or None
+        What came of the search; None gives nothing.
+
+    Examples
+    --------
+    >>> search_sentences(None)
+    ()
+    """
+    if report is None:
+        return ()
+    given_up = f", {report.n_pruned} of them given up early," if report.n_pruned else ""
+    said = [
+        f"{report.n_trials} settings were tried besides the defaults{given_up} on {report.n_folds} folds"
+        f" of the train and validation set, in {seconds(report.seconds)}.",
+        _outcome(report),
+    ]
+    if report.cut_short:
+        said.append("Time ran out before all trials that were asked for: another run may find another winner.")
+    return (*said, *report.at_bounds)
+
+
+def _outcome(report: SearchReport) -> str:
+    if report.best == 0:
+        return f"None beat the defaults, {report.gain.name} {figure(report.default_score)}."
+    settings = ", ".join(f"{name} {value}" for name, value in report.parameters.items())
+    return (
+        f"The winner is {settings}: {report.gain.name} {figure(report.score)} instead of {figure(report.default_score)},"
+        f" a gain of {figure(report.gain.value)} (95 % interval {interval(report.gain) or 'none'})"
+        " on the rows that chose it, which flatters; the test set decides."
+    )
