@@ -24,8 +24,6 @@ from tidemill.tracking import Tracking
 
 from .data import SPEC, Mill
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint")  # said by MLflow of its own code, once a process
-
 LIMIT_S = 30  # P10: what a failing MLflow may cost a task
 SEARCHING = SPEC.replace("[logistic_regression]", "[logistic_regression], search: {trials: 3, folds: 2}")
 Trained = tuple[Mill, dict[str, dict[str, Any]]]

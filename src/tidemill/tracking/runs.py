@@ -8,6 +8,7 @@ import json
 import os
 import posixpath
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -117,7 +118,8 @@ def _log_model(session: Session, run_id: str, bundle: Path, signature: Any, pip:
     session.check_time()
     if session.client.get_run(run_id).outputs.model_outputs:
         return
-    with mlflow.start_run(run_id=run_id, log_system_metrics=False):
+    with warnings.catch_warnings(), mlflow.start_run(run_id=run_id, log_system_metrics=False):
+        warnings.simplefilter("ignore", UserWarning)  # advice: our signature is written, not guessed from an example
         mlflow.pyfunc.log_model(
             name="model", loader_module="tidemill.storage.pyfunc_loader", data_path=str(bundle),
             signature=signature, pip_requirements=pip,

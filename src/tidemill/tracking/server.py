@@ -8,6 +8,7 @@ here: whoever calls does the whole again, and finds what is there already.
 import os
 import socket
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,10 +82,13 @@ class Tracking:
         if not is_reachable(self.uri):
             raise TrackingUnavailable(f"Nothing answers at MLflow's address {shown}.", "Start MLflow.")
         with _environment(_PATIENCE):
-            import mlflow  # takes seconds
-            import requests
-            from mlflow.exceptions import MlflowException
-            from mlflow.tracking import MlflowClient
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # MLflow's remarks about its own type hints
+                import mlflow  # takes seconds
+                import mlflow.pyfunc
+                import requests
+                from mlflow.exceptions import MlflowException
+                from mlflow.tracking import MlflowClient
 
             mlflow.set_tracking_uri(self.uri)
             try:
