@@ -19,7 +19,7 @@ from tidemill.records import MetricValue
 from tidemill.tracking.server import Session
 from tidemill.tracking.showing import Child, DataUsed, Training
 
-__all__ = ["show"]
+__all__ = ["metric_name", "show"]
 
 TRAINING = "tidemill.training"  # names the training's own run
 PART_OF = "tidemill.part_of"  # on a nested run: the training
@@ -173,9 +173,9 @@ def _log_batches(
     from mlflow.utils.time import get_current_time_millis
 
     now = get_current_time_millis()
-    values = [Metric(_allowed(name), value, now, 0) for name, value in metrics.items()]
-    values += [Metric(_allowed(name), value, now, at) for name, row in steps.items() for at, value in enumerate(row)]
-    settings = [Param(_allowed(name), value[:_MAX_VALUE]) for name, value in params.items()]
+    values = [Metric(metric_name(name), value, now, 0) for name, value in metrics.items()]
+    values += [Metric(metric_name(name), value, now, at) for name, row in steps.items() for at, value in enumerate(row)]
+    settings = [Param(metric_name(name), value[:_MAX_VALUE]) for name, value in params.items()]
     for start in range(0, max(len(values), len(settings)), _PER_BATCH):
         session.check_time()
         part = slice(start, start + _PER_BATCH)
@@ -191,12 +191,12 @@ def _flat(metric: MetricValue) -> Iterator[tuple[str, float]]:
         yield f"{name}.high", metric.high
 
 
-def _allowed(name: str) -> str:
+def metric_name(name: str) -> str:
     """Give a name that MLflow takes.
 
     Examples
     --------
-    >>> _allowed("roc_auc/carrier=9E"), _allowed("f1/city=../Zürich?")
+    >>> metric_name("roc_auc/carrier=9E"), metric_name("f1/city=../Zürich?")
     ('roc_auc/carrier 9E', 'f1/city  /Zürich ')
     """
     cleaned = _FORBIDDEN.sub(" ", name)[:250]

@@ -1,0 +1,44 @@
+import os
+import socket
+import time
+
+import pytest
+
+from tidemill.errors import TrackingUnavailable
+from tidemill.tracking import Session, Tracking, is_reachable
+from tidemill.tracking.server import without_login
+
+
+def test_a_port_where_nothing_listens_is_not_reachable() -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        assert not is_reachable(f"http://127.0.0.1:{one.getsockname()[1]}")
+
+
+def test_a_port_where_something_listens_is_reachable() -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        assert is_reachable(f"http://127.0.0.1:{one.getsockname()[1]}")
+
+
+def test_a_database_is_left_to_the_client() -> None:
+    assert is_reachable("sqlite:////tmp/mlflow.db")
+
+
+@pytest.mark.parametrize("uri", ["http://me:secret@h:5000", "https://secret@h", "postgresql://me:secret@h/db"])
+def test_an_address_is_shown_without_its_login(uri: str) -> None:
+    assert "secret" not in without_login(uri)
+
+
+def test_no_request_is_begun_once_the_budget_is_used_up() -> None:
+    with pytest.raises(TrackingUnavailable, match="answers slowly"):
+        Session(None, "http://h", time.monotonic() - 1).check_time()
+
+
+def test_the_environment_is_as_before_after_a_session_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "7")
+    before = dict(os.environ)
+    with pytest.raises(TrackingUnavailable), Tracking("http://127.0.0.1:1").session():
+        pass
+    assert dict(os.environ) == before
