@@ -508,9 +508,8 @@ def registry(healthy: Mill, tmp_path_factory: pytest.TempPathFactory) -> tuple[W
     healthy.promoter.note_mlflow_run(champion.release_id, run)
     client.create_registered_model(healthy.model)
     for release_id in (champion.release_id, 999_999):
-        client.create_model_version(
-            healthy.model, f"mlflow-artifacts:/{run}", run, tags={"tidemill.release_id": str(release_id)}
-        )
+        tags = {"tidemill.release_id": str(release_id), "tidemill.bundle_digest": champion.bundle_digest}
+        client.create_model_version(healthy.model, f"mlflow-artifacts:/{run}", run, tags=tags)
     client.set_registered_model_alias(healthy.model, "champion", "1")
     return replace(healthy.workspace, tracking_uri=uri), client, healthy.model
 
@@ -538,6 +537,19 @@ def test_an_alias_that_is_missing_is_found_and_repaired(healthy: Mill, registry:
     client.delete_registered_model_alias(model, "champion")
     assert "MLflow calls no release the champion" in the(mill, "mlflow").message
     assert found(mill, repair=True) == {}
+
+
+@of_mlflow
+def test_a_training_that_waits_to_be_shown_is_said(healthy: Mill, registry: tuple[Workspace, Any, str]) -> None:
+    workspace, _, model = registry
+    letter = workspace.storage / model / "unshown" / "1.json"
+    letter.parent.mkdir()
+    letter.write_text("{}", encoding="utf-8")
+    try:
+        assert found(replace(healthy, workspace=workspace)) == {"mlflow": Health.WARN}
+    finally:
+        letter.unlink()
+        letter.parent.rmdir()
 
 
 def test_an_mlflow_that_does_not_answer_is_a_warning_without_its_password() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tidemill.errors import TrackingUnavailable
 from tidemill.tracking.server import Session
 
 __all__ = ["CHALLENGER", "CHAMPION", "RELEASE", "ReleaseTags", "champion_of", "download", "ensure_version", "point"]
@@ -41,7 +42,13 @@ def ensure_version(session: Session, model: str, run_id: str, tags: ReleaseTags)
     numbers = [int(item.version) for item in found if item.tags.get(RELEASE) == str(tags.release_id)]
     if numbers:
         return str(min(numbers))
-    logged = client.get_run(run_id).outputs.model_outputs[-1].model_id
+    session.check_time()
+    outputs = client.get_run(run_id).outputs.model_outputs
+    if not outputs:
+        raise TrackingUnavailable(
+            f"MLflow's run {run_id} at {session.shown} holds no model.", "Clear the task 'register' of its training."
+        )
+    logged = outputs[-1].model_id
     session.check_time()
     created = client.create_model_version(
         model,
