@@ -7,7 +7,12 @@ for spec in specs_beside(__file__):
     model = spec.model
     with model_dag(spec, "retrain", "partition", "dry_run", max_active_runs=1):
         decide = DecideOperator(task_id="decide", model=model)
-        trigger = TriggerTrainingOperator(task_id="trigger_training", model=model, decision=decide.output)
+        trigger = TriggerTrainingOperator(
+            task_id="trigger_training",
+            model=model,
+            decision=decide.output,
+            waits=spec.accept.approval == "automatic",
+        )
         record = RecordOutcomeOperator(
             task_id="record_outcome", model=model, decision=decide.output, trigger_rule="all_done"
         )

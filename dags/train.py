@@ -5,6 +5,7 @@ from tidemill_airflow.assets import release_asset
 from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
     AnalyseOperator,
+    ApproveOperator,
     EvaluateOperator,
     ExtractOperator,
     PrepareOperator,
@@ -26,6 +27,15 @@ for spec in specs_beside(__file__):
         ).expand(estimator=[*spec.train.estimators, *BASELINES])
         evaluate = EvaluateOperator(task_id="evaluate", model=model, split=prepare.output, bundles=train.output)
         validate_model = ValidateModelOperator(task_id="validate_model", model=model, evaluation=evaluate.output)
+        approval = None
+        if spec.accept.approval == "manual":
+            approval = ApproveOperator(
+                task_id="approve",
+                model=model,
+                evaluation=evaluate.output,
+                decision=validate_model.output,
+                timeout=spec.accept.approval_timeout,
+            ).output
         register = RegisterOperator(
             task_id="register",
             model=model,
@@ -34,6 +44,7 @@ for spec in specs_beside(__file__):
             split=prepare.output,
             evaluation=evaluate.output,
             decision=validate_model.output,
+            approval=approval,
             outlets=[release_asset(spec)],
         )
         validate_data >> [analyse, prepare]

@@ -15,6 +15,7 @@
     │   ├── ArtifactCorrupt        a snapshot or bundle is not what its digest says
     │   ├── IncompatibleVersions   a bundle, or what is installed, is of other versions than were tested together
     │   ├── NoChampion             nothing has been promoted yet
+    │   ├── NotApproved            the gate or a person has not agreed
     │   ├── ReleaseFromTheFuture   a release saw data after the partition's cutoff
     │   ├── NotPublished           a partition has no published predictions
     │   ├── StaleAttempt           a newer attempt has claimed the partition
@@ -46,6 +47,7 @@ __all__ = [
     "LeakageFound",
     "LostRace",
     "NoChampion",
+    "NotApproved",
     "NotPublished",
     "NotTrainable",
     "OutOfMemory",
@@ -140,6 +142,10 @@ class IncompatibleVersions(FatalError):
 
 class NoChampion(FatalError):
     """No release of the model has been promoted yet."""
+
+
+class NotApproved(FatalError):
+    """A release lacks the word of the gate, or of a person who may give it."""
 
 
 class ReleaseFromTheFuture(FatalError):

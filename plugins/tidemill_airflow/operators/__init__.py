@@ -2,6 +2,7 @@
 
 from tidemill_airflow.operators.alert import AlertOperator
 from tidemill_airflow.operators.analyse import AnalyseOperator
+from tidemill_airflow.operators.approve import ApproveOperator
 from tidemill_airflow.operators.collect import CollectOperator
 from tidemill_airflow.operators.collect_garbage import CollectGarbageOperator
 from tidemill_airflow.operators.compute import ComputeOperator
@@ -32,6 +33,7 @@ from tidemill_airflow.operators.validate_model import ValidateModelOperator
 __all__ = [
     "AlertOperator",
     "AnalyseOperator",
+    "ApproveOperator",
     "CollectGarbageOperator",
     "CollectOperator",
     "ComputeOperator",

@@ -23,13 +23,23 @@ class RegisterOperator(StepOperator):
         Output of ``evaluate``.
     decision : Decision
         Output of ``validate_model``.
+    approval : Decision, default None
+        Output of ``approve``; None where nobody is asked.
     """
 
     step: ClassVar[str] = "register"
-    template_fields = ("snapshot", "profile", "split", "evaluation", "decision")
+    template_fields = ("snapshot", "profile", "split", "evaluation", "decision", "approval")
 
     def __init__(
-        self, *, snapshot: Any, profile: Any, split: Any, evaluation: Any, decision: Any, **kwargs: Any
+        self,
+        *,
+        snapshot: Any,
+        profile: Any,
+        split: Any,
+        evaluation: Any,
+        decision: Any,
+        approval: Any = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.snapshot = snapshot
@@ -37,6 +47,7 @@ class RegisterOperator(StepOperator):
         self.split = split
         self.evaluation = evaluation
         self.decision = decision
+        self.approval = approval
 
     def chosen(self, params: RunParams) -> dict[str, Any]:
         """Pass on what the person who triggered the run chose."""

@@ -51,6 +51,11 @@ class StepOperator(BaseOperator):
         """Give the arguments that a person may choose when triggering; none for most steps."""
         return {}
 
+    def asked(self, context: Context) -> Mapping[str, Any]:
+        """Give the run's parameters, as they came."""
+        parameters: Mapping[str, Any] = context["params"]
+        return parameters
+
     def _run(self, context: Context) -> dict[str, Any]:
         # Heavy rooms are imported here, so that parsing a DAG file stays cheap.
         from tidemill.steps.running import run_step
@@ -58,7 +63,7 @@ class StepOperator(BaseOperator):
         from tidemill_airflow.connections import channel_url, connection_url
 
         workspace = Workspace.from_environment(connection_url, channel_url)
-        params = RunParams.check(context["params"], context["dag"].params)
+        params = RunParams.check(self.asked(context), context["dag"].params)
         partition = partition_of_run(context, workspace.spec(self.model))
         inputs = {name: getattr(self, name) for name in self.template_fields}
         self.log.info("%s of model %s, partition %s", self.step, self.model, partition)
@@ -91,4 +96,5 @@ def _origin(context: Context) -> Any:
         task_id=task_instance.task_id,
         map_index=task_instance.map_index,
         try_number=task_instance.try_number,
+        requested_by=getattr(context["dag_run"], "triggering_user_name", None) or "",
     )

@@ -14,21 +14,25 @@ __all__ = ["TriggerTrainingOperator"]
 class TriggerTrainingOperator(TriggerDagRunOperator):
     """Trigger the train DAG of a model and wait for its end; skip if the decision is no.
 
+    Where a person has the last word, it does not wait: the answer may take days.
+
     Parameters
     ----------
     model : str
         Name of the model.
     decision : Decision
         Output of ``decide``.
+    waits : bool, default True
+        Whether to wait for the end.
     """
 
     template_fields = (*TriggerDagRunOperator.template_fields, "decision")
 
-    def __init__(self, *, model: str, decision: Any, **kwargs: Any) -> None:
+    def __init__(self, *, model: str, decision: Any, waits: bool = True, **kwargs: Any) -> None:
         super().__init__(
             trigger_dag_id=f"{model}_train",
             logical_date=None,
-            wait_for_completion=True,
+            wait_for_completion=waits,
             poke_interval=5,
             skip_when_already_exists=True,  # a second attempt finds the first one's run
             fail_when_dag_is_paused=True,

@@ -55,6 +55,11 @@ def train(
     chain = train_chain(workspace.spec(model), dry_run=dry_run, reason=reason, trials=trials)
     record = _drive("train", chain, model, partition, workspace, cutoff)
     _say_decision(record["decision"])
+    if record["waiting"]:
+        out.print(
+            f"Release {record['release_id']} is waiting for approval: tidemill promote {model} {record['release_id']}"
+            " --reason …", highlight=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 @app.command()

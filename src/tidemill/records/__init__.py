@@ -8,7 +8,7 @@ from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, E
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, SnapshotRef, SplitRef
 from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
-from tidemill.records.models import BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
+from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef
 from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
 from tidemill.records.search import Parameters, SearchReport, Trial
@@ -18,6 +18,7 @@ __all__ = [
     "AlertChange",
     "AlertEvent",
     "AlertsRef",
+    "Answer",
     "BehaviourCheck",
     "BundleRef",
     "CheckReport",

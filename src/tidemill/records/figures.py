@@ -94,6 +94,8 @@ class Decision(Record):
     """One sentence for each thing that was weighed, decisive ones first."""
     decision_id: int | None = None
     """Row in ``tidemill.decision`` once it is recorded."""
+    by: str = ""
+    """Person who took it; empty where a rule did, or nobody answered."""
 
     @property
     def accepted(self) -> bool:

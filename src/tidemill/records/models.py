@@ -7,7 +7,7 @@ from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record
 from tidemill.records.search import Parameters, SearchReport
 
-__all__ = ["BundleRef", "DeploymentRef", "EvaluationReport", "ReleaseRef"]
+__all__ = ["Answer", "BundleRef", "DeploymentRef", "EvaluationReport", "ReleaseRef"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +104,20 @@ class ReleaseRef(Record):
     """True if the release saw data after the partition's cutoff and the run says so."""
     token: int = 0
     """Claim on the partition, taken when this answer was given; 0 in a dry run, which claims nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Record):
+    """What a person said about a model that the gate accepts."""
+
+    approved: bool
+    """Yes or no; nobody's answer is a no."""
+    by: str
+    """Who; empty if the time ran out."""
+    at: datetime
+    """When."""
+    comment: str = ""
+    """Why, in the person's words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

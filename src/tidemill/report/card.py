@@ -15,7 +15,7 @@ from tidemill.records import BundleRef, Decision, EvaluationReport, MetricValue,
 from tidemill.report.html import Answer, Tile, count, environment, figure, interval, page
 from tidemill.report.search import search_sentences
 
-__all__ = ["CardFacts", "card_page", "model_card", "unseen_months"]
+__all__ = ["CardFacts", "card_page", "escape", "model_card", "unseen_months"]
 
 _MONTHS = (
     "January",
@@ -85,7 +85,7 @@ def model_card(facts: CardFacts) -> str:
     facts : CardFacts
         What to say.
     """
-    text = environment().get_template("card.md").render(card=facts, md=_markdown, verbatim=_verbatim, **_derived(facts))
+    text = environment().get_template("card.md").render(card=facts, md=escape, verbatim=_verbatim, **_derived(facts))
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -202,8 +202,14 @@ def _named(metric: MetricValue) -> str:
     return f"{metric.name} for {metric.slice}" if metric.slice else metric.name
 
 
-def _markdown(value: object) -> Markup:
-    """Escape text for Markdown: one line, no markup, no table cell broken, no HTML."""
+def escape(value: object) -> Markup:
+    r"""Escape text for Markdown: one line, no markup, no table cell broken, no HTML.
+
+    Examples
+    --------
+    >>> print(escape("a | *b*"))
+    a \| \*b\*
+    """
     line = _SPACES.sub(" ", str(value)).strip()
     # HTML first: Markdown's own signs are backslashed after it, so that no entity is broken.
     return Markup(_MARKDOWN.sub(r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")))

@@ -20,7 +20,7 @@ Chain = Generator[Request, dict[str, Any], None]
 
 
 def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "", trials: int | None = None) -> Chain:
-    """From the source to a champion, or to the reasons why not."""
+    """From the source to a champion, or to the reasons why not, or to a release that waits for a person."""
     snapshot = yield "extract", {"purpose": "train"}
     yield "validate_data", {"snapshot": snapshot}
     profile = yield "analyse", {"snapshot": snapshot}
@@ -33,7 +33,7 @@ def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "", tri
     yield (
         "register",
         {"snapshot": snapshot, "profile": profile, "split": split, "evaluation": evaluation, "decision": decision,
-         "dry_run": dry_run, "reason": reason},
+         "approval": None, "dry_run": dry_run, "reason": reason},
     )  # fmt: skip
 
 

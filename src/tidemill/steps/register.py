@@ -4,6 +4,7 @@ The ledger comes first, the mirror second: if MLflow is down the champion serves
 later.
 """
 
+import getpass
 import tempfile
 from pathlib import Path
 
@@ -31,10 +32,13 @@ def register(
     split: SplitRef,
     evaluation: EvaluationReport,
     decision: Decision,
+    approval: Decision | None = None,
     dry_run: bool = False,
     reason: str = "",
 ) -> DeploymentRef:
-    """Release a bundle with its evidence, promote it if the gate accepts, and log the training to MLflow.
+    """Release a bundle with its evidence, promote it if nobody objects, and log the training to MLflow.
+
+    Objections are the gate's, and a person's where the spec asks for one; without an answer the release waits.
 
     Raises
     ------
@@ -44,10 +48,12 @@ def register(
     release_id = None
     if not dry_run:
         release_id = _release(job, snapshot, split, evaluation, decision)
-    promoted = release_id is not None and decision.accepted and _promote(job, release_id, evaluation, reason)
+    waiting = decision.accepted and approval is None and job.spec.accept.approval == "manual"
+    agreed = decision.accepted and not waiting and (approval is None or approval.accepted)
+    promoted = release_id is not None and agreed and _promote(job, release_id, evaluation, approval, reason)
     bundle_folder = job.store.path(evaluation.bundle.uri)
     bundle = load_bundle(bundle_folder, evaluation.bundle.digest, job.spec.train.trusted)
-    facts = _card_facts(job, snapshot, split, evaluation, decision, release_id, bundle)
+    facts = _card_facts(job, snapshot, split, evaluation, decision, approval, release_id, bundle)
     if release_id is not None:
         _write_card(bundle_folder / MODEL_CARD, model_card(facts))
     shown = show_training(job, facts, profile)
@@ -59,6 +65,8 @@ def register(
         mlflow_run_id=shown.run_id,
         mlflow_version=shown.version,
         mirror_problem=shown.problem,
+        waiting=waiting and release_id is not None,
+        approval=approval,
     )
 
 
@@ -81,26 +89,38 @@ def _release(job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: Evalu
             code_version=code_version(),
             lock_digest=lock_digest(),
             run_id=job.run_id,
+            requested_by=_requested_by(job),
         )
     )
 
 
-def _promote(job: Job, release_id: int, evaluation: EvaluationReport, reason: str) -> bool:
+def _requested_by(job: Job) -> str:
+    """Who asked for the training: in Airflow whoever triggered it, else the user of this shell."""
+    return job.origin.requested_by if job.origin.dag_id else getpass.getuser()
+
+
+def _promote(job: Job, release_id: int, evaluation: EvaluationReport, approval: Decision | None, reason: str) -> bool:
     deciding = evaluation.metrics[0]
     found = f"{deciding.name} {deciding.value:.4f} on {evaluation.n_test:,} test rows"
+    if approval is not None:
+        found = f"{found}. {approval.reasons[0]}"
     return job.promoter.promote(
         job.spec.model,
         release_id,
         expected=evaluation.champion_release,
         live_from=job.partition.cutoff,
-        approved_by=GATE,
+        approved_by=_approver(approval),
         reason=f"{reason}: {found}" if reason else found,
     )
 
 
+def _approver(approval: Decision | None) -> str:
+    return GATE if approval is None or not approval.by else approval.by
+
+
 def _card_facts(
     job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: EvaluationReport, decision: Decision,
-    release_id: int | None, bundle: Bundle,
+    approval: Decision | None, release_id: int | None, bundle: Bundle,
 ) -> CardFacts:  # fmt: skip
     spec = job.spec
     return CardFacts(
@@ -115,7 +135,7 @@ def _card_facts(
         bundle=evaluation.bundle,
         evaluation=evaluation,
         decision=decision,
-        approver=GATE,
+        approver=_approver(approval),
         code_version=code_version(),
         features=bundle.schema.names,
         parameters={

@@ -29,7 +29,9 @@ def record_outcome(job: Job, decision: Decision) -> Decision:
     outcome = "No training was started."
     if decision.accepted:
         gate = job.ledger.decision_after(job.spec.model, "accept", job.partition.key, decision.decision_id or 0)
-        if gate is None:
+        if gate is None and job.spec.accept.approval == "manual":
+            outcome = "Training was started; a person has the last word on what comes of it."
+        elif gate is None:
             outcome = "Training was due, but has not come to a verdict."
         else:
             verdict, reasons = gate

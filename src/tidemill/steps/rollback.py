@@ -6,14 +6,14 @@ no earlier run to go back to is scored again.
 
 from dataclasses import dataclass
 
-from tidemill.errors import ArtifactCorrupt, NoChampion, SpecError
+from tidemill.errors import ArtifactCorrupt, NoChampion, NotApproved
 from tidemill.records import Record
 from tidemill.spec import ModelSpec
 from tidemill.steps.backfill import Policy, backfill
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.store import Store
 from tidemill.warehouse.publishing import Publisher
-from tidemill.warehouse.releases import Releases
+from tidemill.warehouse.releases import Champion, Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
 __all__ = ["Rollback", "promote_by_hand", "roll_back"]
@@ -94,8 +94,9 @@ def promote_by_hand(
     ------
     NoChampion
         If the model has no such release.
-    SpecError
-        If the gate has not accepted it, and it is not forced.
+    NotApproved
+        If the gate has not accepted it or a person has refused it, and it is not forced; or if the spec wants four eyes,
+        and the person asked for the training.
     ArtifactCorrupt
         If its bundle is gone or damaged; nothing has changed then.
     """
@@ -103,11 +104,7 @@ def promote_by_hand(
     release, champion = releases.release(spec.model, release_id), releases.champion(spec.model)
     if release is None:
         raise NoChampion(f"Model {spec.model!r} has no release {release_id}.", "See 'tidemill history'.")
-    if release.verdict != "accept" and not force:
-        raise SpecError(
-            f"The gate's verdict on release {release_id} of {spec.model!r} is {release.verdict.replace('_', ' ')}.",
-            "Leave it, or promote it with --force and a reason; that is recorded.",
-        )
+    _refuse_without_leave(spec, release, force=force, approved_by=approved_by)
     _verify(spec, workspace, releases, release_id)
     releases.promote(
         spec.model,
@@ -116,8 +113,27 @@ def promote_by_hand(
         live_from=max((spec.partition(release.partition).cutoff, *releases.live_from(spec.model))),
         approved_by=approved_by,
         reason=reason,
-        kind="promote" if release.verdict == "accept" else "force",
+        kind="promote" if release.verdict == "accept" and not release.refused_by else "force",
     )
+
+
+def _refuse_without_leave(spec: ModelSpec, release: Champion, *, force: bool, approved_by: str) -> None:
+    """Hold a promotion by hand against the gate's word, another person's, and the spec's four eyes."""
+    named = f"release {release.release_id} of {spec.model!r}"
+    if spec.accept.four_eyes and approved_by == release.requested_by:
+        raise NotApproved(
+            f"{approved_by} asked for the training of {named}, and may not promote it too.", "Ask somebody else to."
+        )
+    if release.verdict != "accept" and not force:
+        raise NotApproved(
+            f"The gate's verdict on {named} is {release.verdict.replace('_', ' ')}.",
+            "Leave it, or promote it with --force and a reason; that is recorded.",
+        )
+    if release.refused_by and not force:
+        raise NotApproved(
+            f"{release.refused_by} has rejected {named}.",
+            "Talk to each other, or promote it with --force and a reason; that is recorded.",
+        )
 
 
 def _verify(spec: ModelSpec, workspace: Workspace, releases: Releases, release_id: int) -> None:

@@ -40,6 +40,7 @@ STEPS: Mapping[str, str] = {
     "train": "train",
     "evaluate": "evaluate",
     "validate_model": "validate_model",
+    "approve": "approve",
     "register": "register",
     "resolve_release": "resolve_release",
     "predict": "predict",
@@ -195,9 +196,11 @@ def _typed(function: Callable[..., Record], inputs: Mapping[str, Any]) -> dict[s
 
 
 def _rebuilt(hint: Any, value: Any) -> Any:
-    if isinstance(value, Mapping) and isinstance(hint, type) and issubclass(hint, Record):
-        return hint.from_dict(dict(value))
     members = typing.get_args(hint)
+    if isinstance(value, Mapping):  # of an optional record, the record is one of the members
+        kinds = (kind for kind in (hint, *members) if isinstance(kind, type) and issubclass(kind, Record))
+        kind = next(kinds, None)
+        return value if kind is None else kind.from_dict(dict(value))
     if members and not isinstance(value, str | Mapping) and typing.get_origin(hint) is tuple:
         return tuple(_rebuilt(members[0], item) for item in value)
     return value

@@ -33,6 +33,8 @@ class Origin:
     """Index of a mapped task; -1 or None if it is not mapped."""
     try_number: int | None = None
     """Attempt, from 1."""
+    requested_by: str = ""
+    """Person who asked for it by hand; empty if the schedule did, or if nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +169,7 @@ class Ledger:
     def record_decision(
         self, model: str, partition: str, decision: Decision, evidence: dict[str, Any], run_id: int
     ) -> int:
-        """Record a decision; gives its id."""
+        """Record a decision, and in the audit who took it where a person did; gives its id."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "INSERT INTO tidemill.decision (model, partition, kind, verdict, reasons, evidence, run_id)"
@@ -186,7 +188,8 @@ class Ledger:
             cursor.execute(
                 "SELECT tidemill.append_audit(%s, %s, %s)",
                 (f"decide:{decision.kind}", model,
-                 json.dumps({"decision_id": decision_id, "partition": partition, "verdict": decision.verdict.value})),
+                 json.dumps({"decision_id": decision_id, "partition": partition, "verdict": decision.verdict.value}
+                            | ({"by": decision.by} if decision.by else {}))),
             )  # fmt: skip
             return decision_id
 

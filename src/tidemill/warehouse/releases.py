@@ -16,7 +16,10 @@ __all__ = ["Champion", "Deployment", "NewRelease", "Releases", "current_release"
 
 _COLUMNS = (
     "release_id, bundle_digest, bundle_uri, snapshot_digest, known_until, metric, metric_value, learnt_until, evidence,"
-    " partition, (SELECT verdict FROM tidemill.decision d WHERE d.decision_id = release.decision_id) AS verdict"
+    " partition, (SELECT verdict FROM tidemill.decision d WHERE d.decision_id = release.decision_id) AS verdict,"
+    " requested_by, (SELECT evidence->>'by' FROM tidemill.decision d WHERE d.model = release.model AND d.kind = 'approve'"
+    " AND d.evidence->>'approved' = 'false' AND d.evidence->>'decision_id' = release.decision_id::text"
+    " ORDER BY d.decision_id DESC LIMIT 1) AS refused_by"
 )
 
 
@@ -46,6 +49,10 @@ class Champion:
     """Partition as of which it was trained."""
     verdict: str
     """The gate's: ``accept``, ``reject`` or ``not_enough_evidence``."""
+    requested_by: str
+    """Who asked for its training by hand; empty if the schedule did."""
+    refused_by: str | None
+    """Person who said no to it; empty if nobody answered in time, None if nobody was asked or all agreed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +109,8 @@ class NewRelease:
     """Digest of the installed packages."""
     run_id: int
     """The registering step's run."""
+    requested_by: str = ""
+    """Who asked for the training by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +178,13 @@ class Releases:
             cursor.execute(
                 "INSERT INTO tidemill.release (model, bundle_digest, bundle_uri, snapshot_digest, split_digest, partition,"
                 " estimator, metric, metric_value, evidence, decision_id, learnt_until, known_until, spec_digest, code_version,"
-                " lock_digest, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " lock_digest, run_id, requested_by)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
                 " ON CONFLICT (model, partition, bundle_digest) DO NOTHING RETURNING release_id",
                 (new.model, new.bundle.digest, new.bundle.uri, new.snapshot_digest, new.split_digest, new.partition,
                  new.bundle.estimator, new.metric, new.metric_value, json.dumps(new.evidence), new.decision.decision_id,
-                 new.learnt_until, new.known_until, new.spec_digest, new.code_version, new.lock_digest, new.run_id),
+                 new.learnt_until, new.known_until, new.spec_digest, new.code_version, new.lock_digest, new.run_id,
+                 new.requested_by),
             )  # fmt: skip
             row = cursor.fetchone()
             if row is None:

@@ -7,7 +7,7 @@ import pytest
 from tidemill.errors import PartitionError
 from tidemill.intervals import Every
 from tidemill.records import BundleRef, PageRef, Record, SnapshotRef
-from tidemill.steps.running import STEPS, Job, _as_of, _function, _typed
+from tidemill.steps.running import STEPS, Job, _as_of, _function, _rebuilt, _typed
 
 DAY = Every.DAY.of("2024-03-25", "America/New_York", timedelta(hours=5))
 SNAPSHOT = SnapshotRef(
@@ -90,3 +90,12 @@ def test_cutoff_may_be_the_end_of_the_partition() -> None:
 def test_cutoff_after_the_end_of_the_partition_is_refused() -> None:
     with pytest.raises(PartitionError, match="its rows would know their outcome"):
         _as_of(DAY, DAY.interval.end + timedelta(microseconds=1))
+
+
+def test_dict_becomes_the_record_of_an_optional_annotation() -> None:
+    assert _rebuilt(SnapshotRef | None, SNAPSHOT.to_dict()) == SNAPSHOT
+    assert _rebuilt(SnapshotRef | None, None) is None
+
+
+def test_dict_stays_one_where_no_record_is_asked_for() -> None:
+    assert _rebuilt(dict[str, int], {"a": 1}) == {"a": 1}
