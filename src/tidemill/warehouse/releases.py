@@ -201,9 +201,8 @@ class Releases:
     def note_mlflow_run(self, release_id: int, mlflow_run_id: str) -> None:
         """Remember where MLflow shows the training of a release."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "UPDATE tidemill.release SET mlflow_run_id = %s WHERE release_id = %s", (mlflow_run_id, release_id)
-            )
+            change = "UPDATE tidemill.release SET mlflow_run_id = %s WHERE release_id = %s"
+            cursor.execute(change, (mlflow_run_id, release_id))
 
     def promote(
         self,
@@ -253,9 +252,9 @@ class Releases:
             if current == release_id:
                 return True
             if current != expected:
+                found = f"Release {release_id} of {model!r} was compared with release {expected}"
                 raise LostRace(
-                    f"Release {release_id} of {model!r} was compared with release {expected}, "
-                    f"but the champion is now {current}.",
+                    f"{found}, but the champion is now {current}.",
                     "Train again, so that it is compared with the new champion.",
                 )
             champion = _deploy(cursor, model, release_id, current, kind, live_from, approved_by, reason)
