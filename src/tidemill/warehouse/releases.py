@@ -253,10 +253,8 @@ class Releases:
                 return True
             if current != expected:
                 found = f"Release {release_id} of {model!r} was compared with release {expected}"
-                raise LostRace(
-                    f"{found}, but the champion is now {current}.",
-                    "Train again, so that it is compared with the new champion.",
-                )
+                next_step = "Train again, so that it is compared with the new champion."
+                raise LostRace(f"{found}, but the champion is now {current}.", next_step)
             champion = _deploy(cursor, model, release_id, current, kind, live_from, approved_by, reason)
             fault_point("promote-before-commit")
         fault_point("promote-after-commit")
