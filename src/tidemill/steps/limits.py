@@ -25,6 +25,7 @@ LIMITS: Mapping[str, timedelta] = {
     "train": timedelta(hours=6),  # beyond that a training wants a bigger machine, or fewer trials
     "evaluate": timedelta(hours=2),  # the bootstrap scores every candidate
     "validate_model": _QUICK,
+    "approve": _QUICK,  # to write down an answer; waiting for it holds no process
     "register": timedelta(minutes=30),  # uploads to MLflow, which may be slow
     "resolve_release": _QUICK,
     "predict": timedelta(hours=2),  # a million rows take a minute
@@ -39,6 +40,7 @@ LIMITS: Mapping[str, timedelta] = {
     "notify": timedelta(minutes=30),  # delivers, over the network
     "decide": _QUICK,
     "record_outcome": _QUICK,
+    "reproduce": timedelta(hours=12),  # extracts, trains and scores all over again
 }
 """Limit of each step: many times what the example takes, so that only what hangs meets it."""
 
