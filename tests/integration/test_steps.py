@@ -282,46 +282,45 @@ def watch(mill: Mill, day: str) -> None:
 
 @pytest.fixture
 def drifting(serving: Mill) -> Mill:
-    """A small model whose source sends ten times the distance on two days, and where one day is enough."""
-    serving.write(spec=SPEC + "monitor: {rules: {drift: {persistence: 1 of 1}}}\n")
+    """A small model whose source sends ten times the distance, and more, on two days."""
     serving.sql("UPDATE {t} SET distance_km = distance_km * 10 + 30 WHERE parcel_id BETWEEN '20240325' AND '20240327'")
     return serving
 
 
-def test_drift_opens_an_alert(drifting: Mill) -> None:
+def test_a_break_opens_an_alert(drifting: Mill) -> None:
     watch(drifting, "2024-03-25")
-    assert alerts_of(drifting, "drift:distance_km") == [("open", "2024-03-25", "2024-03-25")]
+    assert alerts_of(drifting, "break:distance_km") == [("open", "2024-03-25", "2024-03-25")]
 
 
-def test_drift_that_goes_on_updates_the_alert_that_is_open(drifting: Mill) -> None:
+def test_a_break_that_goes_on_updates_the_alert_that_is_open(drifting: Mill) -> None:
     watch(drifting, "2024-03-25")
     watch(drifting, "2024-03-26")
-    assert alerts_of(drifting, "drift:distance_km") == [("open", "2024-03-25", "2024-03-26")]
+    assert alerts_of(drifting, "break:distance_km") == [("open", "2024-03-25", "2024-03-26")]
 
 
 def test_one_quiet_day_does_not_resolve_an_alert(drifting: Mill) -> None:
     watch(drifting, "2024-03-25")
     watch(drifting, "2024-03-27")
-    assert alerts_of(drifting, "drift:distance_km")[0][0] == "open"
+    assert alerts_of(drifting, "break:distance_km")[0][0] == "open"
 
 
-def test_drift_that_is_over_resolves_its_alert(drifting: Mill) -> None:
+def test_a_break_that_is_over_resolves_its_alert(drifting: Mill) -> None:
     for day in ("2024-03-25", "2024-03-27", "2024-03-28"):
         watch(drifting, day)
-    assert alerts_of(drifting, "drift:distance_km")[0][0] == "resolved"
+    assert alerts_of(drifting, "break:distance_km")[0][0] == "resolved"
 
 
-def test_older_partition_without_drift_does_not_resolve_the_alert_of_a_newer_one(drifting: Mill) -> None:
+def test_older_partition_without_a_break_does_not_resolve_the_alert_of_a_newer_one(drifting: Mill) -> None:
     watch(drifting, "2024-03-26")
     watch(drifting, "2024-03-24")
-    assert alerts_of(drifting, "drift:distance_km")[0][0] == "open"
+    assert alerts_of(drifting, "break:distance_km")[0][0] == "open"
 
 
 def test_alert_goes_when_the_same_partition_has_been_mended(drifting: Mill) -> None:
     watch(drifting, "2024-03-25")
     drifting.sql("UPDATE {t} SET distance_km = (distance_km - 30) / 10 WHERE parcel_id LIKE '20240325-%%'")
     watch(drifting, "2024-03-25")
-    assert alerts_of(drifting, "drift:distance_km")[0][0] == "resolved"
+    assert alerts_of(drifting, "break:distance_km")[0][0] == "resolved"
 
 
 def test_monitoring_twice_gives_the_same_figures(serving: Mill) -> None:
@@ -335,6 +334,39 @@ def test_page_of_a_day_is_written(serving: Mill) -> None:
     serving.predict(SCORED)
     page = serving.monitor(SCORED)["report"]
     assert "distance_km" in (serving.workspace.storage / page["uri"] / "index.html").read_text()
+
+
+def test_partitions_are_counted_once_for_later_ones(drifting: Mill) -> None:
+    for day in ("2024-03-25", "2024-03-26", "2024-03-27"):
+        watch(drifting, day)
+    counted = drifting.sql(
+        "SELECT r.partition, count(*) FROM tidemill.partition_counts JOIN tidemill.prediction_run r"
+        " USING (prediction_run_id) WHERE r.model = '{m}' GROUP BY 1 ORDER BY 1"
+    )
+    assert counted == [("2024-03-25", 1), ("2024-03-26", 1)]  # those that came before another
+
+
+def test_after_a_promotion_the_newest_partitions_are_counted_again(serving: Mill, trained_mill: Trained) -> None:
+    watch(serving, "2024-03-25")
+    watch(serving, "2024-03-26")
+    before = serving.promoter.champion(serving.model)
+    assert before is not None
+    second = serving.register(trained_mill[1], "2024-03-27")
+    serving.promote(second, before.release_id, "2024-03-27")
+    watch(serving, "2024-03-27")
+    releases = serving.sql(
+        "SELECT DISTINCT c.release_id FROM tidemill.partition_counts c JOIN tidemill.prediction_run r"
+        " USING (prediction_run_id) WHERE r.model = '{m}' ORDER BY 1"
+    )
+    assert releases == [(before.release_id,), (second,)]
+
+
+def test_drift_is_weighted_by_what_features_contribute(serving: Mill) -> None:
+    watch(serving, SCORED)
+    figures = serving.ledger.metrics(serving.model, "drift", "importance_share", until=SCORED)[SCORED]
+    shares = {figure.feature: figure.value for figure in figures}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert shares["weight_kg"] > shares["carrier"]
 
 
 # --- freshness
@@ -368,6 +400,12 @@ def test_a_partition_left_out_is_noticed(supplied: Mill) -> None:
 def test_labels_that_have_stopped_are_noticed(supplied: Mill) -> None:
     supplied.sql("UPDATE {t} SET delivered_at = '2024-06-01' WHERE delivered_at > '2024-03-28'")
     assert list(findings_of(supplied, "2024-03-29")) == ["age:labels"]
+
+
+def test_labels_that_have_stopped_are_noticed_on_the_next_day_too(supplied: Mill) -> None:
+    supplied.sql("UPDATE {t} SET delivered_at = '2024-06-01' WHERE delivered_at > '2024-03-28'")
+    monitored = [supplied.predict(day) and supplied.monitor(day) for day in ("2024-03-29", "2024-03-30")]
+    assert ["age:labels" in {found["rule"] for found in item["alert"]["alerts"]} for item in monitored] == [True, True]
 
 
 def test_a_column_of_another_type_is_noticed(supplied: Mill) -> None:

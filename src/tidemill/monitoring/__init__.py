@@ -7,6 +7,7 @@ in many short tasks, where an import of a second would outweigh the work.
 ==================  ==================================================================
 ``profile``         a training snapshot as bin counts, and other rows counted into them
 ``drift``           how far a partition's features and scores lie from the reference
+``breaks``          features that are not what they were in the partitions before
 ``performance``     realised quality of a partition whose labels have matured
 ``compute``         seconds and memory of each step against its own past
 ``freshness``       whether the partition came, whole and in time, from the same source and code

@@ -12,6 +12,10 @@ from tidemill.records import Alert, MetricValue, Severity
 
 __all__ = ["AlertThresholds", "raise_alerts"]
 
+MOST_RANGES = 1.0  # a mean that lies a whole range beyond all that was seen is in another unit
+JUMP_FACTOR, JUMP_MARGIN = 3.0, 0.25  # a year of flights exceeded it on two days, all features together
+RECENT = "_recent"  # of a metric over the newest matured partitions
+NO_LABELS = 0.5  # of the coverage that is expected: below, labels do not come late, they do not come
 MIN_EXTRA_S = 1.0  # a step that takes 0.3 s instead of 0.1 s is nobody's problem
 MIN_EXTRA_BYTES = 64 * 2**20  # nor is one that takes 60 MB more: the allocator's habits come to that
 
@@ -24,12 +28,14 @@ class AlertThresholds:
     """Stability index from which a feature has drifted, where the figures bring no ``psi_threshold`` of their own."""
     null_share: float = 0.1
     """Rise of the share of nulls, as a difference, e.g. 0.1 from 2 % to 12 %."""
-    unseen_share: float = 0.05
+    drift_share: float = 0.3
+    """Share of the model's importance whose features have drifted, from which the partition has."""
+    unseen_share: float = 0.02
     """Share of rows with a level that the reference never held."""
     label_coverage: float = 0.9
     """Least share of labels that a matured partition should have."""
     metric: str = "roc_auc"
-    """Metric that the floor is for."""
+    """Metric that the floor is for, e.g. ``roc_auc_recent``."""
     greater_is_better: bool = True
     """False for errors and losses: their floor is a ceiling."""
     floor: float | None = None
@@ -50,6 +56,17 @@ class _Context:
         found = self.by_key.get((name, metric.feature, metric.slice))
         return None if found is None else found.value
 
+    def drifted(self, most: int = 5) -> list[str]:
+        """Name the features beyond their threshold, those that contribute most first."""
+        found = {
+            metric.feature: self.beside(metric, "importance_share") or 0.0
+            for metric in self.by_key.values()
+            if metric.name == "psi" and metric.feature
+            and metric.value > _or(self.beside(metric, "psi_threshold"), self.thresholds.psi)
+        }  # fmt: skip
+        names = sorted(found, key=lambda name: -found[name])
+        return [f"{name} ({found[name]:.0%})" for name in names[:most]] + (["and others"] if len(names) > most else [])
+
 
 def raise_alerts(metrics: Sequence[MetricValue], thresholds: AlertThresholds) -> tuple[Alert, ...]:
     """Give the alerts that a partition's figures deserve.
@@ -64,28 +81,31 @@ def raise_alerts(metrics: Sequence[MetricValue], thresholds: AlertThresholds) ->
     Returns
     -------
     tuple of Alert
-        Those of severity ``fail`` first; rules are ``drift:<feature>``, ``score_drift``, ``nulls:<feature>``,
+        Those of severity ``fail`` first; rules are ``drift``, ``break:<feature>``, ``score_drift``, ``nulls:<feature>``,
         ``unseen:<feature>``, ``quality:<metric>``, ``label_coverage``, ``slow:<step>``, ``memory:<step>``, and
         ``unknown:<metric>`` for figures that are NaN or infinite, each metric's features named in one.
 
     Examples
     --------
-    >>> figure = MetricValue(name="psi", value=0.5, n=900, feature="dep_hour")
+    >>> figure = MetricValue(name="unseen_share", value=0.5, n=900, feature="carrier")
     >>> alert, = raise_alerts([figure], AlertThresholds())
     >>> alert.rule, str(alert.severity)
-    ('drift:dep_hour', 'warn')
+    ('unseen:carrier', 'warn')
     """
     context = _Context(thresholds, {(m.name, m.feature, m.slice): m for m in metrics})
     known = [metric for metric in metrics if math.isfinite(metric.value)]
     found = [alert for metric in known for alert in _judge(metric, context)]
     found += _unknown([metric for metric in metrics if not math.isfinite(metric.value)])
     found += _floor_without_metric(metrics, thresholds)
+    found = list({alert.rule: alert for alert in reversed(found)}.values())[::-1]  # of two with one name the first
     return tuple(sorted(found, key=lambda alert: alert.severity is not Severity.FAIL))
 
 
 def _judge(metric: MetricValue, context: _Context) -> list[Alert]:
     rules: dict[str, Callable[[MetricValue, _Context], Alert | None]] = {
-        "psi": _feature_drift,
+        "drift_weighted": _drift,
+        "beyond_range": _unit,
+        "jump": _jump,
         "score_psi": _score_drift,
         "null_share_rise": _null_jump,
         "unseen_share": _unseen_levels,
@@ -98,17 +118,53 @@ def _judge(metric: MetricValue, context: _Context) -> list[Alert]:
     return [] if alert is None else [alert]
 
 
-def _feature_drift(metric: MetricValue, context: _Context) -> Alert | None:
-    threshold = _or(context.beside(metric, "psi_threshold"), context.thresholds.psi)
-    if metric.value <= threshold:
+def _drift(metric: MetricValue, context: _Context) -> Alert | None:
+    threshold = context.thresholds.drift_share
+    if metric.value < threshold:
         return None
     return Alert(
-        rule=f"drift:{metric.feature}",
+        rule="drift",
         severity=Severity.WARN,
         message=(
-            f"Feature {metric.feature!r} has drifted: stability index {metric.value:.2f} against a threshold of "
-            f"{threshold:.2f} ({_rows(metric)}). Compare its distribution with the training snapshot's: mend the "
-            f"source if it broke, retrain if the world has changed."
+            f"Features that carry {metric.value:.0%} of the model's importance have drifted ({_rows(metric)}; "
+            f"{threshold:.0%} is allowed): {', '.join(context.drifted()) or 'none is named'}. Compare their distributions "
+            f"with the training snapshot's: mend the source if it broke, retrain if the world has changed."
+        ),
+        value=metric.value,
+        threshold=threshold,
+    )
+
+
+def _unit(metric: MetricValue, context: _Context) -> Alert | None:
+    if metric.value <= MOST_RANGES:
+        return None
+    return Alert(
+        rule=f"break:{metric.feature}",
+        severity=Severity.FAIL,
+        message=(
+            f"Feature {metric.feature!r} has changed overnight: its mean lies beyond everything seen so far, by "
+            f"{metric.value:.3g} times the range of all that ({_rows(metric)}). Has its unit changed? Mend the source or "
+            f"the features query, and predict the partition again."
+        ),
+        value=metric.value,
+        threshold=MOST_RANGES,
+    )
+
+
+def _jump(metric: MetricValue, context: _Context) -> Alert | None:
+    usual, psi = context.beside(metric, "jump_usual"), context.beside(metric, "psi")
+    threshold = JUMP_FACTOR * (usual or 0.0) + JUMP_MARGIN
+    drifted = psi is None or psi > _or(context.beside(metric, "psi_threshold"), context.thresholds.psi)
+    if metric.value <= threshold or not drifted:
+        return None
+    return Alert(
+        rule=f"break:{metric.feature}",
+        severity=Severity.FAIL,
+        message=(
+            f"Feature {metric.feature!r} has changed overnight: its stability index against the partitions before is "
+            f"{metric.value:.2f}, and among themselves they never had more than {_or(usual, 0.0):.2f} ({_rows(metric)}). "
+            f"Was a category renamed, a unit changed, a default filled in? Mend the source or the features query, and "
+            f"predict the partition again."
         ),
         value=metric.value,
         threshold=threshold,
@@ -175,7 +231,7 @@ def _few_labels(metric: MetricValue, context: _Context) -> Alert | None:
         return None
     return Alert(
         rule="label_coverage",
-        severity=Severity.WARN,
+        severity=Severity.FAIL if metric.value < NO_LABELS * threshold else Severity.WARN,
         message=(
             f"Only {metric.value:.1%} of the labels are in, {threshold:.0%} are expected of a matured partition. "
             f"Look at the source of the labels; until it delivers, read the realised quality with care."
@@ -195,11 +251,12 @@ def _low_quality(metric: MetricValue, context: _Context) -> Alert | None:
     interval = "" if metric.low is None or metric.high is None else f", interval {metric.low:.3f} to {metric.high:.3f}"
     weight = f"The interval lies {beyond} the {limit}: this is no chance" if surely else "Chance can explain it"
     step = "roll back or retrain today" if surely else "watch the next partitions"
+    name = metric.name.replace(RECENT, ", over the newest matured partitions,")
     return Alert(
-        rule=f"quality:{metric.name}",
+        rule=f"quality:{metric.name.removesuffix(RECENT)}",
         severity=Severity.FAIL if surely else Severity.WARN,
         message=(
-            f"Realised {metric.name} is {metric.value:.3f}, {beyond} its {limit} of {floor:.3f} "
+            f"Realised {name} is {metric.value:.3f}, {beyond} its {limit} of {floor:.3f} "
             f"({_rows(metric)}{interval}). {weight}; {step}."
         ),
         value=metric.value,

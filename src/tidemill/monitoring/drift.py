@@ -12,7 +12,7 @@ decided here.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -27,7 +27,11 @@ PAST_MARGIN = 1.1  # a high quantile of some 45 past partitions is itself uncert
 
 
 def detect_drift(
-    reference: Sequence[ColumnProfile], analysis: Sequence[ColumnProfile], *, psi_threshold: float = 0.2
+    reference: Sequence[ColumnProfile],
+    analysis: Sequence[ColumnProfile],
+    *,
+    psi_threshold: float = 0.2,
+    importance: Mapping[str, float] | None = None,
 ) -> tuple[MetricValue, ...]:
     """Hold each feature of a partition against its reference.
 
@@ -39,6 +43,8 @@ def detect_drift(
         The partition, counted into the same bins.
     psi_threshold : float, default 0.2
         Stability index from which a feature has drifted, before the allowances above.
+    importance : mapping of str to float, optional
+        What each feature contributes to the model; below 0 counts as nothing. By default all contribute alike.
 
     Returns
     -------
@@ -46,8 +52,9 @@ def detect_drift(
         For each feature ``psi``, ``psi_threshold``, ``jensen_shannon`` (base 2), ``null_share``,
         ``null_share_rise`` (analysis minus reference), ``null_share_usual`` (what a partition of the reference rarely
         exceeded, if known), and ``unseen_share`` of a category (left out if the reference
-        had too many levels to tell) or ``out_of_range_share`` of a number. Then ``drift_share``: the share of features
-        over their threshold. All are NaN if the partition has no rows.
+        had too many levels to tell) or ``out_of_range_share`` of a number, and ``importance_share`` (its part of the
+        model's importance, 0 to 1). Then ``drift_share``: the share of features over their threshold, and
+        ``drift_weighted``: the share of the importance that these carry. All are NaN if the partition has no rows.
 
     Raises
     ------
@@ -68,14 +75,23 @@ def detect_drift(
     if missing:
         raise ValueError(f"analysis lacks {missing}: count the whole reference with count_table")
     metrics: list[MetricValue] = []
-    n_drifted = math.nan if not reference else 0.0
+    weights = _weights([profile.name for profile in reference], importance or {})
+    n_drifted = weighted = math.nan if not reference else 0.0
     for profile in reference:
         psi, *others = _feature_figures(profile, counted[profile.name], psi_threshold)
-        metrics += [psi, *others]
+        weight = weights[profile.name]
+        metrics += [
+            psi, *others, MetricValue(name="importance_share", value=weight, n=psi.n, feature=profile.name)
+        ]  # fmt: skip
         # NaN stays NaN: an unknown feature must not count as one that has not drifted.
-        n_drifted += math.nan if math.isnan(psi.value) else float(psi.value > others[0].value)
-    share = n_drifted / max(len(reference), 1)
-    return (*metrics, MetricValue(name="drift_share", value=share, n=max((p.n for p in analysis), default=0)))
+        drifted = math.nan if math.isnan(psi.value) else float(psi.value > others[0].value)
+        n_drifted, weighted = n_drifted + drifted, weighted + weight * drifted
+    n = max((p.n for p in analysis), default=0)
+    return (
+        *metrics,
+        MetricValue(name="drift_share", value=n_drifted / max(len(reference), 1), n=n),
+        MetricValue(name="drift_weighted", value=weighted, n=n),
+    )
 
 
 def detect_score_drift(
@@ -100,6 +116,17 @@ def detect_score_drift(
     psi, threshold, distance, *_ = _feature_figures(reference, analysis, psi_threshold)
     figures = (psi, threshold, distance)
     return tuple(MetricValue(name=f"score_{figure.name}", value=figure.value, n=figure.n) for figure in figures)
+
+
+def _weights(names: Sequence[str], importance: Mapping[str, float]) -> dict[str, float]:
+    """Give each feature's part of the importance; equal parts where none is known."""
+    known = {name: value if (value := importance.get(name, 0.0)) > 0 else 0.0 for name in names}  # NaN is nothing, too
+    total = sum(known.values())
+    return (
+        {name: value / total for name, value in known.items()}
+        if total > 0
+        else dict.fromkeys(names, 1 / len(names or [""]))
+    )
 
 
 def _feature_figures(reference: ColumnProfile, analysis: ColumnProfile, fixed: float) -> tuple[MetricValue, ...]:

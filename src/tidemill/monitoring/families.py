@@ -12,10 +12,10 @@ __all__ = ["FAMILIES", "Family"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A family of rules, such as ``drift`` of any feature."""
+    """A family of rules, such as ``nulls`` of any feature."""
 
     title: str
-    """What is wrong, before the subject's name, e.g. ``drift of``."""
+    """What is wrong, before the subject's name, e.g. ``missing values of``."""
     means: str
     """What it means for whoever uses the predictions; a sentence."""
     part: str
@@ -29,11 +29,11 @@ class Family:
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "drift": Family(
-            title="drift of", part="drift", metric="psi", persistence="3 of 5",
+            title="drift", part="drift", metric="drift_weighted", persistence="3 of 5",
             means="The model works on data unlike those that it learnt from; its quality may fall before labels tell.",
         ),
         "score_drift": Family(
-            title="drift of the scores", part="drift", metric="score_psi", persistence="3 of 5",
+            title="drift of the scores", part="drift", metric="score_psi", persistence="4 of 5",
             means="The model gives other answers than it used to, so whoever acts on a share or a threshold will notice.",
         ),
         "break": Family(

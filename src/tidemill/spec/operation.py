@@ -37,6 +37,8 @@ class Monitor(Part):
     """Cron line in the model's zone."""
     psi: Annotated[float, Field(gt=0)] = 0.2
     """Population stability index of a feature or of the score from which it has drifted."""
+    drift_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Share of the model's importance whose features have drifted that is worth an alert."""
     null_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Rise of a feature's share of nulls, in absolute terms, that is worth an alert."""
     label_coverage: Annotated[float, Field(ge=0, le=1)] = 0.9

@@ -54,6 +54,7 @@ def _evidence(job: Job, collected: CollectedRef) -> FreshnessEvidence:
     season = _season(job.spec, current.partition)
     recorded = job.ledger.metrics(job.spec.model, "freshness", "age_days", until=job.partition.key)
     recorded.pop(job.partition.key, None)
+    crossed = job.alerts.crossed(job.spec.model)
     ages = _ages(job, collected)
     return FreshnessEvidence(
         n_rows=current.n_rows,
@@ -62,7 +63,13 @@ def _evidence(job: Job, collected: CollectedRef) -> FreshnessEvidence:
         missing=tuple(_gaps(job.spec, job.partition, {item.partition for item in known})),
         ages=ages,
         past_ages={
-            what: tuple(m.value for values in recorded.values() for m in values if m.slice == f"of={what}")[-28:]
+            # What was too old is not what is usual, or the same fault would look usual on the second day.
+            what: tuple(
+                m.value
+                for key, values in recorded.items()
+                for m in values
+                if m.slice == f"of={what}" and f"age:{what}" not in crossed.get(key, ())
+            )[-28:]
             for what in ages
         },
         columns=_columns(job, current) or {},

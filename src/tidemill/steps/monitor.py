@@ -9,20 +9,24 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from tidemill.errors import NotPublished
 from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
+from tidemill.monitoring.breaks import detect_breaks
 from tidemill.monitoring.compute import StepFigures, compare_compute
 from tidemill.monitoring.drift import detect_drift, detect_score_drift
 from tidemill.monitoring.outlook_alerts import change_alerts, estimate_alerts, skew_alerts
 from tidemill.monitoring.profile import ColumnProfile, count_table
+from tidemill.monitoring.recent import recent_quality
 from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
 from tidemill.spec.metrics import greater_is_better
 from tidemill.steps.alerting import settle_alerts
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.freshness import miss
+from tidemill.steps.newest import count_newest
 from tidemill.steps.outlook import LOSSES, estimate_errors, estimated, loss_change
 from tidemill.steps.realised import realised
 from tidemill.steps.running import Job
@@ -79,15 +83,16 @@ def collect(job: Job) -> CollectedRef:
 
 
 def drift(job: Job, collected: CollectedRef) -> MonitorRef:
-    """Compare the partition's features and scores with those that the release was trained and tested on."""
+    """Compare the partition with what the release was trained and tested on, and with the newest partitions before it."""
     if not collected.n_rows:
         return MonitorRef(part="drift", n_metrics=0, alerts=(), empty=True)
     reference = read_reference(job, collected)
     analysis = count_partition(job, collected, reference)
-    limit = job.spec.monitor.psi
+    limit, features, counted = job.spec.monitor.psi, reference[:-1], analysis[:-1]
     metrics = (
-        *detect_drift(reference[:-1], analysis[:-1], psi_threshold=limit),
+        *detect_drift(features, counted, psi_threshold=limit, importance=_importance(job, collected)),
         *detect_score_drift(reference[-1], analysis[-1], psi_threshold=limit),
+        *detect_breaks(features, counted, count_newest(job, collected, features)),
     )
     return _record(job, "drift", job.partition.key, metrics, collected.release_id)
 
@@ -95,15 +100,17 @@ def drift(job: Job, collected: CollectedRef) -> MonitorRef:
 def performance(job: Job, collected: CollectedRef) -> MonitorRef:
     """Measure the realised quality of partitions whose labels have matured, and estimate this one's before it has labels.
 
-    Alerts on realised quality speak of the newest matured partition.
+    Alerts on realised quality speak of the newest matured partitions together.
     """
     runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
-    part = MonitorRef(part="performance", n_metrics=0, alerts=())
     estimates = job.ledger.metrics(job.spec.model, "estimate", until=collected.partition)
-    for key in collected.matured:
-        metrics = realised(job, runs[key])
+    measured = {key: realised(job, runs[key]) for key in collected.matured}
+    deciding = [m for metrics in measured.values() for m in metrics if m.name == job.spec.accept.metric and not m.slice]
+    part, recent = MonitorRef(part="performance", n_metrics=0, alerts=()), recent_quality(deciding)
+    for key, metrics in measured.items():
         errors = estimate_errors(estimates.get(key, ()), metrics)
-        recorded = _record(job, "performance", key, (*metrics, *errors), runs[key].release_id)
+        together = (recent,) if recent is not None and key == collected.matured[-1] else ()
+        recorded = _record(job, "performance", key, (*metrics, *errors, *together), runs[key].release_id)
         part = replace(recorded, n_metrics=part.n_metrics + recorded.n_metrics)
     ahead = _look_ahead(job, collected, runs[collected.partition])
     back = _look_back(job, collected, runs)
@@ -116,7 +123,7 @@ def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[A
     estimates = estimated(job, collected, run) if collected.n_rows else ()
     _keep(job, "estimate", collected.partition, estimates, collected.release_id)
     return estimate_alerts(
-        estimates, metric=accept.metric, floor=accept.minimum, greater_is_better=greater_is_better(accept.metric)
+        estimates, metric=accept.metric, floor=_floor(job), greater_is_better=greater_is_better(accept.metric)
     )
 
 
@@ -204,7 +211,38 @@ def thresholds(job: Job) -> AlertThresholds:
     """Give the spec's thresholds."""
     monitor, accept = job.spec.monitor, job.spec.accept
     return AlertThresholds(
-        psi=monitor.psi, null_share=monitor.null_share, label_coverage=monitor.label_coverage,
-        compute_ratio=monitor.compute_ratio, metric=accept.metric, floor=accept.minimum,
-        greater_is_better=greater_is_better(accept.metric),
+        psi=monitor.psi, drift_share=monitor.drift_share, null_share=monitor.null_share,
+        label_coverage=monitor.label_coverage, compute_ratio=monitor.compute_ratio, metric=f"{accept.metric}_recent",
+        floor=_floor(job), greater_is_better=greater_is_better(accept.metric),
     )  # fmt: skip
+
+
+def _evidence(job: Job, release_id: int | None) -> dict[str, Any]:
+    release = None if release_id is None else job.releases.release(job.spec.model, release_id)
+    return {} if release is None else release.evidence
+
+
+def _importance(job: Job, collected: CollectedRef) -> dict[str, float]:
+    """What each feature contributes to the release, as its evaluation has measured it."""
+    found = (MetricValue.from_dict(item) for item in _evidence(job, collected.release_id).get("importance", ()))
+    return {item.feature: item.value for item in found if item.feature is not None}
+
+
+def _floor(job: Job) -> float | None:
+    """Give the spec's floor as it holds for the metric of single partitions."""
+    floor = job.spec.accept.minimum
+    return None if floor is None else floor + _of_partitions(job)
+
+
+def _of_partitions(job: Job) -> float:
+    """By how much the metric of single partitions differed at acceptance from that of all together, for which the floor is.
+
+    A day's area under the curve is lower, as a rule, than that of many days: nothing is gained from telling good days
+    from bad.
+    """
+    champion = job.releases.champion(job.spec.model)
+    items = () if champion is None else champion.evidence["metrics"]
+    known = {item["name"]: float(item["value"]) for item in items if item.get("slice") is None}
+    name = job.spec.accept.metric
+    gap = known.get(f"{name}_of_partitions", math.nan) - known.get(name, math.nan)
+    return gap if math.isfinite(gap) else 0.0

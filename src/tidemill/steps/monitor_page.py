@@ -88,7 +88,8 @@ def _drift_rows(
             feature=before.name,
             metrics=tuple(by_key[before.name, name] for name in ("psi", "jensen_shannon")),
             threshold=by_key[before.name, "psi_threshold"].value,
-            severity=_severity(alerts, f"drift:{before.name}", f"nulls:{before.name}", f"unseen:{before.name}")
+            severity=_severity(alerts, f"break:{before.name}", f"nulls:{before.name}", f"unseen:{before.name}")
+            or (_severity(alerts, "drift") if _beyond(by_key, before.name) else None)
             or (_severity(alerts, "score_drift") if before is reference[-1] else None),
             reference=_in_words(before),
             analysis=_in_words(now),
@@ -98,6 +99,10 @@ def _drift_rows(
         )
         for before, now in zip(reference, analysis, strict=True)
     ]
+
+
+def _beyond(by_key: Mapping[tuple[str, str], MetricValue], feature: str) -> bool:
+    return by_key[feature, "psi"].value > by_key[feature, "psi_threshold"].value
 
 
 def _in_words(counted: ColumnProfile) -> str:

@@ -80,6 +80,12 @@ class Alerts:
             fault_point("settle-before-commit")
         return changes
 
+    def crossed(self, model: str) -> dict[str, frozenset[str]]:
+        """Give the rules that each of a model's newest partitions crossed, as it was last examined."""
+        with transaction(self.url) as cursor:
+            found = _examinations(cursor, model)
+        return {item.partition: frozenset(alert.rule for alert in item.findings) for item in found}
+
     def open(self, model: str | None = None) -> tuple[OpenAlert, ...]:
         """Give the open alerts of a model, or of all, what needs action first."""
         with transaction(self.url) as cursor:

@@ -29,11 +29,11 @@ def _figures(reference, columns, **arguments):
 def test_each_feature_gets_its_figures_and_the_partition_one(rng):
     reference = _profile({"x": rng.normal(size=900), "c": ["a", "b"] * 450})
     names = {key for key in _figures(reference, {"x": [0.0], "c": ["a"]})}
-    both = {"psi", "psi_threshold", "jensen_shannon", "null_share", "null_share_rise"}
+    both = {"psi", "psi_threshold", "jensen_shannon", "null_share", "null_share_rise", "importance_share"}
     assert names == (
         {("x", name) for name in both | {"out_of_range_share"}}
         | {("c", name) for name in both | {"unseen_share"}}
-        | {(None, "drift_share")}
+        | {(None, "drift_share"), (None, "drift_weighted")}
     )
 
 
@@ -171,3 +171,18 @@ def test_scores_have_figures_of_their_own_names(rng):
     figures = {metric.name: metric for metric in detect_score_drift(reference, analysis)}
     assert set(figures) == {"score_psi", "score_psi_threshold", "score_jensen_shannon"}
     assert figures["score_psi"].value > figures["score_psi_threshold"].value
+
+
+def test_a_feature_that_carries_the_model_counts_for_as_much(rng):
+    reference = _profile({"x": rng.normal(size=9000), "z": rng.normal(size=9000)})
+    figures = _figures(
+        reference, {"x": rng.normal(9, size=900), "z": rng.normal(size=900)}, importance={"x": 0.3, "z": 0.1}
+    )
+    assert (figures[None, "drift_weighted"], figures[None, "drift_share"]) == (pytest.approx(0.75), 0.5)
+
+
+@pytest.mark.parametrize("importance", [None, {}, {"x": -0.1, "z": math.nan}])
+def test_without_a_known_importance_all_count_alike(rng, importance):
+    reference = _profile({"x": rng.normal(size=9000), "z": rng.normal(size=9000)})
+    analysis = {"x": rng.normal(9, size=900), "z": rng.normal(size=900)}
+    assert _figures(reference, analysis, importance=importance)[None, "drift_weighted"] == 0.5

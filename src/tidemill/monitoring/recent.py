@@ -1,0 +1,45 @@
+"""Realised quality over the newest matured partitions together: one day's figure is mostly chance."""
+
+import math
+from collections.abc import Sequence
+from statistics import mean, stdev
+
+from tidemill.monitoring.student import student_quantile
+from tidemill.records import MetricValue
+
+__all__ = ["recent_quality"]
+
+MIN_PARTITIONS = 3  # fewer have no spread worth the name; then the newest speaks for itself
+
+
+def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
+    """Give the mean of a metric over partitions, with an interval from how they differ.
+
+    Parameters
+    ----------
+    figures : sequence of MetricValue
+        One metric of matured partitions, oldest first; those that are NaN are left out.
+
+    Returns
+    -------
+    MetricValue or None
+        Named ``<metric>_recent``; the newest figure itself where there are fewer than three; None without any.
+
+    Examples
+    --------
+    >>> days = [MetricValue(name="roc_auc", value=value, n=900) for value in (0.60, 0.62, 0.64)]
+    >>> recent = recent_quality(days)
+    >>> recent.name, round(recent.value, 2), round(recent.low, 2), recent.n
+    ('roc_auc_recent', 0.62, 0.57, 2700)
+    """
+    known = [figure for figure in figures if math.isfinite(figure.value)]
+    if not known:
+        return None
+    name, newest = f"{known[-1].name}_recent", known[-1]
+    if len(known) < MIN_PARTITIONS:
+        return MetricValue(name=name, value=newest.value, low=newest.low, high=newest.high, n=newest.n)
+    values = [figure.value for figure in known]
+    middle, spread = mean(values), student_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return MetricValue(
+        name=name, value=middle, low=middle - spread, high=middle + spread, n=sum(figure.n or 0 for figure in known)
+    )
