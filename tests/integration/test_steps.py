@@ -227,8 +227,8 @@ def test_monitoring_writes_figures_of_every_part(serving: Mill) -> None:
     serving.predict("2024-03-24")
     serving.predict("2024-03-26")
     serving.monitor("2024-03-26")
-    parts = serving.sql("SELECT DISTINCT part FROM tidemill.metric WHERE model = '{m}' ORDER BY 1")
-    assert parts == [("compute",), ("drift",), ("freshness",), ("performance",)]
+    parts = {part for (part,) in serving.sql("SELECT DISTINCT part FROM tidemill.metric WHERE model = '{m}'")}
+    assert parts >= {"compute", "drift", "estimate", "freshness", "performance"}
 
 
 @pytest.fixture
