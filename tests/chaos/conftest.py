@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -65,6 +65,11 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
     one = Nursery(tmp_path_factory.mktemp("nursery"))
     yield one
     one.close()
+
+
+def some(values: Iterable[Any], *short: Any) -> list[Any]:
+    """Give the cases of a test; those that are not in the bounded form are marked as slow."""
+    return [pytest.param(value, marks=[] if value in short else [pytest.mark.slow]) for value in values]
 
 
 class Subject:

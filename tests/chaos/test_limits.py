@@ -15,7 +15,7 @@ from tidemill.retention import collect_garbage
 from tidemill.steps.limits import LIMITS
 
 from ..integration.data import PER_DAY, SCORED, TRAINED
-from .conftest import Proved, Subject
+from .conftest import Proved, Subject, some
 from .nursery import LIMIT_S
 from .victim import ADDRESS_SPACE
 
@@ -96,7 +96,7 @@ def test_training_that_runs_out_of_memory_says_how_much_it_had(new_serving: Any,
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("who", ["the retry", "the doctor", "retention"])
+@pytest.mark.parametrize("who", some(("the retry", "the doctor", "retention"), "the doctor"))
 def test_training_killed_for_its_memory_is_closed_by_whoever_comes_next(
     new_serving: Any, proved: Proved, who: str
 ) -> None:

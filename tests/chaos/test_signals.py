@@ -11,7 +11,7 @@ import pytest
 from tidemill.local.launch import until
 
 from ..integration.data import SCORED, TRAINED
-from .conftest import Proved, Subject
+from .conftest import Proved, Subject, some
 from .nursery import LIMIT_S
 from .tables import artifacts, check_history
 
@@ -22,7 +22,7 @@ TRAIN = ("store-filled", "fit-started", "bundle-written", "promote-before-commit
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("point", PREDICT)
+@pytest.mark.parametrize("point", some(PREDICT, "write-in-copy", "store-filled"))
 def test_prediction_that_is_told_to_end_leaves_nothing_behind(serving: Subject, proved: Proved, point: str) -> None:
     told = serving.start("predict", f"{point}:stop", model=serving.mill.model, partition=SCORED)
     told.wait_until_stopped()
@@ -47,7 +47,7 @@ def _rows_of_unfinished_runs(subject: Subject) -> int:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("point", TRAIN)
+@pytest.mark.parametrize("point", some(TRAIN, "fit-started"))
 def test_training_that_is_told_to_end_leaves_nothing_behind(new_subject, proved: Proved, point: str) -> None:
     subject: Subject = new_subject()
     journal = str(subject.nursery.folder / f"{subject.mill.model}.journal")
@@ -80,7 +80,7 @@ def test_second_signal_does_not_interrupt_the_cleaning_up(serving: Subject, prov
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", some(SIGNALS, signal.SIGTERM))
 def test_command_that_is_told_to_end_says_so_by_its_status(
     serving: Subject, proved: Proved, number: signal.Signals
 ) -> None:
