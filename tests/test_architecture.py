@@ -240,7 +240,7 @@ CLOCKS = {
     "src/tidemill/delivery/sending.py": "when a message is due: by a wrong clock it comes late, or a second time",
     "src/tidemill/steps/alerting.py": "when an alert opened; which one is newer is decided by its partition",
     "src/tidemill/doctor/examine.py": "compares this machine's clock with the warehouse's",
-    "src/tidemill/local/supervisor.py": "the age of a process, which the machine tells by the same clock",
+    "src/tidemill/local/processes.py": "the age of a process, which the machine tells by the same clock",
 }
 """Who may look at the machine's clock, and what for: all else goes by the database's, or by partitions and cutoffs."""
 

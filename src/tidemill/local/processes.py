@@ -6,6 +6,7 @@ groups of their own, and orphans of a killed supervisor, are found all the same.
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ __all__ = [
     "MARKER",
     "OWN_NAME",
     "Identity",
+    "age_s",
     "end",
     "find",
     "first_of_each_component",
@@ -43,14 +45,36 @@ class Identity(Record):
     """Process number."""
     started_at: float
     """Seconds since 1970, as the operating system tells it."""
+    after_boot_s: float | None = None
+    """Seconds from the machine's boot, which no setting of the clock changes; None where it is not told."""
 
 
 def identify(pid: int) -> Identity | None:
     """Give a process's identity, or None if it has ended."""
     try:
-        return Identity(pid=pid, started_at=psutil.Process(pid).create_time())
+        process = psutil.Process(pid)
+        return Identity(pid=pid, started_at=process.create_time(), after_boot_s=_after_boot_s(process))
     except psutil.NoSuchProcess:
         return None
+
+
+def age_s(identity: Identity) -> float:
+    """Give for how long a process has run, in seconds, whatever has been done to the clock meanwhile."""
+    if identity.after_boot_s is None:
+        return time.time() - identity.started_at
+    return time.time() - psutil.boot_time() - identity.after_boot_s  # both move with the clock
+
+
+def _after_boot_s(process: psutil.Process) -> float | None:
+    """Linux counts from the boot; psutil makes a time of day of it, by a boot time that moves with the clock."""
+    return process.create_time() - psutil.boot_time() if sys.platform == "linux" else None
+
+
+def _is(process: psutil.Process, identity: Identity) -> bool:
+    after_boot_s = _after_boot_s(process)
+    if after_boot_s is not None and identity.after_boot_s is not None:
+        return abs(after_boot_s - identity.after_boot_s) < _SAME_START_S
+    return bool(abs(process.create_time() - identity.started_at) < _SAME_START_S)
 
 
 def living(identity: Identity | None) -> psutil.Process | None:
@@ -59,8 +83,7 @@ def living(identity: Identity | None) -> psutil.Process | None:
         return None
     try:
         process = psutil.Process(identity.pid)
-        same = abs(process.create_time() - identity.started_at) < _SAME_START_S
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        return process if _is(process, identity) and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
 

@@ -264,7 +264,7 @@ class Supervisor:
         watched = self._record.components.get(name)
         if watched is None or watched.process is None:
             return False
-        return time.time() - watched.process.started_at > self._limits.watch_after_s
+        return processes.age_s(watched.process) > self._limits.watch_after_s
 
     def _kill_wedged(self, name: str) -> None:
         process = processes.living(self._record.components[name].process)

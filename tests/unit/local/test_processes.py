@@ -117,3 +117,20 @@ def test_first_of_each_component_gives_the_oldest(tmp_path: Path, spawn: Spawn) 
     other = spawn(component="mlflow")
 
     assert processes.first_of_each_component(tmp_path) == {"scheduler": first.pid, "mlflow": other.pid}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a start time is not reckoned from the boot")
+def test_process_stays_itself_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = processes.identify(os.getpid())
+    real = psutil.boot_time()
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: real + 86_400)  # what psutil reads a day later
+    assert psutil.Process().create_time() > time.time() + 80_000
+    assert processes.living(before) is not None
+
+
+@pytest.mark.parametrize("after_boot_s", [None, "told"])
+def test_age_is_counted_from_the_start(after_boot_s: str | None) -> None:
+    me = processes.identify(os.getpid())
+    assert me is not None
+    identity = me if after_boot_s else Identity(pid=me.pid, started_at=me.started_at)
+    assert 0 < processes.age_s(identity) < 3600
