@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tidemill.monitoring.profile import ColumnKind, build_profile
 from tidemill.monitoring.profile import ColumnProfile as Counted
@@ -20,6 +19,7 @@ from tidemill.steps.label_view import LabelView
 from tidemill.steps.labels import labelled
 from tidemill.steps.monitor_page import distribution_of
 from tidemill.steps.running import Job
+from tidemill.storage.tables import read_table
 
 __all__ = ["analyse"]
 
@@ -30,8 +30,8 @@ STRONG = 0.6  # correlation with the label that is too good to pass unread
 def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
     """Draw the profile of a training snapshot: types, nulls, distributions, association with the label, drift within."""
     folder = job.store.folder(snapshot.uri, snapshot.digest)
-    rows = pq.ParquetFile(folder / FEATURES).read()
-    target = labelled(rows[job.spec.entity_key], pq.ParquetFile(folder / LABELS).read(), job.spec)
+    rows = read_table(folder / FEATURES)
+    target = labelled(rows[job.spec.entity_key], read_table(folder / LABELS), job.spec)
     label = LabelView.of(job.spec.task, target, rows[PARTITION])
     schema = feature_schema(job.spec, rows.schema)
     counted = build_profile(rows, schema.numeric, schema.categorical)

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import SplitRef
 from tidemill.spec import ModelSpec
 from tidemill.steps.extract import PARTITION
 from tidemill.steps.running import Job
+from tidemill.storage.tables import read_table
 
 __all__ = ["TARGET", "LabelledSet", "feature_schema", "read_columns", "read_set", "target_values"]
 
@@ -54,7 +54,7 @@ def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
 
 def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
     """Read the train, validation or test set."""
-    table = pq.ParquetFile(job.store.folder(split.uri, split.digest) / f"{name}.parquet").read()
+    table = read_table(job.store.folder(split.uri, split.digest) / f"{name}.parquet")
     return LabelledSet(
         X=table.to_pandas(),
         y=target_values(table[TARGET]),
@@ -65,8 +65,7 @@ def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
 
 def read_columns(path: Path, names: list[str]) -> pa.Table:
     """Read some columns of a stored set, those that it has."""
-    file = pq.ParquetFile(path)
-    return file.read([name for name in names if name in file.schema_arrow.names])
+    return read_table(path, names)
 
 
 def target_values(column: pa.ChunkedArray) -> npt.NDArray[Any]:

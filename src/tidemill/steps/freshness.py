@@ -17,6 +17,7 @@ from tidemill.steps.alerting import settle_alerts
 from tidemill.steps.extract import FEATURES, OBSERVED_AT
 from tidemill.steps.labels import labels_as_of
 from tidemill.steps.running import Job
+from tidemill.storage.tables import read_table
 from tidemill.warehouse.provenance import Provenance, provenance
 from tidemill.workspace import LEDGER
 
@@ -98,7 +99,7 @@ def _ages(job: Job, collected: CollectedRef) -> dict[str, float]:
     release = job.releases.release(spec.model, collected.release_id)
     assert release is not None  # a foreign key says so
     file = job.store.folder(collected.snapshot_uri, collected.snapshot_digest) / FEATURES
-    newest = pc.max(pq.ParquetFile(file).read([spec.event_time])[spec.event_time]).as_py()
+    newest = pc.max(read_table(file, [spec.event_time])[spec.event_time]).as_py()
     length = partition.interval.end - partition.interval.start
     looked_at = Interval(
         start=partition.interval.start - spec.label.matures_after - 7 * length, end=partition.interval.end

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tidemill.errors import ArtifactCorrupt, LeakageFound
 from tidemill.modeling.estimators import fit
@@ -16,6 +15,7 @@ from tidemill.modeling.schema import FeatureSchema
 from tidemill.steps.extract import FEATURES, PARTITION
 from tidemill.steps.features import TARGET, feature_schema, target_values
 from tidemill.steps.running import Job
+from tidemill.storage.tables import read_table
 from tidemill.warehouse.queries import query_digest
 
 __all__ = ["refuse_leaks"]
@@ -95,7 +95,7 @@ def _served(job: Job, rows: pa.Table) -> Iterator[pd.DataFrame]:
         if served.cutoff == job.spec.partition(served.partition).cutoff:
             with suppress(ArtifactCorrupt):  # retention has taken it; the doctor tells of any other reason
                 folder = job.store.folder(served.snapshot_uri, served.snapshot_digest)
-                yield pq.ParquetFile(folder / FEATURES).read().to_pandas()
+                yield read_table(folder / FEATURES).to_pandas()
 
 
 def _placebo(

@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from tidemill.errors import NotPublished
 from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
 from tidemill.monitoring.breaks import detect_breaks
@@ -31,6 +29,7 @@ from tidemill.steps.outlook import LOSSES, estimate_errors, estimated, loss_chan
 from tidemill.steps.realised import realised
 from tidemill.steps.running import Job
 from tidemill.steps.skew import skew_of
+from tidemill.storage.tables import read_table
 from tidemill.warehouse.publishing import PublishedRun
 
 __all__ = [
@@ -185,8 +184,8 @@ def count_partition(
     job: Job, collected: CollectedRef, reference: tuple[ColumnProfile, ...]
 ) -> tuple[ColumnProfile, ...]:
     """Count the partition's rows into the bins of the reference."""
-    rows = pq.ParquetFile(job.store.folder(collected.snapshot_uri, collected.snapshot_digest) / FEATURES)
-    features = rows.read([profile.name for profile in reference[:-1]])
+    folder = job.store.folder(collected.snapshot_uri, collected.snapshot_digest)
+    features = read_table(folder / FEATURES, [profile.name for profile in reference[:-1]])
     answer = reference[-1].name  # the score, or the predicted class
     scores = job.publisher.scores(collected.prediction_run_id, () if answer == SCORE else (answer,))
     return (*count_table(reference[:-1], features), *count_table(reference[-1:], scores.select([answer])))

@@ -20,6 +20,7 @@ from tidemill.steps.features import TARGET
 from tidemill.steps.labels import labelled
 from tidemill.steps.leaks import refuse_leaks
 from tidemill.steps.running import Job
+from tidemill.storage.tables import read_table
 
 __all__ = ["SETS", "SplitPlan", "plan_split", "prepare"]
 
@@ -93,8 +94,8 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
         If there is any sign that the training knows what only the future knows.
     """
     folder = job.store.folder(snapshot.uri, snapshot.digest)
-    rows = pq.ParquetFile(folder / FEATURES).read()
-    labels = pq.ParquetFile(folder / LABELS).read()
+    rows = read_table(folder / FEATURES)
+    labels = read_table(folder / LABELS)
     partitions = tuple(job.spec.partition(key) for key in sorted(set(rows[PARTITION].to_pylist())))
     plan = plan_split(job.spec, partitions, snapshot.cutoff)
     rows = rows.append_column(TARGET, labelled(rows[job.spec.entity_key], labels, job.spec))

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tidemill.errors import ArtifactCorrupt, FatalError
 from tidemill.modeling.bundle import Bundle
@@ -31,6 +30,7 @@ from tidemill.steps.running import Job
 from tidemill.steps.train import train
 from tidemill.storage.bundles import load_bundle, read_manifest
 from tidemill.storage.store import Store
+from tidemill.storage.tables import read_table
 from tidemill.warehouse.origins import Origins, ReleaseOrigin, RowsOrigin
 
 __all__ = ["Rebuilding"]
@@ -110,7 +110,7 @@ class Rebuilding:
             return Likeness.DIFFERENT, f"another digest, and {then.name[:12]} is not there any more to compare with"
         found = []
         for file in files:
-            before, after = (pq.ParquetFile(folder / file).read() for folder in (then, now))
+            before, after = (read_table(folder / file) for folder in (then, now))
             partition = PARTITION if PARTITION in before.column_names else None
             found += [
                 f"{file.removesuffix('.parquet')}: {said}"

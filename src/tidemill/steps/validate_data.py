@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from tidemill.contracts import columns_of, evaluate_contract, of_no_rows, whole_contract
 from tidemill.errors import ContractBroken
 from tidemill.intervals import Interval
@@ -11,6 +9,7 @@ from tidemill.records import CheckReport, CheckResult, Severity, SnapshotRef
 from tidemill.report.pages import contract_page
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.running import Job
+from tidemill.storage.tables import read_table
 
 __all__ = ["validate_data"]
 
@@ -30,9 +29,8 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     contract = whole_contract(job.spec, Interval(start=snapshot.start, end=snapshot.end))
     if not snapshot.n_rows:
         contract = of_no_rows(contract)
-    rows = pq.ParquetFile(job.store.folder(snapshot.uri, snapshot.digest) / FEATURES)
-    present = [name for name in columns_of(contract) if name in rows.schema_arrow.names]
-    results = evaluate_contract(contract, rows.read(present).to_pandas()) if contract else ()
+    rows = read_table(job.store.folder(snapshot.uri, snapshot.digest) / FEATURES, columns_of(contract))
+    results = evaluate_contract(contract, rows.to_pandas()) if contract else ()
     job.ledger.record_checks(snapshot.digest, results, job.run_id)
     page = contract_page(snapshot, results)
 

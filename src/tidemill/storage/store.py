@@ -15,6 +15,9 @@ from tidemill.faults import fault_point
 
 __all__ = ["Store", "Stored", "digest_file", "digest_folder", "room"]
 
+LIST = ".digests"
+"""File with the digest of each other one in its folder; the folder's digest is of this text, so it proves itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
@@ -60,7 +63,9 @@ class Store:
             folder = Path(aside) / "content"
             folder.mkdir()
             fill(folder)
-            digest, size_bytes = digest_folder(folder), 0
+            lines = _lines(folder)
+            (folder / LIST).write_text(lines, encoding="utf-8")
+            digest, size_bytes = hashlib.sha256(lines.encode()).hexdigest(), 0
             for path in _files(folder):
                 size_bytes += path.stat().st_size
                 _flush(path)
@@ -86,7 +91,7 @@ class Store:
         found = digest_folder(path)
         if found != digest:
             raise ArtifactCorrupt(
-                f"Artifact {uri} has changed: expected digest {digest[:12]}, got {found[:12]}.",
+                f"Artifact {uri} has changed: expected digest {digest}, got {found}{_told(path, digest)}.",
                 "Restore it from a backup, or build it again.",
             )
         return path
@@ -150,16 +155,37 @@ def digest_folder(folder: Path) -> str:
     ArtifactCorrupt
         If the folder holds a symbolic link.
     """
+    return hashlib.sha256(_lines(folder).encode()).hexdigest()
+
+
+def _lines(folder: Path) -> str:
     lines = []
     for path in _files(folder):
         if path.is_symlink():
             raise ArtifactCorrupt(f"{path} is a symbolic link; artifacts hold plain files alone.", "Remove the link.")
         lines.append(f"{path.relative_to(folder).as_posix()}\0{digest_file(path)}\n")
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return "".join(lines)
+
+
+def _told(folder: Path, digest: str) -> str:
+    """Say which files differ, by the list that lies in the folder; it is believed if it is what the digest is of."""
+    kept = folder / LIST
+    if kept.is_symlink() or not kept.is_file():
+        return ""
+    text = kept.read_bytes().decode(errors="replace")
+    if hashlib.sha256(text.encode()).hexdigest() != digest:
+        return ""
+    wanted, found = (dict(line.split("\0") for line in lines.splitlines()) for lines in (text, _lines(folder)))
+    said = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
+    said += [f"{name} is one too many" for name in sorted(found.keys() - wanted.keys())]
+    said += [f"{name} was {wanted[name]}, is {found[name]}"
+             for name in sorted(wanted.keys() & found.keys()) if wanted[name] != found[name]]  # fmt: skip
+    return f" ({'; '.join(said)})"
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted(path for path in found if path != folder / LIST)
 
 
 def _flush(path: Path) -> None:

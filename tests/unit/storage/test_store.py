@@ -1,4 +1,6 @@
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,51 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     (tmp_path / stored.uri / "a.txt").write_text("y")
     with pytest.raises(ArtifactCorrupt, match="has changed"):
         store.folder(stored.uri, stored.digest)
+
+
+def damaged(store: Store, change: Callable[[Path], object]) -> str:
+    stored = store.write("m", "snapshots", lambda folder: [(folder / name).write_text(name) for name in "ab"] and None)
+    change(store.root / stored.uri)
+    with pytest.raises(ArtifactCorrupt) as found:
+        store.folder(stored.uri, stored.digest)
+    assert stored.digest in str(found.value)
+    return str(found.value)
+
+
+def test_the_changed_file_is_named_with_both_digests(tmp_path: Path) -> None:
+    said = damaged(Store(tmp_path), lambda folder: (folder / "b").write_text("y"))
+    assert re.search(r"\(b was [0-9a-f]{64}, is [0-9a-f]{64}\)", said)
+
+
+def test_the_missing_file_is_named(tmp_path: Path) -> None:
+    assert "(a is missing)" in damaged(Store(tmp_path), lambda folder: (folder / "a").unlink())
+
+
+def test_the_extra_file_is_named(tmp_path: Path) -> None:
+    assert "(c is one too many)" in damaged(Store(tmp_path), lambda folder: (folder / "c").touch())
+
+
+def test_a_list_that_lies_is_not_believed(tmp_path: Path) -> None:
+    def lie(folder: Path) -> None:
+        (folder / "b").write_text("y")
+        (folder / ".digests").write_text("b\0" + "0" * 64 + "\n")
+
+    assert "(" not in damaged(Store(tmp_path), lie)
+
+
+def test_a_folder_without_a_list_is_compared_all_the_same(tmp_path: Path) -> None:
+    def strip(folder: Path) -> None:
+        (folder / "b").write_text("y")
+        (folder / ".digests").unlink()
+
+    assert "(" not in damaged(Store(tmp_path), strip)
+
+
+def test_the_list_is_no_part_of_what_the_digest_is_of(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    stored = put(store)
+    (tmp_path / stored.uri / ".digests").unlink()
+    assert store.folder(stored.uri, stored.digest).is_dir()
 
 
 def test_an_extra_file_is_found(tmp_path: Path) -> None:
