@@ -22,6 +22,7 @@ from tidemill.records import (
     SnapshotRef,
     SplitRef,
 )
+from tidemill.steps.answers import answers
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION, take_snapshot
 from tidemill.steps.features import read_columns, read_set
 from tidemill.steps.likeness import likeness_of_figures, likeness_of_scores, row_differences
@@ -178,9 +179,9 @@ class Rebuilding:
         bundle = self._released() if self._bundle is None else self._rebuilt(self._bundle)
         path = self.store.folder(then.uri, then.digest) / FEATURES
         table = read_columns(path, [spec.entity_key, *bundle.schema.names])
-        score = bundle.score(table.to_pandas())
+        score = np.asarray(answers(bundle, bundle.score(table.to_pandas()))["score"])
         keys = table[spec.entity_key].cast(pa.string()).to_pylist()
-        now = dict(zip(keys, (score if score.ndim == 1 else score.max(axis=1)).tolist(), strict=True))
+        now = dict(zip(keys, score.tolist(), strict=True))
         published = {row.entity_key: row.score for row in self.origins.scored(self.made.model, rows.prediction_run_id)}
         if published.keys() != now.keys():
             return Likeness.DIFFERENT, f"{len(published):,} rows are kept, {len(now):,} are scored; other keys"
