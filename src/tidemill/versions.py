@@ -8,12 +8,29 @@ from functools import cache
 from importlib.metadata import distributions, version
 from pathlib import Path
 
-from tidemill import __version__
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
-__all__ = ["LIBRARIES", "code_version", "environment", "lock_digest", "packages"]
+from tidemill import __version__
+from tidemill.errors import IncompatibleVersions
+
+__all__ = [
+    "LIBRARIES",
+    "code_version",
+    "count_locked",
+    "drifted",
+    "environment",
+    "lock_digest",
+    "lock_file",
+    "packages",
+    "refuse_drift",
+]
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
 """What the bits of a model depend on, beside the interpreter and the machine."""
+
+
+SHOWN = 5  # packages named in an error
 
 
 @cache
@@ -46,6 +63,71 @@ def packages() -> str:
 def lock_digest() -> str:
     """SHA-256 over the names and versions of all installed packages."""
     return hashlib.sha256(packages().encode()).hexdigest()
+
+
+def lock_file() -> Path:
+    """Name the lock beside the code, whether it is there or not: ``requirements.txt`` of the checkout or image."""
+    return Path(os.environ.get("TIDEMILL_LOCK") or Path(__file__).parents[2] / "requirements.txt")
+
+
+def drifted(lock: Path) -> tuple[str, ...]:
+    """Name the packages that are installed in another version than the lock says; those that are missing do not count.
+
+    Parameters
+    ----------
+    lock : Path
+        Lines ``name==version ; marker``; others are passed over.
+    """
+    installed = _installed()
+    return tuple(
+        f"{name} is {installed[name]}, locked {wanted}"
+        for name, wanted in _locked(lock)
+        if installed.get(name, wanted) != wanted
+    )
+
+
+def count_locked(lock: Path) -> tuple[int, int]:
+    """Give the number of packages that the lock wants on this machine, and of those among them that are missing."""
+    names = [name for name, _ in _locked(lock)]
+    return len(names), len(set(names) - _installed().keys())
+
+
+def refuse_drift(lock: Path) -> None:
+    """Refuse to go on with other packages than those that were tested together.
+
+    Raises
+    ------
+    IncompatibleVersions
+        If any is installed in another version than the lock says.
+    """
+    apart = drifted(lock) if lock.is_file() else ()
+    if apart:
+        more = f" and {len(apart) - SHOWN} more" if len(apart) > SHOWN else ""
+        raise IncompatibleVersions(
+            f"What is installed is not what {lock} says: {'; '.join(apart[:SHOWN])}{more}.",
+            "Install the lock again: 'make setup', or 'pip install --require-hashes -r requirements.txt'.",
+        )
+
+
+def _installed() -> dict[str, str]:
+    pairs = (line.split("==", 1) for line in packages().splitlines())
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def _locked(lock: Path) -> tuple[tuple[str, str], ...]:
+    """Give name and version of each package that the lock wants on this machine."""
+    found = []
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if not line[:1].isalnum():
+            continue  # a hash, a comment, an option
+        try:
+            wanted = Requirement(line.rstrip("\\ "))
+        except InvalidRequirement:
+            continue  # somebody's own line
+        exact = [item.version for item in wanted.specifier if item.operator == "=="]
+        if exact and (wanted.marker is None or wanted.marker.evaluate()):
+            found.append((canonicalize_name(wanted.name), exact[0]))
+    return tuple(found)
 
 
 def environment() -> dict[str, str]:

@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 from tidemill.cli import app
 from tidemill.doctor import Finding, Health, examine
 from tidemill.doctor.freshness import GRACE, check_freshness, due_partitions
-from tidemill.doctor.machine import check_disk, check_packages, check_tracking, lock_file
+from tidemill.doctor.machine import check_disk, check_packages, check_tracking
 from tidemill.errors import FatalError
 from tidemill.local.postgres import ADMIN
 from tidemill.local.secrets import password
 from tidemill.spec import ModelSpec
+from tidemill.versions import lock_file
 from tidemill.workspace import Workspace
 from tidemill_airflow.operators import DoctorOperator
 

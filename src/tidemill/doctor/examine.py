@@ -22,7 +22,6 @@ from tidemill.doctor.machine import (
     check_permissions,
     check_tracking,
     free_and_total,
-    lock_file,
     sound_specs,
 )
 from tidemill.doctor.reproduction import check_reproductions
@@ -31,6 +30,7 @@ from tidemill.retention import close_all_lost_runs
 from tidemill.spec import ModelSpec
 from tidemill.storage.store import Store
 from tidemill.tracking import Tracking
+from tidemill.versions import lock_file
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 

@@ -1,14 +1,11 @@
 """The machine: specs, packages against the lock, who may read what, space on the disk, and whether MLflow answers."""
 
-import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
-from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
 from psycopg2.extensions import parse_dsn
 
 from tidemill.doctor.findings import Finding, judged
@@ -16,7 +13,7 @@ from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
 from tidemill.tracking import is_reachable
-from tidemill.versions import lock_digest
+from tidemill.versions import count_locked, drifted, lock_digest
 from tidemill.workspace import Workspace
 
 __all__ = [
@@ -25,7 +22,6 @@ __all__ = [
     "check_permissions",
     "check_tracking",
     "free_and_total",
-    "lock_file",
     "sound_specs",
 ]
 
@@ -46,11 +42,6 @@ def sound_specs(models: Path) -> tuple[tuple[ModelSpec, ...], Finding]:
     )
 
 
-def lock_file() -> Path:
-    """Name the lock beside the code, whether it is there or not: ``requirements.txt`` of the checkout or image."""
-    return Path(os.environ.get("TIDEMILL_LOCK") or Path(__file__).parents[3] / "requirements.txt")
-
-
 def check_packages(lock: Path) -> Finding:
     """Compare the installed packages with the lock.
 
@@ -62,17 +53,10 @@ def check_packages(lock: Path) -> Finding:
     digest = f"their digest is {lock_digest()[:12]}"
     if not lock.is_file():
         return Finding.ok("packages", "environment", f"There is no lock at {lock} to compare with; {digest}.")
-    wanted = dict(_locked(lock.read_text(encoding="utf-8").splitlines()))
-    installed = {name: _installed(name) for name in wanted}
-    problems = [
-        f"{name} is {installed[name]}, locked {version}"
-        for name, version in wanted.items()
-        if installed[name] not in (None, version)
-    ]
-    n_missing = sum(version is None for version in installed.values())
+    n_locked, n_missing = count_locked(lock)
     return judged(
-        "packages", "environment", problems,
-        f"{len(wanted) - n_missing} packages are as locked, {n_missing} of the lock are not installed; {digest}.",
+        "packages", "environment", list(drifted(lock)),
+        f"{n_locked - n_missing} packages are as locked, {n_missing} of the lock are not installed; {digest}.",
         "Install the lock again: 'make setup', or 'pip install --require-hashes -r requirements.txt'.",
     )  # fmt: skip
 
@@ -146,27 +130,6 @@ def check_tracking(uri: str | None) -> Finding:
             "Predictions go on without it; start it again ('make up').",
         )  # fmt: skip
     return Finding.ok("mlflow", "server", "It answers.")
-
-
-def _locked(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Give name and version of each package that the lock wants on this machine."""
-    for line in lines:
-        if not line[:1].isalnum():
-            continue  # a hash, a comment, an option
-        try:
-            wanted = Requirement(line.rstrip("\\ "))
-        except InvalidRequirement:
-            continue  # somebody's own line
-        exact = [item.version for item in wanted.specifier if item.operator == "=="]
-        if exact and (wanted.marker is None or wanted.marker.evaluate()):
-            yield wanted.name, exact[0]
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _readable(path: Path) -> Iterator[str]:

@@ -85,6 +85,7 @@ def variables(home: Home, plan: Plan) -> dict[str, str]:
         "TIDEMILL_MODELS": str(plan.project / "dags" / "models"),
         "TIDEMILL_SQL": str(plan.project / "sql"),
         "TIDEMILL_STORAGE": str(home.storage),
+        "TIDEMILL_LOCK": str(plan.project / "requirements.txt"),
         **connections,
         _OWNER: owner_url(home, plan),
         "MLFLOW_TRACKING_URI": mlflow_url(plan),

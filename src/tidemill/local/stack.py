@@ -22,6 +22,7 @@ from tidemill.local.launch import launched, read_record, until, wait_for_end
 from tidemill.local.plan import Plan
 from tidemill.local.ports import Ports
 from tidemill.local.supervisor import SupervisorRecord
+from tidemill.versions import refuse_drift
 
 __all__ = ["ComponentStatus", "Summary", "airflow", "down", "environment", "login", "remove", "sql", "status", "up"]
 
@@ -96,6 +97,8 @@ def up(
 
     Raises
     ------
+    IncompatibleVersions
+        If other packages are installed than the project's lock says.
     StackError
         If something cannot be started or does not become healthy; the end of its log is in the message.
     """
@@ -106,6 +109,7 @@ def up(
             report("The stack runs already.")
             decided = plan.load(place)
         else:
+            refuse_drift(project.absolute() / "requirements.txt")
             leftovers.clear(place, report)
             decided = startup.decide(place, project.absolute(), ports or Ports(), report)
             environment(home)

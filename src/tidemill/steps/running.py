@@ -4,6 +4,7 @@ The CLI, a notebook, a test and an Airflow task all come through here, so that t
 """
 
 import importlib
+import os
 import resource
 import time
 import typing
@@ -21,7 +22,7 @@ from tidemill.steps.ending import Ending, end_in_words
 from tidemill.steps.limits import limit_of
 from tidemill.steps.memory import memory_limit_bytes, peak_rss_bytes
 from tidemill.storage.store import Store
-from tidemill.versions import code_version, lock_digest, packages
+from tidemill.versions import code_version, lock_digest, lock_file, packages, refuse_drift
 from tidemill.warehouse.alerts import Alerts
 from tidemill.warehouse.ledger import Cost, Ledger, Origin
 from tidemill.warehouse.lost import close_lost_runs
@@ -145,9 +146,13 @@ def run_step(
 
     Raises
     ------
+    IncompatibleVersions
+        If ``TIDEMILL_LOCK`` names a lock, and other versions are installed.
     TidemillError
         Whatever the step raises, once it has been recorded.
     """
+    if os.environ.get("TIDEMILL_LOCK"):  # a lock that is named is a promise; without one the doctor tells
+        refuse_drift(lock_file())
     function = _function(step)
     spec = workspace.spec(model)
     piece = _as_of(spec.partition(partition), cutoff)

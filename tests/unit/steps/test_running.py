@@ -1,13 +1,14 @@
 import inspect
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 
-from tidemill.errors import PartitionError
+from tidemill.errors import IncompatibleVersions, PartitionError
 from tidemill.intervals import Every
 from tidemill.records import BundleRef, PageRef, Record, SnapshotRef
-from tidemill.steps.running import STEPS, Job, _as_of, _function, _rebuilt, _typed
+from tidemill.steps.running import STEPS, Job, _as_of, _function, _rebuilt, _typed, run_step
 
 DAY = Every.DAY.of("2024-03-25", "America/New_York", timedelta(hours=5))
 SNAPSHOT = SnapshotRef(
@@ -99,3 +100,11 @@ def test_dict_becomes_the_record_of_an_optional_annotation() -> None:
 
 def test_dict_stays_one_where_no_record_is_asked_for() -> None:
     assert _rebuilt(dict[str, int], {"a": 1}) == {"a": 1}
+
+
+def test_no_step_runs_on_other_packages_than_a_named_lock_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lock.txt").write_text("numpy==0.1\n", encoding="utf-8")
+    monkeypatch.setenv("TIDEMILL_LOCK", str(tmp_path / "lock.txt"))
+    nowhere: Any = None
+    with pytest.raises(IncompatibleVersions, match="numpy is"):
+        run_step("train", "extract", "m", "2024-03-25", {}, workspace=nowhere)
