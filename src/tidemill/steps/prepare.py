@@ -3,8 +3,10 @@
 Rows whose partition has not matured, or whose label is unknown, are left out and counted.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,7 +24,7 @@ from tidemill.steps.leaks import refuse_leaks
 from tidemill.steps.running import Job
 from tidemill.storage.tables import read_table
 
-__all__ = ["SETS", "SplitPlan", "plan_split", "prepare"]
+__all__ = ["SETS", "SplitPlan", "cut", "plan_split", "prepare"]
 
 SETS = ("train", "validation", "test")
 
@@ -93,6 +95,28 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
     LeakageFound
         If there is any sign that the training knows what only the future knows.
     """
+    return cut(job, snapshot, look=partial(refuse_leaks, job))
+
+
+def cut(
+    job: Job, snapshot: SnapshotRef, look: Callable[[pa.Table, dict[str, pa.Table]], None] | None = None
+) -> SplitRef:
+    """Cut a training snapshot into three labelled sets, and look for nothing unless asked to.
+
+    Parameters
+    ----------
+    job : Job
+        Model and storage; the ledger is not needed.
+    snapshot : SnapshotRef
+        What to cut.
+    look : callable, optional
+        Given all rows and the three sets before they are stored; may refuse them.
+
+    Raises
+    ------
+    NotTrainable
+        If the window is too short.
+    """
     folder = job.store.folder(snapshot.uri, snapshot.digest)
     rows = read_table(folder / FEATURES)
     labels = read_table(folder / LABELS)
@@ -103,7 +127,8 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
     member = pa.array([set_of[key] for key in rows[PARTITION].to_pylist()], pa.string())
     known = pc.is_valid(rows[TARGET])
     tables = {name: rows.filter(pc.and_(pc.fill_null(pc.equal(member, name), False), known)) for name in SETS}
-    refuse_leaks(job, rows, tables)
+    if look is not None:
+        look(rows, tables)
     immature = pc.sum(pc.is_null(member)).as_py() or 0
     unlabelled = pc.sum(pc.and_(pc.is_valid(member), pc.invert(known))).as_py() or 0
 

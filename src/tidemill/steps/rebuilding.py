@@ -26,9 +26,9 @@ from tidemill.steps.answers import answers
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION, take_snapshot
 from tidemill.steps.features import read_columns, read_set
 from tidemill.steps.likeness import likeness_of_figures, likeness_of_scores, row_differences
-from tidemill.steps.prepare import SETS, prepare
+from tidemill.steps.prepare import SETS, cut
 from tidemill.steps.running import Job
-from tidemill.steps.train import train
+from tidemill.steps.train import refit
 from tidemill.storage.bundles import load_bundle, read_manifest
 from tidemill.storage.store import Store
 from tidemill.storage.tables import read_table
@@ -93,7 +93,7 @@ class Rebuilding:
         return Likeness.BIT_EQUAL, f"the {then.n_rows:,} rows of then are as their digest says"
 
     def _prepare(self, snapshot: SnapshotRef) -> Outcome:
-        self._split = prepare(self._training(), snapshot)
+        self._split = cut(self._training(), snapshot)
         split, digest = self._split, self.made.split_digest
         counts = f"{split.n_train:,} rows to train on, {split.n_validation:,} to choose on, {split.n_test:,} to test on"
         if split.digest == digest:
@@ -126,7 +126,8 @@ class Rebuilding:
         return Likeness.BIT_EQUAL, "the bundle that serves is as its digest says, and its golden rows score as then"
 
     def _train(self, split: SplitRef) -> Outcome:
-        self._bundle = train(self._training(), split, self.made.estimator)
+        parameters = EvaluationReport.from_dict(self.made.evidence).bundle.parameters
+        self._bundle = refit(self._training(), split, self.made.estimator, parameters)
         return self._likeness_of_bundles(split, self._bundle)
 
     def _likeness_of_bundles(self, split: SplitRef, rebuilt: BundleRef) -> Outcome:

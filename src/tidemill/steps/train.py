@@ -14,13 +14,13 @@ from tidemill.modeling.calibration import newer_half
 from tidemill.modeling.estimators import fit
 from tidemill.modeling.finishing import finish
 from tidemill.modeling.metrics import point_value
-from tidemill.records import BundleRef, Parameters, SplitRef
+from tidemill.records import BundleRef, Parameters, SearchReport, SplitRef
 from tidemill.spec import BASELINES, ModelSpec, Search
 from tidemill.steps.features import LabelledSet, read_set
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import keep_bundle
 
-__all__ = ["train"]
+__all__ = ["refit", "train"]
 
 N_GOLDEN = 50  # rows whose scores every later load has to reproduce
 
@@ -56,7 +56,36 @@ def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) 
 
         searched = search_settings(job, split, estimator, n_trials)
     report = searched.report if searched else None
-    parameters = report.parameters if report else {}
+    ref = refit(job, split, estimator, report.parameters if report else {}, report)
+    if searched:
+        searched.log.remove()
+    return ref
+
+
+def refit(
+    job: Job, split: SplitRef, estimator: str, parameters: Parameters, report: SearchReport | None = None
+) -> BundleRef:
+    """Fit one estimator with given settings; the ledger is not needed.
+
+    Parameters
+    ----------
+    job : Job
+        Model and storage.
+    split : SplitRef
+        Train and validation set.
+    estimator : str
+        Name of a candidate or a baseline.
+    parameters : dict
+        Settings that differ from the estimator's defaults.
+    report : SearchReport, optional
+        How they were found, for the record.
+
+    Raises
+    ------
+    NotTrainable
+        If the train set has too few rows or a single class.
+    """
+    spec = job.spec
     train_set, validation = read_set(job, split, "train"), read_set(job, split, "validation")
     started = time.perf_counter()
     fault_point("fit-started")
@@ -65,11 +94,9 @@ def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) 
     folder, digest = keep_bundle(
         bundle, job.store.root / spec.model / "bundles", validation.X.head(N_GOLDEN), spec.train.trusted
     )
-    if searched:
-        searched.log.remove()
     return BundleRef(
         estimator=estimator, digest=digest, uri=folder.relative_to(job.store.root).as_posix(),
-        size_bytes=sum(path.stat().st_size for path in folder.iterdir()), fit_s=fit_s, baseline=baseline,
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir()), fit_s=fit_s, baseline=estimator in BASELINES,
         validation_score=_score(spec, bundle, validation), parameters=parameters, search=report,
     )  # fmt: skip
 
