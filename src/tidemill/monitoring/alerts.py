@@ -15,6 +15,7 @@ __all__ = ["AlertThresholds", "raise_alerts"]
 MOST_RANGES = 1.0  # a mean that lies a whole range beyond all that was seen is in another unit
 JUMP_FACTOR, JUMP_MARGIN = 3.0, 0.25  # a year of flights exceeded it on two days, all features together
 RECENT = "_recent"  # of a metric over the newest matured partitions
+MOST_NULLS = 0.5  # of the rows: a feature that the model sees in a minority of them needs action today
 NO_LABELS = 0.5  # of the coverage that is expected: below, labels do not come late, they do not come
 MIN_EXTRA_S = 1.0  # a step that takes 0.3 s instead of 0.1 s is nobody's problem
 MIN_EXTRA_BYTES = 64 * 2**20  # nor is one that takes 60 MB more: the allocator's habits come to that
@@ -98,6 +99,8 @@ def raise_alerts(metrics: Sequence[MetricValue], thresholds: AlertThresholds) ->
     found += _unknown([metric for metric in metrics if not math.isfinite(metric.value)])
     found += _floor_without_metric(metrics, thresholds)
     found = list({alert.rule: alert for alert in reversed(found)}.values())[::-1]  # of two with one name the first
+    gone = {f"break:{alert.rule.partition(':')[2]}" for alert in found if alert.rule.startswith("nulls:")}
+    found = [alert for alert in found if alert.rule not in gone]  # that its values are gone says it all
     return tuple(sorted(found, key=lambda alert: alert.severity is not Severity.FAIL))
 
 
@@ -197,7 +200,7 @@ def _null_jump(metric: MetricValue, context: _Context) -> Alert | None:
     now = "" if share is None else f" to {share:.1%}"
     return Alert(
         rule=f"nulls:{metric.feature}",
-        severity=Severity.FAIL if share == 1.0 else Severity.WARN,
+        severity=Severity.FAIL if share is not None and share >= MOST_NULLS else Severity.WARN,
         message=(
             f"Feature {metric.feature!r} lacks values: its share of nulls has risen by {100 * metric.value:.1f} points"
             f"{now} ({_rows(metric)}; {100 * threshold:.0f} points are allowed). Look at the table that it comes from, "

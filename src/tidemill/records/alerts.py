@@ -26,7 +26,7 @@ class Alert(Record):
     """Something that a person should look at."""
 
     rule: str
-    """Stable name of the rule, e.g. ``drift:dep_hour``; one open alert a model and rule."""
+    """Stable name of the rule, e.g. ``nulls:dep_hour``; one open alert a model and rule."""
     severity: Severity
     """``fail`` needs action today, ``warn`` a look."""
     message: str
@@ -42,8 +42,8 @@ class Alert(Record):
 
         Examples
         --------
-        >>> Alert(rule="drift:dep_hour", severity=Severity.WARN, message="", value=1.0, threshold=0.2).family
-        'drift'
+        >>> Alert(rule="nulls:dep_hour", severity=Severity.WARN, message="", value=1.0, threshold=0.2).family
+        'nulls'
         """
         return self.rule.partition(":")[0]
 

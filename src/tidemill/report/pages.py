@@ -14,6 +14,7 @@ from tidemill.records import (
     Decision,
     EvaluationReport,
     MetricValue,
+    OpenAlert,
     Severity,
     SnapshotRef,
     Verdict,
@@ -159,6 +160,9 @@ def monitor_page(
     *,
     empty: bool = False,
     alerts: Sequence[Alert] = (),
+    opened: Mapping[str, OpenAlert] | None = None,
+    found: Sequence[Alert] = (),
+    runbook: str = "",
     drift: Sequence[DriftRow] = (),
     realised: Mapping[str, Sequence[MetricValue]] | None = None,
     compute: Sequence[StepCompute] = (),
@@ -176,6 +180,12 @@ def monitor_page(
         Whether the partition has no rows.
     alerts : sequence of Alert, default ()
         Open alerts, in any order.
+    opened : mapping of str to OpenAlert, optional
+        Since when they are open, whose they are, and who knows, by rule.
+    found : sequence of Alert, default ()
+        What crossed its threshold in this partition, and is no alert yet.
+    runbook : str, default ""
+        Where the runbook is, without an anchor.
     drift : sequence of DriftRow, default ()
         Features and score, in any order.
     realised : mapping of str to sequence of MetricValue, optional
@@ -203,6 +213,9 @@ def monitor_page(
         else _monitor_answer(model, urgent, drift, compute, [value for _, values in quality for value in values]),
         tiles=[*_monitor_tiles(urgent, drift, quality), *tiles],
         alerts=urgent,
+        opened=opened or {},
+        found=sorted(found, key=lambda a: (_RANK[a.severity], a.rule)),
+        runbook=runbook,
         drift=sorted(drift, key=lambda r: (_RANK[r.severity], -_first_value(r), r.feature)),
         unknown={r.feature for r in drift if not math.isfinite(_first_value(r))},
         drift_metrics=_names(m for row in drift for m in row.metrics),

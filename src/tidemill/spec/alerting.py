@@ -13,7 +13,7 @@ RULES = (
     "drift", "score_drift", "break", "nulls", "unseen", "quality", "label_coverage", "unknown", "slow", "memory",
     "missing", "volume", "age", "schema", "dependencies", "estimate", "change", "skew",
 )  # fmt: skip
-"""Families of rules; an alert of the family ``drift`` is named ``drift:<feature>``."""
+"""Families of rules; an alert of the family ``nulls`` is named ``nulls:<feature>``."""
 
 PERSISTENCE = r"^[1-9]\d? of [1-9]\d?$"
 """How many of the newest partitions, such as ``3 of 5``."""

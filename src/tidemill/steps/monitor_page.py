@@ -35,10 +35,15 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
         counted = count_partition(job, collected, reference)
         drifted = _drift_rows(drift[key], reference, counted, alerts.alerts)
     release = job.releases.release(model, collected.release_id)
+    # Of an older partition, what has opened since is left out.
+    opened = {item.alert.rule: item for item in job.alerts.open(model) if item.first_partition <= key}
     return monitor_page(
         model,
         key,
-        alerts=alerts.alerts,
+        alerts=[item.alert for item in opened.values()],
+        opened=opened,
+        found=[item for item in alerts.alerts if item.rule not in opened],
+        runbook=job.workspace.runbook,
         empty=not collected.n_rows,
         drift=drifted,
         realised={item: [m for m in values if m.name in shown] for item, values in quality.items()},

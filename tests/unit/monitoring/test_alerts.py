@@ -114,8 +114,9 @@ def test_a_jump_of_nulls_is_a_warning():
     assert _alerts(*figures)["nulls:dep_hour"].severity is Severity.WARN
 
 
-def test_a_column_without_any_value_needs_action_today():
-    figures = (_feature("null_share_rise", 0.9), _feature("null_share", 1.0))
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_column_without_most_of_its_values_needs_action_today(share):
+    figures = (_feature("null_share_rise", share - 0.1), _feature("null_share", share))
     assert _alerts(*figures)["nulls:dep_hour"].severity is Severity.FAIL
 
 
@@ -126,6 +127,11 @@ def test_nulls_that_were_usual_in_the_past_raise_nothing():
         _feature("null_share_usual", 1.0),
     )
     assert _alerts(*figures) == {}
+
+
+def test_a_column_that_is_gone_is_one_alert():
+    figures = (_feature("null_share_rise", 1.0), _feature("null_share", 1.0), *_jumped(9.0, 0.1))
+    assert list(_alerts(*figures)) == ["nulls:dep_hour"]
 
 
 def test_fewer_nulls_raise_nothing():

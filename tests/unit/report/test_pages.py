@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.records import Alert, CheckResult, Decision, MetricValue, Severity, Verdict
+from tidemill.records import Alert, CheckResult, Decision, MetricValue, OpenAlert, Severity, Verdict
 from tidemill.report import pages
 from tidemill.report.html import Tile
 from tidemill.report.values import ColumnProfile, DriftRow, StepCompute
@@ -204,3 +204,31 @@ def test_a_column_with_missing_values_comes_before_one_without(snapshot):
     columns = [ColumnProfile(name=name, type="numeric", null_share=share) for name, share in (("a", 0.0), ("b", 0.2))]
     page = pages.profile_page(snapshot, columns, [])
     assert page.index("<th>b</th>") < page.index("<th>a</th>")
+
+
+OPEN = OpenAlert(
+    alert_id=1, model="flight_delays", alert=ALERT, owner="ann@example.com", first_partition="2013-07-04",
+    last_partition="2013-07-05", told=ALERT, told_partition="2013-07-04", acknowledged_by="bob",
+)  # fmt: skip
+
+
+def test_monitor_page_says_since_when_whose_and_what_to_do():
+    page = pages.monitor_page(
+        "flight_delays", "2013-07-06", alerts=[ALERT], opened={ALERT.rule: OPEN}, runbook="https://example.com/runbook"
+    )
+    for said in (
+        "2013-07-04", "ann@example.com", "Known to bob", "Last found in 2013-07-05",
+        '<a href="https://example.com/runbook#drift">',
+    ):  # fmt: skip
+        assert said in page
+
+
+def test_monitor_page_links_to_no_runbook_that_a_browser_cannot_open():
+    page = pages.monitor_page("flight_delays", "2013-07-06", alerts=[ALERT], runbook="javascript:alert(1)//")
+    assert "href" not in page
+
+
+def test_monitor_page_tells_what_was_found_and_is_no_alert_yet():
+    page = pages.monitor_page("flight_delays", "2013-07-06", found=[ALERT], drift=[QUIET], realised=QUALITY)
+    assert "no alert yet" in page
+    assert "Yes: flight_delays is fine." in page
