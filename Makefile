@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench-publish bench-planning bench-gate check up down status sql load migrate e2e secrets compose-up compose-demo compose-down lock format clean
+.PHONY: help setup demo test chaos chaos-short mutants bench-publish bench-planning bench-gate check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ status: setup ## Show them
 
 sql: setup ## Ask the warehouse: make sql Q='SELECT ...'
 	@$(BIN)/tidemill sql "$$Q"
+
+examples: ## Put the models of the other tasks, a number and several classes, beside the first one
+	@cp examples/models/*.yaml dags/models/
 
 load: setup ## Load the flights into the warehouse
 	@$(BIN)/tidemill load

@@ -22,6 +22,7 @@ from tidemill.records import (
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, when
 from tidemill.report.search import search_sentences
 from tidemill.report.values import ColumnProfile, DriftRow, StepCompute
+from tidemill.spec.metrics import greater_is_better
 
 __all__ = ["contract_page", "evaluation_page", "monitor_page", "profile_page"]
 
@@ -256,12 +257,18 @@ def _evaluation_answer(report: EvaluationReport, decision: Decision | None) -> A
 def _evaluation_tiles(whole: Sequence[MetricValue], report: EvaluationReport) -> list[Tile]:
     tiles = [Tile(label=m.name, value=figure(m.value), note=interval(m)) for m in whole[:2]]
     if report.baselines:
-        hardest = min(report.baselines, key=lambda m: m.value if math.isfinite(m.value) else -math.inf)
+        hardest = min(report.baselines, key=_advantage)
         tiles.append(_difference(f"over {hardest.slice or 'the best baseline'}", hardest))
     if report.champion_difference is not None:
         tiles.append(_difference(f"over champion {report.champion_release}", report.champion_difference))
     tiles.append(Tile(label="Test rows", value=count(report.n_test), note="nothing was fitted or chosen on them"))
     return tiles
+
+
+def _advantage(difference: MetricValue) -> float:
+    """Give by how much the candidate is better; not defined is no advantage at all."""
+    up = 1 if greater_is_better(difference.name) else -1
+    return up * difference.value if math.isfinite(difference.value) else -math.inf
 
 
 def _difference(label: str, metric: MetricValue) -> Tile:

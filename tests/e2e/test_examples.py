@@ -1,0 +1,79 @@
+"""Several classes and a number through the real scheduler: trained, judged, scored and watched by Airflow."""
+
+from typing import Any
+
+import pytest
+
+MODELS = ("flight_air_time", "flight_punctuality")
+TRAINED, LOOKED_BACK = "2013-07-01", "2013-07-04"
+LIMIT_S = 600  # a hang is a failure; on two quiet cores all of it takes under three minutes
+
+
+@pytest.fixture(scope="module")
+def examples(demo: Any) -> Any:
+    """The demo's stack, in which both examples have been trained, have scored two days and been looked at."""
+    demo.make("examples")
+    airflow = demo.airflow()
+    airflow.wait_for_dags(
+        [f"{model}_{verb}" for model in MODELS for verb in ("train", "predict", "monitor", "retrain")]
+    )
+    for verb, partitions in (("train", [TRAINED]), ("predict", [TRAINED, LOOKED_BACK]), ("monitor", [LOOKED_BACK]),
+                             ("retrain", [LOOKED_BACK])):  # fmt: skip
+        for model in MODELS:
+            for partition in partitions:
+                airflow.trigger(f"{model}_{verb}", f"example__{partition}", partition)
+        for model in MODELS:
+            ended = airflow.wait(f"{model}_{verb}", partitions, lambda runs: None, LIMIT_S)
+            assert {run.state for run in ended} == {"success"}, [airflow.failures(run) for run in ended]
+    return demo
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_gate_has_accepted_and_the_release_serves(examples: Any, model: str) -> None:
+    ((verdict, reasons),) = examples.rows(
+        f"SELECT verdict, reasons FROM tidemill.decision WHERE model = '{model}' AND kind = 'accept'"
+    )
+    assert verdict == "accept", reasons
+    assert examples.rows(f"SELECT count(*) FROM tidemill.champion WHERE model = '{model}'") == [(1,)]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_flight_of_both_days_is_answered(examples: Any, model: str) -> None:
+    found = examples.rows(f"SELECT partition, count(*) FROM predictions.{model} GROUP BY 1 ORDER BY 1")
+    scheduled = examples.rows(
+        "SELECT partition, count(*) FROM predictions.flight_delays"
+        f" WHERE partition IN ('{TRAINED}', '{LOOKED_BACK}') GROUP BY 1 ORDER BY 1"
+    )
+    assert found == scheduled
+
+
+def test_air_time_has_an_interval(examples: Any) -> None:
+    query = "SELECT count(*) FROM predictions.flight_air_time WHERE prediction NOT BETWEEN low AND high OR low IS NULL"
+    assert examples.rows(query) == [(0,)]
+
+
+def test_punctuality_has_a_class_its_probabilities_and_its_reasons(examples: Any) -> None:
+    query = (
+        "SELECT count(*) FROM predictions.flight_punctuality"
+        " WHERE (probabilities ->> predicted_label)::float8 <> score OR jsonb_array_length(reasons) <> 3"
+    )
+    assert examples.rows(query) == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("model", "metric"), [("flight_air_time", "mean_absolute_error"), ("flight_punctuality", "log_loss")]
+)
+def test_the_matured_day_has_its_realised_quality(examples: Any, model: str, metric: str) -> None:
+    ((low, value, high, floor),) = examples.rows(
+        f"SELECT m.low, m.value, m.high, (r.evidence -> 'metrics' -> 0 ->> 'value')::float8 FROM tidemill.metric m"
+        f" JOIN tidemill.release r USING (release_id) WHERE m.model = '{model}' AND m.name = '{metric}'"
+        f" AND m.part = 'performance' AND m.partition = '{TRAINED}'"
+    )
+    assert low < value < high
+    assert value < 2 * floor
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_retraining_is_decided(examples: Any, model: str) -> None:
+    ((verdict,),) = examples.rows(f"SELECT verdict FROM tidemill.decision WHERE model = '{model}' AND kind = 'retrain'")
+    assert verdict == "reject"
