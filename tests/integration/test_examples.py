@@ -46,6 +46,8 @@ def live(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
                 ("predict", predict_chain(), LOOKED_BACK),
                 ("monitor", monitor_chain(), LOOKED_BACK),
             ):
+                if name == "predict":
+                    assert records["validate_model"]["verdict"] == "accept", records["validate_model"]["reasons"]
                 drive(
                     name, chain, model, partition, workspace,
                     on_step=lambda step, record: record is None or records.update({step: record}),
