@@ -325,8 +325,10 @@ def label_rate_over_time(positives: Mapping[str, tuple[int, int]], *, size: Size
     return metric_over_partitions(rates, title="Share of positive labels", size=size)
 
 
-def estimator_comparison(values: Mapping[str, MetricValue], *, chosen: str | None = None) -> Chart:
-    """Draw the acceptance metric of every estimator and baseline with its interval, highest first.
+def estimator_comparison(
+    values: Mapping[str, MetricValue], *, chosen: str | None = None, greater_is_better: bool = True
+) -> Chart:
+    """Draw the acceptance metric of every estimator and baseline with its interval, best first.
 
     Parameters
     ----------
@@ -334,9 +336,11 @@ def estimator_comparison(values: Mapping[str, MetricValue], *, chosen: str | Non
         By name of the estimator; all of one metric on the same rows.
     chosen : str, optional
         Drawn in colour; the others are grey.
+    greater_is_better : bool, default True
+        False for errors and losses.
     """
-    title = "Estimators on the same rows"
-    ordered = sorted(((n, v) for n, v in values.items() if np.isfinite(v.value)), key=lambda item: -item[1].value)
+    title, sign = "Estimators on the same rows", -1 if greater_is_better else 1
+    ordered = sorted(((n, v) for n, v in values.items() if np.isfinite(v.value)), key=lambda item: sign * item[1].value)
     rows = [
         {"name": name, "x": v.value, **marks.ends(v), "label": marks.figure(v.value), "chosen": name == chosen}
         for name, v in ordered
@@ -353,5 +357,5 @@ def estimator_comparison(values: Mapping[str, MetricValue], *, chosen: str | Non
     dots = base.mark_circle(size=70, opacity=1).encode(x=x, color=colour)
     labels = base.mark_text(dy=-10, fontSize=10, color=INK).encode(x=x, text=alt.Text("label:N"))
     height = 84 + 34 * len(rows)  # px: the frame, and a row with room for its label
-    note = "Dots with 95 % intervals, highest first."
+    note = "Dots with 95 % intervals, best first."
     return marks.finish(marks.layered(ranges, dots, labels), title, note, height=height)

@@ -169,5 +169,7 @@ def _pictures(
     return {
         **task_pictures(best.bundle, test.y, {item.ref.estimator: item.score for item in scored}),
         "importance": charts.importance(importance),
-        "estimators": charts.estimator_comparison(compared, chosen=best.ref.estimator),
+        "estimators": charts.estimator_comparison(
+            compared, chosen=best.ref.estimator, greater_is_better=greater_is_better(metric)
+        ),
     }

@@ -177,3 +177,10 @@ def test_features_that_drift_little_are_not_named(drawn):
 def test_rare_categories_share_one_bar():
     many = Categories(names=tuple(f"carrier {k}" for k in range(30)), counts=tuple(range(30, 0, -1)))
     assert "(others)" in charts.to_svg(charts.distribution(many, title="carrier"))
+
+
+def test_estimators_stand_best_first_whichever_way_is_better():
+    values = {"a": roc_auc(0.7), "b": roc_auc(0.6)}
+    up, down = (charts.estimator_comparison(values, greater_is_better=better).to_dict() for better in (True, False))
+    first = [next(iter(chart["datasets"].values()))[0]["name"] for chart in (up, down)]
+    assert first == ["a", "b"]

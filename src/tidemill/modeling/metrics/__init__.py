@@ -5,16 +5,10 @@ exception and never a flattering default: who decides on it has to fail closed. 
 sample and a matrix of row weights, so that the figure and its 200 replicates are the same code.
 """
 
-from tidemill.modeling.metrics.evaluation import (
-    METRICS,
-    Pair,
-    by_slice,
-    evaluate,
-    mean_difference,
-    paired_difference,
-    point_value,
-)
+from tidemill.modeling.metrics.computing import METRICS
+from tidemill.modeling.metrics.evaluation import by_slice, evaluate, point_value
 from tidemill.modeling.metrics.multiclass import encode, spread
+from tidemill.modeling.metrics.pairs import Pair, mean_difference, paired_difference
 from tidemill.spec.metrics import DECIDABLE, default_metric, greater_is_better
 
 __all__ = [
