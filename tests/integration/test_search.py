@@ -127,5 +127,7 @@ def test_a_whole_training_with_a_search_ends_in_a_release_that_says_so(mill: Mil
     records = mill.train(trials=3)
     searched = [ref["search"] for ref in records["evaluate"]["candidates"] if not ref["baseline"]]
     assert [report["n_trials"] for report in searched] == [3, 3]
+    gain = records["evaluate"]["search_gain"]
+    assert (gain is not None) == (records["evaluate"]["bundle"]["parameters"] != {})
     card = (mill.workspace.storage / records["evaluate"]["bundle"]["uri"] / "MODEL_CARD.md").read_text()
     assert "--trials 3" in card

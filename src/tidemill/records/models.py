@@ -60,6 +60,8 @@ class EvaluationReport(Record):
     """Rows of the test set."""
     uri: str
     """Folder with plots, relative to the storage root."""
+    search_gain: MetricValue | None = None
+    """Candidate minus the same estimator with its defaults in the acceptance metric; None if nothing else was found."""
     n_test_blocks: int | None = None
     """Blocks of time (partitions) of the test set; None in records of before."""
     champion_problem: str = ""

@@ -56,3 +56,7 @@ class SearchReport(Record):
     """Digest of the folder with the trials."""
     uri: str
     """That folder, relative to the storage root: ``trials.json``."""
+    defaults_digest: str = ""
+    """Digest of the bundle with the defaults, for a comparison on the test set; empty if they won."""
+    defaults_uri: str = ""
+    """Its folder, relative to the storage root."""

@@ -146,7 +146,7 @@ def _derived(facts: CardFacts) -> dict[str, object]:
         "whole": [m for m in metrics if m.slice is None],
         "slices": [m for m in metrics if m.slice is not None],
         "limits": _limits(facts),
-        "search": search_sentences(facts.bundle.search),
+        "search": search_sentences(facts.bundle.search, facts.evaluation.search_gain),
         "champion": _against_champion(facts.evaluation),
         "rehearsal": _rehearsal(facts.evaluation.rehearsal),
     }

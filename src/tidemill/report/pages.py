@@ -150,7 +150,11 @@ def evaluation_page(
         whole=whole,
         slices=[m for m in report.metrics if m.slice is not None],
         bundles=ranked,
-        searches=[(ref.estimator, search_sentences(ref.search)) for ref in ranked if ref.search],
+        searches=[
+            (ref.estimator, search_sentences(ref.search, report.search_gain if ref == report.bundle else None))
+            for ref in ranked
+            if ref.search
+        ],
         pictures=pictures,
     )
 

@@ -1,18 +1,20 @@
 """What is said of a hyperparameter search on pages and cards, one sentence a thing."""
 
-from tidemill.records import SearchReport
+from tidemill.records import MetricValue, SearchReport
 from tidemill.report.html import figure, interval, seconds
 
 __all__ = ["search_sentences"]
 
 
-def search_sentences(report: SearchReport | None) -> tuple[str, ...]:
+def search_sentences(report: SearchReport | None, on_test: MetricValue | None = None) -> tuple[str, ...]:
     """Say what was tried, what it gained, and what a reader should look at.
 
     Parameters
     ----------
     report : SearchReport or None
         What came of the search; None gives nothing.
+    on_test : MetricValue, optional
+        Winner minus defaults on the test set.
 
     Examples
     --------
@@ -27,6 +29,11 @@ def search_sentences(report: SearchReport | None) -> tuple[str, ...]:
         f" of the train and validation set, in {seconds(report.seconds)}.",
         _outcome(report),
     ]
+    if on_test is not None:
+        ends = interval(on_test) or "none"
+        said.append(
+            f"On the test set, which chose nothing, the gain is {figure(on_test.value)} (95 % interval {ends})."
+        )
     if report.cut_short:
         said.append("Time ran out before all trials that were asked for: another run may find another winner.")
     return (*said, *report.at_bounds)
@@ -39,5 +46,5 @@ def _outcome(report: SearchReport) -> str:
     return (
         f"The winner is {settings}: {report.gain.name} {figure(report.score)} instead of {figure(report.default_score)},"
         f" a gain of {figure(report.gain.value)} (95 % interval {interval(report.gain) or 'none'})"
-        " on the rows that chose it, which flatters; the test set decides."
+        " on the rows that chose it, which flatters."
     )

@@ -6,7 +6,7 @@ candidate behaves, how far its answers are from the champion's, and whether a cl
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...]) -> Evalu
         candidates=bundles,
         metrics=_metrics(job, best, test),
         importance=importance,
+        search_gain=_search_gain(job, best, test),
         baselines=tuple(_difference(spec.accept.metric, test, best, other) for other in baselines),
         champion_release=None,
         champion_difference=None,
@@ -145,6 +146,15 @@ def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> Metric
         name=f"{metric}_of_partitions", value=mean, n=len(test.y),
         low=None if spread is None else mean - float(spread), high=None if spread is None else mean + float(spread),
     )  # fmt: skip
+
+
+def _search_gain(job: Job, best: _Scored, test: LabelledSet) -> MetricValue | None:
+    """Compare with the defaults on rows that did not choose the settings."""
+    found = best.ref.search
+    if found is None or not found.defaults_digest:
+        return None
+    ref = replace(best.ref, estimator="defaults", digest=found.defaults_digest, uri=found.defaults_uri)
+    return _difference(job.spec.accept.metric, test, best, _scored(job, ref, test))
 
 
 def _difference(metric: str, test: LabelledSet, best: _Scored, other: _Scored) -> MetricValue:

@@ -181,7 +181,7 @@ def _params(job: Job, facts: CardFacts) -> dict[str, object]:
 
 def _figures(evaluation: EvaluationReport) -> tuple[MetricValue, ...]:
     champion = evaluation.champion_difference
-    against = [*evaluation.baselines, *([] if champion is None else [champion])]
+    against = [item for item in (*evaluation.baselines, champion, evaluation.search_gain) if item is not None]
     return (
         *evaluation.metrics,
         *(replace(item, name=f"{item.name} over {item.slice}", slice=None) for item in against),

@@ -4,6 +4,7 @@ If the spec or the run asks for it, good settings are searched for first.
 """
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,17 +49,20 @@ def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) 
     SettingsError
         If ``trials`` is out of its range.
     """
-    spec, baseline = job.spec, estimator in BASELINES
-    n_trials = _n_trials(spec, trials)
+    n_trials = _n_trials(job.spec, trials)
     searched = None
-    if n_trials and not baseline:
+    if n_trials and estimator not in BASELINES:
         from tidemill.steps.searching import search_settings  # loads Optuna
 
         searched = search_settings(job, split, estimator, n_trials)
-    report = searched.report if searched else None
-    ref = refit(job, split, estimator, report.parameters if report else {}, report)
-    if searched:
-        searched.log.remove()
+    if searched is None:
+        return refit(job, split, estimator, {})
+    report = searched.report
+    if report.best != 0:
+        defaults = refit(job, split, estimator, {})
+        report = replace(report, defaults_digest=defaults.digest, defaults_uri=defaults.uri)
+    ref = refit(job, split, estimator, report.parameters, report)
+    searched.log.remove()
     return ref
 
 

@@ -19,7 +19,7 @@ from tidemill.errors import TrackingUnavailable
 
 __all__ = ["BUDGET_S", "Session", "Tracking", "is_reachable", "without_login"]
 
-BUDGET_S = 12.0
+BUDGET_S = 18.0
 """Seconds after which no further request is begun; with the last one and MLflow's import a task loses under 30."""
 
 _REQUEST_S = 8  # seconds that a single request may hang

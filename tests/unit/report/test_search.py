@@ -23,6 +23,12 @@ def test_winner_and_gain_with_its_interval_are_said() -> None:
     assert "0.004" in said(REPORT)
 
 
+def test_the_gain_on_the_test_set_is_said_where_it_is_known() -> None:
+    on_test = MetricValue(name="roc_auc", value=0.0071, low=-0.002, high=0.016)
+    assert "On the test set, which chose nothing, the gain is 0.0071" in " ".join(search_sentences(REPORT, on_test))
+    assert "On the test set" not in said(REPORT)
+
+
 def test_edges_are_said() -> None:
     assert "lies at the upper end" in said(REPORT)
 
