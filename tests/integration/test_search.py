@@ -5,14 +5,19 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tidemill.checking import check_models
 from tidemill.errors import NotTrainable, SettingsError, SpecError
 from tidemill.local.launch import until
-from tidemill.storage.trials import TRIALS
+from tidemill.records import Trial
+from tidemill.retention import collect_garbage, kept_folders
+from tidemill.storage.trials import TRIALS, TrialLog
+from tidemill.warehouse.connections import transaction
 
 from .conftest import ROLES
 from .data import SPEC, TRAINED, Mill
@@ -131,3 +136,28 @@ def test_a_whole_training_with_a_search_ends_in_a_release_that_says_so(mill: Mil
     assert (gain is not None) == (records["evaluate"]["bundle"]["parameters"] != {})
     card = (mill.workspace.storage / records["evaluate"]["bundle"]["uri"] / "MODEL_CARD.md").read_text()
     assert "--trials 3" in card
+
+
+def test_the_trials_of_a_release_are_kept_as_long_as_the_release(mill: Mill) -> None:
+    mill.write(SEARCHING)
+    records = mill.train(trials=2)
+    uris = {ref["search"]["uri"] for ref in records["evaluate"]["candidates"] if ref["search"]}
+    with transaction(mill.workspace.connection("tidemill")) as cursor:
+        kept = kept_folders(cursor, mill.model, mill.spec.retention, datetime.now(UTC))
+    assert len(uris) == 2
+    assert uris <= kept
+
+
+def test_trials_of_a_search_that_never_ended_are_collected(mill: Mill) -> None:
+    log = TrialLog.of(mill.workspace.storage / mill.model / "searches", {"seed": 1})
+    log.keep(Trial(number=0, parameters={}, scores=(0.5,), pruned=False, seconds=1.0))
+    later = datetime.now(UTC) + timedelta(days=2)
+    (removal,) = collect_garbage(mill.workspace, [mill.model], dry_run=True, as_of=later)
+    assert removal.name == f"{mill.model}/searches/{log.folder.name}"
+
+
+def test_a_check_names_slips_in_the_space(mill: Mill) -> None:
+    mill.write(SEARCHING.replace("max_depth:", "max_dept:").replace("[xgboost, logistic", "[logistic"))
+    problems = check_models(mill.workspace, [mill.model], source=False)
+    assert ["which train.estimators does not list" in problem for problem in problems] == [True, False]
+    assert "is 'max_depth' meant" in problems[1]
