@@ -35,6 +35,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.airflow]
 
 PROJECT = Path(__file__).parents[2]
 MODEL = "parcels"
+WRITTEN_S = 400  # four tasks that start one after the other; on a busy machine each takes half a minute to start
 RUN_LIMIT_S = 420  # a scheduler's death is noticed after 30 s, a retry waits 10 s, a slept attempt costs its sleep
 OVERLAP_S = 150  # the old attempt sleeps longer than its scheduler's death stays unnoticed
 TOKEN_LIFE_S = 20
@@ -169,7 +170,7 @@ def test_scheduler_killed_in_the_middle_of_a_task(site: Site, check: Callable[[s
     """The supervisor ends what the dead scheduler has left behind, and the next one takes the task up again."""
     site.arm("write-after-commit:sleep=600")
     run_id = site.trigger(SCORED)
-    assert until(lambda: site.has_written(SCORED), 120)
+    assert until(lambda: site.has_written(SCORED), WRITTEN_S)
     site.disarm()
     scheduler = site.pid("scheduler")
     assert scheduler is not None
@@ -187,7 +188,7 @@ def test_old_attempt_lives_on_beside_the_one_that_took_over(
     """Nobody ends it: the supervisor is frozen, and the scheduler that takes over is the test's."""
     site.arm(f"write-after-commit:sleep={OVERLAP_S}")
     run_id = site.trigger(DAY_AFTER)
-    assert until(lambda: site.has_written(DAY_AFTER), 120)
+    assert until(lambda: site.has_written(DAY_AFTER), WRITTEN_S)
     site.disarm()
     old = psutil.Process(site.pid("scheduler"))
     supervisor, started = psutil.Process(site.pid("supervisor")), time.monotonic()
@@ -222,7 +223,7 @@ def test_old_attempt_lives_on_beside_the_one_that_took_over(
 def test_api_server_frozen_for_a_minute_during_a_task(site: Site, check: Callable[[str], None], proved: Proved) -> None:
     site.arm("write-after-commit:sleep=75")
     run_id = site.trigger(NEXT)
-    assert until(lambda: site.has_written(NEXT), 120)
+    assert until(lambda: site.has_written(NEXT), WRITTEN_S)
     server = site.pid("api-server")
     assert server is not None
     os.kill(server, signal.SIGSTOP)
@@ -240,7 +241,7 @@ def test_task_that_is_marked_as_failed_ends_cleanly(site: Site, check: Callable[
     """Airflow sends SIGTERM, and kills after five seconds what has not ended by then."""
     site.arm("write-after-commit:sleep=600")
     run_id = site.trigger(MARKED)
-    assert until(lambda: site.has_written(MARKED), 120)
+    assert until(lambda: site.has_written(MARKED), WRITTEN_S)
     site.disarm()
     path = f"dags/{MODEL}_predict/dagRuns/{run_id}/taskInstances/predict"
     site.api._request("PATCH", path, json={"new_state": "failed"})
@@ -257,7 +258,7 @@ def test_task_without_end_is_ended_at_its_limit_and_tried_again(
 ) -> None:
     site.arm("write-after-commit:sleep=600", TIDEMILL_PREDICT_TIMEOUT_S="15")
     run_id = site.trigger(ENDLESS)
-    assert until(lambda: site.has_written(ENDLESS), 120)
+    assert until(lambda: site.has_written(ENDLESS), WRITTEN_S)
     site.disarm()
     assert (site.end(run_id), site.attempts(ENDLESS)) == ("success", 2)
     first, second = site.ends(ENDLESS)
