@@ -123,11 +123,11 @@ def test_a_mail_says_what_since_when_how_bad_what_it_means_and_what_to_do(mailed
 def test_a_mail_shows_the_course_of_the_figure(mailed: Watched, mails: MailSink) -> None:
     run_id = mailed.mill.start_run("2024-03-01", "drift")
     for day in (1, 2, 3):
-        figure = MetricValue(name="psi", value=day / 10, feature="dep_hour", n=60)
+        figure = MetricValue(name="null_share", value=day / 10, feature="dep_hour", n=60)
         mailed.mill.ledger.record_metrics(
             mailed.mill.model, f"2024-03-{day:02}", "drift", [figure], release_id=None, as_of=NOON, run_id=run_id
         )
-    mailed.examine(3, drift())
+    mailed.examine(3, drift(rule="nulls:dep_hour"))
     mailed.send()
     (picture,) = [part for part in mails.mails[0].walk() if part.get_content_type() == "image/png"]
     assert picture.get_content()[1:4] == b"PNG"
@@ -334,7 +334,7 @@ def test_a_webhook_is_told(watch: Callable[..., Watched], hooks: HookSink) -> No
     watched.examine(1, drift())
     watched.send()
     (body,) = hooks.bodies
-    assert "drift of dep_hour" in body
+    assert "drift dep_hour" in body
     assert "docs/runbook.md#drift" in body
 
 
