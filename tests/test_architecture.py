@@ -227,6 +227,14 @@ def test_no_library_is_asked_to_pickle() -> None:
     assert offenders(TREES, asks) == {}
 
 
+def test_no_model_is_loaded_through_mlflow() -> None:
+    def loads(path: Path) -> list[str]:
+        calls = [ast.unparse(node.func) for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)]
+        return [call for call in calls if call.endswith(".load_model") and call != "booster.load_model"]
+
+    assert offenders(TREES, loads) == {}
+
+
 def test_nobody_sleeps_but_those_that_wait_for_other_programs() -> None:
     def sleeps(path: Path) -> list[int]:
         calls = [node for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)]

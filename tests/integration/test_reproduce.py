@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tidemill.warehouse.connections import transaction
 
 from .data import FEATURES_SQL, SCORED, SPEC, TRAINED, Mill
 
+BOOSTED = SPEC.replace("[logistic_regression]", "[xgboost], search: {trials: 2, folds: 2}")
 Steps = dict[str, tuple[str, str]]
 
 
@@ -316,3 +318,36 @@ def test_what_digests_stand_for_is_kept_word_by_word(made: Mill) -> None:
 def test_a_text_that_is_not_what_its_digest_says_cannot_be_kept(made: Mill) -> None:
     with pytest.raises(Exception, match="document_check"):
         made.sql("INSERT INTO tidemill.document VALUES (%s, 'spec', 'x', now())", "0" * 64)
+
+
+# --- settings that were searched for, and seeds that matter
+
+
+@pytest.fixture(scope="module")
+def boosted(new_mill: Callable[[], Mill]) -> Mill:
+    """A model of boosted trees, with settings that a search chose."""
+    mill = new_mill()
+    mill.write(spec=BOOSTED)
+    mill.train()
+    return mill
+
+
+def newest(mill: Mill) -> int:
+    ((number,),) = mill.sql("SELECT max(release_id) FROM tidemill.release WHERE model = '{m}'")
+    return int(number)
+
+
+def test_settings_that_a_search_chose_are_used_again_without_searching(boosted: Mill) -> None:
+    record, steps = reproduce(boosted, release=newest(boosted))
+    assert (record["verdict"], steps["train"][0]) == ("bit_equal", "bit_equal")
+
+
+def test_another_seed_of_boosted_trees_scores_otherwise_and_is_named(boosted: Mill) -> None:
+    boosted.write(spec=BOOSTED.replace("estimators:", "random_state: 7, estimators:"))
+    try:
+        record, steps = reproduce(boosted, release=newest(boosted), as_declared=True)
+    finally:
+        boosted.write(spec=BOOSTED)
+    assert (record["verdict"], steps["prepare"][0], steps["train"][0]) == ("different", "bit_equal", "different")
+    assert "random_state was 20130101, is 7" in steps["train"][1]
+    assert re.search(r"\d+ of \d+ rows score differently, by up to 0\.\d+", steps["train"][1])
