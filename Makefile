@@ -47,8 +47,8 @@ mutants: setup ## Switch off one guard at a time: the tests have to notice each
 bench-publish: setup ## Publish a million rows, against a bare COPY of the same rows
 	@$(BIN)/python -m tests.bench.publish
 
-bench-gate: setup ## Let the gate judge 2,000 pairs of each kind whose difference is known
-	@$(BIN)/python -m tests.bench.gate_errors --pairs 2000
+bench-gate: setup ## Let the gate judge 1,000 pairs of each kind whose difference is known
+	@$(BIN)/python -m tests.bench.gate_errors --pairs 1000
 
 bench-planning: setup ## Read one partition of a model that has 3,000 runs
 	@$(BIN)/python -m tests.bench.planning
