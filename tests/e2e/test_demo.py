@@ -10,9 +10,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import psutil
+import psycopg2
 import pytest
 
-from tidemill.local import plan, stack
+from tidemill.local import databases, plan, stack
 from tidemill.local.home import Home
 
 ZONE = ZoneInfo("America/New_York")
@@ -140,6 +141,22 @@ def test_a_partition_outside_the_data_fails_once_with_one_clear_message(demo) ->
     assert run.state == "failed"
     assert "run from 2013-01-01 to 2013-12-31" in airflow.log("flight_delays_predict", "outside", "resolve_release")
     assert demo.rows("SELECT count(*) FROM tidemill.published WHERE partition = '2014-05-05'") == [(0,)]
+
+
+def test_no_password_is_in_a_log_or_in_what_tasks_pass_on(demo) -> None:
+    home = Home(folder=demo.home)
+    words = [path.read_text(encoding="utf-8").strip().rpartition(":")[2] for path in home.secrets.glob("*.pgpass")]
+    logs = [path for folder in (home.logs, home.airflow) for path in folder.rglob("*.log")]
+    sinks = {path.as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in logs}
+    with psycopg2.connect(databases.url(home, plan.load(home).ports.postgres, "airflow")) as airflow:
+        for column in ("xcom.value", "rendered_task_instance_fields.rendered_fields"):
+            with airflow.cursor() as cursor:
+                cursor.execute(f"SELECT {column}::text FROM {column.partition('.')[0]}")
+                sinks[column] = "\n".join(value or "" for (value,) in cursor.fetchall())
+    airflow.close()
+    assert len(words) > 3
+    assert len(sinks) > 20
+    assert [name for name, text in sinks.items() if any(word in text for word in words)] == []
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine; CI installs it")
