@@ -11,6 +11,8 @@ from typing import Any
 
 CHANGES = {"spring": datetime(2013, 3, 10, 4, 30, tzinfo=UTC), "autumn": datetime(2013, 11, 3, 3, 30, tzinfo=UTC)}
 """Half an hour before the days on which New York's clocks change."""
+BACKFILL = datetime(2013, 3, 9, tzinfo=UTC), datetime(2013, 4, 2, 23, 59, tzinfo=UTC)
+"""From 9 March to 2 April: Airflow takes the bounds' wall clock in UTC for that of the timetable."""
 
 
 def describe(folder: str) -> dict[str, Any]:
@@ -31,11 +33,13 @@ def describe_dag(dag: Any) -> dict[str, Any]:
     """Give what tests ask about a DAG; its schedule by the scheduler's own reckoning."""
     from airflow.serialization.serialized_objects import DagSerialization
 
-    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    serialized = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    timetable = serialized.timetable
     return {
         "file": Path(dag.fileloc).name,
         "timetable": type(dag.timetable).__name__,
         "runs": {name: next_runs(timetable, instant) for name, instant in CHANGES.items()},
+        "backfill": backfill_keys(serialized),
         "start": dag.start_date and dag.start_date.isoformat(),
         "end": dag.end_date and dag.end_date.isoformat(),
         "catchup": dag.catchup,
@@ -47,6 +51,11 @@ def describe_dag(dag: Any) -> dict[str, Any]:
         "order": [task.task_id for task in dag.topological_sort()],
         "tasks": {task.task_id: describe_task(task) for task in dag.tasks},
     }
+
+
+def backfill_keys(dag: Any) -> list[str]:
+    """Give the partition keys that a backfill of ``BACKFILL`` makes runs for, as Airflow reckons them."""
+    return [info.partition_key for info in dag.iter_dagrun_infos_between(*BACKFILL)]
 
 
 def next_runs(timetable: Any, since: datetime) -> list[tuple[str, str]]:

@@ -5,6 +5,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
+
+from tidemill.intervals import Every, Interval
+from tidemill.spec import ModelSpec
 
 from .conftest import PROJECT, Described
 
@@ -75,7 +79,18 @@ def others(describe_models: Callable[..., Described]) -> Described:
     hourly = FLIGHTS.replace(PREDICT, 'predict: {schedule: "0 * * * *"}').replace(
         "model: flight_delays", "model: hourly"
     )
-    return describe_models(by_hand=by_hand, hourly=hourly.replace("every: day, cutoff: 5 hours", "every: hour"))
+    weekly = FLIGHTS.replace(PREDICT, 'predict: {schedule: "0 5 * * 1"}').replace(
+        "model: flight_delays", "model: weekly"
+    )
+    monthly = FLIGHTS.replace(PREDICT, 'predict: {schedule: "0 5 1 * *"}').replace(
+        "model: flight_delays", "model: monthly"
+    )
+    return describe_models(
+        by_hand=by_hand,
+        hourly=hourly.replace("every: day, cutoff: 5 hours", "every: hour"),
+        weekly=weekly.replace("every: day", "every: week"),
+        monthly=monthly.replace("every: day", "every: month"),
+    )
 
 
 def test_a_null_schedule_runs_by_hand_alone(others: Described) -> None:
@@ -98,3 +113,61 @@ def test_an_hourly_model_has_two_keys_for_the_hour_that_comes_twice(others: Desc
         "2013-11-03T01-0500",
         "2013-11-03T02-0500",
     ]
+
+
+@pytest.mark.parametrize(
+    ("model", "change", "keys"),
+    [
+        ("weekly", "spring", ["2013-W11", "2013-W12", "2013-W13", "2013-W14"]),
+        ("weekly", "autumn", ["2013-W45", "2013-W46", "2013-W47", "2013-W48"]),
+        ("monthly", "spring", ["2013-04", "2013-05", "2013-06", "2013-07"]),
+        ("monthly", "autumn", ["2013-12", "2014-01", "2014-02", "2014-03"]),
+    ],
+)
+def test_weekly_and_monthly_runs_have_the_key_of_the_week_or_month_that_begins(
+    others: Described, model: str, change: str, keys: list[str]
+) -> None:
+    found = others["dags"][f"{model}_predict"]["runs"][change]
+    assert [key for _, key in found] == keys
+    assert {f"{datetime.fromisoformat(at).astimezone(ZoneInfo('America/New_York')):%H:%M}" for at, _ in found} == {
+        "05:00"
+    }
+
+
+# --- backfills
+
+
+def spec_of(every: str) -> ModelSpec:
+    text = FLIGHTS.replace("every: day, cutoff: 5 hours", f"every: {every}")
+    return ModelSpec.model_validate(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "every", "n"),
+    [
+        ("flight_delays_predict", "day", 25),
+        ("hourly_predict", "hour", 599),
+        ("weekly_predict", "week", 4),
+        ("monthly_predict", "month", 1),
+    ],
+)
+def test_a_backfill_makes_a_run_for_each_partition_that_begins_and_none_twice(
+    described: Described, others: Described, dag_id: str, every: str, n: int
+) -> None:
+    """Over a change of the clocks: one hour of the 25 days does not exist."""
+    keys = (described if every == "day" else others)["dags"][dag_id]["backfill"]
+    zone = ZoneInfo("America/New_York")
+    wanted = Every(every).within(
+        Interval(start=datetime(2013, 3, 9, tzinfo=zone), end=datetime(2013, 4, 3, tzinfo=zone)), "America/New_York"
+    )
+    assert keys == [partition.key for partition in wanted]
+    assert len(keys) == n
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "every"), [("hourly_predict", "hour"), ("weekly_predict", "week"), ("monthly_predict", "month")]
+)
+def test_every_key_of_a_backfill_is_one_of_the_model_s(others: Described, dag_id: str, every: str) -> None:
+    spec = spec_of(every)
+    keys = others["dags"][dag_id]["backfill"]
+    assert [spec.partition(key).key for key in keys] == keys

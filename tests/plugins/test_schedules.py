@@ -4,10 +4,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 from airflow.timetables.trigger import CronPartitionTimetable
+from pendulum import instance
+from pydantic import ValidationError
 
 from tidemill.errors import PartitionError
+from tidemill.intervals import Interval
 from tidemill.spec import ModelSpec, Partitions
 from tidemill.spec_file import read_spec
 from tidemill_airflow.schedules import lifetime, partition_of_run, timetable
@@ -116,3 +121,91 @@ def test_a_clock_that_goes_back_gives_no_partition_a_second_time() -> None:
     assert again is not None
     assert first.run_after < ahead.run_after < again.run_after
     assert len({first.partition_key, ahead.partition_key, again.partition_key}) == 3
+
+
+# --- hours, weeks and months
+
+
+def of(every: str, **more: object) -> ModelSpec:
+    values = FLIGHTS.model_dump(mode="json") | {
+        "partitions": {"every": every, "first": "2013-01-01", "last": "2013-12-31"}
+    }
+    return ModelSpec.model_validate(values | more)
+
+
+KEYS = {"hour": "2013-11-03T01-0500", "week": "2013-W27", "month": "2013-07"}
+
+
+@pytest.mark.parametrize("every", KEYS)
+def test_the_form_takes_a_key_of_the_model_s_own_kind(every: str) -> None:
+    assert partition_of_run(context(partition=KEYS[every]), of(every)) == KEYS[every]
+
+
+@pytest.mark.parametrize("every", KEYS)
+def test_a_run_of_an_asset_or_a_backfill_brings_a_key_of_the_model_s_own_kind(every: str) -> None:
+    assert partition_of_run(context(key=KEYS[every], partition=None), of(every)) == KEYS[every]
+
+
+@pytest.mark.parametrize("every", KEYS)
+@pytest.mark.parametrize("other", [*KEYS.values(), "2013-07-04"])
+def test_a_key_of_another_kind_is_refused_with_an_example(every: str, other: str) -> None:
+    if other == KEYS[every]:
+        return
+    with pytest.raises(PartitionError, match=f"is not a {every} in America/New_York. Write it like '2013-"):
+        partition_of_run(context(partition=other), of(every))
+
+
+@pytest.mark.parametrize(
+    ("every", "start", "key"),
+    [
+        ("hour", datetime(2013, 11, 3, 5, 30, tzinfo=UTC), "2013-11-03T01-0400"),  # the first of the two
+        ("hour", datetime(2013, 11, 3, 6, 30, tzinfo=UTC), "2013-11-03T01-0500"),
+        ("week", datetime(2013, 7, 8, 3, 59, tzinfo=UTC), "2013-W27"),  # still Sunday in New York
+        ("month", datetime(2013, 8, 1, 3, 59, tzinfo=UTC), "2013-07"),
+    ],
+)
+def test_an_interval_falls_into_the_local_hour_week_or_month(every: str, start: datetime, key: str) -> None:
+    assert partition_of_run(context(start=start, end=start.replace(year=2014)), of(every)) == key
+
+
+@pytest.mark.parametrize("every", KEYS)
+def test_a_run_with_nothing_is_shown_a_key_of_the_model_s_own_kind(every: str) -> None:
+    spec = of(every)
+    with pytest.raises(PartitionError) as caught:
+        partition_of_run(context(partition=""), spec)
+    example = str(caught.value).split("such as '")[1].split("'")[0]
+    assert spec.partition(example).key == example
+
+
+TICKS = {"hour": "0 * * * *", "day": "0 5 * * *", "week": "0 5 * * 1", "month": "0 5 1 * *"}
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Europe/Berlin", "Africa/Cairo"])
+@pytest.mark.parametrize("every", TICKS)
+def test_a_year_of_ticks_names_each_partition_once_and_leaves_none_out(every: str, zone: str) -> None:
+    spec = of(every, timezone=zone)
+    ticks = scheduler_s(timetable(spec, TICKS[every]))
+    first, last = (spec.local_midnight(date(2013, month, 1)) for month in (2, 12))
+    restriction = TimeRestriction(earliest=instance(first), latest=instance(last), catchup=True)
+    info, keys = ticks.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction), []
+    while info is not None and info.run_after < last:
+        keys.append(info.partition_key)
+        info = ticks.next_dagrun_info_v2(last_dagrun_info=info, restriction=restriction)
+    wanted = spec.partitions.every.within(Interval(start=first, end=last), zone)
+    assert keys == [partition.key for partition in wanted]
+
+
+def scheduler_s(declared: Any) -> Any:
+    """Give the scheduler's own timetable for a declared one, as it makes it from a serialized DAG."""
+    with DAG("of_this_test", schedule=declared) as dag:
+        pass
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+
+
+def test_a_zone_that_changes_by_half_an_hour_has_no_hourly_partitions() -> None:
+    with pytest.raises(ValidationError, match="Australia/Lord_Howe change by half an hour"):
+        of("hour", timezone="Australia/Lord_Howe")
+
+
+def test_a_zone_that_changes_by_half_an_hour_has_days() -> None:
+    assert of("day", timezone="Australia/Lord_Howe").partition("2013-04-07").interval.start.tzinfo is not None

@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tidemill.errors import PartitionError, SpecError
-from tidemill.intervals import Interval, Partition
+from tidemill.intervals import Every, Interval, Partition
 from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.kinds import Name, Part
@@ -82,6 +82,17 @@ class ModelSpec(Part):
         if twice:
             raise ValueError(f"{', '.join(twice)} listed twice")
         return value
+
+    @model_validator(mode="after")
+    def _whole_hours(self) -> Self:
+        zone, days = ZoneInfo(self.timezone), (datetime(2025, 1, 1, tzinfo=UTC) + timedelta(n) for n in range(365))
+        offsets = {day.astimezone(zone).utcoffset() or timedelta() for day in days}
+        if self.partitions.every is Every.HOUR and (max(offsets) - min(offsets)) % timedelta(hours=1):
+            raise ValueError(
+                f"the clocks of {self.timezone} change by half an hour, so it has no whole hours to cut time into; "
+                "use timezone UTC with partitions of an hour"
+            )
+        return self
 
     @model_validator(mode="after")
     def _label_is_no_feature(self) -> Self:

@@ -34,6 +34,7 @@ Row = TypeVar("Row")
 _KEPT: ContextVar[dict[str, Connection] | None] = ContextVar("kept", default=None)
 _NAMES: dict[int, str] = {}
 
+_OVERRULING = ("PGTZ", "PGDATESTYLE")  # go with the log-in, and win over the options there
 CONNECT_TIMEOUT_S = 10  # a server that does not answer by then is as good as down
 IDLE_TIMEOUT_S = 5  # a client that is frozen within a transaction keeps its locks no longer; ours never pause there
 _RETRIABLE = ("08", "53", "57P")  # SQLSTATE classes: connection, resources, shutdown
@@ -93,6 +94,7 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
             keepalives_idle=30,
             client_encoding="UTF8",  # whatever the shell says
         )
+        _keep_settings(connection)
         if kept is not None:
             kept.setdefault(url, connection)
         try:
@@ -100,6 +102,13 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
         finally:
             if kept is None or kept[url] is not connection:
                 connection.close()
+
+
+def _keep_settings(connection: Connection) -> None:
+    """Say again what libpq's own variables have overruled: a date must not depend on somebody's shell."""
+    if any(name in os.environ for name in _OVERRULING):
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SET timezone = 'UTC'; SET datestyle = 'ISO'")
 
 
 @contextmanager
