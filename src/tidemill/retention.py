@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tidemill.errors import SettingsError, SpecError, TransientError
+from tidemill.intervals import Every
 from tidemill.records import Record
 from tidemill.spec import ModelSpec, Retention
 from tidemill.spec_file import read_spec
@@ -23,7 +24,7 @@ from tidemill.warehouse.connections import Cursor, fetch_value, kept_open, trans
 from tidemill.warehouse.lost import LostRun, close_lost_runs
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
-__all__ = ["DEAD_AFTER", "Removal", "close_all_lost_runs", "collect_garbage", "kept_folders"]
+__all__ = ["DEAD_AFTER", "LOOKED_BACK", "Removal", "close_all_lost_runs", "collect_garbage", "kept_folders"]
 
 DEAD_AFTER = timedelta(days=1)
 """A step or a temporary folder that is older belongs to a process that died."""
@@ -38,6 +39,12 @@ KINDS = {
 }
 """Folders of a model on the storage, and the field of `Retention` that limits them once nothing stands on them."""
 
+LOOKED_BACK = 100
+"""Partitions whose figures monitoring may compare with; it does with fewer."""
+
+LOOKED_BACK_HOURS = 2_400  # the same where a partition is an hour
+LOOKED_BACK_RUNS = 2_000  # succeeded runs whose cost the next is compared with
+N_AT_ONCE = 10_000  # rows of a table deleted in one transaction
 N_PASSES = 3  # a reader that was in the way has often gone by then; each stalls readers for 50 ms at most
 _LOCK = 4_120_773_561  # any fixed number: two collections at once would undo each other's second thoughts
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -51,9 +58,9 @@ class Removal(Record):
     model: str
     """Name of the model."""
     kind: str
-    """``prediction_run``, ``leftover``, or a kind of folder: ``snapshots``, ``splits``, ``bundles``, …"""
+    """``prediction_run``, ``leftover``, ``records``, or a kind of folder: ``snapshots``, ``splits``, ``bundles``, …"""
     name: str
-    """Number of the prediction run, or the folder's URI."""
+    """Number of the prediction run, the folder's URI, or how many records."""
     size_bytes: int
     """What it occupies."""
     reason: str
@@ -154,6 +161,8 @@ def _collect(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, *
     folders = [*_leftovers(root, spec.model, as_of), *_due_folders(root, spec.model, spec.retention, as_of, kept, used)]
     for removal in folders:
         yield removal if dry_run else _remove(root, url, removal, started)
+    # Last, for the records of runs say when a folder was last used.
+    yield from _records(url, spec, as_of, dry_run=dry_run)
 
 
 def _sound_specs(workspace: Workspace) -> Iterator[ModelSpec]:
@@ -327,6 +336,33 @@ def _written_at(path: Path) -> datetime:
 
 def _size(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+# ---------------------------------------------------------------- the ledger's own rows
+
+
+def _records(url: str, spec: ModelSpec, as_of: datetime, *, dry_run: bool) -> Iterator[Removal]:
+    """Delete in short transactions what is older than its limit; a dry run deletes too, and takes it back."""
+    before, gone = as_of - spec.retention.records, (0, 0, 0)
+    n_partitions = LOOKED_BACK_HOURS if spec.partitions.every is Every.HOUR else LOOKED_BACK
+    while True:
+        with transaction(url) as cursor:
+            cursor.execute(
+                "SELECT * FROM tidemill.collect_records(%s, %s, %s, %s, %s)",
+                (spec.model, before, n_partitions, LOOKED_BACK_RUNS, None if dry_run else N_AT_ONCE),
+            )
+            found = cursor.fetchone() or gone
+            if dry_run:
+                cursor.connection.rollback()
+        gone = (gone[0] + found[0], gone[1] + found[1], gone[2] + found[2])
+        if dry_run or max(found) < N_AT_ONCE:
+            break
+    if any(gone):
+        yield Removal(
+            model=spec.model, kind="records", name=f"{gone[0]} metrics, {gone[1]} checks, {gone[2]} runs", size_bytes=0,
+            reason=f"older than {before:%Y-%m-%d}, and nothing that is kept speaks of them",
+            outcome="due" if dry_run else "collected",
+        )  # fmt: skip
 
 
 # ---------------------------------------------------------------- queries

@@ -6,6 +6,7 @@ The zone of a process is settled when it starts, so each zone needs one.
 import hashlib
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tidemill.workspace import Workspace
@@ -20,6 +21,11 @@ WHERE model = '{m}' AND part NOT IN ('compute', 'freshness') ORDER BY partition,
 SNAPSHOTS = """
 SELECT purpose, partition, start_at, end_at, cutoff, digest FROM tidemill.snapshot WHERE model = '{m}' ORDER BY 1, 2
 """
+
+
+def _plain(value: object) -> str:
+    """An instant is the same whatever zone it is told in; this program's own connections tell it in their machine's."""
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
 
 
 def main(model: str, root: str, owner_url: str, urls: str) -> None:
@@ -37,7 +43,7 @@ def main(model: str, root: str, owner_url: str, urls: str) -> None:
     mill.retrain(NEXT)
     found = what_counts(mill) | {"figures": mill.sql(FIGURES), "snapshots": mill.sql(SNAPSHOTS)}
     digests = {
-        name: hashlib.sha256(json.dumps(value, default=str).encode()).hexdigest() for name, value in found.items()
+        name: hashlib.sha256(json.dumps(value, default=_plain).encode()).hexdigest() for name, value in found.items()
     }
     sys.stdout.write(json.dumps(digests | {"n_figures": len(found["figures"])}))
 

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
 from tidemill.spec.kinds import Cron, Duration, Part
@@ -108,6 +108,8 @@ class Retention(Part):
     """Time since its last use from which a data set that no kept release or run stands on may go."""
     reports: Duration = timedelta(days=400)
     """Age from which a page of analysis, contract or monitoring may go."""
+    records: Duration = timedelta(days=800)
+    """Age from which the ledger's rows about runs, checks and figures may go that nothing which is kept speaks of."""
 
     @field_validator("*")
     @classmethod
@@ -115,3 +117,14 @@ class Retention(Part):
         if value < timedelta(days=1):
             raise ValueError("keep things for at least 1 day, which a chain may take from its first file to its last")
         return value
+
+    @model_validator(mode="after")
+    def _records_outlive_what_they_speak_of(self) -> Self:
+        longest = max(
+            self.unpublished, self.superseded, self.releases, self.challengers, self.snapshots, self.reports
+        )  # fmt: skip
+        if self.records < longest:
+            raise ValueError(
+                f"records must be kept for as long as what they speak of, {longest.days} days: they tell when it was last used"
+            )
+        return self
