@@ -19,8 +19,8 @@ from tidemill.errors import TrackingUnavailable
 
 __all__ = ["BUDGET_S", "Session", "Tracking", "is_reachable", "without_login"]
 
-BUDGET_S = 18.0
-"""Seconds after which no further request is begun; with the last one and MLflow's import a task loses under 30."""
+BUDGET_S = 14.0
+"""Seconds after which no further request is begun; with the last one (8) and MLflow's import (6) a task loses under 30."""
 
 _REQUEST_S = 8  # seconds that a single request may hang
 _CONNECT_S = 3  # seconds to take a connection, before the client is imported at all
@@ -78,7 +78,7 @@ class Tracking:
         TrackingUnavailable
             If it cannot be reached, refuses, fails, or is too slow.
         """
-        ends, shown = time.monotonic() + budget_s, without_login(self.uri)
+        shown = without_login(self.uri)
         if not is_reachable(self.uri):
             raise TrackingUnavailable(f"Nothing answers at MLflow's address {shown}.", "Start MLflow.")
         with _environment(_PATIENCE):
@@ -92,7 +92,7 @@ class Tracking:
 
             mlflow.set_tracking_uri(self.uri)
             try:
-                yield Session(MlflowClient(self.uri), shown, ends)
+                yield Session(MlflowClient(self.uri), shown, time.monotonic() + budget_s)
             except (MlflowException, requests.RequestException) as error:
                 said = str(error).splitlines()[0].replace(self.uri, shown)[:300]
                 raise TrackingUnavailable(
