@@ -20,7 +20,7 @@ from .nursery import LIMIT_S
 from .victim import ADDRESS_SPACE
 
 MORE_BYTES = 256 * 2**20  # what a training may still take
-ONE_S = {"TIDEMILL_EXTRACT_TIMEOUT_S": "1", "TIDEMILL_PREDICT_TIMEOUT_S": "1"}
+FIVE_S = {"TIDEMILL_EXTRACT_TIMEOUT_S": "5", "TIDEMILL_PREDICT_TIMEOUT_S": "5"}
 
 
 def has_ended(pid: int) -> bool:
@@ -40,13 +40,13 @@ def test_step_without_end_is_ended_with_its_children_at_its_limit(
 ) -> None:
     pids = tmp_path / "pids"
     ending = serving.run(
-        "run_away", variables=ONE_S, model=serving.mill.model, partition=SCORED, pids=str(pids), deaf=deaf
+        "run_away", variables=FIVE_S, model=serving.mill.model, partition=SCORED, pids=str(pids), deaf=deaf
     )
     if deaf:  # it cannot clean up; retention does, and the next step closes its row
         assert ending.signal == signal.SIGKILL
     else:
         assert ending.ended == "OutOfTime"
-        assert "has not ended within its limit of 1 s" in ending.message
+        assert "has not ended within its limit of 5 s" in ending.message
         assert ending.seconds < LIMIT_S / 2
         assert serving.runs("extract") == [("failed", f"OutOfTime: {ending.message}")]
         assert serving.half_written() == []
@@ -60,7 +60,7 @@ def test_step_without_end_is_ended_with_its_children_at_its_limit(
 @pytest.mark.timeout(180)
 def test_step_that_hangs_in_copy_is_rolled_back_at_its_limit(serving: Subject, proved: Proved) -> None:
     ending = serving.run(
-        "predict", "write-in-copy:sleep=600", variables=ONE_S, model=serving.mill.model, partition=SCORED
+        "predict", "write-in-copy:sleep=600", variables=FIVE_S, model=serving.mill.model, partition=SCORED
     )
     assert (ending.ended, serving.view()) == ("OutOfTime", [])
     assert serving.predict().ended == "done"

@@ -64,6 +64,8 @@ class Ending:
             signal.signal(number, handler)
         self._ended.set()
         self._wake.set()
+        if isinstance(error, SystemExit):  # from before or after what is recorded: its limit may have been met there
+            self.in_words(error)
 
     def in_words(self, error: BaseException | None) -> None:
         """Raise what an error really means: the signal, ``OutOfTime``, ``OutOfMemory``; nothing if it means itself."""

@@ -43,6 +43,11 @@ def test_fork_of_a_block_ends_by_the_signal_itself() -> None:
     assert (ended.returncode, ended.stdout) == (0, "-15\n")
 
 
+def test_a_block_at_its_limit_is_told_so() -> None:
+    ended = run("with Ending('A block', 0.2): time.sleep(60)")
+    assert (ended.returncode, "OutOfTime: A block has not ended within its limit of 0 s." in ended.stderr) == (1, True)
+
+
 def test_handlers_are_as_before_afterwards() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
     with Ending("A block", LONG):
