@@ -308,8 +308,20 @@ def test_a_broken_booster_is_refused(fitted, tmp_path):
 
 def test_the_list_of_types_holds_nothing_that_is_not_needed(fitted):
     needed = set()
-    for name in EVERY:
-        files = pack_bundle(fitted(name), GOLDEN)
+    numbers = X["hour"].to_numpy()
+    regression = fit(
+        "hist_gradient_boosting",
+        "regression",
+        SCHEMA,
+        X,
+        numbers,
+        X.tail(200),
+        numbers[-200:],
+        random_state=7,
+        n_threads=1,
+    )
+    for bundle in (*map(fitted, EVERY), regression):
+        files = pack_bundle(bundle, GOLDEN)
         for file in files.keys() & {"preprocessing.skops", "model.skops"}:
             needed |= set(skops_io.get_untrusted_types(data=files[file]))
     assert needed == safe_skops.TRUSTED
@@ -355,7 +367,7 @@ def test_the_manifest_names_versions_platform_seed_and_threads(saved):
     manifest = json.loads((saved[0] / "manifest.json").read_bytes())
     assert manifest["environment"]["python"] == platform.python_version()
     assert manifest["environment"].keys() >= {"numpy", "pandas", "scikit-learn", "skops", "xgboost", "platform"}
-    assert (manifest["protocol"], manifest["random_state"], manifest["n_threads"]) == (1, 7, 1)
+    assert (manifest["protocol"], manifest["random_state"], manifest["n_threads"]) == (bundles.PROTOCOL, 7, 1)
 
 
 def test_the_loader_of_mlflow_scores_the_same_bits_on_the_same_index(fitted, saved):
