@@ -337,3 +337,30 @@ def test_no_program_of_airflow_knows_the_owner_of_the_warehouse(
     environments: dict[str, dict[str, str]], program: str
 ) -> None:
     assert [name for name, value in environments[program].items() if "tidemill_owner" in value] == []
+
+
+CLOCK = re.compile(
+    r"datetime\.(?:now|today|utcnow)\(|date\.today\(|time\.(?:time|localtime|gmtime)\(|Timestamp\.(?:now|today)\("
+)
+COMPUTES = ("modeling", "monitoring", "spec", "records", "steps", "intervals.py", "contracts.py")
+TELLS = {"steps/alerting.py"}  # when an alert was told is a time of the wall, and no figure
+
+
+def test_nothing_that_computes_asks_what_time_it_is() -> None:
+    root = PROJECT / "src" / "tidemill"
+    asking = {
+        path.relative_to(root).as_posix()
+        for part in COMPUTES
+        for path in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
+        if CLOCK.search(path.read_text(encoding="utf-8"))
+    }
+    assert asking == TELLS
+
+
+def test_no_query_of_a_model_asks_what_time_it_is() -> None:
+    clock = re.compile(
+        r"\bnow\s*\(|current_(?:date|time|timestamp)|localtime|clock_timestamp|statement_timestamp", re.IGNORECASE
+    )
+    models = [path for path in (PROJECT / "sql").glob("*/*.sql") if path.parent.name != "migrations"]
+    assert models
+    assert [path.name for path in models if clock.search(path.read_text(encoding="utf-8"))] == []
