@@ -181,7 +181,12 @@ DECLARE
     run record;
 BEGIN
     FOR known IN SELECT * FROM tidemill.model LOOP
-        EXECUTE format('DROP VIEW IF EXISTS predictions.%I', known.model);
+        -- The view stands still on nothing meanwhile: dropping it would take along what others have built on it.
+        EXECUTE (
+            SELECT format('CREATE OR REPLACE VIEW predictions.%I AS SELECT %s WHERE false', known.model, string_agg(
+                       format('NULL::%s AS %I', format_type(a.atttypid, a.atttypmod), a.attname), ', ' ORDER BY a.attnum))
+            FROM pg_catalog.pg_attribute a
+            WHERE a.attrelid = format('predictions.%I', known.model)::regclass AND a.attnum > 0 AND NOT a.attisdropped);
         CREATE TEMPORARY TABLE attached ON COMMIT DROP AS
         SELECT r.prediction_run_id, r.partition FROM tidemill.prediction_run r
         JOIN pg_catalog.pg_inherits i ON i.inhrelid = to_regclass('tidemill.prediction_run_' || r.prediction_run_id)

@@ -45,6 +45,7 @@ _MAY_INSERT = {
         "examination",
         "alert_event",
         "alert_message",
+        "partition_counts",
     ),
 }
 _MAY_UPDATE = {

@@ -56,7 +56,7 @@ def _bundle(folder: Path, digest: str, trusted: frozenset[str]) -> Bundle:
 
 
 def _refuse_undefined(keys: pa.ChunkedArray, scores: np.ndarray, release: ReleaseRef) -> None:
-    undefined = ~np.isfinite(scores).reshape(len(scores), -1).all(axis=1)
+    undefined = ~np.isfinite(scores).all(axis=tuple(range(1, scores.ndim)))  # of every class, where there are several
     if undefined.any():
         examples = keys.filter(pa.array(undefined)).slice(0, N_KEYS).to_pylist()
         raise IncompletePublish(
