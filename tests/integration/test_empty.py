@@ -165,13 +165,12 @@ def test_monitoring_finds_nothing_to_measure_and_says_so(watched: tuple[Mill, di
 
 
 def test_alerts_about_data_stay_open_over_it(tolerant: Mill) -> None:
-    rules = "monitor: {rules: {drift: {persistence: 1 of 1}}}\n"
-    tolerant.write(spec=PUBLISHING.replace("last: 2024-03-31", "last: 2024-04-30") + rules)
+    tolerant.write(spec=PUBLISHING.replace("last: 2024-03-31", "last: 2024-04-30"))
     tolerant.sql("UPDATE {t} SET distance_km = distance_km * 10 + 30 WHERE parcel_id LIKE '20240330-%%'")
     for day in (LAST, EMPTY, "2024-04-01", "2024-04-02", "2024-04-03"):  # long enough to resolve it, were they quiet
         tolerant.predict(day)
         tolerant.monitor(day)
-    assert tolerant.sql("SELECT status FROM tidemill.alert WHERE model = '{m}' AND rule = 'drift:distance_km'") == [
+    assert tolerant.sql("SELECT status FROM tidemill.alert WHERE model = '{m}' AND rule = 'break:distance_km'") == [
         ("open",)
     ]
 
