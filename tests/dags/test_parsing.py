@@ -1,6 +1,6 @@
 import sys
 
-from .conftest import Described
+from .conftest import PROJECT, Described, describe
 
 HEAVY = {
     "altair", "great_expectations", "mlflow", "numpy", "optuna", "pandas", "psycopg2", "pyarrow", "scipy", "skops",
@@ -53,3 +53,9 @@ def test_parsing_imports_few_modules_beyond_airflow_and_the_standard_library(des
     known = {*sys.stdlib_module_names, "airflow", "tidemill", "tidemill_airflow", "asgiref", "dill", "tzdata"}
     others = {name for name in described["loaded"] if name.split(".")[0] not in known}
     assert {name for name in others if not name.startswith("unusual_prefix_")} == set()  # Airflow's names of DAG files
+
+
+def test_the_examples_of_other_tasks_have_their_dags_too() -> None:
+    found = describe(PROJECT / "examples" / "models")
+    assert found["errors"] == {}
+    assert {"flight_air_time_train", "flight_punctuality_predict"} <= set(found["dags"])

@@ -11,17 +11,14 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-import pyarrow.compute as pc
-
 from tidemill.errors import FatalError
 from tidemill.intervals import Interval, Partition
-from tidemill.modeling.metrics import point_value
 from tidemill.simulation.ground import Ground
 from tidemill.simulation.outcome import Opened, Outcome, Policy, Stopped, Trained
 from tidemill.spec import ModelSpec
 from tidemill.steps.chains import drive, monitor_chain, predict_chain, retrain_chain, train_chain
 from tidemill.steps.labels import labelled, labels_as_of
+from tidemill.steps.realised import NEEDED, measured
 from tidemill.steps.running import Job
 from tidemill.warehouse.connections import fetch_all, kept_open, transaction
 from tidemill.warehouse.publishing import PublishedRun, Publisher
@@ -106,13 +103,9 @@ def _quality(spec: ModelSpec, workspace: Workspace, partitions: tuple[Partition,
     publisher = Publisher(workspace.connection(LEDGER))
 
     def realised(run: PublishedRun) -> float | None:
-        scores = publisher.scores(run.prediction_run_id)
-        y = labelled(scores["entity_key"], labels, spec)
-        known = pc.is_valid(y)
-        value = point_value(
-            spec.accept.metric, np.asarray(y.filter(known).to_numpy()), scores["score"].filter(known).to_numpy(),
-            0.5 if run.threshold is None else run.threshold,
-        )  # fmt: skip
+        rows = publisher.scores(run.prediction_run_id, NEEDED[run.task])
+        figures = measured(run, labelled(rows["entity_key"], labels, spec), rows)
+        value = next((figure.value for figure in figures if figure.name == spec.accept.metric), math.nan)
         return value if math.isfinite(value) else None
 
     return {run.partition: realised(run) for run in publisher.published(spec.model)}

@@ -15,16 +15,31 @@ from tidemill.steps.labels import labelled, labels_as_of
 from tidemill.steps.running import Job
 from tidemill.warehouse.publishing import PublishedRun
 
-__all__ = ["realised"]
+__all__ = ["NEEDED", "measured", "realised"]
 
-_NEEDED: Mapping[str, tuple[str, ...]] = {"binary": (), "multiclass": ("probabilities",), "regression": ("low", "high")}
+NEEDED: Mapping[str, tuple[str, ...]] = {"binary": (), "multiclass": ("probabilities",), "regression": ("low", "high")}
+"""Answers that a task's quality is measured by, besides the score."""
 
 
 def realised(job: Job, run: PublishedRun) -> tuple[MetricValue, ...]:
     """Measure one published run by the labels that are known at the job's cutoff."""
     labels = labels_as_of(job, job.spec.partition(run.partition).interval, job.partition.cutoff)
-    rows = job.publisher.scores(run.prediction_run_id, _NEEDED[run.task])
-    y = labelled(rows["entity_key"], labels, job.spec)
+    rows = job.publisher.scores(run.prediction_run_id, NEEDED[run.task])
+    return measured(run, labelled(rows["entity_key"], labels, job.spec), rows)
+
+
+def measured(run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table) -> tuple[MetricValue, ...]:
+    """Measure published rows by their labels.
+
+    Parameters
+    ----------
+    run : PublishedRun
+        The run that the rows are of.
+    y : pyarrow.ChunkedArray of shape (n_rows,)
+        From `labelled`: null where a label is not known.
+    rows : pyarrow.Table
+        Scores, and what `NEEDED` names for the task.
+    """
     known = pc.is_valid(y)
     return _measured(run, y.filter(known), rows.filter(known), label_coverage=pc.mean(known).as_py() or 0.0)
 
