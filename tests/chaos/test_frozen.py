@@ -17,6 +17,7 @@ from tidemill.warehouse.lost import close_lost_runs
 
 from ..integration.data import NEXT, PER_DAY, SCORED
 from .conftest import Proved, Subject, some
+from .nursery import Victim
 from .tables import check_history
 
 LIMIT_S = 15  # in which the others have to come through
@@ -123,8 +124,9 @@ def test_attempt_of_a_chain_that_was_overtaken_does_not_even_score(serving: Subj
 # ---------------------------------------------------------------- the janitor
 
 
-def sessions(subject: Subject, what: str) -> int:
-    query = f"SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '{what} %'"
+def sessions(subject: Subject, victim: Victim, what: str) -> int:
+    """Count the sessions of one process: those that other tests have left say nothing."""
+    query = f"SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '{what} %:{victim.pid}:%'"
     return int(subject.server.as_admin(query)[0][0])
 
 
@@ -138,10 +140,10 @@ def test_session_of_a_process_frozen_in_copy_is_ended(
 ) -> None:
     frozen = serving.start("predict", "write-in-copy:stop", model=serving.mill.model, partition=SCORED)
     frozen.wait_until_stopped()
-    assert until(lambda: sessions(serving, "tidemill-predict") == 1, 5)
+    assert until(lambda: sessions(serving, frozen, "tidemill-predict") == 1, 5)
     workspace, url = serving.mill.workspace, serving.server.url("tidemill_writer")
-    assert close_lost_runs(url) == ()  # not yet
-    assert sessions(serving, "tidemill-predict") == 1
+    assert close_lost_runs(url, model=serving.mill.model) == ()  # not yet
+    assert sessions(serving, frozen, "tidemill-predict") == 1
     assert until(lambda: bool(_lost(serving)), 10)
     monkeypatch.setitem(close_lost_runs.__kwdefaults__, "frozen_after", SOON)  # type: ignore[arg-type]
     if who == "the next step":
@@ -150,7 +152,7 @@ def test_session_of_a_process_frozen_in_copy_is_ended(
         examine(workspace, repair=True)
     else:
         collect_garbage(workspace)
-    assert until(lambda: sessions(serving, "tidemill-predict") == 0, 5)
+    assert until(lambda: sessions(serving, frozen, "tidemill-predict") == 0, 5)
     ((status, error),) = serving.runs("predict")
     assert (status, str(error)[:31]) == ("failed", "Frozen: no sign of life since 2")
     ((role, query),) = serving.mill.sql(
@@ -176,17 +178,20 @@ def test_process_whose_pulse_stops_is_frozen_and_one_that_only_takes_long_is_not
 ) -> None:
     slow = serving.start("predict", "write-in-copy:sleep=600", model=serving.mill.model, partition=SCORED)
     copying = (
-        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY tidemill%' AND clock_timestamp() - query_start > '{}'"
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY tidemill%' AND clock_timestamp() - query_start > '4 s'"
+        f" AND application_name LIKE '%:{slow.pid}:%'"
     )
-    assert until(lambda: bool(serving.server.as_admin(copying.format("4 s"))), 30)
-    assert sessions(serving, "tidemill-pulse") == 1
+    assert until(lambda: bool(serving.server.as_admin(copying)), 30)
+    assert sessions(serving, slow, "tidemill-pulse") == 1
     assert _lost(serving) == ()  # its COPY has waited for it for longer than SOON, and it lives
     os.kill(slow.pid, signal.SIGSTOP)
     slow.wait_until_stopped()
     assert until(lambda: bool(_lost(serving)), 10)
     (found,) = close_lost_runs(serving.server.url("tidemill_writer"), model=serving.mill.model, frozen_after=SOON)
     assert found.last_sign is not None
-    assert until(lambda: (sessions(serving, "tidemill-pulse"), sessions(serving, "tidemill-predict")) == (0, 0), 5)
+    assert until(
+        lambda: (sessions(serving, slow, "tidemill-pulse"), sessions(serving, slow, "tidemill-predict")) == (0, 0), 5
+    )
     os.kill(slow.pid, signal.SIGKILL)
     assert slow.end().signal == signal.SIGKILL
     proved("F03", ended_sessions=2)

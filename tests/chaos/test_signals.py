@@ -93,7 +93,8 @@ def test_command_that_is_told_to_end_says_so_by_its_status(
     ) as process:  # fmt: skip
         try:
             copying = (
-                "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'tidemill-predict %' AND query LIKE 'COPY%'"
+                "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%'"
+                f" AND application_name LIKE 'tidemill-predict %:{process.pid}:%'"
             )
             assert until(lambda: bool(serving.server.as_admin(copying)), LIMIT_S)
             process.send_signal(number)
