@@ -28,6 +28,7 @@ __all__ = [
     "extract",
     "query_parameters",
     "require_columns",
+    "rows_as_of",
     "take_snapshot",
     "training_partitions",
 ]
@@ -122,6 +123,22 @@ def training_partitions(job: Job) -> tuple[Partition, ...]:
             "Train as of a later partition.",
         )
     return found
+
+
+def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed: list[str]) -> pa.Table:
+    """Run one of the model's queries for an interval as known at an instant, without keeping what it gives.
+
+    Raises
+    ------
+    SchemaChanged
+        If it does not give the columns ``needed``.
+    """
+    query, parameters = bind(job.workspace.query(file), file), query_parameters(interval, cutoff)
+    with frozen_view(job.workspace.connection(job.spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
+        columns = describe(cursor, query, parameters)
+        require_columns(columns, needed, job.spec.model, file)
+        batches = list(copy_batches(cursor, query, parameters, columns, job.spec.entity_key))
+    return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
 
 
 def query_parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime]:

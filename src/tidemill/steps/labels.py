@@ -9,23 +9,17 @@ import pyarrow.compute as pc
 from tidemill.errors import ContractBroken, NotTrainable, SpecError
 from tidemill.intervals import Interval
 from tidemill.spec import ModelSpec, Task
-from tidemill.steps.extract import OBSERVED_AT, STATEMENT_TIMEOUT_S, query_parameters, require_columns
+from tidemill.steps.extract import OBSERVED_AT, rows_as_of
 from tidemill.steps.running import Job
-from tidemill.warehouse.queries import bind
-from tidemill.warehouse.reading import copy_batches, describe, frozen_view
 
 __all__ = ["labelled", "labels_as_of"]
 
 
 def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
     """Read the labels of an interval as they were known at an instant, without keeping them."""
-    spec, file = job.spec, job.spec.source.labels
-    bound, parameters = bind(job.workspace.query(file), file), query_parameters(interval, cutoff)
-    with frozen_view(job.workspace.connection(spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
-        columns = describe(cursor, bound, parameters)
-        require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], spec.model, file)
-        batches = list(copy_batches(cursor, bound, parameters, columns, spec.entity_key))
-    return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
+    spec = job.spec
+    needed = [spec.entity_key, spec.label.column, OBSERVED_AT]
+    return rows_as_of(job, spec.source.labels, interval, cutoff, needed)
 
 
 def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:

@@ -128,7 +128,7 @@ def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[A
 
 def _look_back(job: Job, collected: CollectedRef, runs: Mapping[str, PublishedRun]) -> tuple[Alert, ...]:
     """Look for a lasting rise of the loss, and make the rows of the newest matured partition again."""
-    statistic, change = loss_change(job, collected)
+    statistic, change = loss_change(job, collected, runs.values())
     loss = LOSSES[job.spec.task]
     if math.isfinite(statistic):
         figure = MetricValue(name=f"{loss}_change", value=statistic)

@@ -5,6 +5,7 @@ set; all from rows that the model was neither fitted nor chosen on.
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -107,13 +108,11 @@ def estimate_errors(estimates: tuple[MetricValue, ...], realised: tuple[MetricVa
     )  # fmt: skip
 
 
-def loss_change(job: Job, collected: CollectedRef) -> tuple[float, Change | None]:
+def loss_change(job: Job, collected: CollectedRef, runs: Iterable[PublishedRun]) -> tuple[float, Change | None]:
     """Look for a lasting rise of the daily loss since the release went live; NaN if acceptance left nothing to hold it to."""
     reference = _read(job, collected.evaluation_uri).get("losses", {})
     loss = LOSSES[job.spec.task]
-    served = {
-        run.partition for run in job.publisher.published(job.spec.model) if run.release_id == collected.release_id
-    }
+    served = {run.partition for run in runs if run.release_id == collected.release_id}
     known = job.ledger.metrics(job.spec.model, "performance", loss, until=collected.partition)
     losses = {key: values[0].value for key, values in known.items() if key in served}
     return detect_change(losses, list(reference.values()))
