@@ -21,6 +21,7 @@
     │   ├── StaleAttempt           a newer attempt has claimed the partition
     │   ├── IncompletePublish      rows written differ from rows extracted
     │   ├── LostRace               another promotion came first
+    │   ├── RetrainingFailed       a training was due, and has come to no verdict
     │   ├── ExplanationFailed      a score does not come out again, or its parts do not sum up to it
     │   ├── StorageFull            no room left for an artifact or for rows
     │   ├── OutOfMemory            a step needs more memory than it may have
@@ -54,6 +55,7 @@ __all__ = [
     "OutOfTime",
     "PartitionError",
     "ReleaseFromTheFuture",
+    "RetrainingFailed",
     "SchemaChanged",
     "SettingsError",
     "SpecError",
@@ -166,6 +168,10 @@ class IncompletePublish(FatalError):
 
 class LostRace(FatalError):
     """Another promotion changed the champion first."""
+
+
+class RetrainingFailed(FatalError):
+    """Retraining was due, or to be decided on, and has come to no verdict."""
 
 
 class ExplanationFailed(FatalError):

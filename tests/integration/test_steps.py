@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tidemill.errors import NotPublished
+from tidemill.errors import NotPublished, RetrainingFailed
 from tidemill.records import SnapshotRef
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION
 from tidemill.storage import pyfunc_loader
@@ -467,9 +467,18 @@ def test_outcome_speaks_of_the_training_that_the_decision_caused(serving: Mill, 
     serving.write(spec=SPEC + "retrain: {cooldown: 0 days, max_age: 1 day}\n")
     serving.register(trained_mill[1], SCORED)
     decided = serving.step("retrain", "decide", SCORED)
-    outcome = serving.step("retrain", "record_outcome", SCORED, decision=decided)
     assert decided["verdict"] == "accept"
-    assert outcome["reasons"][-1] == "Training was due, but has not come to a verdict."
+    with pytest.raises(RetrainingFailed, match="Training was due, but has not come to a verdict"):
+        serving.step("retrain", "record_outcome", SCORED, decision=decided)
+
+
+def test_no_verdict_is_in_the_audit_too(serving: Mill) -> None:
+    serving.write(spec=SPEC + "retrain: {cooldown: 0 days, max_age: 1 day}\n")
+    decided = serving.step("retrain", "decide", SCORED)
+    with pytest.raises(RetrainingFailed):
+        serving.step("retrain", "record_outcome", SCORED, decision=decided)
+    (details,) = serving.sql("SELECT details FROM tidemill.audit WHERE model = '{m}' AND event = 'retrain_outcome'")
+    assert details[0]["outcome"] == "Training was due, but has not come to a verdict."
 
 
 def test_outcome_is_in_the_audit(serving: Mill) -> None:

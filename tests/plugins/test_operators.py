@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 
-from tidemill.errors import PartitionError, SettingsError
+from tidemill.errors import PartitionError, RetrainingFailed, SettingsError
 from tidemill.steps.limits import GRACE, execution_timeout, limit_of
 from tidemill.steps.running import STEPS
 from tidemill_airflow import operators
@@ -176,6 +176,24 @@ def test_a_training_is_not_triggered_in_a_dry_run() -> None:
 def test_a_slip_in_dry_run_triggers_nothing() -> None:
     with pytest.raises(SettingsError, match="is 'dry_run' meant"):
         trigger("accept").execute(context(partition="2013-07-09", dryrun=True))
+
+
+def found_by_a_second_attempt(state: str) -> None:
+    told = context(partition="2013-07-09")
+    told["ti"].get_dr_count = lambda dag_id, run_ids: int(run_ids == ["retrain__2013-07-09__7"])
+    told["ti"].get_dagrun_state = lambda dag_id, run_id: state
+    trigger("accept").execute(told)
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_second_attempt_finds_that_the_first_one_s_training_has_failed() -> None:
+    with pytest.raises(RetrainingFailed, match="Run retrain__2013-07-09__7 of flight_delays_train has failed"):
+        found_by_a_second_attempt("failed")
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_second_attempt_is_content_with_the_first_one_s_training() -> None:
+    found_by_a_second_attempt("success")
 
 
 def test_triggering_names_the_train_dag_of_the_model() -> None:

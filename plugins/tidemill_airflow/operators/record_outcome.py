@@ -2,13 +2,20 @@
 
 from typing import Any, ClassVar
 
+from airflow.sdk import Context
+
+from tidemill.errors import RetrainingFailed
 from tidemill_airflow.operators.step import StepOperator
+from tidemill_airflow.params import RunParams
 
 __all__ = ["RecordOutcomeOperator"]
 
 
 class RecordOutcomeOperator(StepOperator):
-    """Write down what came of a decision.
+    """Write down what came of a decision, and fail if a task before it has.
+
+    It runs whatever became of the others, and is the last: its state is the run's. A teardown would not do: with
+    ``on_failure_fail_dagrun`` it is the only task that the run's state is taken from, without it its own failure hides.
 
     Parameters
     ----------
@@ -22,3 +29,26 @@ class RecordOutcomeOperator(StepOperator):
     def __init__(self, *, decision: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.decision = decision
+
+    def chosen(self, params: RunParams) -> dict[str, Any]:
+        """Give whether the run only looks."""
+        return {"dry_run": params.dry_run}
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Record, then say what failed."""
+        failed = self._failed(context)
+        record = {} if self.decision is None else super().execute(context)
+        if failed:
+            raise RetrainingFailed(
+                f"Of the tasks before this one, {' and '.join(failed)} failed.",
+                "Mend what their logs say, and clear them with what comes after them.",
+            )
+        return record
+
+    def _failed(self, context: Context) -> list[str]:
+        task_instance = context["ti"]
+        states = task_instance.get_task_states(
+            task_instance.dag_id, task_ids=sorted(self.upstream_task_ids), run_ids=[task_instance.run_id]
+        )
+        found = states.get(task_instance.run_id, {})
+        return sorted(name for name, state in found.items() if state in ("failed", "upstream_failed"))

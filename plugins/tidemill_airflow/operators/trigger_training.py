@@ -1,11 +1,13 @@
 """The task that starts a training when retraining has been decided."""
 
+import time
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from tidemill.errors import RetrainingFailed
 from tidemill_airflow.params import RunParams
 
 __all__ = ["TriggerTrainingOperator"]
@@ -14,7 +16,8 @@ __all__ = ["TriggerTrainingOperator"]
 class TriggerTrainingOperator(TriggerDagRunOperator):
     """Trigger the train DAG of a model and wait for its end; skip if the decision is no.
 
-    Where a person has the last word, it does not wait: the answer may take days.
+    Where a person has the last word, it does not wait: the answer may take days. An attempt that finds the run of an
+    earlier one waits for that, so that a second attempt does not make a failed training look well.
 
     Parameters
     ----------
@@ -34,7 +37,6 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
             logical_date=None,
             wait_for_completion=waits,
             poke_interval=5,
-            skip_when_already_exists=True,  # a second attempt finds the first one's run
             fail_when_dag_is_paused=True,
             **kwargs,
         )
@@ -52,6 +54,23 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
         if RunParams.check(context["params"], context["dag"].params).dry_run:
             raise AirflowSkipException("Retraining is due, but this is a dry run.")
         partition = partition_of_run(context, Workspace.from_environment(connection_url).spec(self.model))
-        self.trigger_run_id = f"retrain__{partition}__{self.decision['decision_id']}"
+        self.trigger_run_id = run_id = f"retrain__{partition}__{self.decision['decision_id']}"
+        if context["ti"].get_dr_count(self.trigger_dag_id, run_ids=[run_id]):
+            self._wait_for(context, run_id)
+            return
         self.conf = {"partition": partition, "reason": " ".join(self.decision["reasons"])[:500]}
         super().execute(context)
+
+    def _wait_for(self, context: Context, run_id: str) -> None:
+        """Wait for the end of a run that an earlier attempt has triggered."""
+        self.log.info("Run %s of %s is there already.", run_id, self.trigger_dag_id)
+        while self.wait_for_completion:
+            state = context["ti"].get_dagrun_state(self.trigger_dag_id, run_id)
+            if state == "success":
+                return
+            if state == "failed":
+                raise RetrainingFailed(
+                    f"Run {run_id} of {self.trigger_dag_id} has failed.",
+                    "Mend what its failed task says, clear that task, and then this one.",
+                )
+            time.sleep(self.poke_interval)  # the scheduler tells nobody when a run has ended

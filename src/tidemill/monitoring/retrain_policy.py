@@ -42,7 +42,7 @@ class RetrainPolicy:
     max_age: timedelta = timedelta(days=30)
     """Age of the champion's newest training row from which it is retrained anyway."""
     drift_share: float = 0.3
-    """Share of drifted features from which a partition counts as drifted."""
+    """Share of the model's importance whose features have drifted, from which a partition has."""
     n_drifted: int = 3
     """How many of the newest ``n_recent`` partitions have to have drifted."""
     n_recent: int = 5
@@ -75,8 +75,8 @@ class RetrainEvidence:
     """Newest challengers in a row that the gate did not accept."""
     trained_until: datetime | None = None
     """First instant after the champion's newest training row; None without a champion."""
-    drift_shares: tuple[PartitionFigure, ...] = ()
-    """``drift_share`` of past partitions under this champion, oldest first."""
+    drift_weighted: tuple[PartitionFigure, ...] = ()
+    """``drift_weighted`` of past partitions under this champion, oldest first."""
     quality: tuple[PartitionFigure, ...] = ()
     """Realised acceptance metric of matured partitions under this champion, oldest first."""
     estimates: tuple[PartitionFigure, ...] = ()
@@ -196,15 +196,15 @@ def _age(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
 
 
 def _drift(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
-    recent = evidence.drift_shares[-policy.n_recent :]
+    recent = evidence.drift_weighted[-policy.n_recent :]
     if not recent:
         return _Finding("No partition has a drift figure yet.", missing=True)
     unknown = [figure.partition for figure in recent if math.isnan(figure.value)]
     drifted = [figure for figure in recent if figure.value >= policy.drift_share]
     worst = max(drifted, key=lambda figure: figure.value, default=None)
     sentence = (
-        f"In {len(drifted)} of the last {len(recent)} partitions at least {policy.drift_share:.0%} of the features "
-        f"drifted ({policy.n_drifted} of {policy.n_recent} are a reason to retrain)"
+        f"In {len(drifted)} of the last {len(recent)} partitions features that carry at least {policy.drift_share:.0%} of "
+        f"the model's importance drifted ({policy.n_drifted} of {policy.n_recent} are a reason to retrain)"
         + (f", most of all in {worst.partition} with {worst.value:.0%}" if worst else "")
         + (f"; unknown in {', '.join(unknown)}" if unknown else "")
         + "."

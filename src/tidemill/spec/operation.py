@@ -73,7 +73,7 @@ class Retrain(Part):
     max_age: Duration = timedelta(days=30)
     """Age of the champion's newest training row from which it is retrained anyway."""
     drift_share: Annotated[float, Field(gt=0, le=1)] = 0.3
-    """Share of drifted features that counts as a drifted partition."""
+    """Share of the model's importance whose features have drifted, from which a partition has."""
     persistence: Annotated[str, Field(pattern=PERSISTENCE)] = "3 of 5"
     """How many of the newest partitions have to have drifted."""
     quality_drop: Annotated[float, Field(ge=0)] = 0.03

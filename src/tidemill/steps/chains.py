@@ -62,7 +62,7 @@ def retrain_chain(spec: ModelSpec, *, dry_run: bool = False) -> Chain:
     decision = yield "decide", {}
     if decision["verdict"] == "accept" and not dry_run:
         yield from train_chain(spec, reason=" ".join(decision["reasons"]))
-    yield "record_outcome", {"decision": decision}
+    yield "record_outcome", {"decision": decision, "dry_run": dry_run}
 
 
 def drive(

@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import asdict, replace
 
+from tidemill.errors import RetrainingFailed
 from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
 from tidemill.records import Decision, MetricValue, Verdict
 from tidemill.spec.metrics import greater_is_better
@@ -11,6 +12,7 @@ from tidemill.warehouse.releases import Champion
 
 __all__ = ["decide", "record_outcome"]
 
+NO_VERDICT = "Training was due, but has not come to a verdict."
 RELATIVE = ("mean_absolute_error", "root_mean_squared_error", "median_absolute_error")  # in the label's own unit
 
 
@@ -24,24 +26,41 @@ def decide(job: Job) -> Decision:
     return replace(decision, decision_id=decision_id)
 
 
-def record_outcome(job: Job, decision: Decision) -> Decision:
-    """Write down what came of a decision, and give it with a sentence about that."""
-    outcome = "No training was started."
-    if decision.accepted:
-        gate = job.ledger.decision_after(job.spec.model, "accept", job.partition.key, decision.decision_id or 0)
-        if gate is None and job.spec.accept.approval == "manual":
-            outcome = "Training was started; a person has the last word on what comes of it."
-        elif gate is None:
-            outcome = "Training was due, but has not come to a verdict."
-        else:
-            verdict, reasons = gate
-            outcome = f"The challenger was trained; the gate said {verdict.replace('_', ' ')}: {reasons[0]}"
+def record_outcome(job: Job, decision: Decision, dry_run: bool = False) -> Decision:
+    """Write down what came of a decision, and give it with a sentence about that.
+
+    Raises
+    ------
+    RetrainingFailed
+        If a training was due and has come to no verdict; that has been written down, too.
+    """
+    outcome = _outcome(job, decision, dry_run=dry_run)
     job.ledger.append_audit(
         "retrain_outcome",
         job.spec.model,
-        {"partition": job.partition.key, "decision_id": decision.decision_id, "outcome": outcome},
+        {"partition": job.partition.key, "decision_id": decision.decision_id, "outcome": outcome or NO_VERDICT},
     )
+    if outcome is None:
+        raise RetrainingFailed(
+            f"{NO_VERDICT} (decision {decision.decision_id} about {job.spec.model!r})",
+            "Look at the training's failed task; when it has come to a verdict, run this step again.",
+        )
     return replace(decision, reasons=(*decision.reasons, outcome))
+
+
+def _outcome(job: Job, decision: Decision, *, dry_run: bool) -> str | None:
+    """Say what came of a decision; None if there should be something and is not."""
+    if not decision.accepted:
+        return "No training was started."
+    if dry_run:
+        return "Training is due; this was a dry run, so none was started."
+    gate = job.ledger.decision_after(job.spec.model, "accept", job.partition.key, decision.decision_id or 0)
+    if gate is not None:
+        verdict, reasons = gate
+        return f"The challenger was trained; the gate said {verdict.replace('_', ' ')}: {reasons[0]}"
+    if job.spec.accept.approval == "manual":
+        return "Training was started; a person has the last word on what comes of it."
+    return None
 
 
 def _policy(job: Job) -> RetrainPolicy:
@@ -78,7 +97,7 @@ def _evidence(job: Job) -> RetrainEvidence:
         trainings=tuple(sorted(spec.partition(key).cutoff for key, _ in trainings)),
         n_refused=sum(1 for _ in refused),
         trained_until=None if champion is None else champion.known_until,
-        drift_shares=figures("drift", "drift_share"),
+        drift_weighted=figures("drift", "drift_weighted"),
         quality=figures("performance", metric),
         estimates=figures("estimate", f"estimated_{metric}"),
         estimate_errors=figures("performance", f"{metric}_estimate_error"),
@@ -95,7 +114,7 @@ def _at_acceptance(champion: Champion) -> MetricValue | None:
 def _as_json(evidence: RetrainEvidence) -> dict[str, object]:
     values = asdict(evidence)
     return {name: value if isinstance(value, dict | None) else str(value) for name, value in values.items()} | {
-        "drift_shares": [item.to_dict() for item in evidence.drift_shares],
+        "drift_weighted": [item.to_dict() for item in evidence.drift_weighted],
         "quality": [item.to_dict() for item in evidence.quality],
         "estimates": [item.to_dict() for item in evidence.estimates],
         "estimate_errors": [item.to_dict() for item in evidence.estimate_errors],

@@ -26,7 +26,7 @@ def _evidence(drift=(0.0,) * 5, quality=(0.70, 0.71, 0.69, 0.70, 0.71), **change
         "as_of": AS_OF,
         "trainings": (AS_OF - 15 * DAY,),
         "trained_until": AS_OF - 16 * DAY,
-        "drift_shares": _series(drift),
+        "drift_weighted": _series(drift),
         "quality": _series(quality, label_coverage=0.97),
         "acceptance": ACCEPTANCE,
     }
