@@ -35,7 +35,7 @@ from tidemill.doctor import examine
 from tidemill.errors import TidemillError
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.steps import ending
-from tidemill.steps.chains import drive, predict_chain, train_chain
+from tidemill.steps.chains import drive, one_by_one, predict_chain, train_chain
 from tidemill.steps.rollback import roll_back
 from tidemill.steps.running import Job, run_step
 from tidemill.warehouse.publishing import Publisher
@@ -54,7 +54,7 @@ def predict(model: str, partition: str) -> dict[str, Any]:
 def train(model: str, partition: str, journal: str) -> dict[str, Any]:
     """Run the chain as Airflow does: what a step has answered is kept, and a step that has not is run again."""
     workspace = Workspace.from_environment()
-    chain, path = train_chain(workspace.spec(model)), Path(journal)
+    chain, path = one_by_one(train_chain(workspace.spec(model))), Path(journal)
     known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     (step, inputs), answered = next(chain), iter(known)
     while True:

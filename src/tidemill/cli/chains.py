@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tidemill.cli.console import Cutoff, DryRun, Model, PartitionKey, app, err, out
+from tidemill.spec import ModelSpec
 from tidemill.workspace import Workspace
 
 __all__: list[str] = []
@@ -52,8 +53,10 @@ def train(
     from tidemill.steps.chains import train_chain
 
     workspace = Workspace.from_environment()
-    chain = train_chain(workspace.spec(model), dry_run=dry_run, reason=reason, trials=trials)
-    record = _drive("train", chain, model, partition, workspace, cutoff)
+    spec = workspace.spec(model)
+    chain = train_chain(spec, dry_run=dry_run, reason=reason, trials=trials)
+    at_once = _searches_at_once(spec, trials)
+    record = _drive("train", chain, model, partition, workspace, cutoff, at_once=at_once)
     _say_decision(record["decision"])
     if record["waiting"]:
         out.print(
@@ -143,6 +146,14 @@ def run(
     print(json.dumps(record, indent=2))  # noqa: T201 - for other programs, without colours or wrapping
 
 
+def _searches_at_once(spec: ModelSpec, trials: int | None) -> int:
+    """Give how many candidates are searched side by side; a fit alone is over before another process has started."""
+    from tidemill.steps.side_by_side import usable_cores
+
+    searching = spec.train.search.trials if trials is None else trials
+    return min(max(1, usable_cores() // spec.train.threads), len(spec.train.estimators)) if searching else 1
+
+
 def _drive(
     name: str,
     chain: Any,
@@ -151,6 +162,7 @@ def _drive(
     workspace: Workspace,
     cutoff: datetime | None,
     until: str | None = None,
+    at_once: int = 1,
 ) -> dict[str, Any]:
     from datetime import UTC
 
@@ -158,7 +170,7 @@ def _drive(
 
     with _progress() as on_step:
         return drive(
-            name, chain, model, partition, workspace, until=until, on_step=on_step,
+            name, chain, model, partition, workspace, until=until, at_once=at_once, on_step=on_step,
             cutoff=cutoff if cutoff is None or cutoff.tzinfo else cutoff.replace(tzinfo=UTC),
         )  # fmt: skip
 
@@ -173,8 +185,22 @@ def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
                 spinner.update(f"{step} …")
             else:
                 err.print(f"[green]✓[/] {step} {record.get('estimator', '')}", highlight=False)
+                for sentence in _said_of_search(record):
+                    err.print(f"  {sentence}", highlight=False, soft_wrap=True)
 
         yield on_step
+
+
+def _said_of_search(record: dict[str, Any]) -> tuple[str, ...]:
+    """Say what a search has brought: on its folds once it is over, and on the test set once that is known."""
+    if not record.get("search") and not record.get("search_gain"):
+        return ()
+    from tidemill.records import MetricValue, SearchReport
+    from tidemill.report.search import gain_on_test, search_sentences
+
+    if record.get("search"):
+        return search_sentences(SearchReport.from_dict(record["search"]))
+    return (gain_on_test(MetricValue.from_dict(record["search_gain"])),)
 
 
 def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None:

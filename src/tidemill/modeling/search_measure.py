@@ -1,7 +1,8 @@
 """What a setting is worth: fitted on each fold and measured on what follows, and compared with another in pairs."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ class FoldSet:
     """The acceptance metric."""
     rows: tuple[_Rows, ...]
     """One entry a fold."""
+    memory: dict[tuple[str, int], Measured] = field(default_factory=dict, repr=False)
+    """What was measured and not forgotten, by setting and fold."""
 
     @classmethod
     def cut(
@@ -94,7 +97,19 @@ class FoldSet:
         return cls(task, metric, tuple(rows(fold) for fold in folds))
 
     def measure(self, parameters: Parameters, fold: int) -> Measured:
-        """Fit a setting on a fold, and measure it on the partitions that follow."""
+        """Fit a setting on a fold, and measure it on the partitions that follow; the same once more is remembered."""
+        key = _key(parameters), fold
+        if key not in self.memory:
+            self.memory[key] = self._measure(parameters, fold)
+        return self.memory[key]
+
+    def forget_all_but(self, *settings: Parameters) -> None:
+        """Forget what was measured with any other settings than these: scores of a thousand trials are much."""
+        kept = {_key(parameters) for parameters in settings}
+        for key in [key for key in self.memory if key[0] not in kept]:
+            del self.memory[key]
+
+    def _measure(self, parameters: Parameters, fold: int) -> Measured:
         rows = self.rows[fold]
         bundle = rows.prepared.fit(parameters)
         y_score, classes = bundle.score(rows.X), bundle.class_names
@@ -120,3 +135,7 @@ class FoldSet:
             y_true=rows.y, score_a=a.y_score, score_b=b.y_score, blocks=rows.blocks, threshold_a=a.threshold,
             threshold_b=b.threshold, classes_a=a.classes, classes_b=b.classes,
         )  # fmt: skip
+
+
+def _key(parameters: Parameters) -> str:
+    return json.dumps(parameters, sort_keys=True)

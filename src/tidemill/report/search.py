@@ -3,7 +3,7 @@
 from tidemill.records import MetricValue, SearchReport
 from tidemill.report.html import figure, interval, seconds
 
-__all__ = ["search_sentences"]
+__all__ = ["gain_on_test", "search_sentences"]
 
 
 def search_sentences(report: SearchReport | None, on_test: MetricValue | None = None) -> tuple[str, ...]:
@@ -30,13 +30,22 @@ def search_sentences(report: SearchReport | None, on_test: MetricValue | None = 
         _outcome(report),
     ]
     if on_test is not None:
-        ends = interval(on_test) or "none"
-        said.append(
-            f"On the test set, which chose nothing, the gain is {figure(on_test.value)} (95 % interval {ends})."
-        )
+        said.append(gain_on_test(on_test))
     if report.cut_short:
         said.append("Time ran out before all trials that were asked for: another run may find another winner.")
     return (*said, *report.at_bounds)
+
+
+def gain_on_test(gain: MetricValue) -> str:
+    """Say what the winner is worth against the defaults on rows that chose nothing.
+
+    Examples
+    --------
+    >>> gain_on_test(MetricValue(name="roc_auc", value=0.01, low=-0.002, high=0.022, n=900))
+    'On the test set, which chose nothing, the gain is 0.0100 (95 % interval -0.0020 to 0.0220).'
+    """
+    ends = interval(gain) or "none"
+    return f"On the test set, which chose nothing, the gain is {figure(gain.value)} (95 % interval {ends})."
 
 
 def _outcome(report: SearchReport) -> str:

@@ -1,7 +1,8 @@
 """The chains: which steps follow each other, and what each passes on. The DAG files say the same to Airflow.
 
 A chain is a generator that yields requests and is sent each step's record, so that whoever drives it may
-show progress or stop after any step.
+show progress or stop after any step. Requests that do not wait for each other come as one list,
+which is answered with the list of their records.
 """
 
 from collections.abc import Callable, Generator
@@ -11,12 +12,14 @@ from typing import Any
 from tidemill.errors import FatalError
 from tidemill.spec import BASELINES, ModelSpec
 from tidemill.steps.running import run_step
+from tidemill.steps.side_by_side import Call, run_side_by_side
 from tidemill.workspace import Workspace
 
-__all__ = ["Chain", "drive", "monitor_chain", "predict_chain", "retrain_chain", "train_chain"]
+__all__ = ["Chain", "drive", "monitor_chain", "one_by_one", "predict_chain", "retrain_chain", "train_chain"]
 
 Request = tuple[str, dict[str, Any]]
-Chain = Generator[Request, dict[str, Any], None]
+Group = list[Request]
+Chain = Generator[Request | Group, Any, None]
 
 
 def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "", trials: int | None = None) -> Chain:
@@ -25,9 +28,11 @@ def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "", tri
     yield "validate_data", {"snapshot": snapshot}
     profile = yield "analyse", {"snapshot": snapshot}
     split = yield "prepare", {"snapshot": snapshot}
-    bundles = []
-    for estimator in (*spec.train.estimators, *BASELINES):
-        bundles.append((yield "train", {"split": split, "estimator": estimator, "trials": trials}))
+    bundles = yield [
+        ("train", {"split": split, "estimator": estimator, "trials": trials}) for estimator in spec.train.estimators
+    ]
+    for baseline in BASELINES:
+        bundles.append((yield "train", {"split": split, "estimator": baseline, "trials": trials}))
     evaluation = yield "evaluate", {"split": split, "bundles": bundles}
     decision = yield "validate_model", {"evaluation": evaluation}
     yield (
@@ -65,6 +70,29 @@ def retrain_chain(spec: ModelSpec, *, dry_run: bool = False) -> Chain:
     yield "record_outcome", {"decision": decision, "dry_run": dry_run}
 
 
+def one_by_one(chain: Chain) -> Generator[Request, dict[str, Any], None]:
+    """Give a chain's requests singly, those of a list in its order.
+
+    Examples
+    --------
+    >>> steps = one_by_one(monitor_chain())
+    >>> next(steps), steps.send({"rows": 1})[0]
+    (('collect', {}), 'drift')
+    """
+    request = next(chain)
+    while True:
+        answer: Any = []
+        if isinstance(request, list):
+            for single in request:
+                answer.append((yield single))
+        else:
+            answer = yield request
+        try:
+            request = chain.send(answer)
+        except StopIteration:
+            return
+
+
 def drive(
     name: str,
     chain: Chain,
@@ -74,9 +102,10 @@ def drive(
     *,
     cutoff: datetime | None = None,
     until: str | None = None,
+    at_once: int = 1,
     on_step: Callable[[str, dict[str, Any] | None], None] = lambda step, record: None,
 ) -> dict[str, Any]:
-    """Run a chain in this process and give its last record.
+    """Run a chain and give its last record.
 
     Parameters
     ----------
@@ -92,6 +121,8 @@ def drive(
         Instant as of which features and labels are known; the partition's own by default.
     until : str, optional
         Stop after this step.
+    at_once : int, default 1
+        Steps that may run side by side where the chain allows it; with 1, all run in this process.
     on_step : callable
         Told the name of a step when it starts, with None, and when it ends, with its record.
 
@@ -100,16 +131,39 @@ def drive(
     FatalError
         If the chain has no step ``until``.
     """
-    seen, (step, inputs) = [], next(chain)
+
+    def call(request: Request) -> Call:
+        step, inputs = request
+        return (name, step, model, partition, inputs), {"workspace": workspace, "cutoff": cutoff}
+
+    def answer(request: Request | Group) -> Any:
+        group = request if isinstance(request, list) else [request]
+        for step, _ in group:
+            on_step(step, None)
+        if isinstance(request, list):
+            return run_side_by_side(
+                [call(single) for single in group], at_once, lambda number, record: on_step(group[number][0], record)
+            )
+        positional, named = call(request)
+        record = run_step(*positional, **named)
+        on_step(request[0], record)
+        return record
+
+    return _walk(chain if at_once > 1 else one_by_one(chain), answer, until)
+
+
+def _walk(chain: Chain, answer: Callable[[Request | Group], Any], until: str | None) -> dict[str, Any]:
+    """Answer a chain's requests up to a step, or to its end, and give the last record."""
+    seen, request = [], next(chain)
     while True:
-        seen.append(step)
-        on_step(step, None)
-        record = run_step(name, step, model, partition, inputs, workspace=workspace, cutoff=cutoff)
-        on_step(step, record)
-        if step == until:
+        answered = answer(request)
+        group = request if isinstance(request, list) else [request]
+        seen += [step for step, _ in group]
+        record: dict[str, Any] = answered[-1] if isinstance(request, list) else answered
+        if until in seen:
             return record
         try:
-            step, inputs = chain.send(record)
+            request = chain.send(answered)
         except StopIteration:
             break
     if until is not None:

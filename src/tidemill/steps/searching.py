@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tidemill.modeling.metrics import greater_is_better
-from tidemill.modeling.search import Found, Limits, mean_score, search
+from tidemill.modeling.search import Found, Limits, best_of, mean_score, search
 from tidemill.modeling.search_folds import Fold, cut_folds
 from tidemill.modeling.search_measure import FoldSet
 from tidemill.modeling.search_space import Space, at_bounds, space_of
@@ -76,11 +76,16 @@ def search_settings(job: Job, split: SplitRef, estimator: str, n_trials: int) ->
         "packages": lock_digest(),
     })  # fmt: skip
 
+    known = log.read()
+    trials = list(known)
+
     def keep(trial: Trial) -> None:
         log.keep(trial)
+        trials.append(trial)
+        best = best_of(trials, greater_is_better=limits.greater_is_better)
+        folds.forget_all_but({}, best.parameters)  # the two whose difference is the gain
         _log.info("%s, %s", estimator, _told(trial, spec.accept.metric))
 
-    known = log.read()
     if known:
         _log.info("%s: %d trials were kept by an attempt before this one.", estimator, len(known))
     found = search(space, folds.measure, limits, known=known, on_trial=keep)

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tidemill.spec import BASELINES, ModelSpec
-from tidemill.steps.chains import Chain, monitor_chain, predict_chain, retrain_chain, train_chain
+from tidemill.steps.chains import Chain, monitor_chain, one_by_one, predict_chain, retrain_chain, train_chain
 from tidemill.steps.running import STEPS, _function
 
 SPEC = ModelSpec.model_validate({
@@ -18,11 +18,12 @@ NO = {"verdict": "reject", "reasons": ["All is well."]}
 
 def walk(chain: Chain, records: dict[str, Any] | None = None) -> list[tuple[str, dict[str, Any]]]:
     """Drive a chain with records that say which step gave them."""
-    requests = [next(chain)]
+    steps = one_by_one(chain)
+    requests = [next(steps)]
     while True:
         step, _ = requests[-1]
         try:
-            requests.append(chain.send((records or {}).get(step, f"record {len(requests)} of {step}")))
+            requests.append(steps.send((records or {}).get(step, f"record {len(requests)} of {step}")))
         except StopIteration:
             return requests
 

@@ -1,5 +1,7 @@
 """Boosted trees: XGBoost with its own categoricals, and scikit-learn's histograms on rates of the label."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,9 @@ from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
 
 __all__ = ["HIST_GRADIENT_BOOSTING", "XGBOOST"]
 
-_PATIENCE = 50  # boosting rounds without improvement on the validation set before stopping
+_PATIENCE = 50  # most boosting rounds without improvement on the validation set before stopping
+_LEAST_PATIENCE = 15  # rounds; with fewer, noise would stop it
+_PATIENT_STEPS = 2.5  # sum of the steps that are waited for, so that large ones do not wait for long: 0.05 times 50
 _MAX_ROUNDS = 1000  # boosting rounds; at a learning rate of 0.05 early stopping comes long before
 _ROUNDS_WITHOUT_VALIDATION = 200  # boosting rounds when there is nothing to stop on
 
@@ -57,10 +61,15 @@ def _fit_xgboost(training: Training) -> Fitted:
         train,
         num_boost_round=n_rounds,
         evals=[(validation, "validation")] if watched else [],
-        early_stopping_rounds=_PATIENCE if watched else None,
+        early_stopping_rounds=_patience(settings) if watched else None,
         verbose_eval=False,
     )
     return transformer, booster[: booster.best_iteration + 1] if watched else booster
+
+
+def _patience(settings: Mapping[str, Any]) -> int:
+    """Give the boosting rounds without improvement that are waited for at a learning rate."""
+    return min(_PATIENCE, max(_LEAST_PATIENCE, math.ceil(_PATIENT_STEPS / float(settings["learning_rate"]))))
 
 
 def _binned(training: Training, X: Any, X_validation: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
@@ -92,7 +101,7 @@ def _fit_hist_gradient_boosting(training: Training) -> Fitted:
         {"max_iter": _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION, **_HIST_GRADIENT_BOOSTING}
     )
     model = estimator(
-        **settings, early_stopping=watched, n_iter_no_change=_PATIENCE, random_state=training.random_state,
+        **settings, early_stopping=watched, n_iter_no_change=_patience(settings), random_state=training.random_state,
         monotonic_cst=training.schema.directions(transformer.get_feature_names_out()),
     )  # fmt: skip
     aside = {"X_val": X_validation, "y_val": training.y_validation} if watched else {}
