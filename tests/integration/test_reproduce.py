@@ -159,8 +159,8 @@ def test_a_row_that_is_gone_is_named(made: Mill) -> None:
         _, steps = reproduce(made, release=champion(made))
     finally:
         made.sql(f"INSERT INTO {{t}} VALUES ({', '.join(['%s'] * len(row))})", *row)
-    assert "Features: 1 row(s) are gone (2024-03-05 20240305-003)" in steps["extract"][1]
-    assert "labels: 1 row(s) are gone (20240305-003)" in steps["extract"][1]
+    assert "features: 1 row(s) are gone (2024-03-05 20240305-003)" in steps["extract"][1]
+    assert "Labels: 1 row(s) are gone (20240305-003)" in steps["extract"][1]
 
 
 @pytest.fixture

@@ -60,7 +60,9 @@ def changed_packages(then: str, now: str) -> Iterator[str]:
 
 
 def row_differences(then: pa.Table, now: pa.Table, key: str, partition: str | None = None) -> tuple[str, ...]:
-    """Say in which rows and columns two tables differ; nothing if they say the same.
+    """Say in which rows and columns two tables differ, the least spread first; nothing if they say the same.
+
+    One row corrected in the source may stand behind a column that differs in all rows, as its share of a mean.
 
     Parameters
     ----------
@@ -85,10 +87,11 @@ def row_differences(then: pa.Table, now: pa.Table, key: str, partition: str | No
     found += [f"{len(gone)} row(s) are gone ({_named(gone)})"] if len(gone) else []
     found += [f"{len(new)} row(s) are new ({_named(new)})"] if len(new) else []
     both = before.index.intersection(after.index)
-    for name in (name for name in names if name not in labels):
-        unlike = ~_same(before.loc[both, name], after.loc[both, name])
-        if unlike.any():
-            found.append(f"{int(unlike.sum())} row(s) differ in {name!r} ({_named(both[unlike])})")
+    unlike = {name: both[~_same(before.loc[both, name], after.loc[both, name])] for name in names if name not in labels}
+    spread = sorted((name for name in unlike if len(unlike[name])), key=lambda name: len(unlike[name]))
+    found += [f"{len(unlike[name])} row(s) differ in {name!r} ({_named(unlike[name])})" for name in spread[:SHOWN]]
+    if len(spread) > SHOWN:
+        found.append(f"up to {len(unlike[spread[-1]])} row(s) differ in {', '.join(map(repr, spread[SHOWN:]))}")
     return tuple(found)
 
 
@@ -125,13 +128,13 @@ def likeness_of_figures(then: Sequence[MetricValue], now: Mapping[str, float]) -
     Examples
     --------
     >>> likeness_of_figures([MetricValue(name="roc_auc", value=0.75)], {"roc_auc": 0.75})[1]
-    'roc_auc 0.7500, as recorded'
+    'as recorded: roc_auc 0.7500'
     """
     apart = {item.name: abs(item.value - now[item.name]) for item in then if not _both_nan(item.value, now[item.name])}
     unlike = [item for item in then if apart.get(item.name, 0.0) != 0.0]  # NaN is unlike, too
     if not unlike:
-        return Likeness.BIT_EQUAL, f"{', '.join(f'{item.name} {item.value:.4f}' for item in then)}, as recorded"
-    said = "; ".join(f"{item.name} was {item.value!r}, is {now[item.name]!r}" for item in unlike)
+        return Likeness.BIT_EQUAL, f"as recorded: {', '.join(f'{item.name} {item.value:.4f}' for item in then)}"
+    said = "now otherwise: " + "; ".join(f"{item.name} was {item.value!r}, is {now[item.name]!r}" for item in unlike)
     near = all(apart[item.name] <= TOLERANCE for item in unlike)
     return (Likeness.WITHIN_TOLERANCE if near else Likeness.DIFFERENT), said
 

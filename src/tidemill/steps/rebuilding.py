@@ -79,7 +79,7 @@ class Rebuilding:
     def _extract(self) -> Outcome:
         then = self.origins.snapshot(self.made.model, self.made.snapshot_digest)
         self._fresh, _ = take_snapshot(self._training(), "train")
-        return self._likeness_of_data(then, self._fresh, (FEATURES, LABELS))
+        return self._likeness_of_data(then, self._fresh, (LABELS, FEATURES))
 
     def _take_up(self) -> Outcome:
         """See that the rows of then are as they were, and go on with them; with those of now only if they are equal."""
@@ -132,7 +132,7 @@ class Rebuilding:
 
     def _likeness_of_bundles(self, split: SplitRef, rebuilt: BundleRef) -> Outcome:
         if rebuilt.digest == self.made.bundle_digest:
-            return Likeness.BIT_EQUAL, f"{rebuilt.estimator} fitted again; equal digest"
+            return Likeness.BIT_EQUAL, f"a new fit of {rebuilt.estimator}; equal digest"
         folder = self.store.path(self.made.bundle_uri)
         then = read_manifest(folder, self.made.bundle_digest)
         now = read_manifest(self.aside.store.path(rebuilt.uri), rebuilt.digest)
@@ -144,14 +144,14 @@ class Rebuilding:
             if a != b
         ]  # fmt: skip
         if not unlike:
-            return Likeness.BIT_EQUAL, "; ".join([f"{rebuilt.estimator} fitted again; every file is equal", *found])
+            return Likeness.BIT_EQUAL, "; ".join([f"a new fit of {rebuilt.estimator}; every file is equal", *found])
         test = read_set(self.aside, split, "test")
         scores = [bundle.score(test.X) for bundle in (self._released(), self._rebuilt(rebuilt))]
         keys = test.X[self.aside.spec.entity_key].astype(str).tolist()
         verdict, said = likeness_of_scores(keys, *scores)
         if verdict is Likeness.BIT_EQUAL:
             verdict = Likeness.WITHIN_TOLERANCE  # the files do differ
-        return verdict, f"{', '.join(unlike)} differ; in the test set {'; '.join([said, *found])}"
+        return verdict, f"another {', '.join(unlike)}; in the test set {'; '.join([said, *found])}"
 
     def _evaluate(self, split: SplitRef, rebuilt: BundleRef) -> Outcome:
         test, bundle = read_set(self.aside, split, "test"), self._rebuilt(rebuilt)
