@@ -1,0 +1,162 @@
+"""Where the contenders meet: a Postgres of their own, the scaled flights in it, and two models with a release each."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg2
+
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.estimators import fit
+from tidemill.modeling.schema import FeatureSchema
+from tidemill.storage.bundles import keep_bundle
+
+from ..chaos.server import Server
+from . import flights_scaled
+from .flights_scaled import CATEGORICAL, COLUMNS, NUMERIC, PARTITION
+
+THREADS = 2
+N_TRAIN = 60_000  # real flights that the models are fitted on
+N_GOLDEN = 50
+XGBOOST, PIPELINE = "bench_xgboost", "bench_pipeline"
+MODELS = {
+    XGBOOST: ("xgboost", {"n_rounds": 300, "max_depth": 6}),
+    PIPELINE: ("hist_gradient_boosting", {"max_iter": 300}),
+}
+"""Estimator of each model, and what differs from its defaults: 300 trees either way."""
+
+QUERY = f"""\
+SELECT {", ".join(COLUMNS)} FROM bench.flights
+WHERE scheduled_departure >= CAST(:start AS timestamptz) AND scheduled_departure < CAST(:end AS timestamptz)
+"""
+LABELS = "SELECT flight_id, false AS late, scheduled_departure AS observed_at FROM bench.flights WHERE :cutoff IS NULL\n"
+SPEC = f"""\
+model: {{model}}
+task: binary
+entity_key: flight_id
+event_time: scheduled_departure
+timezone: UTC
+partitions: {{{{every: day, cutoff: 0 hours, first: 2024-01-01, last: 2024-12-31}}}}
+source: {{{{features: bench/features.sql, labels: bench/labels.sql}}}}
+label: {{{{column: late, matures_after: 1 day}}}}
+features: {{{{numeric: [{", ".join(NUMERIC)}], categorical: [{", ".join(CATEGORICAL)}]}}}}
+contract:
+  - expect_column_values_to_not_be_null: {{{{column: carrier}}}}
+  - expect_column_values_to_be_in_set: {{{{column: origin, value_set: [EWR, JFK, LGA]}}}}
+  - expect_column_value_lengths_to_equal: {{{{column: dest, value: 3}}}}
+  - expect_column_values_to_be_between: {{{{column: departure_minute, min_value: 0, max_value: 1439}}}}
+  - expect_column_values_to_be_between: {{{{column: weekday, min_value: 1, max_value: 7}}}}
+  - expect_column_values_to_be_between: {{{{column: distance, min_value: 10, max_value: 6000}}}}
+  - expect_column_values_to_not_be_null: {{{{column: temp, mostly: 0.9}}}}
+train: {{{{threads: {THREADS}}}}}
+"""
+COMMON_TABLE = """
+DROP TABLE IF EXISTS bench.predictions;
+CREATE TABLE bench.predictions (
+    model text NOT NULL, partition text NOT NULL, release_id bigint NOT NULL, prediction_run_id bigint NOT NULL,
+    entity_key text NOT NULL, event_time timestamptz NOT NULL, score double precision NOT NULL,
+    PRIMARY KEY (prediction_run_id, entity_key)
+);
+GRANT SELECT, INSERT ON bench.predictions TO tidemill_writer
+"""
+RELEASE = """
+INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest, uri, n_rows,
+    size_bytes) VALUES (repeat('0', 64), %(model)s, 'train', '2024-02-01', '2024-01-01Z', '2024-02-01Z', '2024-02-01Z',
+    '', '', 1, 0);
+INSERT INTO tidemill.decision (model, partition, kind, verdict, reasons, evidence)
+    VALUES (%(model)s, '2024-02-01', 'accept', 'accept', '{}', '{}');
+INSERT INTO tidemill.release (model, bundle_digest, bundle_uri, snapshot_digest, split_digest, partition, estimator, metric,
+    metric_value, evidence, decision_id, learnt_until, known_until, spec_digest, code_version, lock_digest)
+    SELECT %(model)s, %(digest)s, %(uri)s, repeat('0', 64), '', '2024-02-01', %(estimator)s, 'roc_auc', 0.7, '{}',
+        max(decision_id), '2024-02-01Z', '2024-02-01Z', '', '', '' FROM tidemill.decision
+    RETURNING release_id
+"""
+
+
+@dataclass
+class Scene:
+    """A server with the data, and a folder with the models' files, bundles and snapshots."""
+
+    server: Server
+    folder: Path
+    releases: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def storage(self) -> Path:
+        return self.folder / "storage"
+
+    def prepare(self) -> None:
+        """Write specs and queries, fit both models, and register them."""
+        (self.folder / "models").mkdir()
+        (self.folder / "sql" / "bench").mkdir(parents=True)
+        (self.folder / "sql" / "bench" / "features.sql").write_text(QUERY)
+        (self.folder / "sql" / "bench" / "labels.sql").write_text(LABELS)
+        real = flights_scaled.real_flights().dropna(subset=["late"]).sample(N_TRAIN, random_state=0)
+        for model, (estimator, parameters) in MODELS.items():
+            (self.folder / "models" / f"{model}.yaml").write_text(SPEC.format(model=model))
+            self.register(model, _fitted(estimator, parameters, real), real)
+
+    def register(self, model: str, bundle: Bundle, rows: pd.DataFrame) -> None:
+        parent = self.storage / model / "bundles"
+        parent.mkdir(parents=True)
+        folder, digest = keep_bundle(bundle, parent, rows.head(N_GOLDEN))
+        values = {
+            "model": model, "digest": digest, "uri": folder.relative_to(self.storage).as_posix(), "estimator": bundle.estimator,
+        }  # fmt: skip
+        connection = psycopg2.connect(self.server.url("tidemill_owner"))
+        with connection, connection.cursor() as cursor:
+            cursor.execute(RELEASE, values)
+            ((release_id,),) = cursor.fetchall()
+        connection.close()
+        self.releases[model] = values | {"release_id": release_id}
+
+    def load(self, n_rows: int) -> None:
+        flights_scaled.load(self.server.url("tidemill_owner"), n_rows)
+
+    def clean(self) -> None:
+        """Between two runs: the common table is empty, nobody's pages are left to be written, snapshots are gone."""
+        connection = psycopg2.connect(self.server.url("tidemill_owner"))
+        with connection, connection.cursor() as cursor:
+            cursor.execute(COMMON_TABLE)
+            cursor.execute(
+                "SELECT r.prediction_run_id, p.part_id FROM tidemill.prediction_run r"
+                " JOIN tidemill.prediction_part p USING (model, partition)"
+                " WHERE to_regclass('tidemill.prediction_run_' || r.prediction_run_id) IS NOT NULL"
+            )
+            for run, _ in cursor.fetchall():
+                cursor.execute(f"DROP TABLE tidemill.prediction_run_{run}")
+        connection.close()
+        for model in MODELS:
+            for snapshot in (self.storage / model / "snapshots").glob("*/*"):
+                snapshot.unlink()
+        self.server.as_admin("CHECKPOINT")
+
+    def run(self, contender: str, model: str) -> dict[str, Any]:
+        """Run one contender in a process of its own, and give what it has measured."""
+        environment = {
+            **os.environ, **self.server.environment(), "TIDEMILL_STORAGE": str(self.storage), "MLFLOW_TRACKING_URI": "",
+            "TIDEMILL_MODELS": str(self.folder / "models"), "TIDEMILL_SQL": str(self.folder / "sql"),
+            "BENCH_RELEASE": json.dumps(self.releases[model]), "OMP_NUM_THREADS": str(THREADS),
+        }  # fmt: skip
+        arguments = [sys.executable, "-m", "tests.bench.contenders", contender, model]
+        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{contender} failed:\n{done.stderr[-3000:]}")
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+
+def _fitted(estimator: str, parameters: dict[str, Any], real: pd.DataFrame) -> Bundle:
+    schema = FeatureSchema(numeric=NUMERIC, categorical=CATEGORICAL)
+    y = real["late"].to_numpy()
+    return fit(
+        estimator, "binary", schema, real, y, real.head(0), y[:0], random_state=0, n_threads=THREADS, parameters=parameters
+    )  # fmt: skip
+
+
+__all__ = ["PARTITION", "PIPELINE", "THREADS", "XGBOOST", "Scene"]
