@@ -71,7 +71,9 @@ class Bench:
             size_bytes=0, start=START, end=START + timedelta(days=1), cutoff=START, query_digest="",
         )  # fmt: skip
         token = self.publisher.claim(MODEL, PARTITION, None)
-        written = self.publisher.write(release, snapshot, self.rows, token=token, threshold=0.5, run_id=None)
+        written = self.publisher.write(
+            release, snapshot, self.rows.to_batches(), token=token, threshold=0.5, run_id=None
+        )
         self.publisher.publish(written)
         return written.prediction_run_id
 

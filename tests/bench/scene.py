@@ -34,7 +34,9 @@ QUERY = f"""\
 SELECT {", ".join(COLUMNS)} FROM bench.flights
 WHERE scheduled_departure >= CAST(:start AS timestamptz) AND scheduled_departure < CAST(:end AS timestamptz)
 """
-LABELS = "SELECT flight_id, false AS late, scheduled_departure AS observed_at FROM bench.flights WHERE :cutoff IS NULL\n"
+LABELS = (
+    "SELECT flight_id, false AS late, scheduled_departure AS observed_at FROM bench.flights WHERE :cutoff IS NULL\n"
+)
 SPEC = f"""\
 model: {{model}}
 task: binary

@@ -30,7 +30,14 @@ def pair(scene: Scene, model: str, other: str, n_rows: int, n_pairs: int) -> dic
     means = {round(found["mean_score"], 9) for found in (*runs[OURS], *runs[other])}
     assert len(means) == 1, f"the scores differ: {means}"
     ratios = [theirs["seconds"] / ours["seconds"] for ours, theirs in zip(runs[OURS], runs[other], strict=True)]
-    return {"model": model, "other": other, "n_rows": n_rows, "ratio": statistics.median(ratios), "ratios": ratios, "runs": runs}
+    return {
+        "model": model,
+        "other": other,
+        "n_rows": n_rows,
+        "ratio": statistics.median(ratios),
+        "ratios": ratios,
+        "runs": runs,
+    }
 
 
 def main() -> None:

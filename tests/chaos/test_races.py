@@ -88,7 +88,9 @@ def test_reader_sees_exactly_one_whole_run_at_each_look(serving: Subject, tmp_pa
         release, snapshot = choices[number % len(choices)]
         token = publisher.claim(serving.mill.model, SCORED, run_id)
         rows = constant_rows(snapshot, number / PUBLISHES)
-        publisher.publish(publisher.write(release, snapshot, rows, token=token, threshold=0.5, run_id=run_id))
+        publisher.publish(
+            publisher.write(release, snapshot, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
+        )
 
     publisher.declare(serving.mill.model, "parcel_id", "shipped_at")
     publish(0)

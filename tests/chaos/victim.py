@@ -79,7 +79,7 @@ def attempt(
     wait_at(gate)
     publisher.declare(scored.model, "parcel_id", "shipped_at")
     token = publisher.claim(scored.model, scored.partition, run_id)
-    written = publisher.write(scorer, scored, rows, token=token, threshold=0.5, run_id=run_id)
+    written = publisher.write(scorer, scored, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
     publisher.publish(written)
     return written.to_dict()
 

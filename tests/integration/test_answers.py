@@ -49,7 +49,12 @@ def write(mill: Mill, task: str, table: pa.Table) -> PredictionRef:
     release, snapshot, run_id = mill.resolve(), mill.extract("score", SCORED), mill.start_run()
     mill.publisher.declare(mill.model, "parcel_id", "shipped_at", task)
     return mill.publisher.write(
-        release, replace(snapshot, n_rows=table.num_rows), table, token=release.token, threshold=None, run_id=run_id
+        release,
+        replace(snapshot, n_rows=table.num_rows),
+        table.to_batches(),
+        token=release.token,
+        threshold=None,
+        run_id=run_id,
     )
 
 

@@ -1,6 +1,7 @@
 """Bulk reading: a query's rows arrive in Arrow as Postgres holds them, from one unchanging view of the source."""
 
 import math
+import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tidemill.errors import SchemaChanged, SettingsError, SpecError, TidemillError, WarehouseUnavailable
-from tidemill.warehouse.connections import connect
+from tidemill.warehouse.connections import connect, kept_open
 from tidemill.warehouse.queries import PARAMETERS, bind
 from tidemill.warehouse.reading import copy_batches, describe, frozen_view
 
@@ -71,7 +72,8 @@ def read(url: str, query: str, order_by: str = "position", timeout_s: int = 30) 
     bound = bind(query, "query.sql")
     with frozen_view(url, timeout_s) as cursor:
         columns = describe(cursor, bound, VALUES)
-        batches = list(copy_batches(cursor, bound, VALUES, columns, order_by))
+        with copy_batches(cursor, bound, VALUES, columns, order_by) as stream:
+            batches = list(stream)
     return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
 
 
@@ -225,6 +227,38 @@ def test_table_that_the_reader_may_not_see_asks_for_a_grant(warehouse: Any, mill
         read(warehouse.url("tidemill_reader"), f"SELECT 1 AS position, carrier FROM shop.{mill.model}")
 
 
+# --- while it arrives
+
+
+MANY = "SELECT n AS position, repeat('x', 1000) AS filler FROM generate_series(1, {}) n"
+
+
+def first_batch(url: str, query: str) -> pa.RecordBatch:
+    """Read the first batch, and give up; whatever is done with a batch may fail."""
+    bound = bind(query, "query.sql")
+    with frozen_view(url, 60) as cursor:
+        columns = describe(cursor, bound, VALUES)
+        with copy_batches(cursor, bound, VALUES, columns, "position") as batches:
+            return next(batches)
+
+
+def test_whoever_wants_no_more_ends_the_query(warehouse: Any) -> None:
+    with kept_open():
+        assert first_batch(warehouse.url("tidemill_reader"), MANY.format(200_000))["position"][0].as_py() == 1
+        assert read(warehouse.url("tidemill_reader"), MANY.format(3)).num_rows == 3  # on the same connection
+
+
+def test_no_thread_is_left_of_what_was_not_read(warehouse: Any) -> None:
+    first_batch(warehouse.url("tidemill_reader"), MANY.format(200_000))
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("copy")] == []
+
+
+def test_query_that_fails_after_many_rows_is_told_in_its_own_words(warehouse: Any) -> None:
+    query = "SELECT n AS position, 1 / (200000 - n) AS inverse FROM generate_series(1, 200000) n"
+    with pytest.raises(SpecError, match="division by zero"):
+        read(warehouse.url("tidemill_reader"), query)
+
+
 # --- one view
 
 
@@ -232,9 +266,11 @@ def test_change_between_two_queries_is_not_seen(warehouse: Any, mill: Mill) -> N
     query = bind(f"SELECT parcel_id, carrier FROM shop.{mill.model}", "query.sql")
     with frozen_view(warehouse.url("tidemill_reader"), 30) as cursor:
         columns = describe(cursor, query, VALUES)
-        before = list(copy_batches(cursor, query, VALUES, columns, "parcel_id"))
+        with copy_batches(cursor, query, VALUES, columns, "parcel_id") as batches:
+            before = list(batches)
         mill.sql("UPDATE {t} SET carrier = 'Z'")
-        assert list(copy_batches(cursor, query, VALUES, columns, "parcel_id")) == before
+        with copy_batches(cursor, query, VALUES, columns, "parcel_id") as batches:
+            assert list(batches) == before
 
 
 def test_view_cannot_write(warehouse: Any, mill: Mill) -> None:

@@ -130,7 +130,7 @@ class Place:
             "entity_key": ["a", "b", "c"], "event_time": pa.array([AT] * 3, pa.timestamp("us", tz="UTC")),
             "score": [0.1, 0.2, 0.3],
         })  # fmt: skip
-        return publisher.write(release, snapshot, rows, token=token, threshold=0.5, run_id=run_id)
+        return publisher.write(release, snapshot, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
 
     def publish(self, partition: str, release_id: int) -> PredictionRef:
         written = self.write(partition, release_id)

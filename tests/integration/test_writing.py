@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.warehouse.writing import CHUNK_ROWS, BinaryRows
+from tidemill.warehouse.writing import CHUNK_ROWS, BinaryRows, encode
 
 ROWS = [
     ("plain", datetime(2024, 3, 10, 7, 30, tzinfo=UTC), 0.1),
@@ -41,7 +41,10 @@ def cursor(warehouse: Any) -> Iterator[Any]:
 
 def send(cursor: Any, rows: pa.Table) -> int:
     cursor.execute("TRUNCATE copied")
-    cursor.copy_expert("COPY copied (key, at, score) FROM STDIN (FORMAT binary)", cast(IO[bytes], BinaryRows(rows)))
+    cursor.copy_expert(
+        "COPY copied (key, at, score) FROM STDIN (FORMAT binary)",
+        cast(IO[bytes], BinaryRows(encode(rows.to_batches()))),
+    )
     return int(cursor.rowcount)
 
 
@@ -123,7 +126,7 @@ def test_any_answer_arrives_as_postgres_reads_it(answers: Any, rows: list[tuple[
     answers.execute("TRUNCATE answers")
     answers.copy_expert(
         "COPY answers (predicted, probabilities, low, high) FROM STDIN (FORMAT binary)",
-        cast(IO[bytes], BinaryRows(table)),
+        cast(IO[bytes], BinaryRows(encode(table.to_batches()))),
     )
     answers.execute(
         "SELECT predicted, probabilities::text, encode(float8send(low), 'hex'), encode(float8send(high), 'hex')"

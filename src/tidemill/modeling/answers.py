@@ -22,7 +22,7 @@ __all__ = ["answer"]
 Floats = npt.NDArray[np.float64]
 
 
-def answer(model: Any, matrix: Floats, *, task: str, n_threads: int, block_rows: int | None) -> Floats:
+def answer(model: Any, matrix: npt.NDArray[Any], *, task: str, n_threads: int, block_rows: int | None) -> Floats:
     """Ask a fitted estimator.
 
     Parameters
@@ -55,7 +55,7 @@ def answer(model: Any, matrix: Floats, *, task: str, n_threads: int, block_rows:
 
 def _raw(model: Any, matrix: Floats, task: str) -> Floats:
     if isinstance(model, xgboost.Booster):
-        return np.asarray(model.inplace_predict(matrix.astype(np.float32)), dtype=np.float64)
+        return np.asarray(model.inplace_predict(matrix.astype(np.float32, copy=False)), dtype=np.float64)
     if isinstance(model, LogisticRegression):
         return _logistic(model, matrix)
     if isinstance(model, Ridge):

@@ -83,8 +83,13 @@ class Bundle:
         aligned = align(X, self.schema)
         if aligned.empty:
             return np.empty((0, len(self.classes)) if self.task == "multiclass" else 0, dtype=np.float64)
-        matrix = self.preprocessing.transform(aligned)
-        score = answer(self.model, matrix, task=self.task, n_threads=self.n_threads, block_rows=self.block_rows)
+        return self.score_of(self.preprocessing.transform(aligned))
+
+    def score_of(self, matrix: npt.NDArray[Any], n_threads: int | None = None) -> Floats:
+        """Give the score of rows that the preprocessing has made a matrix of, at least one, with threads for this alone."""
+        score = answer(
+            self.model, matrix, task=self.task, n_threads=n_threads or self.n_threads, block_rows=self.block_rows
+        )  # fmt: skip
         return score if self.calibration is None else self.calibration.apply(score)
 
     def predict(self, X: pd.DataFrame) -> npt.NDArray[Any]:

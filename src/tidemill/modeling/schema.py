@@ -6,20 +6,21 @@ Nothing here imputes, encodes or drops rows: that is fitted inside the model.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import SupportsFloat
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
 
 from tidemill.errors import ContractBroken, SchemaChanged
 from tidemill.records import Record
 
-__all__ = ["FeatureSchema", "align"]
+__all__ = ["FeatureSchema", "align", "refuse_overlarge"]
 
 _LARGEST = float(np.finfo(np.float32).max)  # XGBoost reads float32: anything larger would silently become infinite
 
@@ -100,7 +101,7 @@ def align(X: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
             f"The type of {len(broken)} feature(s) is wrong: {'; '.join(broken)}.",
             "Cast the column in the features query, or correct 'features' in the spec.",
         )
-    _refuse_infinite(columns, schema)
+    refuse_overlarge({name: columns[name].to_numpy() for name in schema.numeric})
     return pd.DataFrame(columns, columns=list(schema.names), index=pd.RangeIndex(len(X)))
 
 
@@ -173,9 +174,21 @@ def _spell(level: object) -> str:
     raise TypeError(f"is categorical in the model, but holds {type(level).__name__} values such as {str(level)[:40]!r}")
 
 
-def _refuse_infinite(columns: dict[str, pd.Series], schema: FeatureSchema) -> None:
-    counts = {name: int((columns[name].abs() > _LARGEST).sum()) for name in schema.numeric}
-    found = [f"{name!r} ({count} of {len(columns[name])} rows)" for name, count in counts.items() if count]
+def refuse_overlarge(numbers: Mapping[str, npt.NDArray[np.float64]]) -> None:
+    """Refuse numbers that no float32 holds: XGBoost would silently read them as infinite.
+
+    Parameters
+    ----------
+    numbers : mapping of str to ndarray of shape (n_samples,)
+        Values of each numeric feature.
+
+    Raises
+    ------
+    ContractBroken
+        If there are any; features and counts are named.
+    """
+    counts = {name: int((np.abs(values) > _LARGEST).sum()) for name, values in numbers.items()}
+    found = [f"{name!r} ({count} of {len(numbers[name])} rows)" for name, count in counts.items() if count]
     if found:
         raise ContractBroken(
             f"Numeric feature(s) hold infinite or overlarge values: {', '.join(found)}; "

@@ -137,7 +137,8 @@ def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed
     with frozen_view(job.workspace.connection(job.spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
         columns = describe(cursor, query, parameters)
         require_columns(columns, needed, job.spec.model, file)
-        batches = list(copy_batches(cursor, query, parameters, columns, job.spec.entity_key))
+        with copy_batches(cursor, query, parameters, columns, job.spec.entity_key) as stream:
+            batches = list(stream)
     return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
 
 
@@ -155,9 +156,10 @@ def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Part
     with _writer(path, columns, with_partition=True) as writer:
         for partition in partitions:
             parameters = query_parameters(partition.interval, partition.cutoff)
-            for batch in copy_batches(cursor, bound, parameters, columns, spec.entity_key):
-                writer.write_batch(_marked(batch, partition.key))
-                n_rows += batch.num_rows
+            with copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches:
+                for batch in batches:
+                    writer.write_batch(_marked(batch, partition.key))
+                    n_rows += batch.num_rows
     return n_rows
 
 
@@ -177,8 +179,11 @@ def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path
     bound, parameters = bind(query, file), query_parameters(interval, job.partition.cutoff)
     columns = describe(cursor, bound, parameters)
     require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], spec.model, file)
-    with _writer(path, columns, with_partition=False) as writer:
-        for batch in copy_batches(cursor, bound, parameters, columns, spec.entity_key):
+    with (
+        _writer(path, columns, with_partition=False) as writer,
+        copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches,
+    ):
+        for batch in batches:
             writer.write_batch(batch)
 
 

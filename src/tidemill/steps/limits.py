@@ -1,4 +1,4 @@
-"""How long a step may take. A step that takes longer hangs, and is ended.
+"""How long a step may take, and on how many processors. A step that takes longer hangs, and is ended.
 
 Light, since the DAG files read it: Airflow shows the same limits as the tasks' execution timeouts.
 """
@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from tidemill.errors import SettingsError
 
-__all__ = ["GRACE", "LIMITS", "execution_timeout", "limit_of"]
+__all__ = ["GRACE", "LIMITS", "cores", "execution_timeout", "limit_of"]
 
 GRACE = timedelta(seconds=30)
 """From the request to end until the kill: time to remove what is half written, and to tell the ledger."""
@@ -71,3 +71,8 @@ def execution_timeout(step: str) -> timedelta:
     datetime.timedelta(seconds=720)
     """
     return limit_of(step) + 4 * GRACE  # imports and connections come before the step
+
+
+def cores() -> int:
+    """How many processors this process may use, from 1."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,7 +4,8 @@ A snapshot's digest is compared when its folder is opened; this covers what happ
 in our words what a damaged file is. Arrow by itself reads a flipped byte within a page without a word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from tidemill.errors import ArtifactCorrupt
 
-__all__ = ["read_table"]
+__all__ = ["read_batches", "read_schema", "read_table"]
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -30,12 +31,41 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     ArtifactCorrupt
         If it is missing, cut off, or a page is not what its checksum says.
     """
+    with _opened(path) as file:
+        return file.read(_there(file, columns))
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """Read the names and types of a stored table's columns; raises as `read_table`."""
+    with _opened(path) as file:
+        return file.schema_arrow
+
+
+def read_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Read a stored table in pieces, of which one at a time is in memory; columns and errors as for `read_table`.
+
+    Parameters
+    ----------
+    batch_rows : int
+        Most rows of a piece.
+    """
+    with _opened(path) as file:
+        for batch in file.iter_batches(batch_rows, columns=_there(file, columns), use_threads=False):
+            if batch.num_rows:
+                yield batch
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            names = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
-            return file.read(names)
+            yield file
     except (pa.ArrowInvalid, OSError) as error:
         raise _corrupt(path, error) from error
+
+
+def _there(file: pq.ParquetFile, columns: Sequence[str] | None) -> list[str] | None:
+    return None if columns is None else [name for name in columns if name in file.schema_arrow.names]
 
 
 def _corrupt(path: Path, error: Exception) -> ArtifactCorrupt:

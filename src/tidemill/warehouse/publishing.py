@@ -6,12 +6,14 @@ Claim, write without a lock, publish by moving a pointer; the protocol and its r
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import IO, cast
 
+import psycopg2
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 from psycopg2 import DataError, IntegrityError
@@ -20,7 +22,7 @@ from tidemill.errors import IncompletePublish, StaleAttempt
 from tidemill.faults import fault_point
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import Cursor, connect, fetch_all, fetch_one, fetch_value, transaction
-from tidemill.warehouse.writing import BinaryRows
+from tidemill.warehouse.writing import BinaryRows, encode
 
 __all__ = ["PublishedRun", "Publisher", "Served"]
 
@@ -128,7 +130,7 @@ class Publisher:
         self,
         release: ReleaseRef,
         snapshot: SnapshotRef,
-        rows: pa.Table,
+        rows: Iterable[pa.RecordBatch],
         *,
         token: int,
         threshold: float | None,
@@ -142,9 +144,9 @@ class Publisher:
             Release that scored.
         snapshot : SnapshotRef
             Rows that were scored.
-        rows : pyarrow.Table
-            Columns ``entity_key``, ``event_time``, ``score``, and what else the task answers: ``predicted`` and
-            ``probabilities`` (JSON), ``low`` and ``high``, ``reasons`` (JSON); one row an entity.
+        rows : iterable of pyarrow.RecordBatch
+            Made while they are written. Columns ``entity_key``, ``event_time``, ``score``, and what else the task
+            answers: ``predicted`` and ``probabilities`` (JSON), ``low`` and ``high``, ``reasons`` (JSON); one row an entity.
         token : int
             From ``claim``.
         threshold : float or None
@@ -158,7 +160,11 @@ class Publisher:
             If Postgres refuses the rows, or holds another number of them than the snapshot.
         StaleAttempt
             If a newer attempt has claimed the partition meanwhile.
+        TidemillError
+            What ends the rows early; nothing of them is kept then.
         """
+        batches = iter(rows)
+        first = next(batches, None)  # what is wrong with all rows is wrong with these, and nothing is opened for them
         with connect(self.url, "tidemill-predict") as connection:
             with connection, connection.cursor() as cursor:
                 cursor.execute(
@@ -169,7 +175,8 @@ class Publisher:
                 prediction_run_id = int(fetch_value(cursor))
             fault_point("write-opened")
             with _judged(release), connection, connection.cursor() as cursor:
-                _copy(cursor, prediction_run_id, rows)
+                if first is not None:
+                    _copy(cursor, prediction_run_id, first.schema.names, chain([first], batches))
                 cursor.execute("SELECT * FROM tidemill.seal_prediction_run(%s)", (prediction_run_id,))
                 n_rows, checksum, mean_score = cast(tuple[int, str, float | None], cursor.fetchone())
                 if n_rows != snapshot.n_rows:
@@ -390,14 +397,16 @@ def _table(prediction_run_id: int) -> str:
     return f"tidemill.prediction_run_{int(prediction_run_id)}"
 
 
-def _copy(cursor: Cursor, prediction_run_id: int, rows: pa.Table) -> None:
-    columns = [
-        name for name in COPY_COLUMNS if name in rows.column_names
-    ]  # those that the task does not answer stay NULL
-    cursor.copy_expert(
-        f"COPY {_table(prediction_run_id)} ({', '.join(columns)}) FROM STDIN (FORMAT binary)",
-        cast(IO[bytes], BinaryRows(rows.select(columns))),
-    )
+def _copy(cursor: Cursor, prediction_run_id: int, given: Sequence[str], batches: Iterable[pa.RecordBatch]) -> None:
+    columns = [name for name in COPY_COLUMNS if name in given]  # those that the task does not answer stay NULL
+    sent = BinaryRows(encode(batch.select(columns) for batch in batches))
+    statement = f"COPY {_table(prediction_run_id)} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
+    try:
+        cursor.copy_expert(statement, cast(IO[bytes], sent))
+    except psycopg2.Error as error:
+        if sent.error is not None:  # the rows' own, of which psycopg2 keeps the text alone
+            raise sent.error from error
+        raise
 
 
 @contextmanager

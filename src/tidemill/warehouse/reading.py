@@ -1,15 +1,17 @@
-"""Bulk reading: a query's rows by COPY, parsed by Arrow, in constant memory.
+"""Bulk reading: a query's rows by COPY, parsed by Arrow while they arrive, in constant memory.
 
 Types are exact: NULL is not the empty string, timestamps keep their microseconds in UTC. ``numeric``
 becomes a double, as every estimator needs it. A type without a faithful column is refused by name.
 """
 
-import tempfile
+import io
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, cast
+from typing import IO, Self, cast
 
 import psycopg2
 import pyarrow as pa
@@ -24,13 +26,13 @@ from psycopg2.errors import (
     UndefinedTable,
 )
 
-from tidemill.errors import SchemaChanged, SettingsError, SpecError
+from tidemill.errors import SchemaChanged, SettingsError, SpecError, WarehouseUnavailable
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.queries import Query
 
 __all__ = ["Column", "copy_batches", "describe", "frozen_view"]
 
-SPOOL_BYTES = 64 * 2**20  # a day's rows stay in memory; more goes through a temporary file
+PIPE_BYTES = 2**20  # between receiving and parsing: some thousand rows of slack
 BLOCK_BYTES = 4 * 2**20  # of CSV per record batch: about 30,000 rows of 20 columns
 
 _ARROW = {
@@ -143,14 +145,15 @@ def _in_words(error: psycopg2.Error, query: Query, statement: str) -> str:
     return f"{query.file}{line}: {error.diag.message_primary}{hint}."
 
 
+@contextmanager
 def copy_batches(
     cursor: Cursor,
     query: Query,
     parameters: Mapping[str, datetime],
     columns: tuple[Column, ...],
     order_by: str,
-) -> Iterator[pa.RecordBatch]:
-    """Yield a query's rows in a fixed order.
+) -> Iterator[Iterator[pa.RecordBatch]]:
+    """Give a query's rows in a fixed order, for the length of a block; leaving it early ends the query.
 
     Parameters
     ----------
@@ -167,8 +170,9 @@ def copy_batches(
 
     Yields
     ------
-    pyarrow.RecordBatch
-        At most about ``BLOCK_BYTES`` of rows each; no empty ones.
+    iterator of pyarrow.RecordBatch
+        At most about ``BLOCK_BYTES`` of rows each; no empty ones. Asking for the next one raises what is wrong with the
+        query or its values, in our words.
     """
     select = sql.SQL("SELECT {} FROM ({}\n) AS query ORDER BY query.{}").format(
         sql.SQL(", ").join(column.expression for column in columns),
@@ -176,11 +180,56 @@ def copy_batches(
         sql.Identifier(order_by),
     )
     copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(select).as_string(cursor)
-    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool, _reading(query, copy):
-        cursor.copy_expert(copy, spool)
-        if spool.tell():
-            spool.seek(0)
-            yield from _parse(cast(IO[bytes], spool), columns)
+    with _Copying(cursor, copy) as copying:
+        yield _batches(copying, columns, query)
+
+
+class _Copying:
+    """A COPY that a thread receives from the server while somebody else reads it, through a pipe."""
+
+    def __init__(self, cursor: Cursor, statement: str) -> None:
+        self.cursor, self.statement = cursor, statement
+
+    def __enter__(self) -> Self:
+        source, self._sink = os.pipe()
+        self.stream = open(source, "rb", PIPE_BYTES)  # noqa: PTH123
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="copy")
+        self._done = self._pool.submit(self._receive)
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        if not self._done.done():  # nobody wants the rest
+            with suppress(psycopg2.Error):
+                self.cursor.connection.cancel()
+        self.stream.close()
+        self._pool.shutdown()
+
+    def finish(self) -> int:
+        """Wait for the end and give the number of rows that were sent, or raise what was the matter with COPY."""
+        self._done.result()
+        return int(self.cursor.rowcount)
+
+    def _receive(self) -> None:
+        with io.BufferedWriter(io.FileIO(self._sink, "w"), PIPE_BYTES) as stream:
+            self.cursor.copy_expert(self.statement, stream)
+
+
+def _batches(copying: _Copying, columns: tuple[Column, ...], query: Query) -> Iterator[pa.RecordBatch]:
+    n_rows = 0
+    with _reading(query, copying.statement):
+        try:
+            for batch in _parse(copying.stream, columns) if copying.stream.peek(1) else ():
+                n_rows += batch.num_rows
+                yield batch
+        except pa.ArrowInvalid:
+            if not copying.stream.read(1):  # what came was cut off by an error of the query's, perhaps
+                copying.finish()
+            raise
+        sent = copying.finish()
+    if n_rows != sent:
+        raise WarehouseUnavailable(
+            f"{query.file}: {sent:,} rows were sent, and {n_rows:,} arrived.", "It is tried again."
+        )
 
 
 def _parse(stream: IO[bytes], columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:

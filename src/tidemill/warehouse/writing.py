@@ -4,7 +4,7 @@ Binary, because Postgres then parses nothing, and every float arrives bit by bit
 lays the fields of a row side by side, so that the buffer of its result is the stream itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -23,30 +23,39 @@ _EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC, where Postgres' clock starts,
 
 
 class BinaryRows:
-    """A table as a file of binary COPY rows, encoded as it is read.
+    """Chunks of binary COPY rows as a file, made as it is read.
 
     Parameters
     ----------
-    rows : pyarrow.Table
-        Columns of strings, JSON, timestamps with a time zone, and doubles.
+    chunks : iterator of bytes
+        From ``encode``.
     """
 
-    def __init__(self, rows: pa.Table) -> None:
-        self._chunks = encode(rows)
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._given = chunks, b""
+        self.error: BaseException | None = None
+        """What ended the chunks early: COPY makes an error of its own of it."""
 
     def read(self, size: int = -1) -> bytes:
         """Give the next chunk, however long it is; empty at the end alone, for COPY takes an empty one as the end."""
-        return next(self._chunks, b"")
+        if self._given not in (b"", _HEADER, _TRAILER):
+            fault_point("write-in-copy")
+        try:
+            self._given = next(self._chunks, b"")
+        except BaseException as error:
+            self.error = error
+            raise
+        return self._given
 
 
-def encode(rows: pa.Table) -> Iterator[bytes]:
-    r"""Yield a table in Postgres' binary COPY format (PostgreSQL 18, COPY, "Binary Format").
+def encode(rows: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    r"""Yield rows in Postgres' binary COPY format (PostgreSQL 18, COPY, "Binary Format").
 
     Parameters
     ----------
-    rows : pyarrow.Table
+    rows : iterable of pyarrow.RecordBatch
         Columns of strings, JSON (``pyarrow.json_``, for jsonb), timestamps with a time zone, and doubles, in the order
-        of COPY's column list.
+        of COPY's column list; made as they are asked for.
 
     Yields
     ------
@@ -60,16 +69,15 @@ def encode(rows: pa.Table) -> Iterator[bytes]:
 
     Examples
     --------
-    >>> b"".join(encode(pa.table({"key": ["a"]})))[19:]
+    >>> b"".join(encode([pa.record_batch({"key": ["a"]})]))[19:]
     b'\x00\x01\x00\x00\x00\x01a\xff\xff'
     """
     yield _HEADER
-    count = int(rows.num_columns).to_bytes(2, "big")
-    for start in range(0, rows.num_rows, CHUNK_ROWS):
-        columns = [column.combine_chunks() for column in rows.slice(start, CHUNK_ROWS).columns]
-        fields = [part for column in columns for part in _fields(column)]
-        yield _joined(pa.scalar(count, pa.large_binary()), fields)
-        fault_point("write-in-copy")
+    for batch in rows:
+        count = pa.scalar(batch.num_columns.to_bytes(2, "big"), pa.large_binary())
+        for start in range(0, batch.num_rows, CHUNK_ROWS):
+            fields = [part for column in batch.slice(start, CHUNK_ROWS).columns for part in _fields(column)]
+            yield _joined(count, fields)
     yield _TRAILER
 
 

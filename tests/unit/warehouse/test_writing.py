@@ -48,35 +48,35 @@ ROW = st.tuples(
 @given(st.lists(ROW, max_size=8))
 def test_stream_equals_the_slow_one(rows: list[tuple[str | None, datetime | None, float | None]]) -> None:
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
-    assert b"".join(encode(table(*columns))) == slow(*columns)
+    assert b"".join(encode(table(*columns).to_batches())) == slow(*columns)
 
 
 def test_no_chunk_is_empty() -> None:
     """An empty one is the end of the stream to psycopg2, and COPY would succeed short."""
-    assert all(encode(table([""], [None], [None])))
-    assert all(encode(table([], [], [])))
+    assert all(encode(table([""], [None], [None]).to_batches()))
+    assert all(encode(table([], [], []).to_batches()))
 
 
 def test_table_without_rows_is_header_and_trailer() -> None:
-    assert len(b"".join(encode(table([], [], [])))) == HEADER + TRAILER
+    assert len(b"".join(encode(table([], [], []).to_batches()))) == HEADER + TRAILER
 
 
 def test_chunks_are_bounded() -> None:
     n_rows = CHUNK_ROWS * 2 + 1
     rows = table(["k"] * n_rows, [datetime(2024, 1, 1, tzinfo=UTC)] * n_rows, [0.5] * n_rows)
     row_bytes = 2 + 5 + 12 + 12
-    assert [len(chunk) // row_bytes for chunk in encode(rows)] == [0, CHUNK_ROWS, CHUNK_ROWS, 1, 0]
+    assert [len(chunk) // row_bytes for chunk in encode(rows.to_batches())] == [0, CHUNK_ROWS, CHUNK_ROWS, 1, 0]
 
 
 def test_chunked_and_sliced_columns_give_the_same_bytes() -> None:
     whole = table(["a", "b", "c", "d"], [None] * 4, [0.1, 0.2, None, 0.4])
     parts = pa.concat_tables([whole.slice(0, 1), whole.slice(1)])
-    assert b"".join(encode(parts)) == b"".join(encode(whole))
-    assert b"".join(encode(whole.slice(1, 2))) == slow(["b", "c"], [None] * 2, [0.2, None])
+    assert b"".join(encode(parts.to_batches())) == b"".join(encode(whole.to_batches()))
+    assert b"".join(encode(whole.slice(1, 2).to_batches())) == slow(["b", "c"], [None] * 2, [0.2, None])
 
 
 def test_reader_ends_with_empty_bytes() -> None:
-    reader = BinaryRows(table(["a"], [None], [0.5]))
+    reader = BinaryRows(encode(table(["a"], [None], [0.5]).to_batches()))
     read = [reader.read(8192) for _ in range(5)]
     assert [bool(chunk) for chunk in read] == [True, True, True, False, False]
 
@@ -84,4 +84,4 @@ def test_reader_ends_with_empty_bytes() -> None:
 @pytest.mark.parametrize("column", [pa.array([1]), pa.array([b"x"]), pa.array([0], pa.timestamp("us"))])
 def test_other_types_are_refused(column: pa.Array) -> None:
     with pytest.raises(TypeError, match="cannot be written"):
-        list(encode(pa.table({"column": column})))
+        list(encode(pa.table({"column": column}).to_batches()))

@@ -1,0 +1,149 @@
+"""Encoders compiled to look-ups: Arrow columns straight to the matrix that the fitted transformer would give.
+
+A category has one code, whatever row it stands in, so the fitted transformer is asked once for the code of each level,
+of a missing value and of an unseen one; after that a column is a hash look-up. No frame is made and no text becomes a
+Python object. What is not of this kind (scaled columns, categories that come as numbers) goes the transformer's own
+way; the bits are the same either way, and a test holds it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
+
+from tidemill.modeling.schema import FeatureSchema, refuse_overlarge
+
+__all__ = ["LookUps"]
+
+Matrix = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+_UNSEEN = "\x00"  # no level: Postgres keeps no NUL in a text
+
+
+@dataclass(frozen=True, slots=True)
+class _LookUp:
+    """One categorical column."""
+
+    levels: pa.Array
+    """Texts that the encoder knows, shape (n_levels,)."""
+    codes: npt.NDArray[np.float64]
+    """What each becomes, and an unseen and a missing one, shape (n_levels + 2, n_outputs)."""
+    outputs: tuple[int, ...]
+    """Columns of the matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUps:
+    """A fitted transformer as look-ups."""
+
+    schema: FeatureSchema
+    """Features."""
+    numeric: tuple[tuple[str, int], ...]
+    """Name and column of the matrix of each number that passes through."""
+    categorical: dict[str, _LookUp]
+    """Each categorical feature."""
+    n_columns: int
+    """Columns of the matrix."""
+
+    @classmethod
+    def of(cls, transformer: Any, schema: FeatureSchema) -> Self | None:
+        """Compile a transformer; None if it does more than pass numbers on and give each category its codes."""
+        if not isinstance(transformer, ColumnTransformer):
+            return None
+        parts = {name: (part, tuple(columns)) for name, part, columns in transformer.transformers_ if len(columns)}
+        numbers, numeric = parts.pop("numeric", ("passthrough", ()))
+        encoder, categorical = parts.pop("categorical", (None, ()))
+        simple = not parts and _passes(numbers) and isinstance(encoder, OrdinalEncoder | TargetEncoder | None)
+        if not simple or numeric != schema.numeric or categorical != schema.categorical:
+            return None
+        lookups = _asked(transformer, encoder, categorical, len(numeric)) if categorical else {}
+        n_columns = len(numeric) + sum(len(item.outputs) for item in lookups.values())
+        return cls(schema, tuple((name, at) for at, name in enumerate(numeric)), lookups, n_columns)
+
+    def takes(self, columns: pa.Schema) -> bool:
+        """Say whether the columns are plain numbers and texts; others are `align`'s to judge."""
+        kinds = {field.name: field.type for field in columns}
+        return all(name in kinds and _is_plain(kinds[name]) for name in self.schema.numeric) and all(
+            name in kinds and pa.types.is_string(kinds[name]) for name in self.schema.categorical
+        )
+
+    def matrix(self, batch: pa.RecordBatch, dtype: npt.DTypeLike) -> Matrix:
+        """Give the matrix of some rows.
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch of n_samples rows
+            Columns that `takes` has said yes to.
+        dtype : dtype
+            float32 for XGBoost, or float64.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_columns)
+            What the transformer gives for the aligned rows, of that dtype.
+
+        Raises
+        ------
+        ContractBroken
+            If a numeric feature holds an infinite value, or one beyond the range of float32.
+        """
+        matrix = np.empty((batch.num_rows, self.n_columns), dtype=dtype)
+        numbers = {name: _numbers(batch.column(name)) for name, _ in self.numeric}
+        refuse_overlarge(numbers)
+        for name, at in self.numeric:
+            matrix[:, at] = numbers[name]
+        for name, lookup in self.categorical.items():
+            matrix[:, lookup.outputs] = lookup.codes.astype(dtype)[_positions(batch.column(name), lookup.levels)]
+        return matrix
+
+
+def _passes(numbers: Any) -> bool:
+    """Say whether a part hands numbers on as they are; once fitted, ``passthrough`` is a FunctionTransformer of nothing."""
+    return numbers == "passthrough" or getattr(numbers, "func", numbers) is None
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _asked(transformer: Any, encoder: Any, names: Sequence[str], first: int) -> dict[str, _LookUp]:
+    """Ask the transformer what it makes of each level, each column by itself in its rows."""
+    levels = {
+        name: [level for level in known if isinstance(level, str)]
+        for name, known in zip(names, encoder.categories_, strict=True)
+    }
+    n_rows = max(map(len, levels.values())) + 2
+    columns: dict[str, Any] = {
+        name: [*known, *[_UNSEEN] * (n_rows - len(known) - 1), None] for name, known in levels.items()
+    }
+    numeric = [name for name in transformer.feature_names_in_ if name not in columns]
+    rows = pd.DataFrame(columns, dtype="str").assign(**dict.fromkeys(numeric, np.nan))
+    codes = np.asarray(transformer.transform(rows[list(transformer.feature_names_in_)]), dtype=np.float64)
+    # TargetEncoder gives each of several classes a column: those of a feature stand side by side.
+    width, found = (codes.shape[1] - first) // len(names), {}
+    for position, name in enumerate(names):
+        outputs = tuple(range(first + position * width, first + (position + 1) * width))
+        known = len(levels[name])
+        picked = [*range(known), known, n_rows - 1]  # the levels, an unseen one, a missing one
+        found[name] = _LookUp(pa.array(levels[name], pa.string()), codes[picked][:, outputs], outputs)
+    return found
+
+
+def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
+    """Give float64 with NaN for NULL, as pandas does."""
+    wide = column.cast(pa.float64(), safe=False)
+    return np.asarray(wide.fill_null(np.nan).to_numpy(zero_copy_only=False))
+
+
+def _positions(column: pa.Array, levels: pa.Array) -> npt.NDArray[np.int32]:
+    """Give each value's place in the codes: after the levels come unseen and missing."""
+    found = pc.index_in(column, value_set=levels).fill_null(len(levels)).to_numpy(zero_copy_only=False)
+    if column.null_count:
+        found = np.where(column.is_null().to_numpy(zero_copy_only=False), len(levels) + 1, found)
+    return np.asarray(found)

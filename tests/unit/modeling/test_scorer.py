@@ -1,0 +1,135 @@
+"""Scoring by batches: the bits of `Bundle.score`, whatever the batches, the threads and the way that the values come."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidemill.errors import ContractBroken, SchemaChanged
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.estimators import fit
+from tidemill.modeling.lookups import LookUps
+from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.scorer import Scorer
+
+SCHEMA = FeatureSchema(numeric=("hour", "flag", "wind"), categorical=("origin", "plane"))
+N_ROWS = 3_000
+TASKS = {
+    "binary": lambda signal: (signal > 0).astype(int),
+    "multiclass": lambda signal: np.array(["early", "on time", "late"], dtype=object)[np.digitize(signal, [-1, 1])],
+    "regression": lambda signal: signal,
+}
+LOOKED_UP = [
+    (name, task) for name in ("xgboost", "hist_gradient_boosting") for task in ("binary", "multiclass", "regression")
+]
+ASKED = [("logistic_regression", "binary"), ("ridge", "regression")]
+
+
+def rows(n_rows: int = N_ROWS, random_state: int = 0) -> pa.Table:
+    """Columns as Postgres gives them: nulls, rare levels, levels and numbers that training never had."""
+    rng = np.random.default_rng(random_state)
+    return pa.table({
+        "id": pa.array(range(n_rows)),
+        "hour": pa.array(rng.integers(0, 24, n_rows), pa.int32(), mask=rng.random(n_rows) < 0.1),
+        "flag": pa.array(rng.random(n_rows) < 0.5, mask=rng.random(n_rows) < 0.1),
+        "wind": pa.array(np.where(rng.random(n_rows) < 0.1, np.nan, rng.normal(size=n_rows)), mask=rng.random(n_rows) < 0.1),
+        "origin": pa.array(rng.choice(["JFK", "LGA", "EWR", "", "ü 🛫"], n_rows), mask=rng.random(n_rows) < 0.1),
+        "plane": pa.array([f"N{number}" for number in rng.zipf(1.5, n_rows) % (400 + random_state)]),
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bundles() -> dict[tuple[str, str], Bundle]:
+    table = rows()
+    X = table.to_pandas()
+    signal = X["wind"].fillna(0).to_numpy() + (X["origin"] == "JFK") + np.random.default_rng(1).normal(size=N_ROWS)
+    return {
+        (name, task): fit(
+            name, task, SCHEMA, X, TASKS[task](signal), X.head(0), TASKS[task](signal[:0]), random_state=0, n_threads=1
+        )
+        for name, task in [*LOOKED_UP, *ASKED]
+    }  # fmt: skip
+
+
+def in_batches(scorer: Scorer, table: pa.Table, batch_rows: int) -> np.ndarray:
+    return np.concatenate([scorer.score(batch) for batch in table.to_batches(max_chunksize=batch_rows)])
+
+
+@pytest.mark.parametrize(("name", "task"), [*LOOKED_UP, *ASKED])
+@pytest.mark.parametrize("batch_rows", [1_000, 64, 7])
+def test_scores_are_those_of_the_whole_frame_bit_by_bit(bundles: Any, name: str, task: str, batch_rows: int) -> None:
+    bundle, table = bundles[name, task], rows(1_500, random_state=7)
+    found = in_batches(Scorer.of(bundle, 1, 1), table, batch_rows)
+    assert found.tobytes() == bundle.score(table.to_pandas()).tobytes()
+
+
+@pytest.mark.parametrize(("name", "task"), LOOKED_UP)
+def test_scores_do_not_depend_on_threads(bundles: Any, name: str, task: str) -> None:
+    bundle, table = bundles[name, task], rows(20_000, random_state=3)
+    one, four = (in_batches(Scorer.of(bundle, n_threads, 20_000), table, 20_000) for n_threads in (1, 4))
+    assert one.tobytes() == four.tobytes()
+
+
+@pytest.mark.parametrize(("name", "task"), LOOKED_UP)
+def test_trees_are_looked_up(bundles: Any, name: str, task: str) -> None:
+    lookups = LookUps.of(bundles[name, task].preprocessing, SCHEMA)
+    assert lookups is not None
+    assert lookups.takes(rows(1).schema)
+
+
+@pytest.mark.parametrize(("name", "task"), ASKED)
+def test_what_is_scaled_is_asked(bundles: Any, name: str, task: str) -> None:
+    assert LookUps.of(bundles[name, task].preprocessing, SCHEMA) is None
+
+
+TEXT = (
+    st.none()
+    | st.sampled_from(["JFK", "N1", "N2", "N3", ""])
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.none() | st.floats(-1e38, 1e38), TEXT, TEXT), min_size=1, max_size=6))
+def test_matrix_is_that_of_the_fitted_transformer(bundles: Any, values: list[tuple[Any, ...]]) -> None:
+    wind, origin, plane = (list(column) for column in zip(*values, strict=True))
+    batch = pa.record_batch({
+        "hour": pa.array([1] * len(wind), pa.int16()), "flag": pa.array([True] * len(wind)),
+        "wind": pa.array(wind, pa.float64()), "origin": pa.array(origin, pa.string()), "plane": pa.array(plane, pa.string()),
+    })  # fmt: skip
+    for key in LOOKED_UP:
+        transformer = bundles[key].preprocessing
+        lookups = LookUps.of(transformer, SCHEMA)
+        expected = np.ascontiguousarray(transformer.transform(align(batch.to_pandas(), SCHEMA)), dtype=np.float64)
+        assert lookups is not None
+        np.testing.assert_array_equal(lookups.matrix(batch, np.float64), expected)
+
+
+def test_categories_that_come_as_numbers_go_the_frames_way(bundles: Any) -> None:
+    table = rows(100).set_column(5, "plane", pa.array(range(100)))
+    bundle = bundles["xgboost", "binary"]
+    found = in_batches(Scorer.of(bundle, 1, 1), table, 10)
+    assert found.tobytes() == bundle.score(table.to_pandas()).tobytes()
+
+
+def test_infinite_number_is_refused_by_name(bundles: Any) -> None:
+    table = rows(3).set_column(3, "wind", pa.array([0.0, np.inf, 1.0]))
+    with pytest.raises(ContractBroken, match=r"'wind' \(1 of 3 rows\)"):
+        Scorer.of(bundles["xgboost", "binary"], 1, 1).score(table.to_batches()[0])
+
+
+def test_text_where_a_number_is_due_is_refused(bundles: Any) -> None:
+    table = rows(2).set_column(3, "wind", pa.array(["strong", "weak"]))
+    with pytest.raises(SchemaChanged, match="wind"):
+        Scorer.of(bundles["xgboost", "binary"], 1, 1).score(table.to_batches()[0])
+
+
+def test_frame_of_other_order_scores_the_same(bundles: Any) -> None:
+    bundle, table = bundles["xgboost", "binary"], rows(50)
+    turned: pd.DataFrame = table.select(table.column_names[::-1]).to_pandas()
+    found = in_batches(Scorer.of(bundle, 1, 1), table, 50)
+    assert found.tobytes() == bundle.score(turned).tobytes()
