@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench-publish bench-planning bench-gate check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean
+.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ chaos-short: setup ## The same in four minutes: each fault point once, few round
 
 mutants: setup ## Switch off one guard at a time: the tests have to notice each
 	@$(BIN)/python -m tests.chaos.mutants
+
+bench: setup ## Score and publish a partition beside what people write today: make bench ROWS="100000 1000000"
+	@$(BIN)/python -m tests.bench.scoring --rows $(or $(ROWS),100000 1000000)
 
 bench-publish: setup ## Publish a million rows, against a bare COPY of the same rows
 	@$(BIN)/python -m tests.bench.publish

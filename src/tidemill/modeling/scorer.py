@@ -17,30 +17,27 @@ from tidemill.modeling.lookups import LookUps
 
 __all__ = ["Scorer"]
 
-_ROWS_PER_THREAD = 4_096  # fewer are done sooner than another thread has woken up
-
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A bundle that is ready for many batches."""
+    """A bundle that is ready for many batches, several at once if several threads ask it."""
 
     bundle: Bundle
     """The model."""
     lookups: LookUps | None
     """Its preprocessing, compiled; None if it has to be asked itself."""
-    n_threads: int
-    """Threads of a prediction."""
 
     @classmethod
-    def of(cls, bundle: Bundle, n_threads: int, n_rows: int) -> Self:
-        """Make a bundle ready to score about so many rows with at most so many threads.
+    def of(cls, bundle: Bundle) -> Self:
+        """Make a bundle ready.
 
-        A row is one thread's work from the first tree to the last, so that their number changes no bit.
+        Each batch is one thread's work: threads that share a batch wait for each other at every tree, and whoever
+        wants more of them scores several batches side by side. A row's bits do not depend on it, for it is one thread's
+        work from the first tree to the last either way.
         """
-        threads = max(1, min(n_threads, n_rows // _ROWS_PER_THREAD))
         if isinstance(bundle.model, xgboost.Booster):
-            bundle.model.set_param({"nthread": threads})
-        return cls(bundle, LookUps.of(bundle.preprocessing, bundle.schema), threads)
+            bundle.model.set_param({"nthread": 1})
+        return cls(bundle, LookUps.of(bundle.preprocessing, bundle.schema))
 
     def score(self, batch: pa.RecordBatch) -> npt.NDArray[np.float64]:
         """Give the scores of some rows, as `Bundle.score` does.
@@ -53,4 +50,4 @@ class Scorer:
         if self.lookups is None or not batch.num_rows or not self.lookups.takes(batch.schema):
             return self.bundle.score(batch.to_pandas())
         dtype: Any = np.float32 if isinstance(self.bundle.model, xgboost.Booster) else np.float64
-        return self.bundle.score_of(self.lookups.matrix(batch, dtype), self.n_threads)
+        return self.bundle.score_of(self.lookups.matrix(batch, dtype), n_threads=1)

@@ -29,7 +29,7 @@ class Predict(Part):
     reasons: Annotated[int, Field(ge=0, le=50)] = 0
     """How many of the features that moved a row's score most are stored with it; 0 stores none."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
-    """Threads that score; as many as there are processors by default. The scores do not depend on it."""
+    """Threads that score a partition; as many as there are processors by default. The scores do not depend on it."""
 
 
 class Monitor(Part):

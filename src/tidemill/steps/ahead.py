@@ -1,10 +1,10 @@
-"""Working ahead: a thread makes the next items while the caller is busy with one.
+"""Working ahead: threads make something of the next items while the caller is busy with one.
 
-It gains where both spend their time outside of Python's lock: in XGBoost, in Arrow, in Postgres.
+It gains where the time goes by outside of Python's lock: in XGBoost, in scikit-learn's trees, in Arrow, in Postgres.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -13,43 +13,42 @@ from typing import TypeVar
 __all__ = ["ahead"]
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 @contextmanager
-def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Iterator[Item]]:
-    """Give the same items in the same order, made by a thread; an error comes where its item would have come.
+def ahead(make: Callable[[Item], Made], items: Iterable[Item], n_threads: int) -> Iterator[Iterator[Made]]:
+    """Give what a function makes of each item, in the items' order; an error comes where its item would have come.
 
     Parameters
     ----------
-    items : iterator
-        What makes them.
-    depth : int, default 2
-        How many may be ready or in the making, from 1; 0 makes each when it is asked for, in the caller's thread.
+    make : callable
+        Called in several threads at once.
+    items : iterable
+        Asked for in the caller's thread, one more than there are threads ahead.
+    n_threads : int
+        Threads; 0 makes each when it is asked for, in the caller's thread.
 
     Examples
     --------
-    >>> with ahead(iter("abc")) as letters:
+    >>> with ahead(str.upper, "abc", 2) as letters:
     ...     "".join(letters)
-    'abc'
+    'ABC'
     """
-    if not depth:
-        yield items
+    if not n_threads:
+        yield map(make, items)
         return
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
-        waiting = deque(pool.submit(_next, items) for _ in range(depth))
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="ahead") as pool:
         try:
-            yield _in_order(pool, items, waiting)
+            yield _in_order(pool, make, iter(items), n_threads + 1)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # what is in the making is waited for at the block's end
 
 
-def _next(items: Iterator[Item]) -> tuple[Item, ...]:
-    return tuple(islice(items, 1))
-
-
 def _in_order(
-    pool: ThreadPoolExecutor, items: Iterator[Item], waiting: deque[Future[tuple[Item, ...]]]
-) -> Iterator[Item]:
-    while found := waiting.popleft().result():
-        waiting.append(pool.submit(_next, items))
-        yield found[0]
+    pool: ThreadPoolExecutor, make: Callable[[Item], Made], items: Iterator[Item], depth: int
+) -> Iterator[Made]:
+    waiting: deque[Future[Made]] = deque(pool.submit(make, item) for item in islice(items, depth))
+    while waiting:
+        yield waiting.popleft().result()
+        waiting.extend(pool.submit(make, item) for item in islice(items, 1))

@@ -1,11 +1,10 @@
 """Predict: score a snapshot with a resolved release, and write the rows; nobody sees them yet.
 
-The rows stream: while Postgres takes one batch, the next is read, scored and encoded, so that memory stays flat however
-long the partition is.
+The rows stream: while Postgres takes one batch, threads score the next ones, so that memory stays flat however long the
+partition is.
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +26,7 @@ __all__ = ["BATCH_ROWS", "predict"]
 
 N_KEYS = 5  # keys named in an error
 BATCH_ROWS = 32_768
-"""Rows read, scored and encoded at once: about 20 MB of 20 columns on their way. The scores do not depend on it."""
-AHEAD = 2  # batches ready or in the making while Postgres takes one
+"""Rows read, scored and encoded at once: 5 MB of 20 columns. The scores do not depend on it."""
 
 
 def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionRef:
@@ -50,8 +48,10 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
     bundle.score(read_schema(path).empty_table().to_pandas())  # refuses columns that do not fit, of no rows too
     job.publisher.declare(spec.model, spec.entity_key, spec.event_time, bundle.task)
-    scorer = Scorer.of(bundle, spec.predict.threads or cores(), snapshot.n_rows)
-    with ahead(_scored(job, release, scorer, path), AHEAD) as rows:
+    names = [spec.entity_key, spec.event_time, *bundle.schema.names]
+    score = partial(_scored, job, release, Scorer.of(bundle))
+    n_threads = min(spec.predict.threads or cores(), snapshot.n_rows // BATCH_ROWS)
+    with ahead(score, read_batches(path, names, BATCH_ROWS), n_threads) as rows:
         return job.publisher.write(release, snapshot, rows, token=token, threshold=bundle.threshold, run_id=job.run_id)
 
 
@@ -60,17 +60,16 @@ def _bundle(folder: Path, digest: str, trusted: frozenset[str]) -> Bundle:
     return load_bundle(folder, digest, trusted)
 
 
-def _scored(job: Job, release: ReleaseRef, scorer: Scorer, path: Path) -> Iterator[pa.RecordBatch]:
-    """Give what is published of the snapshot's rows, batch by batch."""
+def _scored(job: Job, release: ReleaseRef, scorer: Scorer, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Give what is published of some rows of the snapshot."""
     spec, bundle = job.spec, scorer.bundle
-    for batch in read_batches(path, [spec.entity_key, spec.event_time, *bundle.schema.names], BATCH_ROWS):
-        scores = scorer.score(batch)
-        keys = batch.column(spec.entity_key).cast(pa.string())
-        _refuse_undefined(keys, scores, release)
-        columns = {"entity_key": keys, "event_time": batch.column(spec.event_time), **answers(bundle, scores)}
-        if spec.predict.reasons:
-            columns["reasons"] = reasons_of(bundle, batch.to_pandas(), spec.predict.reasons)
-        yield pa.record_batch(columns)
+    scores = scorer.score(batch)
+    keys = batch.column(spec.entity_key).cast(pa.string())
+    _refuse_undefined(keys, scores, release)
+    columns = {"entity_key": keys, "event_time": batch.column(spec.event_time), **answers(bundle, scores)}
+    if spec.predict.reasons:
+        columns["reasons"] = reasons_of(bundle, batch.to_pandas(), spec.predict.reasons)
+    return pa.record_batch(columns)
 
 
 def _refuse_undefined(keys: pa.Array, scores: np.ndarray, release: ReleaseRef) -> None:

@@ -192,7 +192,7 @@ class _Copying:
 
     def __enter__(self) -> Self:
         source, self._sink = os.pipe()
-        self.stream = open(source, "rb", PIPE_BYTES)  # noqa: PTH123
+        self.stream = io.BufferedReader(io.FileIO(source), PIPE_BYTES)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="copy")
         self._done = self._pool.submit(self._receive)
         return self

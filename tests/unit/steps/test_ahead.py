@@ -8,12 +8,15 @@ import pytest
 from tidemill.steps.ahead import ahead
 
 
-def letters(until: int = 5, broken: int | None = None, seen: list[int] | None = None) -> Iterator[int]:
+def twice(number: int) -> int:
+    if number == 3:
+        raise ZeroDivisionError(number)
+    return 2 * number
+
+
+def numbers(until: int, seen: list[int]) -> Iterator[int]:
     for number in range(until):
-        if number == broken:
-            raise ZeroDivisionError(number)
-        if seen is not None:
-            seen.append(number)
+        seen.append(number)
         yield number
 
 
@@ -21,34 +24,40 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
-@pytest.mark.parametrize("depth", [0, 1, 2, 7])
-def test_items_are_the_same_in_the_same_order(depth: int) -> None:
-    with ahead(letters(), depth) as items:
-        assert list(items) == [0, 1, 2, 3, 4]
+@pytest.mark.parametrize("n_threads", [0, 1, 2, 7])
+def test_items_are_the_same_in_the_same_order(n_threads: int) -> None:
+    with ahead(str, range(100), n_threads) as items:
+        assert list(items) == [str(number) for number in range(100)]
 
 
-@pytest.mark.parametrize("depth", [0, 1, 2, 7])
-def test_error_comes_after_the_items_before_it(depth: int) -> None:
-    with ahead(letters(broken=3), depth) as items:
-        assert [next(items), next(items), next(items)] == [0, 1, 2]
+@pytest.mark.parametrize("n_threads", [0, 1, 2, 7])
+def test_error_comes_after_the_items_before_it(n_threads: int) -> None:
+    with ahead(twice, range(5), n_threads) as items:
+        assert [next(items), next(items), next(items)] == [0, 2, 4]
         with pytest.raises(ZeroDivisionError):
             next(items)
 
 
-def test_no_more_are_made_than_are_asked_for_and_the_depth() -> None:
+@pytest.mark.parametrize("n_threads", [0, 2])
+def test_error_of_the_items_themselves_comes_too(n_threads: int) -> None:
+    with ahead(str, map(twice, range(5)), n_threads) as items, pytest.raises(ZeroDivisionError):
+        list(items)
+
+
+def test_only_so_many_are_taken_ahead() -> None:
     seen: list[int] = []
-    with ahead(letters(until=100, seen=seen), 3) as items:
+    with ahead(str, numbers(100, seen), 3) as items:
         next(items)
-    assert len(seen) <= 4
+    assert len(seen) <= 5
 
 
-def test_thread_ends_with_the_block_when_nobody_asked_for_the_rest() -> None:
-    with ahead(letters(until=100)) as items:
+def test_threads_end_with_the_block_when_nobody_asked_for_the_rest() -> None:
+    with ahead(str, range(100), 2) as items:
         next(items)
         assert threads()
     assert not threads()
 
 
 def test_none_is_an_item_like_others() -> None:
-    with ahead(iter([None, None])) as items:
+    with ahead(lambda item: item, [None, None], 2) as items:
         assert list(items) == [None, None]
