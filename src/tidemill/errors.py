@@ -24,10 +24,12 @@
     │   ├── RetrainingFailed       a training was due, and has come to no verdict
     │   ├── ExplanationFailed      a score does not come out again, or its parts do not sum up to it
     │   ├── StorageFull            no room left for an artifact or for rows
+    │   ├── StorageRefused         the object store does not let this account do what is needed
     │   ├── OutOfMemory            a step needs more memory than it may have
     │   └── StackError             the local stack cannot do what was asked
     └── TransientError             the same input may work later: retry with back-off
         ├── WarehouseUnavailable   Postgres cannot be reached, or cut the connection
+        ├── StorageUnavailable     the object store cannot be reached, or cut the connection
         ├── OutOfTime              a step has not ended within its limit
         ├── TrackingUnavailable    MLflow cannot be reached
         └── ChannelUnavailable     a channel does not take a message about alerts
@@ -62,6 +64,8 @@ __all__ = [
     "StackError",
     "StaleAttempt",
     "StorageFull",
+    "StorageRefused",
+    "StorageUnavailable",
     "TidemillError",
     "TrackingUnavailable",
     "TransientError",
@@ -182,6 +186,10 @@ class StorageFull(FatalError):
     """No room is left on the disk of the storage or of Postgres."""
 
 
+class StorageRefused(FatalError):
+    """The object store does not let this account do what is needed, or has no such bucket."""
+
+
 class OutOfMemory(FatalError):
     """A step needs more memory than it may have."""
 
@@ -192,6 +200,10 @@ class StackError(FatalError):
 
 class WarehouseUnavailable(TransientError):
     """Postgres cannot be reached, or cut the connection."""
+
+
+class StorageUnavailable(TransientError):
+    """The object store cannot be reached, cut the connection, or kept less than it was sent."""
 
 
 class OutOfTime(TransientError):

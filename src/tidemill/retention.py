@@ -7,19 +7,18 @@ its end, a rename, the deletion; so no row of the ledger speaks of a missing fol
 """
 
 import json
-import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 
-from tidemill.errors import SettingsError, SpecError, TransientError
+from tidemill.errors import SettingsError, TransientError
 from tidemill.intervals import Every
 from tidemill.records import Record
 from tidemill.spec import ModelSpec, Retention
-from tidemill.spec_file import read_spec
+from tidemill.spec_file import load_sound_specs
+from tidemill.storage.shelf import Folder, Shelf
+from tidemill.storage.store import Store
 from tidemill.warehouse.connections import Cursor, fetch_value, kept_open, transaction
 from tidemill.warehouse.lost import LostRun, close_lost_runs
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
@@ -47,8 +46,6 @@ LOOKED_BACK_RUNS = 2_000  # succeeded runs whose cost the next is compared with
 N_AT_ONCE = 10_000  # rows of a table deleted in one transaction
 N_PASSES = 3  # a reader that was in the way has often gone by then; each stalls readers for 50 ms at most
 _LOCK = 4_120_773_561  # any fixed number: two collections at once would undo each other's second thoughts
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_WRITING, _GOING = ".writing-", ".collected-"  # what ``store`` writes, and what is on its way out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +98,7 @@ def collect_garbage(
     TransientError
         If another collection is running.
     """
-    specs = [workspace.spec(name) for name in models] if models else list(_sound_specs(workspace))
+    specs = [workspace.spec(name) for name in models] if models else list(load_sound_specs(workspace.models))
     url = workspace.connection(LEDGER)
     with kept_open(), _alone(url):
         if not dry_run:
@@ -112,7 +109,7 @@ def collect_garbage(
 
 def close_all_lost_runs(workspace: Workspace) -> tuple[LostRun, ...]:
     """Close the steps of all models whose processes have died or are frozen, and end what sessions they still have."""
-    connections = dict.fromkeys([PROMOTER, *(spec.source.connection for spec in _sound_specs(workspace))])
+    connections = dict.fromkeys([PROMOTER, *(spec.source.connection for spec in load_sound_specs(workspace.models))])
     others: list[str] = []
     for name in connections:
         with suppress(SettingsError):  # a machine that only probes has fewer connections
@@ -157,19 +154,11 @@ def _collect(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, *
         going = [item.prediction_run_id for item in due] if dry_run else []
         kept = kept_folders(cursor, spec.model, spec.retention, as_of, going)
         used = _last_use(cursor, spec.model)
-    root = workspace.storage
-    folders = [*_leftovers(root, spec.model, as_of), *_due_folders(root, spec.model, spec.retention, as_of, kept, used)]
-    for removal in folders:
-        yield removal if dry_run else _remove(root, url, removal, started)
+    shelf = Shelf(Store.of(workspace))
+    for removal, folder in list(_due_folders(shelf, spec.model, spec.retention, as_of, kept, used)):
+        yield removal if dry_run else _remove(shelf, url, removal, folder, started)
     # Last, for the records of runs say when a folder was last used.
     yield from _records(url, spec, as_of, dry_run=dry_run)
-
-
-def _sound_specs(workspace: Workspace) -> Iterator[ModelSpec]:
-    """Read all specs but broken ones: one model's mistake is no other model's business, and the doctor's to tell."""
-    for path in sorted(workspace.models.glob("*.yaml")):
-        with suppress(SpecError):
-            yield read_spec(path)
 
 
 @contextmanager
@@ -238,59 +227,46 @@ def _drop_run(url: str, item: _Due) -> str:
 
 
 def _due_folders(
-    root: Path, model: str, limits: Retention, as_of: datetime, kept: set[str], used: dict[str, datetime]
-) -> Iterator[Removal]:
+    shelf: Shelf, model: str, limits: Retention, as_of: datetime, kept: set[str], used: dict[str, datetime]
+) -> Iterator[tuple[Removal, Folder]]:
+    """Give what nothing stands on any more, and what killed processes left: half written, or half deleted."""
     for kind, limit in KINDS.items():
-        for folder in _folders(root / model / kind):
-            uri = f"{model}/{kind}/{folder.name}"
-            if not _DIGEST.fullmatch(folder.name) or uri in kept:
-                continue
-            last = max(_written_at(folder), used.get(uri, datetime.min.replace(tzinfo=UTC)))
-            if last < as_of - getattr(limits, limit):
+        for folder in shelf.folders(model, kind):
+            last = max(folder.written_at, used.get(folder.uri, folder.written_at))
+            if not folder.whole:
+                due, kind_of, reason = (
+                    folder.going or last < as_of - DEAD_AFTER,
+                    "leftover",
+                    "left by a process that died",
+                )
+            else:
+                due = folder.uri not in kept and last < as_of - getattr(limits, limit)
+                kind_of, reason = kind, "nothing that is kept stands on it, last used"
+            if due:
                 yield Removal(
-                    model=model, kind=kind, name=uri, size_bytes=_size(folder),
-                    reason=f"nothing that is kept stands on it, last used {last:%Y-%m-%d}",
-                )  # fmt: skip
+                    model=model, kind=kind_of, name=folder.uri, size_bytes=folder.size_bytes,
+                    reason=f"{reason} {last:%Y-%m-%d}",
+                ), folder  # fmt: skip
 
 
-def _leftovers(root: Path, model: str, as_of: datetime) -> Iterator[Removal]:
-    """Give what killed processes left: folders half written, and folders half deleted by a collection before."""
-    for kind in KINDS:
-        for folder in _folders(root / model / kind):
-            if folder.name.startswith((_WRITING, _GOING)):
-                with suppress(FileNotFoundError):  # its writer has finished in this instant
-                    newest = max(_written_at(path) for path in (folder, *folder.rglob("*")))
-                    if folder.name.startswith(_GOING) or newest < as_of - DEAD_AFTER:
-                        yield Removal(
-                            model=model, kind="leftover", name=f"{model}/{kind}/{folder.name}", size_bytes=_size(folder),
-                            reason=f"left by a process that died, {newest:%Y-%m-%d}",
-                        )  # fmt: skip
-
-
-def _remove(root: Path, url: str, removal: Removal, started: datetime) -> Removal:
-    folder = root / removal.name
-    if removal.kind == "leftover":
-        # The folder's age is by a clock that may have jumped; whether a step is at work is not.
-        if folder.name.startswith(_WRITING) and _in_use(url, removal.model, started):
-            return replace(removal, outcome="busy")
-        if folder.name.startswith(_WRITING):  # the end of the other kind is on record
-            _record(url, removal, folder)
-        shutil.rmtree(folder)
-        return replace(removal, outcome="collected")
-    if _in_use(url, removal.model, started):
+def _remove(shelf: Shelf, url: str, removal: Removal, folder: Folder, started: datetime) -> Removal:
+    # A folder's age is by a clock that may have jumped; whether a step is at work is not.
+    if not folder.going and _in_use(url, removal.model, started):
         return replace(removal, outcome="busy")
-    _record(url, removal, folder)
-    aside = folder.with_name(_GOING + folder.name)
-    folder.rename(aside)
-    if _in_use(url, removal.model, started):  # a step that began in this instant may have found the folder in its place
-        with suppress(OSError):  # it has written the same content anew
-            aside.rename(folder)
-            return replace(removal, outcome="busy")
-    shutil.rmtree(aside)
+    if not folder.going:  # else the end is on record
+        _record(url, removal, folder.written_at)
+    if not folder.whole:
+        shelf.remove(folder.uri)
+        return replace(removal, outcome="collected")
+    aside = shelf.set_aside(folder.uri)
+    # A step that began in this instant may have found the folder in its place, unless it has written it anew.
+    if _in_use(url, removal.model, started) and aside.put_back():
+        return replace(removal, outcome="busy")
+    aside.remove()
     return replace(removal, outcome="collected")
 
 
-def _record(url: str, removal: Removal, folder: Path) -> None:
+def _record(url: str, removal: Removal, written_at: datetime) -> None:
     """Append to the audit, unless a collection that was killed afterwards has done so."""
     details = {
         "kind": removal.kind, "name": removal.name, "size_bytes": removal.size_bytes, "reason": removal.reason,
@@ -299,7 +275,7 @@ def _record(url: str, removal: Removal, folder: Path) -> None:
         cursor.execute(
             "SELECT tidemill.append_audit('collect', %(model)s, %(details)s) WHERE NOT EXISTS (SELECT FROM tidemill.collected"
             " WHERE model = %(model)s AND name = %(name)s AND collected_at > %(written)s)",
-            {"model": removal.model, "details": json.dumps(details), "name": removal.name, "written": _written_at(folder)},
+            {"model": removal.model, "details": json.dumps(details), "name": removal.name, "written": written_at},
         )  # fmt: skip
 
 
@@ -323,19 +299,6 @@ def _last_use(cursor: Cursor, model: str) -> dict[str, datetime]:
         {"model": model, "vars": json.dumps({"prefix": f"{model}/"})},
     )
     return dict(cursor.fetchall())
-
-
-def _folders(parent: Path) -> list[Path]:
-    """Give the folders inside a folder; links are not ours to follow, nor to remove."""
-    return sorted(path for path in parent.glob("*") if path.is_dir() and not path.is_symlink())
-
-
-def _written_at(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
-
-
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
 
 
 # ---------------------------------------------------------------- the ledger's own rows

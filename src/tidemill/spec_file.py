@@ -6,6 +6,8 @@ two equal keys in silence. Tags, anchors and aliases are refused. Knows nothing 
 
 import difflib
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from tidemill import spec as spec_room
 from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
 
-__all__ = ["load_specs", "read_spec"]
+__all__ = ["load_sound_specs", "load_specs", "read_spec"]
 
 MAX_BYTES = 1_000_000  # a spec is a page; anything bigger is a mistake or an attack
 MAX_DEPTH = 20  # the deepest valid spec has 5 levels
@@ -64,6 +66,13 @@ def read_spec(path: Path) -> ModelSpec:
             f"The spec {path.name!r} has {len(set(problems))} problem(s):\n{found}", "Mend the lines named."
         )
     return spec
+
+
+def load_sound_specs(folder: Path) -> Iterator[ModelSpec]:
+    """Read all specs but broken ones: one model's mistake is no other model's business, and the doctor's to tell."""
+    for path in sorted(folder.glob("*.yaml")):
+        with suppress(SpecError):
+            yield read_spec(path)
 
 
 def load_specs(folder: Path) -> tuple[ModelSpec, ...]:

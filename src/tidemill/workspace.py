@@ -4,6 +4,7 @@ Environment variables are the only configuration. ``make up`` writes them to ``.
 the CLI reads that file for variables that are not set, so that it works in any shell.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Workspace:
     sql: Path
     """Folder of the models' queries, e.g. ``sql``."""
     storage: Path
-    """Root of snapshots, bundles and reports."""
+    """Root of snapshots, bundles and reports; with a bucket, this machine's copy of what it has used of it."""
     tracking_uri: str | None
     """MLflow server; None if there is none."""
     connection: Callable[[str], str] = connection_from_environment
@@ -76,6 +77,8 @@ class Workspace:
     """Where a browser finds the storage, e.g. ``https://tidemill.example.com/pages``; None for the path on disk."""
     runbook: str = "docs/runbook.md"
     """Where the runbook is."""
+    bucket: str | None = None
+    """URL of the object store that holds what lies below ``storage``, ``s3://bucket/prefix``; None if a folder does."""
 
     @classmethod
     def from_environment(
@@ -105,17 +108,28 @@ class Workspace:
         if not storage:
             raise SettingsError(
                 "No storage is configured: TIDEMILL_STORAGE is not set.",
-                "Start the local stack with 'make up', or set it to a folder.",
+                "Start the local stack with 'make up', or set it to a folder or to s3://bucket/prefix.",
             )
         return cls(
             models=Path(os.environ.get("TIDEMILL_MODELS", "dags/models")),
             sql=Path(os.environ.get("TIDEMILL_SQL", "sql")),
-            storage=Path(storage),
+            storage=_copy(storage) if "://" in storage else Path(storage),
+            bucket=storage if "://" in storage else None,
             tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
             connection=connection,
             channel=channel,
             pages=os.environ.get("TIDEMILL_PAGES"),
             runbook=os.environ.get("TIDEMILL_RUNBOOK", "docs/runbook.md"),
+        )
+
+    def page(self, uri: str) -> str:
+        """Give where a person finds a stored page."""
+        if self.pages:
+            return f"{self.pages.rstrip('/')}/{uri}/"
+        return (
+            f"{self.bucket.partition('?')[0].rstrip('/')}/{uri}/index.html"
+            if self.bucket
+            else str(self.storage / uri / "index.html")
         )
 
     def spec(self, model: str) -> ModelSpec:
@@ -144,6 +158,12 @@ class Workspace:
         if not path.is_file():
             raise SpecError(f"The query {path} does not exist.", "Write it, or correct 'source' in the spec.")
         return path.read_text(encoding="utf-8")
+
+
+def _copy(url: str) -> Path:
+    """Give the folder of this machine's copy of a bucket: below ``TIDEMILL_CACHE``, one for each bucket."""
+    parent = Path(os.environ.get("TIDEMILL_CACHE", Path.home() / ".cache" / "tidemill"))
+    return parent / hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:16]
 
 
 def read_environment_file(path: Path) -> None:

@@ -106,7 +106,7 @@ def monitor(model: Model, partition: PartitionKey) -> None:
 
     workspace = Workspace.from_environment()
     page = _drive("monitor", monitor_chain(), model, partition, workspace, None, until="report")
-    out.print(f"The page is {workspace.storage / page['uri'] / 'index.html'}.", soft_wrap=True)
+    out.print(f"The page is {workspace.page(page['uri'])}.", soft_wrap=True)
     run_step("monitor", "notify", model, partition, {}, workspace=workspace)
 
 

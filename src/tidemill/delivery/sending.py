@@ -123,6 +123,4 @@ def _send(workspace: Workspace, message: WaitingMessage, address: Address) -> No
 
 def _page(workspace: Workspace, message: WaitingMessage) -> str | None:
     uri = Outbox(workspace.connection(LEDGER)).page(message.model, message.partition)
-    if uri is None:
-        return None
-    return f"{workspace.pages.rstrip('/')}/{uri}/" if workspace.pages else str(workspace.storage / uri / "index.html")
+    return None if uri is None else workspace.page(uri)

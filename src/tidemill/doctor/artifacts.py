@@ -60,7 +60,7 @@ def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Fi
     hashed = {uri: partition for partition, uri in published[: depth.limit]}
     hashed |= {uri: "kept" for uri in sorted(kept - hashed.keys()) if _is_own_data(uri, spec.model)}
     problems = [f"{partition}: {uri} is missing" for partition, uri in published
-                if uri not in hashed and not store.path(uri).is_dir()]  # fmt: skip
+                if uri not in hashed and not store.holds(uri)]  # fmt: skip
     problems += [f"{where}: {said}" for uri, where in hashed.items() for said in _folder_problems(store, uri)]
     return judged(
         "snapshots", spec.model, problems, f"{len(published)} are there, {len(hashed)} folders were hashed again.",

@@ -119,7 +119,7 @@ def _ledger(url: str) -> Iterator[Finding]:
 
 
 def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, depth: Depth) -> Iterator[Finding]:
-    store = Store(workspace.storage)
+    store = Store.of(workspace)
     with transaction(url) as cursor:
         cursor.execute("SELECT partition, empty FROM tidemill.published_partition WHERE model = %s", (spec.model,))
         published = dict(cursor.fetchall())

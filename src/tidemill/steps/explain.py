@@ -73,7 +73,7 @@ def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partitio
     ExplanationFailed
         If the release scores the row otherwise than was published, or contributions do not sum up to the score.
     """
-    url, store = workspace.connection(LEDGER), Store(workspace.storage)
+    url, store = workspace.connection(LEDGER), Store.of(workspace)
     answer = trace(url, spec.model, entity_key, partition)
     run = next(item for item in Publisher(url).published(spec.model) if item.partition == partition)
     release = Releases(url).release(spec.model, run.release_id)

@@ -16,11 +16,12 @@ from tidemill.errors import ArtifactCorrupt, TrackingUnavailable
 from tidemill.records import EvaluationReport, MetricValue, ProfileRef
 from tidemill.report.card import CardFacts, card_page, model_card
 from tidemill.report.pages import evaluation_page
+from tidemill.spec_file import load_sound_specs
 from tidemill.steps.running import Job
 from tidemill.steps.shown_runs import children, data_used, system
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.pyfunc_loader import requirements, signature_of
-from tidemill.storage.store import room
+from tidemill.storage.store import Store
 from tidemill.tracking import ReleaseTags, Session, Tracking, Training, download, ensure_version, point, show
 from tidemill.versions import code_version, lock_digest
 from tidemill.warehouse.costs import fit_costs
@@ -51,7 +52,8 @@ def show_training(job: Job, facts: CardFacts, profile: ProfileRef) -> Shown:
     if not job.workspace.tracking_uri:
         return Shown()
     training = _training(job, facts, profile)
-    _write_down(job.workspace.storage, training)
+    name = hashlib.sha256(training.key.encode()).hexdigest()
+    job.store.note(f"{training.model}/{WAITING}/{name}.json", json.dumps(training.to_dict()).encode())
     try:
         return show_waiting(job.workspace, job.spec.model).get(training.key, Shown())
     except TrackingUnavailable as error:
@@ -67,39 +69,45 @@ def show_waiting(workspace: Workspace, model: str) -> dict[str, Shown]:
     TrackingUnavailable
         If MLflow cannot be reached, fails, or is too slow; what it shows already stays.
     """
-    paths, found = waiting(workspace, model), {}
-    if not paths or not workspace.tracking_uri:
+    store, found = Store.of(workspace), {}
+    notes = waiting(workspace, model)
+    if not notes or not workspace.tracking_uri:
         return {}
     with Tracking(workspace.tracking_uri).session() as session:
-        for path in paths:
-            training = Training.from_dict(json.loads(path.read_bytes()))
+        for note in notes:
+            written = store.noted(note)
+            if written is None:  # another process has shown it
+                continue
+            training = Training.from_dict(json.loads(written))
             try:
                 found[training.key] = _show(session, workspace, training)
             except ArtifactCorrupt as error:  # collected meanwhile, or MLflow's copy is not what was sent
                 _log.warning("%s", error)
                 found[training.key] = Shown(problem=error.problem)
-            path.unlink(missing_ok=True)  # another process may have been quicker
+            store.strike(note)
     return found
 
 
 def show_all_waiting(workspace: Workspace) -> None:
     """Show what waits of any model; an MLflow that fails is no failure of ours, and is asked once."""
     try:
-        for folder in sorted(workspace.storage.glob(f"*/{WAITING}")):
-            show_waiting(workspace, folder.parent.name)
+        for spec in load_sound_specs(workspace.models):
+            show_waiting(workspace, spec.model)
     except TrackingUnavailable as error:
         _log.warning("%s What waits is shown the next time.", error.problem)
 
 
-def waiting(workspace: Workspace, model: str) -> tuple[Path, ...]:
-    """Give the files of a model's trainings that MLflow does not show yet, oldest first."""
-    paths = (workspace.storage / model / WAITING).glob("*.json")
-    return tuple(sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)))
+def waiting(workspace: Workspace, model: str) -> tuple[str, ...]:
+    """Give the notes of a model's trainings that MLflow does not show yet, oldest first."""
+    return Store.of(workspace).notes(model, WAITING)
 
 
 def _show(session: Session, workspace: Workspace, training: Training) -> Shown:
     trusted = workspace.spec(training.model).train.trusted
-    bundle = load_bundle(workspace.storage / training.bundle_uri, training.bundle_digest, trusted)
+    store = Store.of(workspace)
+    bundle = load_bundle(store.path(training.bundle_uri), training.bundle_digest, trusted)
+    for uri in training.folders.values():
+        store.path(uri)  # brings it here, if it was made elsewhere
     run_id = show(session, training, workspace.storage, signature_of(bundle), requirements())
     if training.release_id is None:
         return Shown(run_id=run_id)
@@ -116,15 +124,6 @@ def _show(session: Session, workspace: Workspace, training: Training) -> Shown:
     serves = champion is not None and champion.release_id == training.release_id
     point(session, training.model, version, champion=serves)
     return Shown(run_id=run_id, version=version)
-
-
-def _write_down(storage: Path, training: Training) -> None:
-    folder = storage / training.model / WAITING
-    name = f"{hashlib.sha256(training.key.encode()).hexdigest()}.json"
-    with room(folder), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as aside:
-        written = Path(aside) / name
-        written.write_text(json.dumps(training.to_dict()), encoding="utf-8")
-        written.replace(folder / name)
 
 
 def _training(job: Job, facts: CardFacts, profile: ProfileRef) -> Training:
@@ -163,7 +162,7 @@ def _training(job: Job, facts: CardFacts, profile: ProfileRef) -> Training:
         bundle_digest=evaluation.bundle.digest,
         release_id=facts.release_id,
         started_at=min((cost.started_at for cost in costs.values()), default=facts.snapshot.cutoff),
-        children=children(job.workspace.storage, evaluation.candidates, costs, spec.accept.metric),
+        children=children(job.store, evaluation.candidates, costs, spec.accept.metric),
     )
 
 

@@ -56,6 +56,8 @@ def register(
     facts = _card_facts(job, snapshot, split, evaluation, decision, approval, release_id, bundle)
     if release_id is not None:
         _write_card(bundle_folder / MODEL_CARD, model_card(facts))
+        if job.store.bucket is not None:
+            job.store.note(f"{evaluation.bundle.uri}/{MODEL_CARD}", model_card(facts).encode())
     shown = show_training(job, facts, profile)
     return DeploymentRef(
         model=job.spec.model,

@@ -189,6 +189,11 @@ def _aside(job: Job, scratch: Path, recipe: _Recipe) -> Job:
         return job.workspace.connection(name)
 
     workspace = replace(
-        job.workspace, sql=scratch / "sql", storage=scratch / "storage", tracking_uri=None, connection=only_sources
+        job.workspace,
+        sql=scratch / "sql",
+        storage=scratch / "storage",
+        bucket=None,
+        tracking_uri=None,
+        connection=only_sources,
     )
     return replace(job, spec=recipe.spec, workspace=workspace)

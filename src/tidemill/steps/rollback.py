@@ -141,7 +141,7 @@ def _verify(spec: ModelSpec, workspace: Workspace, releases: Releases, release_i
     release = releases.release(spec.model, release_id)
     assert release is not None  # it is or was live, or was found a moment ago
     try:
-        load_bundle(Store(workspace.storage).path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
+        load_bundle(Store.of(workspace).path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
     except ArtifactCorrupt as error:
         raise ArtifactCorrupt(
             f"Release {release_id} of {spec.model!r} cannot serve, and nothing has changed: {error.problem}",

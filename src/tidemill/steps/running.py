@@ -79,7 +79,7 @@ class Job:
     @property
     def store(self) -> Store:
         """Snapshots, bundles and reports."""
-        return Store(self.workspace.storage)
+        return Store.of(self.workspace)
 
     @property
     def ledger(self) -> Ledger:

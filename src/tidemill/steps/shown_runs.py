@@ -3,9 +3,9 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 from tidemill.records import BundleRef, SnapshotRef, SplitRef, Trial
+from tidemill.storage.store import Store
 from tidemill.storage.trials import TRIALS
 from tidemill.tracking import Child, DataUsed
 from tidemill.warehouse.costs import FitCost
@@ -14,14 +14,14 @@ __all__ = ["children", "data_used", "system"]
 
 
 def children(
-    storage: Path, bundles: Sequence[BundleRef], costs: Mapping[str, FitCost], metric: str
+    store: Store, bundles: Sequence[BundleRef], costs: Mapping[str, FitCost], metric: str
 ) -> tuple[Child, ...]:
     """Give a nested run for each estimator, and in it one for each trial of its search.
 
     Parameters
     ----------
-    storage : Path
-        Root of the storage, with the trials.
+    store : Store
+        Where the trials lie.
     bundles : sequence of BundleRef
         All that was trained, baselines too.
     costs : mapping of str to FitCost
@@ -34,7 +34,7 @@ def children(
         cost = costs.get(bundle.digest)
         if cost is not None:  # else its run is gone from the ledger, and with it the time that it began
             found.append(_estimator(bundle, cost, metric))
-            found += _trials(storage, bundle, cost, metric)
+            found += _trials(store, bundle, cost, metric)
     return tuple(found)
 
 
@@ -83,10 +83,11 @@ def _estimator(bundle: BundleRef, cost: FitCost, metric: str) -> Child:
     )
 
 
-def _trials(storage: Path, bundle: BundleRef, cost: FitCost, metric: str) -> Iterator[Child]:
-    if bundle.search is None or not (storage / bundle.search.uri / TRIALS).is_file():
+def _trials(store: Store, bundle: BundleRef, cost: FitCost, metric: str) -> Iterator[Child]:
+    file = None if bundle.search is None else store.path(bundle.search.uri) / TRIALS
+    if bundle.search is None or file is None or not file.is_file():
         return
-    content = json.loads((storage / bundle.search.uri / TRIALS).read_bytes())
+    content = json.loads(file.read_bytes())
     began = cost.started_at
     for trial in (Trial.from_dict(values) for values in content["trials"]):
         outcome = "given up" if trial.pruned else "best" if trial.number == bundle.search.best else "whole"

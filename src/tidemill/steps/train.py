@@ -98,8 +98,10 @@ def refit(
     folder, digest = keep_bundle(
         bundle, job.store.root / spec.model / "bundles", validation.X.head(N_GOLDEN), spec.train.trusted
     )
+    uri = folder.relative_to(job.store.root).as_posix()
+    job.store.share(uri)
     return BundleRef(
-        estimator=estimator, digest=digest, uri=folder.relative_to(job.store.root).as_posix(),
+        estimator=estimator, digest=digest, uri=uri,
         size_bytes=sum(path.stat().st_size for path in folder.iterdir()), fit_s=fit_s, baseline=estimator in BASELINES,
         validation_score=_score(spec, bundle, validation), parameters=parameters, search=report,
     )  # fmt: skip

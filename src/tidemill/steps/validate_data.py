@@ -49,7 +49,7 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
         raise ContractBroken(
             f"The snapshot of {job.spec.model!r} for partition {snapshot.partition!r} breaks {report.n_failed} of "
             f"{report.n_expectations} expectations:\n{_listed(_broken(results, Severity.FAIL))}",
-            f"Mend the source or the contract; the page is {job.workspace.storage / stored.uri / 'index.html'}.",
+            f"Mend the source or the contract; the page is {job.workspace.page(stored.uri)}.",
         )
     return report
 

@@ -1,7 +1,11 @@
-"""The store: folders of files, each folder named by the digest of its content."""
+"""The store: folders of files, each folder named by the digest of its content.
+
+With a bucket, the root is this machine's copy of what the bucket holds: written through, and fetched when it is needed.
+"""
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -12,11 +16,16 @@ from pathlib import Path
 
 from tidemill.errors import ArtifactCorrupt, StorageFull
 from tidemill.faults import fault_point
+from tidemill.storage.bucket import Bucket
+from tidemill.workspace import Workspace
 
 __all__ = ["Store", "Stored", "digest_file", "digest_folder", "room"]
 
 LIST = ".digests"
 """File with the digest of each other one in its folder; the folder's digest is of this text, so it proves itself."""
+MANIFEST = "manifest.json"
+"""The same of a bundle's folder, with more about it."""
+_RESTORE = "Restore it from a backup, or build it again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +45,19 @@ class Store:
     """Immutable folders below a root."""
 
     root: Path
-    """Folder that holds everything."""
+    """Folder that holds everything, or a copy of what was used of it."""
+    bucket: Bucket | None = None
+    """What really holds everything, for several machines; None if the root does."""
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> "Store":
+        """Give the store of a workspace."""
+        return cls(workspace.storage, Bucket(workspace.bucket) if workspace.bucket else None)
+
+    @property
+    def place(self) -> str:
+        """Where everything is, for people."""
+        return self.bucket.place if self.bucket else str(self.root)
 
     def write(self, model: str, kind: str, fill: Callable[[Path], None]) -> Stored:
         """Store what a function writes into an empty folder.
@@ -57,6 +78,8 @@ class Store:
         ------
         StorageFull
             If the disk has no room; nothing is left of the attempt.
+        StorageUnavailable, StorageRefused
+            If the bucket does not take it; a second attempt puts it there.
         """
         parent = self.root / model / kind
         with room(parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=parent) as aside:
@@ -73,7 +96,24 @@ class Store:
             self._settle(folder, parent / digest)
             fault_point("store-renamed")
         _flush(parent)
-        return Stored(digest=digest, uri=f"{model}/{kind}/{digest}", size_bytes=size_bytes)
+        uri = f"{model}/{kind}/{digest}"
+        self.share(uri)
+        return Stored(digest=digest, uri=uri, size_bytes=size_bytes)
+
+    def share(self, uri: str) -> None:
+        """See to it that the bucket, if there is one, holds a folder that lies here."""
+        if self.bucket is None:
+            return
+        folder = self.root / uri
+        last = LIST if (folder / LIST).is_file() else MANIFEST
+        if self.bucket.read(f"{uri}/{last}") != (folder / last).read_bytes():
+            self.bucket.push(folder, uri, last)
+
+    def holds(self, uri: str) -> bool:
+        """Say whether a folder is there, without looking at what is in it."""
+        if self.bucket is None:
+            return self.path(uri).is_dir()
+        return any(self.bucket.read(f"{uri}/{name}") is not None for name in (LIST, MANIFEST))
 
     def folder(self, uri: str, digest: str) -> Path:
         """Give a stored folder, after its content has been compared with its digest.
@@ -85,32 +125,114 @@ class Store:
         """
         path = self.path(uri)
         if not path.is_dir():
-            raise ArtifactCorrupt(
-                f"Artifact {uri} is missing from {self.root}.", "Restore it from a backup, or build it again."
-            )
+            raise ArtifactCorrupt(f"Artifact {uri} is missing from {self.place}.", _RESTORE)
         found = digest_folder(path)
+        if found != digest and self._fetched(uri, path):  # this machine's copy is damaged, the bucket's may not be
+            found = digest_folder(path)
         if found != digest:
             raise ArtifactCorrupt(
-                f"Artifact {uri} has changed: expected digest {digest}, got {found}{_told(path, digest)}.",
-                "Restore it from a backup, or build it again.",
+                f"Artifact {uri} has changed: expected digest {digest}, got {found}{_told(path, digest)}.", _RESTORE
             )
         return path
 
     def path(self, uri: str) -> Path:
-        """Give the path of a URI.
+        """Give the path of a URI, whether anything is there or not.
+
+        With a bucket, what is there and not yet here is fetched, and compared with its digest.
 
         Raises
         ------
         ArtifactCorrupt
-            If the URI leads out of the root.
+            If the URI leads out of the root, or the bucket does not hold what its name says.
+        StorageUnavailable, StorageRefused
+            If the bucket does not give it.
         """
         path = (self.root / uri).resolve()
         if not path.is_relative_to(self.root.resolve()):
             raise ArtifactCorrupt(f"Artifact {uri!r} lies outside the storage.", "Correct the ledger's row.")
+        if not path.is_dir():
+            self._fetched(uri, path)
         return path
 
+    def _fetched(self, uri: str, target: Path) -> bool:
+        """Bring a folder from the bucket, if there is one and it has it."""
+        for last in (LIST, MANIFEST) if self.bucket else ():
+            listed = self.bucket.read(f"{uri}/{last}") if self.bucket else None
+            if self.bucket and listed is not None:
+                self._fetch(self.bucket, uri, target, last, listed)
+                return True
+        return False
+
+    def _fetch(self, bucket: Bucket, uri: str, target: Path, last: str, content: bytes) -> None:
+        if hashlib.sha256(content).hexdigest() != target.name:
+            raise ArtifactCorrupt(f"Artifact {uri} in {bucket.place} has another {last} than its name says.", _RESTORE)
+        wanted = _listed(last, content)
+        with room(target.parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as aside:
+            folder = Path(aside) / "content"
+            folder.mkdir()
+            try:
+                bucket.fetch(uri, sorted(wanted), folder)
+            except FileNotFoundError as error:
+                raise ArtifactCorrupt(f"Artifact {uri} in {bucket.place} lacks a file: {error}.", _RESTORE) from error
+            for name, digest in wanted.items():
+                found = digest_file(folder / name)
+                if found != digest:
+                    raise ArtifactCorrupt(
+                        f"Artifact {uri} in {bucket.place} has changed: {name} was {digest}, is {found}.", _RESTORE
+                    )
+            (folder / last).write_bytes(content)
+            self._settle(folder, target)
+
+    # ------------------------------------------------------------ notes: small files that come and go, not immutable
+
+    def note(self, uri: str, content: bytes) -> None:
+        """Keep a small file under a name; it is there whole or not at all.
+
+        Raises
+        ------
+        StorageFull
+            If the disk has no room.
+        StorageUnavailable, StorageRefused
+            If the bucket does not take it.
+        """
+        if self.bucket is not None:
+            self.bucket.write(uri, content)
+            return
+        path = self.path(uri)
+        with room(path.parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as aside:
+            written = Path(aside) / path.name
+            written.write_bytes(content)
+            _flush(written)
+            written.replace(path)
+
+    def notes(self, model: str, kind: str) -> tuple[str, ...]:
+        """Give the names of a model's notes of one kind, oldest first."""
+        if self.bucket is not None:
+            items = self.bucket.items(f"{model}/{kind}")
+            return tuple(item.key for item in sorted(items, key=lambda item: (item.written_at, item.key)))
+        paths = (self.root / model / kind).glob("*.json")
+        found = sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))
+        return tuple(path.relative_to(self.root).as_posix() for path in found)
+
+    def noted(self, uri: str) -> bytes | None:
+        """Give a note; None if it has been struck out."""
+        if self.bucket is not None:
+            return self.bucket.read(uri)
+        try:
+            return (self.root / uri).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def strike(self, uri: str) -> None:
+        """Remove a note; another process may have been quicker."""
+        if self.bucket is not None:
+            self.bucket.delete(uri)
+        else:
+            (self.root / uri).unlink(missing_ok=True)
+
     def _settle(self, folder: Path, target: Path) -> None:
-        if target.is_dir() and digest_folder(target) != target.name:
+        bundle = (folder / MANIFEST).is_file() and not (folder / LIST).is_file()  # which is compared when it is loaded
+        if not bundle and target.is_dir() and digest_folder(target) != target.name:
             target.rename(folder.with_name("corrupt"))  # removed with the temporary folder
         try:
             folder.rename(target)
@@ -165,6 +287,16 @@ def _lines(folder: Path) -> str:
             raise ArtifactCorrupt(f"{path} is a symbolic link; artifacts hold plain files alone.", "Remove the link.")
         lines.append(f"{path.relative_to(folder).as_posix()}\0{digest_file(path)}\n")
     return "".join(lines)
+
+
+def _listed(last: str, content: bytes) -> dict[str, str]:
+    """Give the files, each with its digest, that a list names; none that would lie elsewhere."""
+    lines = content.decode().splitlines() if last == LIST else ()
+    named: dict[str, str] = dict(line.split("\0") for line in lines) if lines else json.loads(content)["files"]
+    odd = [name for name in named if name.startswith("/") or ".." in name.split("/")]
+    if odd:
+        raise ArtifactCorrupt(f"A list of files names {odd[0]!r}.", "Do not use it; find out who wrote it.")
+    return named
 
 
 def _told(folder: Path, digest: str) -> str:

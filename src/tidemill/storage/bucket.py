@@ -1,0 +1,216 @@
+"""A bucket: the same folders on a store of objects, S3 or what speaks its language, shared by several machines.
+
+There is no rename there, and none is needed: the list of a folder's digests goes up last, and a folder without its
+list is not there. Everything else is as on a disk: a folder is named by its content and never changed, so an upload
+that was cut off is done again over what it left.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from tidemill.errors import SettingsError, StorageRefused, StorageUnavailable
+
+__all__ = ["Bucket", "Item"]
+
+N_ATTEMPTS = 5
+"""Times that a request is tried before it counts as failed, with growing pauses."""
+CONNECT_S, REQUEST_S = 10, 60
+"""Seconds until a connection, and until the next bytes of an answer."""
+BLOCK_BYTES = 8 * 2**20
+"""Bytes in memory of a file on its way."""
+
+_OPTIONS = {"endpoint": "endpoint_override", "region": "region", "scheme": "scheme"}
+_REFUSED = (
+    "ACCESS_DENIED",
+    "NO_SUCH_BUCKET",
+    "INVALID_ACCESS_KEY_ID",
+    "SIGNATURE_DOES_NOT_MATCH",
+    "Status 403",
+    "status 403",
+)
+_GRANT = "See docs/deploy/storage.md for what its account has to be allowed, and check the bucket's name and the credentials."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One object."""
+
+    key: str
+    """Name below the bucket's prefix."""
+    size_bytes: int
+    """Bytes."""
+    written_at: datetime
+    """By the store's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket, or what lies below a prefix of one.
+
+    Examples
+    --------
+    >>> Bucket("s3://models/prod").url
+    's3://models/prod'
+    """
+
+    url: str
+    """``s3://bucket/prefix``, with ``?endpoint=…&scheme=http&region=…`` where the store is not Amazon's; or ``file:///…``."""
+
+    @property
+    def place(self) -> str:
+        """Bucket and prefix, without options."""
+        return self.url.partition("?")[0].rstrip("/")
+
+    def push(self, folder: Path, uri: str, last: str) -> None:
+        """Put a folder's files there, one of them after all others.
+
+        Parameters
+        ----------
+        folder : Path
+            On this disk; files only at its top or below, no links.
+        uri : str
+            Name of the folder there.
+        last : str
+            Name of the file without which the folder does not count.
+
+        Raises
+        ------
+        StorageUnavailable
+            If the store cannot be reached, or has kept fewer bytes than it was sent.
+        StorageRefused
+            If the account may not write there.
+        """
+        names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+        for name in [*(name for name in names if name != last), last]:
+            self._put(folder / name, f"{uri}/{name}")
+
+    def fetch(self, uri: str, names: Sequence[str], folder: Path) -> None:
+        """Bring files of a folder to this disk; which, its list has said.
+
+        Raises
+        ------
+        FileNotFoundError
+            If one is not there.
+        StorageUnavailable
+            If the store cannot be reached, or the connection is cut.
+        StorageRefused
+            If the account may not read there.
+        """
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            with (
+                self._reached("GetObject", f"{uri}/{name}") as (system, path),
+                system.open_input_stream(path) as source,
+                (folder / name).open("xb") as target,
+            ):
+                shutil.copyfileobj(source, target, BLOCK_BYTES)
+
+    def read(self, key: str) -> bytes | None:
+        """Give a small object's content; None if there is none of that name."""
+        try:
+            with self._reached("GetObject", key) as (system, path), system.open_input_stream(path) as source:
+                content: bytes = source.read()
+                return content
+        except FileNotFoundError:
+            return None
+
+    def write(self, key: str, content: bytes) -> None:
+        """Put a small object there; whole or not at all."""
+        with self._reached("PutObject", key) as (system, path):
+            self._make_folder(system, path)
+            with system.open_output_stream(path) as target:
+                target.write(content)
+
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is no error."""
+        try:
+            with self._reached("DeleteObject", key) as (system, path):
+                system.delete_file(path)
+        except FileNotFoundError:
+            pass
+
+    def items(self, prefix: str) -> Iterator[Item]:
+        """Give all objects of a folder there, at any depth.
+
+        Raises
+        ------
+        StorageUnavailable
+            If the store cannot be reached.
+        StorageRefused
+            If the account may not list.
+        """
+        with self._reached("ListBucket", prefix) as (system, path):
+            found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+        root = path[: len(path) - len(prefix)]
+        for info in sorted((info for info in found if info.is_file), key=lambda info: info.path):
+            at = datetime.fromtimestamp(info.mtime_ns / 1e9, UTC)
+            yield Item(key=info.path.removeprefix(root), size_bytes=info.size, written_at=at)
+
+    def _put(self, file: Path, key: str) -> None:
+        size = file.stat().st_size
+        with self._reached("PutObject", key) as (system, path):
+            self._make_folder(system, path)
+            with file.open("rb") as source, system.open_output_stream(path) as target:
+                shutil.copyfileobj(source, target, BLOCK_BYTES)
+            kept = system.get_file_info(path).size
+        if kept != size:
+            raise StorageUnavailable(
+                f"{self._place(key)} was sent {size:,} bytes and holds {kept}.",
+                "It is tried again; nothing stands on it.",
+            )
+
+    def _make_folder(self, system: fs.FileSystem, path: str) -> None:
+        if isinstance(system, fs.LocalFileSystem):  # buckets have no folders
+            system.create_dir(path.rpartition("/")[0], recursive=True)
+
+    @contextmanager
+    def _reached(self, action: str, key: str) -> Iterator[tuple[fs.FileSystem, str]]:
+        """Give the file system and the full path of a key; say in our words what goes wrong with them."""
+        system, root = _system(self.url)
+        try:
+            yield system, f"{root}/{key}"
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except (OSError, pa.ArrowException) as error:
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if any(word in said for word in _REFUSED):
+                raise StorageRefused(f"{self._place(key)}: the store refuses {action}: {said}.", _GRANT) from error
+            raise StorageUnavailable(
+                f"{self._place(key)}: {action} failed after {N_ATTEMPTS} attempts: {said}.",
+                "It is tried again; if it goes on, see whether the object store can be reached from this machine.",
+            ) from error
+
+    def _place(self, key: str) -> str:
+        return f"{self.place}/{key}"
+
+
+@lru_cache(maxsize=4)
+def _system(url: str) -> tuple[fs.FileSystem, str]:
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return fs.LocalFileSystem(), parts.path.rstrip("/")
+    options = dict(parse_qsl(parts.query))
+    unknown = sorted(options.keys() - _OPTIONS.keys())
+    if parts.scheme != "s3" or not parts.hostname or parts.username or unknown:
+        raise SettingsError(
+            f"TIDEMILL_STORAGE is no place for artifacts: {url.partition('?')[0].rpartition('@')[2]!r}"
+            f"{f' with {unknown}' if unknown else ''}.",
+            "Set it to a folder, or to s3://bucket/prefix with 'endpoint', 'region' and 'scheme' as options;"
+            " credentials go into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or into the machine's role.",
+        )
+    system = fs.S3FileSystem(
+        **{_OPTIONS[name]: value for name, value in options.items()},
+        connect_timeout=CONNECT_S,
+        request_timeout=REQUEST_S,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=N_ATTEMPTS),
+    )
+    return system, f"{parts.netloc}{parts.path}".rstrip("/")

@@ -1,0 +1,188 @@
+"""Artifacts in a bucket over real HTTP: two machines, cut connections, missing rights, damaged objects."""
+
+import json
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from tests.integration.data import SCORED, Mill
+
+from tidemill.errors import ArtifactCorrupt, StorageRefused, StorageUnavailable
+from tidemill.storage.bucket import Bucket
+from tidemill.storage.store import LIST, Store, Stored
+
+BUCKET = "artifacts"
+
+
+class Server:
+    """S3 on this machine."""
+
+    def __init__(self) -> None:
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server.start()
+        host, port = self._server.get_host_and_port()
+        self.address = f"{host}:{port}"
+        self.client("s3").create_bucket(Bucket=BUCKET)
+
+    def client(self, service: str) -> object:
+        return boto3.client(
+            service, endpoint_url=f"http://{self.address}", region_name="us-east-1", aws_access_key_id="root",
+            aws_secret_access_key="root",
+        )  # fmt: skip
+
+    def url(self, prefix: str, address: str | None = None) -> str:
+        return f"s3://{BUCKET}/{prefix}?endpoint={address or self.address}&scheme=http&region=us-east-1"
+
+    def check_rights(self, after_requests: float) -> None:
+        """From now on only what a policy allows goes through."""
+        body, kind = str(after_requests).encode(), {"Content-Type": "text/plain"}
+        asked = urllib.request.Request(
+            f"http://{self.address}/moto-api/reset-auth", data=body, method="POST", headers=kind
+        )
+        urllib.request.urlopen(asked).close()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "root")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "root")
+
+
+class CutWire:
+    """A wire to the server that breaks once so many bytes have gone up it, for each connection anew."""
+
+    def __init__(self, address: str, n_bytes: int) -> None:
+        self._target, self._n_bytes = address.split(":"), n_bytes
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            far = socket.create_connection((self._target[0], int(self._target[1])))
+            threading.Thread(target=self._carry, args=(near, far, self._n_bytes), daemon=True).start()
+            threading.Thread(target=self._carry, args=(far, near, None), daemon=True).start()
+
+    @staticmethod
+    def _carry(source: socket.socket, target: socket.socket, left: int | None) -> None:
+        with source, target:
+            try:
+                while data := source.recv(65_536):
+                    if left is not None:
+                        left -= len(data)
+                        if left < 0:
+                            return
+                    target.sendall(data)
+            except OSError:  # the other end has gone
+                return
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def put(store: Store, size_bytes: int = 100) -> Stored:
+    def fill(folder: Path) -> None:
+        (folder / "a.bin").write_bytes(b"a" * size_bytes)
+        (folder / "b.bin").write_bytes(b"b")
+
+    return store.write("m", "snapshots", fill)
+
+
+def test_a_folder_of_many_parts_comes_back_as_it_was(server: Server, tmp_path: Path) -> None:
+    bucket = Bucket(server.url("parts"))
+    stored = put(Store(tmp_path / "here", bucket), 30_000_000)
+    there = Store(tmp_path / "there", bucket)
+    assert (there.folder(stored.uri, stored.digest) / "a.bin").stat().st_size == 30_000_000
+
+
+def test_a_connection_cut_in_an_upload_leaves_nothing_that_counts(server: Server, tmp_path: Path) -> None:
+    wire = CutWire(server.address, 1_000_000)
+    try:
+        with pytest.raises(StorageUnavailable, match=r"a\.bin: PutObject failed after 5 attempts"):
+            put(Store(tmp_path / "here", Bucket(server.url("cut", wire.address))), 9_000_000)
+    finally:
+        wire.close()
+    sound = Bucket(server.url("cut"))
+    assert [item.key for item in sound.items("m") if item.key.endswith(LIST)] == []
+    stored = put(Store(tmp_path / "here", sound), 9_000_000)
+    assert Store(tmp_path / "there", sound).folder(stored.uri, stored.digest).is_dir()
+
+
+def test_an_object_with_other_bytes_is_refused(server: Server, tmp_path: Path) -> None:
+    bucket = Bucket(server.url("flipped"))
+    stored = put(Store(tmp_path / "here", bucket))
+    server.client("s3").put_object(Bucket=BUCKET, Key=f"flipped/{stored.uri}/a.bin", Body=b"a" * 99)
+    with pytest.raises(ArtifactCorrupt, match=r"has changed: a\.bin"):
+        Store(tmp_path / "there", bucket).folder(stored.uri, stored.digest)
+
+
+def test_a_store_that_nobody_answers_at_may_work_later(server: Server, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(StorageUnavailable, match="GetObject failed"):
+        Bucket(server.url("gone", address)).read("m")
+
+
+def on_bucket(mill: Mill, url: str, copy: Path) -> Mill:
+    return replace(mill, workspace=replace(mill.workspace, storage=copy, bucket=url))
+
+
+def test_one_machine_trains_and_another_predicts(
+    new_mill: Callable[[], Mill],
+    trained_mill: tuple[Mill, dict[str, dict[str, object]]],
+    server: Server,
+    tmp_path: Path,
+) -> None:
+    mill, url = new_mill(), server.url("chain")
+    digest = on_bucket(mill, url, tmp_path / "one").train()["register"]
+    assert digest["promoted"]
+    other = on_bucket(mill, url, tmp_path / "two")
+    assert other.predict()["publish"]["published"]
+    looked = on_bucket(mill, url, tmp_path / "three").monitor(SCORED)
+    assert looked["report"]["uri"]
+    bundles = [{path.name for path in (tmp_path / name).rglob("bundles/*")} for name in ("one", "two")]
+    assert bundles[1] < bundles[0]  # the champion alone was fetched
+
+
+def test_without_the_right_to_write_nothing_is_published(
+    new_mill: Callable[[], Mill], trained_mill: tuple[Mill, dict[str, dict[str, object]]], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    own = Server()
+    try:
+        mill, url = new_mill(), own.url("rights")
+        on_bucket(mill, url, tmp_path / "one").train()
+        iam = own.client("iam")
+        iam.create_user(UserName="reader")
+        key = iam.create_access_key(UserName="reader")["AccessKey"]
+        allowed = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "arn:aws:s3:::*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        iam.put_user_policy(UserName="reader", PolicyName="reads", PolicyDocument=policy)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        own.check_rights(0)
+        with pytest.raises(StorageRefused, match=r"the store refuses PutObject.*docs/deploy/storage\.md"):
+            on_bucket(mill, url + "&", tmp_path / "two").predict()
+        assert mill.sql("SELECT count(*) FROM tidemill.published WHERE model = '{m}'") == [(0,)]
+    finally:
+        own.stop()
