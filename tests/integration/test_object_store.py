@@ -147,15 +147,9 @@ def on_bucket(mill: Mill, url: str, copy: Path) -> Mill:
     return replace(mill, workspace=replace(mill.workspace, storage=copy, bucket=url))
 
 
-def test_one_machine_trains_and_another_predicts(
-    new_mill: Callable[[], Mill],
-    trained_mill: tuple[Mill, dict[str, dict[str, object]]],
-    server: Server,
-    tmp_path: Path,
-) -> None:
+def test_one_machine_trains_and_another_predicts(new_mill: Callable[[], Mill], server: Server, tmp_path: Path) -> None:
     mill, url = new_mill(), server.url("chain")
-    digest = on_bucket(mill, url, tmp_path / "one").train()["register"]
-    assert digest["promoted"]
+    assert on_bucket(mill, url, tmp_path / "one").train()["register"]["promoted"]
     other = on_bucket(mill, url, tmp_path / "two")
     assert other.predict()["publish"]["published"]
     looked = on_bucket(mill, url, tmp_path / "three").monitor(SCORED)
@@ -165,13 +159,10 @@ def test_one_machine_trains_and_another_predicts(
 
 
 def test_without_the_right_to_write_nothing_is_published(
-    new_mill: Callable[[], Mill], trained_mill: tuple[Mill, dict[str, dict[str, object]]], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    serving: Mill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = Server()
     try:
-        mill, url = new_mill(), own.url("rights")
-        on_bucket(mill, url, tmp_path / "one").train()
         iam = own.client("iam")
         iam.create_user(UserName="reader")
         key = iam.create_access_key(UserName="reader")["AccessKey"]
@@ -182,7 +173,7 @@ def test_without_the_right_to_write_nothing_is_published(
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
         own.check_rights(0)
         with pytest.raises(StorageRefused, match=r"the store refuses PutObject.*docs/deploy/storage\.md"):
-            on_bucket(mill, url + "&", tmp_path / "two").predict()
-        assert mill.sql("SELECT count(*) FROM tidemill.published WHERE model = '{m}'") == [(0,)]
+            on_bucket(serving, own.url("rights"), tmp_path / "copy").predict()
+        assert serving.sql("SELECT count(*) FROM tidemill.published WHERE model = '{m}'") == [(0,)]
     finally:
         own.stop()

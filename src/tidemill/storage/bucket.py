@@ -209,6 +209,7 @@ def _system(url: str) -> tuple[fs.FileSystem, str]:
         )
     system = fs.S3FileSystem(
         **{_OPTIONS[name]: value for name, value in options.items()},
+        allow_delayed_open=True,  # one request for a small object instead of three
         connect_timeout=CONNECT_S,
         request_timeout=REQUEST_S,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=N_ATTEMPTS),

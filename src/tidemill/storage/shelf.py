@@ -16,7 +16,7 @@ from pathlib import Path
 from tidemill.storage.bucket import Bucket
 from tidemill.storage.store import LIST, MANIFEST, Store
 
-__all__ = ["Folder", "Shelf"]
+__all__ = ["Aside", "Folder", "Shelf"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _WRITING, _GOING = ".writing-", ".collected-"  # what the store writes, and what is on its way out
