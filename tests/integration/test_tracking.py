@@ -19,7 +19,9 @@ import pytest
 
 from tidemill.errors import TrackingUnavailable
 from tidemill.local.launch import until
+from tidemill.steps.alias import follow, follow_all
 from tidemill.steps.mirror import show_waiting, waiting
+from tidemill.steps.rollback import promote_by_hand, roll_back
 from tidemill.tracking import Tracking
 
 from .data import SPEC, Mill
@@ -197,6 +199,72 @@ def test_a_release_that_does_not_serve_is_the_challenger(
     assert not record["promoted"]
     aliases = client.get_registered_model(mill.model).aliases
     assert {name: str(version) for name, version in aliases.items()} == {"challenger": record["mlflow_version"]}
+
+
+# ---------------------------------------------------------------- the alias follows the ledger
+
+
+@pytest.fixture(scope="module")
+def trained_twice(new_mill: Callable[[], Mill], server: str) -> tuple[Mill, int, int]:
+    """A model whose first release serves and whose second one does not, both shown."""
+    mill = at(new_mill(), server)
+    first = mill.train()["register"]["release_id"]
+    mill.write(SPEC.replace("minimum: 0.6", "minimum: 0.99").replace("[logistic_regression]", "[random_forest]"))
+    return mill, first, mill.train()["register"]["release_id"]
+
+
+@pytest.fixture
+def two(trained_twice: tuple[Mill, int, int]) -> Iterator[tuple[Mill, int, int]]:
+    """The same, put back afterwards."""
+    yield trained_twice
+    mill, first, _ = trained_twice
+    if mill.promoter.champion(mill.model).release_id != first:
+        go_back(mill)
+
+
+def alias(client: Any, mill: Mill) -> int:
+    return int(client.get_model_version_by_alias(mill.model, "champion").tags["tidemill.release_id"])
+
+
+def promote(mill: Mill, release_id: int) -> None:
+    promote_by_hand(mill.spec, mill.workspace, release_id, force=True, approved_by="ann", reason="For a test.")
+
+
+def go_back(mill: Mill) -> None:
+    roll_back(mill.spec, mill.workspace, to=None, republish=None, approved_by="ann", reason="For a test.")
+
+
+def test_the_alias_follows_a_promotion_and_a_rollback(two: tuple[Mill, int, int], client: Any) -> None:
+    mill, first, second = two
+    promote(mill, second)
+    assert alias(client, mill) == second
+    go_back(mill)
+    assert alias(client, mill) == first
+
+
+def test_an_alias_that_could_not_follow_is_moved_by_the_next_maintenance(
+    two: tuple[Mill, int, int], client: Any
+) -> None:
+    mill, first, second = two
+    promote(at(mill, "http://127.0.0.1:1"), second)
+    assert mill.promoter.champion(mill.model).release_id == second
+    assert alias(client, mill) == first
+    follow_all(mill.workspace)
+    assert alias(client, mill) == second
+    assert list((mill.workspace.storage / mill.model / "unshown").iterdir()) == []
+
+
+def test_an_mlflow_that_hangs_holds_no_promotion_back(two: tuple[Mill, int, int], hanging: str) -> None:
+    mill, _, second = two
+    started = time.monotonic()
+    promote(at(mill, hanging), second)
+    assert time.monotonic() - started < LIMIT_S
+    assert mill.promoter.champion(mill.model).release_id == second
+
+
+def test_without_a_promotion_mlflow_is_not_asked(two: tuple[Mill, int, int], hanging: str) -> None:
+    mill, _, _ = two
+    assert follow(at(mill, hanging).workspace, mill.model)
 
 
 # ---------------------------------------------------------------- what a failing server costs

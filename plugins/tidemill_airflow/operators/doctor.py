@@ -21,6 +21,7 @@ class DoctorOperator(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Show MLflow what it has missed, then examine and log every finding."""
         from tidemill.doctor import Health, examine
+        from tidemill.steps.alias import follow_all
         from tidemill.steps.mirror import show_all_waiting
         from tidemill.workspace import Workspace
         from tidemill_airflow.connections import connection_url
@@ -29,6 +30,7 @@ class DoctorOperator(BaseOperator):
         with without_chatter():
             workspace = Workspace.from_environment(connection_url)
             show_all_waiting(workspace)
+            follow_all(workspace)
             findings = examine(workspace)
         for item in findings:
             self.log.info("%s %s %s: %s %s", item.severity.value, item.check, item.subject, item.message, item.remedy)

@@ -139,7 +139,8 @@ def _mirror(workspace: Workspace, url: str, specs: tuple[ModelSpec, ...], *, rep
     yield finding
     if uri is None or finding.severity is not Health.OK:
         return
-    from tidemill.doctor.registry import check_alias, check_waiting, mirrored_champion  # loads the modeling room
+    from tidemill.doctor.registry import check_alias, check_waiting  # loads the modeling room
+    from tidemill.steps.alias import mirrored_champion
 
     for spec in specs:
         yield check_waiting(workspace, spec.model, repair=repair)

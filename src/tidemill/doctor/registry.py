@@ -3,39 +3,14 @@
 Importing this loads the modeling room; MLflow itself is loaded once its server answers.
 """
 
-from dataclasses import dataclass
-
 from tidemill.doctor.findings import Finding
 from tidemill.errors import TrackingUnavailable
+from tidemill.steps.alias import Mirrored, move_alias
 from tidemill.steps.mirror import show_waiting, waiting
-from tidemill.tracking import ReleaseTags, Session, Tracking, champion_of, ensure_version, point
-from tidemill.warehouse.connections import fetch_one, transaction
+from tidemill.tracking import Session, Tracking, champion_of
 from tidemill.workspace import Workspace
 
-__all__ = ["Mirrored", "check_alias", "check_waiting", "mirrored_champion"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mirrored:
-    """A champion, and where MLflow shows its training."""
-
-    release_id: int
-    """Release that serves."""
-    bundle_digest: str
-    """Digest of its bundle."""
-    mlflow_run_id: str | None
-    """Run in MLflow; None if it was never logged."""
-
-
-def mirrored_champion(url: str, model: str) -> Mirrored | None:
-    """Give the champion as MLflow should show it, or None if the model has none."""
-    with transaction(url) as cursor:
-        cursor.execute(
-            "SELECT release_id, bundle_digest, mlflow_run_id FROM tidemill.release JOIN tidemill.champion USING (release_id)"
-            " WHERE champion.model = %s",
-            (model,),
-        )
-        return fetch_one(cursor, Mirrored)
+__all__ = ["check_alias", "check_waiting"]
 
 
 def check_alias(tracking: Tracking, model: str, champion: Mirrored | None, *, repair: bool) -> Finding:
@@ -75,8 +50,7 @@ def _check_alias(session: Session, model: str, champion: Mirrored | None, *, rep
         )
     if not repair:
         return Finding.warn("mlflow", model, f"{said}.", "'tidemill doctor --repair' sets the alias.")
-    tags = ReleaseTags(release_id=champion.release_id, bundle_digest=champion.bundle_digest)
-    point(session, model, ensure_version(session, model, champion.mlflow_run_id, tags), champion=True)
+    move_alias(session, model, champion, champion.mlflow_run_id)
     return Finding.ok("mlflow", model, f"{said}; the alias is set now.")
 
 

@@ -28,9 +28,10 @@ from tidemill.warehouse.costs import fit_costs
 from tidemill.warehouse.releases import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
-__all__ = ["Shown", "show_all_waiting", "show_training", "show_waiting", "waiting"]
+__all__ = ["WAITING", "Shown", "show_all_waiting", "show_training", "show_waiting", "waiting"]
 
-WAITING = "unshown"  # folder of a model on the storage with what MLflow does not show yet
+WAITING = "unshown"
+"""Folder of a model on the storage with what MLflow does not show yet."""
 
 _log = logging.getLogger(__name__)
 

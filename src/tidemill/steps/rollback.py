@@ -1,7 +1,7 @@
 """Rollback: an earlier champion serves again, and what the undone releases have published is taken back.
 
-Needs neither MLflow nor a model: the champion and the pointers are rows of the ledger. A partition that has
-no earlier run to go back to is scored again.
+Needs neither MLflow nor a model: the champion and the pointers are rows of the ledger; MLflow's alias follows when all is
+done. A partition that has no earlier run to go back to is scored again.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tidemill.errors import ArtifactCorrupt, NoChampion, NotApproved
 from tidemill.records import Record
 from tidemill.spec import ModelSpec
+from tidemill.steps.alias import follow, note_promotion
 from tidemill.steps.backfill import Policy, backfill
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.store import Store
@@ -71,6 +72,7 @@ def roll_back(
     target = releases.way_back(spec.model, to)
     _verify(spec, workspace, releases, target)
     release_id, undone = releases.rollback(spec.model, target, approved_by=approved_by, reason=reason)
+    note_promotion(workspace, spec.model)
     # All that was ever undone, so that a rollback that was killed on the way is finished by --to <champion>.
     never_live = releases.undone(spec.model)
     wrong = [run.partition for run in publisher.published(spec.model) if run.release_id in never_live]
@@ -82,6 +84,7 @@ def roll_back(
         else:
             backfill(spec, key, key, workspace, policy=Policy(kind="live_then"), again=True)
             rescored.append(key)
+    follow(workspace, spec.model)
     return Rollback(release_id=release_id, undone=undone, restored=tuple(restored), rescored=tuple(rescored))
 
 
@@ -115,6 +118,8 @@ def promote_by_hand(
         reason=reason,
         kind="promote" if release.verdict == "accept" and not release.refused_by else "force",
     )
+    note_promotion(workspace, spec.model)
+    follow(workspace, spec.model)
 
 
 def _refuse_without_leave(spec: ModelSpec, release: Champion, *, force: bool, approved_by: str) -> None:
