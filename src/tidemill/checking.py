@@ -52,7 +52,8 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
 
 
 def _contract_problems(spec: ModelSpec) -> Iterator[str]:
-    from tidemill.contracts import columns_of, problems_of  # takes seconds to import
+    from tidemill.checks import columns_of
+    from tidemill.contracts import problems_of  # takes seconds to import
 
     for position, problem in problems_of(spec.contract):
         yield f"{spec.model}: contract, entry {position + 1}: {problem}"

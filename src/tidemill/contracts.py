@@ -1,9 +1,9 @@
 """The contract: a spec's expectations, held against a frame by Great Expectations.
 
-The only place that imports Great Expectations, which takes seconds; import it when a contract is due.
+The only place that imports Great Expectations, which takes seconds; import it when something of a contract is left for
+it that ``checks`` does not judge.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,54 +12,12 @@ import pandas as pd
 from great_expectations.expectations.expectation import Expectation as GxExpectation
 from pydantic import ValidationError
 
+from tidemill.checks import N_CASES, in_words
 from tidemill.errors import SpecError
-from tidemill.intervals import Interval
 from tidemill.records import CheckResult
-from tidemill.spec import Expectation, ModelSpec
+from tidemill.spec import Expectation
 
-__all__ = ["columns_of", "evaluate_contract", "of_no_rows", "problems_of", "whole_contract"]
-
-N_CASES = 10  # failing values shown an expectation
-
-
-def whole_contract(spec: ModelSpec, interval: Interval) -> tuple[Expectation, ...]:
-    """Give the expectations of a model: those that hold for every model first, then the spec's own.
-
-    A row has a key that no other row has, and belongs to the interval that was asked for.
-    """
-    key, time = {"column": spec.entity_key}, {"column": spec.event_time}
-    inside = {"min_value": pd.Timestamp(interval.start), "max_value": pd.Timestamp(interval.end), "strict_max": True}
-    return (
-        Expectation(name="expect_column_values_to_not_be_null", arguments=key),
-        Expectation(name="expect_column_values_to_be_unique", arguments=key),
-        Expectation(name="expect_column_values_to_not_be_in_set", arguments=key | {"value_set": [""]}),
-        Expectation(name="expect_column_values_to_not_be_null", arguments=time),
-        Expectation(name="expect_column_values_to_be_between", arguments=time | inside),
-        *spec.contract,
-    )
-
-
-def columns_of(contract: Sequence[Expectation]) -> list[str]:
-    """Give the columns that a contract speaks of, each once, in order."""
-    names = [
-        value
-        for expectation in contract
-        for argument, value in expectation.arguments.items()
-        if argument in ("column", "column_A", "column_B")
-    ]
-    lists = [item for expectation in contract for item in expectation.arguments.get("column_list", ())]
-    return list(dict.fromkeys(names + lists))
-
-
-def of_no_rows(contract: Sequence[Expectation]) -> tuple[Expectation, ...]:
-    """Give the expectations that say something about a snapshot without rows: those about the table.
-
-    What a column's values are to be holds for none of them, and an aggregate over none is not defined. Whoever expects
-    rows says so: ``expect_table_row_count_to_be_between`` is about the table.
-    """
-    return tuple(
-        item for item in contract if not columns_of((item,)) or item.name == "expect_column_to_exist"
-    )  # fmt: skip
+__all__ = ["evaluate_contract", "problems_of"]
 
 
 def problems_of(contract: Sequence[Expectation]) -> list[tuple[int, str]]:
@@ -127,7 +85,7 @@ def _build(expectation: Expectation, position: int) -> GxExpectation:
 def _result(expectation: Expectation, found: Any) -> CheckResult:
     result, cases = found.result, found.result.get("partial_unexpected_list", [])
     return CheckResult(
-        expectation=_in_words(expectation),
+        expectation=in_words(expectation),
         column=expectation.arguments.get("column"),
         severity=expectation.severity,
         success=bool(found.success),
@@ -135,14 +93,6 @@ def _result(expectation: Expectation, found: Any) -> CheckResult:
         n_unexpected=int(result.get("unexpected_count") or 0),
         failure_cases=tuple(dict.fromkeys(str(case)[:100] for case in cases if not pd.isna(case))),
     )
-
-
-def _in_words(expectation: Expectation) -> str:
-    arguments = {name: value for name, value in expectation.arguments.items() if name != "column"}
-    if not arguments:
-        return expectation.name
-    inner = ", ".join(f"{name}={json.dumps(value, default=str)}" for name, value in arguments.items())
-    return f"{expectation.name}({inner})"
 
 
 def _observed(found: Any) -> str:

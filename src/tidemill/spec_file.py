@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,13 @@ def read_spec(path: Path) -> ModelSpec:
     SpecError
         With every problem of the file, one a line, as ``file:line: what is wrong``.
     """
-    text = _read_text(path)
+    return _parsed(path, _read_text(path))
+
+
+@lru_cache(
+    maxsize=256
+)  # a backfill reads the same file at each step of each partition; parsing takes as long as scoring
+def _parsed(path: Path, text: str) -> ModelSpec:
     problems: list[tuple[int, str]] = []
     lines: dict[Path_, int] = {(): 1}
     values = _build(_compose(text, path), (), lines, problems)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidemill.contracts import columns_of, evaluate_contract, problems_of, whole_contract
+from tidemill.checks import columns_of, whole_contract
+from tidemill.contracts import evaluate_contract, problems_of
 from tidemill.intervals import Interval
 from tidemill.records import CheckResult, Severity
 from tidemill.spec import Expectation, ModelSpec

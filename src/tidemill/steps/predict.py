@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from tidemill.errors import IncompletePublish
-from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.scorer import Scorer
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.steps.ahead import ahead
@@ -44,20 +43,21 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
     spec = job.spec
     # Each attempt at this step has a token of its own, so that of two which overlap the older one is stale.
     token = job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0
-    bundle = _bundle(job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
+    scorer = _scorer(job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
+    bundle = scorer.bundle
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
     bundle.score(read_schema(path).empty_table().to_pandas())  # refuses columns that do not fit, of no rows too
     job.publisher.declare(spec.model, spec.entity_key, spec.event_time, bundle.task)
     names = [spec.entity_key, spec.event_time, *bundle.schema.names]
-    score = partial(_scored, job, release, Scorer.of(bundle))
+    score = partial(_scored, job, release, scorer)
     n_threads = min(spec.predict.threads or cores(), snapshot.n_rows // BATCH_ROWS)
     with ahead(score, read_batches(path, names, BATCH_ROWS), n_threads) as rows:
         return job.publisher.write(release, snapshot, rows, token=token, threshold=bundle.threshold, run_id=job.run_id)
 
 
 @lru_cache(maxsize=2)  # a backfill crosses from one release to the next
-def _bundle(folder: Path, digest: str, trusted: frozenset[str]) -> Bundle:
-    return load_bundle(folder, digest, trusted)
+def _scorer(folder: Path, digest: str, trusted: frozenset[str]) -> Scorer:
+    return Scorer.of(load_bundle(folder, digest, trusted))
 
 
 def _scored(job: Job, release: ReleaseRef, scorer: Scorer, batch: pa.RecordBatch) -> pa.RecordBatch:
