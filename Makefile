@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean
+.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-publish: setup ## Publish a million rows, against a bare COPY of the same 
 
 bench-gate: setup ## Let the gate judge 1,000 pairs of each kind whose difference is known
 	@$(BIN)/python -m tests.bench.gate_errors --pairs 1000
+
+bench-alerts: setup ## Put every fault into the flights, one at a time, and count alerts without one; needs loaded flights
+	@$(BIN)/tidemill drill flight_delays --from 2013-04-01 --to 2013-06-29 --on 2013-05-15 --on 2013-06-12
 
 bench-planning: setup ## Read one partition of a model that has 3,000 runs
 	@$(BIN)/python -m tests.bench.planning

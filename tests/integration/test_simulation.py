@@ -4,12 +4,15 @@ import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from tidemill.errors import SpecError
-from tidemill.simulation import Injection, Outcome, Policy, Simulation, simulate
+from tidemill.modeling.gate import decide_acceptance
+from tidemill.records import EvaluationReport
+from tidemill.simulation import Drill, Injection, Outcome, Policy, Simulation, drill, simulate
 
 from .data import TRAINED, Mill
 
@@ -73,6 +76,47 @@ def test_an_emptied_column_is_named(mill: Mill) -> None:
     said = [item.message for item in outcome.alerts if item.first_partition == "2024-03-26"]
     said += [item.error for item in outcome.stopped if item.partition == "2024-03-26"]
     assert any("queue_h" in text for text in said)
+
+
+@pytest.fixture(scope="module")
+def drilled(new_mill) -> Drill:  # type: ignore[no-untyped-def]
+    mill = new_mill()
+    other = Injection.parse("scale:weight_kg*500@2024-03-29")
+    return drill(mill.spec, TRAINED, "2024-03-30", mill.workspace, on=["2024-03-29"], faults=[other])
+
+
+def test_every_fault_is_seen(drilled: Drill) -> None:
+    assert len(drilled.tried) > 20
+    missed = [(item.fault, item.also, item.message) for item in drilled.missed]
+    assert missed == []
+
+
+def test_a_fault_of_a_column_is_seen_on_its_first_day_by_name(drilled: Drill) -> None:
+    of_columns = [item for item in drilled.tried if item.n_rows and item.column]
+    assert [item.fault for item in of_columns if item.seen_on != "2024-03-29"] == []
+    assert [item.fault for item in of_columns if item.column not in item.alert + item.message] == []
+
+
+def test_faults_leave_the_quiet_past_as_it_was(drilled: Drill) -> None:
+    assert drilled.n_partitions == 7
+    assert [alert.rule for alert in drilled.quiet if alert.rule.startswith(("nulls", "break", "unseen"))] == []
+
+
+def test_an_evaluation_that_nobody_looks_at_decides_the_same(
+    trained_mill: tuple[Mill, dict[str, dict[str, Any]]],
+) -> None:
+    mill, trained = trained_mill
+    inputs = {"split": trained["prepare"], "bundles": trained["evaluate"]["candidates"]}
+    shown, other = (
+        EvaluationReport.from_dict(mill.step("train", "evaluate", TRAINED, **inputs, shown=answer))
+        for answer in (True, False)
+    )
+    verdicts = [decide_acceptance(report, mill.spec.accept) for report in (shown, other)]
+    pairs = zip(*(decision.reasons for decision in verdicts), strict=True)
+    differing = [reason for reason, again in pairs if reason != again]
+    assert verdicts[0].verdict == verdicts[1].verdict
+    assert all("Scoring takes" in reason or "Loading and scoring" in reason for reason in differing)
+    assert (other.metrics, other.importance) == (shown.metrics, shown.importance)
 
 
 def test_a_column_that_does_not_exist_is_refused(mill: Mill) -> None:

@@ -1,8 +1,10 @@
-"""The command that lives a model's past again."""
+"""The commands that live a model's past again: once a policy of retraining, or once a fault."""
 
 import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -11,65 +13,47 @@ from rich.table import Column, Table
 from tidemill.cli.console import HOME, Model, app, err, out
 from tidemill.workspace import Workspace
 
+if TYPE_CHECKING:
+    from tidemill.report.simulation import PolicyFacts
+    from tidemill.simulation import Drill, Outcome, Simulation
+
 __all__: list[str] = []
+
+_First = Annotated[str, typer.Option("--from", help="First partition; the first model is trained as of it.")]
+_Last = Annotated[str, typer.Option("--to", help="Last partition, included.")]
+_Report = Annotated[Path | None, typer.Option(help="Folder for the page and the figures.")]
 
 
 @app.command()
 def simulate(
     model: Model,
-    first: Annotated[str, typer.Option("--from", help="First partition; the first model is trained as of it.")],
-    last: Annotated[str, typer.Option("--to", help="Last partition, included.")],
+    first: _First,
+    last: _Last,
     policy: Annotated[
         list[str] | None, typer.Option(help="never, weekly or spec; may be repeated. All by default.")
     ] = None,
     inject: Annotated[
         list[str] | None, typer.Option(help="A fault, such as null:temp@2013-06-10; may be repeated.")
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Folder for the page and the figures.")] = None,
+    report: _Report = None,
 ) -> None:
     """Live a past again day by day, and see what retraining is worth; the real ledger is not touched."""
-    from tidemill.report.simulation import PolicyFacts, simulation_page
-    from tidemill.simulation import SOURCE, Injection, Outcome, Policy, simulate
+    from tidemill.simulation import Injection, Policy
+    from tidemill.simulation import simulate as live_again
 
     unknown = sorted(set(policy or ()) - {item.value for item in Policy})
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(Policy)}", param_hint="--policy")
     workspace = Workspace.from_environment(reads_only=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err) as progress:
-        chosen = [Policy(name) for name in policy or Policy]
-        bars: dict[str, TaskID] = {
-            what: progress.add_task(what, total=None) for what in (SOURCE, *(item.value for item in chosen))
-        }
-
-        def on_progress(what: str, done: int, total: int) -> None:
-            progress.update(bars[what], completed=done, total=total)
-
-        done = simulate(
+    with _bars() as on_progress:
+        done = live_again(
             workspace.spec(model), first, last, workspace,
-            policies=chosen,
+            policies=[Policy(name) for name in policy or Policy],
             injections=[Injection.parse(words) for words in inject or ()], on_progress=on_progress,
         )  # fmt: skip
-
-    def facts(outcome: Outcome) -> PolicyFacts:
-        return PolicyFacts(
-            name=outcome.policy.value, quality=outcome.quality,
-            trained=[(item.partition, item.verdict, item.reason, item.promoted) for item in outcome.trained],
-            alerts=[
-                (item.rule, item.severity, item.first_partition, item.last_partition, item.message)
-                for item in outcome.alerts
-            ],
-            stopped=[(item.partition, item.chain, item.error) for item in outcome.stopped],
-        )  # fmt: skip
-
-    policies = [facts(outcome) for outcome in done.outcomes]
-    folder = report or HOME / "simulations" / f"{model}-{first}-{last}"
-    folder.mkdir(parents=True, exist_ok=True)
-    page = simulation_page(
-        model, first, last, metric=done.metric, policies=policies, gains=done.gains, injections=done.injections
-    )
-    (folder / "index.html").write_text(page, encoding="utf-8")
-    (folder / "simulation.json").write_text(json.dumps(done.to_dict(), indent=2), encoding="utf-8")
+    policies = [_facts(outcome) for outcome in done.outcomes]
+    folder = _folder(report, model, first, last)
+    _write(folder, done, policies)
     table = Table("policy", Column(f"mean {done.metric}", justify="right"), "trainings", "served", "alerts", "stopped")
     for item in policies:
         counts = (len(item.trained), item.n_promoted, len(item.alerts), len(item.stopped))
@@ -79,3 +63,98 @@ def simulate(
         interval = "" if figure.low is None else f" ({figure.low:+.4f} to {figure.high:+.4f})"
         out.print(f"{figure.slice}: {figure.value:+.4f} {figure.name} a partition{interval}.", highlight=False)
     out.print(f"The page is {folder / 'index.html'}.", soft_wrap=True)
+
+
+@app.command()
+def drill(
+    model: Model,
+    first: _First,
+    last: _Last,
+    on: Annotated[
+        list[str] | None, typer.Option("--on", help="Partition on which every fault is tried; may be repeated.")
+    ] = None,
+    inject: Annotated[
+        list[str] | None, typer.Option(help="Another fault, such as scale:temp*1.8@2013-06-10; may be repeated.")
+    ] = None,
+    report: _Report = None,
+) -> None:
+    """Try faults of the source, one at a time, on a quiet past; ends with 1 if one is not seen."""
+    from tidemill.simulation import Injection
+    from tidemill.simulation import drill as try_faults
+
+    workspace = Workspace.from_environment(reads_only=True)
+    with _bars() as on_progress:
+        done = try_faults(
+            workspace.spec(model), first, last, workspace, on=on or (),
+            faults=[Injection.parse(words) for words in inject or ()], on_progress=on_progress,
+        )  # fmt: skip
+    folder = _folder(report, model, first, last)
+    (folder / "drill.json").write_text(json.dumps(done.to_dict(), indent=2), encoding="utf-8")
+    _tell(done)
+    out.print(f"The figures are in {folder / 'drill.json'}.", soft_wrap=True)
+    if done.missed:
+        raise typer.Exit(1)
+
+
+def _tell(done: "Drill") -> None:
+    table = Table("fault", Column("rows", justify="right"), "seen on", "by the alert", "also spoke")
+    for item in done.tried:
+        seen = item.seen_on or ("NOT SEEN" if item.n_rows else "nothing to see")
+        table.add_row(item.fault, f"{item.n_rows:,}", seen, item.alert or "-", ", ".join(item.also[:4]))
+    if done.tried:
+        out.print(table)
+        real = [item for item in done.tried if item.n_rows]
+        on_first = sum(item.seen_on == item.fault.rpartition("@")[2] for item in real)
+        text = f"{len(real) - len(done.missed)} of {len(real)} faults were seen, {on_first} of them on their first day."
+        out.print(text, highlight=False)
+    for alert in done.quiet:
+        out.print(f"Without a fault: {alert.rule} from {alert.first_partition}.", highlight=False)
+    rate = f"{len(done.quiet)} alerts in {done.n_partitions} partitions without a fault: {done.quiet_rate:.1f} in 60."
+    out.print(rate, highlight=False)
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for everything that progress is told of."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bars: dict[str, TaskID] = {}
+    with Progress(*columns, console=err) as progress:
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=total)
+            progress.update(bars[what], completed=done)
+
+        yield on_progress
+
+
+def _folder(report: Path | None, model: str, first: str, last: str) -> Path:
+    folder = report or HOME / "simulations" / f"{model}-{first}-{last}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write(folder: Path, done: "Simulation", policies: "Sequence[PolicyFacts]") -> None:
+    from tidemill.modeling.metrics import greater_is_better
+    from tidemill.report.simulation import simulation_page
+
+    page = simulation_page(
+        done.model, done.first, done.last, metric=done.metric, policies=policies, gains=done.gains,
+        injections=done.injections, sign=1 if greater_is_better(done.metric) else -1,
+    )  # fmt: skip
+    (folder / "index.html").write_text(page, encoding="utf-8")
+    (folder / "simulation.json").write_text(json.dumps(done.to_dict(), indent=2), encoding="utf-8")
+
+
+def _facts(outcome: "Outcome") -> "PolicyFacts":
+    from tidemill.report.simulation import PolicyFacts
+
+    return PolicyFacts(
+        name=outcome.policy.called, quality=outcome.quality,
+        trained=[(item.partition, item.verdict, item.reason, item.promoted) for item in outcome.trained],
+        alerts=[
+            (item.rule, item.severity, item.first_partition, item.last_partition, item.message)
+            for item in outcome.alerts
+        ],
+        stopped=[(item.partition, item.chain, item.error) for item in outcome.stopped],
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from tidemill.local.ports import LOOPBACK
 from tidemill.local.postgres import ADMIN
 from tidemill.local.secrets import create_password, passfile, password
 
-__all__ = ["ROLES", "Answer", "Role", "ask", "create_databases", "is_ready", "url"]
+__all__ = ["ROLES", "Answer", "Role", "ask", "copy_database", "create_databases", "is_ready", "url"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +111,25 @@ def create_databases(home: Home, port: int) -> None:
             _execute(admin, "REVOKE CONNECT ON DATABASE {} FROM PUBLIC", database)
         for role in ROLES:
             _execute(admin, "GRANT CONNECT ON DATABASE {} TO {}", role.database, role.name)
+
+
+def copy_database(home: Home, port: int, source: str, target: str, owner: str) -> None:
+    """Replace a database by a copy of another one, which nobody may be connected to meanwhile.
+
+    Parameters
+    ----------
+    home : Home
+        The stack's home.
+    port : int
+        Where Postgres listens.
+    source, target : str
+        Names of databases; whoever is connected to ``target`` is cut off.
+    owner : str
+        Role that the copy belongs to.
+    """
+    with _connected(home, port, ADMIN, "postgres") as admin:
+        _execute(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", target)
+        _execute(admin, "CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY file_copy", target, source, owner)
 
 
 def ask(home: Home, port: int, query: str) -> Answer:

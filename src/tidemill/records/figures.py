@@ -10,6 +10,9 @@ from pydantic import ConfigDict, TypeAdapter
 __all__ = ["Decision", "MetricValue", "Record", "Severity", "Verdict"]
 
 
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
 class Severity(StrEnum):
     """How bad a broken expectation or an alert is."""
 
@@ -40,7 +43,7 @@ class Record:
         >>> MetricValue(name="roc_auc", value=0.75, low=0.73, high=0.77, n=900).to_dict()["value"]
         0.75
         """
-        values: dict[str, Any] = json.loads(TypeAdapter(type(self)).dump_json(self))
+        values: dict[str, Any] = json.loads(_adapter(type(self)).dump_json(self))
         return values
 
     @classmethod
@@ -52,8 +55,15 @@ class Record:
         pydantic.ValidationError
             If a key is unknown or missing, or a value has the wrong type.
         """
-        record: Self = TypeAdapter(cls).validate_python(values)
+        record: Self = _adapter(cls).validate_python(values)
         return record
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    """Building one takes as long as a hundred uses of it."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,21 @@ ledger is read or written; the source is read once.
 """
 
 from tidemill.simulation.compare import gain
+from tidemill.simulation.drill import Drill, Tried, drill
 from tidemill.simulation.injections import Injection
-from tidemill.simulation.outcome import Outcome, Policy
+from tidemill.simulation.outcome import Opened, Outcome, Policy
 from tidemill.simulation.run import SOURCE, Simulation, simulate
 
-__all__ = ["SOURCE", "Injection", "Outcome", "Policy", "Simulation", "gain", "simulate"]
+__all__ = [
+    "SOURCE",
+    "Drill",
+    "Injection",
+    "Opened",
+    "Outcome",
+    "Policy",
+    "Simulation",
+    "Tried",
+    "drill",
+    "gain",
+    "simulate",
+]

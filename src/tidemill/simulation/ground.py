@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Self, cast
 
 import psycopg2
+import pyarrow as pa
 import yaml
 from psycopg2 import sql
 
@@ -32,6 +33,7 @@ from tidemill.local.ports import Ports, choose
 from tidemill.simulation.injections import FEATURES_TABLE, LABELS_TABLE, Injection
 from tidemill.spec import ModelSpec
 from tidemill.steps.extract import OBSERVED_AT, query_parameters, require_columns
+from tidemill.steps.features import feature_schema
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.migrations import apply_migrations
 from tidemill.warehouse.queries import Query, bind
@@ -44,6 +46,7 @@ START_TIMEOUT_S = 30  # seconds until Postgres answers; it takes one
 TIMEOUT_S = 1800  # of one statement on the source, as in ``extract``
 SPOOL_BYTES = 64 * 2**20
 UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # nothing here outlives a crash
+KEPT = "kept"  # database that holds what `Ground.restore` brings back
 QUERIES = {"features": "simulated/features.sql", "labels": "simulated/labels.sql"}
 
 
@@ -141,6 +144,21 @@ class Ground:
                     f"{injection.words!r} cannot be injected: {str(error).splitlines()[0]}.",
                     f"Name a column that {spec.source.features} gives, of a type that can hold it.",
                 ) from error
+
+    def feature_columns(self, spec: ModelSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Give the numeric and the categorical features among the copied columns."""
+        with transaction(self.owner_url) as cursor:
+            found = describe(cursor, bind("SELECT * FROM simulation.features", QUERIES["features"]), {})
+        schema = feature_schema(spec, pa.schema([(column.name, column.arrow) for column in found]))
+        return schema.numeric, schema.categorical
+
+    def keep(self) -> None:
+        """Keep rows and ledger aside as they are; nobody may be connected."""
+        databases.copy_database(Home(folder=self.folder), self.port, "warehouse", KEPT, "tidemill_owner")
+
+    def restore(self) -> None:
+        """Make rows and ledger again what they were when they were kept."""
+        databases.copy_database(Home(folder=self.folder), self.port, KEPT, "warehouse", "tidemill_owner")
 
     def _write_queries(self, spec: ModelSpec) -> None:
         folder = self.folder / "sql" / "simulated"

@@ -101,6 +101,24 @@ class Injection:
         key = sql.Identifier(entity_key)
         yield from _STATEMENTS[self.kind](self, key, hit, start)
 
+    def counting(self, entity_key: str, event_time: str, start: datetime, end: datetime) -> sql.Composable:
+        """Give the query that counts the rows of an interval which the fault would change.
+
+        Parameters
+        ----------
+        entity_key, event_time : str
+            Columns of the copied features.
+        start, end : datetime
+            The interval, half-open.
+        """
+        changed = _CHANGED.get(self.kind, "true")
+        where = sql.SQL(f"{{time}} >= {{start}} AND {{time}} < {{end}} AND ({changed})").format(
+            time=sql.Identifier(event_time), start=sql.Literal(start), end=sql.Literal(end),
+            key=sql.Identifier(entity_key), old=sql.Literal(self.old),
+            column=sql.Identifier(self.column or entity_key),
+        )  # fmt: skip
+        return sql.SQL("SELECT count(*) FROM {} WHERE {}").format(FEATURES_TABLE, where)
+
 
 Statements = Iterator[sql.Composable]
 
@@ -146,6 +164,13 @@ _STATEMENTS: dict[str, Callable[[Injection, sql.Composable, sql.Composable, date
     "half": _half,
     "double": _double,
     "labels_stop": _labels_stop,
+}
+
+_CHANGED = {
+    "null": "{column} IS NOT NULL",
+    "scale": "{column} <> 0",
+    "rename": "{column} = {old}",
+    "half": "hashtext({key}::text) % 2 = 0",
 }
 
 

@@ -18,6 +18,17 @@ class Policy(StrEnum):
     SPEC = "spec"
     """When the spec's retrain policy says so."""
 
+    @property
+    def called(self) -> str:
+        """The policy as its reader calls it.
+
+        Examples
+        --------
+        >>> Policy.SPEC.called
+        'this policy'
+        """
+        return {Policy.NEVER: "no retraining", Policy.WEEKLY: "weekly retraining"}.get(self, "this policy")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained(Record):
@@ -58,7 +69,7 @@ class Stopped(Record):
     chain: str
     """``train``, ``predict``, ``monitor`` or ``retrain``."""
     error: str
-    """Class and first line of the error."""
+    """Class and words of the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

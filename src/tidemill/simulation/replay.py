@@ -15,8 +15,9 @@ from tidemill.errors import FatalError
 from tidemill.intervals import Interval, Partition
 from tidemill.simulation.ground import Ground
 from tidemill.simulation.outcome import Opened, Outcome, Policy, Stopped, Trained
+from tidemill.simulation.running import SimulatedSteps
 from tidemill.spec import ModelSpec
-from tidemill.steps.chains import drive, monitor_chain, predict_chain, retrain_chain, train_chain
+from tidemill.steps.chains import Chain, drive, monitor_chain, predict_chain, retrain_chain, train_chain
 from tidemill.steps.labels import labelled, labels_as_of
 from tidemill.steps.realised import NEEDED, measured
 from tidemill.steps.running import Job
@@ -38,13 +39,21 @@ class Replay:
         Of the simulation's ground.
     policy : Policy
         When to train; also the name under which the model is declared there.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        The model as the ground knows it.
+    stopped : list of Stopped
+        Chains that ended in an error so far.
     """
 
     def __init__(self, workspace: Workspace, policy: Policy) -> None:
         self._workspace, self._policy = workspace, policy
-        self._spec = workspace.spec(model_name(policy))
+        self.spec = workspace.spec(model_name(policy))
+        self._steps = SimulatedSteps(workspace.storage.with_name("shared"))
         self._trained_at: datetime | None = None
-        self._stopped: list[Stopped] = []
+        self.stopped: list[Stopped] = []
 
     def live(self, partitions: tuple[Partition, ...]) -> Iterator[str]:
         """Live through partitions, and give each one's key when it is over."""
@@ -52,21 +61,41 @@ class Replay:
             if self._training_is_due(partition):
                 self._trained_at = partition.interval.start
                 with self._recorded(partition, "train"):
-                    drive("train", train_chain(self._spec), self._spec.model, partition.key, self._workspace)
-            with self._recorded(partition, "predict"):
-                drive("predict", predict_chain(), self._spec.model, partition.key, self._workspace)
+                    self._drive("train", train_chain(self.spec), partition)
             if self._policy is Policy.SPEC:
-                self._watch(partition)
+                self.look(partition)
+                with self._recorded(partition, "retrain"):
+                    self._drive("retrain", retrain_chain(self.spec), partition)
+            else:
+                with self._recorded(partition, "predict"):
+                    self._drive("predict", predict_chain(), partition)
             yield partition.key
+
+    def fork(self) -> "Replay":
+        """Give a replay that goes on from here, and whose stops are its own."""
+        other = Replay(self._workspace, self._policy)
+        other._trained_at = self._trained_at
+        return other
+
+    def look(self, partition: Partition) -> None:
+        """Predict and monitor a partition, and decide nothing."""
+        with self._recorded(partition, "predict"):
+            self._drive("predict", predict_chain(), partition)
+        with self._recorded(partition, "monitor"):
+            self._drive("monitor", monitor_chain(), partition, until="alert")
+
+    def alerts(self) -> tuple[Opened, ...]:
+        """Give all alerts so far."""
+        return _alerts(self.spec.model, self._workspace)
 
     def outcome(self, partitions: tuple[Partition, ...]) -> Outcome:
         """Say what came of it."""
         return Outcome(
             policy=self._policy,
-            quality=_quality(self._spec, self._workspace, partitions),
-            trained=_trained(self._spec.model, self._workspace),
-            alerts=_alerts(self._spec.model, self._workspace),
-            stopped=tuple(self._stopped),
+            quality=_quality(self.spec, self._workspace, partitions),
+            trained=_trained(self.spec.model, self._workspace),
+            alerts=_alerts(self.spec.model, self._workspace),
+            stopped=tuple(self.stopped),
         )
 
     def _training_is_due(self, partition: Partition) -> bool:
@@ -74,12 +103,9 @@ class Replay:
             return True
         return self._policy is Policy.WEEKLY and partition.interval.start - self._trained_at >= WEEK
 
-    def _watch(self, partition: Partition) -> None:
-        spec, key = self._spec, partition.key
-        with self._recorded(partition, "monitor"):
-            drive("monitor", monitor_chain(), spec.model, key, self._workspace, until="alert")
-        with self._recorded(partition, "retrain"):
-            drive("retrain", retrain_chain(spec), spec.model, key, self._workspace)
+    def _drive(self, name: str, chain: Chain, partition: Partition, until: str | None = None) -> None:
+        model, run = self.spec.model, self._steps.run_step
+        drive(name, chain, model, partition.key, self._workspace, until=until, run=run)
 
     @contextmanager
     def _recorded(self, partition: Partition, chain: str) -> Iterator[None]:
@@ -87,8 +113,8 @@ class Replay:
         try:
             yield
         except FatalError as error:
-            line = str(error).splitlines()[0]
-            self._stopped.append(Stopped(partition=partition.key, chain=chain, error=f"{type(error).__name__}: {line}"))
+            said = " ".join(str(error).split())
+            self.stopped.append(Stopped(partition=partition.key, chain=chain, error=f"{type(error).__name__}: {said}"))
 
 
 def model_name(policy: Policy) -> str:

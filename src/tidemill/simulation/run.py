@@ -1,12 +1,12 @@
 """A simulation, whole: lay the ground, live the past once a policy, side by side, and compare."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import combinations
 from typing import cast
 
 from tidemill.errors import FatalError
@@ -27,7 +27,6 @@ from tidemill.workspace import Workspace
 __all__ = ["SOURCE", "Simulation", "simulate"]
 
 SOURCE = "source"  # what progress calls the copying of rows
-_LONGEST_FIRST = (Policy.SPEC, Policy.WEEKLY, Policy.NEVER)  # so that no processor idles at the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class Simulation(Record):
     outcomes: tuple[Outcome, ...]
     """One a policy."""
     gains: tuple[MetricValue, ...]
-    """Mean gain of a policy over ``never``, or over the first policy without it; ``slice`` names both."""
+    """Mean gain a partition of each policy over each that comes before it; ``slice`` names both."""
 
 
 def simulate(
@@ -91,17 +90,18 @@ def simulate(
         copied = iter(range(1, len(needed) + 1))
         ground.copy_source(spec, workspace, needed, lambda key: on_progress(SOURCE, next(copied), len(needed)))
         ground.inject(spec, injections)
-        chosen = [policy for policy in _LONGEST_FIRST if policy in policies]
+        chosen = [policy for policy in Policy if policy in policies]
         for policy in chosen:
             ground.declare(spec, model_name(policy))
-        with ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
+        with ThreadPoolExecutor(
+            max_workers=len(chosen)
+        ) as pool:  # more than processors, perhaps: none idles at the end
             outcomes = tuple(pool.map(lambda policy: _live(ground, policy, partitions, on_progress), chosen))
-    outcomes = tuple(sorted(outcomes, key=lambda outcome: list(Policy).index(outcome.policy)))
     metric = spec.accept.metric
     return Simulation(
         model=spec.model, first=first, last=last, metric=metric,
         injections=tuple(injection.words for injection in injections), outcomes=outcomes,
-        gains=tuple(_gain(metric, outcome, outcomes[0]) for outcome in outcomes[1:]),
+        gains=tuple(_gain(metric, *pair) for pair in combinations(outcomes, 2)),
     )  # fmt: skip
 
 
@@ -130,9 +130,9 @@ def _live(
     return Outcome.from_dict(cast(dict[str, object], written))
 
 
-def _gain(metric: str, outcome: Outcome, baseline: Outcome) -> MetricValue:
+def _gain(metric: str, baseline: Outcome, outcome: Outcome) -> MetricValue:
     figure = gain(outcome.quality, baseline.quality, name=metric, sign=1 if greater_is_better(metric) else -1)
     return MetricValue(
         name=figure.name, value=figure.value, low=figure.low, high=figure.high, n=figure.n,
-        slice=f"{outcome.policy.value} over {baseline.policy.value}",
+        slice=f"{outcome.policy.called} over {baseline.policy.called}",
     )  # fmt: skip

@@ -104,6 +104,7 @@ def drive(
     until: str | None = None,
     at_once: int = 1,
     on_step: Callable[[str, dict[str, Any] | None], None] = lambda step, record: None,
+    run: Callable[..., dict[str, Any]] = run_step,
 ) -> dict[str, Any]:
     """Run a chain and give its last record.
 
@@ -125,6 +126,8 @@ def drive(
         Steps that may run side by side where the chain allows it; with 1, all run in this process.
     on_step : callable
         Told the name of a step when it starts, with None, and when it ends, with its record.
+    run : callable
+        What runs a step in this process; takes the arguments of ``run_step``.
 
     Raises
     ------
@@ -145,7 +148,7 @@ def drive(
                 [call(single) for single in group], at_once, lambda number, record: on_step(group[number][0], record)
             )
         positional, named = call(request)
-        record = run_step(*positional, **named)
+        record = run(*positional, **named)
         on_step(request[0], record)
         return record
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tidemill.errors import NotTrainable
 from tidemill.modeling.behaviour import check_behaviour
 from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.gate import decide_acceptance
 from tidemill.modeling.importance import permutation_importance
 from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
 from tidemill.modeling.metrics import evaluate as evaluate_scores
@@ -28,7 +29,7 @@ from tidemill.steps.features import LabelledSet, read_set
 from tidemill.steps.outlook import OUTLOOK, outlook_of
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import load_bundle
-from tidemill.storage.rehearsal import rehearse
+from tidemill.storage.rehearsal import rehearse, rehearse_here
 
 __all__ = ["REFERENCE", "evaluate"]
 
@@ -44,8 +45,20 @@ class _Scored:
     score: npt.NDArray[np.float64]
 
 
-def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...]) -> EvaluationReport:
+def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: bool = True) -> EvaluationReport:
     """Measure the best candidate on the test set, against the baselines and the champion.
+
+    Parameters
+    ----------
+    job : Job
+        Model, partition, workspace.
+    split : SplitRef
+        The sets.
+    bundles : tuple of BundleRef
+        Candidates and baselines.
+    shown : bool, default True
+        Whether anybody will look at it. Without, it decides the same in half the time: there are no pictures, the
+        rehearsal takes place in this process, and only a candidate that the gate accepts gets its importances.
 
     Raises
     ------
@@ -54,14 +67,12 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...]) -> Evalu
     ArtifactCorrupt
         If a bundle is not what its digest says.
     """
-    spec, seed = job.spec, job.spec.train.random_state
+    spec = job.spec
     test = read_set(job, split, "test")
     best = _scored(job, _best(bundles, spec.accept.metric), test)
     baselines = [_scored(job, ref, test) for ref in bundles if ref.baseline]
-    importance = permutation_importance(
-        best.bundle, test.X, test.y, metric=spec.accept.metric, blocks=test.blocks, random_state=seed
-    )
-    pictures = _pictures(job, best, baselines, test, importance)
+    importance = _importance(job, best, test) if shown else ()
+    pictures = _pictures(job, best, baselines, test, importance) if shown else {}
     outlook = outlook_of(best.bundle, test, best.score)
     reference = reference_of(read_set(job, split, "train"), test, best.bundle, best.score)
 
@@ -84,14 +95,19 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...]) -> Evalu
         champion_saw_test=False,
         n_test=len(test.y),
         n_test_blocks=len(np.unique(test.blocks)),
-        behaviour=check_behaviour(best.bundle, test.X, monotonic=spec.train.monotonic, random_state=seed),
-        rehearsal=_rehearsal(job, best, test),
+        behaviour=check_behaviour(
+            best.bundle, test.X, monotonic=spec.train.monotonic, random_state=spec.train.random_state
+        ),
+        rehearsal=_rehearsal(job, best, test, apart=shown),
         threshold=best.bundle.threshold,
         threshold_criterion=best.bundle.threshold_criterion,
         calibration="" if best.bundle.calibration is None else best.bundle.calibration.described,
         uri=job.store.write(spec.model, "evaluations", fill).uri,
     )
-    return compare_with_champion(job, test, best.bundle, best.score, report)
+    report = compare_with_champion(job, test, best.bundle, best.score, report)
+    if not shown and decide_acceptance(report, spec.accept).accepted:  # drift is weighed by importance once it serves
+        report = replace(report, importance=_importance(job, best, test))
+    return report
 
 
 def _best(bundles: Sequence[BundleRef], metric: str) -> BundleRef:
@@ -111,9 +127,16 @@ def _scored(job: Job, ref: BundleRef, test: LabelledSet) -> _Scored:
     return _Scored(ref=ref, bundle=bundle, score=bundle.score(test.X))
 
 
-def _rehearsal(job: Job, best: _Scored, test: LabelledSet) -> Rehearsal:
-    rows = align(test.X, best.bundle.schema)
-    return rehearse(job.store.path(best.ref.uri), best.ref.digest, rows, best.score, job.spec.train.trusted)
+def _importance(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, ...]:
+    return permutation_importance(
+        best.bundle, test.X, test.y, metric=job.spec.accept.metric, blocks=test.blocks,
+        random_state=job.spec.train.random_state,
+    )  # fmt: skip
+
+
+def _rehearsal(job: Job, best: _Scored, test: LabelledSet, *, apart: bool) -> Rehearsal:
+    rows, run = align(test.X, best.bundle.schema), rehearse if apart else rehearse_here
+    return run(job.store.path(best.ref.uri), best.ref.digest, rows, best.score, job.spec.train.trusted)
 
 
 def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, ...]:

@@ -14,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +24,11 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from tidemill.modeling.bundle import Bundle
 from tidemill.records import Rehearsal
 from tidemill.storage.bundles import load_bundle
 
-__all__ = ["rehearse"]
+__all__ = ["rehearse", "rehearse_here"]
 
 TIMEOUT_S = 900.0
 """Seconds after which a clean process is given up."""
@@ -67,6 +70,24 @@ def rehearse(
             return _failed(problem)
         found = np.load(answer.with_suffix(".npy"), allow_pickle=False)
         cost = json.loads(answer.with_suffix(".json").read_text(encoding="utf-8"))
+    return _compared(found, expected, cost)
+
+
+def rehearse_here(
+    folder: Path, digest: str, X: pd.DataFrame, expected: npt.NDArray[np.float64], trusted: frozenset[str] = frozenset()
+) -> Rehearsal:
+    """Do the same in this process, for simulations: what this process's state hides goes unnoticed.
+
+    Parameters
+    ----------
+    folder, digest, X, expected, trusted
+        As for `rehearse`.
+    """
+    bundle = load_bundle(folder, digest, trusted)
+    return _compared(bundle.score(X), expected, _cost(bundle, X))
+
+
+def _compared(found: npt.NDArray[np.float64], expected: npt.NDArray[np.float64], cost: Mapping[str, Any]) -> Rehearsal:
     if found.shape != expected.shape:
         return _failed(f"It gave {found.shape} scores instead of {expected.shape}.")
     different = (found != expected).reshape(len(expected), -1).any(axis=1)
@@ -107,12 +128,15 @@ def _score(folder: Path, digest: str, rows: Path, answer: Path, trusted: frozens
     bundle = load_bundle(folder, digest, trusted)
     X = parquet.read_table(rows).to_pandas()
     np.save(answer.with_suffix(".npy"), bundle.score(X), allow_pickle=False)
+    answer.with_suffix(".json").write_text(json.dumps(_cost(bundle, X)), encoding="utf-8")
+
+
+def _cost(bundle: Bundle, X: pd.DataFrame) -> dict[str, Any]:
     many = pd.concat([X] * max(1, -(-_TIMED_ROWS // len(X))), ignore_index=True)
     started = time.perf_counter()
     bundle.score(many)
     seconds = time.perf_counter() - started
-    cost = {"seconds_per_million": seconds / len(many) * 1e6, "peak_rss_bytes": _peak_rss_bytes()}
-    answer.with_suffix(".json").write_text(json.dumps(cost), encoding="utf-8")
+    return {"seconds_per_million": seconds / len(many) * 1e6, "peak_rss_bytes": _peak_rss_bytes()}
 
 
 def _peak_rss_bytes() -> int:

@@ -270,11 +270,12 @@ class Ledger:
         """
         with transaction(self.url) as cursor:
             cursor.execute(
-                "SELECT partition, name, feature, slice, value, low, high, n, label_coverage FROM tidemill.metric m"
-                " WHERE model = %(model)s AND part = %(part)s AND partition <= %(until)s"
-                " AND (%(name)s IS NULL OR name = %(name)s)"
-                " AND run_id = (SELECT max(run_id) FROM tidemill.metric newest WHERE newest.model = m.model"
-                "               AND newest.part = m.part AND newest.partition = m.partition)"
+                # A subquery for each row would look the newest run up by walking all runs from the newest back.
+                "WITH newest AS MATERIALIZED (SELECT partition, max(run_id) AS run_id FROM tidemill.metric"
+                "  WHERE model = %(model)s AND part = %(part)s AND partition <= %(until)s GROUP BY partition)"
+                " SELECT partition, name, feature, slice, value, low, high, n, label_coverage"
+                " FROM newest JOIN tidemill.metric m USING (partition, run_id)"
+                " WHERE model = %(model)s AND part = %(part)s AND (%(name)s IS NULL OR name = %(name)s)"
                 " ORDER BY partition, metric_id",
                 {"model": model, "part": part, "until": until, "name": name},
             )

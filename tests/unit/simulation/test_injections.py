@@ -44,3 +44,9 @@ def test_every_kind_becomes_statements(words: str) -> None:
 def test_any_text_is_an_injection_or_is_refused(words: str) -> None:
     with contextlib.suppress(SpecError):
         assert Injection.parse(words).partition
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_every_kind_can_say_which_rows_it_changes(words: str) -> None:
+    counting = Injection.parse(words).counting("flight_id", "scheduled_departure", START, START)
+    assert "count(*)" in repr(counting)

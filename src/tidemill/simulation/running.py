@@ -1,0 +1,89 @@
+"""How a simulated step is run: as in production, but nothing twice, and nothing that only a reader would miss.
+
+Several policies check the same rows and, on some days, train on the same ones. Whichever comes first writes its record
+down, the others read it. The keys are digests of what goes in, so a record is shared only where the step could not have
+come to another one.
+"""
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tidemill.records import MonitorRef, ProfileRef
+from tidemill.steps.running import run_step
+from tidemill.workspace import Workspace
+
+__all__ = ["SimulatedSteps"]
+
+Inputs = Mapping[str, Any]
+
+_ALIKE: Mapping[str, Callable[[Inputs], str]] = {
+    "validate_data": lambda inputs: str(inputs["snapshot"]["digest"]),
+    "prepare": lambda inputs: str(inputs["snapshot"]["digest"]),
+    "train": lambda inputs: f"{inputs['split']['digest']} {inputs['estimator']} {inputs['trials']}",
+}
+"""Steps whose record hangs on nothing but the spec, the partition and this."""
+
+
+class SimulatedSteps:
+    """Runs the steps of a simulation's policies.
+
+    Parameters
+    ----------
+    folder : Path
+        Where policies leave what others may use.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def run_step(
+        self,
+        chain: str,
+        step: str,
+        model: str,
+        partition: str,
+        inputs: Inputs,
+        *,
+        workspace: Workspace,
+        cutoff: datetime | None = None,
+    ) -> dict[str, Any]:
+        """Run a step, or give the record of its like; the arguments are those of ``tidemill.steps.running.run_step``.
+
+        ``analyse`` draws for readers and ``compute`` would judge the simulator's own pace: both do nothing here.
+        ``evaluate`` leaves its pictures out.
+        """
+        if step == "analyse":
+            return ProfileRef(snapshot_digest=inputs["snapshot"]["digest"], uri="", n_columns=0, findings=()).to_dict()
+        if step == "compute":
+            return MonitorRef(part=step, n_metrics=0, alerts=(), empty=True).to_dict()
+        if step == "evaluate":
+            inputs = {**inputs, "shown": False}
+
+        def run() -> dict[str, Any]:
+            return run_step(chain, step, model, partition, inputs, workspace=workspace, cutoff=cutoff)
+
+        if step not in _ALIKE:
+            return run()
+        return self._once(f"{step} {partition} {cutoff} {_ALIKE[step](inputs)}", run)
+
+    def _once(self, key: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        path = self._folder / hashlib.sha256(key.encode()).hexdigest()
+        with path.open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # who comes second waits; it goes with the file, and with the process
+            file.seek(0)
+            with suppress(json.JSONDecodeError):  # empty: nobody has been here, or whoever was has failed
+                found: dict[str, Any] = json.loads(file.read())
+                return found
+            record = run()
+            file.seek(0)
+            file.truncate()
+            file.write(json.dumps(record))
+            file.flush()
+        return record

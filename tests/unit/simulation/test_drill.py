@@ -1,0 +1,49 @@
+import pytest
+
+from tidemill.simulation import Drill, Injection, Opened, Tried
+from tidemill.simulation.drill import right_rules
+
+
+def tried(**values: object) -> Tried:
+    given: dict[str, object] = {
+        "fault": "null:temp@2013-06-10", "column": "temp", "n_rows": 900, "seen_on": "2013-06-10",
+        "alert": "nulls:temp", "message": "temp lacks values",
+    }  # fmt: skip
+    return Tried(**(given | values))  # type: ignore[arg-type]
+
+
+def drill(*faults: Tried, n_quiet: int = 0, n_partitions: int = 60) -> Drill:
+    alert = Opened(
+        rule="score_drift", severity="warn", first_partition="2013-05-01", last_partition="2013-05-02", message=""
+    )
+    return Drill(
+        model="flight_delays", first="2013-04-01", last="2013-06-10", n_partitions=n_partitions,
+        quiet=(alert,) * n_quiet, tried=faults,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        ("null:temp@2013-06-10", "nulls:temp"),
+        ("scale:temp*1000@2013-06-10", "break:temp"),
+        ("rename:carrier=UA->UAL@2013-06-10", "unseen:carrier"),
+        ("half@2013-06-10", "volume"),
+        ("double@2013-06-10", "volume"),
+        ("labels_stop@2013-06-10", "age:labels"),
+    ],
+)
+def test_the_right_alert_of_a_fault_names_its_column(words: str, rule: str) -> None:
+    assert rule in right_rules(Injection.parse(words))
+
+
+def test_a_fault_that_nobody_saw_is_missed() -> None:
+    assert drill(tried(), tried(seen_on="", alert="")).missed == (tried(seen_on="", alert=""),)
+
+
+def test_a_fault_that_changes_no_row_is_not_missed() -> None:
+    assert drill(tried(n_rows=0, seen_on="")).missed == ()
+
+
+def test_the_rate_is_of_sixty_partitions() -> None:
+    assert drill(n_quiet=3, n_partitions=120).quiet_rate == 1.5
