@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean
+.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,16 @@ demo: setup ## Train, predict, monitor and decide on New York's flights, through
 	@$(BIN)/tidemill demo
 
 test: setup ## Run all tests but the end-to-end ones
-	@$(BIN)/python -m pytest -q src tests --ignore tests/e2e --ignore tests/chaos --ignore tests/bench
+	@$(BIN)/python -m pytest -q src tests --ignore tests/e2e --ignore tests/chaos --ignore tests/bench --ignore tests/oracles
+
+oracles: ## Hold monitoring against Evidently and NannyML, which get an environment of their own
+	@if ! cmp -s tests/oracles/requirements.txt .venv-oracles/.lock; then \
+		$(PYTHON) -m venv --clear .venv-oracles && \
+		.venv-oracles/bin/python -m pip install --quiet --no-deps --require-hashes -r tests/oracles/requirements.txt && \
+		.venv-oracles/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . && \
+		cp tests/oracles/requirements.txt .venv-oracles/.lock; fi; \
+	if [ ! -e .venv-oracles/.lock ]; then echo "Skipped: Evidently and NannyML could not be installed, for the reason above."; else \
+		.venv-oracles/bin/python -m pytest -q -c tests/oracles/pytest.ini tests/oracles; fi
 
 chaos: setup ## Kill, freeze, cut and fill up everything, and list what was proved: about half an hour
 	@$(BIN)/python -m pytest -q tests/chaos
@@ -55,6 +64,9 @@ bench-gate: setup ## Let the gate judge 1,000 pairs of each kind whose differenc
 
 bench-alerts: setup ## Put every fault into the flights, one at a time, and count alerts without one; needs loaded flights
 	@$(BIN)/tidemill drill flight_delays --from 2013-04-01 --to 2013-06-29 --on 2013-05-15 --on 2013-06-12
+
+bench-drift: setup ## Compare a million rows of 20 columns with stored bins
+	@$(BIN)/python -m tests.bench.drift
 
 bench-planning: setup ## Read one partition of a model that has 3,000 runs
 	@$(BIN)/python -m tests.bench.planning

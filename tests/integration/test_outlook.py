@@ -8,7 +8,7 @@ from .data import LAST, NEXT, SCORED, Mill
 def figures(mill: Mill, part: str, partition: str) -> dict[str, float]:
     rows = mill.sql(
         "SELECT coalesce(feature, name), value FROM tidemill.metric WHERE model = '{m}' AND part = %s AND partition = %s"
-        " ORDER BY metric_id",
+        " AND slice IS NULL ORDER BY metric_id",
         part, partition,
     )  # fmt: skip
     return dict(rows)

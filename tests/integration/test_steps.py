@@ -252,7 +252,7 @@ def test_realised_quality_is_that_of_the_labels(week: Mill) -> None:
     pairs = week.sql(
         "SELECT t.late, p.score FROM predictions.{m} p JOIN {t} t USING (parcel_id) WHERE p.partition = '2024-03-25'"
     )
-    (found,) = week.ledger.metrics(week.model, "performance", "roc_auc", until="2024-03-27")["2024-03-25"]
+    found, *_ = week.ledger.metrics(week.model, "performance", "roc_auc", until="2024-03-27")["2024-03-25"]
     assert found.value == pytest.approx(roc_auc_score([late for late, _ in pairs], [score for _, score in pairs]))
 
 
@@ -260,7 +260,7 @@ def test_label_that_is_still_missing_lowers_the_coverage(week: Mill) -> None:
     week.sql("UPDATE {t} SET delivered_at = '2024-06-01' WHERE parcel_id BETWEEN '20240325-000' AND '20240325-029'")
     collected = week.step("monitor", "collect", "2024-03-27")
     week.step("monitor", "performance", "2024-03-27", collected=collected)
-    (found,) = week.ledger.metrics(week.model, "performance", "label_coverage", until="2024-03-27")["2024-03-25"]
+    found, *_ = week.ledger.metrics(week.model, "performance", "label_coverage", until="2024-03-27")["2024-03-25"]
     assert found.value == 0.5
 
 

@@ -22,9 +22,9 @@ from tidemill.local.launch import until
 from tidemill.steps.alias import follow, follow_all
 from tidemill.steps.mirror import show_waiting, waiting
 from tidemill.steps.rollback import promote_by_hand, roll_back
-from tidemill.tracking import Tracking
+from tidemill.tracking import PAGES_OF, Tracking
 
-from .data import SPEC, Mill
+from .data import NEXT, SCORED, SPEC, Mill
 
 LIMIT_S = 30  # P10: what a failing MLflow may cost a task
 SEARCHING = SPEC.replace("[logistic_regression]", "[logistic_regression], search: {trials: 3, folds: 2}")
@@ -390,3 +390,60 @@ def test_predictions_go_on_while_mlflow_hangs(
     started = time.monotonic()
     assert mill.predict()["publish"]["published"]
     assert time.monotonic() - started < LIMIT_S
+
+
+# ---------------------------------------------------------------- daily pages
+
+
+def pages(client: Any, mill: Mill) -> list[str]:
+    found = [run for run in runs(client, mill) if PAGES_OF in run.data.tags]
+    return [item.path for run in found for item in client.list_artifacts(run.info.run_id, "monitoring")]
+
+
+def watched_day(mill: Mill, trained: Trained, uri: str, day: str = SCORED) -> dict[str, Any]:
+    """Predict a day and write its page; give the record of the report."""
+    if mill.promoter.champion(mill.model) is None:
+        mill.adopt(trained[1])
+    mill.predict(day)
+    return at(mill, uri).monitor(day)["report"]
+
+
+def test_the_daily_page_is_an_artifact_of_its_release_s_run(
+    mill: Mill, trained_mill: Trained, server: str, client: Any
+) -> None:
+    record = watched_day(mill, trained_mill, server)
+    again = watched_day(mill, trained_mill, server, NEXT)
+    assert pages(client, mill) == [f"monitoring/{day}.html" for day in (SCORED, NEXT)]
+    assert record["mlflow_run_id"] == again["mlflow_run_id"]
+    assert waiting(mill.workspace, mill.model) == ()
+
+
+def test_a_page_of_a_day_that_is_looked_at_again_takes_the_place_of_the_first(
+    mill: Mill, trained_mill: Trained, server: str, client: Any, tmp_path: Path
+) -> None:
+    watched_day(mill, trained_mill, server)
+    record = watched_day(mill, trained_mill, server)
+    copy = client.download_artifacts(record["mlflow_run_id"], f"monitoring/{SCORED}.html", str(tmp_path))
+    page = mill.workspace.storage / record["uri"] / "index.html"
+    assert pages(client, mill) == [f"monitoring/{SCORED}.html"]
+    assert Path(copy).read_text() == page.read_text()
+
+
+def test_without_mlflow_the_day_is_watched_and_its_page_shown_later(
+    mill: Mill, trained_mill: Trained, server: str, client: Any
+) -> None:
+    record = watched_day(mill, trained_mill, f"http://127.0.0.1:{free_port()}")
+    assert (record["mlflow_run_id"], len(waiting(mill.workspace, mill.model))) == (None, 1)
+    assert "Nothing answers" in record["mirror_problem"]
+    show_waiting(at(mill, server).workspace, mill.model)
+    assert pages(client, mill) == [f"monitoring/{SCORED}.html"]
+    assert waiting(mill.workspace, mill.model) == ()
+
+
+def test_a_page_that_retention_removed_while_it_waited_is_struck_out(
+    mill: Mill, trained_mill: Trained, server: str, client: Any
+) -> None:
+    record = watched_day(mill, trained_mill, f"http://127.0.0.1:{free_port()}")
+    (mill.workspace.storage / record["uri"]).rename(mill.workspace.storage / "elsewhere")
+    (shown,) = show_waiting(at(mill, server).workspace, mill.model).values()
+    assert (shown.run_id, pages(client, mill), waiting(mill.workspace, mill.model)) == (None, [], ())

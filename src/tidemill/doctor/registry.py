@@ -55,18 +55,21 @@ def _check_alias(session: Session, model: str, champion: Mirrored | None, *, rep
 
 
 def check_waiting(workspace: Workspace, model: str, *, repair: bool) -> Finding:
-    """Say whether MLflow shows all trainings; with ``repair`` show what waits."""
+    """Say whether MLflow shows all trainings and daily pages; with ``repair`` show what waits."""
     n_waiting = len(waiting(workspace, model))
     if not n_waiting:
-        return Finding.ok("mlflow", model, "It shows every training.")
+        return Finding.ok("mlflow", model, "It shows every training and page.")
     if repair:
         try:
             show_waiting(workspace, model)
         except TrackingUnavailable as error:
             return Finding.warn("mlflow", model, error.problem, "What waits is shown the next time.")
-        return Finding.ok("mlflow", model, f"{n_waiting} training(s) that waited are shown now.")
+        return Finding.ok("mlflow", model, f"{n_waiting} training(s) and page(s) that waited are shown now.")
     return Finding.warn(
-        "mlflow", model, f"{n_waiting} training(s) wait to be shown.", "'tidemill doctor --repair' shows them."
+        "mlflow",
+        model,
+        f"{n_waiting} training(s) and page(s) wait to be shown.",
+        "'tidemill doctor --repair' shows them.",
     )
 
 

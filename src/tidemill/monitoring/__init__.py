@@ -9,6 +9,7 @@ in many short tasks, where an import of a second would outweigh the work.
 ``drift``           how far a partition's features and scores lie from the reference
 ``breaks``          features that are not what they were in the partitions before
 ``performance``     realised quality of a partition whose labels have matured
+``arrival``         how labels arrive, and which partitions lack some that are usually there
 ``compute``         seconds and memory of each step against its own past
 ``freshness``       whether the partition came, whole and in time, from the same source and code
 ``alerts``          which of these figures a person should look at, and what to do

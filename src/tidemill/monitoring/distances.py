@@ -9,7 +9,15 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["chance_psi", "expected_psi", "jensen_shannon_distance", "population_stability_index"]
+__all__ = [
+    "chance_psi",
+    "chi_square_statistic",
+    "expected_psi",
+    "jensen_shannon_distance",
+    "kolmogorov_smirnov_statistic",
+    "population_stability_index",
+    "wasserstein_distance",
+]
 
 LEAST_SHARE = 1e-4  # a share below one row in 10,000 says no more than that the bin is all but empty
 
@@ -99,6 +107,110 @@ def jensen_shannon_distance(reference_counts: ArrayLike, analysis_counts: ArrayL
     return math.sqrt(max(divergence, 0.0) / math.log(base))  # rounding can leave -1e-17 for equal shares
 
 
+def kolmogorov_smirnov_statistic(reference_counts: ArrayLike, analysis_counts: ArrayLike) -> float:
+    """Greatest distance between two samples' cumulated shares, over bins in ascending order.
+
+    Parameters
+    ----------
+    reference_counts, analysis_counts : array-like of shape (n_bins,)
+        Rows of each sample in the same bins.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; NaN if a sample has no rows.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    The statistic of ``scipy.stats.ks_2samp`` on the numbers of the bins; of the values behind them it is never more.
+
+    Examples
+    --------
+    >>> kolmogorov_smirnov_statistic([1, 1, 0, 0], [0, 0, 1, 3])
+    1.0
+    """
+    below = _cumulated_difference(*_pair(reference_counts, analysis_counts))
+    return float(np.abs(below).max()) if below.size else math.nan
+
+
+def wasserstein_distance(positions: ArrayLike, reference_counts: ArrayLike, analysis_counts: ArrayLike) -> float:
+    """Least mean distance that the rows of one sample have to move to become the other (Wasserstein's first).
+
+    Parameters
+    ----------
+    positions : array-like of shape (n_bins,)
+        Where the rows of each bin lie, ascending.
+    reference_counts, analysis_counts : array-like of shape (n_bins,)
+        Rows of each sample in the bins.
+
+    Returns
+    -------
+    float
+        In the unit of ``positions``; NaN if a sample has no rows.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    The same figure as ``scipy.stats.wasserstein_distance`` with the counts as weights.
+
+    Examples
+    --------
+    >>> wasserstein_distance([0.0, 1.0, 3.0], [2, 0, 0], [0, 1, 1])
+    2.0
+    """
+    reference, analysis = _pair(reference_counts, analysis_counts)
+    at, _ = _pair(positions, reference)
+    below = _cumulated_difference(reference, analysis)
+    return float((np.abs(below[:-1]) * np.diff(at)).sum()) if below.size else math.nan
+
+
+def chi_square_statistic(reference_counts: ArrayLike, analysis_counts: ArrayLike) -> float:
+    """Pearson's statistic of the analysis sample against the shares of the reference.
+
+    It grows with the rows: divided by them, its root is Cohen's effect size w. Shares of the reference have the same
+    floor as in `population_stability_index`. Bins that are empty on both sides are left out.
+
+    Parameters
+    ----------
+    reference_counts, analysis_counts : array-like of shape (n_bins,)
+        Rows of each sample in the same bins.
+
+    Returns
+    -------
+    float
+        At least 0; NaN if a sample has no rows.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Notes
+    -----
+    The statistic of ``scipy.stats.chisquare`` where no share of the reference is below the floor.
+
+    Examples
+    --------
+    >>> chi_square_statistic([500, 500], [40, 60])
+    4.0
+    """
+    reference, analysis = _pair(reference_counts, analysis_counts)
+    if not reference.sum() or not analysis.sum():
+        return math.nan
+    used = (reference > 0) | (analysis > 0)
+    expected = analysis.sum() * _floored_shares(reference)[used]
+    return float(((analysis[used] - expected) ** 2 / expected).sum())
+
+
 def expected_psi(n_bins: int, n_reference: int, n_analysis: int) -> float:
     """Give the index that two samples of one distribution show on average.
 
@@ -140,6 +252,14 @@ def _pair(reference: ArrayLike, analysis: ArrayLike) -> tuple[NDArray[np.float64
     if first.shape != second.shape:
         raise ValueError(f"reference has shape {first.shape}, analysis {second.shape}: count both into the same bins")
     return first, second
+
+
+def _cumulated_difference(reference: NDArray[np.float64], analysis: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give how much more of the analysis sample lies up to each bin; empty if a sample has no rows."""
+    if not reference.sum() or not analysis.sum():
+        return np.empty(0)
+    below: NDArray[np.float64] = np.cumsum(analysis) / analysis.sum() - np.cumsum(reference) / reference.sum()
+    return below
 
 
 def _floored_shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:

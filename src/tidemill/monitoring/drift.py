@@ -15,8 +15,17 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tidemill.monitoring.distances import chance_psi, expected_psi, jensen_shannon_distance, population_stability_index
+from tidemill.monitoring.distances import (
+    chance_psi,
+    chi_square_statistic,
+    expected_psi,
+    jensen_shannon_distance,
+    kolmogorov_smirnov_statistic,
+    population_stability_index,
+    wasserstein_distance,
+)
 from tidemill.monitoring.groups import group_counts
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
 from tidemill.records import MetricValue
@@ -53,8 +62,10 @@ def detect_drift(
         ``null_share_rise`` (analysis minus reference), ``null_share_usual`` (what a partition of the reference rarely
         exceeded, if known), and ``unseen_share`` of a category (left out if the reference
         had too many levels to tell) or ``out_of_range_share`` of a number, and ``importance_share`` (its part of the
-        model's importance, 0 to 1). Then ``drift_share``: the share of features over their threshold, and
-        ``drift_weighted``: the share of the importance that these carry. All are NaN if the partition has no rows.
+        model's importance, 0 to 1); effect sizes beside these: of a number ``ks`` (0 to 1) and ``wasserstein`` (in
+        standard deviations of the reference; beyond its range no further), of a category ``cohens_w``. Then
+        ``drift_share``: the share of features over their threshold, and ``drift_weighted``: the share of the
+        importance that these carry. All are NaN if the partition has no rows.
 
     Raises
     ------
@@ -143,10 +154,25 @@ def _feature_figures(reference: ColumnProfile, analysis: ColumnProfile, fixed: f
         "null_share_rise": null_share - _share(reference.n_null, reference.n),
         **({} if reference.null_share_quantile is None else {"null_share_usual": reference.null_share_quantile}),
         **_novelty(analysis),
+        **_shift(reference, analysis, before, now),
     }
     return tuple(
         MetricValue(name=name, value=value, n=analysis.n, feature=reference.name) for name, value in figures.items()
     )
+
+
+def _shift(
+    reference: ColumnProfile, analysis: ColumnProfile, before: NDArray[np.int64], now: NDArray[np.int64]
+) -> dict[str, float]:
+    """Give how far the values have moved; left out where nothing could move."""
+    if reference.kind is ColumnKind.CATEGORICAL:
+        return {"cohens_w": math.sqrt(chi_square_statistic(before, now) / analysis.n)} if analysis.n else {}
+    if not sum(reference.counts) or not sum(analysis.counts) or not reference.std:
+        return {}
+    edges = np.asarray(reference.edges)
+    positions = np.concatenate([edges[:1], (edges[:-1] + edges[1:]) / 2, edges[-1:]])
+    moved = wasserstein_distance(positions, reference.counts, analysis.counts) / reference.std
+    return {"ks": kolmogorov_smirnov_statistic(reference.counts, analysis.counts), "wasserstein": moved}
 
 
 def _threshold(reference: ColumnProfile, analysis: ColumnProfile, n_groups: int, fixed: float) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import mean, stdev
 
 from tidemill.monitoring.student import student_quantile
@@ -23,7 +24,8 @@ def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
     Returns
     -------
     MetricValue or None
-        Named ``<metric>_recent``; the newest figure itself where there are fewer than three; None without any.
+        Named ``<metric>_recent``, with the slice of the newest and the label coverage of all; the newest figure itself
+        where there are fewer than three; None without any.
 
     Examples
     --------
@@ -37,9 +39,17 @@ def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
         return None
     name, newest = f"{known[-1].name}_recent", known[-1]
     if len(known) < MIN_PARTITIONS:
-        return MetricValue(name=name, value=newest.value, low=newest.low, high=newest.high, n=newest.n)
+        return replace(newest, name=name)
     values = [figure.value for figure in known]
     middle, spread = mean(values), student_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return MetricValue(
-        name=name, value=middle, low=middle - spread, high=middle + spread, n=sum(figure.n or 0 for figure in known)
-    )
+        name=name, value=middle, low=middle - spread, high=middle + spread, n=sum(figure.n or 0 for figure in known),
+        slice=newest.slice, label_coverage=_coverage(known),
+    )  # fmt: skip
+
+
+def _coverage(figures: Sequence[MetricValue]) -> float | None:
+    """Give the share of all rows together whose label is known."""
+    covered = [(figure.n or 0, figure.label_coverage) for figure in figures if figure.label_coverage]
+    n_rows = sum(n / coverage for n, coverage in covered)
+    return sum(n for n, _ in covered) / n_rows if n_rows else None

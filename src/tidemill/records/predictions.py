@@ -76,3 +76,7 @@ class PageRef(Record):
 
     uri: str
     """Folder with ``index.html``, relative to the storage root."""
+    mlflow_run_id: str | None = None
+    """MLflow run that shows it too; None if it does not, or not yet."""
+    mirror_problem: str = ""
+    """Why it does not."""

@@ -21,7 +21,7 @@ from tidemill.records import (
 )
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, when
 from tidemill.report.search import search_sentences
-from tidemill.report.values import ColumnProfile, DriftRow, StepCompute
+from tidemill.report.values import ColumnProfile, DriftRow, LabelRow, SliceRow, StepCompute
 from tidemill.spec.metrics import greater_is_better
 
 __all__ = ["contract_page", "evaluation_page", "monitor_page", "profile_page"]
@@ -170,6 +170,10 @@ def monitor_page(
     runbook: str = "",
     drift: Sequence[DriftRow] = (),
     realised: Mapping[str, Sequence[MetricValue]] | None = None,
+    slices: Sequence[SliceRow] = (),
+    labels: Sequence[LabelRow] = (),
+    arrival: str = "",
+    arrival_picture: str = "",
     compute: Sequence[StepCompute] = (),
     pictures: Sequence[str] = (),
     bundle_digest: str = "",
@@ -195,6 +199,12 @@ def monitor_page(
         Features and score, in any order.
     realised : mapping of str to sequence of MetricValue, optional
         Metrics of matured partitions by partition key.
+    slices : sequence of SliceRow, default ()
+        The acceptance metric by declared slice, in any order.
+    labels : sequence of LabelRow, default ()
+        How far the labels of the newest partitions have arrived, in any order.
+    arrival, arrival_picture : str, default ""
+        How labels arrive, in words and as SVG text.
     compute : sequence of StepCompute, default ()
         What the steps of the partition's runs have cost.
     pictures : sequence of str, default ()
@@ -226,6 +236,10 @@ def monitor_page(
         drift_metrics=_names(m for row in drift for m in row.metrics),
         realised=quality,
         quality_metrics=_names(m for _, values in quality for m in values),
+        slices=sorted(slices, key=lambda row: row.recent.slice or ""),
+        labels=sorted(labels, key=lambda row: row.partition, reverse=True),
+        arrival=arrival,
+        arrival_picture=arrival_picture,
         compute=compute,
         pictures=pictures,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tidemill.records import MetricValue, Severity
 
-__all__ = ["Categories", "ColumnProfile", "DriftRow", "Histogram", "StepCompute"]
+__all__ = ["Categories", "ColumnProfile", "DriftRow", "Histogram", "LabelRow", "SliceRow", "StepCompute"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,32 @@ class DriftRow:
     """The partition in words."""
     picture: str | None = None
     """Small SVG: the reference in grey, the partition in colour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelRow:
+    """How far the labels of one partition have arrived."""
+
+    partition: str
+    """Key."""
+    hours: float
+    """Hours since its end."""
+    coverage: float
+    """Share of its rows whose label is known, 0 to 1."""
+    usual: float
+    """Share that is usually known at its age; NaN if that has not been learned yet."""
+    state: str
+    """``arriving``, ``mature`` (its time has come), or ``late``: it has, and labels that are usually there are not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceRow:
+    """Realised quality of one value of a declared slice."""
+
+    recent: MetricValue
+    """The acceptance metric over the newest matured partitions; ``slice`` names it."""
+    accepted: MetricValue | None = None
+    """The same at acceptance, over the test set; None if it was not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""Mirror: what MLflow is shown of a training. The ledger comes first; nothing here decides or promotes.
+"""Mirror: what MLflow is shown of a training and of daily pages. The ledger comes first; nothing here decides or promotes.
 
-A training is written down on the storage before MLflow is asked, and struck out once MLflow shows all of it. So a server
-that is down, slow, or dies half-way costs seconds and loses nothing: what waits is shown with the next training, by the
+Either is written down on the storage before MLflow is asked, and struck out once MLflow shows all of it. So a server
+that is down, slow, or dies half-way costs seconds and loses nothing: what waits is shown with the next training or page, by the
 daily maintenance, or by ``tidemill doctor --repair``.
 """
 
@@ -22,16 +22,29 @@ from tidemill.steps.shown_runs import children, data_used, system
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.pyfunc_loader import requirements, signature_of
 from tidemill.storage.store import Store
-from tidemill.tracking import ReleaseTags, Session, Tracking, Training, download, ensure_version, point, show
+from tidemill.tracking import (
+    DailyPage,
+    ReleaseTags,
+    Session,
+    Tracking,
+    Training,
+    download,
+    ensure_version,
+    point,
+    show,
+    show_page,
+)
 from tidemill.versions import code_version, lock_digest
 from tidemill.warehouse.costs import fit_costs
 from tidemill.warehouse.releases import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
-__all__ = ["WAITING", "Shown", "show_all_waiting", "show_training", "show_waiting", "waiting"]
+__all__ = ["WAITING", "Shown", "show_all_waiting", "show_daily_page", "show_training", "show_waiting", "waiting"]
 
 WAITING = "unshown"
 """Folder of a model on the storage with what MLflow does not show yet."""
+
+PAGE = "page-"  # begins the names of pages among it
 
 _log = logging.getLogger(__name__)
 
@@ -52,11 +65,22 @@ def show_training(job: Job, facts: CardFacts, profile: ProfileRef) -> Shown:
     """Show a training and its release, with whatever waits from before; an MLflow that fails is no failure of ours."""
     if not job.workspace.tracking_uri:
         return Shown()
-    training = _training(job, facts, profile)
-    name = hashlib.sha256(training.key.encode()).hexdigest()
-    job.store.note(f"{training.model}/{WAITING}/{name}.json", json.dumps(training.to_dict()).encode())
+    return _show_now(job, _training(job, facts, profile))
+
+
+def show_daily_page(job: Job, uri: str, release_id: int) -> Shown:
+    """Show a partition's page, with whatever waits from before; an MLflow that fails is no failure of ours."""
+    if not job.workspace.tracking_uri:
+        return Shown()
+    key, as_of = job.partition.key, job.partition.cutoff
+    return _show_now(job, DailyPage(model=job.spec.model, partition=key, release_id=release_id, uri=uri, made_at=as_of))
+
+
+def _show_now(job: Job, item: Training | DailyPage) -> Shown:
+    name = f"{PAGE * isinstance(item, DailyPage)}{hashlib.sha256(item.key.encode()).hexdigest()}.json"
+    job.store.note(f"{item.model}/{WAITING}/{name}", json.dumps(item.to_dict()).encode())
     try:
-        return show_waiting(job.workspace, job.spec.model).get(training.key, Shown())
+        return show_waiting(job.workspace, job.spec.model).get(item.key, Shown())
     except TrackingUnavailable as error:
         _log.warning("%s It is shown later.", error.problem)
         return Shown(problem=error.problem)
@@ -79,12 +103,12 @@ def show_waiting(workspace: Workspace, model: str) -> dict[str, Shown]:
             written = store.noted(note)
             if written is None:  # another process has shown it
                 continue
-            training = Training.from_dict(json.loads(written))
+            item = _read(note, written)
             try:
-                found[training.key] = _show(session, workspace, training)
+                found[item.key] = _show(session, workspace, item)
             except ArtifactCorrupt as error:  # collected meanwhile, or MLflow's copy is not what was sent
                 _log.warning("%s", error)
-                found[training.key] = Shown(problem=error.problem)
+                found[item.key] = Shown(problem=error.problem)
             store.strike(note)
     return found
 
@@ -99,11 +123,25 @@ def show_all_waiting(workspace: Workspace) -> None:
 
 
 def waiting(workspace: Workspace, model: str) -> tuple[str, ...]:
-    """Give the notes of a model's trainings that MLflow does not show yet, oldest first."""
+    """Give the notes of a model's trainings and pages that MLflow does not show yet, oldest first."""
     return Store.of(workspace).notes(model, WAITING)
 
 
-def _show(session: Session, workspace: Workspace, training: Training) -> Shown:
+def _read(note: str, written: bytes) -> Training | DailyPage:
+    kind = DailyPage if note.rpartition("/")[2].startswith(PAGE) else Training
+    return kind.from_dict(json.loads(written))
+
+
+def _show(session: Session, workspace: Workspace, item: Training | DailyPage) -> Shown:
+    if isinstance(item, DailyPage):
+        folder = Store.of(workspace).path(item.uri)
+        if not folder.is_dir():
+            raise ArtifactCorrupt(f"Page {item.uri} was removed before MLflow could show it.", "Monitor the day again.")
+        return Shown(run_id=show_page(session, item, folder))
+    return _show_training(session, workspace, item)
+
+
+def _show_training(session: Session, workspace: Workspace, training: Training) -> Shown:
     trusted = workspace.spec(training.model).train.trusted
     store = Store.of(workspace)
     bundle = load_bundle(store.path(training.bundle_uri), training.bundle_digest, trusted)

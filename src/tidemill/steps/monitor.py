@@ -24,9 +24,10 @@ from tidemill.spec.metrics import greater_is_better
 from tidemill.steps.alerting import settle_alerts
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.freshness import miss
+from tidemill.steps.maturing import Maturity, count_labels
 from tidemill.steps.newest import count_newest
 from tidemill.steps.outlook import LOSSES, estimate_errors, estimated, loss_change
-from tidemill.steps.realised import realised
+from tidemill.steps.realised import outcomes_of, realised
 from tidemill.steps.running import Job
 from tidemill.steps.skew import skew_of
 from tidemill.storage.tables import read_table
@@ -99,21 +100,39 @@ def drift(job: Job, collected: CollectedRef) -> MonitorRef:
 def performance(job: Job, collected: CollectedRef) -> MonitorRef:
     """Measure the realised quality of partitions whose labels have matured, and estimate this one's before it has labels.
 
-    Alerts on realised quality speak of the newest matured partitions together.
+    Alerts on realised quality speak of the newest matured partitions together. A partition whose time has come while
+    its labels have not is measured, and compared with none.
     """
     runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
+    outcomes = {key: outcomes_of(job, runs[key]) for key in collected.matured}
+    maturity = count_labels(job, outcomes, runs, collected.partition)
     estimates = job.ledger.metrics(job.spec.model, "estimate", until=collected.partition)
-    measured = {key: realised(job, runs[key]) for key in collected.matured}
-    deciding = [m for metrics in measured.values() for m in metrics if m.name == job.spec.accept.metric and not m.slice]
-    part, recent = MonitorRef(part="performance", n_metrics=0, alerts=()), recent_quality(deciding)
+    measured = {key: realised(job, item) for key, item in outcomes.items()}
+    part = MonitorRef(part="performance", n_metrics=0, alerts=())
+    recent = _recent(job, [figures for key, figures in measured.items() if key not in maturity.late])
     for key, metrics in measured.items():
-        errors = estimate_errors(estimates.get(key, ()), metrics)
-        together = (recent,) if recent is not None and key == collected.matured[-1] else ()
-        recorded = _record(job, "performance", key, (*metrics, *errors, *together), runs[key].release_id)
-        part = replace(recorded, n_metrics=part.n_metrics + recorded.n_metrics)
+        whole = tuple(m for m in metrics if m.slice is None)
+        errors = () if key in maturity.late else estimate_errors(estimates.get(key, ()), whole)
+        together = recent if key == collected.matured[-1] else ()
+        _keep(job, "performance", key, (*metrics, *errors, *together), runs[key].release_id)
+        judged = (*whole, *errors, *(m for m in together if m.slice is None))  # a slice of a day is too small to judge
+        part = replace(
+            part, n_metrics=part.n_metrics + len(metrics) + len(errors) + len(together),
+            alerts=raise_alerts(judged, thresholds(job)),
+        )  # fmt: skip
     ahead = _look_ahead(job, collected, runs[collected.partition])
-    back = _look_back(job, collected, runs)
+    back = _look_back(job, collected, runs, maturity)
     return replace(part, alerts=(*part.alerts, *ahead, *back))
+
+
+def _recent(job: Job, measured: list[tuple[MetricValue, ...]]) -> tuple[MetricValue, ...]:
+    """Give the acceptance metric over partitions together, oldest first: of all rows, and of each slice."""
+    by_slice: dict[str | None, list[MetricValue]] = {}
+    for metrics in measured:
+        for figure in metrics:
+            if figure.name == job.spec.accept.metric:
+                by_slice.setdefault(figure.slice, []).append(figure)
+    return tuple(found for figures in by_slice.values() if (found := recent_quality(figures)) is not None)
 
 
 def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Alert, ...]:
@@ -126,9 +145,11 @@ def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[A
     )
 
 
-def _look_back(job: Job, collected: CollectedRef, runs: Mapping[str, PublishedRun]) -> tuple[Alert, ...]:
+def _look_back(
+    job: Job, collected: CollectedRef, runs: Mapping[str, PublishedRun], maturity: Maturity
+) -> tuple[Alert, ...]:
     """Look for a lasting rise of the loss, and make the rows of the newest matured partition again."""
-    statistic, change = loss_change(job, collected, runs.values())
+    statistic, change = loss_change(job, collected, runs.values(), maturity.arrival)
     loss = LOSSES[job.spec.task]
     if math.isfinite(statistic):
         figure = MetricValue(name=f"{loss}_change", value=statistic)
@@ -163,7 +184,7 @@ def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> A
 
 
 def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
-    """Write the partition's page."""
+    """Write the partition's page, and show it in MLflow too, now or once MLflow answers."""
     from tidemill.steps.monitor_page import build_page  # draws, which the other parts have no need to import
 
     page = build_page(job, collected, alerts)
@@ -171,7 +192,13 @@ def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
     def fill(folder: Path) -> None:
         (folder / "index.html").write_text(page, encoding="utf-8")
 
-    return PageRef(uri=job.store.write(job.spec.model, "reports", fill).uri)
+    uri = job.store.write(job.spec.model, "reports", fill).uri
+    if not job.workspace.tracking_uri:
+        return PageRef(uri=uri)
+    from tidemill.steps.mirror import show_daily_page  # knows bundles too, and loads what they need
+
+    shown = show_daily_page(job, uri, collected.release_id)
+    return PageRef(uri=uri, mlflow_run_id=shown.run_id, mirror_problem=shown.problem)
 
 
 def read_reference(job: Job, collected: CollectedRef) -> tuple[ColumnProfile, ...]:

@@ -1,18 +1,27 @@
 """What the daily page of a model says: the ledger's figures and counted bins, turned into the report room's values."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
 
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
 from tidemill.records import Alert, AlertsRef, CollectedRef, MetricValue, Severity
 from tidemill.report import charts
+from tidemill.report.arrivals import arrival_chart, arrival_sentence
 from tidemill.report.html import Tile
 from tidemill.report.pages import monitor_page
-from tidemill.report.values import Categories, DriftRow, Histogram, StepCompute
+from tidemill.report.values import Categories, DriftRow, Histogram, LabelRow, SliceRow, StepCompute
 from tidemill.spec import Task
+from tidemill.steps.maturing import LABELS, arrival_of
 from tidemill.steps.monitor import SCORE, count_partition, read_reference
 from tidemill.steps.running import Job
+from tidemill.warehouse.releases import Champion
 
 __all__ = ["build_page", "distribution_of"]
+
+HOUR = timedelta(hours=1)
+DISTANCES = ("psi", "jensen_shannon", "ks", "wasserstein", "cohens_w")  # those that a column has, the first to sort by
+N_LABELS = 12  # newest partitions whose labels are shown
 
 SHOWN: Mapping[Task, tuple[str, ...]] = {
     Task.BINARY: ("roc_auc", "log_loss", "brier_score", "base_rate", "mean_score", "label_coverage"),
@@ -28,6 +37,8 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
     model, key, shown = job.spec.model, collected.partition, (job.spec.accept.metric, *SHOWN[job.spec.task])
     drift = job.ledger.metrics(model, "drift", until=key)
     quality = job.ledger.metrics(model, "performance", until=key)
+    sliced = [figure for values in quality.values() for figure in values if figure.slice is not None]
+    quality = {item: tuple(m for m in values if m.slice is None) for item, values in quality.items()}
     compute = job.ledger.metrics(model, "compute", until=key)
     drifted: list[DriftRow] = []
     if collected.n_rows:
@@ -47,6 +58,8 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
         empty=not collected.n_rows,
         drift=drifted,
         realised={item: [m for m in values if m.name in shown] for item, values in quality.items()},
+        slices=_slice_rows(job, sliced, release),
+        **_labels(job, key),
         compute=_compute_rows(compute[key], alerts.alerts),
         pictures=[charts.to_svg(chart) for chart in _pictures(job, drift, quality)],
         bundle_digest="" if release is None else release.bundle_digest,
@@ -91,7 +104,7 @@ def _drift_rows(
     return [
         DriftRow(
             feature=before.name,
-            metrics=tuple(by_key[before.name, name] for name in ("psi", "jensen_shannon")),
+            metrics=tuple(by_key[before.name, name] for name in DISTANCES if (before.name, name) in by_key),
             threshold=by_key[before.name, "psi_threshold"].value,
             severity=_severity(alerts, f"break:{before.name}", f"nulls:{before.name}", f"unseen:{before.name}")
             or (_severity(alerts, "drift") if _beyond(by_key, before.name) else None)
@@ -116,6 +129,36 @@ def _in_words(counted: ColumnProfile) -> str:
         return null if counted.mean is None else f"mean {counted.mean:.3g}, {null}"
     most = max(zip(counted.counts, counted.categories, strict=False), default=(0, "no values"))[1]
     return f"mostly {most}, {null}"
+
+
+def _slice_rows(job: Job, figures: Iterable[MetricValue], release: Champion | None) -> list[SliceRow]:
+    """Give the newest figure of each slice over partitions together, beside what it was at acceptance."""
+    recent = {figure.slice: figure for figure in figures if figure.name == f"{job.spec.accept.metric}_recent"}
+    known = () if release is None else (MetricValue.from_dict(item) for item in release.evidence["metrics"])
+    accepted = {figure.slice: figure for figure in known if figure.name == job.spec.accept.metric}
+    return [SliceRow(recent=figure, accepted=accepted.get(label)) for label, figure in recent.items()]
+
+
+def _labels(job: Job, key: str) -> dict[str, Any]:
+    """Give what the page says about labels, by its arguments."""
+    arrival, due = arrival_of(job, key), job.spec.label.matures_after / HOUR
+    rows = []
+    for partition, figures in sorted(job.ledger.metrics(job.spec.model, LABELS, until=key).items())[-N_LABELS:]:
+        by_name = {figure.name: figure.value for figure in figures if figure.slice is None}
+        hours, coverage = by_name["hours_since_end"], by_name["label_coverage"]
+        state = "arriving" if hours < due else "mature" if arrival.has_enough(coverage, hours) else "late"
+        rows.append(
+            LabelRow(
+                partition=partition, hours=hours, coverage=coverage, usual=arrival.expected(hours), state=state
+            )
+        )  # fmt: skip
+    sentence = arrival_sentence(
+        half=arrival.after(0.5), nearly_all=arrival.after(0.99), final=arrival.final, due=due,
+        by_then=arrival.expected(due), n=arrival.n_partitions,
+    )  # fmt: skip
+    ages, shares = (arrival.ages, arrival.shares) if arrival.known else ((), ())
+    picture = charts.to_svg(arrival_chart(ages, shares, rows, due))
+    return {"labels": rows, "arrival": sentence, "arrival_picture": picture}
 
 
 def _compute_rows(metrics: Iterable[MetricValue], alerts: tuple[Alert, ...]) -> list[StepCompute]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.metrics import point_value
+from tidemill.monitoring.arrival import Arrival
 from tidemill.monitoring.change import Change, detect_change
 from tidemill.monitoring.estimate import (
     PREFIX,
@@ -26,6 +27,7 @@ from tidemill.records import CollectedRef, MetricValue
 from tidemill.spec import Task
 from tidemill.steps.answers import probabilities_of
 from tidemill.steps.features import LabelledSet
+from tidemill.steps.maturing import hours_since_end
 from tidemill.steps.running import Job
 from tidemill.warehouse.publishing import PublishedRun
 
@@ -108,13 +110,22 @@ def estimate_errors(estimates: tuple[MetricValue, ...], realised: tuple[MetricVa
     )  # fmt: skip
 
 
-def loss_change(job: Job, collected: CollectedRef, runs: Iterable[PublishedRun]) -> tuple[float, Change | None]:
-    """Look for a lasting rise of the daily loss since the release went live; NaN if acceptance left nothing to hold it to."""
+def loss_change(
+    job: Job, collected: CollectedRef, runs: Iterable[PublishedRun], arrival: Arrival
+) -> tuple[float, Change | None]:
+    """Look for a lasting rise of the daily loss since the release went live; NaN if acceptance left nothing to hold it to.
+
+    Partitions that lack labels that are usually there do not count: what comes late is not like what comes in time.
+    """
     reference = _read(job, collected.evaluation_uri).get("losses", {})
     loss = LOSSES[job.spec.task]
     served = {run.partition for run in runs if run.release_id == collected.release_id}
     known = job.ledger.metrics(job.spec.model, "performance", loss, until=collected.partition)
-    losses = {key: values[0].value for key, values in known.items() if key in served}
+    losses = {
+        key: values[0].value
+        for key, values in known.items()
+        if key in served and arrival.has_enough(values[0].label_coverage or 0.0, hours_since_end(job, key))
+    }
     return detect_change(losses, list(reference.values()))
 
 

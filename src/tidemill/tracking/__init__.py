@@ -1,9 +1,11 @@
 """MLflow: where people look at trainings, and a mirror of the registry. The ledger stays the truth.
 
 The only place that imports MLflow, which takes seconds. Everything here may be done again: a training has one run, found
-by its tag, each of its estimators and trials one nested run, and a release has one version, found by its digest.
+by its tag, each of its estimators and trials one nested run; a release has one version, found by its digest, and one run
+that its daily pages lie in.
 """
 
+from tidemill.tracking.pages import PAGES_OF, DailyPage, show_page
 from tidemill.tracking.registry import (
     CHALLENGER,
     CHAMPION,
@@ -22,8 +24,10 @@ __all__ = [
     "BUDGET_S",
     "CHALLENGER",
     "CHAMPION",
+    "PAGES_OF",
     "RELEASE",
     "Child",
+    "DailyPage",
     "DataUsed",
     "ReleaseTags",
     "Session",
@@ -35,4 +39,5 @@ __all__ = [
     "is_reachable",
     "point",
     "show",
+    "show_page",
 ]

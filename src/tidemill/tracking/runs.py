@@ -19,7 +19,7 @@ from tidemill.records import MetricValue
 from tidemill.tracking.server import Session
 from tidemill.tracking.showing import Child, DataUsed, Training
 
-__all__ = ["metric_name", "show"]
+__all__ = ["experiment_of", "metric_name", "milliseconds", "show"]
 
 TRAINING = "tidemill.training"  # names the training's own run
 PART_OF = "tidemill.part_of"  # on a nested run: the training
@@ -49,7 +49,7 @@ def show(session: Session, training: Training, root: Path, signature: Any, pip: 
     pip : list of str
         What it needs to be loaded.
     """
-    client, experiment_id = session.client, _experiment(session, training.model)
+    client, experiment_id = session.client, experiment_of(session, training.model)
     run_id, whole = _parent(session, experiment_id, training)
     if whole:
         return run_id
@@ -67,11 +67,12 @@ def show(session: Session, training: Training, root: Path, signature: Any, pip: 
     return run_id
 
 
-def _experiment(session: Session, name: str) -> str:
+def experiment_of(session: Session, name: str) -> str:
+    """Give the id of a model's experiment, which is made if there is none."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
     found = session.client.get_experiment_by_name(name)
     session.check_time()
-    return str(found.experiment_id if found else session.client.create_experiment(name))
+    return str(found.experiment_id if found else session.client.createexperiment_of(name))
 
 
 def _parent(session: Session, experiment_id: str, training: Training) -> tuple[str, bool]:
@@ -82,7 +83,7 @@ def _parent(session: Session, experiment_id: str, training: Training) -> tuple[s
         return str(found[0].info.run_id), SHOWN in found[0].data.tags
     session.check_time()
     run = session.client.create_run(
-        experiment_id, start_time=_ms(training.started_at), tags={TRAINING: training.key, **training.tags},
+        experiment_id, start_time=milliseconds(training.started_at), tags={TRAINING: training.key, **training.tags},
         run_name=training.name,
     )  # fmt: skip
     return str(run.info.run_id), False
@@ -158,10 +159,10 @@ def _log_child(session: Session, experiment_id: str, ids: Mapping[str, str], tra
     if run_id is None:
         tags = {"mlflow.parentRunId": ids[child.parent], PART_OF: training.key, PART: child.path, **child.tags}
         run_id = client.create_run(
-            experiment_id, start_time=_ms(child.started_at), tags=tags, run_name=child.path.replace("/", " ")
+            experiment_id, start_time=milliseconds(child.started_at), tags=tags, run_name=child.path.replace("/", " ")
         ).info.run_id
     _log_batches(session, run_id, child.params, child.metrics, child.steps)
-    client.set_terminated(run_id, "FINISHED", end_time=_ms(child.started_at) + round(child.seconds * 1000))
+    client.set_terminated(run_id, "FINISHED", end_time=milliseconds(child.started_at) + round(child.seconds * 1000))
     return str(run_id)
 
 
@@ -203,5 +204,13 @@ def metric_name(name: str) -> str:
     return cleaned if posixpath.normpath(cleaned) == cleaned else cleaned.replace("/", " ")
 
 
-def _ms(instant: datetime) -> int:
+def milliseconds(instant: datetime) -> int:
+    """Give an instant as MLflow counts: since 1970.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> milliseconds(datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC))
+    2000
+    """
     return round(instant.timestamp() * 1000)

@@ -5,13 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import chi2
+from scipy.stats import chi2, chisquare, ks_2samp
+from scipy.stats import wasserstein_distance as scipy_wasserstein
 
 from tidemill.monitoring.distances import (
     chance_psi,
+    chi_square_statistic,
     expected_psi,
     jensen_shannon_distance,
+    kolmogorov_smirnov_statistic,
     population_stability_index,
+    wasserstein_distance,
 )
 
 COUNTS = st.lists(st.integers(0, 10_000), min_size=2, max_size=30)
@@ -29,8 +33,35 @@ def two_samples(draw, least=0):
 
 @given(two_samples(), st.sampled_from([2.0, math.e, 10.0]))
 def test_jensen_shannon_equals_scipy(samples, base):
-    expected = jensenshannon(*samples, base=base)
-    assert jensen_shannon_distance(*samples, base=base) == pytest.approx(expected, abs=1e-7)
+    # Its square is the divergence: near 0 the root makes 1e-8 of what rounding has left, in scipy too.
+    expected, found = jensenshannon(*samples, base=base), jensen_shannon_distance(*samples, base=base)
+    assert found**2 == pytest.approx(expected**2, abs=1e-12)
+    assert found == pytest.approx(expected, abs=1e-9 if expected > 1e-4 else 1e-7)
+
+
+@given(two_samples(), st.randoms(use_true_random=False))
+def test_wasserstein_equals_scipy(samples, random):
+    positions = sorted(random.uniform(-1e3, 1e3) for _ in samples[0])
+    expected = scipy_wasserstein(positions, positions, *samples)
+    assert wasserstein_distance(positions, *samples) == pytest.approx(expected, abs=1e-9)
+
+
+@given(two_samples(least=2).filter(lambda samples: max(map(sum, samples)) < 100_000))
+def test_kolmogorov_smirnov_equals_scipy(samples):
+    numbers = [np.repeat(np.arange(len(sample)), sample) for sample in samples]
+    expected = ks_2samp(*numbers, method="asymp").statistic
+    assert kolmogorov_smirnov_statistic(*samples) == pytest.approx(expected, abs=1e-9)
+
+
+@given(two_samples(least=10_000 // 100))
+def test_chi_square_equals_scipy(samples):
+    reference, analysis = map(np.asarray, samples)
+    expected = chisquare(analysis, reference * (analysis.sum() / reference.sum())).statistic
+    assert chi_square_statistic(reference, analysis) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_level_that_the_reference_lacks_counts_as_half_a_row_of_it():
+    assert chi_square_statistic([100, 0], [90, 10]) == pytest.approx(10**2 / 100 + 9.5**2 / 0.5)
 
 
 @given(two_samples())
@@ -91,12 +122,21 @@ def test_psi_leaves_out_bins_that_are_empty_on_both_sides():
     assert population_stability_index([50, 0, 50], [5, 0, 5]) == 0
 
 
-@pytest.mark.parametrize("distance", [population_stability_index, jensen_shannon_distance])
+DISTANCES = [
+    population_stability_index,
+    jensen_shannon_distance,
+    kolmogorov_smirnov_statistic,
+    chi_square_statistic,
+    lambda reference, analysis: wasserstein_distance([0] * len(reference), reference, analysis),
+]
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
 def test_distance_to_a_sample_without_rows_is_nan(distance):
     assert math.isnan(distance([1, 2], [0, 0]))
 
 
-@pytest.mark.parametrize("distance", [population_stability_index, jensen_shannon_distance])
+@pytest.mark.parametrize("distance", DISTANCES)
 def test_samples_in_other_bins_are_refused(distance):
     with pytest.raises(ValueError, match="same bins"):
         distance([1, 2], [1, 2, 3])

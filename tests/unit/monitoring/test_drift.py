@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import ks_2samp
 
 from tidemill.monitoring.drift import detect_drift, detect_score_drift
 from tidemill.monitoring.profile import build_profile, count_table
@@ -31,8 +32,8 @@ def test_each_feature_gets_its_figures_and_the_partition_one(rng):
     names = {key for key in _figures(reference, {"x": [0.0], "c": ["a"]})}
     both = {"psi", "psi_threshold", "jensen_shannon", "null_share", "null_share_rise", "importance_share"}
     assert names == (
-        {("x", name) for name in both | {"out_of_range_share"}}
-        | {("c", name) for name in both | {"unseen_share"}}
+        {("x", name) for name in both | {"out_of_range_share", "ks", "wasserstein"}}
+        | {("c", name) for name in both | {"unseen_share", "cohens_w"}}
         | {(None, "drift_share"), (None, "drift_weighted")}
     )
 
@@ -186,3 +187,26 @@ def test_without_a_known_importance_all_count_alike(rng, importance):
     reference = _profile({"x": rng.normal(size=9000), "z": rng.normal(size=9000)})
     analysis = {"x": rng.normal(9, size=900), "z": rng.normal(size=900)}
     assert _figures(reference, analysis, importance=importance)[None, "drift_weighted"] == 0.5
+
+
+def test_a_shift_by_two_deviations_is_two_deviations_of_work(rng):
+    reference = _profile({"x": rng.normal(3, 5, size=90_000)})
+    figures = _figures(reference, {"x": rng.normal(3 - 5, 5, size=20_000)})
+    assert figures["x", "wasserstein"] == pytest.approx(1.0, abs=0.05)
+    assert figures["x", "ks"] == pytest.approx(0.383, abs=0.02)  # of two normal distributions a deviation apart
+
+
+def test_binned_effect_sizes_are_close_to_those_of_the_values(rng):
+    before, now = rng.lognormal(size=50_000), rng.lognormal(0.3, size=5_000)
+    figures = _figures(_profile({"x": before}), {"x": now})
+    assert figures["x", "ks"] == pytest.approx(ks_2samp(before, now).statistic, abs=0.01)
+
+
+def test_effect_size_of_a_category_does_not_grow_with_the_rows(rng):
+    reference = _profile({"c": ["a", "b"] * 4500})
+    sizes = [_figures(reference, {"c": ["a"] * 6 * n + ["b"] * 4 * n})["c", "cohens_w"] for n in (100, 1000)]
+    assert sizes == pytest.approx([0.2, 0.2])
+
+
+def test_a_number_that_never_varied_cannot_be_measured_in_its_deviations(rng):
+    assert ("x", "wasserstein") not in _figures(_profile({"x": np.ones(900)}), {"x": np.full(90, 2.0)})

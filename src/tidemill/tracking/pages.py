@@ -1,0 +1,74 @@
+"""Daily pages in MLflow: artifacts of one run a release, beside the run of its training."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tidemill.records import Record
+from tidemill.tracking.runs import experiment_of, milliseconds
+from tidemill.tracking.server import Session
+
+__all__ = ["PAGES_OF", "DailyPage", "show_page"]
+
+PAGES_OF = "tidemill.pages_of"
+"""Tag of the run that holds a release's pages: model and release."""
+
+FOLDER = "monitoring"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyPage(Record):
+    """One page of one partition, as it waits to be shown."""
+
+    model: str
+    """Name of the model, and of the experiment."""
+    partition: str
+    """Key of the partition."""
+    release_id: int
+    """Release that scored it."""
+    uri: str
+    """Folder with ``index.html``, relative to the storage root."""
+    made_at: datetime
+    """Instant as of which the page speaks."""
+
+    @property
+    def key(self) -> str:
+        """What the page stands for; a newer one of the same key takes its place."""
+        return f"page:{self.partition}:{self.release_id}"
+
+
+def show_page(session: Session, page: DailyPage, folder: Path) -> str:
+    """Show a page, or the newer one of its partition, and give the id of its run.
+
+    Parameters
+    ----------
+    session : Session
+        An open session.
+    page : DailyPage
+        The page.
+    folder : Path
+        Where the page lies on this machine.
+    """
+    run_id = _run(session, page)
+    session.check_time()
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    session.client.log_text(run_id, text, f"{FOLDER}/{page.partition}.html")
+    return run_id
+
+
+def _run(session: Session, page: DailyPage) -> str:
+    """Find the run of the release's pages by its tag, or make it."""
+    experiment_id, of = experiment_of(session, page.model), f"{page.model}:{page.release_id}"
+    session.check_time()
+    found = session.client.search_runs(
+        [experiment_id], f"tags.`{PAGES_OF}` = '{of}'", max_results=1, order_by=["attributes.start_time ASC"]
+    )
+    if found:
+        return str(found[0].info.run_id)
+    session.check_time()
+    run = session.client.create_run(
+        experiment_id, start_time=milliseconds(page.made_at), run_name=f"monitoring of release {page.release_id}",
+        tags={PAGES_OF: of, "tidemill.release_id": str(page.release_id)},
+    )  # fmt: skip
+    session.client.set_terminated(run.info.run_id, "FINISHED")
+    return str(run.info.run_id)
