@@ -251,7 +251,6 @@ def test_nobody_sleeps_but_those_that_wait_for_other_programs() -> None:
 CLOCKS = {
     "src/tidemill/cli/warehouse.py": "when a person acknowledged an alert",
     "src/tidemill/delivery/sending.py": "when a message is due: by a wrong clock it comes late, or a second time",
-    "src/tidemill/steps/alerting.py": "when an alert opened; which one is newer is decided by its partition",
     "src/tidemill/doctor/examine.py": "compares this machine's clock with the warehouse's",
     "src/tidemill/local/processes.py": "the age of a process, which the machine tells by the same clock",
 }
@@ -348,7 +347,6 @@ CLOCK = re.compile(
     r"datetime\.(?:now|today|utcnow)\(|date\.today\(|time\.(?:time|localtime|gmtime)\(|Timestamp\.(?:now|today)\("
 )
 COMPUTES = ("modeling", "monitoring", "spec", "records", "steps", "intervals.py", "contracts.py")
-TELLS = {"steps/alerting.py"}  # when an alert was told is a time of the wall, and no figure
 
 
 def test_nothing_that_computes_asks_what_time_it_is() -> None:
@@ -359,7 +357,7 @@ def test_nothing_that_computes_asks_what_time_it_is() -> None:
         for path in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
         if CLOCK.search(path.read_text(encoding="utf-8"))
     }
-    assert asking == TELLS
+    assert asking == set()
 
 
 def test_no_query_of_a_model_asks_what_time_it_is() -> None:

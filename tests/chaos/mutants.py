@@ -155,8 +155,8 @@ MUTANTS = (
     ),
     Mutant(
         "what is being written stays, whatever its age",
-        "src/tidemill/retention.py",
-        "if folder.name.startswith(_WRITING) and _in_use(url, removal.model, started):",
+        "src/tidemill/retention/folders.py",
+        "if not folder.going and _in_use(url, removal.model, started):",
         "if False:",
         ("tests/chaos/test_clock.py", "-k", "being_written"),
     ),

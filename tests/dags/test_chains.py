@@ -7,7 +7,7 @@ import pytest
 
 from tidemill.spec import BASELINES
 from tidemill.spec_file import read_spec
-from tidemill.steps.chains import Chain, monitor_chain, predict_chain, retrain_chain, train_chain
+from tidemill.steps.chains import Chain, monitor_chain, one_by_one, predict_chain, retrain_chain, train_chain
 
 from .conftest import PROJECT, Described
 
@@ -26,6 +26,7 @@ CHOSEN = {
     ("train", "trials"),
     ("register", "dry_run"),
     ("register", "reason"),
+    ("record_outcome", "dry_run"),
 }
 """What the CLI passes by option, and an operator from the trigger form, by step and argument."""
 MAPPED = {("train", "estimator")}
@@ -34,7 +35,7 @@ MAPPED = {("train", "estimator")}
 
 def requests(verb: str) -> list[tuple[str, dict[str, Any]]]:
     """What a chain asks for, each step answered by a record that only says where it is from."""
-    chain, found = CHAINS[verb](), []
+    chain, found = one_by_one(CHAINS[verb]()), []
     step, inputs = next(chain)
     while True:
         found.append((step, inputs))

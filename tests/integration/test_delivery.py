@@ -187,6 +187,39 @@ def test_with_the_sink_down_for_an_hour_nothing_is_lost_or_doubled(watch: Callab
     assert [state for state, _ in watched.waiting()] == ["sent"] * 3
 
 
+def test_a_whole_life_with_the_sink_down_for_an_hour_is_three_mails_in_one_thread(
+    watch: Callable[..., Watched],
+) -> None:
+    with mail_sink() as before:
+        watched = watch(before.url)
+        watched.examine(1, drift())
+        watched.send()
+    worse, over = [drift(0.9)], list[Alert]()
+    for minute, findings in ((0, worse), (20, over), (40, over)):  # nobody listens while it gets worse, and ends
+        watched.now = NOON + timedelta(minutes=minute)
+        watched.examine(2 + minute // 20, *findings)
+        for five in range(0, 20, 5):
+            watched.now = NOON + timedelta(minutes=minute + five)
+            assert watched.send().n_sent == 0
+    with mail_sink(before.port) as after:
+        for minute in range(60, 180, 5):
+            watched.now = NOON + timedelta(minutes=minute)
+            watched.send()
+    first, worsened, resolved = [*before.mails, *after.mails]
+    assert (len(before.mails), [state for state, _ in watched.waiting()]) == (1, ["sent"] * 3)
+    assert {mail["In-Reply-To"] for mail in (worsened, resolved)} == {first["Message-ID"]}
+    texts = [mail.get_body(("plain",)).get_content() for mail in (worsened, resolved)]  # type: ignore[union-attr]
+    assert ["(worsened)" in texts[0], "(resolved)" in texts[1]] == [True, True]
+
+
+def test_without_a_clock_of_its_own_a_sender_goes_by_the_ledger_s(mailed: Watched, mails: MailSink) -> None:
+    mailed.now = mailed.mill.ledger.now()
+    mailed.examine(1, drift())
+    assert send_waiting(mailed.workspace, model=mailed.mill.model).n_sent == 1
+    ((behind,),) = mailed.mill.sql("SELECT clock_timestamp() - sent_at FROM tidemill.alert_message WHERE model = '{m}'")
+    assert timedelta(0) <= behind < timedelta(minutes=1)
+
+
 def test_what_waited_goes_out_in_order(watch: Callable[..., Watched]) -> None:
     with mail_sink() as sink:
         url, port = sink.url, sink.port

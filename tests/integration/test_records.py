@@ -167,3 +167,102 @@ def test_a_spec_may_shorten_everything(serving: Mill) -> None:
     limits = ", ".join(f"{name}: 30 days" for name in Retention.model_fields)
     serving.write(spec=SPEC + f"retention: {{{limits}}}\n")
     assert serving.spec.retention.records.days == 30
+
+
+# --- what monitoring keeps
+
+
+def flood_watching(mill: Mill, n: int) -> None:
+    """Record examinations and messages of many partitions, all old; 'p…' sorts after the days."""
+    run_id = mill.start_run("2024-03-25", "alert")
+    mill.sql(
+        "INSERT INTO tidemill.examination (model, partition, parts, findings, run_id, examined_at)"
+        f" SELECT '{{m}}', 'p' || lpad(n::text, 5, '0'), '{{}}', '[]', {run_id}, now() - {OLD} FROM generate_series(1, {n}) n"
+    )
+
+
+def tell(mill: Mill, *, status: str, state: str = "sent") -> None:
+    """Record an old alert and the message that told of it."""
+    run_id = mill.start_run("2024-03-25", "alert")
+    ((alert_id,),) = mill.sql(
+        "INSERT INTO tidemill.alert (model, rule, severity, message, value, threshold, status, first_partition,"
+        " last_partition, run_id, told, told_partition) VALUES ('{m}', %s, 'warn', 'm', 1, 0, %s, '2024-03-25', '2024-03-25',"
+        " %s, '{}', '2024-03-25')"
+        " RETURNING alert_id",
+        f"drift:{status}_{state}", status, run_id,
+    )  # fmt: skip
+    ((event_id,),) = mill.sql(
+        "INSERT INTO tidemill.alert_event (alert_id, event, partition, severity, message, value, threshold,"
+        " first_partition, run_id) VALUES (%s, 'opened', '2024-03-25', 'warn', 'm', 1, 0, '2024-03-25', %s)"
+        " RETURNING event_id",
+        alert_id, run_id,
+    )  # fmt: skip
+    mill.sql(
+        "INSERT INTO tidemill.alert_message (key, model, partition, channel, event_ids, state, next_try, created_at, sent_at)"
+        f" VALUES (%s, '{{m}}', '2024-03-25', 'nowhere', ARRAY[%s], %s, 'infinity', now() - {OLD},"
+        f" CASE WHEN %s = 'sent' THEN now() - {OLD} END)",
+        f"{mill.model}.{status}.{state}", event_id, state, state,
+    )  # fmt: skip
+
+
+def messages(mill: Mill) -> list[str]:
+    rows = mill.sql("SELECT key FROM tidemill.alert_message WHERE model = '{m}' ORDER BY key")
+    return [key.partition(".")[2] for (key,) in rows]
+
+
+def test_examinations_beyond_those_looked_back_on_go(old: Mill) -> None:
+    flood_watching(old, LOOKED_BACK + 30)
+    before = count(old, "examination")
+    gone(old)
+    left = old.sql(
+        "SELECT min(partition), count(*) FROM tidemill.examination WHERE model = '{m}' AND partition LIKE 'p%%'"
+    )
+    assert left == [("p00031", LOOKED_BACK)]
+    assert before - count(old, "examination") == 30  # those of the days are young
+
+
+def test_messages_that_went_out_go_once_no_open_alert_s_thread_needs_them(old: Mill) -> None:
+    tell(old, status="resolved")
+    tell(old, status="open")
+    tell(old, status="resolved", state="waiting")
+    gone(old)
+    assert messages(old) == ["open.sent", "resolved.waiting"]
+
+
+def test_counted_features_of_the_newest_partitions_stay(old: Mill) -> None:
+    before = old.sql(
+        f"UPDATE tidemill.partition_counts SET counted_at = now() - {OLD} WHERE release_id IN"
+        " (SELECT release_id FROM tidemill.release WHERE model = '{m}') RETURNING prediction_run_id"
+    )
+    gone(old)
+    assert before != []
+    assert old.sql(
+        "SELECT count(*) FROM tidemill.partition_counts WHERE prediction_run_id = ANY (%s)", [run for (run,) in before]
+    ) == [(len(before),)]
+
+
+def test_counted_features_of_what_is_published_no_more_go(old: Mill) -> None:
+    old.sql(
+        f"UPDATE tidemill.partition_counts SET counted_at = now() - {OLD} WHERE release_id IN"
+        " (SELECT release_id FROM tidemill.release WHERE model = '{m}')"
+    )
+    old.sql("DELETE FROM tidemill.published WHERE model = '{m}'")
+    (removal,) = (item for item in gone(old) if "counts" in item.name)
+    assert removal.name == "0 examinations, 0 messages, 1 counts"
+
+
+def test_a_run_goes_with_the_examination_that_named_it(old: Mill) -> None:
+    flood_watching(old, LOOKED_BACK + 1)
+    run_id = old.sql("SELECT run_id FROM tidemill.examination WHERE model = '{m}' AND partition = 'p00001'")[0][0]
+    old.sql("DELETE FROM tidemill.examination WHERE model = '{m}' AND partition <> 'p00001' AND partition LIKE 'p%%'")
+    other = old.start_run("2024-03-25", "alert")
+    old.sql(
+        "INSERT INTO tidemill.examination (model, partition, parts, findings, run_id)"
+        f" SELECT '{{m}}', 'q' || n, '{{}}', '[]', {other} FROM generate_series(1, {LOOKED_BACK}) n"
+    )
+    old.sql(
+        f"UPDATE tidemill.run SET status = 'failed', started_at = now() - {OLD}, ended_at = now() - {OLD} WHERE run_id = %s",
+        run_id,
+    )
+    gone(old)
+    assert old.sql("SELECT count(*) FROM tidemill.run WHERE run_id = %s", run_id) == [(0,)]

@@ -37,7 +37,6 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
             logical_date=None,
             wait_for_completion=waits,
             poke_interval=5,
-            fail_when_dag_is_paused=True,
             **kwargs,
         )
         self.model = model
@@ -59,6 +58,10 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
             self._wait_for(context, run_id)
             return
         self.conf = {"partition": partition, "reason": " ".join(self.decision["reasons"])[:500]}
+        if context["ti"].get_dag(self.trigger_dag_id).is_paused:
+            raise RetrainingFailed(
+                f"{self.trigger_dag_id} is paused, so nothing would train.", "Unpause it, and clear this task."
+            )
         super().execute(context)
 
     def _wait_for(self, context: Context, run_id: str) -> None:

@@ -32,7 +32,7 @@ class _Trouble:
 
 
 def send_waiting(
-    workspace: Workspace, *, model: str | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    workspace: Workspace, *, model: str | None = None, now: Callable[[], datetime] | None = None
 ) -> SentRef:
     """Send every message that is due, in order; those of a dead channel wait, longer each time.
 
@@ -42,18 +42,20 @@ def send_waiting(
         Ledger, storage, and where the channels lead.
     model : str, optional
         Only messages about this model.
-    now : callable
-        The clock.
+    now : callable, optional
+        The clock; by default the ledger's, since senders on several machines take turns.
 
     Returns
     -------
     SentRef
         How many went out and how many wait, with a sentence for each channel in trouble.
     """
-    outbox, n_sent, after, trouble = Outbox(workspace.connection(LEDGER)), 0, 0, dict[str, _Trouble]()
+    url = workspace.connection(LEDGER)
+    clock = now or Ledger(url).now
+    outbox, n_sent, after, trouble = Outbox(url), 0, 0, dict[str, _Trouble]()
     while True:
         dead = [channel for channel, item in trouble.items() if item.n >= DEAD_AFTER]
-        message = outbox.claim(now(), model=model, without=dead, after=after)
+        message = outbox.claim(clock(), model=model, without=dead, after=after)
         if message is None:
             break
         after = message.message_id
@@ -61,20 +63,22 @@ def send_waiting(
         problem, known = _attempt(workspace, message), trouble.get(message.channel)
         if problem is None:
             fault_point("message-sent")
-            outbox.sent(message, now())
+            outbox.sent(message, clock())
             n_sent += 1
             trouble.pop(message.channel, None)
             continue
         trouble[message.channel] = _Trouble(n=1 + (known.n if known else 0), problem=problem)
-        again = outbox.failed(message, problem, now())
+        again = outbox.failed(message, problem, clock())
         if trouble[message.channel].n >= DEAD_AFTER:
             outbox.postpone(message.channel, again)
     problems = tuple(item.problem for item in trouble.values())
     return SentRef(n_sent=n_sent, n_waiting=outbox.n_waiting(model), problems=problems)
 
 
-def try_channel(workspace: Workspace, channel: str) -> None:
+def try_channel(workspace: Workspace, channel: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
     """Send a message that says that the channel works; a mail goes to its sender if no recipient is named.
+
+    It asks no ledger, not even for the time: by default it is this machine's that stands in the mail.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def try_channel(workspace: Workspace, channel: str) -> None:
     if not address.is_mail:
         send_hook(message, address)
         return
-    server, moment = MailServer.parse(address), datetime.now(UTC)
+    server, moment = MailServer.parse(address), now()
     message = replace(message, owners=(server.sender,))
     send_mail(build_mail(message, server, key=f"test.{moment.timestamp():.0f}", created_at=moment), server, address)
 

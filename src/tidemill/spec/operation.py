@@ -111,7 +111,7 @@ class Retention(Part):
     reports: Duration = timedelta(days=400)
     """Age from which a page of analysis, contract or monitoring may go."""
     records: Duration = timedelta(days=800)
-    """Age from which the ledger's rows about runs, checks and figures may go that nothing which is kept speaks of."""
+    """Age from which the ledger's rows about runs, checks, figures, examinations and sent messages may go, unless needed."""
 
     @field_validator("*")
     @classmethod

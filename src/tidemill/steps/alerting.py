@@ -1,7 +1,6 @@
 """From a partition's findings to alerts, by the rules of the spec, and to whom they are told."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from tidemill.delivery.sending import send_waiting
 from tidemill.errors import ChannelUnavailable
@@ -29,7 +28,7 @@ def settle_alerts(job: Job, examined: Examination) -> AlertsRef:
         ),
         channels=[(item.channel, item.severity) for item in spec.alerts],
         run_id=job.run_id,
-        now=datetime.now(UTC),
+        now=job.ledger.now(),
     )
     return AlertsRef(alerts=judged.findings, n_open=len(job.alerts.open(spec.model)), changes=changes)
 

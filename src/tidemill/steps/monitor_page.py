@@ -1,6 +1,7 @@
 """What the daily page of a model says: the ledger's figures and counted bins, turned into the report room's values."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from tidemill.warehouse.releases import Champion
 __all__ = ["build_page", "distribution_of"]
 
 HOUR = timedelta(hours=1)
-DISTANCES = ("psi", "jensen_shannon", "ks", "wasserstein", "cohens_w")  # those that a column has, the first to sort by
+DISTANCES = ("psi", "jensen_shannon", "wasserstein", "cohens_w")  # those that a column has, the first to sort by
 N_LABELS = 12  # newest partitions whose labels are shown
 
 SHOWN: Mapping[Task, tuple[str, ...]] = {
@@ -104,7 +105,9 @@ def _drift_rows(
     return [
         DriftRow(
             feature=before.name,
-            metrics=tuple(by_key[before.name, name] for name in DISTANCES if (before.name, name) in by_key),
+            metrics=tuple(
+                replace(by_key[before.name, name], name=name) for name in DISTANCES if (before.name, name) in by_key
+            ),
             threshold=by_key[before.name, "psi_threshold"].value,
             severity=_severity(alerts, f"break:{before.name}", f"nulls:{before.name}", f"unseen:{before.name}")
             or (_severity(alerts, "drift") if _beyond(by_key, before.name) else None)

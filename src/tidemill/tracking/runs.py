@@ -72,7 +72,7 @@ def experiment_of(session: Session, name: str) -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
     found = session.client.get_experiment_by_name(name)
     session.check_time()
-    return str(found.experiment_id if found else session.client.createexperiment_of(name))
+    return str(found.experiment_id if found else session.client.create_experiment(name))
 
 
 def _parent(session: Session, experiment_id: str, training: Training) -> tuple[str, bool]:

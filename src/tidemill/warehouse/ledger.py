@@ -206,6 +206,13 @@ class Ledger:
             row = cursor.fetchone()
             return None if row is None else (row[0], tuple(row[1]))
 
+    def now(self) -> datetime:
+        """Give the time by the database's clock, which is the same for all machines."""
+        with transaction(self.url) as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            instant: datetime = fetch_value(cursor)
+            return instant
+
     def append_audit(self, event: str, model: str, details: dict[str, Any]) -> None:
         """Append to the audit's chain."""
         with transaction(self.url) as cursor:

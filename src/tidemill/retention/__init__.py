@@ -1,0 +1,30 @@
+"""Retention: what nobody needs any more is removed, and each removal is recorded.
+
+Rows of prediction runs go first, then the folders that nothing stands on any more. What is published, the champion
+and its predecessor, releases that served not long ago, what a rollback can bring back, and what somebody holds are
+never touched. Everything here may be killed at any instant and run again. A folder goes in this order: the record of
+its end, a rename, the deletion; so no row of the ledger speaks of a missing folder that it believes alive.
+
+===============  =================================================================
+``collecting``   the whole, one model after the other, never two at once
+``runs``         rows of prediction runs
+``folders``      folders on the storage, and which of them something stands on
+``records``      the ledger's own rows
+``removal``      one thing that goes
+===============  =================================================================
+"""
+
+from tidemill.retention.collecting import close_all_lost_runs, collect_garbage
+from tidemill.retention.folders import DEAD_AFTER, KINDS, kept_folders
+from tidemill.retention.records import LOOKED_BACK
+from tidemill.retention.removal import Removal
+
+__all__ = [
+    "DEAD_AFTER",
+    "KINDS",
+    "LOOKED_BACK",
+    "Removal",
+    "close_all_lost_runs",
+    "collect_garbage",
+    "kept_folders",
+]

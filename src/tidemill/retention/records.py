@@ -1,0 +1,56 @@
+"""The ledger's own rows: figures, checks, runs, and what was examined and told."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from tidemill.intervals import Every
+from tidemill.retention.removal import Removal
+from tidemill.spec import ModelSpec
+from tidemill.warehouse.connections import transaction
+
+__all__ = ["LOOKED_BACK", "collect_records"]
+
+LOOKED_BACK = 100
+"""Partitions whose figures monitoring may compare with; it does with fewer."""
+
+LOOKED_BACK_HOURS = 2_400  # the same where a partition is an hour
+LOOKED_BACK_RUNS = 2_000  # succeeded runs whose cost the next is compared with
+N_AT_ONCE = 10_000  # rows of a table deleted in one transaction
+FIGURES, WATCHING = ("metrics", "checks", "runs"), ("examinations", "messages", "counts")
+
+
+def collect_records(url: str, spec: ModelSpec, as_of: datetime, *, dry_run: bool) -> Iterator[Removal]:
+    """Delete in short transactions what is older than its limit; a dry run deletes too, and takes it back."""
+    before = as_of - spec.retention.records
+    gone = [0] * len(FIGURES + WATCHING)
+    while True:
+        found = _delete(url, spec, before, dry_run=dry_run)
+        gone = [so_far + now for so_far, now in zip(gone, found, strict=True)]
+        if dry_run or max(found) < N_AT_ONCE:
+            break
+    for kinds, counts in ((FIGURES, gone[: len(FIGURES)]), (WATCHING, gone[len(FIGURES) :])):
+        if any(counts):
+            yield Removal(
+                model=spec.model, kind="records", size_bytes=0, outcome="due" if dry_run else "collected",
+                name=", ".join(f"{n} {kind}" for n, kind in zip(counts, kinds, strict=True)),
+                reason=f"older than {before:%Y-%m-%d}, and nothing that is kept speaks of them",
+            )  # fmt: skip
+
+
+def _delete(url: str, spec: ModelSpec, before: datetime, *, dry_run: bool) -> tuple[int, ...]:
+    """Delete so many rows of each table; what monitoring has kept goes first, for the runs that it names can go with it."""
+    n_partitions = LOOKED_BACK_HOURS if spec.partitions.every is Every.HOUR else LOOKED_BACK
+    at_most = None if dry_run else N_AT_ONCE
+    with transaction(url) as cursor:
+        cursor.execute(
+            "SELECT * FROM tidemill.collect_watching(%s, %s, %s, %s)", (spec.model, before, n_partitions, at_most)
+        )
+        watching = cursor.fetchone() or ()
+        cursor.execute(
+            "SELECT * FROM tidemill.collect_records(%s, %s, %s, %s, %s)",
+            (spec.model, before, n_partitions, LOOKED_BACK_RUNS, at_most),
+        )
+        found = (*(cursor.fetchone() or ()), *watching)
+        if dry_run:
+            cursor.connection.rollback()
+    return found

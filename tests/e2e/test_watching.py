@@ -1,0 +1,98 @@
+"""Watching through the real scheduler: a fault of the source becomes an alert, a decision, and a training that it causes."""
+
+import os
+import subprocess
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tidemill.local import databases, plan
+from tidemill.local.home import Home
+
+MODEL, DAY = "flight_delays", "2013-07-10"
+LOST = ("plane_age", "seats")
+"""Columns that come from the planes' register, and are gone where flights carry no tail number."""
+
+POLICY = 'retrain: {schedule: "0 9 * * *", cooldown: 1 day, max_age: 5 days}'
+LIMIT_S = 1500  # a hang is a failure; on two quiet cores it takes about two minutes
+
+
+@pytest.fixture(scope="module")
+def watched(demo: Any) -> Any:
+    """The demo's stack after a day whose flights came without tail numbers: scored, looked at, and decided on."""
+    home = Home(folder=demo.home)
+    owner = psycopg2.connect(databases.url(home, plan.load(home).ports.postgres, "tidemill_owner"))
+    with owner, owner.cursor() as cursor:
+        cursor.execute(
+            "UPDATE raw.flights SET tailnum = NULL WHERE (scheduled_departure AT TIME ZONE 'America/New_York')::date = %s",
+            (DAY,),
+        )
+        assert cursor.rowcount > 900
+    owner.close()
+    spec = demo.project / "dags" / "models" / f"{MODEL}.yaml"
+    lines = [POLICY if line.startswith("retrain:") else line for line in spec.read_text().splitlines()]
+    spec.write_text("\n".join(lines) + "\n")
+    airflow = demo.airflow()
+    for verb in ("predict", "monitor", "retrain"):
+        airflow.trigger(f"{MODEL}_{verb}", f"fault__{DAY}", DAY)
+        run = airflow.wait_for_run(f"{MODEL}_{verb}", f"fault__{DAY}", LIMIT_S)
+        assert run.state == "success", airflow.failures(run)
+    return demo
+
+
+def test_the_fault_is_an_alert_on_its_first_day_that_names_the_columns(watched: Any) -> None:
+    rows = watched.rows(
+        f"SELECT rule, severity, status, first_partition, message FROM tidemill.alert WHERE model = '{MODEL}'"
+        " AND rule LIKE 'nulls:%' ORDER BY rule"
+    )
+    assert [row[:4] for row in rows] == [(f"nulls:{name}", "fail", "open", DAY) for name in LOST]
+    assert all(f"Feature '{name}' lacks values" in row[4] for name, row in zip(LOST, rows, strict=True))
+
+
+def test_the_command_line_lists_it(watched: Any) -> None:
+    done = subprocess.run(
+        [str(watched.project / ".venv" / "bin" / "tidemill"), "alerts", MODEL], cwd=watched.project,
+        env=os.environ | watched.environment() | {"COLUMNS": "200"}, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert all(f"nulls:{name}" in done.stdout for name in LOST)
+
+
+def test_the_decision_is_recorded_with_its_reasons_and_evidence(watched: Any) -> None:
+    ((verdict, reasons, evidence),) = watched.rows(
+        f"SELECT verdict, reasons, evidence FROM tidemill.decision WHERE model = '{MODEL}' AND kind = 'retrain'"
+        f" AND partition = '{DAY}'"
+    )
+    assert verdict == "accept"
+    assert any("days old; 5 days are the most" in reason for reason in reasons)
+    assert evidence["drift_weighted"][-1]["partition"] == DAY
+
+
+def test_the_training_that_it_caused_has_run_with_the_reason(watched: Any) -> None:
+    ((decision_id, reasons),) = watched.rows(
+        f"SELECT decision_id, reasons FROM tidemill.decision WHERE model = '{MODEL}' AND kind = 'retrain'"
+        f" AND partition = '{DAY}'"
+    )
+    (run,) = [run for run in watched.airflow().runs(f"{MODEL}_train") if run.run_id.startswith(f"retrain__{DAY}__")]
+    assert (run.run_id, run.state) == (f"retrain__{DAY}__{decision_id}", "success")
+    steps = watched.rows(
+        f"SELECT DISTINCT step FROM tidemill.run WHERE dag_run_id = '{run.run_id}' AND status = 'succeeded'"
+    )
+    assert {("extract",), ("train",), ("evaluate",), ("validate_model",), ("register",)} <= set(steps)
+    ((gate,),) = watched.rows(
+        f"SELECT verdict FROM tidemill.decision WHERE model = '{MODEL}' AND kind = 'accept' AND decision_id > {decision_id}"
+    )
+    ((outcome,),) = watched.rows(
+        "SELECT details ->> 'outcome' FROM tidemill.audit WHERE event = 'retrain_outcome'"
+        f" AND details ->> 'decision_id' = '{decision_id}'"
+    )
+    assert outcome.startswith(f"The challenger was trained; the gate said {gate.replace('_', ' ')}: ")
+    assert reasons[0] in watched.airflow().log(f"{MODEL}_retrain", f"fault__{DAY}", "decide")
+
+
+def test_the_day_s_page_is_kept_with_the_run_and_in_mlflow(watched: Any) -> None:
+    ((record,),) = watched.rows(
+        f"SELECT result FROM tidemill.run WHERE model = '{MODEL}' AND partition = '{DAY}' AND step = 'report'"
+    )
+    assert (watched.home / "storage" / record["uri"] / "index.html").exists()
+    assert (record["mlflow_run_id"] is not None, record["mirror_problem"]) == (True, "")
