@@ -4,7 +4,6 @@ import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -102,10 +101,8 @@ def test_faults_leave_the_quiet_past_as_it_was(drilled: Drill) -> None:
     assert [alert.rule for alert in drilled.quiet if alert.rule.startswith(("nulls", "break", "unseen"))] == []
 
 
-def test_an_evaluation_that_nobody_looks_at_decides_the_same(
-    trained_mill: tuple[Mill, dict[str, dict[str, Any]]],
-) -> None:
-    mill, trained = trained_mill
+def test_an_evaluation_that_nobody_looks_at_decides_the_same(mill: Mill) -> None:
+    trained = mill.train()
     inputs = {"split": trained["prepare"], "bundles": trained["evaluate"]["candidates"]}
     shown, other = (
         EvaluationReport.from_dict(mill.step("train", "evaluate", TRAINED, **inputs, shown=answer))
