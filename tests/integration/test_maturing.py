@@ -89,7 +89,7 @@ def test_the_page_says_how_labels_arrive(lived: Lived) -> None:
 
 
 def test_a_partition_whose_labels_are_late_is_said_to_be(stopped: Lived) -> None:
-    assert page(*stopped).count('<span class="mark warn">late</span>') == 1
+    assert page(*stopped).count('<span class="mark warn">late</span>') == 2  # beside its quality, and among the labels
 
 
 def test_a_partition_whose_labels_are_late_is_measured_and_compared_with_none(stopped: Lived, lived: Lived) -> None:

@@ -6,7 +6,7 @@ This module must not import Altair.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tidemill.records import (
     Alert,
@@ -170,6 +170,7 @@ def monitor_page(
     runbook: str = "",
     drift: Sequence[DriftRow] = (),
     realised: Mapping[str, Sequence[MetricValue]] | None = None,
+    late: Collection[str] = (),
     slices: Sequence[SliceRow] = (),
     labels: Sequence[LabelRow] = (),
     arrival: str = "",
@@ -199,6 +200,8 @@ def monitor_page(
         Features and score, in any order.
     realised : mapping of str to sequence of MetricValue, optional
         Metrics of matured partitions by partition key.
+    late : collection of str, default ()
+        Those of them that lack labels which are usually there by now: in the table alone, and marked.
     slices : sequence of SliceRow, default ()
         The acceptance metric by declared slice, in any order.
     labels : sequence of LabelRow, default ()
@@ -226,7 +229,7 @@ def monitor_page(
         answer=_empty_answer(model)
         if empty and not urgent
         else _monitor_answer(model, urgent, drift, compute, [value for _, values in quality for value in values]),
-        tiles=[*_monitor_tiles(urgent, drift, quality), *tiles],
+        tiles=[*_monitor_tiles(urgent, drift, [item for item in quality if item[0] not in late]), *tiles],
         alerts=urgent,
         opened=opened or {},
         found=sorted(found, key=lambda a: (_RANK[a.severity], a.rule)),
@@ -236,6 +239,7 @@ def monitor_page(
         drift_metrics=_names(m for row in drift for m in row.metrics),
         realised=quality,
         quality_metrics=_names(m for _, values in quality for m in values),
+        late=late,
         slices=sorted(slices, key=lambda row: row.recent.slice or ""),
         labels=sorted(labels, key=lambda row: row.partition, reverse=True),
         arrival=arrival,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from tidemill.monitoring.arrival import Arrival
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
 from tidemill.records import Alert, AlertsRef, CollectedRef, MetricValue, Severity
 from tidemill.report import charts
@@ -13,7 +14,7 @@ from tidemill.report.html import Tile
 from tidemill.report.pages import monitor_page
 from tidemill.report.values import Categories, DriftRow, Histogram, LabelRow, SliceRow, StepCompute
 from tidemill.spec import Task
-from tidemill.steps.maturing import LABELS, arrival_of
+from tidemill.steps.maturing import LABELS, arrival_of, hours_since_end
 from tidemill.steps.monitor import SCORE, count_partition, read_reference
 from tidemill.steps.running import Job
 from tidemill.warehouse.releases import Champion
@@ -47,6 +48,9 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
         counted = count_partition(job, collected, reference)
         drifted = _drift_rows(drift[key], reference, counted, alerts.alerts)
     release = job.releases.release(model, collected.release_id)
+    arrival = arrival_of(job, key)
+    late = {item for item, values in quality.items() if _is_late(job, arrival, item, values)}
+    timely = {item: values for item, values in quality.items() if item not in late}
     # Of an older partition, what has opened since is left out.
     opened = {item.alert.rule: item for item in job.alerts.open(model) if item.first_partition <= key}
     return monitor_page(
@@ -58,11 +62,12 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
         runbook=job.workspace.runbook,
         empty=not collected.n_rows,
         drift=drifted,
+        late=late,
         realised={item: [m for m in values if m.name in shown] for item, values in quality.items()},
         slices=_slice_rows(job, sliced, release),
-        **_labels(job, key),
+        **_labels(job, arrival, key),
         compute=_compute_rows(compute[key], alerts.alerts),
-        pictures=[charts.to_svg(chart) for chart in _pictures(job, drift, quality)],
+        pictures=[charts.to_svg(chart) for chart in _pictures(job, drift, timely)],
         bundle_digest="" if release is None else release.bundle_digest,
         tiles=[
             Tile(label="Rows", value=f"{collected.n_rows:,}"),
@@ -142,9 +147,14 @@ def _slice_rows(job: Job, figures: Iterable[MetricValue], release: Champion | No
     return [SliceRow(recent=figure, accepted=accepted.get(label)) for label, figure in recent.items()]
 
 
-def _labels(job: Job, key: str) -> dict[str, Any]:
+def _is_late(job: Job, arrival: Arrival, key: str, figures: Iterable[MetricValue]) -> bool:
+    coverage = next((figure.value for figure in figures if figure.name == "label_coverage"), 1.0)
+    return not arrival.has_enough(coverage, hours_since_end(job, key))
+
+
+def _labels(job: Job, arrival: Arrival, key: str) -> dict[str, Any]:
     """Give what the page says about labels, by its arguments."""
-    arrival, due = arrival_of(job, key), job.spec.label.matures_after / HOUR
+    due = job.spec.label.matures_after / HOUR
     rows = []
     for partition, figures in sorted(job.ledger.metrics(job.spec.model, LABELS, until=key).items())[-N_LABELS:]:
         by_name = {figure.name: figure.value for figure in figures if figure.slice is None}

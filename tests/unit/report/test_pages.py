@@ -11,7 +11,7 @@ import pytest
 from tidemill.records import Alert, CheckResult, Decision, MetricValue, OpenAlert, Severity, Verdict
 from tidemill.report import pages
 from tidemill.report.html import Tile
-from tidemill.report.values import ColumnProfile, DriftRow, StepCompute
+from tidemill.report.values import ColumnProfile, DriftRow, LabelRow, SliceRow, StepCompute
 
 HOSTILE = "<script>alert(1)</script>"
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><text>late</text></svg>'
@@ -232,3 +232,22 @@ def test_monitor_page_tells_what_was_found_and_is_no_alert_yet():
     page = pages.monitor_page("flight_delays", "2013-07-06", found=[ALERT], drift=[QUIET], realised=QUALITY)
     assert "no alert yet" in page
     assert "Yes: flight_delays is fine." in page
+
+
+def test_monitor_page_takes_the_newest_quality_from_a_partition_that_is_not_late():
+    late = {"2013-07-02": (replace(QUALITY["2013-07-01"][0], value=0.51),)}
+    page = pages.monitor_page("flight_delays", "2013-07-06", drift=[QUIET], realised=QUALITY | late, late=late)
+    tile = page.partition("Latest realised roc_auc")[2][:300]
+    assert ("0.740" in tile, "0.510" in tile) == (True, False)
+    assert '2013-07-02 <span class="mark warn">late</span>' in page
+
+
+def test_monitor_page_shows_slices_beside_acceptance_and_how_labels_arrive():
+    recent = MetricValue(
+        name="roc_auc_recent", value=0.61, low=0.55, high=0.67, n=300, slice="origin=EWR", label_coverage=0.97
+    )
+    row = SliceRow(recent=recent, accepted=MetricValue(name="roc_auc", value=0.69, slice="origin=EWR"))
+    labels = [LabelRow(partition="2013-07-04", hours=43.0, coverage=0.31, usual=float("nan"), state="arriving")]
+    page = pages.monitor_page("flight_delays", "2013-07-06", slices=[row], labels=labels, arrival="Half of the labels.")
+    for said in ("origin=", "0.610", "0.690", "97 %", "Half of the labels.", "31 %", "not known"):
+        assert said in page
