@@ -49,7 +49,8 @@ def test_every_step_has_one_operator() -> None:
 @pytest.mark.parametrize("operator", STEP_OPERATORS)
 def test_an_operator_gives_its_step_exactly_what_it_takes(operator: type[StepOperator]) -> None:
     task = new(operator)
-    assert {*task.template_fields, *task.chosen(RunParams())} == step_arguments(operator)
+    of_simulations = {"shown"} if operator.step == "evaluate" else set()  # in Airflow somebody looks
+    assert {*task.template_fields, *task.chosen(RunParams())} == step_arguments(operator) - of_simulations
 
 
 @pytest.mark.parametrize("operator", STEP_OPERATORS)

@@ -168,8 +168,10 @@ def _margin(figure: Figure, members: NDArray[np.int64]) -> float | None:
     if n_blocks < 3 or math.isnan(figure.value):
         return None
     of_blocks = np.bincount(members, weights=figure.influence)
-    variance = n_blocks / (n_blocks - 1) * float((of_blocks**2).sum())
+    greatest = float(np.abs(of_blocks).max())
     # No variance at all (every row the same, or a perfect order) is ignorance, and not certainty.
-    return (
-        student_quantile(n_blocks - 1) * math.sqrt(variance) if variance > 1e-30 else None
-    )  # 1e-30: rounding of zeros
+    if not greatest > 1e-15:  # rounding of zeros
+        return None
+    # In units of the greatest: a label that hardly varies makes influences whose squares no number holds.
+    deviation = greatest * math.sqrt(n_blocks / (n_blocks - 1) * float(((of_blocks / greatest) ** 2).sum()))
+    return student_quantile(n_blocks - 1) * deviation

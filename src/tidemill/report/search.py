@@ -42,7 +42,7 @@ def gain_on_test(gain: MetricValue) -> str:
     Examples
     --------
     >>> gain_on_test(MetricValue(name="roc_auc", value=0.01, low=-0.002, high=0.022, n=900))
-    'On the test set, which chose nothing, the gain is 0.0100 (95 % interval -0.0020 to 0.0220).'
+    'On the test set, which chose nothing, the gain is 0.010 (95 % interval -0.002 to 0.022).'
     """
     ends = interval(gain) or "none"
     return f"On the test set, which chose nothing, the gain is {figure(gain.value)} (95 % interval {ends})."

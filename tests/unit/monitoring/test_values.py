@@ -73,3 +73,10 @@ def test_a_prediction_that_is_nan_makes_no_error_look_fine():
 def test_without_rows_every_figure_is_nan():
     figures = _figures([], [], [], [], label_coverage=0.0)
     assert {name for name, metric in figures.items() if not math.isnan(metric.value)} == {"label_coverage"}
+
+
+def test_a_label_that_hardly_varies_has_an_interval_all_the_same():
+    truth, predicted = np.array([0.0, 0.0, 2e-127]), np.array([0.0, 0.0, 1.0])
+    figures = _figures(truth, predicted)
+    assert figures["r2_score"].value < -1e250
+    assert all(figure.low is None or figure.low <= figure.value <= figure.high for figure in figures.values())
