@@ -126,7 +126,9 @@ def space_problems(estimator: str, space: Space) -> Iterator[str]:
     for name, dimension in space.items() if known is not None else ():
         place = f"train.search.space.{estimator}"
         limits = known.get(name) if known else None
-        if limits is None:
+        if limits is None and (estimator, name) == ("xgboost", "booster"):
+            yield f"{place} names 'booster'; it is gbtree, always: dart and gblinear are refused when a bundle is loaded."
+        elif limits is None:
             near = difflib.get_close_matches(name, known or (), n=1)
             hint = f"is {near[0]!r} meant?" if near else f"there are {', '.join(known or ())}."
             yield f"{place} names {name!r}; {hint}"

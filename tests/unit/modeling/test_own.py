@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from tidemill.errors import NotTrainable, SpecError
-from tidemill.modeling.estimators import fit
+from tidemill.modeling.estimators import fit, instance_of
 from tidemill.spec import Own
 
 HERE = __name__
@@ -136,3 +136,16 @@ def test_arguments_behind_kwargs_are_those_that_the_class_says_it_has(fit_own):
     assert fit_own(described).model.n_estimators == 5
     with pytest.raises(SpecError, match=r"knows no parameter 'n_trees'\. It takes objective, "):
         fit_own(described.model_copy(update={"parameters": {"n_trees": 5}}))
+
+
+@pytest.mark.parametrize("booster", ["dart", "gblinear"])
+def test_boosters_that_are_no_plain_trees_are_refused(booster):
+    described = Own(type="xgboost.XGBRegressor", parameters={"booster": booster})
+    with pytest.raises(SpecError, match=f"train.own.mine: booster '{booster}' is refused"):
+        instance_of("mine", described, "regression")
+
+
+def test_a_search_cannot_bring_a_refused_booster_in():
+    described = Own(type="xgboost.XGBRegressor")
+    with pytest.raises(SpecError, match="booster 'dart' is refused"):
+        instance_of("mine", described, "regression", parameters={"booster": "dart"})

@@ -32,6 +32,7 @@ def test_the_usual_spaces_have_no_problem(estimator: str) -> None:
         ("xgboost", "max_depth", Dimension(choices=(3, True)), "names [True]; it takes numbers"),
         ("random_forest", "min_samples_split", Dimension(low=1, high=9), "it can be 2 up"),
         ("xgboost", "subsample", Dimension(low=0.5, high=1.5), "it can be 0.01 to 1"),
+        ("xgboost", "booster", Dimension(choices=("gbtree", "dart")), "dart and gblinear are refused"),
         ("xgboost", "grow_policy", Dimension(low=1, high=2), "takes words"),
     ],
 )

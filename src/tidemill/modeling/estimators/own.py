@@ -21,6 +21,7 @@ __all__ = ["BLOCK_ROWS", "fit_own", "instance_of", "refuse_unsteady"]
 BLOCK_ROWS = 256
 """Rows that an estimator of one's own is asked for at once: products of matrices of one shape sum in one order."""
 
+_REFUSED_BOOSTERS = ("dart", "gblinear")  # of XGBoost: nobody looks at their files before they are loaded
 _N_CHECKED = 600  # rows of the train set that are scored again in other company: more than two blocks
 
 
@@ -106,6 +107,11 @@ def instance_of(
     if unknown:
         valid = ", ".join(accepted) or "none"
         raise SpecError(f"{own.type} knows no parameter {', '.join(map(repr, unknown))}.", f"It takes {valid}.")
+    if own.type.startswith("xgboost.") and given.get("booster") in _REFUSED_BOOSTERS:
+        raise SpecError(
+            f"train.own.{name}: booster {given['booster']!r} is refused; Tidemill keeps XGBoost's trees (gbtree) alone.",
+            "Leave 'booster' out, or list 'xgboost' or 'ridge' under 'train.estimators'.",
+        )
     model = kind(**given)
     wanted = ("fit", "get_params", "predict" if task == "regression" else "predict_proba")
     missing = [method for method in wanted if not hasattr(model, method)]
