@@ -244,7 +244,7 @@ def test_task_that_is_marked_as_failed_ends_cleanly(site: Site, proved: Proved) 
     assert until(lambda: site.has_written(MARKED), WRITTEN_S)
     site.disarm()
     path = f"dags/{MODEL}_predict/dagRuns/{run_id}/taskInstances/predict"
-    site.api._request("PATCH", path, json={"new_state": "failed"})
+    site.api.request("PATCH", path, json={"new_state": "failed"})
     assert site.end(run_id) == "failed"
     assert until(lambda: site.ends(MARKED) == ["Ended by SIGTERM."], 60), site.ends(MARKED)
     assert (site.attempts(MARKED), site.mill.view(MARKED)) == (1, [])

@@ -57,9 +57,7 @@ class AirflowApi:
             If a DAG does not appear; with Airflow's import errors.
         """
         deadline = time.monotonic() + timeout_s
-        while missing := [
-            dag_id for dag_id in dag_ids if self._request("GET", f"dags/{dag_id}", ok=(200, 404)) is None
-        ]:
+        while missing := [dag_id for dag_id in dag_ids if self.request("GET", f"dags/{dag_id}", ok=(200, 404)) is None]:
             if time.monotonic() > deadline:
                 errors = self._get("importErrors")["import_errors"]
                 found = "\n".join(f"{item['filename']}: {item['stack_trace'][-2000:]}" for item in errors)
@@ -82,13 +80,13 @@ class AirflowApi:
             Parameters, as the UI's trigger form sends them.
         """
         body = {"dag_run_id": run_id, "logical_date": None, "partition_key": partition, "conf": conf or {}}
-        created = self._request("POST", f"dags/{dag_id}/dagRuns", json=body, ok=(200, 201, 409))
+        created = self.request("POST", f"dags/{dag_id}/dagRuns", json=body, ok=(200, 201, 409))
         if created is None and self._state(dag_id, run_id) == "failed":
             self.retry(dag_id, run_id)
 
     def retry(self, dag_id: str, run_id: str) -> None:
         """Clear the failed tasks of a run, so that the scheduler takes it up again."""
-        self._request("POST", f"dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True})
+        self.request("POST", f"dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True})
 
     def backfill(
         self, dag_id: str, first: datetime, last: datetime, *, max_active_runs: int, reprocess: str = "failed"
@@ -115,8 +113,8 @@ class AirflowApi:
             "dag_id": dag_id, "from_date": first.isoformat(), "to_date": last.isoformat(),
             "reprocess_behavior": reprocess, "max_active_runs": max_active_runs,
         }  # fmt: skip
-        planned = self._request("POST", "backfills/dry_run", json=body)
-        self._request("POST", "backfills", json=body)
+        planned = self.request("POST", "backfills/dry_run", json=body)
+        self.request("POST", "backfills", json=body)
         return [str(item["partition_key"]) for item in planned["backfills"]]
 
     def runs(self, dag_id: str) -> list[RunState]:
@@ -185,14 +183,28 @@ class AirflowApi:
             if item["state"] == "failed"
         ]
 
-    def _state(self, dag_id: str, run_id: str) -> str:
-        return str(self._get(f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+    def request(self, method: str, path: str, *, json: Any = None, ok: tuple[int, ...] = (200, 201)) -> Any:
+        """Ask the API anything else.
 
-    def _get(self, path: str) -> Any:
-        return self._request("GET", path)
+        Parameters
+        ----------
+        method, path : str
+            ``GET`` and so on; behind ``/api/v2/``.
+        json : object, optional
+            Body.
+        ok : tuple of int, default (200, 201)
+            Expected answers.
 
-    def _request(self, method: str, path: str, *, json: Any = None, ok: tuple[int, ...] = (200, 201)) -> Any:
-        """Ask the API; None for an expected answer that is no success."""
+        Returns
+        -------
+        object
+            The answer's JSON; None for an expected one that is no success.
+
+        Raises
+        ------
+        StackError
+            If the answer is none of them.
+        """
         answer = self._send(method, f"/api/v2/{path}", json)
         if answer.status_code == httpx.codes.UNAUTHORIZED:  # at the first request, and once a token has grown old
             token = self._send("POST", "/auth/token", self._login).raise_for_status().json()["access_token"]
@@ -204,6 +216,12 @@ class AirflowApi:
                 "See the log of the api-server.",
             )
         return answer.json() if answer.is_success else None
+
+    def _state(self, dag_id: str, run_id: str) -> str:
+        return str(self._get(f"dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def _get(self, path: str) -> Any:
+        return self.request("GET", path)
 
     def _send(self, method: str, path: str, json: Any) -> httpx.Response:
         # On this machine, so through no proxy.
