@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import psycopg2
 
 from tidemill.modeling.bundle import Bundle
@@ -94,6 +96,7 @@ class Scene:
 
     def prepare(self) -> None:
         """Write specs and queries, fit both models, and register them."""
+        self.folder.chmod(0o755)
         (self.folder / "models").mkdir()
         (self.folder / "sql" / "bench").mkdir(parents=True)
         (self.folder / "sql" / "bench" / "features.sql").write_text(QUERY)
@@ -118,6 +121,7 @@ class Scene:
         self.releases[model] = values | {"release_id": release_id}
 
     def load(self, n_rows: int) -> None:
+        """Fill the source with so many rows."""
         flights_scaled.load(self.server.url("tidemill_owner"), n_rows)
 
     def clean(self) -> None:
@@ -146,11 +150,23 @@ class Scene:
             "BENCH_RELEASE": json.dumps(self.releases[model]), "OMP_NUM_THREADS": str(THREADS),
         }  # fmt: skip
         arguments = [sys.executable, "-m", "tests.bench.contenders", contender, model]
+        before = self.server_processor_s()
         done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{contender} failed:\n{done.stderr[-3000:]}")
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        return found | {"server_s": self.server_processor_s() - before}
+
+    def server_processor_s(self) -> float:
+        """Processor seconds of Postgres so far, sessions that have ended included."""
+        assert self.server.process is not None
+        postmaster = psutil.Process(self.server.process.pid)
+        times = postmaster.cpu_times()
+        total = times.user + times.system + times.children_user + times.children_system
+        for session in postmaster.children():
+            with suppress(psutil.NoSuchProcess):
+                total += sum(session.cpu_times()[:2])
+        return float(total)
 
 
 def _fitted(estimator: str, parameters: dict[str, Any], real: pd.DataFrame) -> Bundle:

@@ -1,14 +1,21 @@
-"""Scoring and publishing one partition, against what people write today: ``make bench``."""
+"""Scoring and publishing one partition, against what people write today: ``make bench``.
+
+Each pair runs both sides one after the other, in alternating order, each in a process of its own; both write the scores
+of the same fitted model, and the run ends if what Postgres then holds differs. Prints what it finds as JSON; ``--write``
+puts it into docs/performance.md, and ``--at-least`` makes a ratio of it that has to be reached.
+"""
 
 import argparse
 import json
 import statistics
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..chaos.server import Server
+from . import pages
 from .scene import PIPELINE, XGBOOST, Scene
 
 OURS = "tidemill"
@@ -20,54 +27,79 @@ def pair(scene: Scene, model: str, other: str, n_rows: int, n_pairs: int) -> dic
     runs: dict[str, list[dict[str, Any]]] = {OURS: [], other: []}
     for number in range(n_pairs):
         for contender in (OURS, other) if number % 2 else (other, OURS):
-            scene.clean()
-            found = scene.run(contender, model)
-            assert found["n_rows"] == n_rows, (contender, found)
-            runs[contender].append(found)
-            sys.stderr.write(f"  {model} {contender}: {found['seconds']:.2f} s, +{found['grown_bytes'] / 1e6:.0f} MB\n")
-            for name, share in found["shares"].items():
-                sys.stderr.write(f"      {name} {share:.2f}\n")
+            runs[contender].append(once(scene, model, contender, n_rows))
     means = {round(found["mean_score"], 9) for found in (*runs[OURS], *runs[other])}
-    assert len(means) == 1, f"the scores differ: {means}"
-    ratios = [theirs["seconds"] / ours["seconds"] for ours, theirs in zip(runs[OURS], runs[other], strict=True)]
+    if len(means) != 1:
+        raise RuntimeError(f"{other} and {OURS} have written other scores: {means}")
+    sides = list(zip(runs[OURS], runs[other], strict=True))
     return {
-        "model": model,
-        "other": other,
-        "n_rows": n_rows,
-        "ratio": statistics.median(ratios),
-        "ratios": ratios,
-        "runs": runs,
-    }
+        "model": model, "other": other, "n_rows": n_rows, "runs": runs,
+        "ratio": statistics.median(theirs["seconds"] / ours["seconds"] for ours, theirs in sides),
+        "processor_ratio": statistics.median(_processor_s(theirs) / _processor_s(ours) for ours, theirs in sides),
+    }  # fmt: skip
 
 
-def main() -> None:
+def once(scene: Scene, model: str, contender: str, n_rows: int) -> dict[str, Any]:
+    """Run one contender once, and see that all rows are there."""
+    scene.clean()
+    found = scene.run(contender, model)
+    if found["n_rows"] != n_rows:
+        raise RuntimeError(f"{contender} has written {found['n_rows']:,} of {n_rows:,} rows")
+    shares = ", ".join(f"{name} {share:.1f}" for name, share in found["shares"].items())
+    sys.stderr.write(
+        f"{n_rows:,} rows, {model}, {contender}: {found['seconds']:.1f} s, {_processor_s(found):.1f} s of processor, "
+        f"+{found['grown_bytes'] / 1e6:.0f} MB{f' ({shares})' if shares else ''}\n"
+    )
+    return found
+
+
+def _processor_s(found: dict[str, Any]) -> float:
+    return float(found["processor_s"] + found["server_s"])
+
+
+def measure(scene: Scene, options: argparse.Namespace) -> list[dict[str, Any]]:
+    results = []
+    for n_rows in options.rows:
+        scene.load(n_rows)
+        if options.alone:
+            once(scene, XGBOOST, OURS, n_rows)
+            continue
+        for model, other in PAIRS:
+            if not options.only or {model, other} & set(options.only):
+                results.append(pair(scene, model, other, n_rows, options.pairs))
+    return results
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[100_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--only", nargs="*", default=[], help="models or contenders")
+    parser.add_argument(
+        "--alone", action="store_true", help="Tidemill without a rival, for sizes that others cannot take"
+    )
+    parser.add_argument("--write", action="store_true", help="into docs/performance.md")
+    parser.add_argument("--at-least", type=float, default=0.0, help="times less processor time, or the run has failed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
         server = Server(Path(folder))
         try:
             server.start()
             server.create_ledger()
             scene = Scene(server=server, folder=Path(folder))
-            results = []
-            scene_prepared = False
-            for n_rows in options.rows:
-                scene.load(n_rows)
-                if not scene_prepared:
-                    scene.prepare()
-                    scene_prepared = True
-                for model, other in PAIRS:
-                    if not options.only or other in options.only or model in options.only:
-                        results.append(pair(scene, model, other, n_rows, options.pairs))
-                        sys.stderr.write(f"{n_rows:,} {model} {other}: {results[-1]['ratio']:.2f}\n")
+            scene.prepare()
+            results = measure(scene, options)
         finally:
             server.remove()
-    sys.stdout.write(json.dumps(results) + "\n")
+    found = {
+        "date": f"{datetime.now(UTC):%d %B %Y}", "machine": pages.machine(), "pairs": options.pairs, "results": results,
+    }  # fmt: skip
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+    if options.write:
+        pages.write(found)
+    short = [result for result in results if result["processor_ratio"] < options.at_least]
+    return 1 if short else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,6 @@
 """Predict: score a snapshot with a resolved release, and write the rows; nobody sees them yet.
 
-The rows stream: while Postgres takes one batch, threads score the next ones, so that memory stays flat however long the
-partition is.
+The rows stream: while Postgres takes one batch, threads score the next ones, and no more than a few are in memory.
 """
 
 from functools import lru_cache, partial
