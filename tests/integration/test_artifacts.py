@@ -23,9 +23,9 @@ from .data import SCORED, TRAINED, Mill
 def published(serving: Mill) -> Iterator[Mill]:
     """A model that serves, with a published partition; no process remembers its bundle."""
     serving.predict()
-    predict._bundle.cache_clear()
+    predict._scorer.cache_clear()
     yield serving
-    predict._bundle.cache_clear()
+    predict._scorer.cache_clear()
 
 
 def bundle_of(mill: Mill) -> Path:
