@@ -89,12 +89,16 @@ def options_of(name: str) -> set[str]:
 
 
 def documented_options(name: str) -> set[str]:
-    rows = [line for line in text(OPERATIONS).splitlines() if line.startswith(f"| `tidemill {name} ")]
+    rows = [
+        line
+        for line in text(OPERATIONS).splitlines()
+        if line.startswith((f"| `tidemill {name} ", f"| `tidemill {name}`"))
+    ]
     return {option for row in rows for option in re.findall(r"--[a-z][a-z-]*", row)}
 
 
 def test_every_command_is_documented() -> None:
-    assert set(COMMANDS) == set(re.findall(r"`tidemill ([a-z]+)", text(OPERATIONS)))
+    assert set(COMMANDS) == set(re.findall(r"`tidemill ([a-z-]+)", text(OPERATIONS)))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -104,7 +108,7 @@ def test_documented_options_are_the_options(name: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_command_line_on_a_page_parses(page: Path) -> None:
-    inline = re.findall(r"`tidemill ([a-z]+ [^`…A-Z]*)`", text(page))
+    inline = re.findall(r"`tidemill ([a-z-]+ [^`…A-Z]*)`", text(page))
     blocks = [line.removeprefix("tidemill ") for line in shell_lines(text(page)) if line.startswith("tidemill ")]
     for line in inline + blocks:
         parse(shlex.split(line))

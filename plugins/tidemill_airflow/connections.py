@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from tidemill.errors import SettingsError
+from tidemill.workspace import LEDGER, PROMOTER, SOURCE
 
 __all__ = ["channel_url", "connection_url"]
 
@@ -17,12 +18,19 @@ __all__ = ["channel_url", "connection_url"]
 def connection_url(conn_id: str) -> str:
     """Give a ``postgresql://`` URL for an Airflow connection; its extras become parameters of libpq.
 
+    The ledger's two fall back on the warehouse's: one login that has all three roles is enough.
+
     Raises
     ------
     SettingsError
         If there is no such connection, or it is not one to Postgres.
     """
-    connection = _get(conn_id, f"AIRFLOW_CONN_{conn_id.upper()}")
+    try:
+        connection = _get(conn_id, f"AIRFLOW_CONN_{conn_id.upper()}")
+    except SettingsError:
+        if conn_id not in (LEDGER, PROMOTER):
+            raise
+        connection = _get(SOURCE, f"AIRFLOW_CONN_{SOURCE.upper()}")
     if connection.conn_type not in ("postgres", "postgresql"):
         raise SettingsError(
             f"Airflow's connection {conn_id!r} is of type {connection.conn_type!r}, expected 'postgres'.",

@@ -17,12 +17,13 @@ from tidemill.spec_file import load_specs, read_spec
 
 __all__ = ["Workspace", "channel_from_environment", "connection_from_environment", "read_environment_file"]
 
+SOURCE = "warehouse"  # connection of the reader: what specs name unless they name another
 LEDGER = "tidemill"  # connection of the writer: runs, snapshots, predictions, metrics
 PROMOTER = "tidemill_promoter"  # connection of the promoter: releases, deployments, champion
 
 
 def connection_from_environment(name: str) -> str:
-    """Give the URL of a connection from ``TIDEMILL_CONN_<NAME>``.
+    """Give the URL of a connection from ``TIDEMILL_CONN_<NAME>``; the ledger's fall back on that of the warehouse.
 
     Raises
     ------
@@ -31,6 +32,8 @@ def connection_from_environment(name: str) -> str:
     """
     variable = f"TIDEMILL_CONN_{name.upper()}"
     url = os.environ.get(variable)
+    if not url and name in (LEDGER, PROMOTER):
+        url = os.environ.get(f"TIDEMILL_CONN_{SOURCE.upper()}")  # one login that has all three roles
     if not url:
         raise SettingsError(
             f"Connection {name!r} is not configured: {variable} is not set.",

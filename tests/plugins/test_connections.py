@@ -28,6 +28,13 @@ def test_a_connection_gives_host_port_database_and_user() -> None:
     }
 
 
+def test_one_connection_to_the_warehouse_serves_the_ledger_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://mill@host/warehouse")
+    monkeypatch.setenv("AIRFLOW_CONN_TIDEMILL", "postgres://writer@host/warehouse")
+    names = ("warehouse", "tidemill", "tidemill_promoter")
+    assert [parse_dsn(connection_url(name))["user"] for name in names] == ["mill", "writer", "mill"]
+
+
 def test_postgresql_is_another_word_for_postgres() -> None:
     assert parsed("postgresql://reader@host/warehouse")["dbname"] == "warehouse"
 

@@ -38,6 +38,13 @@ def test_missing_connection_names_its_variable() -> None:
         connection_from_environment("mine")
 
 
+def test_one_connection_to_the_warehouse_serves_the_ledger_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tidemill", "tidemill_promoter"):
+        monkeypatch.delenv(f"TIDEMILL_CONN_{name.upper()}", raising=False)
+        monkeypatch.setenv("TIDEMILL_CONN_WAREHOUSE", "postgresql://mill@127.0.0.1/mine")
+        assert connection_from_environment(name) == "postgresql://mill@127.0.0.1/mine"
+
+
 def test_empty_connection_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMILL_CONN_MINE", "")
     with pytest.raises(SettingsError):

@@ -1,9 +1,10 @@
-"""Commands that keep the platform in order: alerts, gc, doctor, migrate."""
+"""Commands that keep the platform in order: alerts, gc, doctor, install-check, migrate."""
 
 import getpass
 import json
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -11,6 +12,9 @@ from rich.table import Column, Table
 
 from tidemill.cli.console import Model, app, out
 from tidemill.workspace import LEDGER, Workspace, connection_from_environment
+
+if TYPE_CHECKING:
+    from tidemill.doctor import Finding
 
 __all__: list[str] = []
 
@@ -121,10 +125,25 @@ def doctor(
     """Examine ledger, storage, MLflow and machine; exit status 1 if anything fails. Works without Airflow."""
     from datetime import UTC
 
-    from tidemill.doctor import Health, examine
+    from tidemill.doctor import examine
 
     instant = as_of.replace(tzinfo=UTC) if as_of and as_of.tzinfo is None else as_of
     findings = examine(Workspace.from_environment(), as_of=instant, deep=deep, repair=repair)
+    _tell(findings, as_json=as_json)
+
+
+@app.command("install-check")
+def install_check(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Say what this machine's Airflow still lacks for Tidemill, each with its remedy; exit status 1 if anything."""
+    from tidemill.doctor import examine_installation
+
+    _tell(examine_installation(), as_json=as_json)
+
+
+def _tell(findings: "Sequence[Finding]", *, as_json: bool) -> None:
+    """Print findings, and end with status 1 if anything fails."""
     if as_json:
         print(json.dumps([item.to_dict() for item in findings], indent=2))  # noqa: T201 - for other programs
     else:
@@ -133,7 +152,7 @@ def doctor(
             cells = (item.severity.value, item.check, item.subject, item.message, item.remedy)
             table.add_row(*map(escape, cells), style=colours.get(item.severity.value))
         out.print(table)
-    if any(item.severity is Health.FAIL for item in findings):
+    if any(item.severity.value == "fail" for item in findings):
         raise typer.Exit(1)
 
 

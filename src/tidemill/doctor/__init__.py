@@ -5,5 +5,6 @@ It looks at the ledger, the storage, MLflow and the machine, and changes nothing
 
 from tidemill.doctor.examine import examine
 from tidemill.doctor.findings import Finding, Health
+from tidemill.doctor.installation import examine_installation
 
-__all__ = ["Finding", "Health", "examine"]
+__all__ = ["Finding", "Health", "examine", "examine_installation"]

@@ -32,11 +32,11 @@ from tidemill.storage.store import Store
 from tidemill.tracking import Tracking
 from tidemill.versions import lock_file
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
-from tidemill.workspace import LEDGER, PROMOTER, Workspace
+from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace
 
 __all__ = ["examine"]
 
-CONNECTIONS = ("warehouse", LEDGER, PROMOTER)
+CONNECTIONS = (SOURCE, LEDGER, PROMOTER)
 
 
 def examine(

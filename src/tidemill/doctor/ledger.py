@@ -18,6 +18,7 @@ __all__ = [
     "check_outbox",
     "check_pointers",
     "check_rights",
+    "check_roles",
 ]
 
 OVERDUE_HOURS = 1  # messages that have waited longer: their channel is dead
@@ -79,10 +80,7 @@ def check_migrations(cursor: Cursor, folder: Path | None = None) -> Finding:
 
 def check_rights(cursor: Cursor) -> Iterator[Finding]:
     """Compare roles, their rights and the append-only triggers with what the migrations gave."""
-    yield judged(
-        "roles", "warehouse", list(_role_problems(cursor)), "Four roles, and none has more power than it needs.",
-        "ALTER ROLE … NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS, or REVOKE the membership.",
-    )  # fmt: skip
+    yield check_roles(cursor)
     yield judged(
         "grants", "ledger", list(_grant_problems(cursor)), "Each role may do what it needs, and no more.",
         "REVOKE it as the owner; sql/migrations says what each role may do.",
@@ -90,6 +88,15 @@ def check_rights(cursor: Cursor) -> Iterator[Finding]:
     yield judged(
         "append_only", "ledger", list(_trigger_problems(cursor)), f"{', '.join(APPEND_ONLY)} refuse every change.",
         "ALTER TABLE … ENABLE TRIGGER append_only as the owner, or create it again as in 0001_ledger.sql.",
+    )  # fmt: skip
+
+
+def check_roles(cursor: Cursor) -> Finding:
+    """See that the four roles are there, and that none has more power than it needs."""
+    return judged(
+        "roles", "warehouse", list(_role_problems(cursor)), "Four roles, and none has more power than it needs.",
+        "CREATE ROLE what is missing; ALTER ROLE … NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS what has"
+        " too much, or REVOKE the membership.",
     )  # fmt: skip
 
 

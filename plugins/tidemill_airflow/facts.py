@@ -1,0 +1,65 @@
+"""What this machine's Airflow says of itself, as JSON: ``python -m tidemill_airflow.facts CONNECTION…``.
+
+A program of its own, since the platform imports no Airflow, and since an Airflow that does not even start is a finding
+of ``tidemill install-check`` and no crash of it. The answer holds passwords: it goes through a pipe to who asked.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.configuration import conf
+
+from tidemill.errors import SettingsError
+from tidemill_airflow.connections import connection_url
+
+__all__ = ["facts"]
+
+LOCAL = "LocalDagBundle"
+
+
+def facts(connections: list[str]) -> dict[str, Any]:
+    """Give executor, plugins folder, bundles of DAG files, and the URL of each connection or why there is none.
+
+    Parameters
+    ----------
+    connections : list of str
+        Ids of connections.
+    """
+    if _has_metadata():  # else Airflow would make an empty database, only to find no connection in it
+        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    return {
+        "executor": conf.get("core", "executor"),
+        "plugins_folder": conf.get("core", "plugins_folder"),
+        "bundles": [_bundle(item) for item in json.loads(conf.get("dag_processor", "dag_bundle_config_list"))],
+        "connections": {name: _connection(name) for name in connections},
+    }
+
+
+def _bundle(item: dict[str, Any]) -> dict[str, Any]:
+    """Give name, kind and path of a bundle; of one that is fetched from elsewhere, where Airflow keeps its copies."""
+    kind = item["classpath"].rpartition(".")[2]
+    if kind == LOCAL:
+        return {"name": item["name"], "kind": kind,
+                "path": item.get("kwargs", {}).get("path") or conf.get("core", "dags_folder")}  # fmt: skip
+    from airflow.dag_processing.bundles.base import get_bundle_storage_root_path
+
+    return {"name": item["name"], "kind": kind, "path": str(get_bundle_storage_root_path() / item["name"])}
+
+
+def _connection(name: str) -> dict[str, str]:
+    try:
+        return {"url": connection_url(name)}
+    except SettingsError as error:
+        return {"problem": error.problem, "remedy": error.next_step}
+
+
+def _has_metadata() -> bool:
+    url = conf.get("database", "sql_alchemy_conn")
+    return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).is_file()
+
+
+if __name__ == "__main__":
+    json.dump(facts(sys.argv[1:]), sys.stdout)

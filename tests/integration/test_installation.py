@@ -1,0 +1,129 @@
+"""``tidemill install-check``: what an Airflow lacks is listed exactly, and one that lacks nothing is told so."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg2.extensions import parse_dsn
+
+from tidemill.doctor import Health, examine_installation
+from tidemill.doctor.installation import DAG_FILES
+from tidemill.local.postgres import ADMIN
+from tidemill.local.secrets import password
+
+from .conftest import PROJECT, ROLES, Warehouse
+
+BARE = {"connection": "warehouse", "storage": "artifacts", "dags": "airflow"}
+"""What an empty Airflow lacks; everything else hangs on these, or is there."""
+
+
+@pytest.fixture
+def airflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An Airflow in an empty folder, and nothing of Tidemill's settings."""
+    for name in list(os.environ):
+        if name.startswith(("AIRFLOW", "TIDEMILL_", "MLFLOW_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    return monkeypatch
+
+
+@pytest.fixture
+def mlflow() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def complete(airflow: pytest.MonkeyPatch, warehouse: Warehouse, mlflow: str, tmp_path: Path) -> pytest.MonkeyPatch:
+    """The same with everything that Tidemill needs."""
+    for name, role in ROLES.items():
+        airflow.setenv(f"AIRFLOW_CONN_{name.upper()}", connection(warehouse.url(role)))
+    airflow.setenv("TIDEMILL_STORAGE", str(tmp_path / "storage"))
+    airflow.setenv("MLFLOW_TRACKING_URI", mlflow)
+    airflow.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(PROJECT / "dags"))
+    return airflow
+
+
+def connection(url: str, **changes: str) -> str:
+    parts = parse_dsn(url) | changes
+    return json.dumps({"conn_type": "postgres", "host": parts.pop("host"), "port": int(parts.pop("port")),
+                       "login": parts.pop("user"), "schema": parts.pop("dbname"), "extra": parts})  # fmt: skip
+
+
+def lacking() -> dict[str, str]:
+    return {item.check: item.subject for item in examine_installation() if item.severity is Health.FAIL}
+
+
+def test_a_bare_airflow_lacks_exactly_what_it_lacks(airflow: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", "from tidemill.cli import main; main()", "install-check", "--json"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    findings: list[dict[str, Any]] = json.loads(asked.stdout)
+    assert {item["check"]: item["subject"] for item in findings if item["severity"] == "fail"} == BARE
+    assert all(item["remedy"] for item in findings if item["severity"] != "ok")
+    assert (asked.returncode, asked.stderr) == (1, "")
+    assert not (tmp_path / "airflow" / "airflow.db").exists()
+
+
+def test_an_airflow_with_everything_lacks_nothing(complete: pytest.MonkeyPatch) -> None:
+    findings = examine_installation()
+    assert [item for item in findings if item.severity is not Health.OK] == []
+    assert {"python", "requirements", "airflow", "plugin", "connection", "warehouse", "migrations", "roles", "grants",
+            "rights", "storage", "mlflow", "dags", "specs"} <= {item.check for item in findings}  # fmt: skip
+
+
+def test_one_login_with_all_three_roles_is_enough(complete: pytest.MonkeyPatch, warehouse: Warehouse) -> None:
+    admin = psycopg2.connect(host="127.0.0.1", port=warehouse.port, user=ADMIN, dbname="warehouse",
+                             password=password(warehouse.home, ADMIN))  # fmt: skip
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute("CREATE ROLE mill LOGIN PASSWORD 'of the test'")
+        cursor.execute(f"GRANT CONNECT ON DATABASE warehouse TO mill; GRANT {', '.join(ROLES.values())} TO mill")
+        try:
+            url = warehouse.url("tidemill_reader")
+            one = json.loads(connection(url, user="mill")) | {"password": "of the test", "extra": {}}
+            complete.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(one))
+            complete.delenv("AIRFLOW_CONN_TIDEMILL")
+            complete.delenv("AIRFLOW_CONN_TIDEMILL_PROMOTER")
+            assert lacking() == {}
+        finally:
+            cursor.execute("REVOKE CONNECT ON DATABASE warehouse FROM mill; DROP ROLE mill")
+            admin.close()
+
+
+def test_a_role_that_may_too_little_is_named(complete: pytest.MonkeyPatch, warehouse: Warehouse) -> None:
+    complete.setenv("AIRFLOW_CONN_TIDEMILL", connection(warehouse.url("tidemill_reader")))
+    assert lacking() == {"rights": "tidemill"}
+
+
+def test_a_database_without_a_ledger_lacks_migrations(complete: pytest.MonkeyPatch, warehouse: Warehouse) -> None:
+    for name in ("WAREHOUSE", "TIDEMILL", "TIDEMILL_PROMOTER"):
+        url = warehouse.url("tidemill_owner")
+        complete.setenv(f"AIRFLOW_CONN_{name}", connection(url, dbname="postgres", user=ADMIN,
+                        passfile=str(warehouse.home.secrets / f"{ADMIN}.pgpass")))  # fmt: skip
+    assert lacking() == {"migrations": "ledger"}
+
+
+def test_a_copy_of_the_plugin_that_airflow_would_execute_is_found(complete: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(PROJECT / "plugins" / "tidemill_airflow", tmp_path / "plugins" / "tidemill_airflow")
+    complete.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(tmp_path / "plugins"))
+    assert lacking() == {"plugin": str(tmp_path / "plugins")}
+
+
+def test_an_airflow_that_does_not_start_is_a_finding(complete: pytest.MonkeyPatch) -> None:
+    complete.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", "no list")
+    found = {item.check: item.message for item in examine_installation() if item.severity is Health.FAIL}
+    assert found["airflow"].startswith("Airflow does not start: ")
+
+
+def test_the_dag_files_that_are_looked_for_are_those_that_there_are() -> None:
+    assert set(DAG_FILES) == {path.stem for path in (PROJECT / "dags").glob("*.py")}
