@@ -15,6 +15,8 @@ from tidemill.errors import ArtifactCorrupt
 
 __all__ = ["read_batches", "read_schema", "read_table"]
 
+_BUFFER_BYTES = 2**16  # of a column that are read at a time; without a buffer it is all of a row group's column
+
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a stored table.
@@ -49,16 +51,19 @@ def read_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterato
     batch_rows : int
         Most rows of a piece.
     """
-    with _opened(path) as file:
+    with _opened(path, buffer_size=_BUFFER_BYTES) as file:
         for batch in file.iter_batches(batch_rows, columns=_there(file, columns), use_threads=False):
             if batch.num_rows:
                 yield batch
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def _opened(path: Path, buffer_size: int = 0) -> Iterator[pq.ParquetFile]:
+    """Open a file; read ahead, as Arrow does by default, it would be in memory whole before its last batch is asked for."""
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(
+            path, page_checksum_verification=True, buffer_size=buffer_size, pre_buffer=not buffer_size
+        ) as file:
             yield file
     except (pa.ArrowInvalid, OSError) as error:
         raise _corrupt(path, error) from error

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tidemill.errors import ArtifactCorrupt
-from tidemill.storage.tables import read_table
+from tidemill.storage.tables import read_batches, read_table
 
 ROWS = pa.table({"x": np.random.default_rng(0).normal(size=5000), "key": [f"k{number}" for number in range(5000)]})
 
@@ -49,3 +49,28 @@ def test_a_byte_flipped_within_a_page_is_refused(stored: Path) -> None:
         stored.write_bytes(whole[:offset] + bytes([whole[offset] ^ 1]) + whole[offset + 1 :])
         with pytest.raises(ArtifactCorrupt, match=r"features\.parquet cannot be read"):
             read_table(stored)
+
+
+def test_in_pieces_it_is_the_same_table(stored: Path) -> None:
+    assert pa.Table.from_batches(read_batches(stored, ["x", "key"], 700)).equals(ROWS)
+
+
+def test_in_pieces_a_damaged_page_is_refused_as_well(stored: Path) -> None:
+    whole = stored.read_bytes()
+    first = pq.ParquetFile(stored).metadata.row_group(0).column(0)
+    offset = (first.dictionary_page_offset or first.data_page_offset) + first.total_compressed_size // 2
+    stored.write_bytes(whole[:offset] + bytes([whole[offset] ^ 1]) + whole[offset + 1 :])
+    with pytest.raises(ArtifactCorrupt, match=r"features\.parquet cannot be read"):
+        list(read_batches(stored, ["x", "key"], 700))
+
+
+@pytest.mark.parametrize("row_group_size", [50_000, 1_000_000], ids=["many row groups", "one row group"])
+def test_in_pieces_only_a_part_of_it_is_in_memory(tmp_path: Path, row_group_size: int) -> None:
+    noise = np.random.default_rng(0).normal(size=(10, 600_000))
+    path = tmp_path / "large.parquet"
+    table = pa.table({f"x{number}": values for number, values in enumerate(noise)})
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True, row_group_size=row_group_size)
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in read_batches(path, table.column_names, 10_000):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < path.stat().st_size * 0.6  # a page or two of each column; read ahead, it would be all of it
