@@ -46,6 +46,13 @@ def test_batches_and_threads_change_no_bit(
     assert published(mill, batch_rows, threads, monkeypatch) == whole
 
 
+def test_compiled_trees_change_no_bit(serving: tuple[Mill, BundleRef], monkeypatch: pytest.MonkeyPatch) -> None:
+    mill, _ = serving
+    asked = published(mill, 20, 2, monkeypatch)
+    monkeypatch.setattr(predict, "COMPILED_FROM_ROWS", 1)
+    assert published(mill, 20, 2, monkeypatch) == asked
+
+
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")
 def test_mlflow_gives_the_published_bits(serving: tuple[Mill, BundleRef], tmp_path: Path) -> None:
     mill, bundle = serving

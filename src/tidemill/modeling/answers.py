@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import TargetEncoder
 from threadpoolctl import threadpool_limits
 
-__all__ = ["answer"]
+__all__ = ["answer", "probabilities", "shaped"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def answer(model: Any, matrix: npt.NDArray[Any], *, task: str, n_threads: int, b
         raw = _in_blocks(model, matrix, task, block_rows)
     else:
         raw = _raw(model, matrix, task)
-    return _shaped(raw, task)
+    return shaped(raw, task)
 
 
 def _raw(model: Any, matrix: Floats, task: str) -> Floats:
@@ -63,7 +63,7 @@ def _raw(model: Any, matrix: Floats, task: str) -> Floats:
     if isinstance(model, TargetEncoder):
         return np.asarray(model.transform(matrix), dtype=np.float64)
     if isinstance(model, HistGradientBoostingClassifier) and task == "multiclass":
-        return _probabilities(np.ascontiguousarray(model.decision_function(matrix)))
+        return probabilities(np.ascontiguousarray(model.decision_function(matrix)))
     return _predicted(model, matrix, task)
 
 
@@ -71,7 +71,7 @@ def _predicted(model: Any, matrix: Floats, task: str) -> Floats:
     return np.asarray(model.predict(matrix) if task == "regression" else model.predict_proba(matrix), dtype=np.float64)
 
 
-def _shaped(raw: Floats, task: str) -> Floats:
+def shaped(raw: Floats, task: str) -> Floats:
     """Give probabilities or values in the shape of the task, contiguous."""
     if task == "multiclass":
         both = np.column_stack([1 - np.ravel(raw), np.ravel(raw)]) if raw.ndim == 1 or raw.shape[1] == 1 else raw
@@ -92,7 +92,7 @@ def _logistic(model: Any, matrix: Floats) -> Floats:
     logits = [
         _linear(matrix, weights, intercept) for weights, intercept in zip(model.coef_, model.intercept_, strict=True)
     ]
-    return _probabilities(logits[0] if len(logits) == 1 else np.column_stack(logits))
+    return probabilities(logits[0] if len(logits) == 1 else np.column_stack(logits))
 
 
 def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:
@@ -102,7 +102,7 @@ def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:
     return total
 
 
-def _probabilities(logits: Floats) -> Floats:
+def probabilities(logits: Floats) -> Floats:
     """Give the probability of the second of two classes, or of each of several (softmax)."""
     if logits.ndim == 1:
         return np.asarray(expit(logits))

@@ -90,6 +90,10 @@ class Bundle:
         score = answer(
             self.model, matrix, task=self.task, n_threads=n_threads or self.n_threads, block_rows=self.block_rows
         )  # fmt: skip
+        return self.calibrated(score)
+
+    def calibrated(self, score: Floats) -> Floats:
+        """Give the score that the model's own answer becomes, row by row."""
         return score if self.calibration is None else self.calibration.apply(score)
 
     def predict(self, X: pd.DataFrame) -> npt.NDArray[Any]:

@@ -4,7 +4,7 @@ A batch of Arrow columns goes through look-ups into one matrix and through the e
 are those of `Bundle.score`, bit by bit, whatever the size of the batches and the number of threads.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow as pa
 import xgboost
 
 from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.forest import Forest
 from tidemill.modeling.lookups import LookUps
 
 __all__ = ["Scorer"]
@@ -26,6 +27,8 @@ class Scorer:
     """The model."""
     lookups: LookUps | None
     """Its preprocessing, compiled; None if it has to be asked itself."""
+    forest: Forest | None = None
+    """Its trees, compiled; None if the model has to be asked itself."""
 
     @classmethod
     def of(cls, bundle: Bundle) -> Self:
@@ -39,6 +42,12 @@ class Scorer:
             bundle.model.set_param({"nthread": 1})
         return cls(bundle, LookUps.of(bundle.preprocessing, bundle.schema))
 
+    def compiled(self) -> Self:
+        """Compile the trees as well, for many rows: it takes a second or two, and saves some microseconds a row."""
+        if self.lookups is None:
+            return self
+        return replace(self, forest=Forest.of(self.bundle.model, self.bundle.task, self.lookups.n_columns))
+
     def score(self, batch: pa.RecordBatch) -> npt.NDArray[np.float64]:
         """Give the scores of some rows, as `Bundle.score` does.
 
@@ -50,4 +59,7 @@ class Scorer:
         if self.lookups is None or not batch.num_rows or not self.lookups.takes(batch.schema):
             return self.bundle.score(batch.to_pandas())
         dtype: Any = np.float32 if isinstance(self.bundle.model, xgboost.Booster) else np.float64
-        return self.bundle.score_of(self.lookups.matrix(batch, dtype), n_threads=1)
+        matrix = self.lookups.matrix(batch, dtype)
+        if self.forest is None:
+            return self.bundle.score_of(matrix, n_threads=1)
+        return self.bundle.calibrated(self.forest.answer(matrix, self.bundle.task))

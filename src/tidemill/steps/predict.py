@@ -25,6 +25,8 @@ __all__ = ["BATCH_ROWS", "predict"]
 N_KEYS = 5  # keys named in an error
 BATCH_ROWS = 32_768
 """Rows read, scored and encoded at once: 5 MB of 20 columns. The scores do not depend on it."""
+COMPILED_FROM_ROWS = 250_000
+"""Rows from which trees are compiled: that takes 1.5 s of a processor, and saves 6 microseconds a row. Scores are the same."""
 
 
 def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionRef:
@@ -42,7 +44,8 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
     spec = job.spec
     # Each attempt at this step has a token of its own, so that of two which overlap the older one is stale.
     token = job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0
-    scorer = _scorer(job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
+    asked = job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted
+    scorer = _compiled(*asked) if snapshot.n_rows >= COMPILED_FROM_ROWS else _scorer(*asked)
     bundle = scorer.bundle
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
     bundle.score(read_schema(path).empty_table().to_pandas())  # refuses columns that do not fit, of no rows too
@@ -57,6 +60,11 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef) -> PredictionR
 @lru_cache(maxsize=2)  # a backfill crosses from one release to the next
 def _scorer(folder: Path, digest: str, trusted: frozenset[str]) -> Scorer:
     return Scorer.of(load_bundle(folder, digest, trusted))
+
+
+@lru_cache(maxsize=2)
+def _compiled(folder: Path, digest: str, trusted: frozenset[str]) -> Scorer:
+    return _scorer(folder, digest, trusted).compiled()
 
 
 def _scored(job: Job, release: ReleaseRef, scorer: Scorer, batch: pa.RecordBatch) -> pa.RecordBatch:

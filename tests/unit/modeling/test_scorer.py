@@ -76,6 +76,14 @@ def test_threads_that_score_side_by_side_change_nothing(bundles: Any, name: str,
     assert found.tobytes() == bundles[name, task].score(table.to_pandas()).tobytes()
 
 
+@pytest.mark.parametrize(("name", "task"), [*LOOKED_UP, *ASKED])
+def test_compiled_trees_give_the_same_bits(bundles: Any, name: str, task: str) -> None:
+    bundle, table = bundles[name, task], rows(1_500, random_state=7)
+    scorer = Scorer.of(bundle).compiled()
+    assert (scorer.forest is not None) == ((name, task) in LOOKED_UP)
+    assert in_batches(scorer, table, 700).tobytes() == bundle.score(table.to_pandas()).tobytes()
+
+
 @pytest.mark.parametrize(("name", "task"), LOOKED_UP)
 def test_trees_are_looked_up(bundles: Any, name: str, task: str) -> None:
     lookups = LookUps.of(bundles[name, task].preprocessing, SCHEMA)

@@ -1,0 +1,95 @@
+"""The two inner loops of `forest`, compiled by numba while they run; they hold no lock of Python's.
+
+Nothing is reordered: sums are made tree by tree, as the libraries make them.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+__all__ = ["N_WORDS", "add_leaves", "table_rows"]
+
+N_WORDS = 64
+"""Words that are worked on together, for all rows: with a few thousand rows of the table they fit a processor's cache."""
+
+# Turns a word of one set bit into that bit's place in `values`: a de Bruijn sequence, see `forest.PLACES`.
+SEQUENCE, SHIFT = np.uint64(0x03F79D71B4CB0A89), np.uint64(58)
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+def table_rows(matrix: Any, cuts: Any, cut_starts: Any, row_starts: Any, n_levels: Any, rows: Any) -> None:
+    """Find the row of the table that each value stands for.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_samples, n_columns)
+        What the preprocessing gives.
+    cuts, cut_starts : ndarray
+        Thresholds of all columns in ascending order, and where each column's begin.
+    row_starts : ndarray of shape (n_columns + 1,)
+        Where the rows of each column begin; its last one is that of a missing value.
+    n_levels : ndarray of shape (n_columns,)
+        Codes that splits name, or -1 for a number.
+    rows : ndarray of shape (n_columns, n_samples), int32
+        Filled.
+    """
+    for column in range(matrix.shape[1]):
+        first, end = cut_starts[column], cut_starts[column + 1]
+        row, missing = row_starts[column], row_starts[column + 1] - 1
+        for sample in range(matrix.shape[0]):
+            value = matrix[sample, column]
+            if np.isnan(value):
+                rows[column, sample] = missing
+            elif n_levels[column] >= 0:
+                known = 0 <= value < n_levels[column]
+                rows[column, sample] = row + np.int64(value) if known else missing - 1
+            else:  # count the thresholds that it reaches, by halves
+                at, left = first, end - first
+                while left > 0:
+                    half = (left + 1) >> 1
+                    at += half if cuts[at + half - 1] <= value else 0
+                    left -= half
+                rows[column, sample] = row + at - first
+
+
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+def add_leaves(rows: Any, table: Any, values: Any, first_word: int, end_word: int, sums: Any) -> None:
+    """Add the value of each tree's leaf to a sum.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_columns, n_samples)
+        From ``table_rows``.
+    table : ndarray of shape (n_rows, n_words), uint64
+        Leaves that a value leaves possible.
+    values : ndarray of shape (n_words, 64)
+        Values of the leaves.
+    first_word, end_word : int
+        Words to go through.
+    sums : ndarray of shape (n_samples,)
+        Added to.
+    """
+    possible = np.empty(N_WORDS, np.uint64)
+    n_columns = rows.shape[0]
+    for begin in range(first_word, end_word, N_WORDS):
+        end = min(begin + N_WORDS, end_word)
+        n_words = end - begin
+        for sample in range(rows.shape[1]):
+            possible[:] = ~np.uint64(0)
+            column = 0
+            while column + 4 <= n_columns:  # four at a time: the loop's own stores would be most of it
+                a, b = table[rows[column, sample], begin:end], table[rows[column + 1, sample], begin:end]
+                c, d = table[rows[column + 2, sample], begin:end], table[rows[column + 3, sample], begin:end]
+                for word in range(n_words):
+                    possible[word] &= a[word] & b[word] & c[word] & d[word]
+                column += 4
+            while column < n_columns:
+                a = table[rows[column, sample], begin:end]
+                for word in range(n_words):
+                    possible[word] &= a[word]
+                column += 1
+            total = sums[sample]
+            for word in range(n_words):
+                total += values[begin + word, (possible[word] * SEQUENCE) >> SHIFT]
+            sums[sample] = total
