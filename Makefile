@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift
+.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench-alerts: setup ## Put every fault into the flights, one at a time, and coun
 
 bench-drift: setup ## Compare a million rows of 20 columns with stored bins
 	@$(BIN)/python -m tests.bench.drift
+
+bench-memory: setup ## Train in memory and from disk, and compare the memory: make bench-memory ROWS="600000 2400000"
+	@$(BIN)/python -m tests.bench.memory --rows $(or $(ROWS),600000 2400000)
 
 bench-planning: setup ## Read one partition of a model that has 3,000 runs
 	@$(BIN)/python -m tests.bench.planning

@@ -21,7 +21,7 @@ FAULT_POINTS: Mapping[str, str] = {
     "step-started": "the step's run is in the ledger, nothing else has happened",
     "step-done": "the step has done its work, and the ledger does not know how it ended",
     "step-recorded": "the ledger knows how the step ended, and the caller does not",
-    "fit-started": "the training set is in memory, and nothing has been learnt from it",
+    "fit-started": "the training set is at hand, and nothing has been learnt from it",
     # files
     "store-filled": "an artifact's files are complete, under a temporary name",
     "store-renamed": "an artifact has its name, and no row of the ledger says so",

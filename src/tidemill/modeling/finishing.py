@@ -8,18 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.threshold import choose_threshold
 
-__all__ = ["finish"]
+__all__ = ["finish", "finished_score"]
 
 
 def finish(
     bundle: Bundle,
-    X: pd.DataFrame,
+    score: npt.NDArray[np.float64],
     y: npt.ArrayLike,
     *,
     calibration: str,
@@ -31,9 +30,9 @@ def finish(
     Parameters
     ----------
     bundle : Bundle
-        Fitted model.
-    X : pandas.DataFrame of shape (n_samples, n_columns)
-        Raw features of the validation set.
+        Fitted model, not calibrated yet.
+    score : ndarray of shape (n_samples,)
+        Its scores of the validation set.
     y : array-like of shape (n_samples,)
         0 and 1.
     calibration : str
@@ -47,13 +46,18 @@ def finish(
         return bundle
     labels = np.asarray(y).astype(np.int64)
     if calibration != "none":
-        bundle = _calibrated(bundle, X[calibrate_on], labels[calibrate_on], calibration)
-    value, criterion = choose_threshold(labels, bundle.score(X), threshold)
+        bundle = _calibrated(bundle, score[calibrate_on], labels[calibrate_on], calibration)
+    value, criterion = choose_threshold(labels, finished_score(bundle, score), threshold)
     return replace(bundle, threshold=value, threshold_criterion=criterion)
 
 
-def _calibrated(bundle: Bundle, X: pd.DataFrame, y: npt.NDArray[np.int64], method: str) -> Bundle:
-    curve = Calibration.fit(method, y, bundle.score(X))
+def finished_score(bundle: Bundle, score: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Give what the finished model scores where it scored this before; a row's score hangs on that row alone."""
+    return score if bundle.calibration is None else bundle.calibration.apply(score)
+
+
+def _calibrated(bundle: Bundle, score: npt.NDArray[np.float64], y: npt.NDArray[np.int64], method: str) -> Bundle:
+    curve = Calibration.fit(method, y, score)
     if curve is None:
         missing = f"Not calibrated: the {len(y)} validation rows for it do not hold both classes."
         return replace(bundle, remarks=(*bundle.remarks, missing))

@@ -16,13 +16,23 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler,
 
 from tidemill.modeling.schema import FeatureSchema
 
-__all__ = ["SMOOTHING", "for_linear", "for_target_rates", "for_trees", "target_type"]
+__all__ = [
+    "MAX_LEVELS_OF_TREES",
+    "MIN_FREQUENCY",
+    "SMOOTHING",
+    "for_linear",
+    "for_target_rates",
+    "for_trees",
+    "target_type",
+]
 
 SMOOTHING = 20.0
 """Rows of the overall rate that are mixed into each category's own."""
+MIN_FREQUENCY = 10
+"""Rows; rarer categories share one code, their own effect would be noise."""
+MAX_LEVELS_OF_TREES = 255
+"""Codes; a histogram has 256 bins and one is for missing."""
 
-_MIN_FREQUENCY = 10  # rows; rarer categories share one code, their own effect would be noise
-_MAX_LEVELS_OF_TREES = 255  # codes; a histogram has 256 bins and one is for missing
 _MAX_LEVELS_OF_LINEAR = 50  # columns per feature, to keep the matrix narrow
 
 
@@ -32,8 +42,8 @@ def for_trees(schema: FeatureSchema) -> Any:
         handle_unknown="use_encoded_value",
         unknown_value=np.nan,
         encoded_missing_value=np.nan,
-        min_frequency=_MIN_FREQUENCY,
-        max_categories=_MAX_LEVELS_OF_TREES,
+        min_frequency=MIN_FREQUENCY,
+        max_categories=MAX_LEVELS_OF_TREES,
     )
     return _columns(schema, "passthrough", codes)
 
@@ -71,7 +81,7 @@ def for_linear(schema: FeatureSchema) -> Any:
     )
     categories = OneHotEncoder(
         handle_unknown="infrequent_if_exist",
-        min_frequency=_MIN_FREQUENCY,
+        min_frequency=MIN_FREQUENCY,
         max_categories=_MAX_LEVELS_OF_LINEAR,
         sparse_output=False,
     )

@@ -60,3 +60,5 @@ class SearchReport(Record):
     """Digest of the bundle with the defaults, for a comparison on the test set; empty if they won."""
     defaults_uri: str = ""
     """Its folder, relative to the storage root."""
+    every: int = 1
+    """One of so many rows was looked at; 1 for all."""

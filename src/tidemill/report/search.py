@@ -29,6 +29,8 @@ def search_sentences(report: SearchReport | None, on_test: MetricValue | None = 
         f" of the train and validation set, in {seconds(report.seconds)}.",
         _outcome(report),
     ]
+    if report.every > 1:
+        said.append(f"The search looked at one of {report.every} rows.")
     if on_test is not None:
         said.append(gain_on_test(on_test))
     if report.cut_short:

@@ -52,6 +52,8 @@ class Train(Part):
     """Columns that may tell the label well, as they are known before the cutoff beyond doubt; no probe looks at them."""
     search: Search = Search()
     """How their settings are looked for."""
+    engine: Literal["local", "external_memory"] = "local"
+    """Where the rows are while XGBoost learns: in memory, or on disk as bins, a part of them in memory at a time."""
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 20130101
     """Seed of everything random."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
@@ -70,6 +72,16 @@ class Train(Part):
         idle = [name for name in self.own if name not in self.estimators]
         if idle:
             raise ValueError(f"own describes {', '.join(idle)}, which estimators does not list")
+        return self
+
+    @model_validator(mode="after")
+    def _engine_knows_the_estimators(self) -> Self:
+        others = [name for name in self.estimators if name != "xgboost" or name in self.own]
+        if self.engine != "local" and others:
+            raise ValueError(
+                f"engine {self.engine} trains 'xgboost' alone, and estimators lists {', '.join(map(repr, others))}; "
+                "write 'estimators: [xgboost]', or use engine local, which needs all rows in memory"
+            )
         return self
 
     @property

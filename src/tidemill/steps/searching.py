@@ -5,7 +5,7 @@ Each trial is kept as soon as it is measured, so that a killed task goes on wher
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from tidemill.modeling.search_measure import FoldSet
 from tidemill.modeling.search_space import Space, at_bounds, space_of
 from tidemill.records import SearchReport, SplitRef, Trial
 from tidemill.spec import ModelSpec
-from tidemill.steps.features import LabelledSet, read_set
+from tidemill.steps.features import LabelledSet, one_of, read_sample, read_set
 from tidemill.steps.running import Job
 from tidemill.storage.trials import TRIALS, TrialLog
 from tidemill.versions import code_version, lock_digest
@@ -89,11 +89,14 @@ def search_settings(job: Job, split: SplitRef, estimator: str, n_trials: int) ->
     if known:
         _log.info("%s: %d trials were kept by an attempt before this one.", estimator, len(known))
     found = search(space, folds.measure, limits, known=known, on_trial=keep)
-    return Searched(report=_report(job, estimator, space, folds, found), log=log)
+    every = 1 if spec.train.engine == "local" else one_of(split.n_train)
+    return Searched(report=replace(_report(job, estimator, space, folds, found), every=every), log=log)
 
 
 def _fold_set(job: Job, split: SplitRef, estimator: str) -> FoldSet:
-    spec, train, validation = job.spec, read_set(job, split, "train"), read_set(job, split, "validation")
+    spec = job.spec
+    read = read_set if spec.train.engine == "local" else read_sample
+    train, validation = read(job, split, "train"), read(job, split, "validation")
     return FoldSet.cut(
         _folds(spec, train, validation),
         pd.concat([train.X, validation.X], ignore_index=True),

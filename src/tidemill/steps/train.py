@@ -3,21 +3,12 @@
 If the spec or the run asks for it, good settings are searched for first.
 """
 
-import time
 from dataclasses import replace
 
-import numpy as np
-
 from tidemill.errors import SettingsError
-from tidemill.faults import fault_point
-from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.calibration import newer_half
-from tidemill.modeling.estimators import fit
-from tidemill.modeling.finishing import finish
-from tidemill.modeling.metrics import point_value
 from tidemill.records import BundleRef, Parameters, SearchReport, SplitRef
 from tidemill.spec import BASELINES, ModelSpec, Search
-from tidemill.steps.features import LabelledSet, read_set
+from tidemill.steps.fitting import fitting_of
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import keep_bundle
 
@@ -90,20 +81,16 @@ def refit(
         If the train set has too few rows or a single class.
     """
     spec = job.spec
-    train_set, validation = read_set(job, split, "train"), read_set(job, split, "validation")
-    started = time.perf_counter()
-    fault_point("fit-started")
-    bundle = _fit(spec, estimator, train_set, validation, parameters)
-    fit_s = time.perf_counter() - started
+    fitted = fitting_of(spec, estimator)(job, split, estimator, parameters)
     folder, digest = keep_bundle(
-        bundle, job.store.root / spec.model / "bundles", validation.X.head(N_GOLDEN), spec.train.trusted
+        fitted.bundle, job.store.root / spec.model / "bundles", fitted.first.head(N_GOLDEN), spec.train.trusted
     )
     uri = folder.relative_to(job.store.root).as_posix()
     job.store.share(uri)
     return BundleRef(
         estimator=estimator, digest=digest, uri=uri,
-        size_bytes=sum(path.stat().st_size for path in folder.iterdir()), fit_s=fit_s, baseline=estimator in BASELINES,
-        validation_score=_score(spec, bundle, validation), parameters=parameters, search=report,
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir()), fit_s=fitted.fit_s,
+        baseline=estimator in BASELINES, validation_score=fitted.validation_score, parameters=parameters, search=report,
     )  # fmt: skip
 
 
@@ -114,26 +101,3 @@ def _n_trials(spec: ModelSpec, trials: int | None) -> int:
         return Search(trials=trials).trials
     except ValueError:
         raise SettingsError(f"{trials} trials were asked for.", "Ask for 0 to 1000.") from None
-
-
-def _fit(
-    spec: ModelSpec, estimator: str, train_set: LabelledSet, validation: LabelledSet, parameters: Parameters
-) -> Bundle:
-    newer = newer_half(validation.blocks)
-    stops = np.ones_like(newer) if spec.train.calibration == "none" else ~newer  # rows that stop boosting
-    bundle = fit(
-        estimator, spec.task.value, train_set.schema, train_set.X, train_set.y, validation.X[stops],
-        validation.y[stops], random_state=spec.train.random_state, n_threads=spec.train.threads,
-        parameters=parameters, own=spec.train.own,
-    )  # fmt: skip
-    return finish(
-        bundle, validation.X, validation.y, calibration=spec.train.calibration, calibrate_on=newer,
-        threshold=spec.train.threshold,
-    )  # fmt: skip
-
-
-def _score(spec: ModelSpec, bundle: Bundle, validation: LabelledSet) -> float:
-    return point_value(
-        spec.accept.metric, validation.y, bundle.score(validation.X), bundle.threshold, task=bundle.task,
-        classes=bundle.class_names,
-    )  # fmt: skip

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from tidemill.errors import ArtifactCorrupt
 
-__all__ = ["read_batches", "read_schema", "read_table"]
+__all__ = ["count_rows", "read_batches", "read_schema", "read_table"]
 
 _BUFFER_BYTES = 2**16  # of a column that are read at a time; without a buffer it is all of a row group's column
 
@@ -41,6 +41,12 @@ def read_schema(path: Path) -> pa.Schema:
     """Read the names and types of a stored table's columns; raises as `read_table`."""
     with _opened(path) as file:
         return file.schema_arrow
+
+
+def count_rows(path: Path) -> int:
+    """Give the number of a stored table's rows; raises as `read_table`."""
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def read_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:

@@ -5,6 +5,7 @@ Everything random hangs on ``random_state``: the same rows, order, seed and thre
 """
 
 from tidemill.modeling.estimators.fitting import Prepared, fit, prepare
+from tidemill.modeling.estimators.in_pieces import Pieces, fit_in_pieces, score_in_pieces
 from tidemill.modeling.estimators.own import instance_of
 from tidemill.modeling.estimators.registry import CANDIDATES, candidates, parameter_names
 from tidemill.modeling.estimators.targets import MAX_CLASSES, MIN_TRAIN_ROWS
@@ -13,10 +14,13 @@ __all__ = [
     "CANDIDATES",
     "MAX_CLASSES",
     "MIN_TRAIN_ROWS",
+    "Pieces",
     "Prepared",
     "candidates",
     "fit",
+    "fit_in_pieces",
     "instance_of",
     "parameter_names",
     "prepare",
+    "score_in_pieces",
 ]

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import xgboost
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
+from tidemill.modeling.estimators.recipes import Fitted, Parameter, Recipe, Training
+from tidemill.modeling.schema import FeatureSchema
 
-__all__ = ["HIST_GRADIENT_BOOSTING", "XGBOOST"]
+__all__ = ["HIST_GRADIENT_BOOSTING", "XGBOOST", "Boosting"]
 
 _PATIENCE = 50  # most boosting rounds without improvement on the validation set before stopping
 _LEAST_PATIENCE = 15  # rounds; with fewer, noise would stop it
@@ -38,33 +40,75 @@ _XGBOOST_BY_TASK: dict[str, dict[str, Any]] = {
 _HIST_GRADIENT_BOOSTING = {"learning_rate": 0.05, "min_samples_leaf": 20, "l2_regularization": 1.0}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boosting:
+    """How XGBoost is asked to boost, wherever the rows are."""
+
+    parameters: dict[str, Any]
+    """What `xgboost.train` takes."""
+    n_rounds: int
+    """Most rounds."""
+    max_bin: int
+    """Bins of a histogram."""
+    kinds: list[str]
+    """Of each column, ``q`` for a number and ``c`` for codes."""
+    watched: bool
+    """Whether there is a validation set that stops it."""
+
+    @classmethod
+    def of(
+        cls, task: str, schema: FeatureSchema, n_classes: int, parameters: Mapping[str, Parameter], *, random_state: int,
+        n_threads: int, watched: bool,
+    ) -> Self:  # fmt: skip
+        """Put together what the task wants and what replaces the defaults."""
+        settings = {**_XGBOOST, **_XGBOOST_BY_TASK[task], **parameters}
+        if settings["objective"] == "reg:absoluteerror":
+            settings["eval_metric"] = "mae"
+        n_rounds = settings.pop("n_rounds", _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION)
+        directions = schema.directions(schema.names)
+        return cls(
+            parameters={
+                **settings,
+                **({"num_class": n_classes} if task == "multiclass" else {}),
+                **({"monotone_constraints": directions} if directions else {}),
+                "seed": random_state,
+                "nthread": n_threads,
+                "verbosity": 0,
+            },
+            n_rounds=n_rounds,
+            max_bin=settings.get("max_bin", 256),
+            kinds=["q"] * len(schema.numeric) + ["c"] * len(schema.categorical),
+            watched=watched,
+        )
+
+    def boost(self, train: xgboost.DMatrix, validation: xgboost.DMatrix | None) -> xgboost.Booster:
+        """Boost until validation gets no better, and keep the trees up to the best round."""
+        booster = xgboost.train(
+            self.parameters,
+            train,
+            num_boost_round=self.n_rounds,
+            evals=[(validation, "validation")] if self.watched else [],
+            early_stopping_rounds=self.patience if self.watched else None,
+            verbose_eval=False,
+        )
+        return booster[: booster.best_iteration + 1] if self.watched else booster
+
+    @property
+    def patience(self) -> int:
+        """Boosting rounds without improvement that are waited for at this learning rate."""
+        return _patience(self.parameters)
+
+
 def _fit_xgboost(training: Training) -> Fitted:
     transformer, X, X_validation = training.encoded("codes")
-    settings = training.settings({**_XGBOOST, **_XGBOOST_BY_TASK[training.task]})
-    if settings["objective"] == "reg:absoluteerror":
-        settings["eval_metric"] = "mae"
-    watched = len(X_validation) > 0
-    n_rounds = settings.pop("n_rounds", _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION)
+    boosting = Boosting.of(
+        training.task, training.schema, training.n_classes, training.parameters, random_state=training.random_state,
+        n_threads=training.n_threads, watched=len(X_validation) > 0,
+    )  # fmt: skip
     train, validation = training.once(
-        ("quantiles", settings.get("max_bin")), lambda: _binned(training, X, X_validation, settings)
+        ("quantiles", training.parameters.get("max_bin")), lambda: _binned(training, X, X_validation, boosting)
     )
-    directions = training.schema.directions(training.schema.names)
-    booster = xgboost.train(
-        {
-            **settings,
-            **({"num_class": training.n_classes} if training.task == "multiclass" else {}),
-            **({"monotone_constraints": directions} if directions else {}),
-            "seed": training.random_state,
-            "nthread": training.n_threads,
-            "verbosity": 0,
-        },
-        train,
-        num_boost_round=n_rounds,
-        evals=[(validation, "validation")] if watched else [],
-        early_stopping_rounds=_patience(settings) if watched else None,
-        verbose_eval=False,
-    )
-    return transformer, booster[: booster.best_iteration + 1] if watched else booster
+    return transformer, boosting.boost(train, validation)
 
 
 def _patience(settings: Mapping[str, Any]) -> int:
@@ -72,23 +116,22 @@ def _patience(settings: Mapping[str, Any]) -> int:
     return min(_PATIENCE, max(_LEAST_PATIENCE, math.ceil(_PATIENT_STEPS / float(settings["learning_rate"]))))
 
 
-def _binned(training: Training, X: Any, X_validation: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
-    train = _quantiles(X, training.y, training, settings)
-    if not len(X_validation):
+def _binned(training: Training, X: Any, X_validation: Any, boosting: Boosting) -> tuple[Any, Any]:
+    train = _quantiles(X, training.y, boosting)
+    if not boosting.watched:
         return train, None
-    return train, _quantiles(X_validation, training.y_validation, training, settings, ref=train)
+    return train, _quantiles(X_validation, training.y_validation, boosting, ref=train)
 
 
-def _quantiles(X: Any, y: npt.NDArray[Any], training: Training, settings: dict[str, Any], ref: Any = None) -> Any:
-    kinds = ["q"] * len(training.schema.numeric) + ["c"] * len(training.schema.categorical)
+def _quantiles(X: Any, y: npt.NDArray[Any], boosting: Boosting, ref: Any = None) -> Any:
     return xgboost.QuantileDMatrix(
         X.astype(np.float32),
         label=y,
-        feature_types=kinds,
+        feature_types=boosting.kinds,
         enable_categorical=True,
-        nthread=training.n_threads,
+        nthread=boosting.parameters["nthread"],
         ref=ref,
-        max_bin=settings.get("max_bin", 256),
+        max_bin=boosting.max_bin,
     )
 
 

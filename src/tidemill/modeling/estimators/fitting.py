@@ -15,12 +15,12 @@ from tidemill.modeling.conformal import residual_quantiles
 from tidemill.modeling.estimators.own import BLOCK_ROWS, fit_own, refuse_unsteady
 from tidemill.modeling.estimators.recipes import TASKS, Fitted, Parameter, Training
 from tidemill.modeling.estimators.registry import recipe_of
-from tidemill.modeling.estimators.targets import classes_of, encoded, refuse_untrainable
+from tidemill.modeling.estimators.targets import Labels
 from tidemill.modeling.schema import FeatureSchema, align
 from tidemill.modeling.threshold import choose_threshold
 from tidemill.spec import Own
 
-__all__ = ["Prepared", "fit", "prepare"]
+__all__ = ["Prepared", "choose_rest", "fit", "prepare", "refuse_unfit"]
 
 
 def fit(
@@ -112,7 +112,7 @@ class Prepared:
             random_state=training.random_state,
             n_threads=training.n_threads,
         )
-        return _finished(bundle, training)
+        return choose_rest(bundle, training.y_validation, lambda: bundle.score(training.X_validation))
 
 
 def prepare(
@@ -129,47 +129,57 @@ def prepare(
     own: Mapping[str, Own] | None = None,
 ) -> Prepared:
     """Make rows ready to be fitted on with one setting after the other; arguments and errors as for `fit`."""
-    _refuse_unknown(task, schema)
     mine = (own or {}).get(estimator)
-    _recipe(estimator, task, {}, mine)  # an unknown name is refused before anything is made ready
-    classes = classes_of(task, y_train)
-    y, y_aside = encoded(task, y_train, classes), encoded(task, y_validation, classes)
-    refuse_untrainable(task, y, classes)
-    known = y_aside >= 0 if task == "multiclass" else np.full(len(y_aside), True)
+    refuse_unfit(estimator, task, schema, {}, mine)  # before anything is made ready
+    labels = Labels.of(task, y_train, y_validation)
     aligned = align(X_validation, schema)
     training = Training(
         task=task,
         schema=schema,
         X=align(X_train, schema),
-        y=y,
-        X_validation=aligned[known].reset_index(drop=True),
-        y_validation=y_aside[known],
-        n_classes=len(classes),
+        y=labels.train,
+        X_validation=aligned[labels.known].reset_index(drop=True),
+        y_validation=labels.validation[labels.known],
+        n_classes=len(labels.classes),
         random_state=random_state,
         n_threads=n_threads,
         parameters={},
     )
-    return Prepared(estimator, mine, classes, _unknown_classes(y_validation, known), training)
+    return Prepared(estimator, mine, labels.classes, labels.remarks, training)
 
 
-def _finished(bundle: Bundle, training: Training) -> Bundle:
-    """Choose on the validation set what the task leaves to choose."""
+def choose_rest(bundle: Bundle, y: npt.NDArray[Any], score: Callable[[], npt.NDArray[np.float64]]) -> Bundle:
+    """Choose on the validation set what the task leaves to choose.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Fitted.
+    y : ndarray of shape (n_samples,)
+        Encoded labels of validation.
+    score : callable
+        Gives their scores.
+    """
     if bundle.task == "binary":
-        threshold, criterion = choose_threshold(training.y_validation, bundle.score(training.X_validation))
+        threshold, criterion = choose_threshold(y, score())
         return replace(bundle, threshold=threshold, threshold_criterion=criterion)
     if bundle.task == "multiclass":
         return replace(bundle, threshold_criterion="the likeliest class")
-    residuals = training.y_validation - bundle.score(training.X_validation)
+    residuals = y - score()
     quantiles = residual_quantiles(residuals, INTERVAL_COVERAGE)
     few = f"No interval: {len(residuals)} validation rows are too few for its ends."
     return replace(bundle, residual_quantiles=quantiles, remarks=bundle.remarks + (() if quantiles else (few,)))
 
 
-def _refuse_unknown(task: str, schema: FeatureSchema) -> None:
+def refuse_unfit(
+    estimator: str, task: str, schema: FeatureSchema, parameters: Mapping[str, Parameter], own: Own | None = None
+) -> None:
+    """Refuse what cannot be fitted, whatever the rows; errors as for `fit`."""
     if task not in TASKS:
         raise SpecError(f"Task {task!r} is unknown.", f"Choose one of {', '.join(TASKS)}.")
     if not schema.names:
         raise SpecError("The model has no features.", "Name some under 'features' in the spec.")
+    _recipe(estimator, task, parameters, own)
 
 
 def _recipe(
@@ -192,14 +202,3 @@ def _recipe(
             f"Estimator {estimator!r} has no parameter {', '.join(map(repr, unknown))}.", f"Valid ones: {valid}."
         )
     return recipe.fit
-
-
-def _unknown_classes(labels: npt.ArrayLike, known: npt.NDArray[Any]) -> tuple[str, ...]:
-    if known.all():
-        return ()
-    names = sorted(set(np.asarray(labels, dtype=object)[~known]))
-    shown = ", ".join(map(repr, names[:5])) + (" and others" if len(names) > 5 else "")
-    return (
-        f"{int((~known).sum())} of {len(known)} validation rows are of class {shown}, which the train set lacks; "
-        "they stopped nothing, and count as wrong in every metric.",
-    )

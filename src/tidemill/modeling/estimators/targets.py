@@ -1,6 +1,7 @@
 """Labels as the estimators take them, and train sets that cannot teach anything."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ import pandas as pd
 from tidemill.errors import NotTrainable
 from tidemill.modeling.metrics import encode
 
-__all__ = ["MAX_CLASSES", "MIN_TRAIN_ROWS", "classes_of", "encoded", "refuse_untrainable"]
+__all__ = ["MAX_CLASSES", "MIN_TRAIN_ROWS", "Labels", "classes_of", "encoded", "refuse_untrainable"]
 
 MIN_TRAIN_ROWS = 100
 """Rows below which nothing worth keeping can be learnt."""
@@ -18,6 +19,39 @@ MAX_CLASSES = 200
 
 _LARGEST = 1e30  # estimators read float32, and square their errors
 _LENGTHEN = "Lengthen 'train.window', or wait until more labels have matured."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Labels:
+    """Labels of a train and a validation set, as estimators take them."""
+
+    classes: tuple[bool, ...] | tuple[str, ...]
+    """Labels of the train set."""
+    train: npt.NDArray[Any]
+    """0 and 1, codes of classes, or numbers."""
+    validation: npt.NDArray[Any]
+    """The same; -1 for a class that the train set lacks."""
+    known: npt.NDArray[np.bool_]
+    """Validation rows whose label the train set has too."""
+    remarks: tuple[str, ...]
+    """What a reader should know of them."""
+
+    @classmethod
+    def of(cls, task: str, y_train: npt.ArrayLike, y_validation: npt.ArrayLike) -> Self:
+        """Encode the labels of both sets.
+
+        Raises
+        ------
+        NotTrainable
+            If the train set cannot teach anything.
+        """
+        classes = classes_of(task, y_train)
+        y, y_aside = encoded(task, y_train, classes), encoded(task, y_validation, classes)
+        refuse_untrainable(task, y, classes)
+        known = y_aside >= 0 if task == "multiclass" else np.full(len(y_aside), True)
+        return cls(
+            classes=classes, train=y, validation=y_aside, known=known, remarks=_unknown_classes(y_validation, known)
+        )
 
 
 def classes_of(task: str, y: npt.ArrayLike) -> tuple[bool, ...] | tuple[str, ...]:
@@ -100,3 +134,14 @@ def _texts(y: npt.ArrayLike) -> npt.NDArray[np.object_]:
     if pd.isna(labels).any():
         raise ValueError("labels must be texts, without missing values")
     return np.array([str(label) for label in labels], dtype=object)
+
+
+def _unknown_classes(labels: npt.ArrayLike, known: npt.NDArray[Any]) -> tuple[str, ...]:
+    if known.all():
+        return ()
+    names = sorted(set(np.asarray(labels, dtype=object)[~known]))
+    shown = ", ".join(map(repr, names[:5])) + (" and others" if len(names) > 5 else "")
+    return (
+        f"{int((~known).sum())} of {len(known)} validation rows are of class {shown}, which the train set lacks; "
+        "they stopped nothing, and count as wrong in every metric.",
+    )

@@ -1,0 +1,181 @@
+"""XGBoost fitted on rows that are never in memory at once: read in pieces, encoded, and kept on disk as bins.
+
+It learns what `fit` learns of the same rows; on one machine the bits have been the same so far, which XGBoost does not
+promise. What stays in memory is a piece, some pages of bins, and a few numbers a row: label, prediction, gradient.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import xgboost
+from threadpoolctl import threadpool_limits
+
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.estimators.boosting import Boosting
+from tidemill.modeling.estimators.fitting import choose_rest, refuse_unfit
+from tidemill.modeling.estimators.recipes import Parameter
+from tidemill.modeling.estimators.targets import Labels
+from tidemill.modeling.levels import fit_for_trees
+from tidemill.modeling.lookups import LookUps
+from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.scorer import Scorer
+
+__all__ = ["Encoding", "Pieces", "fit_in_pieces", "score_in_pieces"]
+
+Matrix = npt.NDArray[np.float32]
+Page = tuple[Matrix, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pieces:
+    """A set that is read in pieces, from its beginning as often as somebody asks."""
+
+    read: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
+    """Gives these columns of all rows, always in the same order and the same pieces."""
+    y: npt.NDArray[Any]
+    """Labels of all rows, as `fit` takes them, shape (n_samples,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Fitted encoders that make a piece what XGBoost reads."""
+
+    transformer: Any
+    """Fitted by `fit_for_trees`."""
+    schema: FeatureSchema
+    """Features."""
+    lookups: LookUps | None
+    """The transformer, compiled."""
+
+    @classmethod
+    def fit(cls, schema: FeatureSchema, pieces: Pieces) -> Self:
+        """Fit in one pass over the train set."""
+        texts = FeatureSchema(categorical=schema.categorical)
+        batches = pieces.read(schema.categorical) if schema.categorical else ()
+        encoders = fit_for_trees(schema, (align(batch.to_pandas(), texts) for batch in batches))
+        return cls(encoders, schema, LookUps.of(encoders, schema))
+
+    def matrix(self, batch: pa.RecordBatch) -> Matrix:
+        """Give what the encoders make of a piece, shape (n_samples, n_features)."""
+        if self.lookups is not None and self.lookups.takes(batch.schema):
+            return np.asarray(self.lookups.matrix(batch, np.float32))
+        return np.asarray(self.transformer.transform(align(batch.to_pandas(), self.schema)), dtype=np.float32)
+
+    def pages(self, pieces: Pieces, y: npt.NDArray[Any], used: npt.NDArray[np.bool_]) -> Iterator[Page]:
+        """Give the matrix and the labels of each piece, of the rows that are used."""
+        start = 0
+        for batch in pieces.read(self.schema.names):
+            rows = slice(start, start := start + batch.num_rows)
+            if used[rows].any():
+                yield self.matrix(batch.filter(pa.array(used[rows]))), y[rows][used[rows]]
+
+
+def fit_in_pieces(
+    task: str,
+    schema: FeatureSchema,
+    train: Pieces,
+    validation: Pieces,
+    *,
+    stops: npt.NDArray[np.bool_],
+    random_state: int,
+    n_threads: int,
+    cache: Path,
+    parameters: Mapping[str, Parameter] | None = None,
+) -> tuple[Bundle, npt.NDArray[np.float64]]:
+    """Fit ``xgboost``; choose its threshold, or the quantiles of its residuals.
+
+    Parameters
+    ----------
+    task, schema, random_state, n_threads, parameters
+        As for `fit`.
+    train, validation : Pieces
+        Rows and labels.
+    stops : ndarray of bool, shape (n_validation,)
+        Validation rows that stop boosting.
+    cache : Path
+        Empty folder for the bins: about a byte a value.
+
+    Returns
+    -------
+    bundle : Bundle
+        Fitted model.
+    score : ndarray of shape (n_validation,), or (n_validation, n_classes)
+        Its scores of the validation set.
+
+    Raises
+    ------
+    SpecError, NotTrainable, SchemaChanged, ContractBroken
+        As `fit` does.
+    """
+    refuse_unfit("xgboost", task, schema, parameters or {})
+    labels = Labels.of(task, train.y, validation.y)
+    used = labels.known & stops
+    boosting = Boosting.of(
+        task, schema, len(labels.classes), parameters or {}, random_state=random_state, n_threads=n_threads,
+        watched=bool(used.any()),
+    )  # fmt: skip
+    with threadpool_limits(limits=n_threads):
+        encoding = Encoding.fit(schema, train)
+        booster = _boosted(
+            boosting,
+            lambda: encoding.pages(train, labels.train, np.full(len(labels.train), True)),
+            lambda: encoding.pages(validation, labels.validation, used),
+            cache,
+        )
+    bundle = Bundle(
+        task=task, estimator="xgboost", schema=schema, preprocessing=encoding.transformer, model=booster,
+        classes=labels.classes, threshold=0.5 if task == "binary" else None, threshold_criterion="",
+        remarks=labels.remarks, random_state=random_state, n_threads=n_threads,
+    )  # fmt: skip
+    score = score_in_pieces(bundle, validation)
+    return choose_rest(bundle, labels.validation[used], lambda: score[used]), score
+
+
+def score_in_pieces(bundle: Bundle, pieces: Pieces) -> npt.NDArray[np.float64]:
+    """Give the scores of a set, as `Bundle.score` would of all rows at once."""
+    scorer = Scorer.of(bundle)
+    scores = [scorer.score(batch) for batch in pieces.read(bundle.schema.names)]
+    return np.concatenate(scores) if scores else np.empty(0)
+
+
+class _Pages(xgboost.DataIter):  # type: ignore[misc]  # untyped
+    """Hands pages to XGBoost, which goes over them several times while it makes bins of them."""
+
+    def __init__(self, pages: Callable[[], Iterator[Page]], kinds: list[str], cache: Path) -> None:
+        self._make, self._kinds = pages, kinds
+        super().__init__(cache_prefix=str(cache))
+
+    def reset(self) -> None:
+        self._pages = self._make()
+
+    def next(self, input_data: Callable[..., None]) -> bool:
+        for X, y in self._pages:
+            input_data(data=X, label=y, feature_types=self._kinds)
+            return True
+        return False
+
+
+def _boosted(
+    boosting: Boosting, train: Callable[[], Iterator[Page]], validation: Callable[[], Iterator[Page]], cache: Path
+) -> xgboost.Booster:
+    bins = _binned(boosting, train, cache / "train")
+    aside = _binned(boosting, validation, cache / "validation", ref=bins) if boosting.watched else None
+    try:
+        return boosting.boost(bins, aside)
+    finally:
+        del bins, aside  # their files go with them, before the folder does
+
+
+def _binned(boosting: Boosting, pages: Callable[[], Iterator[Page]], cache: Path, ref: Any = None) -> Any:
+    return xgboost.ExtMemQuantileDMatrix(
+        _Pages(pages, boosting.kinds, cache),
+        nthread=boosting.parameters["nthread"],
+        max_bin=boosting.max_bin,
+        ref=ref,
+        enable_categorical=True,
+    )

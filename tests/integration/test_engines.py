@@ -1,0 +1,101 @@
+"""Training with not all rows in memory: the same release, and nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tidemill.records import SplitRef
+from tidemill.steps import features
+from tidemill.storage.store import Store
+
+from ..bench import memory as bench
+from .conftest import ROLES
+from .data import SPEC, TRAINED, Mill
+
+BOOSTED = SPEC.replace("[logistic_regression]", "[xgboost]")
+EXTERNAL = SPEC.replace("[logistic_regression]", "[xgboost], engine: external_memory")
+N_ROWS = 150_000  # enough to tell a few bytes a row from some hundred
+
+
+def bundles(mill: Mill) -> dict[str, str]:
+    """Train, and give the digest of each estimator's bundle."""
+    evaluated = mill.train()["evaluate"]
+    return {ref["estimator"]: ref["digest"] for ref in evaluated["candidates"]}
+
+
+def test_the_engine_changes_no_bundle_and_a_release_of_it_is_built_again(mill: Mill) -> None:
+    mill.write(BOOSTED)
+    local = bundles(mill)
+    mill.write(EXTERNAL)
+    assert bundles(mill) == local
+    champion = mill.promoter.champion(mill.model)
+    assert champion is not None
+    again = mill.step("reproduce", "reproduce", TRAINED, release=champion.release_id)
+    assert {step["step"]: step["verdict"] for step in again["steps"]}["train"] == "bit_equal"
+
+
+def test_a_killed_training_leaves_bins_that_the_next_one_clears(mill: Mill) -> None:
+    mill.write(EXTERNAL)
+    snapshot = mill.extract("train", TRAINED).to_dict()
+    split = mill.step("train", "prepare", TRAINED, snapshot=snapshot)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, mill.model, TRAINED, json.dumps(split)], env=environment(mill), check=False
+    )
+    folder = mill.workspace.storage / mill.model / "bundles"
+    assert (done.returncode, len(list(folder.glob(".writing-*")))) == (-signal.SIGKILL, 1)
+    mill.step("train", "train", TRAINED, split=split, estimator="xgboost")
+    assert list(folder.glob(".writing-*")) == []
+
+
+def test_baselines_and_search_look_at_a_sample_and_say_so(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    mill.write(EXTERNAL.replace("external_memory", "external_memory, search: {trials: 1, folds: 2}"))
+    monkeypatch.setattr(features, "SAMPLE_ROWS", 300)
+    records = mill.train()
+    assert records["evaluate"]["bundle"]["search"]["every"] == 3
+    remarks = [
+        json.loads((mill.workspace.storage / ref["uri"] / "schema.json").read_text())["remarks"]
+        for ref in records["evaluate"]["candidates"] if ref["baseline"]
+    ]  # fmt: skip
+    assert remarks == [["Fitted on one of 3 rows of the train set."]] * 3
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    storage = tmp_path_factory.mktemp("bench")
+    split: SplitRef = bench.write(Store(storage), N_ROWS)
+    return {engine: bench.measure(storage, engine, split) for engine in bench.ENGINES}
+
+
+def test_memory_grows_by_less_than_two_thirds_of_what_local_needs(measured: dict[str, dict[str, Any]]) -> None:
+    grown = {engine: found["growth_bytes"] for engine, found in measured.items()}
+    assert grown["external_memory"] < grown["local"] * 2 / 3, grown
+
+
+def test_both_ways_lead_to_the_same_figures(measured: dict[str, dict[str, Any]]) -> None:
+    local, external = (measured[engine]["validation_score"] for engine in ("local", "external_memory"))
+    assert external == pytest.approx(local, abs=1e-3)
+
+
+KILLED = """\
+import json, os, sys
+os.environ["TIDEMILL_FAULT"] = "fit-started:kill"
+from tidemill.steps.running import run_step
+from tidemill.workspace import Workspace
+model, partition, split = sys.argv[1:]
+inputs = {"split": json.loads(split), "estimator": "xgboost"}
+run_step("train", "train", model, partition, inputs, workspace=Workspace.from_environment())
+"""
+
+
+def environment(mill: Mill) -> dict[str, str]:
+    workspace = mill.workspace
+    connections = {f"TIDEMILL_CONN_{name.upper()}": workspace.connection(name) for name in ROLES}
+    return os.environ | connections | {
+        "TIDEMILL_MODELS": str(workspace.models), "TIDEMILL_SQL": str(workspace.sql),
+        "TIDEMILL_STORAGE": str(workspace.storage), "PYTHONPATH": os.pathsep.join(sys.path),
+    }  # fmt: skip

@@ -1,0 +1,59 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tidemill.storage.scratch import scratch
+from tidemill.storage.shelf import Shelf
+from tidemill.storage.store import Store
+
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from tidemill.storage.scratch import scratch
+
+with scratch(Path(sys.argv[1])) as folder:
+    (folder / "bins").write_bytes(bytes(1000))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Path:
+    """Give a folder in which a process was killed while it worked."""
+    parent = tmp_path / "m" / "bundles"
+    subprocess.run([sys.executable, "-c", KILLED, str(parent)], check=False)
+    assert len(list(parent.iterdir())) == 1
+    return parent
+
+
+def test_the_folder_is_there_for_the_work_and_gone_after_it(tmp_path: Path) -> None:
+    with scratch(tmp_path / "below") as folder:
+        (folder / "bins").write_bytes(b"1")
+    assert list((tmp_path / "below").iterdir()) == []
+
+
+def test_the_folder_goes_when_the_work_fails(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="on purpose"), scratch(tmp_path):
+        raise RuntimeError("on purpose")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_has_left_goes_when_the_next_one_begins(killed: Path) -> None:
+    with scratch(killed) as folder:
+        assert list(killed.iterdir()) == [folder.parent]
+
+
+def test_what_is_still_worked_with_stays(tmp_path: Path) -> None:
+    with scratch(tmp_path) as first:
+        (first / "bins").write_bytes(b"1")
+        with scratch(tmp_path) as second:
+            assert first != second
+        assert (first / "bins").read_bytes() == b"1"
+
+
+def test_the_collector_knows_what_was_left(killed: Path) -> None:
+    (left,) = Shelf(Store(killed.parent.parent)).folders("m", "bundles")
+    assert not left.whole
+    assert left.size_bytes == 1000
