@@ -3,10 +3,12 @@
 from tidemill_airflow.assets import predictions_asset, release_asset
 from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
+    CutOperator,
     ExtractOperator,
     PredictOperator,
     PublishOperator,
     ResolveReleaseOperator,
+    ScoreOperator,
     ValidateDataOperator,
 )
 
@@ -16,8 +18,16 @@ for spec in specs_beside(__file__):
         resolve_release = ResolveReleaseOperator(task_id="resolve_release", model=model, inlets=[release_asset(spec)])
         extract = ExtractOperator(task_id="extract", model=model, purpose="score")
         validate_data = ValidateDataOperator(task_id="validate_data", model=model, snapshot=extract.output)
+        scores = ()
+        if spec.predict.shard_rows:
+            cut = CutOperator(task_id="cut", snapshot=extract.output, shard_rows=spec.predict.shard_rows)
+            score = ScoreOperator.partial(
+                task_id="score", model=model, release=resolve_release.output, snapshot=extract.output
+            ).expand(shard=cut.output)
+            validate_data >> cut
+            scores = score.output
         predict = PredictOperator(
-            task_id="predict", model=model, release=resolve_release.output, snapshot=extract.output
+            task_id="predict", model=model, release=resolve_release.output, snapshot=extract.output, scores=scores
         )
         publish = PublishOperator(
             task_id="publish", model=model, prediction=predict.output, outlets=[predictions_asset(spec)]

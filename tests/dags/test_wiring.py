@@ -1,13 +1,13 @@
 """Which task runs after which, and where each takes its arguments from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from tidemill.spec import BASELINES
 
-from .conftest import Described
+from .conftest import PROJECT, Described
 
 UPSTREAM = {
     "train": {
@@ -115,3 +115,18 @@ def test_assets_join_training_prediction_and_monitoring(described: Described) ->
         "publish": ([], ["flight_delays_predictions"]),
         "collect": (["flight_delays_predictions"], []),
     }
+
+
+def test_a_spec_with_shards_has_a_task_that_cuts_and_one_mapped_over_what_it_gives(
+    describe_models: Callable[..., Described],
+) -> None:
+    text = (
+        (PROJECT / "dags" / "models" / "flight_delays.yaml")
+        .read_text()
+        .replace("predict: {", "predict: {shard_rows: 1000000, ")
+    )
+    described = describe_models(flight_delays=text)
+    found = {name: task["upstream"] for name, task in tasks(described, "predict").items()}
+    assert found["cut"] == ["extract", "validate_data"]
+    assert found["score"] == ["cut", "extract", "resolve_release"]
+    assert found["predict"] == ["extract", "resolve_release", "score", "validate_data"]

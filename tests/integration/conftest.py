@@ -1,10 +1,12 @@
 """A real Postgres with the ledger in it, and a workspace on it; one server for the whole session."""
 
 import itertools
+import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tidemill.workspace import Workspace
 from .data import Mill, generate_parcels, load_parcels
 
 PROJECT = Path(__file__).parents[2]
+DagRun = Callable[..., dict[str, Any]]
 ROLES = {"warehouse": "tidemill_reader", "tidemill": "tidemill_writer", "tidemill_promoter": "tidemill_promoter"}
 
 
@@ -119,3 +122,41 @@ def serving(mill: Mill, trained_mill: tuple[Mill, dict[str, dict[str, Any]]]) ->
     """A small model of its own with a champion."""
     mill.adopt(trained_mill[1])
     return mill
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An Airflow with an empty metadata database: the variables of its processes."""
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+    }
+    migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+    subprocess.run(migrate, env=environment, check=True, capture_output=True, timeout=300)
+    return environment
+
+
+@pytest.fixture
+def dag_run(airflow: dict[str, str], warehouse: Warehouse) -> DagRun:
+    """Run one of a model's DAGs, and tell how it and each of its tasks ended."""
+
+    def run(verb: str, mill: Mill, **conf: Any) -> dict[str, Any]:
+        places = {
+            "TIDEMILL_MODELS": str(mill.workspace.models),
+            "TIDEMILL_SQL": str(mill.workspace.sql),
+            "TIDEMILL_STORAGE": str(mill.workspace.storage),
+            **{
+                f"AIRFLOW_CONN_{name.upper()}": warehouse.url(role).replace("postgresql://", "postgres://")
+                for name, role in ROLES.items()
+            },
+        }
+        program = str(Path(__file__).with_name("run_dag.py"))
+        done = subprocess.run(
+            [sys.executable, program, f"{mill.model}_{verb}", json.dumps(conf)],
+            env=airflow | places, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run

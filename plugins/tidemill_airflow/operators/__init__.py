@@ -6,6 +6,7 @@ from tidemill_airflow.operators.approve import ApproveOperator
 from tidemill_airflow.operators.collect import CollectOperator
 from tidemill_airflow.operators.collect_garbage import CollectGarbageOperator
 from tidemill_airflow.operators.compute import ComputeOperator
+from tidemill_airflow.operators.cut import CutOperator
 from tidemill_airflow.operators.decide import DecideOperator
 from tidemill_airflow.operators.doctor import DoctorOperator
 from tidemill_airflow.operators.drift import DriftOperator
@@ -23,6 +24,7 @@ from tidemill_airflow.operators.report import ReportOperator
 from tidemill_airflow.operators.reproduce import ReproduceOperator
 from tidemill_airflow.operators.resolve_release import ResolveReleaseOperator
 from tidemill_airflow.operators.rollback import RollbackOperator
+from tidemill_airflow.operators.score import ScoreOperator
 from tidemill_airflow.operators.send_alerts import SendAlertsOperator
 from tidemill_airflow.operators.step import StepOperator
 from tidemill_airflow.operators.train import TrainOperator
@@ -37,6 +39,7 @@ __all__ = [
     "CollectGarbageOperator",
     "CollectOperator",
     "ComputeOperator",
+    "CutOperator",
     "DecideOperator",
     "DoctorOperator",
     "DriftOperator",
@@ -54,6 +57,7 @@ __all__ = [
     "ReproduceOperator",
     "ResolveReleaseOperator",
     "RollbackOperator",
+    "ScoreOperator",
     "SendAlertsOperator",
     "StepOperator",
     "TrainOperator",

@@ -9,7 +9,7 @@ from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Snapshot
 from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
-from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef
+from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef, ScoresRef, Shard
 from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
 from tidemill.records.search import Parameters, SearchReport, Trial
 
@@ -41,9 +41,11 @@ __all__ = [
     "ReleaseRef",
     "ReproducedStep",
     "Reproduction",
+    "ScoresRef",
     "SearchReport",
     "SentRef",
     "Severity",
+    "Shard",
     "SnapshotRef",
     "SplitRef",
     "Trial",

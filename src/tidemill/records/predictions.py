@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tidemill.records.alerts import Alert
 from tidemill.records.figures import Record
 
-__all__ = ["CollectedRef", "MonitorRef", "PageRef", "PredictionRef"]
+__all__ = ["CollectedRef", "MonitorRef", "PageRef", "PredictionRef", "ScoresRef", "Shard"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,34 @@ class PredictionRef(Record):
     """Mean of the scores; None if there are no rows."""
     published: bool = False
     """True once this run is the visible one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard(Record):
+    """Rows of a scoring snapshot that follow each other, to be scored by a task of their own."""
+
+    start: int
+    """First row, counted from 0 in the snapshot's order, which is that of the entity key."""
+    stop: int
+    """First row after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoresRef(Record):
+    """What a release answers for one shard, on the artifact store."""
+
+    shard: Shard
+    """The rows."""
+    snapshot_digest: str
+    """Snapshot that they are of."""
+    bundle_digest: str
+    """Bundle that scored."""
+    digest: str
+    """SHA-256 of the content."""
+    uri: str
+    """Folder, relative to the storage root."""
+    n_rows: int
+    """Rows scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ DEAD_AFTER = timedelta(days=1)
 
 KINDS = {
     "snapshots": "snapshots",
+    "scores": "unpublished",
     "splits": "snapshots",
     "searches": "challengers",
     "bundles": "challengers",

@@ -30,6 +30,8 @@ class Predict(Part):
     """How many of the features that moved a row's score most are stored with it; 0 stores none."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     """Threads that score a partition; as many as there are processors by default. The scores do not depend on it."""
+    shard_rows: Annotated[int, Field(ge=1)] | None = None
+    """Most rows of a partition that one task scores; several score a longer one. One task for all by default."""
 
 
 class Monitor(Part):

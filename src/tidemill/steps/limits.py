@@ -28,6 +28,7 @@ LIMITS: Mapping[str, timedelta] = {
     "approve": _QUICK,  # to write down an answer; waiting for it holds no process
     "register": timedelta(minutes=30),  # uploads to MLflow, which may be slow
     "resolve_release": _QUICK,
+    "score": timedelta(hours=2),
     "predict": timedelta(hours=2),  # a million rows take a minute
     "publish": _QUICK,
     "collect": _QUICK,

@@ -44,6 +44,7 @@ STEPS: Mapping[str, str] = {
     "approve": "approve",
     "register": "register",
     "resolve_release": "resolve_release",
+    "score": "predict",
     "predict": "predict",
     "publish": "publish",
     "collect": "monitor",

@@ -70,7 +70,7 @@ class Store:
         model : str
             Name of the model; first part of the URI.
         kind : str
-            ``snapshots``, ``splits``, ``bundles`` or ``reports``; second part.
+            ``snapshots``, ``splits``, ``scores``, ``bundles`` or another kind of `retention.folders`; second part.
         fill : callable
             Receives the folder to write files into.
 

@@ -49,18 +49,37 @@ def count_rows(path: Path) -> int:
         return int(file.metadata.num_rows)
 
 
-def read_batches(path: Path, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+def read_batches(
+    path: Path, columns: Sequence[str] | None, batch_rows: int, start: int = 0, stop: int | None = None
+) -> Iterator[pa.RecordBatch]:
     """Read a stored table in pieces, of which one at a time is in memory; columns and errors as for `read_table`.
 
     Parameters
     ----------
     batch_rows : int
         Most rows of a piece.
+    start, stop : int, default 0 and None
+        First row, and first row after the last one; None for all. Row groups that hold none of them are not read.
     """
     with _opened(path, buffer_size=_BUFFER_BYTES) as file:
-        for batch in file.iter_batches(batch_rows, columns=_there(file, columns), use_threads=False):
-            if batch.num_rows:
-                yield batch
+        groups, first = _groups(file.metadata, start, stop)
+        for batch in file.iter_batches(batch_rows, groups, _there(file, columns), use_threads=False):
+            wanted = batch[max(start - first, 0) : None if stop is None else max(stop - first, 0)]
+            first += batch.num_rows
+            if wanted.num_rows:
+                yield wanted
+
+
+def _groups(metadata: pq.FileMetaData, start: int, stop: int | None) -> tuple[list[int], int]:
+    """Give the row groups that hold some of the rows, and the number of the first row of the first one."""
+    groups, first, end = [], 0, 0
+    for number in range(metadata.num_row_groups):
+        begin, end = end, end + metadata.row_group(number).num_rows
+        if end <= start:
+            first = end
+        elif stop is None or begin < stop:
+            groups.append(number)
+    return groups, first
 
 
 @contextmanager

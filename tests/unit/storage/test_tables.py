@@ -74,3 +74,19 @@ def test_in_pieces_only_a_part_of_it_is_in_memory(tmp_path: Path, row_group_size
     for _ in read_batches(path, table.column_names, 10_000):
         most = max(most, pa.total_allocated_bytes() - before)
     assert most < path.stat().st_size * 0.6  # a page or two of each column; read ahead, it would be all of it
+
+
+@pytest.mark.parametrize("row_group_size", [1000, 1024, 5000])
+@pytest.mark.parametrize(
+    ("start", "stop"), [(0, None), (0, 1), (999, 1001), (1000, 3000), (2500, 5000), (4999, 5000), (7, 7)]
+)
+def test_rows_from_the_middle_are_those_of_the_table(
+    tmp_path: Path, row_group_size: int, start: int, stop: int | None
+) -> None:
+    path = tmp_path / "features.parquet"
+    pq.write_table(ROWS, path, row_group_size=row_group_size, write_page_checksum=True)
+    batches = list(read_batches(path, ["x", "key"], 300, start, stop))
+    assert pa.Table.from_batches(batches, ROWS.schema).equals(
+        ROWS.slice(start, (5000 if stop is None else stop) - start)
+    )
+    assert all(0 < batch.num_rows <= 300 for batch in batches)

@@ -1,0 +1,67 @@
+"""Shards: a partition too large for one task, cut by entity key, scored by several, and put together again.
+
+A shard's scores wait on the artifact store, so that one that was lost is made again alone. The ledger and the publishing
+know of no shards: one task writes the rows of all, and they become visible at once, as ever.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import ceil
+
+import pyarrow as pa
+
+from tidemill.errors import IncompletePublish
+from tidemill.records import ScoresRef, Shard, SnapshotRef
+from tidemill.storage.store import Store
+from tidemill.storage.tables import read_batches
+
+__all__ = ["SCORES", "cut", "put_together"]
+
+SCORES = "scores.parquet"  # the rows as they are published
+
+
+def cut(n_rows: int, shard_rows: int) -> tuple[Shard, ...]:
+    """Cut rows into as few shards as a limit allows, all about as long; at least one.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the snapshot.
+    shard_rows : int
+        Most rows of a shard.
+
+    Examples
+    --------
+    >>> [(shard.start, shard.stop) for shard in cut(10, 4)]
+    [(0, 3), (3, 6), (6, 10)]
+    """
+    n_shards = max(1, ceil(n_rows / shard_rows))
+    edges = [n_rows * number // n_shards for number in range(n_shards + 1)]
+    return tuple(Shard(start=start, stop=stop) for start, stop in pairwise(edges))
+
+
+def put_together(
+    store: Store, snapshot: SnapshotRef, bundle_digest: str, scores: Sequence[ScoresRef], batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Give what was answered for all shards, in the snapshot's order.
+
+    Raises
+    ------
+    IncompletePublish
+        If the shards are not those of the snapshot, each once, or were scored by another bundle.
+    ArtifactCorrupt
+        If the scores of one are missing or have changed.
+    """
+    ordered = sorted(scores, key=lambda ref: (ref.shard.start, ref.shard.stop))
+    starts, stops = ([getattr(ref.shard, edge) for ref in ordered] for edge in ("start", "stop"))
+    origins = {(ref.snapshot_digest, ref.bundle_digest) for ref in ordered}
+    if [*starts, snapshot.n_rows] != [0, *stops] or origins != {(snapshot.digest, bundle_digest)}:
+        raise IncompletePublish(
+            f"The shards scored of partition {snapshot.partition!r} of {snapshot.model!r} do not make up its "
+            f"{snapshot.n_rows} rows: they are {list(zip(starts, stops, strict=True))}, of {len(origins)} snapshot(s) and "
+            "bundle(s).",
+            "Nothing was published; clear the run from its task 'cut' on.",
+        )
+    folders = [store.folder(ref.uri, ref.digest) for ref in ordered if ref.n_rows]  # all, before a row is given
+    for folder in folders:
+        yield from read_batches(folder / SCORES, None, batch_rows)
