@@ -184,8 +184,8 @@ MUTANTS = (
     Mutant(
         "digest of an artifact",
         "src/tidemill/storage/store.py",
-        "if found != digest:",
-        "if False:",
+        'if found != digest:\n            raise ArtifactCorrupt(\n                f"Artifact {uri} has changed: expected',
+        'if False:\n            raise ArtifactCorrupt(\n                f"Artifact {uri} has changed: expected',
         ("tests/unit/storage/test_store.py",),
     ),
     Mutant(

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from tidemill.local.launch import until
@@ -70,12 +72,20 @@ def test_training_that_is_told_to_end_leaves_nothing_behind(new_subject, proved:
 def test_second_signal_does_not_interrupt_the_cleaning_up(serving: Subject, proved: Proved) -> None:
     told = serving.start("predict", "store-filled:stop", model=serving.mill.model, partition=SCORED)
     told.wait_until_stopped()
-    for number in SIGNALS[::2]:
-        os.kill(told.pid, number)
-    told.resume()
-    assert told.end().ended in ("SystemExit(143)", "SystemExit(129)")
+    waits = (
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE tidemill.run SET status%'"
+    )
+    with closing(psycopg2.connect(serving.mill.owner_url)) as ledger, ledger, ledger.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM tidemill.run WHERE model = %s AND status = 'running' FOR UPDATE", (serving.mill.model,)
+        )
+        os.kill(told.pid, signal.SIGTERM)
+        told.resume()
+        assert until(lambda: bool(serving.server.as_admin(waits)), LIMIT_S)  # it is about to say how it ended
+        os.kill(told.pid, signal.SIGHUP)
+    assert told.end().ended == "SystemExit(143)"
     assert serving.half_written() == []
-    assert serving.runs("extract")[0][0] == "failed"
+    assert serving.runs("extract") == [("failed", "Ended by SIGTERM.")]
     proved("F04", signals=2)
 
 
