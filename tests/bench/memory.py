@@ -58,6 +58,12 @@ def chunk(n_rows: int, seed: int) -> pa.Table:
     })  # fmt: skip
 
 
+def row_bytes() -> float:
+    """Give the bytes of a row as Arrow holds it."""
+    rows = chunk(1_000, 0)
+    return float(rows.nbytes / rows.num_rows)
+
+
 def write(store: Store, n_rows: int) -> SplitRef:
     """Write a split of a number of train rows, and a tenth as many of validation and test."""
     counts = {"train": n_rows, "validation": n_rows // 10, "test": n_rows // 10}
@@ -100,7 +106,8 @@ def fitted(storage: Path, engine: str, split: SplitRef) -> dict[str, Any]:
     before, started, processor = memory("VmRSS"), time.perf_counter(), time.process_time()
     ref = refit(job(storage, engine), split, "xgboost", {"n_rounds": N_ROUNDS})
     return {
-        "engine": engine, "n_rows": split.n_train, "growth_bytes": memory("VmHWM") - before, "digest": ref.digest,
+        "engine": engine, "split": split.to_dict(), "n_rows": split.n_train,
+        "growth_bytes": memory("VmHWM") - before, "digest": ref.digest,
         "validation_score": ref.validation_score, "wall_s": time.perf_counter() - started,
         "cpu_s": time.process_time() - processor,
     }  # fmt: skip

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from tidemill.errors import OutOfMemory
 from tidemill.records import SplitRef
 from tidemill.steps import features
+from tidemill.steps.budget import need_of
 from tidemill.storage.store import Store
 
 from ..bench import memory as bench
@@ -19,7 +21,7 @@ from .data import SPEC, TRAINED, Mill
 
 BOOSTED = SPEC.replace("[logistic_regression]", "[xgboost]")
 EXTERNAL = SPEC.replace("[logistic_regression]", "[xgboost], engine: external_memory")
-N_ROWS = 150_000  # enough to tell a few bytes a row from some hundred
+N_ROWS = 400_000  # with fewer, what both need whatever the rows counts for most
 
 
 def bundles(mill: Mill) -> dict[str, str]:
@@ -99,3 +101,22 @@ def environment(mill: Mill) -> dict[str, str]:
         "TIDEMILL_MODELS": str(workspace.models), "TIDEMILL_SQL": str(workspace.sql),
         "TIDEMILL_STORAGE": str(workspace.storage), "PYTHONPATH": os.pathsep.join(sys.path),
     }  # fmt: skip
+
+
+def test_a_training_that_would_not_fit_says_so_as_soon_as_its_rows_are_known(
+    mill: Mill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMILL_MEMORY_MB", "1")
+    with pytest.raises(
+        OutOfMemory, match=r"Step analyse of .* would need about .* rows of 14 columns.* may use 1 MB"
+    ) as caught:
+        mill.train()
+    assert "train: {engine: external_memory, estimators: [xgboost]}" in caught.value.next_step
+    ((step, error),) = mill.sql("SELECT step, error FROM tidemill.run WHERE model = '{m}' AND status = 'failed'")
+    assert (step, "TIDEMILL_MEMORY_MB" in error) == ("validate_data", True)
+
+
+def test_the_estimate_is_not_far_from_what_a_fit_takes(measured: dict[str, dict[str, Any]]) -> None:
+    split = SplitRef.from_dict(measured["local"]["split"])
+    need = need_of(bench.spec("local"), "train", split, 24, bench.row_bytes())
+    assert 0.4 < need.total_bytes / measured["local"]["growth_bytes"] < 2.5

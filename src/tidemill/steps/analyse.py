@@ -14,7 +14,7 @@ from tidemill.report import charts
 from tidemill.report.pages import profile_page
 from tidemill.report.values import ColumnProfile
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION
-from tidemill.steps.features import feature_schema
+from tidemill.steps.features import feature_schema, one_of, read_some
 from tidemill.steps.label_view import LabelView
 from tidemill.steps.labels import labelled
 from tidemill.steps.monitor_page import distribution_of
@@ -30,7 +30,8 @@ STRONG = 0.6  # correlation with the label that is too good to pass unread
 def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
     """Draw the profile of a training snapshot: types, nulls, distributions, association with the label, drift within."""
     folder = job.store.folder(snapshot.uri, snapshot.digest)
-    rows = read_table(folder / FEATURES)
+    in_memory = job.spec.train.engine == "local"
+    rows = read_table(folder / FEATURES) if in_memory else read_some(folder / FEATURES)[0]
     target = labelled(rows[job.spec.entity_key], read_table(folder / LABELS), job.spec)
     label = LabelView.of(job.spec.task, target, rows[PARTITION])
     schema = feature_schema(job.spec, rows.schema)
@@ -38,6 +39,8 @@ def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
     associations = {name: label.association(_values(rows[name])) for name in schema.numeric}
     columns = [_column(item, rows.schema.field(item.name).type, associations.get(item.name)) for item in counted]
     findings = (*_findings(counted, associations), *label.findings())
+    if rows.num_rows < snapshot.n_rows:
+        findings += (f"The profile looks at one of {one_of(snapshot.n_rows)} rows.",)
     pictures = {
         **label.pictures(),
         "correlation": charts.correlation(

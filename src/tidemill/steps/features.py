@@ -28,6 +28,7 @@ __all__ = [
     "read_columns",
     "read_sample",
     "read_set",
+    "read_some",
     "target_values",
 ]
 
@@ -75,11 +76,24 @@ def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
 
 
 def read_sample(job: Job, split: SplitRef, name: str) -> LabelledSet:
-    """Read every so-manieth row of a set, evenly over its time; no more than `SAMPLE_ROWS`, without holding all."""
-    path = _path(job, split, name)
-    schema = read_schema(path)
-    rows = _every(one_of(count_rows(path)), read_batches(path, schema.names, PIECE_ROWS))
-    return _labelled_set(job, pa.Table.from_batches(rows, schema))
+    """Read some rows of a set, as `read_some` picks them."""
+    return _labelled_set(job, read_some(_path(job, split, name))[0])
+
+
+def read_some(path: Path) -> tuple[pa.Table, pa.Array]:
+    """Read every so-manieth row of a stored table, evenly over it; no more than `SAMPLE_ROWS`, without holding all.
+
+    Returns
+    -------
+    rows : pyarrow.Table
+        The rows.
+    positions : pyarrow.Array of int64
+        Where they stand.
+    """
+    schema, n_rows = read_schema(path), count_rows(path)
+    step = one_of(n_rows)
+    rows = pa.Table.from_batches(_every(step, read_batches(path, schema.names, PIECE_ROWS)), schema)
+    return rows, pa.array(np.arange(0, n_rows, step))
 
 
 def one_of(n_rows: int) -> int:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-__all__ = ["memory_limit_bytes", "memory_words", "peak_rss_bytes"]
+import psutil
+
+__all__ = ["memory_limit_bytes", "memory_words", "peak_rss_bytes", "resident_bytes"]
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _NO_LIMIT = 2**60  # control groups write a number like this when there is none
@@ -18,6 +20,11 @@ def peak_rss_bytes() -> int:
     """Largest resident set of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+
+
+def resident_bytes() -> int:
+    """Resident set of this process now, in bytes."""
+    return int(psutil.Process().memory_info().rss)
 
 
 @cache

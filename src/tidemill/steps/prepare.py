@@ -4,7 +4,8 @@ Rows whose partition has not matured, or whose label is unknown, are left out an
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,11 @@ from tidemill.intervals import Partition
 from tidemill.records import SnapshotRef, SplitRef
 from tidemill.spec import ModelSpec
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION
-from tidemill.steps.features import TARGET
+from tidemill.steps.features import PIECE_ROWS, TARGET, read_some
 from tidemill.steps.labels import labelled
 from tidemill.steps.leaks import refuse_leaks
 from tidemill.steps.running import Job
-from tidemill.storage.tables import read_table
+from tidemill.storage.tables import read_batches, read_schema, read_table
 
 __all__ = ["SETS", "SplitPlan", "cut", "plan_split", "prepare"]
 
@@ -118,31 +119,111 @@ def cut(
         If the window is too short.
     """
     folder = job.store.folder(snapshot.uri, snapshot.digest)
-    rows = read_table(folder / FEATURES)
-    labels = read_table(folder / LABELS)
-    partitions = tuple(job.spec.partition(key) for key in sorted(set(rows[PARTITION].to_pylist())))
-    plan = plan_split(job.spec, partitions, snapshot.cutoff)
-    rows = rows.append_column(TARGET, labelled(rows[job.spec.entity_key], labels, job.spec))
-    set_of = {item.key: plan.set_of(item.interval.start) for item in partitions}
-    member = pa.array([set_of[key] for key in rows[PARTITION].to_pylist()], pa.string())
-    known = pc.is_valid(rows[TARGET])
-    tables = {name: rows.filter(pc.and_(pc.fill_null(pc.equal(member, name), False), known)) for name in SETS}
-    if look is not None:
-        look(rows, tables)
-    immature = pc.sum(pc.is_null(member)).as_py() or 0
-    unlabelled = pc.sum(pc.and_(pc.is_valid(member), pc.invert(known))).as_py() or 0
+    marks = _Marks.of(job.spec, folder, snapshot.cutoff)
+    way = _in_memory if job.spec.train.engine == "local" else _in_pieces
+    fill = way(folder / FEATURES, marks, look or (lambda rows, sets: None))
+    stored = job.store.write(job.spec.model, "splits", fill)
+    plan = marks.plan
+    return SplitRef(
+        snapshot_digest=snapshot.digest, digest=stored.digest, uri=stored.uri,
+        n_train=marks.count("train"), n_validation=marks.count("validation"), n_test=marks.count("test"),
+        n_unlabelled=marks.n_unlabelled, n_immature=marks.n_immature, train_start=plan.train_start,
+        validation_start=plan.validation_start, test_start=plan.test_start, test_end=plan.test_end,
+    )  # fmt: skip
+
+
+Look = Callable[[pa.Table, dict[str, pa.Table]], None]
+Fill = Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Marks:
+    """Of each row of a snapshot, in its order, which set it belongs to and what its label is."""
+
+    plan: SplitPlan
+    member: pa.Array
+    """Name of the set; null if the row's partition has not matured."""
+    target: pa.ChunkedArray
+    """Label; null if it is not known."""
+
+    @classmethod
+    def of(cls, spec: ModelSpec, folder: Path, cutoff: datetime) -> "_Marks":
+        rows = read_table(folder / FEATURES, [spec.entity_key, PARTITION])
+        keys = pc.unique(rows[PARTITION])
+        partitions = {key: spec.partition(key) for key in sorted(keys.to_pylist())}
+        plan = plan_split(spec, tuple(partitions.values()), cutoff)
+        sets = pa.array([plan.set_of(partitions[key].interval.start) for key in keys.to_pylist()], pa.string())
+        member = sets.take(pc.index_in(rows[PARTITION], value_set=keys).combine_chunks())
+        return cls(plan=plan, member=member, target=labelled(rows[spec.entity_key], read_table(folder / LABELS), spec))
+
+    def count(self, name: str) -> int:
+        """Count the labelled rows of a set."""
+        return int(pc.sum(self._rows_of(name)).as_py() or 0)
+
+    @property
+    def n_immature(self) -> int:
+        """Rows whose partition has not matured."""
+        return int(self.member.null_count)
+
+    @property
+    def n_unlabelled(self) -> int:
+        """Rows of matured partitions without a label."""
+        return int(pc.sum(pc.and_(pc.is_valid(self.member), pc.is_null(self.target))).as_py() or 0)
+
+    def cut(self, rows: pa.Table) -> dict[str, pa.Table]:
+        """Give the labelled rows of each set; of all rows, or of those that these are the marks of."""
+        rows = rows.append_column(TARGET, self.target)
+        return {name: rows.filter(self._rows_of(name)) for name in SETS}
+
+    def at(self, positions: pa.Array) -> "_Marks":
+        """Give the marks of some rows."""
+        return replace(self, member=self.member.take(positions), target=self.target.take(positions))
+
+    def slice(self, start: int, n_rows: int) -> "_Marks":
+        """Give the marks of rows that follow each other."""
+        return replace(self, member=self.member.slice(start, n_rows), target=self.target.slice(start, n_rows))
+
+    def _rows_of(self, name: str) -> pa.ChunkedArray:
+        return pc.and_(pc.fill_null(pc.equal(self.member, name), False), pc.is_valid(self.target))
+
+
+def _in_memory(path: Path, marks: _Marks, look: Look) -> Fill:
+    rows = read_table(path)
+    tables = marks.cut(rows)
+    look(rows, tables)
 
     def fill(target: Path) -> None:
         for name, table in tables.items():
             pq.write_table(table, target / f"{name}.parquet", compression="zstd", write_page_checksum=True)
 
-    stored = job.store.write(job.spec.model, "splits", fill)
-    return SplitRef(
-        snapshot_digest=snapshot.digest, digest=stored.digest, uri=stored.uri,
-        n_train=tables["train"].num_rows, n_validation=tables["validation"].num_rows, n_test=tables["test"].num_rows,
-        n_unlabelled=unlabelled, n_immature=immature, train_start=plan.train_start,
-        validation_start=plan.validation_start, test_start=plan.test_start, test_end=plan.test_end,
-    )  # fmt: skip
+    return fill
+
+
+def _in_pieces(path: Path, marks: _Marks, look: Look) -> Fill:
+    """Look at a sample, and write the sets while the rows stream by."""
+    rows, positions = read_some(path)
+    look(rows, marks.at(positions).cut(rows))
+    schema = read_schema(path)
+
+    def fill(target: Path) -> None:
+        with ExitStack() as open_files:
+            writers = {
+                name: open_files.enter_context(_writer(target / f"{name}.parquet", schema, marks)) for name in SETS
+            }
+            start = 0
+            for batch in read_batches(path, schema.names, PIECE_ROWS):
+                sets = marks.slice(start, batch.num_rows).cut(pa.Table.from_batches([batch]))
+                start += batch.num_rows
+                for name, table in sets.items():
+                    if table.num_rows:
+                        writers[name].write_table(table)
+
+    return fill
+
+
+def _writer(path: Path, columns: pa.Schema, marks: _Marks) -> pq.ParquetWriter:
+    schema = columns.append(pa.field(TARGET, marks.target.type))
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
 
 
 def _first_start(partitions: list[Partition], instant: datetime) -> datetime:

@@ -31,7 +31,7 @@ from tidemill.warehouse.pulse import Pulse
 from tidemill.warehouse.releases import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
-__all__ = ["STEPS", "Job", "run_step"]
+__all__ = ["RECKONED", "STEPS", "Job", "run_step"]
 
 STEPS: Mapping[str, str] = {
     "extract": "extract",
@@ -60,6 +60,9 @@ STEPS: Mapping[str, str] = {
     "reproduce": "reproduce",
 }
 """Name of each step, which is also its function's, and the module in this room that holds it."""
+
+RECKONED = frozenset({"validate_data", "analyse", "prepare", "train", "evaluate", "score", "predict"})
+"""Steps before which it is reckoned whether memory will do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +172,14 @@ def run_step(
         fault_point("step-started")
         job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin or Origin())
         with _Recorded(ledger, run_id) as outcome, _InWords(ending), Pulse(url, run_id, _memory):
-            record = function(job, **_typed(function, inputs))
+            arguments = _typed(function, inputs)
+            if step in RECKONED:
+                from tidemill.steps.budget import (
+                    refuse_if_too_large,
+                )  # which knows the steps, and they know this module
+
+                refuse_if_too_large(job, chain, step, arguments)
+            record = function(job, **arguments)
             outcome["result"], outcome["n_rows"] = record.to_dict(), getattr(record, "n_rows", None)
             fault_point("step-done")
         fault_point("step-recorded")
