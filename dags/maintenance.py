@@ -6,6 +6,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from tidemill_airflow.operators import CollectGarbageOperator, DoctorOperator, SendAlertsOperator
 from tidemill_airflow.params import trigger_form
+from tidemill_airflow.resources import task_arguments
 from tidemill_airflow.retry import DEFAULT_ARGS
 
 PAGE = """### Maintenance
@@ -31,7 +32,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=trigger_form("dry_run"),
-    default_args=DEFAULT_ARGS | {"owner": "tidemill"},
+    default_args=DEFAULT_ARGS | {"owner": "tidemill"} | task_arguments("default"),
 ):
     collect_garbage = CollectGarbageOperator(task_id="collect_garbage")
     doctor = DoctorOperator(task_id="doctor", trigger_rule="all_done")

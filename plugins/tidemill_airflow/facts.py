@@ -14,6 +14,7 @@ from airflow.sdk.configuration import conf
 
 from tidemill.errors import SettingsError
 from tidemill_airflow.connections import connection_url
+from tidemill_airflow.resources import KINDS, queue_of
 
 __all__ = ["facts"]
 
@@ -21,7 +22,7 @@ LOCAL = "LocalDagBundle"
 
 
 def facts(connections: list[str]) -> dict[str, Any]:
-    """Give executor, plugins folder, bundles of DAG files, and the URL of each connection or why there is none.
+    """Give executor, plugins folder, bundles of DAG files, queues, and the URL of each connection or why there is none.
 
     Parameters
     ----------
@@ -34,6 +35,7 @@ def facts(connections: list[str]) -> dict[str, Any]:
         "executor": conf.get("core", "executor"),
         "plugins_folder": conf.get("core", "plugins_folder"),
         "bundles": [_bundle(item) for item in json.loads(conf.get("dag_processor", "dag_bundle_config_list"))],
+        "queues": [queue_of(kind) for kind in KINDS],
         "connections": {name: _connection(name) for name in connections},
     }
 

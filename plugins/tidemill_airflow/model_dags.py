@@ -12,6 +12,7 @@ from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import load_specs, read_spec
 from tidemill_airflow.params import trigger_form
+from tidemill_airflow.resources import task_arguments
 from tidemill_airflow.retry import DEFAULT_ARGS
 from tidemill_airflow.schedules import lifetime, timetable
 
@@ -25,9 +26,6 @@ _PURPOSE = {
     "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases have published.",
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
 }
-
-_QUEUES = {"train": "train", "predict": "predict"}
-"""Where Celery keeps tasks waiting, by verb: a training that takes hours never stands before a day's predictions."""
 
 
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
@@ -76,7 +74,7 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
         doc_md=_page(spec, verb),
         tags=["tidemill", spec.model, verb],
         params=trigger_form(*form),
-        default_args=DEFAULT_ARGS | {"owner": spec.owner or "tidemill", "queue": _QUEUES.get(verb, "default")},
+        default_args=DEFAULT_ARGS | {"owner": spec.owner or "tidemill"} | task_arguments(verb),
         **lifetime(spec, cron),
         **arguments,
     ) as dag:

@@ -89,6 +89,7 @@ class Workspace:
         connection: Callable[[str], str] = connection_from_environment,
         channel: Callable[[str], str] = channel_from_environment,
         *,
+        dags: Path = Path("dags"),
         reads_only: bool = False,
     ) -> Self:
         """Build the workspace from ``TIDEMILL_MODELS``, ``TIDEMILL_SQL``, ``TIDEMILL_STORAGE``, ``MLFLOW_TRACKING_URI``.
@@ -99,6 +100,8 @@ class Workspace:
             Turns a connection's name into its URL.
         channel : callable
             Turns a channel's name into its address.
+        dags : Path, default ``dags``
+            Folder of the DAG files: specs are in ``models`` in it, queries in ``sql`` beside it, unless variables say so.
         reads_only : bool, default False
             Whether specs and queries are all that is needed; then nothing else has to be configured.
 
@@ -114,8 +117,8 @@ class Workspace:
                 "Start the local stack with 'make up', or set it to a folder or to s3://bucket/prefix.",
             )
         return cls(
-            models=Path(os.environ.get("TIDEMILL_MODELS", "dags/models")),
-            sql=Path(os.environ.get("TIDEMILL_SQL", "sql")),
+            models=Path(os.environ.get("TIDEMILL_MODELS", dags / "models")),
+            sql=Path(os.environ.get("TIDEMILL_SQL", dags.parent / "sql")),
             storage=_copy(storage) if "://" in storage else Path(storage),
             bucket=storage if "://" in storage else None,
             tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),

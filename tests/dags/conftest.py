@@ -14,10 +14,10 @@ PROJECT = Path(__file__).parents[2]
 Described = dict[str, Any]
 
 
-def describe(models: Path) -> Described:
+def describe(models: Path, **settings: str) -> Described:
     answer = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("describe.py")), str(PROJECT / "dags")],
-        env=os.environ | {"TIDEMILL_MODELS": str(models)},
+        env=os.environ | {"TIDEMILL_MODELS": str(models)} | settings,
         check=True,
         capture_output=True,
         text=True,

@@ -89,11 +89,23 @@ def describe_task(task: Any) -> dict[str, Any]:
         "retries": task.retries,
         "has_our_policy": task.retry_policy is RETRY_POLICY,
         "owner": task.owner,
+        "queue": task.queue,
+        "pool": task.pool,
+        "pod": pod_of(task.executor_config or {}),
         "trigger_rule": str(task.trigger_rule),
         "teardown": task.is_teardown and not task.on_failure_fail_dagrun,
         "inlets": [asset.name for asset in task.inlets],
         "outlets": [asset.name for asset in task.outlets],
     }
+
+
+def pod_of(config: dict[str, Any]) -> Any:
+    """Give what is laid over the pod of a task, as Kubernetes reads it."""
+    if "pod_override" not in config:
+        return None
+    from kubernetes.client import ApiClient
+
+    return ApiClient().sanitize_for_serialization(config["pod_override"])
 
 
 def source(value: Any) -> Any:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tidemill.doctor import Health, examine_installation
 from tidemill.doctor.installation import DAG_FILES
 from tidemill.local.postgres import ADMIN
 from tidemill.local.secrets import password
+from tidemill.warehouse.migrations import apply_migrations
 
 from .conftest import PROJECT, ROLES, Warehouse
 
@@ -111,6 +114,31 @@ def test_a_database_without_a_ledger_lacks_migrations(complete: pytest.MonkeyPat
         complete.setenv(f"AIRFLOW_CONN_{name}", connection(url, dbname="postgres", user=ADMIN,
                         passfile=str(warehouse.home.secrets / f"{ADMIN}.pgpass")))  # fmt: skip
     assert lacking() == {"migrations": "ledger"}
+
+
+def test_the_roles_of_the_page_can_migrate_and_lack_nothing(complete: pytest.MonkeyPatch, warehouse: Warehouse) -> None:
+    """The page's own SQL, in a database of its own; but for the roles, which the server has already."""
+    page = (PROJECT / "docs" / "deploy" / "existing-airflow.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    assert {f"CREATE ROLE {role} " in recipe for role in ("tidemill_owner", *ROLES.values())} == {True}
+    statements = [line for line in recipe.replace("DATABASE warehouse", "DATABASE theirs").splitlines()
+                  if not line.startswith("CREATE ROLE")]  # fmt: skip
+    admin = {"host": "127.0.0.1", "port": warehouse.port, "user": ADMIN, "password": password(warehouse.home, ADMIN)}
+    with closing(psycopg2.connect(**admin, dbname="postgres")) as connected:
+        connected.autocommit = True
+        with connected.cursor() as cursor:
+            cursor.execute("CREATE DATABASE theirs")
+            try:
+                with closing(psycopg2.connect(**admin, dbname="theirs")) as inside, inside, inside.cursor() as setting:
+                    setting.execute("\n".join(statements))
+                place = f"127.0.0.1:{warehouse.port}/theirs"  # of which the password files know nothing
+                apply_migrations(f"postgresql://tidemill_owner:{password(warehouse.home, 'tidemill_owner')}@{place}")
+                for name, role in ROLES.items():
+                    url = f"postgres://{role}:{password(warehouse.home, role)}@{place}"
+                    complete.setenv(f"AIRFLOW_CONN_{name.upper()}", url)
+                assert lacking() == {}
+            finally:
+                cursor.execute("DROP DATABASE theirs WITH (FORCE)")
 
 
 def test_a_copy_of_the_plugin_that_airflow_would_execute_is_found(complete: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,11 +21,10 @@ class CollectGarbageOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Collect, or in a dry run only list."""
         from tidemill.retention import collect_garbage
-        from tidemill.workspace import Workspace
-        from tidemill_airflow.connections import connection_url
+        from tidemill_airflow.workspaces import workspace_of
 
         params = RunParams.check(context["params"], context["dag"].params)
-        removals = collect_garbage(Workspace.from_environment(connection_url), dry_run=params.dry_run)
+        removals = collect_garbage(workspace_of(context), dry_run=params.dry_run)
         for item in removals:
             self.log.info("%s: %s %s of %s, %s bytes: %s", item.outcome, item.kind, item.name, item.model,
                           item.size_bytes, item.reason)  # fmt: skip

@@ -23,12 +23,11 @@ class DoctorOperator(BaseOperator):
         from tidemill.doctor import Health, examine
         from tidemill.steps.alias import follow_all
         from tidemill.steps.mirror import show_all_waiting
-        from tidemill.workspace import Workspace
-        from tidemill_airflow.connections import connection_url
         from tidemill_airflow.quiet import without_chatter
+        from tidemill_airflow.workspaces import workspace_of
 
         with without_chatter():
-            workspace = Workspace.from_environment(connection_url)
+            workspace = workspace_of(context)
             show_all_waiting(workspace)
             follow_all(workspace)
             findings = examine(workspace)

@@ -27,10 +27,9 @@ class RollbackOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Roll back, and return what was done."""
         from tidemill.steps.rollback import roll_back
-        from tidemill.workspace import Workspace
-        from tidemill_airflow.connections import connection_url
+        from tidemill_airflow.workspaces import workspace_of
 
-        workspace = Workspace.from_environment(connection_url)
+        workspace = workspace_of(context)
         params = RunParams.check(context["params"], context["dag"].params)
         bounds = (params.republish_from, params.republish_to)
         done = roll_back(

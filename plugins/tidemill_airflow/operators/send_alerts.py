@@ -21,11 +21,11 @@ class SendAlertsOperator(BaseOperator):
         """Send, or in a dry run only count."""
         from tidemill.delivery.sending import send_waiting
         from tidemill.warehouse.outbox import Outbox
-        from tidemill.workspace import LEDGER, Workspace
-        from tidemill_airflow.connections import channel_url, connection_url
+        from tidemill.workspace import LEDGER
+        from tidemill_airflow.workspaces import workspace_of
 
         params = RunParams.check(context["params"], context["dag"].params)
-        workspace = Workspace.from_environment(connection_url, channel_url)
+        workspace = workspace_of(context)
         if params.dry_run:
             return {"n_sent": 0, "n_waiting": Outbox(workspace.connection(LEDGER)).n_waiting()}
         sent = send_waiting(workspace)

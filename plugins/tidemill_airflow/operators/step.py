@@ -59,10 +59,9 @@ class StepOperator(BaseOperator):
     def _run(self, context: Context) -> dict[str, Any]:
         # Heavy rooms are imported here, so that parsing a DAG file stays cheap.
         from tidemill.steps.running import run_step
-        from tidemill.workspace import Workspace
-        from tidemill_airflow.connections import channel_url, connection_url
+        from tidemill_airflow.workspaces import workspace_of
 
-        workspace = Workspace.from_environment(connection_url, channel_url)
+        workspace = workspace_of(context)
         params = RunParams.check(self.asked(context), context["dag"].params)
         partition = partition_of_run(context, workspace.spec(self.model))
         inputs = {name: getattr(self, name) for name in self.template_fields}

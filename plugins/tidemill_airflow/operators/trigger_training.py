@@ -44,15 +44,14 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
 
     def execute(self, context: Context) -> None:
         """Trigger and wait, or skip."""
-        from tidemill.workspace import Workspace
-        from tidemill_airflow.connections import connection_url
         from tidemill_airflow.schedules import partition_of_run
+        from tidemill_airflow.workspaces import workspace_of
 
         if self.decision["verdict"] != "accept":
             raise AirflowSkipException("No retraining is due: " + " ".join(self.decision["reasons"]))
         if RunParams.check(context["params"], context["dag"].params).dry_run:
             raise AirflowSkipException("Retraining is due, but this is a dry run.")
-        partition = partition_of_run(context, Workspace.from_environment(connection_url).spec(self.model))
+        partition = partition_of_run(context, workspace_of(context).spec(self.model))
         self.trigger_run_id = run_id = f"retrain__{partition}__{self.decision['decision_id']}"
         if context["ti"].get_dr_count(self.trigger_dag_id, run_ids=[run_id]):
             self._wait_for(context, run_id)

@@ -115,7 +115,8 @@ def _airflow() -> tuple[dict[str, Any] | None, Finding]:
     except ValueError:
         said = (asked.stderr.strip().splitlines() or [f"exit status {asked.returncode}"])[-1]
         return None, Finding.fail("airflow", "environment", f"Airflow does not start: {said}.", remedy)
-    return facts, Finding.ok("airflow", "environment", f"It starts; its executor is {facts['executor']}.")
+    queues = f" Workers have to listen to: {','.join(facts['queues'])}." if "Celery" in facts["executor"] else ""
+    return facts, Finding.ok("airflow", "environment", f"It starts; its executor is {facts['executor']}.{queues}")
 
 
 def _plugin(folder: Path) -> Finding:
