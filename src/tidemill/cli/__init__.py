@@ -5,12 +5,12 @@ A module a subject; each hangs its commands on ``app``, and imports what is heav
 
 import sys
 
-from tidemill.cli import chains, ledger, local, simulation, warehouse
+from tidemill.cli import carrying, chains, ledger, local, simulation, warehouse
 from tidemill.cli.console import HOME, app, err
 from tidemill.errors import TidemillError
 from tidemill.workspace import read_environment_file
 
-__all__ = ["app", "chains", "ledger", "local", "main", "simulation", "warehouse"]
+__all__ = ["app", "carrying", "chains", "ledger", "local", "main", "simulation", "warehouse"]
 
 
 def main() -> None:

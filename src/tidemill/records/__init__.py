@@ -9,6 +9,7 @@ from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Snapshot
 from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
+from tidemill.records.passport import Passport
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef, ScoresRef, Shard
 from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
 from tidemill.records.search import Parameters, SearchReport, Trial
@@ -34,6 +35,7 @@ __all__ = [
     "OpenAlert",
     "PageRef",
     "Parameters",
+    "Passport",
     "PredictionRef",
     "ProfileRef",
     "Record",

@@ -5,18 +5,14 @@ later.
 """
 
 import getpass
-import tempfile
-from pathlib import Path
 
-from tidemill.faults import fault_point
 from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
 from tidemill.records import BundleRef, Decision, DeploymentRef, EvaluationReport, ProfileRef, SnapshotRef, SplitRef
 from tidemill.report.card import CardFacts, model_card
 from tidemill.steps.mirror import show_training
 from tidemill.steps.running import Job
-from tidemill.storage.bundles import MODEL_CARD, load_bundle
+from tidemill.storage.bundles import keep_card, load_bundle
 from tidemill.storage.pyfunc_loader import requirements
-from tidemill.storage.store import room
 from tidemill.versions import code_version, lock_digest
 from tidemill.warehouse.releases import NewRelease
 
@@ -55,9 +51,7 @@ def register(
     bundle = load_bundle(bundle_folder, evaluation.bundle.digest, job.spec.train.trusted)
     facts = _card_facts(job, snapshot, split, evaluation, decision, approval, release_id, bundle)
     if release_id is not None:
-        _write_card(bundle_folder / MODEL_CARD, model_card(facts))
-        if job.store.bucket is not None:
-            job.store.note(f"{evaluation.bundle.uri}/{MODEL_CARD}", model_card(facts).encode())
+        keep_card(job.store, evaluation.bundle.uri, model_card(facts))
     shown = show_training(job, facts, profile)
     return DeploymentRef(
         model=job.spec.model,
@@ -170,13 +164,3 @@ def _stages(bundle: Bundle) -> dict[str, str]:
         below, above = bundle.residual_quantiles
         found["interval"] = f"{below:+.4g} to {above:+.4g} around the value, for {INTERVAL_COVERAGE:.0%} of the labels"
     return found
-
-
-def _write_card(path: Path, text: str) -> None:
-    """Put the card beside the bundle's own files; half of one would be a file that no bundle may have."""
-    store = path.parent.parent
-    with room(store), tempfile.TemporaryDirectory(prefix=".writing-", dir=store) as aside:
-        written = Path(aside) / path.name
-        written.write_text(text, encoding="utf-8")
-        fault_point("card-written")
-        written.replace(path)

@@ -35,15 +35,17 @@ from tidemill.records import Record
 from tidemill.storage import safe_skops
 from tidemill.storage.golden import check_golden, golden_parquet, refuse_incompatible
 from tidemill.storage.sound_trees import refuse_unsound_booster, refuse_unsound_trees
-from tidemill.storage.store import room
+from tidemill.storage.store import Store, room
 from tidemill.versions import environment
 
 __all__ = [
     "MODEL_CARD",
     "PROTOCOL",
     "Manifest",
+    "adopt_bundle",
     "bundle_digest",
     "keep_bundle",
+    "keep_card",
     "load_bundle",
     "pack_bundle",
     "read_manifest",
@@ -125,6 +127,33 @@ def keep_bundle(
     files = pack_bundle(bundle, golden, trusted)
     folder = parent / _sha256(files[_MANIFEST])
     return folder, _save(files, folder, trusted)
+
+
+def adopt_bundle(source: Path, folder: Path, digest: str, trusted: frozenset[str] = frozenset()) -> None:
+    """Put a bundle that comes from elsewhere into its folder, after it has passed every check of loading.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If it is not what the digest says.
+    IncompatibleVersions
+        If it was made with another major version of a library.
+    """
+    manifest = read_manifest(source, digest)
+    _refuse_missing_or_extra(source, manifest)
+    _save({name: _read(source, name) for name in (*manifest.files, _MANIFEST)}, folder, trusted)
+
+
+def keep_card(store: Store, uri: str, text: str) -> None:
+    """Put the card beside the bundle's own files; half of one would be a file that no bundle may have."""
+    path = store.root / uri / MODEL_CARD
+    with room(path.parents[1]), tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parents[1]) as aside:
+        written = Path(aside) / path.name
+        written.write_text(text, encoding="utf-8")
+        fault_point("card-written")
+        written.replace(path)
+    if store.bucket is not None:
+        store.note(f"{uri}/{MODEL_CARD}", text.encode())
 
 
 def _save(files: dict[str, bytes], folder: Path, trusted: frozenset[str]) -> str:

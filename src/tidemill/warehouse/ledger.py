@@ -16,7 +16,7 @@ from psycopg2.extras import execute_values
 from tidemill.records import CheckResult, Decision, MetricValue, SnapshotRef
 from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, process_name, transaction
 
-__all__ = ["Cost", "Ledger", "Origin", "StepRun"]
+__all__ = ["Cost", "Ledger", "Origin", "StepRun", "keep_documents"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Ledger:
     ) -> int:
         """Record that a step starts, and what its digests stand for, by kind; gives the run's id."""
         with transaction(self.url) as cursor:
-            _keep_documents(cursor, documents)
+            keep_documents(cursor, documents)
             cursor.execute(
                 "INSERT INTO tidemill.run (model, chain, step, partition, dag_id, dag_run_id, task_id, map_index,"
                 " try_number, code_version, spec_digest, lock_digest, process)"
@@ -137,10 +137,10 @@ class Ledger:
 
     # ------------------------------------------------------------ data
 
-    def record_snapshot(self, snapshot: SnapshotRef, run_id: int, queries: str | None = None) -> None:
+    def record_snapshot(self, snapshot: SnapshotRef, run_id: int | None, queries: str | None = None) -> None:
         """Record a snapshot, and the text that its ``query_digest`` is of; the same content again changes nothing."""
         with transaction(self.url) as cursor:
-            _keep_documents(cursor, {} if queries is None else {"queries": queries})
+            keep_documents(cursor, {} if queries is None else {"queries": queries})
             cursor.execute(
                 "INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest,"
                 " uri, n_rows, size_bytes, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
@@ -167,7 +167,7 @@ class Ledger:
     # ------------------------------------------------------------ decisions
 
     def record_decision(
-        self, model: str, partition: str, decision: Decision, evidence: dict[str, Any], run_id: int
+        self, model: str, partition: str, decision: Decision, evidence: dict[str, Any], run_id: int | None
     ) -> int:
         """Record a decision, and in the audit who took it where a person did; gives its id."""
         with transaction(self.url) as cursor:
@@ -303,7 +303,7 @@ class Ledger:
         return {partition: tuple(values) for partition, values in found.items()}
 
 
-def _keep_documents(cursor: Cursor, documents: Mapping[str, str]) -> None:
+def keep_documents(cursor: Cursor, documents: Mapping[str, str]) -> None:
     """Keep the texts that digests are of; the ledger reckons the digest itself."""
     for kind, text in documents.items():
         cursor.execute(

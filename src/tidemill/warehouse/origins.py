@@ -164,7 +164,7 @@ class Origins:
         return None if row is None else bytes(row[0]).decode()
 
     def reproducible(self, model: str, known_until: datetime) -> tuple[int, ...]:
-        """Give the releases that ever served, knew nothing later than an instant, and whose files retention keeps."""
+        """Give the releases that were made here, ever served, knew nothing later than an instant, and are kept."""
         with transaction(self.url) as cursor:
             cursor.execute(_REPRODUCIBLE, {"model": model, "known_until": known_until})
             return tuple(int(row[0]) for row in cursor.fetchall())
@@ -207,6 +207,7 @@ SELECT r.release_id FROM tidemill.release r
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
 WHERE r.model = %(model)s AND r.known_until <= %(known_until)s
   AND EXISTS (SELECT FROM tidemill.deployment d WHERE d.release_id = r.release_id AND d.kind <> 'rollback')
+  AND r.run_id IS NOT NULL  -- an imported one's rows are elsewhere
   AND NOT EXISTS (SELECT FROM tidemill.collected c WHERE c.model = r.model AND c.name IN (r.bundle_uri, s.uri))
 ORDER BY r.release_id
 """

@@ -107,8 +107,8 @@ class NewRelease:
     """Version of the code."""
     lock_digest: str
     """Digest of the installed packages."""
-    run_id: int
-    """The registering step's run."""
+    run_id: int | None
+    """The registering step's run; None if the release was imported."""
     requested_by: str = ""
     """Who asked for the training by hand."""
 
