@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory
+.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,13 @@ check: setup ## Lint, type-check, and hold the rooms to their import rules
 
 up: setup ## Start Postgres, MLflow and Airflow on this machine
 	@$(BIN)/tidemill up
+
+upgrade: ## After taking a new version: back up Postgres, migrate, start again, examine
+	@[ ! -x $(BIN)/tidemill ] || $(BIN)/tidemill down
+	@$(MAKE) --no-print-directory setup
+	@$(BIN)/tidemill backup
+	@$(BIN)/tidemill up
+	@$(BIN)/tidemill doctor
 
 down: ## Stop them
 	@[ ! -x $(BIN)/tidemill ] || $(BIN)/tidemill down

@@ -5,12 +5,17 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tidemill.doctor import Finding, Health, examine
-from tidemill.errors import SettingsError
+from tidemill.errors import SettingsError, StackError
+from tidemill.local import plan
+from tidemill.local.backup import back_up
+from tidemill.local.plan import Plan
+from tidemill.local.ports import Ports
 from tidemill.local.postgres import ADMIN
 from tidemill.local.secrets import password
 from tidemill.warehouse.connections import transaction
@@ -21,6 +26,7 @@ from ..chaos.tables import what_counts
 from .data import NEXT, SCORED, Mill, generate_parcels, load_parcels
 
 MODEL = "parcels"
+NOON = datetime(2024, 3, 24, 12, tzinfo=UTC)
 
 
 class Cluster(Server):
@@ -129,6 +135,32 @@ def test_the_training_can_be_made_again_to_the_same_bundle(restored: Mill) -> No
 def test_runtime_roles_have_no_more_rights_than_they_had(restored: Mill) -> None:
     with pytest.raises(SettingsError), transaction(restored.workspace.connection("tidemill")) as cursor:
         cursor.execute("DELETE FROM tidemill.audit")
+
+
+def test_postgres_is_put_back_by_the_command_that_the_backup_prints(tmp_path: Path) -> None:
+    server = Cluster(tmp_path)
+    plan.save(server.home, Plan(project=tmp_path, ports=Ports(), cluster=server.cluster))
+    try:
+        server.start()
+        server.create_ledger()
+        with pytest.raises(StackError, match="may be running"):
+            back_up(server.home.folder, NOON, print)
+        server.stop()
+        made = back_up(server.home.folder, NOON, print)
+        assert made is not None
+        assert (made.file.name, made.file.stat().st_mode & 0o777) == ("postgres-20240324T120000Z.tar", 0o600)
+        server.start()
+        server.as_admin("DROP SCHEMA tidemill CASCADE")
+        server.stop()
+        subprocess.run(made.way_back, shell=True, check=True)
+        server.start()
+        assert server.as_admin("SELECT count(*) FROM tidemill.model") == [(0,)]
+    finally:
+        server.remove()
+
+
+def test_where_no_stack_has_been_there_is_nothing_to_back_up(tmp_path: Path) -> None:
+    assert back_up(tmp_path, NOON, print) is None
 
 
 def test_a_storage_older_than_the_dump_is_found_out(restored: Mill, tmp_path: Path) -> None:

@@ -1,17 +1,20 @@
 """Upgrading a ledger that is in use: what was published before a migration is what readers see after it."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
 import pytest
 
+from tidemill.doctor.ledger import check_migrations, check_rights
 from tidemill.local.postgres import ADMIN
 from tidemill.local.secrets import password
+from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.migrations import apply_migrations, migrations_folder
 
-from .conftest import Warehouse
+from .conftest import PROJECT, Warehouse
 
 OWNER = "tidemill_owner"
 DAYS = ("2024-03-24", "2024-03-25")
@@ -68,8 +71,12 @@ class Old:
         return self.run("SELECT partition, row_id, at, score, prediction_run_id FROM predictions.old ORDER BY 1, 2")
 
 
-@pytest.fixture
-def old(warehouse: Warehouse, tmp_path: Path) -> Iterator[Old]:
+NEWEST = max(path.name for path in migrations_folder().glob("[0-9]*.sql"))
+
+
+@pytest.fixture(params=["0005", NEWEST])
+def old(warehouse: Warehouse, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Old]:
+    """The first ledger that had one table for all rows, and that of the version before this one."""
     folder = tmp_path / "upgraded"
     folder.mkdir()
     admin = psycopg2.connect(
@@ -78,14 +85,15 @@ def old(warehouse: Warehouse, tmp_path: Path) -> Iterator[Old]:
     admin.autocommit = True
     with admin.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE upgraded OWNER {OWNER}")
-        yield Old(warehouse, folder, before="0005")
+        yield Old(warehouse, folder, before=request.param)
         cursor.execute("DROP DATABASE upgraded WITH (FORCE)")
     admin.close()
 
 
 def test_published_rows_outlive_the_upgrade(old: Old) -> None:
     before = old.shown()
-    apply_migrations(old.url)
+    assert NEWEST in apply_migrations(old.url)
+    assert apply_migrations(old.url) == ()
     assert len(before) == 4
     assert [row[:5] for row in old.shown()] == before
 
@@ -102,3 +110,19 @@ def test_partitions_that_were_there_take_further_runs_after_the_upgrade(old: Old
     apply_migrations(old.url)
     old.publish(DAYS[1], 3)
     assert [row[3] for row in old.shown() if row[0] == DAYS[1]] == [0.25, 0.8]
+
+
+def test_rights_and_migrations_are_as_the_doctor_wants_them_after_the_upgrade(old: Old) -> None:
+    apply_migrations(old.url)
+    with transaction(old.url) as cursor:
+        found = [check_migrations(cursor), *check_rights(cursor)]
+    assert [item.message for item in found if item.severity.value != "ok"] == []
+
+
+def test_make_upgrade_stops_backs_up_migrates_and_examines_in_this_order() -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "upgrade"], cwd=PROJECT, check=True, capture_output=True, text=True
+    ).stdout
+    steps = ("tidemill down", "pip install", "tidemill backup", "tidemill up", "tidemill doctor")
+    places = [told.rindex(step) for step in steps]
+    assert places == sorted(places)

@@ -36,6 +36,18 @@ def down() -> None:
 
 
 @app.command()
+def backup() -> None:
+    """Copy the data of the stopped stack's Postgres, and print how to go back to it."""
+    from datetime import UTC, datetime
+
+    from tidemill.local.backup import back_up
+
+    made = back_up(HOME, datetime.now(UTC), out.print)
+    if made is not None:
+        out.print(f"To go back: make down, take the version of before, and then:\n{made.way_back}", soft_wrap=True)
+
+
+@app.command()
 def remove() -> None:
     """Stop the local stack and delete everything that it kept."""
     from tidemill.local import stack
