@@ -1,15 +1,21 @@
 """The operators against a real ledger: the prediction DAG's tasks one after the other, as Airflow runs them."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.observability import stats
+from airflow.sdk.observability.metrics import stats_utils
 
 from tidemill.errors import NoChampion
 from tidemill_airflow.operators import (
+    AlertOperator,
+    CollectOperator,
     ExtractOperator,
+    FreshnessOperator,
     PredictOperator,
     PublishOperator,
     ResolveReleaseOperator,
@@ -17,6 +23,7 @@ from tidemill_airflow.operators import (
     ValidateDataOperator,
 )
 from tidemill_airflow.params import RunParams, trigger_form
+from tidemill_airflow.telemetry import METRICS
 
 from .conftest import ROLES, Warehouse
 from .data import SCORED, Mill
@@ -98,3 +105,56 @@ def test_a_failed_step_is_in_the_ledger_with_its_message(mill: Mill, settle: Set
         execute(mill, ResolveReleaseOperator, {})
     found = mill.sql("SELECT status, error FROM tidemill.run WHERE model = '{m}' ORDER BY run_id DESC LIMIT 1")
     assert (found[0][0], found[0][1].partition(":")[0]) == ("failed", "NoChampion")
+
+
+# ---------------------------------------------------------------- what watchers are told
+
+
+@pytest.fixture
+def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """A StatsD on this machine, named by Airflow's own settings; gives what has arrived."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+        sink.bind(("127.0.0.1", 0))
+        sink.setblocking(False)
+        for name, value in (
+            ("ON", "True"),
+            ("HOST", "127.0.0.1"),
+            ("PORT", sink.getsockname()[1]),
+            ("INFLUXDB_ENABLED", "True"),
+        ):
+            monkeypatch.setenv(f"AIRFLOW__METRICS__STATSD_{name}", str(value))
+        sender = stats_utils.get_stats_factory()()
+        stats.initialize(factory=lambda: sender, export_legacy_names=False)  # as a task begins
+
+        def arrived() -> list[str]:
+            found = []
+            while True:
+                try:
+                    found.append(sink.recv(65536).decode())
+                except BlockingIOError:
+                    return found
+
+        yield arrived
+        sender.statsd.close()
+        monkeypatch.undo()
+        stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
+
+
+def test_a_day_of_a_model_reaches_a_statsd(serving: Mill, settle: Settle, statsd: Callable[[], list[str]]) -> None:
+    settle(serving)
+    predict(serving)
+    collected = execute(serving, CollectOperator, {})
+    parts = [execute(serving, FreshnessOperator, {}, collected=collected)]
+    execute(serving, AlertOperator, {}, collected=collected, parts=parts)
+    told = [line.partition(":") for line in statsd() if line.startswith("airflow.tidemill.")]
+    assert {name.partition(",")[0] for name, _, _ in told} == {f"airflow.{name}" for name in METRICS}
+    assert all(f",model={serving.model},step=" in name and value.endswith("|g") for name, _, value in told)
+    values = {name: value for name, _, value in told}
+    assert values[f"airflow.tidemill.rows,model={serving.model},step=predict"] == "60|g"
+    assert values[f"airflow.tidemill.alerts_open,model={serving.model},step=alert"] == "0|g"
+    assert float(values[f"airflow.tidemill.age_days,model={serving.model},step=freshness,of=model"].rstrip("|g")) > 0
+
+
+def test_without_a_collector_nothing_is_sent_and_nothing_fails(serving: Mill, settle: Settle) -> None:
+    settle(serving)
+    assert execute(serving, ResolveReleaseOperator, {})["model"] == serving.model

@@ -1,5 +1,6 @@
 """The operator behind all others: one step of the chain as one task."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from tidemill.steps.limits import execution_timeout
 from tidemill_airflow.params import RunParams
 from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
+from tidemill_airflow.telemetry import lines_of, name_partition, tell
 
 __all__ = ["StepOperator"]
 
@@ -36,15 +38,18 @@ class StepOperator(BaseOperator):
         self.model = model
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Run the step and return its record."""
-        try:
-            with without_chatter():
-                record = self._run(context)
-        except TidemillError as error:
-            self.log.error("%s: %s", type(error).__name__, error)  # once, clearly; Airflow adds the traceback
-            raise
-        for name, value in _lines(record):
-            self.log.info("%s: %s", name, value)
+        """Run the step, tell of it, and return its record."""
+        began = time.perf_counter()
+        with lines_of(self.model, self.step):
+            try:
+                with without_chatter():
+                    record = self._run(context)
+            except TidemillError as error:
+                self.log.error("%s: %s", type(error).__name__, error)  # once, clearly; Airflow adds the traceback
+                raise
+            for name, value in _lines(record):
+                self.log.info("%s: %s", name, value)
+        tell(self.model, self.step, record, time.perf_counter() - began)
         return record
 
     def chosen(self, params: RunParams) -> dict[str, Any]:
@@ -64,6 +69,7 @@ class StepOperator(BaseOperator):
         workspace = workspace_of(context)
         params = RunParams.check(self.asked(context), context["dag"].params)
         partition = partition_of_run(context, workspace.spec(self.model))
+        name_partition(partition)
         inputs = {name: getattr(self, name) for name in self.template_fields}
         self.log.info("%s of model %s, partition %s", self.step, self.model, partition)
         return run_step(

@@ -1,6 +1,6 @@
 """Records about predictions, and about watching them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidemill.records.alerts import Alert
 from tidemill.records.figures import Record
@@ -96,6 +96,8 @@ class MonitorRef(Record):
     """What a person should look at."""
     empty: bool = False
     """True if the partition has no rows, so that there was nothing to measure."""
+    ages: dict[str, float] = field(default_factory=dict)
+    """Days that ``model``, ``data`` and ``labels`` are old; of ``freshness`` alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

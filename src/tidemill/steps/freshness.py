@@ -30,15 +30,16 @@ DAY = timedelta(days=1)
 
 def freshness(job: Job, collected: CollectedRef) -> MonitorRef:
     """Compare the partition's supply with that of the partitions before it."""
+    evidence = _evidence(job, collected)
     metrics, alerts = examine_freshness(
-        _evidence(job, collected),
+        evidence,
         FreshnessLimits(volume_ratio=job.spec.monitor.volume_ratio, model_age=job.spec.monitor.model_age / DAY),
     )
     job.ledger.record_metrics(
         job.spec.model, job.partition.key, "freshness", metrics, release_id=collected.release_id,
         as_of=job.partition.cutoff, run_id=job.run_id,
     )  # fmt: skip
-    return MonitorRef(part="freshness", n_metrics=len(metrics), alerts=alerts)
+    return MonitorRef(part="freshness", n_metrics=len(metrics), alerts=alerts, ages=dict(evidence.ages))
 
 
 def miss(job: Job) -> None:
