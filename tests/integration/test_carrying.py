@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,26 +46,39 @@ def archive(staging: Mill, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return file, export_release(staging.workspace, staging.model, None, file)[1]
 
 
-@pytest.fixture
-def production(warehouse: Warehouse, staging: Mill, tmp_path: Path) -> Iterator[Mill]:
-    """The same model in a database and a storage of its own, where nothing has been released."""
-    admin = {"host": "127.0.0.1", "port": warehouse.port, "user": ADMIN, "password": password(warehouse.home, ADMIN)}
+def place(warehouse: Warehouse, role: str, database: str) -> str:
+    return f"postgresql://{role}:{password(warehouse.home, role)}@127.0.0.1:{warehouse.port}/{database}"
 
-    def url(role: str) -> str:
-        return f"postgresql://{role}:{password(warehouse.home, role)}@127.0.0.1:{warehouse.port}/production"
 
-    with closing(psycopg2.connect(**admin, dbname="postgres")) as connected:
-        connected.autocommit = True
-        with connected.cursor() as cursor:
-            cursor.execute("CREATE DATABASE production OWNER tidemill_owner")
+@contextmanager
+def database(warehouse: Warehouse, name: str, template: str) -> Iterator[None]:
+    with closing(psycopg2.connect(place(warehouse, ADMIN, "postgres"))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} OWNER tidemill_owner TEMPLATE {template}")
             try:
-                apply_migrations(url("tidemill_owner"))
-                workspace = replace(
-                    staging.workspace, storage=tmp_path / "production", connection=lambda name: url(ROLES[name])
-                )
-                yield Mill(model=staging.model, workspace=workspace, owner_url=url("tidemill_owner"))
+                yield
             finally:
-                cursor.execute("DROP DATABASE production WITH (FORCE)")
+                cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def blank(warehouse: Warehouse) -> Iterator[str]:
+    """A ledger in which nothing has happened, to make others of."""
+    with database(warehouse, "blank", "template0"):
+        apply_migrations(place(warehouse, "tidemill_owner", "blank"))
+        yield "blank"
+
+
+@pytest.fixture
+def production(warehouse: Warehouse, blank: str, staging: Mill, tmp_path: Path) -> Iterator[Mill]:
+    """The same model in a database and a storage of its own, where nothing has been released."""
+    with database(warehouse, "production", blank):
+        workspace = replace(
+            staging.workspace, storage=tmp_path / "production",
+            connection=lambda name: place(warehouse, ROLES[name], "production"),
+        )  # fmt: skip
+        yield Mill(model=staging.model, workspace=workspace, owner_url=place(warehouse, "tidemill_owner", "production"))
 
 
 def counts(mill: Mill) -> tuple[Any, ...]:
@@ -185,6 +198,23 @@ def test_the_commands_say_what_they_have_done(
         result = CliRunner().invoke(app, arguments)
         assert (result.exit_code, archive[1] in result.output.replace("\n", "")) == (0, True), result.output
     assert "It does not serve." in result.output
+
+
+def test_through_a_bucket_it_goes_on_to_a_third_environment_with_every_file(
+    production: Mill, archive: Any, tmp_path: Path
+) -> None:
+    bucket = replace(production.workspace, bucket=f"file://{tmp_path}/bucket")
+    import_release(bucket, archive[0], by="Ada")
+    other_machine = replace(bucket, storage=tmp_path / "cache of another machine")
+    number = production.promoter.release(production.model, 1).release_id
+    export_release(other_machine, production.model, number, tmp_path / "on.tar")
+    (there, _), (here, _) = (
+        read_archive(file, tmp_path / f"unpacked {file.name}") for file in (archive[0], tmp_path / "on.tar")
+    )
+    assert here.files == there.files
+    assert "MODEL_CARD.md" in here.files
+    assert here.decision.reasons[0].startswith(f"Imported: release {there.release_id} of ledger {there.ledger[:12]}")
+    assert here.ledger != there.ledger
 
 
 # ---------------------------------------------------------------- archives that somebody has changed

@@ -71,10 +71,16 @@ def export_release(workspace: Workspace, model: str, release_id: int | None, tar
     report = EvaluationReport.from_dict(origin.evidence)
     bundle = store.path(origin.bundle_uri)
     load_bundle(bundle, origin.bundle_digest, spec.train.trusted)
+    card = store.noted(f"{origin.bundle_uri}/{MODEL_CARD}")
+    if (
+        card is not None and not (bundle / MODEL_CARD).is_file()
+    ):  # of a bucket, what its list does not name is not fetched
+        (bundle / MODEL_CARD).write_bytes(card)
     evaluation = store.folder(report.uri, report.uri.rsplit("/", 1)[1])
     files = _files(bundle, BUNDLE) | _files(evaluation, EVALUATION)
-    card = files.pop(f"{BUNDLE}/{MODEL_CARD}", None)
-    return number, write_archive(target, _passport(url, origin, report), files | ({CARD: card} if card else {}))
+    if card is not None:
+        files[CARD] = files.pop(f"{BUNDLE}/{MODEL_CARD}")
+    return number, write_archive(target, _passport(url, origin, report), files)
 
 
 def import_release(workspace: Workspace, source: Path, *, by: str, digest: str | None = None) -> Imported:
@@ -102,7 +108,7 @@ def import_release(workspace: Workspace, source: Path, *, by: str, digest: str |
     IncompatibleVersions
         If the bundle was made with another major version of a library.
     """
-    with room(workspace.storage), tempfile.TemporaryDirectory(prefix=".importing-", dir=workspace.storage) as aside:
+    with room(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="tidemill-import-") as aside:
         passport, found = read_archive(source, Path(aside))
         if digest is not None and digest != found:
             raise ArtifactCorrupt(
