@@ -18,10 +18,13 @@ from tidemill.cli import app
 from tidemill.doctor import Finding, Health, examine
 from tidemill.doctor.freshness import GRACE, check_freshness, due_partitions
 from tidemill.doctor.machine import check_disk, check_packages, check_tracking
+from tidemill.doctor.registry import check_alias
 from tidemill.errors import FatalError
 from tidemill.local.postgres import ADMIN
 from tidemill.local.secrets import password
 from tidemill.spec import ModelSpec
+from tidemill.steps.alias import Mirrored
+from tidemill.tracking import Tracking
 from tidemill.versions import lock_file
 from tidemill.workspace import Workspace
 from tidemill_airflow.operators import DoctorOperator
@@ -534,6 +537,17 @@ def test_an_alias_set_by_hand_is_found_and_repaired(healthy: Mill, registry: tup
     assert "MLflow calls release 999999 the champion" in the(mill, "mlflow").message
     assert found(mill, repair=True) == {}
     assert str(client.get_model_version_by_alias(model, "champion").version) == "1"
+
+
+@of_mlflow
+def test_a_champion_that_was_imported_need_not_be_shown_here(
+    healthy: Mill, registry: tuple[Workspace, Any, str]
+) -> None:
+    champion = Mirrored(release_id=7, bundle_digest="0" * 64, mlflow_run_id=None, imported=True)
+    tracking = Tracking(registry[0].tracking_uri or "")
+    assert check_alias(tracking, "never_seen_here", champion, repair=True).severity is Health.OK
+    finding = check_alias(tracking, healthy.model, champion, repair=True)
+    assert (finding.severity, finding.remedy) == (Health.WARN, "Delete the alias in MLflow.")
 
 
 @of_mlflow

@@ -44,6 +44,10 @@ def _check_alias(session: Session, model: str, champion: Mirrored | None, *, rep
         f"MLflow calls {'no release' if shown is None else f'release {shown}'} the champion,"
         f" release {champion.release_id} serves"
     )
+    if champion.imported and shown is None:
+        return Finding.ok("mlflow", model, f"Release {champion.release_id} serves, and is shown where it was trained.")
+    if champion.imported:
+        return Finding.warn("mlflow", model, f"{said}, which was trained elsewhere.", "Delete the alias in MLflow.")
     if champion.mlflow_run_id is None:
         return Finding.warn(
             "mlflow", model, f"{said}; its training was never logged.", "Clear the task 'register' of its training."

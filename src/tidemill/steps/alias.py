@@ -34,14 +34,16 @@ class Mirrored:
     """Digest of its bundle."""
     mlflow_run_id: str | None
     """Run in MLflow; None if it was never logged."""
+    imported: bool = False
+    """True if it was trained in another environment, whose MLflow shows it."""
 
 
 def mirrored_champion(url: str, model: str) -> Mirrored | None:
     """Give the champion as MLflow should show it, or None if the model has none."""
     with transaction(url) as cursor:
         cursor.execute(
-            "SELECT release_id, bundle_digest, mlflow_run_id FROM tidemill.release JOIN tidemill.champion USING (release_id)"
-            " WHERE champion.model = %s",
+            "SELECT release_id, bundle_digest, mlflow_run_id, run_id IS NULL AS imported"
+            " FROM tidemill.release JOIN tidemill.champion USING (release_id) WHERE champion.model = %s",
             (model,),
         )
         return fetch_one(cursor, Mirrored)
