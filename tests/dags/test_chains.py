@@ -29,8 +29,8 @@ CHOSEN = {
     ("record_outcome", "dry_run"),
 }
 """What the CLI passes by option, and an operator from the trigger form, by step and argument."""
-MAPPED = {("train", "estimator")}
-"""What is a value in a chain, and all values at once in a DAG."""
+MAPPED = {("train", "estimator"), ("predict", "scores")}
+"""What is a value in a chain, and all values at once in a DAG; a chain scores in one piece, and passes no shards on."""
 
 
 def requests(verb: str) -> list[tuple[str, dict[str, Any]]]:
