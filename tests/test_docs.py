@@ -146,13 +146,8 @@ def test_readme_spec_is_sound(tmp_path: Path) -> None:
 
 
 def test_continuous_integration_runs_what_the_readme_promises() -> None:
-    lines = text(PROJECT / ".ci" / "run").splitlines()
-    assert [line for line in lines if line.startswith("make ")] == [
-        "make check",
-        "make test",
-        "make chaos-short",
-        "make e2e",
-    ]
+    run = re.findall(r"\bmake (check|test|chaos-short|e2e)\b", text(PROJECT / ".ci" / "run"))
+    assert sorted(run) == ["chaos-short", "check", "e2e", "test"]
     assert 'make("demo")' in text(PROJECT / "tests" / "e2e" / "conftest.py")
 
 

@@ -197,9 +197,9 @@ MUTANTS = (
     ),
     Mutant(
         "NaN and range: the table's CHECK",
-        "sql/migrations/0001_ledger.sql",
-        "score             double precision NOT NULL CHECK (score >= 0 AND score <= 1)\n) PARTITION BY",
-        "score             double precision NOT NULL\n) PARTITION BY",
+        "sql/migrations/0004_tasks.sql",
+        "WHEN 'binary' THEN 'score >= 0 AND score <= 1'",
+        "WHEN 'binary' THEN 'true'",
         ("tests/integration/test_publishing.py", "-k", "no_probability"),
     ),
     Mutant(
@@ -240,7 +240,7 @@ MUTANTS = (
     ),
     Mutant(
         "one declaration of a model at a time",
-        "sql/migrations/0001_ledger.sql",
+        "sql/migrations/0005_runs_by_partition.sql",
         "RETURN;  -- somebody else has just declared it; doing it again would disturb those who write already",
         "NULL;",
         ("tests/chaos/test_races.py", "-k", "comes_second"),

@@ -82,7 +82,7 @@ def test_second_signal_does_not_interrupt_the_cleaning_up(serving: Subject, prov
         os.kill(told.pid, signal.SIGTERM)
         told.resume()
         assert until(lambda: bool(serving.server.as_admin(waits)), LIMIT_S)  # it is about to say how it ended
-        os.kill(told.pid, signal.SIGHUP)
+        os.kill(told.pid, signal.SIGTERM)  # the one that nohup and shells leave alone
     assert told.end().ended == "SystemExit(143)"
     assert serving.half_written() == []
     assert serving.runs("extract") == [("failed", "Ended by SIGTERM.")]

@@ -112,7 +112,9 @@ def gains_between(gains: Sequence[MetricValue], metric: str) -> Chart:
     ]
     if not rows:
         return marks.nothing(title, "There is nothing to compare.", "wide")
-    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(grid=False, ticks=False, labelLimit=320, labelFontSize=12))
+    in_two_lines = "split(replace(datum.label, ' over ', '|over '), '|')"  # whatever font the reader has, they fit
+    names = alt.Axis(grid=False, ticks=False, labelLimit=320, minExtent=150, labelFontSize=12, labelExpr=in_two_lines)
+    y = alt.Y("name:N", sort=None, title=None, axis=names)
     base = alt.Chart(marks.data(rows)).encode(y=y)
     scale, axis = alt.Scale(zero=True, padding=40), alt.Axis(tickCount=7, format="+.3f")
     colour = alt.Color(
