@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory
+.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench-drift: setup ## Compare a million rows of 20 columns with stored bins
 bench-memory: setup ## Train in memory and from disk, and compare the memory: make bench-memory ROWS="600000 2400000"
 	@$(BIN)/python -m tests.bench.memory --rows $(or $(ROWS),600000 2400000)
 
+bench-dask: setup ## Train on 1, 2 and 4 Dask workers on a set four times the memory of one, in about ten minutes
+	@$(BIN)/python -m tests.bench.cluster
+
 bench-planning: setup ## Read one partition of a model that has 3,000 runs
 	@$(BIN)/python -m tests.bench.planning
 
@@ -119,7 +122,7 @@ compose-demo: compose-up ## The demo's chain, by Celery
 		$(COMPOSE) run --rm tools tidemill demo --airflow http://api-server:8080 --password-file /run/secrets/admin_password
 
 compose-down: ## Stop the containers; their volumes stay
-	@$(COMPOSE) --profile flower --profile tools down
+	@$(COMPOSE) --profile flower --profile tools --profile dask down
 
 lock: setup ## Resolve pyproject.toml into requirements.txt again
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --no-annotate \

@@ -150,3 +150,15 @@ def test_a_service_says_whether_it_is_well(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_nobody_reports_to_anybody(name: str) -> None:
     assert environment(name).get("MLFLOW_DISABLE_TELEMETRY") == "true"
+
+
+def test_only_who_trains_reaches_the_dask_cluster_which_reaches_nothing_but_the_storage() -> None:
+    inside = {name for name in SERVICES if "learning" in SERVICES[name]["networks"]}
+    assert inside == {"trainer", "dask-scheduler", "dask-worker"}
+    assert COMPOSE["networks"]["learning"] == {"internal": True}
+    for name in inside - {"trainer"}:
+        assert SERVICES[name]["networks"] == ["learning"]
+        assert secrets_of(name) == set()
+        assert "ports" not in SERVICES[name]
+        assert "--no-dashboard" in SERVICES[name]["command"]
+    assert environment("trainer")["TIDEMILL_DASK"] == "tcp://dask-scheduler:8786"

@@ -31,6 +31,7 @@
         ├── WarehouseUnavailable   Postgres cannot be reached, or cut the connection
         ├── StorageUnavailable     the object store cannot be reached, or cut the connection
         ├── OutOfTime              a step has not ended within its limit
+        ├── ClusterUnavailable     the Dask cluster cannot be reached, or has lost a worker
         ├── TrackingUnavailable    MLflow cannot be reached
         └── ChannelUnavailable     a channel does not take a message about alerts
 
@@ -41,6 +42,7 @@ Tidemill's own code stay ``ValueError`` and ``TypeError``.
 __all__ = [
     "ArtifactCorrupt",
     "ChannelUnavailable",
+    "ClusterUnavailable",
     "ContractBroken",
     "EmptyPartition",
     "ExplanationFailed",
@@ -208,6 +210,10 @@ class StorageUnavailable(TransientError):
 
 class OutOfTime(TransientError):
     """A step has not ended within its limit; whatever held it up may be gone the next time."""
+
+
+class ClusterUnavailable(TransientError):
+    """The Dask cluster cannot be reached, has no worker, or has lost one."""
 
 
 class TrackingUnavailable(TransientError):

@@ -49,7 +49,7 @@ def chunk(n_rows: int, seed: int) -> pa.Table:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(N_NUMERIC, n_rows))
     carrier = rng.integers(0, len(CARRIERS), n_rows)
-    late = X[0] + X[1] * X[2] + (carrier < 10) + rng.normal(scale=2.0, size=n_rows) > 0.5
+    late = X[0] + 0.7 * X[1] + np.abs(X[2]) + (carrier < 10) + rng.normal(scale=2.0, size=n_rows) > 1.5
     return pa.table({
         "id": np.arange(n_rows) + seed * CHUNK_ROWS, "at": pa.array([DAY] * n_rows, pa.timestamp("us", "UTC")),
         **{f"x{number}": values for number, values in enumerate(X)},

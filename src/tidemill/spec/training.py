@@ -52,8 +52,8 @@ class Train(Part):
     """Columns that may tell the label well, as they are known before the cutoff beyond doubt; no probe looks at them."""
     search: Search = Search()
     """How their settings are looked for."""
-    engine: Literal["local", "external_memory"] = "local"
-    """Where the rows are while XGBoost learns: in memory, or on disk as bins, a part of them in memory at a time."""
+    engine: Literal["local", "external_memory", "dask"] = "local"
+    """Where the rows are while XGBoost learns: in memory, on disk as bins, or on the disks of a Dask cluster's workers."""
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 20130101
     """Seed of everything random."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1

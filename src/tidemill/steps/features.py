@@ -18,13 +18,13 @@ from tidemill.steps.running import Job
 from tidemill.storage.tables import count_rows, read_batches, read_schema, read_table
 
 __all__ = [
-    "PIECE_ROWS",
     "SAMPLE_ROWS",
     "TARGET",
     "LabelledSet",
     "feature_schema",
     "keys_of",
     "one_of",
+    "piece_rows",
     "read_columns",
     "read_sample",
     "read_set",
@@ -34,8 +34,7 @@ __all__ = [
 
 SAMPLE_ROWS = 200_000
 """Rows that are enough for baselines and for a search, where not all rows are in memory."""
-PIECE_ROWS = 65_536
-"""Rows read at once where not all are in memory: 10 MB of 20 columns, and a page of 1.3 MB of XGBoost's bins."""
+_PIECE_ROWS, _PIECE_BYTES = 65_536, 2**24  # most that are read at once where not all rows are in memory
 TARGET = "__y"  # column of a split: 1 for the positive class and 0 for others, the class, or the number
 
 
@@ -92,8 +91,19 @@ def read_some(path: Path) -> tuple[pa.Table, pa.Array]:
     """
     schema, n_rows = read_schema(path), count_rows(path)
     step = one_of(n_rows)
-    rows = pa.Table.from_batches(_every(step, read_batches(path, schema.names, PIECE_ROWS)), schema)
+    rows = pa.Table.from_batches(_every(step, read_batches(path, schema.names, piece_rows(len(schema)))), schema)
     return rows, pa.array(np.arange(0, n_rows, step))
+
+
+def piece_rows(n_columns: int) -> int:
+    """Say how many rows are read at once where not all are in memory: fewer where they are wide.
+
+    Examples
+    --------
+    >>> piece_rows(20), piece_rows(200)
+    (65536, 10485)
+    """
+    return max(1_000, min(_PIECE_ROWS, _PIECE_BYTES // (8 * max(1, n_columns))))
 
 
 def one_of(n_rows: int) -> int:

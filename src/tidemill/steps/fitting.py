@@ -3,6 +3,7 @@
 Either way a bundle comes of it that is finished on the validation set, with what it is worth there.
 """
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +15,23 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import xgboost
 
+from tidemill.errors import SettingsError
 from tidemill.faults import fault_point
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.calibration import newer_half
-from tidemill.modeling.estimators import Pieces, fit, fit_in_pieces, score_in_pieces
+from tidemill.modeling.estimators import (
+    Boost,
+    Boosting,
+    Encoding,
+    Labels,
+    Pieces,
+    boost_on_disk,
+    fit,
+    fit_in_pieces,
+    score_in_pieces,
+)
 from tidemill.modeling.finishing import finish, finished_score
 from tidemill.modeling.metrics import point_value
 from tidemill.modeling.schema import FeatureSchema
@@ -26,12 +39,12 @@ from tidemill.records import Parameters, SplitRef
 from tidemill.spec import BASELINES, ModelSpec
 from tidemill.steps.extract import PARTITION
 from tidemill.steps.features import (
-    PIECE_ROWS,
     TARGET,
     LabelledSet,
     feature_schema,
     keys_of,
     one_of,
+    piece_rows,
     read_columns,
     read_sample,
     read_set,
@@ -80,7 +93,9 @@ def fitting_of(spec: ModelSpec, estimator: str) -> Callable[[Job, SplitRef, str,
     """Say how an estimator of a model is fitted; what it gives may raise as `tidemill.modeling.estimators.fit` does."""
     if spec.train.engine == "local":
         return _in_memory
-    return _on_a_sample if estimator in BASELINES else _in_pieces
+    if estimator in BASELINES:
+        return _on_a_sample
+    return _on_cluster if spec.train.engine == "dask" else _in_pieces
 
 
 def _in_memory(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
@@ -106,15 +121,45 @@ def _on_a_sample(job: Job, split: SplitRef, estimator: str, parameters: Paramete
 
 
 def _in_pieces(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
-    spec, started = job.spec, time.perf_counter()
+    started = time.perf_counter()
     train, validation = _Streamed.of(job, split, "train"), _Streamed.of(job, split, "validation")
-    newer = newer_half(validation.blocks())
-    with scratch(job.store.root / spec.model / "bundles") as cache:
-        fault_point("fit-started")
-        bundle, score = fit_in_pieces(
-            spec.task.value, train.schema, train.pieces, validation.pieces, stops=_stops(spec, newer), cache=cache,
-            random_state=spec.train.random_state, n_threads=spec.train.threads, parameters=parameters,
-        )  # fmt: skip
+
+    def boost(boosting: Boosting, encoding: Encoding, labels: Labels, used: npt.NDArray[np.bool_]) -> xgboost.Booster:
+        every = np.full(len(labels.train), True)
+        with scratch(job.store.root / job.spec.model / "bundles") as cache:
+            fault_point("fit-started")
+            return boost_on_disk(
+                boosting, lambda: encoding.pages(train.pieces, labels.train, every),
+                lambda: encoding.pages(validation.pieces, labels.validation, used), cache,
+            )  # fmt: skip
+
+    return _fitted_in_pieces(job, parameters, train, validation, boost, started)
+
+
+def _on_cluster(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
+    if importlib.util.find_spec("distributed") is None:
+        raise SettingsError(
+            f"train.engine of {job.spec.model!r} is dask, and Dask is not installed here.",
+            "pip install 'tidemill[dask]'",
+        )
+    from tidemill.steps.cluster import address_of, boost_on_cluster  # loads Dask, which is an extra
+
+    started, address = time.perf_counter(), address_of(job.spec)
+    train, validation = _Streamed.of(job, split, "train"), _Streamed.of(job, split, "validation")
+    fault_point("fit-started")
+    return _fitted_in_pieces(
+        job, parameters, train, validation, partial(boost_on_cluster, job, split, address), started
+    )
+
+
+def _fitted_in_pieces(
+    job: Job, parameters: Parameters, train: "_Streamed", validation: "_Streamed", boost: Boost, started: float
+) -> Fitted:
+    spec, newer = job.spec, newer_half(validation.blocks())
+    bundle, score = fit_in_pieces(
+        spec.task.value, train.schema, train.pieces, validation.pieces, stops=_stops(spec, newer), boost=boost,
+        random_state=spec.train.random_state, n_threads=spec.train.threads, parameters=parameters,
+    )  # fmt: skip
     return Fitted.finished(spec, bundle, validation.first(), score, validation.pieces.y, newer, started)
 
 
@@ -164,4 +209,4 @@ class _Streamed:
 
 
 def _read(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    return read_batches(path, names, PIECE_ROWS)
+    return read_batches(path, names, piece_rows(len(names)))

@@ -19,7 +19,7 @@ from tidemill.intervals import Partition
 from tidemill.records import SnapshotRef, SplitRef
 from tidemill.spec import ModelSpec
 from tidemill.steps.extract import FEATURES, LABELS, PARTITION
-from tidemill.steps.features import PIECE_ROWS, TARGET, read_some
+from tidemill.steps.features import TARGET, piece_rows, read_some
 from tidemill.steps.labels import labelled
 from tidemill.steps.leaks import refuse_leaks
 from tidemill.steps.running import Job
@@ -211,7 +211,7 @@ def _in_pieces(path: Path, marks: _Marks, look: Look) -> Fill:
                 name: open_files.enter_context(_writer(target / f"{name}.parquet", schema, marks)) for name in SETS
             }
             start = 0
-            for batch in read_batches(path, schema.names, PIECE_ROWS):
+            for batch in read_batches(path, schema.names, piece_rows(len(schema))):
                 sets = marks.slice(start, batch.num_rows).cut(pa.Table.from_batches([batch]))
                 start += batch.num_rows
                 for name, table in sets.items():

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from tidemill.errors import ContractBroken, NotTrainable, SpecError
-from tidemill.modeling.estimators import Pieces, fit, fit_in_pieces, score_in_pieces
+from tidemill.modeling.estimators import Pieces, boost_on_disk, fit, fit_in_pieces, score_in_pieces
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.storage.bundles import pack_bundle
 
@@ -24,10 +24,17 @@ def pieces(X, y, size=130):
 
 
 def in_pieces(task, train, validation, cache, size=130, stops=None, **more):
+    rows, aside = pieces(*train, size), pieces(*validation, size)
+
+    def boost(boosting, encoding, labels, used):
+        every = np.full(len(labels.train), True)
+        return boost_on_disk(
+            boosting, lambda: encoding.pages(rows, labels.train, every),
+            lambda: encoding.pages(aside, labels.validation, used), cache,
+        )  # fmt: skip
+
     given = {"random_state": 7, "n_threads": 1, "stops": np.full(len(validation[1]), True) if stops is None else stops}
-    return fit_in_pieces(
-        task, more.pop("schema", SCHEMA), pieces(*train, size), pieces(*validation, size), cache=cache, **given, **more
-    )
+    return fit_in_pieces(task, more.pop("schema", SCHEMA), rows, aside, boost=boost, **given, **more)
 
 
 @pytest.mark.parametrize("size", [130, 1500], ids=["many pieces", "one piece"])

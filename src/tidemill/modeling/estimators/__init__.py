@@ -4,19 +4,35 @@ A name in the spec picks a recipe; defaults are meant to be good for some ten th
 Everything random hangs on ``random_state``: the same rows, order, seed and threads give the same model, bit by bit.
 """
 
+from tidemill.modeling.estimators.boosting import Boosting
 from tidemill.modeling.estimators.fitting import Prepared, fit, prepare
-from tidemill.modeling.estimators.in_pieces import Pieces, fit_in_pieces, score_in_pieces
+from tidemill.modeling.estimators.in_pieces import (
+    Boost,
+    Encoding,
+    Page,
+    Pieces,
+    boost_on_disk,
+    fit_in_pieces,
+    score_in_pieces,
+)
 from tidemill.modeling.estimators.own import instance_of
 from tidemill.modeling.estimators.registry import CANDIDATES, candidates, parameter_names
-from tidemill.modeling.estimators.targets import MAX_CLASSES, MIN_TRAIN_ROWS
+from tidemill.modeling.estimators.targets import MAX_CLASSES, MIN_TRAIN_ROWS, Labels, encoded
 
 __all__ = [
     "CANDIDATES",
     "MAX_CLASSES",
     "MIN_TRAIN_ROWS",
+    "Boost",
+    "Boosting",
+    "Encoding",
+    "Labels",
+    "Page",
     "Pieces",
     "Prepared",
+    "boost_on_disk",
     "candidates",
+    "encoded",
     "fit",
     "fit_in_pieces",
     "instance_of",

@@ -2,6 +2,9 @@
 
 It learns what `fit` learns of the same rows; on one machine the bits have been the same so far, which XGBoost does not
 promise. What stays in memory is a piece, some pages of bins, and a few numbers a row: label, prediction, gradient.
+
+Where the trees are grown is the caller's: here (`boost_on_disk`), or by several processes that each do this with a share
+of the rows.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +28,7 @@ from tidemill.modeling.lookups import LookUps
 from tidemill.modeling.schema import FeatureSchema, align
 from tidemill.modeling.scorer import Scorer
 
-__all__ = ["Encoding", "Pieces", "fit_in_pieces", "score_in_pieces"]
+__all__ = ["Boost", "Encoding", "Page", "Pieces", "boost_on_disk", "fit_in_pieces", "score_in_pieces"]
 
 Matrix = npt.NDArray[np.float32]
 Page = tuple[Matrix, npt.NDArray[Any]]
@@ -75,6 +78,10 @@ class Encoding:
                 yield self.matrix(batch.filter(pa.array(used[rows]))), y[rows][used[rows]]
 
 
+Boost = Callable[[Boosting, Encoding, Labels, npt.NDArray[np.bool_]], xgboost.Booster]
+"""Grows the trees, given how, the fitted encoders, the labels, and which validation rows stop it."""
+
+
 def fit_in_pieces(
     task: str,
     schema: FeatureSchema,
@@ -84,7 +91,7 @@ def fit_in_pieces(
     stops: npt.NDArray[np.bool_],
     random_state: int,
     n_threads: int,
-    cache: Path,
+    boost: Boost,
     parameters: Mapping[str, Parameter] | None = None,
 ) -> tuple[Bundle, npt.NDArray[np.float64]]:
     """Fit ``xgboost``; choose its threshold, or the quantiles of its residuals.
@@ -97,8 +104,8 @@ def fit_in_pieces(
         Rows and labels.
     stops : ndarray of bool, shape (n_validation,)
         Validation rows that stop boosting.
-    cache : Path
-        Empty folder for the bins: about a byte a value.
+    boost : callable
+        Grows the trees.
 
     Returns
     -------
@@ -121,12 +128,7 @@ def fit_in_pieces(
     )  # fmt: skip
     with threadpool_limits(limits=n_threads):
         encoding = Encoding.fit(schema, train)
-        booster = _boosted(
-            boosting,
-            lambda: encoding.pages(train, labels.train, np.full(len(labels.train), True)),
-            lambda: encoding.pages(validation, labels.validation, used),
-            cache,
-        )
+        booster = boost(boosting, encoding, labels, used)
     bundle = Bundle(
         task=task, estimator="xgboost", schema=schema, preprocessing=encoding.transformer, model=booster,
         classes=labels.classes, threshold=0.5 if task == "binary" else None, threshold_criterion="",
@@ -160,9 +162,20 @@ class _Pages(xgboost.DataIter):  # type: ignore[misc]  # untyped
         return False
 
 
-def _boosted(
+def boost_on_disk(
     boosting: Boosting, train: Callable[[], Iterator[Page]], validation: Callable[[], Iterator[Page]], cache: Path
 ) -> xgboost.Booster:
+    """Grow trees on pages that are kept as bins on disk, about a byte a value.
+
+    Parameters
+    ----------
+    boosting : Boosting
+        How.
+    train, validation : callable
+        Give the pages from the first on, as often as they are asked.
+    cache : Path
+        Empty folder for the bins.
+    """
     bins = _binned(boosting, train, cache / "train")
     aside = _binned(boosting, validation, cache / "validation", ref=bins) if boosting.watched else None
     try:
