@@ -19,11 +19,11 @@ from tidemill.local.secrets import airflow_keys
 from tidemill.local.settings import (
     airflow_variables,
     api_url,
-    channel_variables,
     inherited,
     mlflow_server_variables,
     mlflow_url,
     task_variables,
+    telling_variables,
 )
 
 __all__ = ["AIRFLOW", "MLFLOW", "POSTGRES", "Component", "airflow_environment", "build_components"]
@@ -87,7 +87,7 @@ def airflow_environment(home: Home, plan: Plan) -> dict[str, str]:
     """Give the environment of every Airflow command of this stack."""
     return {
         **inherited(os.environ),
-        **channel_variables(os.environ),
+        **telling_variables(os.environ),
         **task_variables(home, plan),
         **airflow_variables(home, plan, airflow_keys(home)),
         **_mark(home, "airflow"),

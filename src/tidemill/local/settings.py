@@ -16,12 +16,12 @@ __all__ = [
     "airflow_variables",
     "api_url",
     "as_lines",
-    "channel_variables",
     "inherited",
     "mlflow_server_variables",
     "mlflow_url",
     "owner_url",
     "task_variables",
+    "telling_variables",
     "variables",
 ]
 
@@ -65,15 +65,17 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | {"NO_PROXY": direct, "no_proxy": direct}
 
 
-def channel_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Keep what tasks have to know of the channels for alerts, and of where pages and runbook are.
+def telling_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Keep what tasks have to know of whom to tell: channels for alerts, pages and runbook, and where figures go.
 
     Examples
     --------
-    >>> channel_variables({"TIDEMILL_ALERT_MAIL": "smtp://mail", "TIDEMILL_STORAGE": "/elsewhere"})
+    >>> telling_variables({"TIDEMILL_ALERT_MAIL": "smtp://mail", "TIDEMILL_STORAGE": "/elsewhere"})
     {'TIDEMILL_ALERT_MAIL': 'smtp://mail'}
+    >>> telling_variables({"AIRFLOW__METRICS__STATSD_ON": "True", "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"})
+    {'AIRFLOW__METRICS__STATSD_ON': 'True'}
     """
-    names = ("TIDEMILL_ALERT_", "TIDEMILL_PAGES", "TIDEMILL_RUNBOOK")
+    names = ("TIDEMILL_ALERT_", "TIDEMILL_PAGES", "TIDEMILL_RUNBOOK", "AIRFLOW__METRICS__")
     return {name: value for name, value in environment.items() if name.startswith(names)}
 
 
