@@ -166,8 +166,14 @@ def _warehouse(urls: Mapping[str, str]) -> Iterator[Finding]:
                 yield Finding.ok("warehouse", name, f"It reaches {fetch_value(cursor)}.")
         except TidemillError as error:
             yield Finding.fail("warehouse", name, error.problem, f"Correct the connection. {error.next_step}")
-    if not reached:
-        return
+    try:
+        if reached:
+            yield from _ledger(reached)
+    except TidemillError as error:  # a role without any right, or a server that goes away meanwhile
+        yield Finding.fail("warehouse", "ledger", error.problem, error.next_step)
+
+
+def _ledger(reached: Mapping[str, str]) -> Iterator[Finding]:
     with transaction(reached.get(LEDGER) or next(iter(reached.values()))) as cursor:
         cursor.execute("SELECT to_regclass('tidemill.audit') IS NOT NULL")
         if not fetch_value(cursor):
