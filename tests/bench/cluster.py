@@ -111,6 +111,7 @@ def main() -> None:
             f"{n_rows:,} train rows of {memory.row_bytes():.0f} bytes as Arrow, {chosen.limit_mb} MiB for each worker\n"
         )
         say(f"{'where':<16} {'seconds':>8} {'peak of a worker, MB':>21}  AUC on test\n")
+        sys.stdout.flush()
         started = time.perf_counter()
         local = refit(memory.job(storage, "external_memory"), split, "xgboost", {"n_rounds": memory.N_ROUNDS})
         line("external_memory", time.perf_counter() - started, [], auc_on_test(storage, split, local))

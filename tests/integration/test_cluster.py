@@ -79,6 +79,11 @@ def test_without_an_address_it_is_said_what_to_set(
         refit(memory.job(storage, "dask"), split, "xgboost", {})
 
 
+def test_an_encrypted_address_without_a_certificate_is_refused_in_words(storage: Path, split: SplitRef) -> None:
+    with pytest.raises(SettingsError, match="no certificate is named"):
+        bench.fit_on("tls://127.0.0.1:1", storage, split)
+
+
 def test_a_scheduler_that_does_not_answer_is_worth_another_attempt(
     storage: Path, split: SplitRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:

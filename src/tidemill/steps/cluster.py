@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import dask
 import distributed
 import numpy as np
 import numpy.typing as npt
@@ -201,12 +202,17 @@ def _refuse_other_versions(asked: dict[str, str]) -> None:
 
 @contextmanager
 def _client(address: str) -> Iterator[distributed.Client]:
+    if urlsplit(address).scheme == "tls" and not dask.config.get("distributed.comm.tls.client.cert"):
+        raise SettingsError(
+            f"{VARIABLE} is {address}, and no certificate is named by which to be known there.",
+            "Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__TLS__CLIENT__CERT and …__TLS__CLIENT__KEY to files.",
+        )
     try:
         client = distributed.Client(address, timeout=CONNECT_S)
     except (OSError, TimeoutError) as error:
         raise ClusterUnavailable(
             f"The Dask scheduler at {address} does not answer within {CONNECT_S:g} s.",
-            f"Start it, or correct {VARIABLE}; with tls:// Dask's own settings name the certificates.",
+            f"Start it, or correct {VARIABLE}.",
         ) from error
     with client:
         yield client
