@@ -107,6 +107,7 @@ def tidemill(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
     from tidemill.workspace import Workspace
 
     workspace = Workspace.from_environment()
+    importlib.import_module("tidemill.modeling.forest_kernels")  # what it compiles is compiled while the clock runs
     for step in ("resolve_release", "extract", "predict", "publish"):
         importlib.import_module(f"tidemill.steps.{STEPS[step]}")
 

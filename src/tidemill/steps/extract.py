@@ -17,6 +17,7 @@ from tidemill.intervals import Interval, Partition
 from tidemill.records import SnapshotRef
 from tidemill.spec import OnEmpty
 from tidemill.steps.running import Job
+from tidemill.storage.tables import in_groups
 from tidemill.warehouse.queries import bind, joined, query_digest
 from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
 
@@ -36,6 +37,7 @@ __all__ = [
 FEATURES, LABELS = "features.parquet", "labels.parquet"
 OBSERVED_AT = "observed_at"
 PARTITION = "__partition"  # column of a training snapshot: the key of the partition that a row was made for
+GROUP_ROWS = 32_768  # of a row group: each describes every column, and much smaller ones cost a tenth more to read
 STATEMENT_TIMEOUT_S = 1800  # one partition's query; a day of flights takes 0.05 s
 
 
@@ -157,7 +159,7 @@ def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Part
         for partition in partitions:
             parameters = query_parameters(partition.interval, partition.cutoff)
             with copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches:
-                for batch in batches:
+                for batch in in_groups(batches, GROUP_ROWS):
                     writer.write_batch(_marked(batch, partition.key))
                     n_rows += batch.num_rows
     return n_rows
@@ -183,7 +185,7 @@ def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path
         _writer(path, columns, with_partition=False) as writer,
         copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches,
     ):
-        for batch in batches:
+        for batch in in_groups(batches, GROUP_ROWS):
             writer.write_batch(batch)
 
 
@@ -215,4 +217,9 @@ def _marked(batch: pa.RecordBatch, key: str) -> pa.RecordBatch:
 def _writer(path: Path, columns: tuple[Column, ...], *, with_partition: bool) -> Any:
     fields = [(column.name, column.arrow) for column in columns] + [(PARTITION, pa.string())] * with_partition
     schema = pa.schema(fields)
-    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
+    # Most doubles of a column differ: a dictionary of them costs twice the time and a fifth more space.
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", write_page_checksum=True, use_byte_stream_split=floats,
+        use_dictionary=[name for name in schema.names if name not in floats],
+    )  # fmt: skip

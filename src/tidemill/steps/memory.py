@@ -1,5 +1,6 @@
 """How much memory this process has needed, and how much it may have."""
 
+import ctypes
 import os
 import resource
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["memory_limit_bytes", "memory_words", "peak_rss_bytes", "resident_bytes"]
+__all__ = ["give_back", "memory_limit_bytes", "memory_words", "peak_rss_bytes", "resident_bytes"]
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _NO_LIMIT = 2**60  # control groups write a number like this when there is none
@@ -25,6 +26,17 @@ def peak_rss_bytes() -> int:
 def resident_bytes() -> int:
     """Resident set of this process now, in bytes."""
     return int(psutil.Process().memory_info().rss)
+
+
+def give_back() -> None:
+    """Hand what has been freed back to the machine; allocators keep it otherwise, and the next step's peak comes on top."""
+    import pyarrow as pa  # this module is light without
+
+    pa.default_memory_pool().release_unused()
+    # glibc has it, musl and others have not.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 @cache

@@ -4,7 +4,7 @@ A snapshot's digest is compared when its folder is opened; this covers what happ
 in our words what a damaged file is. Arrow by itself reads a flipped byte within a page without a word.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from tidemill.errors import ArtifactCorrupt
 
-__all__ = ["count_rows", "read_batches", "read_schema", "read_table"]
+__all__ = ["count_rows", "in_groups", "read_batches", "read_schema", "read_table"]
 
 _BUFFER_BYTES = 2**16  # of a column that are read at a time; without a buffer it is all of a row group's column
 
@@ -80,6 +80,25 @@ def _groups(metadata: pq.FileMetaData, start: int, stop: int | None) -> tuple[li
         elif stop is None or begin < stop:
             groups.append(number)
     return groups, first
+
+
+def in_groups(batches: Iterable[pa.RecordBatch], least_rows: int) -> Iterator[pa.RecordBatch]:
+    """Join batches until there are enough rows for a row group; the last one may have fewer.
+
+    Examples
+    --------
+    >>> small = [pa.record_batch({"n": [number]}) for number in range(5)]
+    >>> [len(group) for group in in_groups(small, 2)]
+    [2, 2, 1]
+    """
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= least_rows:
+            yield pa.concat_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_batches(waiting)
 
 
 @contextmanager

@@ -1,8 +1,16 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from tidemill.steps.memory import _limits, _peak_address_space, memory_limit_bytes, memory_words, peak_rss_bytes
+from tidemill.steps.memory import (
+    _limits,
+    _peak_address_space,
+    give_back,
+    memory_limit_bytes,
+    memory_words,
+    peak_rss_bytes,
+)
 
 GIB = 2**30
 
@@ -56,3 +64,16 @@ def test_words_name_peak_and_limit() -> None:
 
 def test_the_address_space_is_read_where_the_kernel_tells_it() -> None:
     assert _peak_address_space("Name:\tpython\nVmPeak:\t  2048 kB\nVmSize:\t 1 kB\n") == 2048 * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells what is resident")
+def test_memory_that_was_freed_goes_back_to_the_machine() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    small = [bytes(1_000) for _ in range(100_000)]  # 100 MB, each too small to have pages of its own
+    last, before = bytes(1_000), resident()
+    del small
+    give_back()
+    assert len(last) == 1_000
+    assert resident() < before - 50e6
