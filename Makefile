@@ -56,6 +56,20 @@ mutants: setup ## Switch off one guard at a time: the tests have to notice each
 bench: setup ## Score and publish a partition beside what people write today: make bench ROWS="100000 1000000"
 	@$(BIN)/python -m tests.bench.scoring --rows $(or $(ROWS),100000 1000000)
 
+.PHONY: bench-short bench-rivals bench-training bench-dags
+
+bench-short: setup ## The same with 300,000 rows against execute_values alone: fails if it is not twice as frugal
+	@$(BIN)/python -m tests.bench.scoring --rows 300000 --pairs 1 --only execute_values --at-least 1.8 >/dev/null
+
+bench-rivals: setup ## A contract, drift and a batch of scores beside Great Expectations, Evidently and MLflow
+	@$(BIN)/python -m tests.bench.rivals
+
+bench-training: setup ## Read, encode and fit a million rows, and print the shares
+	@$(BIN)/python -m tests.bench.training
+
+bench-dags: setup ## Time the predict and the train DAG with 1,000 rows, from trigger to end, five times each
+	@$(BIN)/python -m tests.bench.dags
+
 bench-publish: setup ## Publish a million rows, against a bare COPY of the same rows
 	@$(BIN)/python -m tests.bench.publish
 

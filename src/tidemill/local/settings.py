@@ -146,7 +146,7 @@ def _core(home: Home, plan: Plan) -> dict[str, str]:
         "CORE__PLUGINS_FOLDER": str(plan.project / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__EXECUTOR": "tidemill_airflow.warm_executor.WarmLocalExecutor",  # imports once, not once a task
         "CORE__PARALLELISM": "3",  # the executor forks so many workers at once; a laptop has few cores
         "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN_USER}:admin",
