@@ -22,6 +22,7 @@ from .flights_scaled import CATEGORICAL, NUMERIC, PARTITION
 SQL_PARAMETERS = {"start": "2024-03-01T00:00:00+00:00", "end": "2024-03-02T00:00:00+00:00"}
 WRITTEN = ("model", "partition", "release_id", "prediction_run_id", "entity_key", "event_time", "score")
 PAGE_ROWS = 10_000  # rows of one INSERT of execute_values
+CHUNK_ROWS = 50_000  # rows of a chunk of pandas
 
 
 # ---------------------------------------------------------------- what everybody writes
@@ -49,7 +50,13 @@ def scored_by_pandas(release: dict[str, Any], model: Any, engine: Any) -> Any:
     import sqlalchemy
 
     query = (Path(os.environ["TIDEMILL_SQL"]) / "bench" / "features.sql").read_text()
-    rows = pd.read_sql(sqlalchemy.text(query), engine, params=SQL_PARAMETERS)
+    return scored(release, model, pd.read_sql(sqlalchemy.text(query), engine, params=SQL_PARAMETERS))
+
+
+def scored(release: dict[str, Any], model: Any, rows: Any) -> Any:
+    """Give the frame that is written of some rows."""
+    import pandas as pd
+
     return pd.DataFrame({
         "model": release["model"], "partition": PARTITION, "release_id": release["release_id"], "prediction_run_id": 1,
         "entity_key": rows["flight_id"].astype("str"), "event_time": rows["scheduled_departure"],
@@ -96,6 +103,40 @@ def execute_values(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
     return work
 
 
+def pandas_chunks(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
+    """The first one in chunks, by a server-side cursor: the usual answer to memory."""
+    import pandas as pd
+    import sqlalchemy
+
+    model, connection = common_pipeline(release), engine()
+    query = (Path(os.environ["TIDEMILL_SQL"]) / "bench" / "features.sql").read_text()
+
+    def work() -> dict[str, float]:
+        with connection.connect().execution_options(stream_results=True) as reader:
+            for rows in pd.read_sql(sqlalchemy.text(query), reader, params=SQL_PARAMETERS, chunksize=CHUNK_ROWS):
+                frame = scored(release, model, rows)
+                frame.to_sql("predictions", connection, schema="bench", if_exists="append", index=False)
+        return {}
+
+    return work
+
+
+def insert_rows(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
+    """The first one, written by the ``insert_rows`` of Airflow's Postgres hook."""
+    os.environ["AIRFLOW_CONN_BENCH"] = url()
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    model, connection = common_pipeline(release), engine()
+
+    def work() -> dict[str, float]:
+        frame = scored_by_pandas(release, model, connection)
+        rows = frame.astype({"event_time": object}).itertuples(index=False, name=None)
+        PostgresHook("bench").insert_rows("bench.predictions", rows, WRITTEN)
+        return {}
+
+    return work
+
+
 # ---------------------------------------------------------------- Tidemill
 
 
@@ -129,7 +170,9 @@ def tidemill(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
     return work
 
 
-CONTENDERS = {function.__name__: function for function in (pandas_to_sql, execute_values, tidemill)}
+CONTENDERS = {
+    function.__name__: function for function in (pandas_to_sql, execute_values, pandas_chunks, insert_rows, tidemill)
+}
 
 
 # ---------------------------------------------------------------- measuring

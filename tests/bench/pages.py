@@ -20,6 +20,8 @@ LIBRARIES = ("xgboost", "scikit-learn", "pandas", "pyarrow", "sqlalchemy", "psyc
 NAMES = {
     "pandas_to_sql": "pandas.read_sql, Pipeline, to_sql",
     "execute_values": "pandas.read_sql, Pipeline, execute_values",
+    "pandas_chunks": "the first in chunks of 50,000",
+    "insert_rows": "pandas.read_sql, Pipeline, PostgresHook.insert_rows",
     "tidemill": "Tidemill",
 }
 MODELS = {"bench_xgboost": "XGBoost", "bench_pipeline": "HistGradientBoosting"}

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,15 +95,16 @@ class Scene:
     def storage(self) -> Path:
         return self.folder / "storage"
 
-    def prepare(self) -> None:
-        """Write specs and queries, fit both models, and register them."""
+    def prepare(self, models: Collection[str] = tuple(MODELS)) -> None:
+        """Write specs and queries, fit models, and register them."""
         self.folder.chmod(0o755)
         (self.folder / "models").mkdir()
         (self.folder / "sql" / "bench").mkdir(parents=True)
         (self.folder / "sql" / "bench" / "features.sql").write_text(QUERY)
         (self.folder / "sql" / "bench" / "labels.sql").write_text(LABELS)
         real = flights_scaled.real_flights().dropna(subset=["late"]).sample(N_TRAIN, random_state=0)
-        for model, (estimator, parameters) in MODELS.items():
+        for model in models:
+            estimator, parameters = MODELS[model]
             (self.folder / "models" / f"{model}.yaml").write_text(SPEC.format(model=model))
             self.register(model, _fitted(estimator, parameters, real), real)
 
