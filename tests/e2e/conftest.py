@@ -45,10 +45,10 @@ class Demo:
         return list(stack.sql(self.home, query).rows)
 
     def checksums(self) -> dict[str, tuple[int, str]]:
-        """Rows and checksum of each published partition."""
+        """Rows and checksum of each published partition of the example."""
         found = self.rows(
             "SELECT p.partition, r.n_rows, r.checksum FROM tidemill.published p JOIN tidemill.prediction_run r"
-            " USING (prediction_run_id) ORDER BY 1"
+            " USING (prediction_run_id) WHERE p.model = 'flight_delays' ORDER BY 1"
         )
         return {partition: (n_rows, checksum) for partition, n_rows, checksum in found}
 

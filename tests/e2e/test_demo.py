@@ -34,7 +34,9 @@ def test_every_day_of_the_week_has_all_its_flights_and_one_release(demo) -> None
 
 
 def test_the_champion_is_good_on_the_test_set_and_better_than_every_baseline(demo) -> None:
-    ((evidence, metric_value),) = demo.rows("SELECT evidence, metric_value FROM tidemill.release")
+    ((evidence, metric_value),) = demo.rows(
+        "SELECT evidence, metric_value FROM tidemill.release WHERE model = 'flight_delays'"
+    )
     assert metric_value > 0.68
     assert len(evidence["baselines"]) == 3
     assert all(baseline["low"] > 0 for baseline in evidence["baselines"])
@@ -42,13 +44,16 @@ def test_the_champion_is_good_on_the_test_set_and_better_than_every_baseline(dem
 
 def test_matured_days_have_a_realised_quality_and_the_others_none_yet(demo) -> None:
     found = demo.rows(
-        "SELECT DISTINCT partition FROM tidemill.metric WHERE name = 'roc_auc' AND part = 'performance' ORDER BY 1"
+        "SELECT DISTINCT partition FROM tidemill.metric"
+        " WHERE model = 'flight_delays' AND name = 'roc_auc' AND part = 'performance' ORDER BY 1"
     )
     assert [key for (key,) in found] == WEEK[:4]
 
 
 def test_retraining_was_decided_with_reasons(demo) -> None:
-    ((verdict, reasons),) = demo.rows("SELECT verdict, reasons FROM tidemill.decision WHERE kind = 'retrain'")
+    ((verdict, reasons),) = demo.rows(
+        "SELECT verdict, reasons FROM tidemill.decision WHERE model = 'flight_delays' AND kind = 'retrain'"
+    )
     assert verdict == "reject"
     assert any("cooldown" in reason for reason in reasons)
 
@@ -62,7 +67,8 @@ def test_four_dags_are_green_in_airflow(demo) -> None:
 def test_the_model_in_mlflow_gives_the_scores_of_the_table(demo) -> None:
     ((uri,),) = demo.rows(
         "SELECT s.uri FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
-        " JOIN tidemill.snapshot s ON s.digest = r.snapshot_digest WHERE p.partition = '2013-07-01'"
+        " JOIN tidemill.snapshot s ON s.digest = r.snapshot_digest"
+        " WHERE p.model = 'flight_delays' AND p.partition = '2013-07-01'"
     )
     script = """
 import json, sys
