@@ -81,7 +81,7 @@ def plan_split(spec: ModelSpec, partitions: tuple[Partition, ...], cutoff: datet
             )
     raise NotTrainable(
         f"Only {len(mature)} partition(s) of {spec.model!r} have matured by {cutoff:%Y-%m-%d %H:%M %Z}; "
-        f"validation ({spec.train.validation}) and test ({spec.train.test}) leave nothing to train on.",
+        f"validation ({spec.train.validation.days} days) and test ({spec.train.test.days} days) leave nothing to train on.",
         "Train as of a later partition, or shorten train.validation and train.test.",
     )
 
