@@ -87,9 +87,9 @@ def airflow_environment(home: Home, plan: Plan) -> dict[str, str]:
     """Give the environment of every Airflow command of this stack."""
     return {
         **inherited(os.environ),
-        **telling_variables(os.environ),
         **task_variables(home, plan),
         **airflow_variables(home, plan, airflow_keys(home)),
+        **telling_variables(os.environ),  # last, since figures go nowhere by default
         **_mark(home, "airflow"),
     }
 

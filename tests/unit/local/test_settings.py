@@ -4,11 +4,12 @@ from pathlib import Path
 import pytest
 
 from tidemill.local import settings
+from tidemill.local.components import airflow_environment
 from tidemill.local.home import Home
 from tidemill.local.plan import Plan
 from tidemill.local.ports import Ports
 from tidemill.local.postgres import Cluster
-from tidemill.local.secrets import AirflowKeys
+from tidemill.local.secrets import AirflowKeys, airflow_keys
 
 HOME = Home(folder=Path("/p/.tidemill"))
 KEYS = AirflowKeys(fernet_key="f", jwt_secret="j", secret_key="s")
@@ -117,3 +118,16 @@ def test_no_url_carries_a_password() -> None:
 
     assert urls
     assert all(":" not in url.split("://")[1].split("@")[0] for url in urls)
+
+
+@pytest.mark.parametrize(("given", "on"), [({}, "False"), ({"AIRFLOW__METRICS__STATSD_ON": "True"}, "True")])
+def test_figures_go_nowhere_unless_the_shell_says_where(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], on: str
+) -> None:
+    monkeypatch.delenv("AIRFLOW__METRICS__STATSD_ON", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    home = Home(folder=tmp_path / ".tidemill")
+    home.create()
+    airflow_keys(home)
+    assert airflow_environment(home, PLAN)["AIRFLOW__METRICS__STATSD_ON"] == on
