@@ -85,7 +85,7 @@ bench-drift: setup ## Compare a million rows of 20 columns with stored bins
 bench-memory: setup ## Train in memory and from disk, and compare the memory: make bench-memory ROWS="600000 2400000"
 	@$(BIN)/python -m tests.bench.memory --rows $(or $(ROWS),600000 2400000)
 
-bench-dask: setup ## Train on 1, 2 and 4 Dask workers on a set four times the memory of one, in about ten minutes
+bench-dask: setup ## Train on 1, 2 and 4 Dask workers on a set four times the memory of one; takes long
 	@$(BIN)/python -m tests.bench.cluster
 
 bench-planning: setup ## Read one partition of a model that has 3,000 runs
