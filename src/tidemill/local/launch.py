@@ -16,7 +16,7 @@ from typing import IO
 from tidemill.errors import StackError
 from tidemill.local import processes
 from tidemill.local.home import Home, is_held, last_lines, read_json
-from tidemill.local.settings import inherited
+from tidemill.local.settings import inherited, telling_variables
 from tidemill.local.supervisor import DETACH, START, SupervisorRecord
 
 __all__ = ["Launch", "launched", "read_record", "run_once", "until", "wait_for_end"]
@@ -70,7 +70,7 @@ def launched(home: Home) -> Iterator[Launch]:
             stderr=log,
             text=True,
             cwd=home.folder,
-            env=inherited(os.environ),
+            env=inherited(os.environ) | telling_variables(os.environ),
         )
     process.wait()  # it forks and leaves; the supervisor is the child's child
     assert process.stdin is not None  # a pipe, as asked for
