@@ -1,9 +1,7 @@
 # One image for every service: the locked packages, Tidemill, and nothing secret.
 FROM python:3.13-slim
 
-ARG CODE_VERSION=""
-ENV TIDEMILL_CODE_VERSION=$CODE_VERSION \
-    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PATH=/opt/venv/bin:$PATH
 
 # tini hands signals on and collects the orphans that a killed task leaves.
@@ -22,6 +20,10 @@ COPY sql/migrations sql/migrations
 COPY docker /opt/tidemill/docker
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . && rm -r src plugins \
     && mkdir -p logs storage artifacts && chown -R tidemill:tidemill logs storage artifacts
+
+# Last, since it is another with every commit, and what comes after it is built again.
+ARG CODE_VERSION=""
+ENV TIDEMILL_CODE_VERSION=$CODE_VERSION
 
 USER tidemill
 ENTRYPOINT ["tini", "--", "/bin/sh", "/opt/tidemill/docker/entrypoint.sh"]

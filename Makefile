@@ -136,7 +136,7 @@ compose-demo: compose-up ## The demo's chain, by Celery
 		$(COMPOSE) run --rm tools tidemill demo --airflow http://api-server:8080 --password-file /run/secrets/admin_password
 
 compose-down: ## Stop the containers; their volumes stay
-	@$(COMPOSE) --profile flower --profile tools --profile dask down
+	@$(COMPOSE) --profile '*' down
 
 lock: setup ## Resolve pyproject.toml into requirements.txt again
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --no-annotate \

@@ -1,11 +1,32 @@
-"""Whether a component of Airflow is alive, asked of the API server: ``python healthy.py scheduler``."""
+"""Whether one of the services is alive: ``python healthy.py scheduler``, ``python healthy.py worker``.
+
+A component of Airflow is asked of the API server. A worker is asked itself, through the broker and without Airflow, whose
+imports alone take longer on a busy machine than a check may.
+"""
 
 import json
+import socket
 import sys
 import urllib.request
+from pathlib import Path
 
 URL = "http://api-server:8080/api/v2/monitor/health"
+BROKER = Path("/run/secrets/broker_url")
+TIMEOUT_S = 10
 
-with urllib.request.urlopen(URL, timeout=10) as answer:
-    health = json.load(answer)
-sys.exit(health[sys.argv[1]]["status"] != "healthy")
+
+def component_answers(name: str) -> bool:
+    """Tell whether the API server has heard of a component of Airflow lately."""
+    with urllib.request.urlopen(URL, timeout=TIMEOUT_S) as answer:
+        return bool(json.load(answer)[name]["status"] == "healthy")
+
+
+def worker_answers() -> bool:
+    """Tell whether the Celery worker of this container answers a ping."""
+    from celery import Celery
+
+    control = Celery(broker=BROKER.read_text(encoding="utf-8").strip()).control
+    return bool(control.ping(destination=[f"celery@{socket.gethostname()}"], timeout=TIMEOUT_S, limit=1))
+
+
+sys.exit(not (worker_answers() if sys.argv[1] == "worker" else component_answers(sys.argv[1])))

@@ -2,11 +2,15 @@
 
 import re
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tidemill.steps.limits import LIMITS, execution_timeout
+from tidemill_airflow.retry import DEFAULT_ARGS
 
 PROJECT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))
@@ -24,6 +28,10 @@ def environment(name: str) -> dict[str, str]:
 
 def secrets_of(name: str) -> set[str]:
     return set(SERVICES[name].get("secrets", []))
+
+
+def scheduling(name: str) -> int:
+    return int(environment("scheduler")[f"AIRFLOW__{name}"])
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -53,6 +61,10 @@ def test_packages_of_the_image_are_checked_against_the_lock() -> None:
     assert "--require-hashes --requirement requirements.txt" in DOCKERFILE
 
 
+def test_another_commit_does_not_install_the_packages_again() -> None:
+    assert DOCKERFILE.index("pip install") < DOCKERFILE.index("COPY src") < DOCKERFILE.index("ARG CODE_VERSION")
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_of_ours_can_change_nothing_but_its_volumes(name: str) -> None:
     service = SERVICES[name]
@@ -69,7 +81,7 @@ def test_code_is_mounted_for_reading(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_no_value_is_a_password(name: str) -> None:
     values = environment(name)
-    named = {key for key in values if re.search(r"PASSWORD|SECRET|FERNET|BROKER|TOKEN", key)}
+    named = {key for key in values if re.search(r"PASSWORD|SECRET|FERNET|BROKER_URL|TOKEN", key)}
     assert all(key.endswith("_CMD") and values[key].startswith("cat /run/secrets/") for key in named)
     assert not any(re.search(r"://[^/@\s]*:[^/@\s]+@", value) for value in values.values())
 
@@ -127,6 +139,40 @@ def test_trainings_and_predictions_wait_in_different_queues() -> None:
     assert not queues["worker"] & queues["trainer"]
 
 
+@pytest.mark.parametrize("name", WORKERS)
+def test_more_workers_stay_more_when_the_others_are_started_again(name: str) -> None:
+    # What `--scale` says is forgotten by the next `up`, such as that of `make compose-demo`.
+    assert re.fullmatch(r"\$\{TIDEMILL_[A-Z]+:-1\}", SERVICES[name]["deploy"]["replicas"])
+    assert not {"container_name", "hostname", "ports"} & SERVICES[name].keys()
+
+
+def test_a_task_is_handed_out_again_later_than_any_task_may_take() -> None:
+    longest = max(DEFAULT_ARGS["execution_timeout"], *map(execution_timeout, LIMITS))
+    visible = timedelta(seconds=scheduling("CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"))
+    assert visible > longest
+
+
+def test_the_task_of_a_worker_that_died_is_tried_again_within_minutes() -> None:
+    noticed = (
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT",
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL",
+    )
+    assert sum(map(scheduling, noticed)) <= 120
+    assert scheduling("CELERY__WORKER_PREFETCH_MULTIPLIER") == 1
+
+
+def test_a_task_that_a_dying_worker_had_taken_is_queued_again_within_minutes() -> None:
+    assert (
+        scheduling("SCHEDULER__TASK_QUEUED_TIMEOUT") + scheduling("SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL")
+        <= 300
+    )
+
+
+def test_a_task_may_wait_for_long_trainings_for_days() -> None:
+    waits = scheduling("SCHEDULER__TASK_QUEUED_TIMEOUT") * scheduling("SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES")
+    assert timedelta(seconds=waits) > timedelta(days=7)
+
+
 def test_people_log_in() -> None:
     assert environment("api-server")["AIRFLOW__CORE__AUTH_MANAGER"].endswith("FabAuthManager")
 
@@ -145,6 +191,14 @@ def test_a_service_comes_back_and_is_bounded(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - {*PASSING, "flower"}))
 def test_a_service_says_whether_it_is_well(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_is_asked_without_importing_airflow(name: str) -> None:
+    # `celery --app airflow… inspect ping` takes 68 seconds of a busy machine with two cores, and its own share of the load.
+    assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "python", "/opt/tidemill/docker/healthy.py", "worker"]
+    script = (PROJECT / "docker" / "healthy.py").read_text(encoding="utf-8")
+    assert not re.search(r"import airflow|from airflow|import tidemill|from tidemill", script)
 
 
 @pytest.mark.parametrize("name", OURS)
