@@ -56,7 +56,7 @@ mutants: setup ## Switch off one guard at a time: the tests have to notice each
 bench: setup ## Score and publish a partition beside what people write today: make bench ROWS="100000 1000000"
 	@$(BIN)/python -m tests.bench.scoring --rows $(or $(ROWS),100000 1000000)
 
-.PHONY: bench-short bench-rivals bench-training bench-dags
+.PHONY: bench-short bench-rivals bench-training bench-dags bench-shards
 
 bench-short: setup ## The same with 300,000 rows against execute_values alone: fails if it is not twice as frugal
 	@$(BIN)/python -m tests.bench.scoring --rows 300000 --pairs 1 --only execute_values --at-least 1.8 >/dev/null
@@ -69,6 +69,9 @@ bench-training: setup ## Read, encode and fit a million rows, and print the shar
 
 bench-dags: setup ## Time the predict and the train DAG with 1,000 rows, from trigger to end, five times each
 	@$(BIN)/python -m tests.bench.dags
+
+bench-shards: setup ## Score a long partition in shards on two workers, one of them killed: make bench-shards ROWS=20000000
+	@$(BIN)/python -m tests.bench.shards --rows $(or $(ROWS),2000000)
 
 bench-publish: setup ## Publish a million rows, against a bare COPY of the same rows
 	@$(BIN)/python -m tests.bench.publish

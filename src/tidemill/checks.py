@@ -131,10 +131,16 @@ def _absent(column: pa.ChunkedArray, arguments: dict[str, Any]) -> pa.ChunkedArr
 def _twice(column: pa.ChunkedArray, arguments: dict[str, Any]) -> pa.ChunkedArray | None:
     if arguments or not (_is_text(column) or pa.types.is_integer(column.type)):
         return None
-    if pc.count_distinct(column).as_py() == len(column) - column.null_count:
+    if _rises(column) or pc.count_distinct(column).as_py() == len(column) - column.null_count:
         return pa.chunked_array([pa.repeat(False, len(column))])
     counts = pc.value_counts(column.combine_chunks())
     return pc.is_in(column, value_set=counts.field("values").filter(pc.greater(counts.field("counts"), 1)))
+
+
+def _rises(column: pa.ChunkedArray) -> bool:
+    """Say whether each value is beyond the one before, as a snapshot's keys are: no table of all has to be made then."""
+    ahead = pc.less(column.slice(0, len(column) - 1), column.slice(1))
+    return pc.all(ahead, skip_nulls=False).as_py() is True
 
 
 def _in_set(column: pa.ChunkedArray, arguments: dict[str, Any]) -> pa.ChunkedArray | None:
@@ -143,6 +149,8 @@ def _in_set(column: pa.ChunkedArray, arguments: dict[str, Any]) -> pa.ChunkedArr
         return None
     if _is_text(column) and all(isinstance(value, str) for value in values):
         return pc.is_in(column, value_set=pa.array(values, column.type))
+    if pa.types.is_integer(column.type) and values == [""]:  # what every key is asked; no number is an empty text
+        return pa.chunked_array([pa.repeat(False, len(column))])
     if all(map(_is_number, values)) and (numbers := _doubles(column)) is not None:
         # Zero has two signs, which are one number to pandas and two to Arrow; adding 0 leaves one.
         return pc.is_in(pc.add(numbers, 0.0), value_set=pa.array([value + 0.0 for value in values], pa.float64()))

@@ -119,11 +119,11 @@ def predicting(path: Path, folder: Path, n_rows: int) -> Iterator[tuple[str, flo
     from tidemill.storage.tables import read_batches
 
     from .flights_scaled import real_flights
-    from .scene import MODELS, XGBOOST, _fitted
+    from .scene import XGBOOST, fitted
 
     real = real_flights().dropna(subset=["late"]).sample(20_000, random_state=0)
     (folder / "bundles").mkdir()
-    kept, digest = keep_bundle(_fitted(*MODELS[XGBOOST], real), folder / "bundles", real.head(50))
+    kept, digest = keep_bundle(fitted(XGBOOST, real), folder / "bundles", real.head(50))
     mlflow.pyfunc.save_model(
         folder / "model", loader_module="tidemill.storage.pyfunc_loader", data_path=str(kept), pip_requirements=[]
     )

@@ -98,29 +98,13 @@ class Scene:
     def prepare(self, models: Collection[str] = tuple(MODELS)) -> None:
         """Write specs and queries, fit models, and register them."""
         self.folder.chmod(0o755)
-        (self.folder / "models").mkdir()
-        (self.folder / "sql" / "bench").mkdir(parents=True)
-        (self.folder / "sql" / "bench" / "features.sql").write_text(QUERY)
-        (self.folder / "sql" / "bench" / "labels.sql").write_text(LABELS)
-        real = flights_scaled.real_flights().dropna(subset=["late"]).sample(N_TRAIN, random_state=0)
+        real = training_flights()
         for model in models:
-            estimator, parameters = MODELS[model]
-            (self.folder / "models" / f"{model}.yaml").write_text(SPEC.format(model=model))
-            self.register(model, _fitted(estimator, parameters, real), real)
+            declare(self.folder / "models", self.folder / "sql", model)
+            self.register(model, fitted(model, real), real)
 
     def register(self, model: str, bundle: Bundle, rows: pd.DataFrame) -> None:
-        parent = self.storage / model / "bundles"
-        parent.mkdir(parents=True)
-        folder, digest = keep_bundle(bundle, parent, rows.head(N_GOLDEN))
-        values = {
-            "model": model, "digest": digest, "uri": folder.relative_to(self.storage).as_posix(), "estimator": bundle.estimator,
-        }  # fmt: skip
-        connection = psycopg2.connect(self.server.url("tidemill_owner"))
-        with connection, connection.cursor() as cursor:
-            cursor.execute(RELEASE, values)
-            ((release_id,),) = cursor.fetchall()
-        connection.close()
-        self.releases[model] = values | {"release_id": release_id}
+        self.releases[model] = register(self.server.url("tidemill_owner"), self.storage, model, bundle, rows)
 
     def load(self, n_rows: int) -> None:
         """Fill the source with so many rows."""
@@ -171,7 +155,23 @@ class Scene:
         return float(total)
 
 
-def _fitted(estimator: str, parameters: dict[str, Any], real: pd.DataFrame) -> Bundle:
+def declare(models: Path, sql: Path, model: str, more: str = "") -> None:
+    """Write a model's spec, with more at its end, and the queries."""
+    models.mkdir(parents=True, exist_ok=True)
+    (sql / "bench").mkdir(parents=True, exist_ok=True)
+    (sql / "bench" / "features.sql").write_text(QUERY)
+    (sql / "bench" / "labels.sql").write_text(LABELS)
+    (models / f"{model}.yaml").write_text(SPEC.format(model=model) + more)
+
+
+def training_flights() -> pd.DataFrame:
+    """Give the real flights that the models are fitted on."""
+    return flights_scaled.real_flights().dropna(subset=["late"]).sample(N_TRAIN, random_state=0)
+
+
+def fitted(model: str, real: pd.DataFrame) -> Bundle:
+    """Fit one of ``MODELS``."""
+    estimator, parameters = MODELS[model]
     schema = FeatureSchema(numeric=NUMERIC, categorical=CATEGORICAL)
     y = real["late"].to_numpy()
     return fit(
@@ -179,4 +179,22 @@ def _fitted(estimator: str, parameters: dict[str, Any], real: pd.DataFrame) -> B
     )  # fmt: skip
 
 
-__all__ = ["PARTITION", "PIPELINE", "THREADS", "XGBOOST", "Scene"]
+def register(owner_url: str, storage: Path, model: str, bundle: Bundle, rows: pd.DataFrame) -> dict[str, Any]:
+    """Keep a bundle, and make it the model's release; gives what contenders have to know of it."""
+    parent = storage / model / "bundles"
+    parent.mkdir(parents=True)
+    folder, digest = keep_bundle(bundle, parent, rows.head(N_GOLDEN))
+    values = {
+        "model": model, "digest": digest, "uri": folder.relative_to(storage).as_posix(), "estimator": bundle.estimator,
+    }  # fmt: skip
+    connection = psycopg2.connect(owner_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(RELEASE, values)
+        ((release_id,),) = cursor.fetchall()
+    connection.close()
+    return values | {"release_id": release_id}
+
+
+__all__ = [
+    "MODELS", "PARTITION", "PIPELINE", "THREADS", "XGBOOST", "Scene", "declare", "fitted", "register", "training_flights",
+]  # fmt: skip

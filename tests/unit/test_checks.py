@@ -72,6 +72,11 @@ CASES = st.one_of(
 @given(CASES)
 @example((expectation("values_to_be_in_set", value_set=[0, -0.0]), pa.chunked_array([pa.array([-0.0, 0.0, 1.0])])))
 @example((expectation("values_to_be_unique"), pa.chunked_array([["a", "b", None], ["a", None]])))
+@example((expectation("values_to_be_unique"), pa.chunked_array([["a", "b"], ["c"]])))
+@example((expectation("values_to_be_unique"), pa.chunked_array([[1, 2], [2]])))
+@example((expectation("values_to_be_unique", mostly=0.5), pa.chunked_array([[1], [2, 3, 1]])))
+@example((expectation("values_to_not_be_in_set", value_set=[""]), pa.chunked_array([[1, None, 0]])))
+@example((expectation("values_to_be_in_set", value_set=[""]), pa.chunked_array([[1, None, 0]])))
 def test_verdict_and_figures_are_those_of_great_expectations(case: tuple[Expectation, pa.ChunkedArray]) -> None:
     expected, column = case
     (theirs,) = evaluate_contract([expected], pa.table({"c": column}).to_pandas())
