@@ -5,6 +5,7 @@ Knows nothing of models; whoever uses it names DAGs and runs.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,8 @@ __all__ = ["AirflowApi", "RunState"]
 
 POLL_S = 2.0  # Airflow tells nobody when a run ends; its scheduler itself looks about once a second
 FINAL = ("success", "failed")
+TIMEOUT_S = 30.0  # for one answer
+READS = 4  # a busy server may be silent for longer than that; what only reads is asked again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,5 +227,13 @@ class AirflowApi:
         return self.request("GET", path)
 
     def _send(self, method: str, path: str, json: Any) -> httpx.Response:
+        for _ in range(READS - 1 if method == "GET" else 0):
+            with suppress(httpx.TimeoutException):
+                return self._send_once(method, path, json)
+        return self._send_once(method, path, json)
+
+    def _send_once(self, method: str, path: str, json: Any) -> httpx.Response:
         # On this machine, so through no proxy.
-        return httpx.request(method, self.url + path, json=json, headers=self._headers, timeout=30, trust_env=False)
+        return httpx.request(
+            method, self.url + path, json=json, headers=self._headers, timeout=TIMEOUT_S, trust_env=False
+        )
