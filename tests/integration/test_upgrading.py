@@ -123,6 +123,6 @@ def test_make_upgrade_stops_backs_up_migrates_and_examines_in_this_order() -> No
     told = subprocess.run(
         ["make", "--dry-run", "upgrade"], cwd=PROJECT, check=True, capture_output=True, text=True
     ).stdout
-    steps = ("tidemill down", "pip install", "tidemill backup", "tidemill up", "tidemill doctor")
+    steps = ("tidemill down", "make --no-print-directory setup", "tidemill backup", "tidemill up", "tidemill doctor")
     places = [told.rindex(step) for step in steps]
     assert places == sorted(places)

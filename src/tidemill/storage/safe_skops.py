@@ -10,15 +10,36 @@ import io
 import json
 import math
 import re
+import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from skops import io as skops_io
-from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
 from tidemill.errors import ArtifactCorrupt, SpecError
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Let a block's imports do without a package, unless somebody has imported it before."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+with _without(
+    "dask"
+):  # skops imports all of scikit-learn, and that takes Dask in if it is there, which pickles at once
+    from skops import io as skops_io
+    from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
 __all__ = ["TRUSTED", "dump", "load"]
 
