@@ -233,7 +233,7 @@ MUTANTS = (
     ),
     Mutant(
         "a model card is written beside the bundle's folder",
-        "src/tidemill/steps/register.py",
+        "src/tidemill/storage/bundles.py",
         "written = Path(aside) / path.name",
         'written = path.with_name(".card")',
         ("tests/chaos/test_crashes.py", "-k", "card-written"),
