@@ -154,7 +154,9 @@ def _weigh_rehearsal(rehearsal: Rehearsal | None, accept: Accept) -> list[Findin
     seconds, mib = rehearsal.seconds_per_million, rehearsal.peak_rss_bytes / _MIB
     return [
         Finding.of(True, f"In a clean process all {rehearsal.n_rows:,} rows get the same score, bit by bit."),
-        _budget(seconds, accept.seconds_per_million, f"Scoring takes {seconds:.1f} s a million rows", " s"),
+        _budget(
+            seconds, accept.seconds_per_million, f"Scoring takes {seconds:.1f} processor seconds a million rows", " s"
+        ),
         _budget(mib, accept.memory_mb, f"Loading and scoring takes {mib:,.0f} MiB", " MiB"),
     ]
 

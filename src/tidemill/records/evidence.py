@@ -28,7 +28,7 @@ class Rehearsal(Record):
     n_different: int
     """Rows whose score is not bit by bit the one of the evaluating process."""
     seconds_per_million: float
-    """Seconds of scoring, for a million rows."""
+    """Processor seconds of scoring, for a million rows."""
     peak_rss_bytes: int
     """Most memory that the process held, libraries included."""
     problem: str | None = None

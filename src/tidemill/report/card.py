@@ -165,7 +165,8 @@ def _rehearsal(rehearsal: Rehearsal | None) -> str:
         return f"In a clean process: {rehearsal.problem}"
     return (
         f"In a clean process: {count(rehearsal.n_rows)} rows scored, {count(rehearsal.n_different)} of them differently, "
-        f"{figure(rehearsal.seconds_per_million)} s a million rows, {rehearsal.peak_rss_bytes / 2**20:,.0f} MiB at most."
+        f"{figure(rehearsal.seconds_per_million)} processor s a million rows, "
+        f"{rehearsal.peak_rss_bytes / 2**20:,.0f} MiB at most."
     )
 
 

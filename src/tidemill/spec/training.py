@@ -108,7 +108,7 @@ class Accept(Part):
     churn: Annotated[float, Field(ge=0)] | None = None
     """Largest share of decisions that may differ from the champion's; null for not weighed."""
     seconds_per_million: Annotated[float, Field(gt=0)] | None = 300.0
-    """Most seconds that scoring a million rows may take; null for not weighed."""
+    """Most processor seconds that scoring a million rows may take; null for not weighed."""
     memory_mb: Annotated[int, Field(gt=0)] | None = 4096
     """Most memory, in MiB, that a process that loads and scores may hold, libraries included; null for not weighed."""
     approval: Literal["automatic", "manual"] = "automatic"

@@ -284,7 +284,7 @@ def test_good_evidence_is_accepted_with_a_sentence_for_each_thing_weighed():
         "8.00% of the decisions differ from the champion's, within the limit of 0.1.",
         "It behaves as it should: row order.",
         "In a clean process all 1,400 rows get the same score, bit by bit.",
-        "Scoring takes 8.0 s a million rows, within the limit of 60 s.",
+        "Scoring takes 8.0 processor seconds a million rows, within the limit of 60 s.",
         "Loading and scoring takes 1,024 MiB, within the limit of 2,048 MiB.",
     )
 
