@@ -98,10 +98,15 @@ def fitting_of(spec: ModelSpec, estimator: str) -> Callable[[Job, SplitRef, str,
     return _on_cluster if spec.train.engine == "dask" else _in_pieces
 
 
+def _learning_begins() -> None:
+    """Mark the instant at which the training set is at hand, whatever the engine."""
+    fault_point("fit-started")
+
+
 def _in_memory(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
     train, validation = read_set(job, split, "train"), read_set(job, split, "validation")
     started = time.perf_counter()
-    fault_point("fit-started")
+    _learning_begins()
     newer = newer_half(validation.blocks)
     bundle = _fit(job.spec, estimator, train, validation, _stops(job.spec, newer), parameters)
     return Fitted.finished(job.spec, bundle, validation.X, bundle.score(validation.X), validation.y, newer, started)
@@ -111,7 +116,7 @@ def _on_a_sample(job: Job, split: SplitRef, estimator: str, parameters: Paramete
     """Fit a baseline, which some rows teach as much as all; it is finished and measured on the whole validation set."""
     train, some = read_sample(job, split, "train"), read_sample(job, split, "validation")
     started = time.perf_counter()
-    fault_point("fit-started")
+    _learning_begins()
     whole = _Streamed.of(job, split, "validation")
     bundle = _fit(job.spec, estimator, train, some, _stops(job.spec, newer_half(some.blocks)), parameters)
     if (every := one_of(split.n_train)) > 1:
@@ -127,7 +132,7 @@ def _in_pieces(job: Job, split: SplitRef, estimator: str, parameters: Parameters
     def boost(boosting: Boosting, encoding: Encoding, labels: Labels, used: npt.NDArray[np.bool_]) -> xgboost.Booster:
         every = np.full(len(labels.train), True)
         with scratch(job.store.root / job.spec.model / "bundles") as cache:
-            fault_point("fit-started")
+            _learning_begins()
             return boost_on_disk(
                 boosting, lambda: encoding.pages(train.pieces, labels.train, every),
                 lambda: encoding.pages(validation.pieces, labels.validation, used), cache,
@@ -146,7 +151,7 @@ def _on_cluster(job: Job, split: SplitRef, estimator: str, parameters: Parameter
 
     started, address = time.perf_counter(), address_of(job.spec)
     train, validation = _Streamed.of(job, split, "train"), _Streamed.of(job, split, "validation")
-    fault_point("fit-started")
+    _learning_begins()
     return _fitted_in_pieces(
         job, parameters, train, validation, partial(boost_on_cluster, job, split, address), started
     )
