@@ -13,7 +13,7 @@ from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.threshold import choose_threshold
 
-__all__ = ["finish", "finished_score"]
+__all__ = ["finish"]
 
 
 def finish(
@@ -47,13 +47,8 @@ def finish(
     labels = np.asarray(y).astype(np.int64)
     if calibration != "none":
         bundle = _calibrated(bundle, score[calibrate_on], labels[calibrate_on], calibration)
-    value, criterion = choose_threshold(labels, finished_score(bundle, score), threshold)
+    value, criterion = choose_threshold(labels, bundle.calibrated(score), threshold)
     return replace(bundle, threshold=value, threshold_criterion=criterion)
-
-
-def finished_score(bundle: Bundle, score: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Give what the finished model scores where it scored this before; a row's score hangs on that row alone."""
-    return score if bundle.calibration is None else bundle.calibration.apply(score)
 
 
 def _calibrated(bundle: Bundle, score: npt.NDArray[np.float64], y: npt.NDArray[np.int64], method: str) -> Bundle:

@@ -19,9 +19,8 @@ from tidemill.records import SnapshotRef, SplitRef
 from tidemill.spec import ModelSpec
 from tidemill.steps.extract import FEATURES
 from tidemill.steps.features import SAMPLE_ROWS
-from tidemill.steps.limits import cores
+from tidemill.steps.limits import BATCH_ROWS, cores
 from tidemill.steps.memory import memory_limit_bytes, resident_bytes
-from tidemill.steps.predict import BATCH_ROWS
 from tidemill.steps.running import Job
 from tidemill.storage.tables import read_batches
 

@@ -72,9 +72,8 @@ def export_release(workspace: Workspace, model: str, release_id: int | None, tar
     bundle = store.path(origin.bundle_uri)
     load_bundle(bundle, origin.bundle_digest, spec.train.trusted)
     card = store.noted(f"{origin.bundle_uri}/{MODEL_CARD}")
-    if (
-        card is not None and not (bundle / MODEL_CARD).is_file()
-    ):  # of a bucket, what its list does not name is not fetched
+    if card is not None and not (bundle / MODEL_CARD).is_file():
+        # Of a bucket, what a bundle's list does not name is not fetched.
         (bundle / MODEL_CARD).write_bytes(card)
     evaluation = store.folder(report.uri, report.uri.rsplit("/", 1)[1])
     files = _files(bundle, BUNDLE) | _files(evaluation, EVALUATION)

@@ -25,7 +25,7 @@ from tidemill.records import BundleRef, EvaluationReport, MetricValue, Rehearsal
 from tidemill.report import charts
 from tidemill.steps.against_champion import compare_with_champion
 from tidemill.steps.evidence import reference_of, task_pictures
-from tidemill.steps.features import LabelledSet, read_sample, read_set
+from tidemill.steps.features import LabelledSet, read_enough, read_set
 from tidemill.steps.outlook import OUTLOOK, outlook_of
 from tidemill.steps.running import Job
 from tidemill.storage.bundles import load_bundle
@@ -74,7 +74,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
     importance = _importance(job, best, test) if shown else ()
     pictures = _pictures(job, best, baselines, test, importance) if shown else {}
     outlook = outlook_of(best.bundle, test, best.score)
-    train = read_set(job, split, "train") if spec.train.engine == "local" else read_sample(job, split, "train")
+    train = read_enough(job, split, "train")
     reference = reference_of(train, test, best.bundle, best.score)
     del train  # what follows needs the room
 

@@ -26,6 +26,7 @@ __all__ = [
     "one_of",
     "piece_rows",
     "read_columns",
+    "read_enough",
     "read_sample",
     "read_set",
     "read_some",
@@ -77,6 +78,11 @@ def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
 def read_sample(job: Job, split: SplitRef, name: str) -> LabelledSet:
     """Read some rows of a set, as `read_some` picks them."""
     return _labelled_set(job, read_some(_path(job, split, name))[0])
+
+
+def read_enough(job: Job, split: SplitRef, name: str) -> LabelledSet:
+    """Read a set whole where the engine has it in memory, else some rows of it."""
+    return (read_set if job.spec.train.engine == "local" else read_sample)(job, split, name)
 
 
 def read_some(path: Path) -> tuple[pa.Table, pa.Array]:

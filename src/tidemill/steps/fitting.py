@@ -32,7 +32,7 @@ from tidemill.modeling.estimators import (
     fit_in_pieces,
     score_in_pieces,
 )
-from tidemill.modeling.finishing import finish, finished_score
+from tidemill.modeling.finishing import finish
 from tidemill.modeling.metrics import point_value
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import Parameters, SplitRef
@@ -83,7 +83,7 @@ class Fitted:
         )
         fit_s = time.perf_counter() - started
         worth = point_value(
-            spec.accept.metric, y, finished_score(bundle, score), bundle.threshold, task=bundle.task,
+            spec.accept.metric, y, bundle.calibrated(score), bundle.threshold, task=bundle.task,
             classes=bundle.class_names,
         )  # fmt: skip
         return cls(bundle=bundle, first=first, validation_score=worth, fit_s=fit_s)

@@ -174,9 +174,8 @@ def run_step(
         with _Recorded(ledger, run_id) as outcome, _InWords(ending), Pulse(url, run_id, _memory):
             arguments = _typed(function, inputs)
             if step in RECKONED:
-                from tidemill.steps.budget import (
-                    refuse_if_too_large,
-                )  # which knows the steps, and they know this module
+                # It knows the steps, and they know this module.
+                from tidemill.steps.budget import refuse_if_too_large
 
                 refuse_if_too_large(job, chain, step, arguments)
             record = function(job, **arguments)

@@ -18,7 +18,7 @@ from tidemill.modeling.search_measure import FoldSet
 from tidemill.modeling.search_space import Space, at_bounds, space_of
 from tidemill.records import SearchReport, SplitRef, Trial
 from tidemill.spec import ModelSpec
-from tidemill.steps.features import LabelledSet, one_of, read_sample, read_set
+from tidemill.steps.features import LabelledSet, one_of, read_enough
 from tidemill.steps.running import Job
 from tidemill.storage.trials import TRIALS, TrialLog
 from tidemill.versions import code_version, lock_digest
@@ -94,9 +94,7 @@ def search_settings(job: Job, split: SplitRef, estimator: str, n_trials: int) ->
 
 
 def _fold_set(job: Job, split: SplitRef, estimator: str) -> FoldSet:
-    spec = job.spec
-    read = read_set if spec.train.engine == "local" else read_sample
-    train, validation = read(job, split, "train"), read(job, split, "validation")
+    spec, train, validation = job.spec, read_enough(job, split, "train"), read_enough(job, split, "validation")
     return FoldSet.cut(
         _folds(spec, train, validation),
         pd.concat([train.X, validation.X], ignore_index=True),

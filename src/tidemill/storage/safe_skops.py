@@ -35,9 +35,8 @@ def _without(package: str) -> Iterator[None]:
         del sys.modules[package]
 
 
-with _without(
-    "dask"
-):  # skops imports all of scikit-learn, and that takes Dask in if it is there, which pickles at once
+# skops imports all of scikit-learn, and that takes Dask in if it is there, which pickles at once.
+with _without("dask"):
     from skops import io as skops_io
     from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 

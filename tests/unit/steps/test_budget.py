@@ -7,8 +7,8 @@ from tidemill.errors import SettingsError
 from tidemill.records import SnapshotRef, SplitRef
 from tidemill.spec import ModelSpec
 from tidemill.steps.budget import SHARE, Need, budget_bytes, need_of
+from tidemill.steps.limits import BATCH_ROWS
 from tidemill.steps.memory import memory_limit_bytes
-from tidemill.steps.predict import BATCH_ROWS
 from tidemill.steps.running import RECKONED, STEPS
 
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
