@@ -21,7 +21,7 @@ from tidemill.steps.running import run_step
 from tidemill.warehouse.ledger import Ledger, Origin
 from tidemill.warehouse.publishing import Publisher
 from tidemill.warehouse.releases import NewRelease, Releases
-from tidemill.workspace import Workspace
+from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace
 
 ZONE = ZoneInfo("America/New_York")
 FIRST, N_DAYS, PER_DAY = datetime(2024, 3, 1, tzinfo=ZONE), 30, 60  # the clocks change on 10 March
@@ -129,6 +129,13 @@ class Mill:
     @property
     def promoter(self) -> Releases:
         return Releases(self.workspace.connection("tidemill_promoter"))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which another process finds the same folders and connections."""
+        places = {"MODELS": self.workspace.models, "SQL": self.workspace.sql, "STORAGE": self.workspace.storage}
+        connections = {f"CONN_{name.upper()}": self.workspace.connection(name) for name in (SOURCE, LEDGER, PROMOTER)}
+        return {f"TIDEMILL_{name}": str(value) for name, value in (places | connections).items()}
 
     # ------------------------------------------------------------ files and source
 

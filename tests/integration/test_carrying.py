@@ -149,13 +149,9 @@ def test_the_same_release_gives_the_same_archive(staging: Mill, archive: Any, tm
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_any_time_it_can_be_done_again(production: Mill, archive: Any, point: str, tmp_path: Path) -> None:
     workspace = production.workspace
-    connections = {f"TIDEMILL_CONN_{name.upper()}": workspace.connection(name) for name in ROLES}
     killed = subprocess.run(
         [sys.executable, "-c", "from tidemill.cli import main; main()", "import", str(archive[0])],
-        env=os.environ | connections | {
-            "TIDEMILL_FAULT": f"{point}:kill", "TIDEMILL_MODELS": str(workspace.models), "TIDEMILL_SQL": str(workspace.sql),
-            "TIDEMILL_STORAGE": str(workspace.storage),
-        },
+        env=os.environ | production.environment | {"TIDEMILL_FAULT": f"{point}:kill"},
         cwd=tmp_path, check=False, capture_output=True,
     )  # fmt: skip
     assert killed.returncode == -9, killed.stderr

@@ -12,7 +12,7 @@ from tidemill.doctor.freshness import check_freshness
 from tidemill.errors import ContractBroken, EmptyPartition
 from tidemill.steps.backfill import Policy, backfill
 
-from .conftest import ROLES, Warehouse
+from .conftest import Warehouse
 from .data import EMPTY, LAST, SCORED, SPEC, Mill
 
 PUBLISHING = SPEC + "predict: {on_empty: publish}\n"
@@ -118,13 +118,8 @@ def test_backfill_names_it_as_failed_by_default(serving: Mill) -> None:
     assert [key for key, _ in done.failed] == [EMPTY]
 
 
-def tell(mill: Mill, warehouse: Warehouse, *arguments: str) -> str:
-    environment: dict[str, Any] = {
-        "TIDEMILL_MODELS": str(mill.workspace.models), "TIDEMILL_SQL": str(mill.workspace.sql),
-        "TIDEMILL_STORAGE": str(mill.workspace.storage),
-        **{f"TIDEMILL_CONN_{name.upper()}": warehouse.url(role) for name, role in ROLES.items()},
-    }  # fmt: skip
-    answer = CliRunner().invoke(app, [*arguments], env=environment, catch_exceptions=False)
+def tell(mill: Mill, *arguments: str) -> str:
+    answer = CliRunner().invoke(app, [*arguments], env=mill.environment, catch_exceptions=False)
     return " ".join(answer.output.split())
 
 
@@ -135,15 +130,13 @@ def tell(mill: Mill, warehouse: Warehouse, *arguments: str) -> str:
         (("predict", "{m}", "--from", LAST, "--to", EMPTY), "Of those scored, 1 had no rows"),
     ],
 )
-def test_the_command_line_says_that_it_was_empty(
-    tolerant: Mill, warehouse: Warehouse, arguments: tuple[str, ...], said: str
-) -> None:
-    assert said in tell(tolerant, warehouse, *(word.replace("{m}", tolerant.model) for word in arguments))
+def test_the_command_line_says_that_it_was_empty(tolerant: Mill, arguments: tuple[str, ...], said: str) -> None:
+    assert said in tell(tolerant, *(word.replace("{m}", tolerant.model) for word in arguments))
 
 
-def test_history_tells_of_it(emptied: Mill, warehouse: Warehouse) -> None:
+def test_history_tells_of_it(emptied: Mill) -> None:
     assert f"1 of them had no rows and are published as empty, the newest {EMPTY}" in tell(
-        emptied, warehouse, "history", emptied.model
+        emptied, "history", emptied.model
     )
 
 

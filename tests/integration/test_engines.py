@@ -16,7 +16,6 @@ from tidemill.steps.budget import need_of
 from tidemill.storage.store import Store
 
 from ..bench import memory as bench
-from .conftest import ROLES
 from .data import SPEC, TRAINED, Mill
 
 BOOSTED = SPEC.replace("[logistic_regression]", "[xgboost]")
@@ -46,7 +45,9 @@ def test_a_killed_training_leaves_bins_that_the_next_one_clears(mill: Mill) -> N
     snapshot = mill.extract("train", TRAINED).to_dict()
     split = mill.step("train", "prepare", TRAINED, snapshot=snapshot)
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, mill.model, TRAINED, json.dumps(split)], env=environment(mill), check=False
+        [sys.executable, "-c", KILLED, mill.model, TRAINED, json.dumps(split)],
+        env=os.environ | mill.environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
     )
     folder = mill.workspace.storage / mill.model / "bundles"
     assert (done.returncode, len(list(folder.glob(".writing-*")))) == (-signal.SIGKILL, 1)
@@ -92,15 +93,6 @@ model, partition, split = sys.argv[1:]
 inputs = {"split": json.loads(split), "estimator": "xgboost"}
 run_step("train", "train", model, partition, inputs, workspace=Workspace.from_environment())
 """
-
-
-def environment(mill: Mill) -> dict[str, str]:
-    workspace = mill.workspace
-    connections = {f"TIDEMILL_CONN_{name.upper()}": workspace.connection(name) for name in ROLES}
-    return os.environ | connections | {
-        "TIDEMILL_MODELS": str(workspace.models), "TIDEMILL_SQL": str(workspace.sql),
-        "TIDEMILL_STORAGE": str(workspace.storage), "PYTHONPATH": os.pathsep.join(sys.path),
-    }  # fmt: skip
 
 
 def test_a_training_that_would_not_fit_says_so_as_soon_as_its_rows_are_known(

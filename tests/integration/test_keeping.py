@@ -13,7 +13,6 @@ from tidemill.steps.rollback import promote_by_hand, roll_back
 from tidemill.warehouse.holds import Holds
 from tidemill.workspace import Workspace
 
-from .conftest import ROLES, Warehouse
 from .data import SCORED, SPEC, TRAINED, Mill
 
 Trained = tuple[Mill, dict[str, dict[str, Any]]]
@@ -89,13 +88,8 @@ def holds(serving: Mill) -> Holds:
     return Holds(serving.workspace.connection("tidemill"))
 
 
-def tell(mill: Mill, warehouse: Warehouse, *arguments: str) -> str:
-    environment = {
-        "TIDEMILL_MODELS": str(mill.workspace.models), "TIDEMILL_SQL": str(mill.workspace.sql),
-        "TIDEMILL_STORAGE": str(mill.workspace.storage),
-        **{f"TIDEMILL_CONN_{name.upper()}": warehouse.url(role) for name, role in ROLES.items()},
-    }  # fmt: skip
-    answer = CliRunner().invoke(app, [*arguments], env=environment, catch_exceptions=False)
+def tell(mill: Mill, *arguments: str) -> str:
+    answer = CliRunner().invoke(app, [*arguments], env=mill.environment, catch_exceptions=False)
     return " ".join(answer.output.split())
 
 
@@ -113,14 +107,12 @@ def test_what_is_held_is_not_collected(serving: Mill, holds: Holds) -> None:
     )
 
 
-def test_command_holds_lists_and_lets_go(serving: Mill, warehouse: Warehouse) -> None:
+def test_command_holds_lists_and_lets_go(serving: Mill) -> None:
     release = str(champion_of(serving))
-    assert "is held" in tell(serving, warehouse, "hold", serving.model, "release", release, "--reason", "case 17")
-    assert "case 17" in tell(serving, warehouse, "held", serving.model)
-    assert "no longer held" in tell(
-        serving, warehouse, "unhold", serving.model, "release", release, "--reason", "closed"
-    )
-    assert tell(serving, warehouse, "held", serving.model) == "Nothing is held."
+    assert "is held" in tell(serving, "hold", serving.model, "release", release, "--reason", "case 17")
+    assert "case 17" in tell(serving, "held", serving.model)
+    assert "no longer held" in tell(serving, "unhold", serving.model, "release", release, "--reason", "closed")
+    assert tell(serving, "held", serving.model) == "Nothing is held."
 
 
 def test_what_does_not_exist_cannot_be_held(serving: Mill, holds: Holds) -> None:

@@ -208,18 +208,10 @@ def test_as_declared_another_query_makes_another_model(made: Mill) -> None:
 
 def in_a_process(made: Mill, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command in a process that finds packages in a folder first."""
-    connections = {
-        f"TIDEMILL_CONN_{name.upper()}": made.workspace.connection(name)
-        for name in ("warehouse", "tidemill", "tidemill_promoter")
-    }
-    places = {
-        "TIDEMILL_MODELS": str(made.workspace.models), "TIDEMILL_SQL": str(made.workspace.sql),
-        "TIDEMILL_STORAGE": str(made.workspace.storage), "COLUMNS": "500",
-        "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]),
-    }  # fmt: skip
+    more = {"COLUMNS": "500", "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
     return subprocess.run(
         [sys.executable, "-c", "from tidemill.cli import app; app()", "reproduce", made.model],
-        capture_output=True, text=True, check=False, env=os.environ | connections | places, cwd=folder,
+        capture_output=True, text=True, check=False, env=os.environ | made.environment | more, cwd=folder,
     )  # fmt: skip
 
 

@@ -19,7 +19,6 @@ from tidemill.retention import collect_garbage, kept_folders
 from tidemill.storage.trials import TRIALS, TrialLog
 from tidemill.warehouse.connections import transaction
 
-from .conftest import ROLES
 from .data import SPEC, TRAINED, Mill
 
 SPACE = "search: {folds: 2, space: {xgboost: {max_depth: {low: 1, high: 6}, learning_rate: {low: 0.02, high: 0.5, log: true}}}}"
@@ -38,15 +37,6 @@ def train(mill: Mill, split: dict[str, Any], trials: int | None, estimator: str 
 
 def logs(mill: Mill) -> list[Path]:
     return list((mill.workspace.storage / mill.model / "searches").glob(".writing-*"))
-
-
-def environment(mill: Mill) -> dict[str, str]:
-    workspace = mill.workspace
-    connections = {f"TIDEMILL_CONN_{name.upper()}": workspace.connection(name) for name in ROLES}
-    return os.environ | connections | {
-        "TIDEMILL_MODELS": str(workspace.models), "TIDEMILL_SQL": str(workspace.sql),
-        "TIDEMILL_STORAGE": str(workspace.storage), "PYTHONPATH": os.pathsep.join(sys.path),
-    }  # fmt: skip
 
 
 @pytest.fixture
@@ -90,7 +80,10 @@ def test_a_search_that_was_killed_goes_on_and_finds_the_same(mill: Mill, split: 
         f"run_step('train', 'train', '{mill.model}', '{TRAINED}', json.loads(sys.argv[1]),"
         " workspace=Workspace.from_environment())"
     )
-    victim = subprocess.Popen([sys.executable, "-c", code, json.dumps(inputs)], env=environment(mill))
+    victim = subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(inputs)],
+        env=os.environ | mill.environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     assert until(lambda: any(len(list(log.glob("trial-*"))) >= 3 for log in logs(mill)), 60)
     victim.send_signal(signal.SIGKILL)
     assert victim.wait() == -signal.SIGKILL

@@ -82,10 +82,11 @@ def _packages() -> Iterator[Finding]:
     )  # fmt: skip
     needed = [Requirement(line) for line in about.get_all("Requires-Dist") or []]
     needed = [item for item in needed if item.marker is None or item.marker.evaluate({"extra": ""})]
+    unmet = [problem for item in needed if (problem := _unmet(item))]
+    airflow = "" if unmet else metadata.version("apache-airflow")  # which is one of them
     yield judged(
-        "requirements", "environment", [problem for item in needed if (problem := _unmet(item))],
-        f"All {len(needed)} packages that are needed are here, Airflow {metadata.version('apache-airflow')} among them."
-        if not any(map(_unmet, needed)) else "",
+        "requirements", "environment", unmet,
+        f"All {len(needed)} packages that are needed are here, Airflow {airflow} among them.",
         "Install them beside Airflow, its own version named too: docs/deploy/existing-airflow.md has the line.",
     )  # fmt: skip
 

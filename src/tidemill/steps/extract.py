@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from psycopg2.extensions import cursor as Cursor
 
 from tidemill.errors import EmptyPartition, SchemaChanged, SpecError
@@ -17,7 +16,7 @@ from tidemill.intervals import Interval, Partition
 from tidemill.records import SnapshotRef
 from tidemill.spec import OnEmpty
 from tidemill.steps.running import Job
-from tidemill.storage.tables import in_groups
+from tidemill.storage.tables import in_groups, table_writer
 from tidemill.warehouse.queries import bind, joined, query_digest
 from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
 
@@ -219,7 +218,6 @@ def _writer(path: Path, columns: tuple[Column, ...], *, with_partition: bool) ->
     schema = pa.schema(fields)
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     # Most doubles of a column differ: a dictionary of them costs twice the time and a fifth more space.
-    return pq.ParquetWriter(
-        path, schema, compression="zstd", write_page_checksum=True, use_byte_stream_split=floats,
-        use_dictionary=[name for name in schema.names if name not in floats],
-    )  # fmt: skip
+    return table_writer(
+        path, schema, use_byte_stream_split=floats, use_dictionary=[name for name in schema.names if name not in floats]
+    )

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tidemill.errors import IncompletePublish
 from tidemill.modeling.scorer import Scorer
@@ -24,7 +23,7 @@ from tidemill.steps.memory import give_back
 from tidemill.steps.running import Job
 from tidemill.steps.shards import SCORES, put_together
 from tidemill.storage.bundles import load_bundle
-from tidemill.storage.tables import read_batches, read_schema
+from tidemill.storage.tables import read_batches, read_schema, table_writer
 
 __all__ = ["predict", "score"]
 
@@ -85,9 +84,7 @@ def score(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) ->
         writer = None
         with _answered(job, release, snapshot, shard) as rows:
             for batch in rows:
-                writer = writer or pq.ParquetWriter(
-                    folder / SCORES, batch.schema, compression="zstd", write_page_checksum=True
-                )
+                writer = writer or table_writer(folder / SCORES, batch.schema)
                 writer.write_batch(batch)
                 n_rows += batch.num_rows
         if writer is not None:

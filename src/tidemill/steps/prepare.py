@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tidemill.errors import NotTrainable
 from tidemill.intervals import Partition
@@ -23,7 +22,7 @@ from tidemill.steps.features import TARGET, piece_rows, read_some
 from tidemill.steps.labels import labelled
 from tidemill.steps.leaks import refuse_leaks
 from tidemill.steps.running import Job
-from tidemill.storage.tables import read_batches, read_schema, read_table
+from tidemill.storage.tables import read_batches, read_schema, read_table, table_writer
 
 __all__ = ["SETS", "SplitPlan", "cut", "plan_split", "prepare"]
 
@@ -194,7 +193,8 @@ def _in_memory(path: Path, marks: _Marks, look: Look) -> Fill:
 
     def fill(target: Path) -> None:
         for name, table in tables.items():
-            pq.write_table(table, target / f"{name}.parquet", compression="zstd", write_page_checksum=True)
+            with table_writer(target / f"{name}.parquet", table.schema) as writer:
+                writer.write_table(table)
 
     return fill
 
@@ -204,11 +204,12 @@ def _in_pieces(path: Path, marks: _Marks, look: Look) -> Fill:
     rows, positions = read_some(path)
     look(rows, marks.at(positions).cut(rows))
     schema = read_schema(path)
+    written = schema.append(pa.field(TARGET, marks.target.type))
 
     def fill(target: Path) -> None:
         with ExitStack() as open_files:
             writers = {
-                name: open_files.enter_context(_writer(target / f"{name}.parquet", schema, marks)) for name in SETS
+                name: open_files.enter_context(table_writer(target / f"{name}.parquet", written)) for name in SETS
             }
             start = 0
             for batch in read_batches(path, schema.names, piece_rows(len(schema))):
@@ -219,11 +220,6 @@ def _in_pieces(path: Path, marks: _Marks, look: Look) -> Fill:
                         writers[name].write_table(table)
 
     return fill
-
-
-def _writer(path: Path, columns: pa.Schema, marks: _Marks) -> pq.ParquetWriter:
-    schema = columns.append(pa.field(TARGET, marks.target.type))
-    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
 
 
 def _first_start(partitions: list[Partition], instant: datetime) -> datetime:

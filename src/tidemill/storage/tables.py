@@ -7,15 +7,21 @@ in our words what a damaged file is. Arrow by itself reads a flipped byte within
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tidemill.errors import ArtifactCorrupt
 
-__all__ = ["count_rows", "in_groups", "read_batches", "read_schema", "read_table"]
+__all__ = ["count_rows", "in_groups", "read_batches", "read_schema", "read_table", "table_writer"]
 
 _BUFFER_BYTES = 2**16  # of a column that are read at a time; without a buffer it is all of a row group's column
+
+
+def table_writer(path: Path, schema: pa.Schema, **encoding: Any) -> pq.ParquetWriter:
+    """Open a table for writing, with a checksum for every page, which reading compares; close it, or use it in `with`."""
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True, **encoding)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
