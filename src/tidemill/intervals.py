@@ -22,7 +22,8 @@ _UNITS = {
     "day": timedelta(days=1),
     "week": timedelta(weeks=1),
 }
-_DURATION = re.compile(r"(\d{1,7}) (minute|hour|day|week)s?")
+_DURATION = re.compile(r"(\d{1,8}) (minute|hour|day|week)s?")
+_LONGEST = timedelta(days=36_525)  # a century: what is longer is a slip, and takes dates beyond what they can be
 
 
 def parse_duration(words: str) -> timedelta:
@@ -36,7 +37,7 @@ def parse_duration(words: str) -> timedelta:
     Raises
     ------
     ValueError
-        If the words are anything else.
+        If the words are anything else, or mean more than 100 years.
 
     Examples
     --------
@@ -48,7 +49,10 @@ def parse_duration(words: str) -> timedelta:
         raise ValueError(
             f"{words!r} is not a duration: write a whole number and a unit, such as '2 days' or '15 minutes'"
         )
-    return int(match[1]) * _UNITS[match[2]]
+    duration = int(match[1]) * _UNITS[match[2]]
+    if duration > _LONGEST:
+        raise ValueError(f"{words!r} is longer than 100 years")
+    return duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from tidemill import spec as spec_room
 from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
+from tidemill.spec.kinds import PATTERNS
 
 __all__ = ["load_sound_specs", "load_specs", "read_spec"]
 
@@ -25,6 +26,14 @@ MAX_BYTES = 1_000_000  # a spec is a page; anything bigger is a mistake or an at
 MAX_DEPTH = 20  # the deepest valid spec has 5 levels
 
 Path_ = tuple[str | int, ...]
+
+_LIST, _MAPPING = "a list, such as [a, b]", "a mapping, such as {key: value}"
+_KINDS = {
+    "tuple": _LIST, "model": _MAPPING, "dict": _MAPPING, "string": "text", "bool": "true or false", "int": "a whole number",
+    "float": "a number",
+}  # fmt: skip
+"""What pydantic misses, by the first word of its type of error."""
+_MEMBERS = {"bool", "int", "float", "constrained-str"}  # how it names the members of a choice, as if they were keys
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -64,7 +73,7 @@ def _parsed(path: Path, text: str) -> ModelSpec:
     try:
         spec = ModelSpec.model_validate(values)
     except ValidationError as error:
-        problems += [_describe(item, lines) for item in error.errors()]
+        problems += _described(error.errors(), lines)
     if spec is not None and spec.model != path.stem:
         problems.append((lines[("model",)], f"model is {spec.model!r}, but the file is named {path.name!r}"))
     if spec is None or problems:
@@ -164,19 +173,38 @@ def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], problems: list
     return _PlainLoader("").construct_object(node)
 
 
-def _describe(item: Any, lines: dict[Path_, int]) -> tuple[int, str]:
-    """Say one of pydantic's findings in our words, with the line of the nearest enclosing key."""
-    location = tuple(part for part in item["loc"])
-    known = next(location[:size] for size in range(len(location), -1, -1) if location[:size] in lines)
-    place = ".".join(str(part) for part in location)
-    if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), _known_keys(), n=1)
-        return lines[known], f"unknown key {place!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    if item["type"] == "missing":
-        return lines[known], f"key {place!r} is missing"
-    message = item["msg"].removeprefix("Value error, ")
-    found = "" if item["type"] == "value_error" else f", found {item['input']!r:.80}"
-    return lines[known], f"{place + ': ' if place else ''}{message}{found}"
+def _described(items: list[Any], lines: dict[Path_, int]) -> list[tuple[int, str]]:
+    """Say pydantic's findings in our words, each with the line of the nearest enclosing key."""
+    problems: list[tuple[int, str]] = []
+    expected: dict[tuple[int, str, str], list[str]] = {}  # a value that may be of several kinds has a finding for each
+    for item in items:
+        location: Path_ = tuple(item["loc"])
+        known = next(location[:size] for size in range(len(location), -1, -1) if location[:size] in lines)
+        place, line = ".".join(str(part) for part in location), lines[known]
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(location[-1]), _known_keys(), n=1)
+            problems.append((line, f"unknown key {place!r}" + (f"; did you mean {near[0]!r}?" if near else "")))
+        elif item["type"] == "missing":
+            problems.append((line, f"key {place!r} is missing"))
+        elif item["type"] == "value_error":
+            problems.append((line, f"{place + ': ' if place else ''}{item['msg'].removeprefix('Value error, ')}"))
+        else:
+            if location[-1] in _MEMBERS and location != known:
+                place = ".".join(str(part) for part in location[:-1])
+            found = "nothing" if item["input"] is None else f"{item['input']!r:.80}"
+            expected.setdefault((line, place, found), []).append(_expected(item))
+    return problems + [
+        (line, f"{place}: expected {' or '.join(dict.fromkeys(kinds))}, found {found}")
+        for (line, place, found), kinds in expected.items()
+    ]
+
+
+def _expected(item: Any) -> str:
+    if item["type"] == "string_pattern_mismatch":
+        pattern = item["ctx"]["pattern"]
+        return PATTERNS.get(pattern, f"text like {pattern}")
+    message: str = item["msg"]
+    return _KINDS.get(item["type"].partition("_")[0], message.removeprefix("Input should be "))
 
 
 def _known_keys() -> list[str]:

@@ -16,7 +16,7 @@ from tidemill.spec import ModelSpec
 
 __all__ = ["field_docs", "json_schema"]
 
-_DURATION = r"^\s*\d{1,5} (minute|hour|day|week)s?\s*$"
+_DURATION = r"^\s*\d{1,8} (minute|hour|day|week)s?\s*$"
 _EXPECTATION = {
     "title": "Expectation",
     "type": "object",

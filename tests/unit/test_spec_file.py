@@ -142,3 +142,62 @@ def test_only_a_binary_label_has_a_positive_class(tmp_path: Path, task: str) -> 
 def test_estimators_of_ones_own_tell_no_reasons_while_scoring(tmp_path: Path) -> None:
     own = "train: {estimators: [mine], own: {mine: {type: sklearn.naive_bayes.GaussianNB}}}\npredict: {reasons: 3}\n"
     assert "predict.reasons: estimators of your own (mine)" in problems(tmp_path, SMALLEST + own)
+
+
+@pytest.mark.parametrize("value", ["90", "true", "9999999 weeks", "-1 days"])
+def test_a_duration_has_a_unit_and_an_end(tmp_path: Path, value: str) -> None:
+    assert "tiny.yaml:7: retrain.cooldown: '" in problems(tmp_path, SMALLEST + f"retrain: {{cooldown: {value}}}\n")
+
+
+def test_a_long_duration_survives_the_trip_through_json(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, SMALLEST + "train: {window: 5000 weeks}\n"))
+    assert ModelSpec.model_validate_json(spec.meaning).train.window == spec.train.window
+
+
+@pytest.mark.parametrize("value", ["2013", "86400", "2013-1-1", "2013-02-30", "2013-01-01T00:00"])
+def test_a_day_is_written_whole(tmp_path: Path, value: str) -> None:
+    message = problems(tmp_path, SMALLEST + f"partitions: {{first: {value}}}\n")
+    assert "is not a day; write one such as 2013-07-01" in message
+
+
+def test_a_schedule_that_never_comes_is_refused(tmp_path: Path) -> None:
+    assert "never comes" in problems(tmp_path, SMALLEST + "predict: {schedule: 0 0 30 2 *}\n")
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("features: {numeric: [Amount]}", "features.numeric.0: expected a name of lower-case letters"),
+        ("train: {estimators: xgboost}", "train.estimators: expected a list, such as [a, b], found 'xgboost'"),
+        ("predict:", "predict: expected a mapping, such as {key: value}, found nothing"),
+        ("accept: {minimum: high}", "accept.minimum: expected a number, found 'high'"),
+        ("train: {search: {space: {xgboost: {max_depth: {low: a, high: 9}}}}}",
+         "max_depth.low: expected a whole number or a number, found 'a'"),
+    ],
+)  # fmt: skip
+def test_what_was_expected_is_said_in_the_words_of_a_spec(tmp_path: Path, extra: str, said: str) -> None:
+    message = problems(tmp_path, SMALLEST + extra + "\n")
+    assert said in message
+    assert "1 problem(s)" in message
+
+
+def test_features_that_are_given_are_some(tmp_path: Path) -> None:
+    assert "features: name at least one" in problems(tmp_path, SMALLEST + "features: {}\n")
+
+
+@pytest.mark.parametrize("change", [("time: at", "time: id"), ("y}", "id}"), ("y}", "at}"), ("y}", "observed_at}")])
+def test_key_time_and_label_are_three_columns(tmp_path: Path, change: tuple[str, str]) -> None:
+    assert "have to be three columns" in problems(tmp_path, SMALLEST.replace(*change))
+
+
+@pytest.mark.parametrize(
+    "change", [("event_time: at", "event_time: published_at"), ("entity_key: id", "entity_key: score")]
+)
+def test_key_and_time_leave_the_view_its_own_columns(tmp_path: Path, change: tuple[str, str]) -> None:
+    assert "the view predictions.tiny has a column" in problems(tmp_path, SMALLEST.replace(*change))
+
+
+@pytest.mark.parametrize("name", ["run", "part", "run_7", "part_12"])
+def test_a_model_does_not_take_the_name_of_a_table_of_the_ledger(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SpecError, match="choose another name"):
+        read_spec(write(tmp_path, SMALLEST.replace("model: tiny", f"model: {name}"), f"{name}.yaml"))

@@ -68,11 +68,15 @@ class Features(Part):
     numeric: tuple[Name, ...] = ()
     """Numbers and booleans."""
     categorical: tuple[Name, ...] = ()
-    """Texts."""
+    """Texts, whole numbers and booleans."""
 
     @model_validator(mode="after")
-    def _no_column_twice(self) -> Self:
+    def _some_and_none_twice(self) -> Self:
         names = self.numeric + self.categorical
+        if not names:
+            raise ValueError(
+                "name at least one numeric or categorical column; or leave the key out for all of the query's"
+            )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)} listed twice")

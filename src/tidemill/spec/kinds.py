@@ -1,28 +1,48 @@
 """The kinds of value that a spec holds: names, durations, cron lines; and the base of its sections."""
 
 import re
-from datetime import date, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from tidemill.intervals import parse_duration
 
-__all__ = ["Cron", "Day", "Duration", "Name", "Part", "SqlFile", "ThresholdRule"]
+__all__ = ["PATTERNS", "Cron", "Day", "Duration", "Name", "Part", "SqlFile", "ThresholdRule"]
 
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
 """Names become SQL identifiers, folders and DAG ids; 48 leaves room for a suffix within Postgres' 63."""
+SQL_FILE = r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$"
+PATTERNS = {
+    NAME: "a name of lower-case letters, digits and underscores, a letter first, 48 at most; a query can rename a column by AS",
+    SQL_FILE: "a file below sql/, in lower-case letters, digits and underscores, such as my_model/features.sql",
+}
+"""What a pattern asks for, in words."""
 
 
-def _duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
+def _duration(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else parse_duration(str(value))  # a bare number has no unit
 
 
 def _cron(value: str) -> str:
     if len(value.split()) != 5 or not croniter.is_valid(value):
         raise ValueError(f"{value!r} is not a cron line of five fields, such as '0 5 * * *'")
+    try:
+        croniter(value, datetime(2000, 1, 1, tzinfo=UTC)).get_next()
+    except CroniterBadDateError:
+        raise ValueError(f"{value!r} never comes, such as the 30th of February") from None
     return value
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    if isinstance(value, date):
+        return value
+    raise ValueError(f"{value!r} is not a day; write one such as 2013-07-01")
 
 
 def _threshold_rule(value: str) -> str:
@@ -41,9 +61,11 @@ def _words(value: timedelta) -> str:
 Name = Annotated[str, Field(pattern=NAME)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_words)]
 Cron = Annotated[str, AfterValidator(_cron)]
-Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]  # beyond, a zone's arithmetic may overflow
+Day = Annotated[
+    date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))
+]  # beyond, a zone's arithmetic may overflow
 ThresholdRule = Annotated[str, AfterValidator(_threshold_rule)]
-SqlFile = Annotated[str, Field(pattern=r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$")]
+SqlFile = Annotated[str, Field(pattern=SQL_FILE)]
 
 
 class Part(BaseModel):

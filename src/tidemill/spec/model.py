@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Self
@@ -19,6 +20,15 @@ from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retr
 from tidemill.spec.training import Accept, Train
 
 __all__ = ["ModelSpec"]
+
+_OWN_TABLES = re.compile(r"(run|part)(_\d+)?")  # tidemill.prediction_<model> would be a table that the ledger has
+_ANSWERS = {
+    Task.BINARY: {"score", "predicted_label"},
+    Task.MULTICLASS: {"score", "predicted_label", "probabilities"},
+    Task.REGRESSION: {"prediction", "low", "high"},
+}
+_VIEW = {"partition", "release_id", "prediction_run_id", "simulated", "published_at", "reasons"}
+"""Columns of the view ``predictions.<model>`` beside the answers, the key and the time."""
 
 
 class ModelSpec(Part):
@@ -51,6 +61,13 @@ class ModelSpec(Part):
     alerts: tuple[AlertChannel, ...] = ()
     reproduce: Reproduce = Reproduce()
     retention: Retention = Retention()
+
+    @field_validator("model")
+    @classmethod
+    def _free_name(cls, value: str) -> str:
+        if _OWN_TABLES.fullmatch(value):
+            raise ValueError(f"{value!r} would give the model a table that the ledger has already; choose another name")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -97,10 +114,26 @@ class ModelSpec(Part):
     @model_validator(mode="after")
     def _label_is_no_feature(self) -> Self:
         named = () if self.features is None else self.features.numeric + self.features.categorical
-        if self.label.column in named:
-            raise ValueError(f"the label {self.label.column!r} is listed as a feature")
-        if self.entity_key in named:
-            raise ValueError(f"the entity key {self.entity_key!r} is listed as a feature")
+        others = {"label": self.label.column, "entity key": self.entity_key, "event time": self.event_time}
+        for what, name in others.items():
+            if name in named:
+                raise ValueError(f"the {what} {name!r} is listed as a feature")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> Self:
+        key, time, label = self.entity_key, self.event_time, self.label.column
+        if len({key, time, label}) < 3 or "observed_at" in (key, label):
+            raise ValueError(
+                f"entity_key {key!r}, event_time {time!r} and label.column {label!r} have to be three columns, and neither "
+                "key nor label may be 'observed_at'"
+            )
+        taken = sorted({key, time} & (_VIEW | _ANSWERS[self.task]))
+        if taken:
+            raise ValueError(
+                f"the view predictions.{self.model} has a column {', '.join(taken)} of its own; name yours otherwise, in "
+                "the queries by AS and here"
+            )
         return self
 
     @model_validator(mode="after")
