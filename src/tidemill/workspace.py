@@ -158,12 +158,15 @@ class Workspace:
         Raises
         ------
         SpecError
-            If the file is missing.
+            If the file is missing, or no UTF-8.
         """
         path = self.sql / file
         if not path.is_file():
             raise SpecError(f"The query {path} does not exist.", "Write it, or correct 'source' in the spec.")
-        return path.read_text(encoding="utf-8")
+        try:
+            return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
+        except UnicodeDecodeError as error:
+            raise SpecError(f"The query {path} is not UTF-8: {error}.", "Save it as UTF-8.") from None
 
 
 def _copy(url: str) -> Path:

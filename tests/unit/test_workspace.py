@@ -134,3 +134,17 @@ def test_missing_file_sets_nothing(tmp_path: Path) -> None:
     read_environment_file(tmp_path / "environment")
     with pytest.raises(SettingsError):
         Workspace.from_environment()
+
+
+@pytest.mark.parametrize("text", [b"SELECT 1", b"\xef\xbb\xbfSELECT 1"])
+def test_a_query_is_read_without_the_mark_that_editors_put_first(workspace: Workspace, text: bytes) -> None:
+    workspace.sql.mkdir()
+    (workspace.sql / "q.sql").write_bytes(text)
+    assert workspace.query("q.sql") == "SELECT 1"
+
+
+def test_a_query_that_is_no_utf_8_is_named(workspace: Workspace) -> None:
+    workspace.sql.mkdir()
+    (workspace.sql / "q.sql").write_bytes(b"SELECT 'M\xfcller'")
+    with pytest.raises(SpecError, match=r"q\.sql is not UTF-8"):
+        workspace.query("q.sql")

@@ -14,8 +14,10 @@ __all__ = ["PARAMETERS", "Query", "bind", "joined", "query_digest"]
 PARAMETERS = ("start", "end", "cutoff")
 
 _TOKEN = re.compile(
-    r"""(?P<skip>'(?:[^']|'')*'|"[^"]*"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|::)"""
-    r"""|:(?P<name>[A-Za-z_]\w*)|(?P<percent>%)""",
+    r"""(?P<skip>(?<!\w)[eE]'(?:\\.|[^'\\]|'')*'|'(?:[^']|'')*'|"[^"]*"|--[^\n]*|/\*.*?\*/"""
+    r"""|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|::)"""
+    r"""|:(?P<name>[A-Za-z_]\w*)|(?P<percent>%)"""
+    r"""|(?P<end>;(?=(?:[\s;]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*\Z))""",  # nothing but comments behind it
     re.DOTALL,
 )
 
@@ -33,7 +35,7 @@ def bind(sql: str, file: str) -> Query:
     Parameters
     ----------
     sql : str
-        The query, without a trailing semicolon or with one.
+        The query; semicolons and comments may follow it.
     file : str
         Its name, for the error.
 
@@ -53,6 +55,8 @@ def bind(sql: str, file: str) -> Query:
             return match["skip"].replace("%", "%%")
         if match["percent"]:
             return "%%"
+        if match["end"]:
+            return ""
         if match["name"] not in PARAMETERS:
             line = sql.count("\n", 0, match.start()) + 1
             raise SpecError(
@@ -60,7 +64,7 @@ def bind(sql: str, file: str) -> Query:
             )
         return f"%({match['name']})s"
 
-    query = Query(_TOKEN.sub(replace, sql.rstrip().removesuffix(";")))
+    query = Query(_TOKEN.sub(replace, sql.rstrip()))
     query.file = file
     return query
 

@@ -15,6 +15,8 @@ from tidemill.warehouse.queries import bind, query_digest
         "SELECT /* :start\n */ 1",
         "SELECT $$:start$$",
         "SELECT $a$:start$a$",
+        r"SELECT E'it\'s :start', e'\\'",
+        "SELECT ';' -- ; :start",
     ],
 )
 def test_a_name_inside_text_identifier_or_comment_is_left_alone(text: str) -> None:
@@ -45,3 +47,14 @@ def test_text_without_parameters_is_the_same_after_the_driver(text: str) -> None
 
 def test_the_digest_sees_where_one_query_ends() -> None:
     assert query_digest("ab", "c") != query_digest("a", "bc")
+
+
+@pytest.mark.parametrize("tail", [";", ";\n", " ;; -- done; 100 %\n", ";\n/* the\nend */\n", "; -- a\n; /* b */"])
+def test_semicolons_and_comments_may_follow_a_query(tail: str) -> None:
+    bound = bind("SELECT ';' AS a" + tail, "q.sql") % {}
+    assert bound.startswith("SELECT ';' AS a")
+    assert ";" not in bound.removeprefix("SELECT ';' AS a").replace("done;", "")
+
+
+def test_a_second_statement_is_left_for_postgres_to_refuse() -> None:
+    assert bind("SELECT 1; SELECT 2;", "q.sql") == "SELECT 1; SELECT 2"
