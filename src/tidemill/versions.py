@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import re
+import shutil
 import subprocess
 from functools import cache
 from importlib.metadata import Distribution, distributions, version
@@ -38,7 +39,7 @@ _FIELD = re.compile(r"^(Name|Version): *(\S+)", re.MULTILINE)
 def code_version() -> str:
     """Give the version of Tidemill's code: ``TIDEMILL_CODE_VERSION``, or the release and, in a checkout, its commit.
 
-    A checkout with changes that are not committed ends in ``+dirty``.
+    A checkout with changes that are not committed ends in ``+dirty``; one where Git is not installed in ``+unknown``.
     """
     given = os.environ.get("TIDEMILL_CODE_VERSION")
     if given:
@@ -46,6 +47,8 @@ def code_version() -> str:
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return __version__
+    if shutil.which("git") is None:
+        return f"{__version__}+unknown"
     commit = _git(root, "rev-parse", "--short=12", "HEAD")
     dirty = _git(root, "status", "--porcelain", "--untracked-files=no")
     return f"{__version__}-{commit or 'unborn'}{'+dirty' if dirty else ''}"

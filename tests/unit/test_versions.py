@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from tidemill import __version__
 from tidemill.errors import IncompatibleVersions
-from tidemill.versions import count_locked, drifted, environment, lock_digest, packages, refuse_drift
+from tidemill.versions import code_version, count_locked, drifted, environment, lock_digest, packages, refuse_drift
 
 NUMPY = metadata.version("numpy")
 
@@ -21,6 +22,12 @@ def test_packages_are_named_once_and_in_order() -> None:
 
 def test_the_digest_is_of_the_packages() -> None:
     assert len(lock_digest()) == 64
+
+
+def test_a_checkout_without_git_does_not_say_which_commit_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TIDEMILL_CODE_VERSION", raising=False)
+    monkeypatch.setenv("PATH", "")
+    assert code_version.__wrapped__() == f"{__version__}+unknown"
 
 
 def test_the_environment_names_python_and_the_machine() -> None:
