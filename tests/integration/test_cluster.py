@@ -1,11 +1,13 @@
 """Training on a real Dask cluster of two workers: the figures of local training, and errors in words."""
 
+import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import distributed
 import pytest
 
@@ -35,8 +37,11 @@ def split(storage: Path) -> SplitRef:
 
 @pytest.fixture(scope="module")
 def address(storage: Path) -> Iterator[str]:
-    with bench.cluster(storage, n_workers=2) as found:
-        yield found
+    # A lock is free again so soon after its holder was killed, and not after half a minute.
+    with pytest.MonkeyPatch.context() as patch, dask.config.set({"distributed.scheduler.locks.lease-timeout": "5s"}):
+        patch.setenv("DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_VALIDATION_INTERVAL", "1s")
+        with bench.cluster(storage, n_workers=2) as found:
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +95,15 @@ def test_a_scheduler_that_does_not_answer_is_worth_another_attempt(
     monkeypatch.setattr(on_cluster, "CONNECT_S", 2.0)
     with pytest.raises(ClusterUnavailable, match=r"The Dask scheduler at tcp://127\.0\.0\.1:1 does not answer"):
         bench.fit_on("tcp://127.0.0.1:1", storage, split)
+
+
+def test_a_training_that_was_killed_keeps_nobody_waiting(storage: Path, split: SplitRef, address: str) -> None:
+    victim = multiprocessing.get_context("spawn").Process(target=bench.fit_on, args=(address, storage, split, N_ROUNDS))
+    victim.start()
+    assert until(lambda: len(left_overs(storage)) == 2, 60)  # both workers are at it
+    victim.kill()
+    victim.join()
+    assert bench.fit_on(address, storage, split, 5).digest
 
 
 def test_a_worker_that_is_killed_ends_the_training_for_all(storage: Path, split: SplitRef, address: str) -> None:

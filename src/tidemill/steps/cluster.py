@@ -12,6 +12,7 @@ back is a booster in XGBoost's own format, and no artifact is ever a pickle.
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,6 +50,7 @@ VARIABLE = "TIDEMILL_DASK"
 """Address of the scheduler, ``tls://host:8786`` or ``tcp://host:8786``."""
 CONNECT_S = 20.0
 """Seconds in which the scheduler has to answer."""
+_TURN = "tidemill-training"  # a lock that is free again 30 s after its holder was killed
 _END_S = 60  # in which XGBoost's workers say goodbye to each other
 _LOOK_S = 2.0  # between two looks whether all workers are still there
 
@@ -106,13 +108,13 @@ def boost_on_cluster(
     IncompatibleVersions
         If a worker has other versions of what a model hangs on.
     """
-    with _client(address) as client:
+    stops = np.flatnonzero(used)
+    with _client(address) as client, distributed.Lock(_TURN):
         workers = sorted(client.nthreads())
         if not workers:
             raise ClusterUnavailable(f"The Dask cluster at {address} has no worker.", "Start some, and run it again.")
-        stops = np.flatnonzero(used)
         workers = workers[: min(len(labels.train), len(stops) or len(labels.train))]  # nobody comes away empty
-        with distributed.MultiLock(workers), _tracker(address, len(workers)) as tracker:
+        with _tracker(address, len(workers)) as tracker:
             share = _Share(
                 task=job.spec.task.value, model=job.spec.model, split=split, boosting=boosting, encoding=encoding,
                 classes=labels.classes, train=range(0), validation=range(0), newer_from=_newer_from(job, split),
@@ -214,8 +216,14 @@ def _client(address: str) -> Iterator[distributed.Client]:
             f"The Dask scheduler at {address} does not answer within {CONNECT_S:g} s.",
             f"Start it, or correct {VARIABLE}.",
         ) from error
-    with client:
-        yield client
+    try:
+        with client:
+            yield client
+    except (OSError, CancelledError) as error:  # what storage and workers have to say is neither
+        raise ClusterUnavailable(
+            f"The Dask scheduler at {address} was lost in the middle of a training.",
+            "Look at its log, and start it again.",
+        ) from error
 
 
 @contextmanager
