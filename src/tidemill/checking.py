@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from tidemill.errors import FatalError, SpecError
+import pyarrow as pa
+
+from tidemill.errors import SpecError, TidemillError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
+from tidemill.steps.extract import require_columns, wanted_features, wanted_labels
+from tidemill.steps.labels import labelled
 from tidemill.warehouse.queries import PARAMETERS, bind
 from tidemill.warehouse.reading import describe, frozen_view
 from tidemill.workspace import Workspace
@@ -46,22 +50,19 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
     yield from _name_problems(spec)
     for file, wanted in _queries(spec):
         try:
-            _check_query(workspace, spec, file, wanted, source=source)
-        except FatalError as error:
+            if source:
+                yield from (f"{model}: {problem}" for problem in _check_query(workspace, spec, file, wanted))
+            else:
+                bind(workspace.query(file), file)
+        except TidemillError as error:  # a source that is away hides no other problem
             yield f"{model}: {error}"
 
 
 def _contract_problems(spec: ModelSpec) -> Iterator[str]:
-    from tidemill.checks import columns_of
     from tidemill.contracts import problems_of  # takes seconds to import
 
     for position, problem in problems_of(spec.contract):
         yield f"{spec.model}: contract, entry {position + 1}: {problem}"
-    if spec.features is not None:
-        known = {*spec.features.numeric, *spec.features.categorical, spec.entity_key, spec.event_time}
-        for name in columns_of(spec.contract):
-            if name not in known:
-                yield f"{spec.model}: the contract speaks of column {name!r}, which is no feature, key or time."
 
 
 def _name_problems(spec: ModelSpec) -> Iterator[str]:
@@ -91,19 +92,37 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
 
 
 def _queries(spec: ModelSpec) -> Iterator[tuple[str, list[str]]]:
-    features = () if spec.features is None else spec.features.numeric + spec.features.categorical
-    yield spec.source.features, [spec.entity_key, spec.event_time, *features, *spec.accept.slices]
-    yield spec.source.labels, [spec.entity_key, spec.label.column, "observed_at"]
+    yield spec.source.features, wanted_features(spec)
+    yield spec.source.labels, wanted_labels(spec)
 
 
-def _check_query(workspace: Workspace, spec: ModelSpec, file: str, wanted: list[str], *, source: bool) -> None:
+def _check_query(workspace: Workspace, spec: ModelSpec, file: str, wanted: list[str]) -> Iterator[str]:
     bound = bind(workspace.query(file), file)
-    if not source:
-        return
     noon = datetime(2000, 1, 1, 12, tzinfo=UTC)  # any instants do: the query is described, not run
     parameters = dict(zip(PARAMETERS, (noon, noon + timedelta(days=1), noon), strict=True))
     with frozen_view(workspace.connection(spec.source.connection), timeout_s=30) as cursor:
-        given = [column.name for column in describe(cursor, bound, parameters)]
-    missing = [name for name in wanted if name not in given]
-    if missing:
-        raise SpecError(f"{file} gives no column(s) {missing}.", f"It gives {given}: select them, or change the spec.")
+        columns = describe(cursor, bound, parameters)
+    require_columns(columns, wanted, spec, file)
+    given = pa.schema([(column.name, column.arrow) for column in columns])
+    if file == spec.source.features:
+        yield from _column_problems(spec, given)
+    else:
+        labels = given.empty_table()
+        labelled(labels[spec.entity_key], labels, spec)  # refuses a type that does not fit the task
+
+
+def _column_problems(spec: ModelSpec, given: pa.Schema) -> Iterator[str]:
+    """Names that only mean something to the features query."""
+    from tidemill.checks import columns_of
+    from tidemill.steps.features import feature_schema  # loads pandas
+
+    numeric = feature_schema(spec, given).numeric
+    named = {
+        "the contract": [name for name in columns_of(spec.contract) if name not in given.names],
+        "train.known_ahead": [name for name in spec.train.known_ahead if name not in given.names],
+        "train.monotonic": [name for name in spec.train.monotonic if name not in numeric],
+    }
+    for where, names in named.items():
+        for name in names:
+            what = "numeric feature" if where == "train.monotonic" else "column"
+            yield f"{where} names {name!r}, which is no {what} of {spec.source.features}."

@@ -1,6 +1,7 @@
 """Bad input: each ends in one clear message with place and next step, publishes nothing and leaves the champion."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -323,6 +324,61 @@ def test_check_finds_what_would_fail_after_minutes(mill: Mill, broken: str, word
     mill.write(spec=f"{kept}\n{broken}\n")
     problems = check_models(mill.workspace, [mill.model], source=True)
     assert [problem for problem in problems if word in problem], problems
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels", "said"),
+    [
+        ("event_time: delivered_on", "", "'delivered_on' is of type date, and has to be timestamptz"),
+        ("", "delivered_at::date", "'observed_at' is of type date, and has to be timestamptz"),
+        ("features: {numeric: [carrier]}", "", "'carrier' is of type text, and has to be a number or boolean"),
+        ("features: {categorical: [carrier, delivered_on]}", "", "'delivered_on' is of type date, and has to be text"),
+        ("accept: {slices: [weight_kg]}", "", "'weight_kg' is of type double precision"),
+        ("accept: {slices: [shipped_at]}", "", "'shipped_at' is of type timestamptz, and has to be text"),
+        ("train: {monotonic: {carrier: increasing}, window: 22 days, validation: 4 days, test: 5 days}", "",
+         "train.monotonic names 'carrier', which is no numeric feature"),
+        ("train: {known_ahead: [wieght_kg]}", "", "train.known_ahead names 'wieght_kg'"),
+        ("contract: [{expect_column_values_to_not_be_null: {column: wieght_kg}}]", "", "the contract names 'wieght_kg'"),
+        ("label: {column: observed}", "delivered_at AS observed, delivered_at", "label.positive"),
+    ],
+)  # fmt: skip
+def test_check_knows_the_types_of_the_queries(mill: Mill, spec: str, labels: str, said: str) -> None:
+    key = spec.partition(":")[0] or "nothing"
+    kept = "\n".join(line for line in SPEC.splitlines() if not line.startswith(f"{key}:"))
+    features = FEATURES_SQL.replace("p.carrier,", "p.carrier, p.delivered_at::date AS delivered_on,", 1)
+    mill.write(spec=f"{kept}\n{spec}\n", features=features,
+               labels=LABELS_SQL.replace("delivered_at AS", f"{labels or 'delivered_at'} AS"))  # fmt: skip
+    problems = check_models(mill.workspace, [mill.model], source=True)
+    assert [problem for problem in problems if said in problem], problems
+
+
+def test_label_of_another_type_than_its_instant_is_refused_before_a_model_is_live(mill: Mill) -> None:
+    mill.write(labels=LABELS_SQL.replace("delivered_at AS", "delivered_at::date AS"))
+    failing(mill, SchemaChanged, "labels.sql", "has to be timestamptz", chain="train", partition=TRAINED)
+
+
+def test_a_source_that_is_away_hides_no_problem_of_the_spec(mill: Mill) -> None:
+    mill.write(spec=SPEC.replace("logistic_regression", "logistc"))
+    away = replace(mill.workspace, connection=lambda name: "postgresql://nobody@127.0.0.1:1/nothing")
+    problems = check_models(away, [mill.model], source=True)
+    assert any("logistc" in problem for problem in problems)
+    assert any("not available" in problem for problem in problems)
+
+
+def test_validation_set_without_a_label_is_named(mill: Mill) -> None:
+    mill.sql("UPDATE {t} SET late = NULL WHERE shipped_at BETWEEN '2024-03-12' AND '2024-03-19'")
+    failing(mill, NotTrainable, "the validation set, has a label", chain="train", partition=TRAINED)
+
+
+def test_whole_number_with_gaps_may_be_a_category(mill: Mill) -> None:
+    features = FEATURES_SQL.replace("p.carrier,", "p.carrier, CASE WHEN p.express THEN p.n_stops::int END AS stops,", 1)
+    named = "features: {numeric: [weight_kg, distance_km, queue_h], categorical: [carrier, stops, express]}\n"
+    mill.write(spec=SPEC.replace("minimum: 0.6", "minimum: 0.5") + named, features=features)
+    release = mill.train()["register"]
+    if not release["promoted"]:
+        mill.promote(release["release_id"], None)
+    assert mill.predict()["publish"]["n_rows"] == len(mill.view())
+    assert mill.monitor()["drift"]["n_metrics"]
 
 
 def test_check_of_a_sound_model_finds_nothing(mill: Mill) -> None:

@@ -32,7 +32,7 @@ from tidemill.local.launch import until
 from tidemill.local.ports import Ports, choose
 from tidemill.simulation.injections import FEATURES_TABLE, LABELS_TABLE, Injection
 from tidemill.spec import ModelSpec
-from tidemill.steps.extract import OBSERVED_AT, query_parameters, require_columns
+from tidemill.steps.extract import OBSERVED_AT, query_parameters, require_columns, wanted_features, wanted_labels
 from tidemill.steps.features import feature_schema
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.migrations import apply_migrations
@@ -113,14 +113,13 @@ class Ground:
         ):
             writer.execute("CREATE SCHEMA simulation")
             first = query_parameters(partitions[0].interval, partitions[0].cutoff)
-            names = [spec.entity_key, spec.event_time]
             columns = _create(reader, writer, features, first, FEATURES_TABLE)
-            require_columns(columns, names, spec.model, source.features)
+            require_columns(columns, wanted_features(spec), spec, source.features)
             for partition in partitions:
                 _copy(reader, writer, features, query_parameters(partition.interval, partition.cutoff), FEATURES_TABLE)
                 on_partition(partition.key)
             columns = _create(reader, writer, labels, latest, LABELS_TABLE)
-            require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], spec.model, source.labels)
+            require_columns(columns, wanted_labels(spec), spec, source.labels)
             _copy(reader, writer, labels, latest, LABELS_TABLE)
             _finish(writer, spec)
         self._write_queries(spec)

@@ -4,6 +4,7 @@ One query serves both. For training it is run once for every partition of the wi
 cutoff, so that a training row is made exactly as it would have been made on its day.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from tidemill.errors import EmptyPartition, SchemaChanged, SpecError
 from tidemill.intervals import Interval, Partition
+from tidemill.monitoring.columns import is_number, is_text
 from tidemill.records import SnapshotRef
-from tidemill.spec import OnEmpty
+from tidemill.spec import ModelSpec, OnEmpty
 from tidemill.steps.running import Job
 from tidemill.storage.tables import in_groups, table_writer
 from tidemill.warehouse.queries import bind, joined, query_digest
@@ -31,12 +33,19 @@ __all__ = [
     "rows_as_of",
     "take_snapshot",
     "training_partitions",
+    "wanted_features",
+    "wanted_labels",
 ]
 
 FEATURES, LABELS = "features.parquet", "labels.parquet"
 OBSERVED_AT = "observed_at"
 PARTITION = "__partition"  # column of a training snapshot: the key of the partition that a row was made for
 GROUP_ROWS = 32_768  # of a row group: each describes every column, and much smaller ones cost a tenth more to read
+_TYPES = {
+    pa.bool_(): "boolean", pa.string(): "text", pa.date32(): "date", pa.float32(): "real",
+    pa.float64(): "double precision or numeric", pa.timestamp("us", "UTC"): "timestamptz",
+}  # fmt: skip
+"""Types as a query's author knows them."""
 STATEMENT_TIMEOUT_S = 1800  # one partition's query; a day of flights takes 0.05 s
 
 
@@ -132,12 +141,12 @@ def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed
     Raises
     ------
     SchemaChanged
-        If it does not give the columns ``needed``.
+        If it does not give the columns ``needed``, or of another type than the spec says.
     """
     query, parameters = bind(job.workspace.query(file), file), query_parameters(interval, cutoff)
     with frozen_view(job.workspace.connection(job.spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
         columns = describe(cursor, query, parameters)
-        require_columns(columns, needed, job.spec.model, file)
+        require_columns(columns, needed, job.spec, file)
         with copy_batches(cursor, query, parameters, columns, job.spec.entity_key) as stream:
             batches = list(stream)
     return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
@@ -152,7 +161,7 @@ def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Part
     spec, file = job.spec, job.spec.source.features
     bound = bind(query, file)
     columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff))
-    require_columns(columns, [spec.entity_key, spec.event_time, *_named_features(job)], spec.model, file)
+    require_columns(columns, wanted_features(spec), spec, file)
     n_rows = 0
     with _writer(path, columns, with_partition=True) as writer:
         for partition in partitions:
@@ -179,7 +188,7 @@ def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path
     spec, file = job.spec, job.spec.source.labels
     bound, parameters = bind(query, file), query_parameters(interval, job.partition.cutoff)
     columns = describe(cursor, bound, parameters)
-    require_columns(columns, [spec.entity_key, spec.label.column, OBSERVED_AT], spec.model, file)
+    require_columns(columns, wanted_labels(spec), spec, file)
     with (
         _writer(path, columns, with_partition=False) as writer,
         copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches,
@@ -188,22 +197,54 @@ def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path
             writer.write_batch(batch)
 
 
-def _named_features(job: Job) -> tuple[str, ...]:
-    features = job.spec.features
-    return () if features is None else features.numeric + features.categorical
+def wanted_features(spec: ModelSpec) -> list[str]:
+    """Give the columns that the features query has to give."""
+    named = () if spec.features is None else spec.features.numeric + spec.features.categorical
+    return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices)))
 
 
-def require_columns(columns: tuple[Column, ...], names: list[str], model: str, file: str) -> None:
-    """Refuse a query that does not give what the spec names."""
-    given = {column.name for column in columns}
+def wanted_labels(spec: ModelSpec) -> list[str]:
+    """Give the columns that the labels query has to give."""
+    return [spec.entity_key, spec.label.column, OBSERVED_AT]
+
+
+def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec, file: str) -> None:
+    """Refuse a query that does not give what the spec names, or of another type than the spec says.
+
+    Raises
+    ------
+    SchemaChanged
+        With every column that is missing, or else of a wrong type.
+    SpecError
+        If a column has a name that Tidemill itself uses.
+    """
+    given = {column.name: column.arrow for column in columns}
     missing = [name for name in names if name not in given]
     if missing:
         raise SchemaChanged(
-            f"{file} gives no column(s) {missing}, which the spec of {model!r} names.",
-            "Select them in the query, or change the spec.",
+            f"{file} gives no column(s) {missing}, which the spec of {spec.model!r} names.",
+            f"It gives {list(given)}: select them in the query, or change the spec.",
         )
+    wrong = [
+        f"{name!r} is of type {_TYPES.get(given[name], given[name])}, and has to be {wanted}"
+        for name, (wanted, fits) in _expected_types(spec).items()
+        if name in names and not fits(given[name])
+    ]
+    if wrong:
+        raise SchemaChanged(f"{file}: {'; '.join(wrong)}.", "CAST them in the query, or change the spec.")
     if PARTITION in given:
         raise SpecError(f"{file} gives a column {PARTITION!r}, which Tidemill itself uses.", "Rename it.")
+
+
+def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataType], bool]]]:
+    """Say of which type a column has to be, in words and as a test."""
+    numeric, categorical = (spec.features.numeric, spec.features.categorical) if spec.features else ((), ())
+    return {
+        **dict.fromkeys((spec.event_time, OBSERVED_AT), ("timestamptz", pa.types.is_timestamp)),
+        **dict.fromkeys(spec.accept.slices, ("text, a whole number or boolean, to be a slice", is_text)),
+        **dict.fromkeys(numeric, ("a number or boolean, to be a numeric feature", is_number)),
+        **dict.fromkeys(categorical, ("text, a whole number or boolean, to be a categorical feature", is_text)),
+    }
 
 
 def _marked(batch: pa.RecordBatch, key: str) -> pa.RecordBatch:

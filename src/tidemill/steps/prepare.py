@@ -6,7 +6,7 @@ Rows whose partition has not matured, or whose label is unknown, are left out an
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from tidemill.storage.tables import read_batches, read_schema, read_table, table
 __all__ = ["SETS", "SplitPlan", "cut", "plan_split", "prepare"]
 
 SETS = ("train", "validation", "test")
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +65,15 @@ def plan_split(spec: ModelSpec, partitions: tuple[Partition, ...], cutoff: datet
     Raises
     ------
     NotTrainable
-        If the matured part of the window is no longer than validation and test together.
+        If the matured part of the window is no longer than validation and test together, of which each has at least one
+        partition, be it longer than the spec says.
     """
     mature = [item for item in partitions if item.interval.end + spec.label.matures_after <= cutoff]
     if mature:
         end = mature[-1].interval.end
         test_start = _first_start(mature, end - spec.train.test)
-        validation_start = _first_start(mature, test_start - spec.train.validation)
+        earlier = [item for item in mature if item.interval.start < test_start]
+        validation_start = _first_start(earlier or mature, test_start - spec.train.validation)
         if mature[0].interval.start < validation_start < test_start:
             return SplitPlan(
                 train_start=mature[0].interval.start,
@@ -80,8 +83,9 @@ def plan_split(spec: ModelSpec, partitions: tuple[Partition, ...], cutoff: datet
             )
     raise NotTrainable(
         f"Only {len(mature)} partition(s) of {spec.model!r} have matured by {cutoff:%Y-%m-%d %H:%M %Z}; "
-        f"validation ({spec.train.validation.days} days) and test ({spec.train.test.days} days) leave nothing to train on.",
-        "Train as of a later partition, or shorten train.validation and train.test.",
+        f"validation ({spec.train.validation / DAY:g} days) and test ({spec.train.test / DAY:g} days) leave nothing to "
+        "train on.",
+        "Train as of a later partition, lengthen train.window, or shorten train.validation and train.test.",
     )
 
 
@@ -115,10 +119,17 @@ def cut(
     Raises
     ------
     NotTrainable
-        If the window is too short.
+        If the window is too short, or no row of the validation set has a label.
     """
     folder = job.store.folder(snapshot.uri, snapshot.digest)
     marks = _Marks.of(job.spec, folder, snapshot.cutoff)
+    if not marks.count("validation"):
+        raise NotTrainable(
+            f"No row of {job.spec.model!r} from {marks.plan.validation_start:%Y-%m-%d %H:%M} to "
+            f"{marks.plan.test_start:%Y-%m-%d %H:%M %Z}, the validation set, has a label.",
+            f"See whether {job.spec.source.labels} gives any by {snapshot.cutoff:%Y-%m-%d %H:%M %Z}, and whether "
+            "label.matures_after is long enough.",
+        )
     way = _in_memory if job.spec.train.engine == "local" else _in_pieces
     fill = way(folder / FEATURES, marks, look or (lambda rows, sets: None))
     stored = job.store.write(job.spec.model, "splits", fill)
@@ -223,7 +234,7 @@ def _in_pieces(path: Path, marks: _Marks, look: Look) -> Fill:
 
 
 def _first_start(partitions: list[Partition], instant: datetime) -> datetime:
-    """Give the start of the first partition that begins at an instant or later."""
+    """Give the start of the first partition that begins at an instant or later, or of the last one."""
     return next(
-        (item.interval.start for item in partitions if item.interval.start >= instant), partitions[-1].interval.end
+        (item.interval.start for item in partitions if item.interval.start >= instant), partitions[-1].interval.start
     )

@@ -74,6 +74,19 @@ def test_a_column_of_one_value_says_nothing(train, values):
     assert telling(train[0].assign(hour=values), train[1], LEAKY_HOUR)["hour"] == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.parametrize("n_rows", [6, 14, 40])
+def test_a_few_rows_name_no_column_without_meaning(train, schema, n_rows):
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        rows = rng.permutation(len(train[0]))[:n_rows]
+        assert find_telling(train[0].iloc[rows], rng.permutation(np.arange(n_rows) % 2), schema) == []
+
+
+def test_a_copy_of_a_rare_label_is_found(train):
+    y = np.arange(1500) % 75 == 0  # 20 positives
+    assert find_telling(train[0].assign(hour=y.astype(float)), y, LEAKY_HOUR)[0].subject == "hour"
+
+
 def test_a_single_class_names_nothing(train, schema):
     assert find_telling(train[0], np.ones(1500), schema) == []
 

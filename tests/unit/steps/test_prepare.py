@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import NotTrainable
-from tidemill.spec import ModelSpec
+from tidemill.intervals import Every
+from tidemill.spec import ModelSpec, Partitions
 from tidemill.steps.prepare import plan_split
 
 
@@ -48,3 +49,19 @@ def test_a_window_that_leaves_nothing_to_train_on_is_refused_with_counts() -> No
     partitions = tuple(spec().partitions_between("2013-03-01", "2013-03-08"))
     with pytest.raises(NotTrainable, match=r"Only 5 partition\(s\) of 'm' have matured"):
         plan_split(spec(), partitions, partitions[-1].cutoff)
+
+
+@pytest.mark.parametrize("every", ["week", "month"])
+def test_each_set_has_a_partition_even_if_that_is_longer_than_the_spec_says(every: str) -> None:
+    chosen = spec(window="300 days").model_copy(update={"partitions": Partitions(every=Every(every))})
+    first, last = ("2013-W01", "2013-W09") if every == "week" else ("2013-01", "2013-09")
+    partitions = tuple(chosen.partitions_between(first, last))
+    plan = plan_split(chosen, partitions, partitions[-1].interval.end)
+    assert [plan.set_of(item.interval.start) for item in partitions[-4:-1]] == ["train", "validation", "test"]
+
+
+def test_a_day_of_25_hours_is_a_test_set_of_one_day() -> None:
+    chosen = spec(test="1 day", validation="1 day")
+    partitions = tuple(chosen.partitions_between("2013-10-20", "2013-11-03"))  # the clocks go back on the last
+    plan = plan_split(chosen, partitions, partitions[-1].cutoff + timedelta(days=3))
+    assert plan.test_start == partitions[-1].interval.start

@@ -23,6 +23,7 @@ _STATISTIC = {"binary": "AUC", "multiclass": "AUC", "regression": "R²"}
 _N_FOLDS = 5  # every fifth row is rated by the other four
 _N_BINS = 20  # quantiles of a number, to find leaks that do not rise or fall steadily
 _FEW = 30  # rows of a class: with fewer, its AUC is mostly chance
+_Z = 5.0  # standard errors above 0.5 that an AUC has to be: chance comes so far once in three million columns
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,6 +53,8 @@ def find_telling(
     ["'delay' alone tells the label (AUC 1.000)"]
     """
     bar = LIMITS[task] if limit is None else limit
+    if task == "binary":
+        bar = max(bar, _chance(np.asarray(y_true, dtype=np.float64)))
     found = [(name, value) for name, value in telling(X, y_true, schema, task).items() if value >= bar]
     return [
         Leak(kind="telling", subject=name, how=f"{name!r} alone tells the label ({_STATISTIC[task]} {value:.3f})")
@@ -65,10 +68,10 @@ def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task:
     Returns
     -------
     dict of str to float
-        Binary: ROC AUC, folded so that 0.5 is nothing and 1 is everything. Multiclass: the same of each class against
+        Binary: ROC AUC, of which 0.5 is nothing and 1 is everything. Multiclass: the same of each class against
         the rest, by their sizes. Regression: R², 0 to 1. A number counts by its rank, with missing as the
-        lowest and as the highest, and by the out-of-fold mean of the label in 20 quantiles, a text by that in its
-        levels, and the best of them is given. NaN where the labels define none.
+        lowest and as the highest, up or down, and by the out-of-fold mean of the label in 20 quantiles, a text by that
+        in its levels, and the best of them is given. NaN where the labels define none.
     """
     aligned = align(X, schema)
     if task != "multiclass":
@@ -85,14 +88,22 @@ def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task:
     return {name: float(np.average(values, weights=sizes[classes])) for name, values in figures.items()}
 
 
+def _chance(y: Floats) -> float:
+    """Give an AUC that a column without meaning does not reach: of a few rows, any."""
+    n_positive = float(y.sum())
+    pairs = n_positive * (len(y) - n_positive)
+    return 0.5 + _Z * np.sqrt((len(y) + 1) / (12 * pairs)) if pairs else np.inf
+
+
 def _auc(column: pd.Series, y: Floats, is_number: bool) -> float:
-    rate = np.clip(_out_of_fold_mean(_levels(column, is_number), y), 0.0, 1.0)
-    scores: list[Floats] = [rate]
+    # Never folded: the mean of the other rows falls where the row's own label is high, the more the fewer they are.
+    found = [point_value("roc_auc", y, np.clip(_out_of_fold_mean(_levels(column, is_number), y), 0.0, 1.0))]
     if is_number and column.notna().any():
         ranks = column.rank(pct=True)  # within 0 to 1, as a score has to be
-        scores += [np.asarray(ranks.fillna(missing), dtype=np.float64) for missing in (0.0, 1.0)]
-    aucs = [point_value("roc_auc", y, score) for score in scores]
-    return max(max(auc, 1 - auc) for auc in aucs)
+        for missing in (0.0, 1.0):
+            auc = point_value("roc_auc", y, np.asarray(ranks.fillna(missing), dtype=np.float64))
+            found += [auc, 1 - auc]
+    return max(found)
 
 
 def _r2(column: pd.Series, y: Floats, is_number: bool) -> float:
