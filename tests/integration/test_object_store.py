@@ -15,6 +15,7 @@ from tests.integration.data import SCORED, Mill
 
 from tidemill.errors import ArtifactCorrupt, StorageRefused, StorageUnavailable
 from tidemill.storage.bucket import Bucket
+from tidemill.storage.shelf import Shelf
 from tidemill.storage.store import LIST, Store, Stored
 
 BUCKET = "artifacts"
@@ -134,6 +135,17 @@ def test_an_object_with_other_bytes_is_refused(server: Server, tmp_path: Path) -
     server.client("s3").put_object(Bucket=BUCKET, Key=f"flipped/{stored.uri}/a.bin", Body=b"a" * 99)
     with pytest.raises(ArtifactCorrupt, match=r"has changed: a\.bin"):
         Store(tmp_path / "there", bucket).folder(stored.uri, stored.digest)
+
+
+def test_what_is_collected_leaves_nothing_in_the_bucket(server: Server, tmp_path: Path) -> None:
+    bucket = Bucket(server.url("collected//"))  # whoever writes a slash too many means the same place
+    stored, shelf = put(Store(tmp_path / "here", bucket)), Shelf(Store(tmp_path / "here", bucket))
+    put(shelf.store, 5)
+    shelf.set_aside(stored.uri).remove()
+    shelf.remove(stored.uri)  # after a kill
+    left = server.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"collected/{stored.uri}")
+    assert left["KeyCount"] == 0
+    assert not shelf.store.holds(stored.uri)
 
 
 def test_a_store_that_nobody_answers_at_may_work_later(server: Server, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ list is not there. Everything else is as on a disk: a folder is named by its con
 that was cut off is done again over what it left.
 """
 
+import errno
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,13 +32,20 @@ BLOCK_BYTES = 8 * 2**20
 _OPTIONS = {"endpoint": "endpoint_override", "region": "region", "scheme": "scheme"}
 _REFUSED = (
     "ACCESS_DENIED",
+    "Access Denied",  # of one object among several that are deleted
     "NO_SUCH_BUCKET",
     "INVALID_ACCESS_KEY_ID",
     "SIGNATURE_DOES_NOT_MATCH",
     "Status 403",
     "status 403",
+    "UNKNOWN (HTTP status 301)",  # the bucket is in another region
+    "UNKNOWN (HTTP status 400)",  # signed for another region, or with a token that has expired
 )
-_GRANT = "See docs/deploy/storage.md for what its account has to be allowed, and check the bucket's name and the credentials."
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_GRANT = (
+    "See docs/deploy/storage.md for what its account has to be allowed, and check the bucket's name, its region and the "
+    "credentials."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +146,14 @@ class Bucket:
         except FileNotFoundError:
             pass
 
+    def remove(self, uri: str) -> None:
+        """Delete a folder's objects; one that is not there is no error."""
+        try:
+            with self._reached("DeleteObject", uri) as (system, path):
+                system.delete_dir(path)
+        except FileNotFoundError:
+            pass
+
     def items(self, prefix: str) -> Iterator[Item]:
         """Give all objects of a folder there, at any depth.
 
@@ -181,8 +197,10 @@ class Bucket:
         except (FileNotFoundError, FileExistsError):
             raise
         except (OSError, pa.ArrowException) as error:
+            if isinstance(error, OSError) and error.errno in _FULL:  # this machine's disk: `room` says so
+                raise
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
-            if any(word in said for word in _REFUSED):
+            if any(word in str(error) for word in _REFUSED):
                 raise StorageRefused(f"{self._place(key)}: the store refuses {action}: {said}.", _GRANT) from error
             raise StorageUnavailable(
                 f"{self._place(key)}: {action} failed after {N_ATTEMPTS} attempts: {said}.",
@@ -214,4 +232,4 @@ def _system(url: str) -> tuple[fs.FileSystem, str]:
         request_timeout=REQUEST_S,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=N_ATTEMPTS),
     )
-    return system, f"{parts.netloc}{parts.path}".rstrip("/")
+    return system, "/".join(part for part in f"{parts.netloc}{parts.path}".split("/") if part)

@@ -75,8 +75,7 @@ class Shelf:
         """Delete a folder's files, and this machine's copy of them."""
         bucket, path = self.store.bucket, self.store.root / uri
         if bucket is not None:
-            for item in bucket.items(uri):
-                bucket.delete(item.key)
+            bucket.remove(uri)
         if bucket is None or path.is_dir():
             shutil.rmtree(path)
 

@@ -101,13 +101,10 @@ class Store:
         return Stored(digest=digest, uri=uri, size_bytes=size_bytes)
 
     def share(self, uri: str) -> None:
-        """See to it that the bucket, if there is one, holds a folder that lies here."""
-        if self.bucket is None:
-            return
-        folder = self.root / uri
-        last = LIST if (folder / LIST).is_file() else MANIFEST
-        if self.bucket.read(f"{uri}/{last}") != (folder / last).read_bytes():
-            self.bucket.push(folder, uri, last)
+        """Put a folder that lies here into the bucket, if there is one; over what is there, which may have lost a file."""
+        if self.bucket is not None:
+            folder = self.root / uri
+            self.bucket.push(folder, uri, LIST if (folder / LIST).is_file() else MANIFEST)
 
     def holds(self, uri: str) -> bool:
         """Say whether a folder is there, without looking at what is in it."""
@@ -291,8 +288,8 @@ def _lines(folder: Path) -> str:
 
 def _listed(last: str, content: bytes) -> dict[str, str]:
     """Give the files, each with its digest, that a list names; none that would lie elsewhere."""
-    lines = content.decode().splitlines() if last == LIST else ()
-    named: dict[str, str] = dict(line.split("\0") for line in lines) if lines else json.loads(content)["files"]
+    lines = content.decode().splitlines()
+    named: dict[str, str] = dict(line.split("\0") for line in lines) if last == LIST else json.loads(content)["files"]
     odd = [name for name in named if name.startswith("/") or ".." in name.split("/")]
     if odd:
         raise ArtifactCorrupt(f"A list of files names {odd[0]!r}.", "Do not use it; find out who wrote it.")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.errors import ArtifactCorrupt, SettingsError, StorageUnavailable
+from tidemill.errors import ArtifactCorrupt, SettingsError, StorageFull, StorageUnavailable
 from tidemill.storage.bucket import Bucket
 from tidemill.storage.shelf import Shelf
-from tidemill.storage.store import LIST, Store, Stored
+from tidemill.storage.store import LIST, Store, Stored, room
 
 
 @pytest.fixture
@@ -74,6 +74,25 @@ def test_a_missing_object_is_named(here: Store, there: Store, bucket: Bucket) ->
     (in_bucket(bucket, stored.uri) / "a.txt").unlink()
     with pytest.raises(ArtifactCorrupt, match=r"lacks a file: .*a\.txt"):
         there.folder(stored.uri, stored.digest)
+
+
+def test_what_the_bucket_has_lost_is_there_again_once_it_is_built_again(
+    here: Store, there: Store, bucket: Bucket
+) -> None:
+    stored = put(here)
+    (in_bucket(bucket, stored.uri) / "a.txt").unlink()
+    assert put(here) == stored
+    assert there.folder(stored.uri, stored.digest).is_dir()
+
+
+def test_a_folder_without_files_comes_back(here: Store, there: Store) -> None:
+    stored = here.write("m", "scores", lambda folder: None)
+    assert [path.name for path in there.folder(stored.uri, stored.digest).iterdir()] == [LIST]
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_bucket(bucket: Bucket, tmp_path: Path) -> None:
+    with pytest.raises(StorageFull), room(tmp_path), bucket._reached("GetObject", "m/x"):
+        Path("/dev/full").write_bytes(b"x")
 
 
 def test_a_list_of_another_folder_is_refused(here: Store, there: Store, bucket: Bucket) -> None:
