@@ -140,6 +140,12 @@ def test_history_tells_of_it(emptied: Mill) -> None:
     )
 
 
+def test_history_outlives_the_spec(emptied: Mill) -> None:
+    (emptied.workspace.models / f"{emptied.model}.yaml").unlink()
+    assert "1 of them had no rows" in tell(emptied, "history", emptied.model)
+    emptied.write()
+
+
 # --- watching it
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.errors import SpecError
+from tidemill.errors import PartitionError, SpecError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import load_specs, read_spec
 
@@ -201,3 +201,10 @@ def test_key_and_time_leave_the_view_its_own_columns(tmp_path: Path, change: tup
 def test_a_model_does_not_take_the_name_of_a_table_of_the_ledger(tmp_path: Path, name: str) -> None:
     with pytest.raises(SpecError, match="choose another name"):
         read_spec(write(tmp_path, SMALLEST.replace("model: tiny", f"model: {name}"), f"{name}.yaml"))
+
+
+def test_the_first_of_many_partitions_does_not_come_after_the_last(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, SMALLEST))
+    assert [item.key for item in spec.partitions_between("2013-07-02", "2013-07-02")] == ["2013-07-02"]
+    with pytest.raises(PartitionError, match="'2013-07-02' comes after '2013-07-01'"):
+        spec.partitions_between("2013-07-02", "2013-07-01")

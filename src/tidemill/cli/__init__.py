@@ -19,6 +19,6 @@ def main() -> None:
     try:
         app()
     except TidemillError as error:
-        err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        err.print(f"{type(error).__name__}: ", style="bold red", end="")
+        err.print(str(error), highlight=False, soft_wrap=True)
         sys.exit(1)

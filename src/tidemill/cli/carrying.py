@@ -44,7 +44,7 @@ def import_(
     )  # fmt: skip
     out.print(f"The gate here says: {done.decision.verdict.value.replace('_', ' ')}.", highlight=False)
     for reason in done.decision.reasons:
-        out.print(f"- {reason}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"- {reason}", highlight=False, soft_wrap=True)
     out.print(
         f"It does not serve. 'tidemill promote {done.model} {done.release_id}' is a person's word.", soft_wrap=True
     )

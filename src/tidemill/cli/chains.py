@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from tidemill.cli.console import Cutoff, DryRun, Model, PartitionKey, app, err, out
 from tidemill.spec import ModelSpec
@@ -25,7 +26,7 @@ def check(
 
     problems = check_models(Workspace.from_environment(reads_only=True), models or [], source=source)
     for problem in problems:
-        err.print(problem, markup=False, highlight=False, soft_wrap=True)
+        err.print(problem, highlight=False, soft_wrap=True)
     if problems:
         err.print(f"{len(problems)} problem(s).")
         raise typer.Exit(1)
@@ -82,11 +83,13 @@ def predict(
     from tidemill.steps.chains import predict_chain
 
     chosen, workspace = Policy.parse(policy), Workspace.from_environment()
-    if partition is None:
-        if first is None or last is None or dry_run or cutoff:
-            raise typer.BadParameter("give --partition, or --from and --to without --dry-run and --cutoff")
+    both, many = first is not None and last is not None, first is not None or last is not None
+    if many == (partition is not None) or (many and (not both or dry_run or cutoff)):
+        raise typer.BadParameter("give --partition, or --from and --to without --dry-run and --cutoff")
+    if first is not None and last is not None:
         _backfill(workspace, model, first, last, chosen, simulate=simulate, again=again)
         return
+    assert partition is not None
     release = _chosen_release(workspace, model, chosen)
     chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
     record = _drive("predict", chain, model, partition, workspace, cutoff)
@@ -184,7 +187,7 @@ def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
             if record is None:
                 spinner.update(f"{step} …")
             else:
-                err.print(f"[green]✓[/] {step} {record.get('estimator', '')}", highlight=False)
+                err.print(Text.assemble(("✓", "green"), f" {step} {record.get('estimator', '')}"))
                 for sentence in _said_of_search(record):
                     err.print(f"  {sentence}", highlight=False, soft_wrap=True)
 
@@ -227,13 +230,14 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
     if result.empty:
         out.print(f"Of those scored, {len(result.empty)} had no rows and are published as empty.")
     for key, message in result.failed:
-        err.print(f"{key}: {message}", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"{key}: {message}", highlight=False, soft_wrap=True)
     if result.failed:
         raise typer.Exit(1)
 
 
 def _say_decision(decision: dict[str, Any]) -> None:
     accepted = decision["verdict"] == "accept"
-    out.print(f"[bold]{'Accepted' if accepted else 'Not accepted'}[/]: {decision['verdict'].replace('_', ' ')}")
+    verdict = decision["verdict"].replace("_", " ")
+    out.print(Text.assemble(("Accepted" if accepted else "Not accepted", "bold"), f": {verdict}"))
     for reason in decision["reasons"]:
         out.print(f"  {reason}", highlight=False, soft_wrap=True)

@@ -15,7 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Scheduled training, prediction, monitoring and retraining of tabular models.",
 )
-out, err = Console(), Console(stderr=True)
+# What is printed holds what people and data say: square brackets are no styles in it.
+out, err = Console(markup=False), Console(stderr=True, markup=False)
 
 HOME = Path(".tidemill")
 

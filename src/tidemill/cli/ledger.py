@@ -4,7 +4,6 @@ import getpass
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
 from tidemill.cli.console import Model, PartitionKey, app, err, out
@@ -21,7 +20,10 @@ def history(model: Model) -> None:
     from tidemill.workspace import LEDGER
 
     workspace = Workspace.from_environment()
-    deployments = Releases(workspace.connection(LEDGER)).deployments(workspace.spec(model).model)
+    deployments = Releases(workspace.connection(LEDGER)).deployments(model)
+    published = Publisher(workspace.connection(LEDGER)).published(model)
+    if not deployments and not published:
+        workspace.spec(model)  # tells a model without a past from one that never was
     table = Table("live from", "release", "was", "what", "by", "why", "recorded")
     for item in deployments:
         table.add_row(
@@ -29,7 +31,6 @@ def history(model: Model) -> None:
             item.approved_by, item.reason, f"{item.deployed_at:%Y-%m-%d %H:%M}",
         )  # fmt: skip
     out.print(table if deployments else f"Nothing of {model} has ever been live.")
-    published = Publisher(workspace.connection(LEDGER)).published(model)
     empty = [run.partition for run in published if not run.n_rows]
     if published:
         out.print(f"{len(published):,} partitions are published, the newest is {published[-1].partition}.")
@@ -153,12 +154,10 @@ def reproduce(
         )  # fmt: skip
     table = Table("step", "verdict", Column("found", overflow="fold"))
     for step in record["steps"]:
-        table.add_row(
-            *(escape(str(step[name]).replace("_", " ")) for name in ("step", "verdict")), escape(step["found"])
-        )
+        table.add_row(*(str(step[name]).replace("_", " ") for name in ("step", "verdict")), step["found"])
     out.print(table)
     for change in record["changes"]:
-        out.print(f"Since then: {change}.", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"Since then: {change}.", highlight=False, soft_wrap=True)
     rows = f", prediction run {run}," if run is not None else ""
     out.print(f"Release {record['release_id']} of {model}{rows} is {record['verdict'].replace('_', ' ')}.")
     if record["verdict"] == "different":

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
 from tidemill.cli.console import Model, app, out
@@ -47,13 +46,13 @@ def alerts(
     for item in listed:
         cells = (str(item.alert_id), item.model, item.alert.rule, item.alert.severity.value, item.first_partition,
                  item.last_partition, item.owner, item.acknowledged_by or "-", item.alert.message)  # fmt: skip
-        table.add_row(*map(escape, cells), style="red" if item.alert.severity.value == "fail" else None)
+        table.add_row(*cells, style="red" if item.alert.severity.value == "fail" else None)
     out.print(table if listed else "No alert is open.")
     if send:
         sent = send_waiting(workspace, model=model)
         out.print(f"{sent.n_sent} message(s) sent, {sent.n_waiting} waiting.")
         for problem in sent.problems:
-            out.print(problem, markup=False, soft_wrap=True)
+            out.print(problem, soft_wrap=True)
 
 
 @app.command()
@@ -111,7 +110,7 @@ def held(model: Annotated[str | None, typer.Argument(help="Model; all by default
     found = Holds(Workspace.from_environment().connection(LEDGER)).held(model)
     for item in found:
         cells = (item.model, item.what, item.name, item.why, item.held_by, f"{item.held_at:%Y-%m-%d %H:%M}")
-        table.add_row(*map(escape, cells))
+        table.add_row(*cells)
     out.print(table if found else "Nothing is held.")
 
 
@@ -150,7 +149,7 @@ def _tell(findings: "Sequence[Finding]", *, as_json: bool) -> None:
         table, colours = Table("", "check", "subject", "found", "remedy"), {"warn": "yellow", "fail": "red"}
         for item in findings:
             cells = (item.severity.value, item.check, item.subject, item.message, item.remedy)
-            table.add_row(*map(escape, cells), style=colours.get(item.severity.value))
+            table.add_row(*cells, style=colours.get(item.severity.value))
         out.print(table)
     if any(item.severity.value == "fail" for item in findings):
         raise typer.Exit(1)

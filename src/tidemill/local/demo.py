@@ -55,7 +55,7 @@ def tell_where(out: Console, summary: stack.Summary, home: Path) -> None:
         f"MLflow    {summary.mlflow_url}",
         "Postgres  make sql Q='SELECT …'",
     ):
-        out.print(line, soft_wrap=True, highlight=False, markup=False)
+        out.print(line, soft_wrap=True, highlight=False)
 
 
 def load_example(out: Console) -> None:
@@ -94,7 +94,7 @@ def run_chains(airflow: AirflowApi, out: Console) -> bool:
         soft_wrap=True,
     )
     for line in failed:
-        out.print(f"[red]failed[/] {line}", soft_wrap=True)
+        out.print("failed", line, style="red", soft_wrap=True)
     if done:
         out.print("Everything was there already: nothing was changed.")
     elif not failed:
@@ -181,7 +181,7 @@ def _show_results(out: Console) -> None:
         )
     out.print(table)
     for partition, kind, verdict, reasons in _ask(_DECISION)[1]:
-        out.print(f"[bold]{kind} as of {partition}: {verdict.replace('_', ' ')}[/]", highlight=False)
+        out.print(f"{kind} as of {partition}: {verdict.replace('_', ' ')}", style="bold", highlight=False)
         for reason in reasons:
             out.print(f"  {reason}", highlight=False, soft_wrap=True)
 

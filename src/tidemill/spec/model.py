@@ -205,8 +205,16 @@ class ModelSpec(Part):
         return partition
 
     def partitions_between(self, first: str, last: str) -> Iterator[Partition]:
-        """Give, in order, the partitions from one key to another, both included."""
+        """Give, in order, the partitions from one key to another, both included.
+
+        Raises
+        ------
+        PartitionError
+            If a key is malformed or outside the model's data, or the first comes after the last.
+        """
         start, end = self.partition(first).interval.start, self.partition(last).interval.end
+        if end <= start:
+            raise PartitionError(f"Partition {first!r} comes after {last!r}.", "Name the earlier one first.")
         return self.partitions.every.within(Interval(start=start, end=end), self.timezone, self.partitions.cutoff)
 
     def local_midnight(self, day: date) -> datetime:

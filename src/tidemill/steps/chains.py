@@ -11,7 +11,7 @@ from typing import Any
 
 from tidemill.errors import FatalError
 from tidemill.spec import BASELINES, ModelSpec
-from tidemill.steps.running import run_step
+from tidemill.steps.running import STEPS, run_step
 from tidemill.steps.side_by_side import Call, run_side_by_side
 from tidemill.workspace import Workspace
 
@@ -132,8 +132,10 @@ def drive(
     Raises
     ------
     FatalError
-        If the chain has no step ``until``.
+        If the chain has no step ``until``; before anything is run, if no chain has.
     """
+    if until is not None and until not in STEPS:
+        raise FatalError(f"There is no step {until!r}.", f"Steps are {', '.join(STEPS)}.")
 
     def call(request: Request) -> Call:
         step, inputs = request

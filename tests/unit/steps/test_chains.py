@@ -1,11 +1,14 @@
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tidemill.errors import FatalError
 from tidemill.spec import BASELINES, ModelSpec
-from tidemill.steps.chains import Chain, monitor_chain, one_by_one, predict_chain, retrain_chain, train_chain
+from tidemill.steps.chains import Chain, drive, monitor_chain, one_by_one, predict_chain, retrain_chain, train_chain
 from tidemill.steps.running import STEPS, _function
+from tidemill.workspace import Workspace
 
 SPEC = ModelSpec.model_validate({
     "model": "m", "task": "binary", "entity_key": "id", "event_time": "at",
@@ -114,3 +117,9 @@ def test_every_step_belongs_to_a_chain_but_asking_a_person_building_again_and_sc
     chains = (train_chain(SPEC), predict_chain(), monitor_chain(), retrain_chain(SPEC))
     others = {"approve", "reproduce", "score"}
     assert {step for chain in chains for step in names(chain, {"decide": NO})} == set(STEPS) - others
+
+
+def test_a_step_that_no_chain_has_is_refused_before_anything_runs() -> None:
+    nowhere = Workspace(models=Path("m"), sql=Path("s"), storage=Path("x"), tracking_uri=None)
+    with pytest.raises(FatalError, match=r"There is no step 'extrakt'\. Steps are extract"):
+        drive("train", train_chain(SPEC), "m", "2013-07-01", nowhere, until="extrakt", run=None)  # type: ignore[arg-type]
