@@ -171,7 +171,8 @@ class Workspace:
 
 def _copy(url: str) -> Path:
     """Give the folder of this machine's copy of a bucket: below ``TIDEMILL_CACHE``, one for each bucket."""
-    parent = Path(os.environ.get("TIDEMILL_CACHE", Path.home() / ".cache" / "tidemill"))
+    given = os.environ.get("TIDEMILL_CACHE")
+    parent = Path(given) if given else Path.home() / ".cache" / "tidemill"
     return parent / hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:16]
 
 

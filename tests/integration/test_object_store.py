@@ -13,6 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from tests.integration.data import SCORED, Mill
 
+from tidemill.doctor.installation import check_storage
 from tidemill.errors import ArtifactCorrupt, StorageRefused, StorageUnavailable
 from tidemill.storage.bucket import Bucket
 from tidemill.storage.shelf import Shelf
@@ -170,22 +171,50 @@ def test_one_machine_trains_and_another_predicts(new_mill: Callable[[], Mill], s
     assert bundles[1] < bundles[0]  # the champion alone was fetched
 
 
-def test_without_the_right_to_write_nothing_is_published(
-    serving: Mill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    """A server of its own that lets this process do what is named."""
     own = Server()
-    try:
+
+    def allow(*actions: str) -> Server:
         iam = own.client("iam")
-        iam.create_user(UserName="reader")
-        key = iam.create_access_key(UserName="reader")["AccessKey"]
-        allowed = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "arn:aws:s3:::*"}
+        iam.create_user(UserName="worker")
+        key = iam.create_access_key(UserName="worker")["AccessKey"]
+        allowed = {"Effect": "Allow", "Action": actions, "Resource": "arn:aws:s3:::*"}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-        iam.put_user_policy(UserName="reader", PolicyName="reads", PolicyDocument=policy)
+        iam.put_user_policy(UserName="worker", PolicyName="works", PolicyDocument=policy)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
         own.check_rights(0)
-        with pytest.raises(StorageRefused, match=r"the store refuses PutObject.*docs/deploy/storage\.md"):
-            on_bucket(serving, own.url("rights"), tmp_path / "copy").predict()
-        assert serving.sql("SELECT count(*) FROM tidemill.published WHERE model = '{m}'") == [(0,)]
-    finally:
-        own.stop()
+        return own
+
+    yield allow
+    own.stop()
+
+
+def test_without_the_right_to_write_nothing_is_published(
+    serving: Mill, tmp_path: Path, strict: Callable[..., Server]
+) -> None:
+    url = strict("s3:GetObject", "s3:ListBucket").url("rights")
+    with pytest.raises(StorageRefused, match=r"the store refuses PutObject.*docs/deploy/storage\.md"):
+        on_bucket(serving, url, tmp_path / "copy").predict()
+    assert serving.sql("SELECT count(*) FROM tidemill.published WHERE model = '{m}'") == [(0,)]
+
+
+def test_an_installation_without_the_right_to_list_is_told_so(
+    strict: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMILL_CACHE", str(tmp_path))
+    monkeypatch.setenv("TIDEMILL_STORAGE", strict("s3:GetObject", "s3:PutObject").url("probed"))
+    assert "the store refuses ListBucket" in check_storage().message
+
+
+def test_a_copy_that_cannot_be_written_is_named_and_not_the_bucket(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TIDEMILL_CACHE", str(tmp_path / "file"))
+    monkeypatch.setenv("TIDEMILL_STORAGE", server.url("probed"))
+    found = check_storage()
+    assert found.message.startswith(f"Nothing can be written to {tmp_path}/file")
+    assert "TIDEMILL_CACHE" in found.remedy

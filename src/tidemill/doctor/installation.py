@@ -22,12 +22,12 @@ from packaging.specifiers import SpecifierSet
 from tidemill.doctor.findings import Finding, judged
 from tidemill.doctor.ledger import check_migrations, check_rights, check_roles
 from tidemill.doctor.machine import check_tracking, sound_specs
-from tidemill.errors import ArtifactCorrupt, SettingsError, StorageFull, StorageRefused, TidemillError, TransientError
+from tidemill.errors import SettingsError, TidemillError
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
 from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace, connection_from_environment
 
-__all__ = ["DAG_FILES", "examine_installation"]
+__all__ = ["DAG_FILES", "check_storage", "examine_installation"]
 
 DAG_FILES = ("broken_specs", "maintenance", "monitor", "predict", "reproduce", "retrain", "rollback", "train")
 """What has to be among Airflow's DAG files."""
@@ -66,7 +66,7 @@ def _findings() -> Iterator[Finding]:
         yield finding
         urls |= {name: url} if url else {}
     yield from _warehouse(urls)
-    yield _storage()
+    yield check_storage()
     yield check_tracking(os.environ.get("MLFLOW_TRACKING_URI"))
     if facts is not None:
         yield from _dag_files(facts["bundles"])
@@ -199,7 +199,7 @@ def _may(name: str, url: str) -> Finding:
     )  # fmt: skip
 
 
-def _storage() -> Finding:
+def check_storage() -> Finding:
     """Write a small folder, and read it again from where it went, compared with its digest."""
     try:
         store = Store.of(Workspace.from_environment())
@@ -207,12 +207,13 @@ def _storage() -> Finding:
         with tempfile.TemporaryDirectory(prefix="tidemill-check-") as elsewhere:
             reader = replace(store, root=Path(elsewhere)) if store.bucket else store
             reader.folder(stored.uri, stored.digest)
-    except (SettingsError, ArtifactCorrupt, StorageFull, StorageRefused, TransientError) as error:
+        store.notes("install_check", "probes")  # of a bucket, the right to list is another one
+    except TidemillError as error:
         return Finding.fail("storage", "artifacts", error.problem, error.next_step)
     except OSError as error:
-        where = os.environ.get("TIDEMILL_STORAGE", "")
-        return Finding.fail("storage", "artifacts", f"Nothing can be written to {where}: {error.strerror}.",
-                            "Let the user that tasks run as own that folder, or set TIDEMILL_STORAGE to another.")  # fmt: skip
+        variable = "TIDEMILL_CACHE" if "://" in os.environ["TIDEMILL_STORAGE"] else "TIDEMILL_STORAGE"
+        return Finding.fail("storage", "artifacts", f"Nothing can be written to {error.filename}: {error.strerror}.",
+                            f"Let the user that tasks run as own that folder, or set {variable} to another.")  # fmt: skip
     return Finding.ok("storage", "artifacts", f"{store.place} keeps what is written, and its digest is right.")
 
 
