@@ -83,6 +83,14 @@ def test_scores_of_other_rows_or_another_bundle_are_refused(scored: Any, origin:
         write(mill, release, snapshot, [*scores[:2], scores[2] | {origin: "0" * 64}])
 
 
+def test_shards_scored_with_another_spec_are_refused(scored: Any) -> None:
+    mill, release, snapshot, scores = scored
+    mill.write(SPEC + "predict: {reasons: 3}\n")
+    again = score(mill, release, snapshot, scores[2]["shard"])
+    with pytest.raises(IncompletePublish, match="have different columns.*'reasons'"):
+        write(mill, release, snapshot, [*scores[:2], again])
+
+
 def test_a_flipped_byte_publishes_nothing(scored: Any) -> None:
     mill, release, snapshot, scores = scored
     path = Store(mill.workspace.storage).path(scores[2]["uri"]) / "scores.parquet"

@@ -3,6 +3,9 @@
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.configuration import conf
+
+from tidemill.errors import SettingsError
 
 __all__ = ["CutOperator"]
 
@@ -27,7 +30,20 @@ class CutOperator(BaseOperator):
         self.shard_rows = shard_rows
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Cut, and return the shards' records."""
+        """Cut, and return the shards' records.
+
+        Raises
+        ------
+        SettingsError
+            If there are more than Airflow maps a task over.
+        """
         from tidemill.steps.shards import cut
 
-        return [shard.to_dict() for shard in cut(self.snapshot["n_rows"], self.shard_rows)]
+        n_rows, most = self.snapshot["n_rows"], conf.getint("core", "max_map_length", fallback=1024)
+        shards = cut(n_rows, self.shard_rows)
+        if len(shards) > most:
+            raise SettingsError(
+                f"{n_rows:,} rows in shards of {self.shard_rows:,} are {len(shards):,} tasks; Airflow maps at most {most:,}.",
+                f"Raise 'predict.shard_rows' of the spec to {-(-n_rows // most):,} or more, or [core] max_map_length.",
+            )
+        return [shard.to_dict() for shard in shards]

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tidemill.errors import IncompletePublish
 from tidemill.records import ScoresRef, Shard, SnapshotRef
 from tidemill.storage.store import Store
-from tidemill.storage.tables import read_batches
+from tidemill.storage.tables import read_batches, read_schema
 
 __all__ = ["SCORES", "cut", "put_together"]
 
@@ -48,7 +48,7 @@ def put_together(
     Raises
     ------
     IncompletePublish
-        If the shards are not those of the snapshot, each once, or were scored by another bundle.
+        If the shards are not those of the snapshot, each once, were scored by another bundle, or with another spec.
     ArtifactCorrupt
         If the scores of one are missing or have changed.
     """
@@ -62,6 +62,13 @@ def put_together(
             "bundle(s).",
             "Nothing was published; clear the run from its task 'cut' on.",
         )
-    folders = [store.folder(ref.uri, ref.digest) for ref in ordered if ref.n_rows]  # all, before a row is given
-    for folder in folders:
-        yield from read_batches(folder / SCORES, None, batch_rows)
+    files = [store.folder(ref.uri, ref.digest) / SCORES for ref in ordered if ref.n_rows]  # all, before a row is given
+    answered = {tuple(read_schema(file).names) for file in files}
+    if len(answered) > 1:
+        raise IncompletePublish(
+            f"The shards scored of partition {snapshot.partition!r} of {snapshot.model!r} have different columns, as if the "
+            f"spec had changed between them: {' and '.join(str(list(names)) for names in sorted(answered))}.",
+            "Nothing was published; clear the run from its task 'cut' on.",
+        )
+    for file in files:
+        yield from read_batches(file, None, batch_rows)
