@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+
 from tidemill.checks import columns_of, judge, of_no_rows, whole_contract
 from tidemill.errors import ContractBroken
 from tidemill.intervals import Interval
@@ -62,6 +64,8 @@ def _held(contract: tuple[Expectation, ...], path: Path) -> tuple[CheckResult, .
         column = read_table(path, [name])[name]
         of_column = [at for at, item in enumerate(contract) if item.arguments.get("column") == name]
         found |= {at: judge(contract[at], column) for at in of_column}
+        del column
+        pa.default_memory_pool().release_unused()  # or the next one comes on top
     rest = tuple(item for at, item in enumerate(contract) if found.get(at) is None)
     asked = iter(_asked(rest, path))
     return tuple(found.get(at) or next(asked) for at in range(len(contract)))
