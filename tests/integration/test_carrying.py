@@ -274,6 +274,7 @@ CHANGES: dict[str, tuple[Callable[[Members], Members], str]] = {
     "the passport of another": (with_value("files", {"bundle/manifest.json": "0" * 64}), "which its passport does not name"),
     "no passport": (lambda content: content[1:], "its first file is not passport.json"),
     "a passport that is no JSON": (with_passport(b"{"), "its passport is no JSON"),
+    "a passport that is too deep": (with_passport(b"[" * 100_000), "its passport is no JSON"),
     "a passport of things unheard of": (with_value("promote", True), "its passport is none: promote"),
     "another protocol": (with_value("protocol", 9), "its passport is of no protocol that this version reads"),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from tidemill.cli import app
-from tidemill.cli.console import err, out
+from tidemill.cli.console import err, out, table_of
 
 
 @pytest.mark.parametrize("console", [out, err])
@@ -18,6 +18,16 @@ def test_square_brackets_are_printed_as_they_are(console: Console, said: str) ->
         console.print(said)
         console.print(table)
     assert printed.get().count(said) == 2
+
+
+def test_a_long_word_in_a_narrow_table_is_broken_and_not_cut_off() -> None:
+    table = table_of("found", "remedy")
+    table.add_row("/opt/tidemill/dags/of/somebody", "install it")
+    console = Console(width=30)
+    with console.capture() as printed:
+        console.print(table)
+    lines = printed.get().splitlines()
+    assert "".join(line.split("│")[1].strip() for line in lines if "│" in line) == "/opt/tidemill/dags/of/somebody"
 
 
 @pytest.mark.parametrize(

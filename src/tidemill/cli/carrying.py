@@ -15,7 +15,7 @@ __all__: list[str] = []
 @app.command("export")
 def export(
     model: Model,
-    file: Annotated[Path, typer.Argument(help="Archive to write, such as release.tar.")],
+    file: Annotated[Path, typer.Argument(help="Archive to write, such as release.tar.", dir_okay=False)],
     release: Annotated[int | None, typer.Option(help="Release to export; by default the champion.")] = None,
 ) -> None:
     """Write a release with its evidence into an archive, and print the archive's digest."""

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Column, Table
 
-__all__ = ["HOME", "Cutoff", "DryRun", "Model", "PartitionKey", "app", "err", "out"]
+__all__ = ["HOME", "Cutoff", "DryRun", "Model", "PartitionKey", "app", "err", "out", "table_of"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,3 +25,8 @@ Model = Annotated[str, typer.Argument(help="Name of the model, such as flight_de
 PartitionKey = Annotated[str, typer.Option(help="Key of the partition, such as 2013-07-01.")]
 Cutoff = Annotated[datetime | None, typer.Option(help="Instant as of which features and labels are known; UTC.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but change what is visible.")]
+
+
+def table_of(*columns: str) -> Table:
+    """Give a table that breaks a long word and never cuts it off: in a container's log a line has 80 characters."""
+    return Table(*(Column(name, overflow="fold") for name in columns))

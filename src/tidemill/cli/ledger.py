@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
-from tidemill.cli.console import Model, PartitionKey, app, err, out
+from tidemill.cli.console import Model, PartitionKey, app, err, out, table_of
 from tidemill.workspace import Workspace
 
 __all__: list[str] = []
@@ -24,7 +24,7 @@ def history(model: Model) -> None:
     published = Publisher(workspace.connection(LEDGER)).published(model)
     if not deployments and not published:
         workspace.spec(model)  # tells a model without a past from one that never was
-    table = Table("live from", "release", "was", "what", "by", "why", "recorded")
+    table = table_of("live from", "release", "was", "what", "by", "why", "recorded")
     for item in deployments:
         table.add_row(
             f"{item.live_from:%Y-%m-%d %H:%M %Z}", str(item.release_id), str(item.previous_release_id or "-"), item.kind,

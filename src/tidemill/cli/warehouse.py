@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from tidemill.cli.console import Model, app, out
+from tidemill.cli.console import Model, app, out, table_of
 from tidemill.workspace import LEDGER, Workspace, connection_from_environment
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def alerts(
         return
     if acknowledge is not None and store.acknowledge(acknowledge, by or getpass.getuser(), datetime.now(UTC)) is None:
         raise typer.BadParameter(f"no alert {acknowledge} is open", param_hint="--acknowledge")
-    table = Table("alert", "model", "rule", "severity", "since", "last", "owner", "known to", "what")
+    table = table_of("alert", "model", "rule", "severity", "since", "last", "owner", "known to", "what")
     listed = store.open(model)
     for item in listed:
         cells = (str(item.alert_id), item.model, item.alert.rule, item.alert.severity.value, item.first_partition,
@@ -146,7 +146,7 @@ def _tell(findings: "Sequence[Finding]", *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([item.to_dict() for item in findings], indent=2))  # noqa: T201 - for other programs
     else:
-        table, colours = Table("", "check", "subject", "found", "remedy"), {"warn": "yellow", "fail": "red"}
+        table, colours = table_of("", "check", "subject", "found", "remedy"), {"warn": "yellow", "fail": "red"}
         for item in findings:
             cells = (item.severity.value, item.check, item.subject, item.message, item.remedy)
             table.add_row(*cells, style=colours.get(item.severity.value))

@@ -118,7 +118,7 @@ def _read_passport(source: Path, archive: tarfile.TarFile) -> tuple[Passport, st
         wrong = error.errors()[0]
         place = ".".join(map(str, wrong["loc"]))
         raise _refused(source, f"its passport is none: {place}: {wrong['msg']}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(source, f"its passport is no JSON: {error}") from error
     odd = [name for name in passport.files if not _NAME.fullmatch(name)]
     if odd:
