@@ -41,6 +41,16 @@ def test_no_value_is_a_password() -> None:
     assert not re.search(r"(?i)pass(word)?:|://[^/@\s\"]*:[^/@\s\"]+@", text)
 
 
+def test_the_chart_makes_no_user_of_its_own() -> None:
+    assert VALUES["createUserJob"] == {"defaultUser": {"enabled": False}}
+
+
+def test_every_command_says_in_which_namespace() -> None:
+    commands = re.findall(r"^(?:kubectl|helm upgrade) .*", PAGE, re.M)
+    assert len(commands) >= 5
+    assert [line for line in commands if "--namespace mill" not in line] == ["kubectl create namespace mill"]
+
+
 def test_every_secret_that_is_named_is_one_that_the_page_makes() -> None:
     table = {
         row[0]: set(re.findall(r"`([^`]+)`", row[1])) for row in re.findall(r"^\| `([a-z-]+)` \| (.*?) \|", PAGE, re.M)
@@ -77,6 +87,6 @@ def test_the_job_of_migrations_logs_in_as_the_owner_alone() -> None:
     job = yaml.safe_load(re.findall(r"```yaml\n(# migrate.yaml.*?)```", PAGE, re.DOTALL)[0])
     (container,) = job["spec"]["template"]["spec"]["containers"]
     image = VALUES["images"]["airflow"]
-    assert container["args"] == ["tidemill", "migrate"]
+    assert container["command"] == ["tidemill", "migrate"]  # of arguments the image would make "airflow tidemill migrate"
     assert container["image"] == f"{image['repository']}:{image['tag']}"
     assert container["envFrom"] == [{"secretRef": {"name": "tidemill-owner"}}]
