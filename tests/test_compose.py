@@ -1,6 +1,7 @@
 """The compose profile, held against what a server on a network has to be: nothing here starts a container."""
 
 import re
+import shlex
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +43,13 @@ def test_a_published_port_is_on_this_machine_alone(name: str) -> None:
 @pytest.mark.parametrize("name", ["postgres", "redis", *WORKERS, "scheduler"])
 def test_only_pages_are_published(name: str) -> None:
     assert "ports" not in SERVICES[name]
+
+
+def test_flower_is_given_the_login_without_a_line_break(tmp_path: Path) -> None:
+    (tmp_path / "flower_auth").write_text("admin:0123abcd\n")
+    command = environment("flower")["AIRFLOW__CELERY__FLOWER_BASIC_AUTH_CMD"].replace("$$", "$")
+    asked = shlex.split(command.replace("/run/secrets", str(tmp_path)))  # as Airflow does, without a shell
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "admin:0123abcd"
 
 
 @pytest.mark.parametrize("name", FOREIGN)
