@@ -330,6 +330,7 @@ def test_check_finds_what_would_fail_after_minutes(mill: Mill, broken: str, word
     ("spec", "labels", "said"),
     [
         ("event_time: delivered_on", "", "'delivered_on' is of type date, and has to be timestamptz"),
+        ("entity_key: weight_kg", "", "'weight_kg' is of type double precision or numeric, and has to be text or a whole"),
         ("", "delivered_at::date", "'observed_at' is of type date, and has to be timestamptz"),
         ("features: {numeric: [carrier]}", "", "'carrier' is of type text, and has to be a number or boolean"),
         ("features: {categorical: [carrier, delivered_on]}", "", "'delivered_on' is of type date, and has to be text"),

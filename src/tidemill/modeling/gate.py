@@ -58,6 +58,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         _weigh_floor(report, accept.metric, accept.minimum, by.sign),
         *weigh_baselines(report, by),
         weigh_champion(report, by),
+        *_tell_unknown(report),
         *weigh_slices(report, by, accept.slices),
         *_weigh_calibration(report, accept.calibration_error),
         *_weigh_churn(report, accept.churn),
@@ -94,6 +95,15 @@ def _weigh_floor(report: EvaluationReport, metric: str, minimum: float | None, s
     passed = sign * value >= sign * minimum
     words = {(True, True): "at least", (True, False): "below", (False, True): "at most", (False, False): "above"}
     return Finding.of(passed, f"{metric} {value:.4g} is {words[sign > 0, passed]} the {bound} {minimum:.4g}.")
+
+
+def _tell_unknown(report: EvaluationReport) -> list[Finding]:
+    share = _whole(report, "unknown_class_share")
+    if share is None or share.value == 0:
+        return []
+    return [
+        Finding.shown(f"{share.value:.2%} of the test rows are of a class that the train set lacks, and always wrong.")
+    ]
 
 
 def _weigh_calibration(report: EvaluationReport, limit: float | None) -> list[Finding]:

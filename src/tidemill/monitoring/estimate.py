@@ -23,6 +23,7 @@ PREFIX = "estimated_"
 """Before the name of the realised metric that is estimated."""
 
 _NORMAL = 1.96  # 0.975 quantile: the sum of many independent labels is close to normal
+_MANY = 30  # rows from which it is; of one row's area under the curve the interval would be a point
 _LEAST_COUNT = 1e-9  # expected rows below which there is nothing to divide by
 _LEAST_PROBABILITY = 1e-15  # as in the realised log loss
 
@@ -78,7 +79,7 @@ def estimate_binary(y_score: ArrayLike, probability: ArrayLike, *, threshold: fl
     tuple of MetricValue
         ``estimated_roc_auc``, ``accuracy``, ``precision``, ``recall``, ``f1``, ``log_loss``, ``brier_score`` and
         ``base_rate``, each with that prefix and the 95 % interval within which the realised figure falls if the
-        calibration holds. NaN where there is nothing to divide by.
+        calibration holds, from 30 rows on. NaN where there is nothing to divide by.
 
     Raises
     ------
@@ -252,7 +253,7 @@ def _metrics(figures: Mapping[str, _Expected], variance: Callable[[Floats], floa
 
 
 def _metric(name: str, value: float, deviation: float | None, n: int) -> MetricValue:
-    unknown = deviation is None or math.isnan(value)
+    unknown = deviation is None or math.isnan(value) or n < _MANY
     top = math.inf if name in ("log_loss", "mean_absolute_error") else 1.0
     return MetricValue(
         name=f"{PREFIX}{name}",

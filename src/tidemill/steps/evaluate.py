@@ -152,7 +152,15 @@ def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, .
     whole = tuple(sorted(whole, key=lambda figure: figure.name != accept.metric))  # the deciding one first
     slices = {name: test.X[name] for name in accept.slices}
     sliced = by_slice(test.y, best.score, slices, task=bundle.task, metrics=(accept.metric,), **options)
-    return (*whole, _mean_of_partitions(accept.metric, best, test), *sliced)
+    return (*whole, _mean_of_partitions(accept.metric, best, test), *_unknown(bundle, test), *sliced)
+
+
+def _unknown(bundle: Bundle, test: LabelledSet) -> tuple[MetricValue, ...]:
+    """Give the share of rows whose class the train set lacks, so that no answer can be right."""
+    if bundle.class_names is None or not len(test.y):
+        return ()
+    share = float((~np.isin(test.y.astype(str), bundle.class_names)).mean())
+    return (MetricValue(name="unknown_class_share", value=share, n=len(test.y)),)
 
 
 def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> MetricValue:

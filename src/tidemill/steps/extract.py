@@ -240,6 +240,7 @@ def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataTy
     """Say of which type a column has to be, in words and as a test."""
     numeric, categorical = (spec.features.numeric, spec.features.categorical) if spec.features else ((), ())
     return {
+        spec.entity_key: ("text or a whole number, to be the key", lambda kind: not pa.types.is_floating(kind)),
         **dict.fromkeys((spec.event_time, OBSERVED_AT), ("timestamptz", pa.types.is_timestamp)),
         **dict.fromkeys(spec.accept.slices, ("text, a whole number or boolean, to be a slice", is_text)),
         **dict.fromkeys(numeric, ("a number or boolean, to be a numeric feature", is_number)),

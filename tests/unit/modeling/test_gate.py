@@ -229,6 +229,11 @@ TABLE = {
     ),
     # a clean process
     "not loaded in a clean process": (REJECT, {"rehearsal": None}, "was not loaded in a clean process"),
+    "classes that the train set lacks": (
+        ACCEPT,
+        {"metrics": (*GOOD.metrics, figure(0.12, name="unknown_class_share"))},
+        "12.00% of the test rows",
+    ),
     "clean process fails": (REJECT, {"rehearsal": replace(REHEARSED, problem="It ended with code 1.")}, "code 1"),
     "clean process scores differently": (REJECT, {"rehearsal": replace(REHEARSED, n_different=1)}, "1 of 1,400 rows"),
     "clean process scores nothing": (REJECT, {"rehearsal": replace(REHEARSED, n_rows=0)}, "0 of 0 rows"),
