@@ -87,7 +87,7 @@ def test_shards_scored_with_another_spec_are_refused(scored: Any) -> None:
     mill, release, snapshot, scores = scored
     mill.write(SPEC + "predict: {reasons: 3}\n")
     again = score(mill, release, snapshot, scores[2]["shard"])
-    with pytest.raises(IncompletePublish, match="have different columns.*'reasons'"):
+    with pytest.raises(IncompletePublish, match=r"have different columns.*'reasons'"):
         write(mill, release, snapshot, [*scores[:2], again])
 
 

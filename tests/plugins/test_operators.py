@@ -14,7 +14,13 @@ from tidemill.errors import PartitionError, RetrainingFailed, SettingsError
 from tidemill.steps.limits import GRACE, execution_timeout, limit_of
 from tidemill.steps.running import STEPS
 from tidemill_airflow import operators
-from tidemill_airflow.operators import CutOperator, ResolveReleaseOperator, StepOperator, TrainOperator, TriggerTrainingOperator
+from tidemill_airflow.operators import (
+    CutOperator,
+    ResolveReleaseOperator,
+    StepOperator,
+    TrainOperator,
+    TriggerTrainingOperator,
+)
 from tidemill_airflow.operators.step import _lines
 from tidemill_airflow.params import RunParams, trigger_form
 from tidemill_airflow.quiet import without_chatter
@@ -212,6 +218,8 @@ def test_what_is_triggered_fits_the_form_of_the_train_dag() -> None:
 
 def test_more_shards_than_airflow_maps_are_refused_with_what_would_do() -> None:
     task = CutOperator(task_id="cut", snapshot={"n_rows": 10_000_000}, shard_rows=5_000)
-    with pytest.raises(SettingsError, match=r"2,000 tasks; Airflow maps at most 1,024.*'predict.shard_rows'.* 9,766 or"):
+    with pytest.raises(
+        SettingsError, match=r"2,000 tasks; Airflow maps at most 1,024.*'predict.shard_rows'.* 9,766 or"
+    ):
         task.execute(context())
     assert len(CutOperator(task_id="cut", snapshot={"n_rows": 10_000_000}, shard_rows=9_766).execute(context())) == 1024
