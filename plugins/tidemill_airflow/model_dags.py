@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG
 
 from tidemill.errors import SpecError
+from tidemill.intervals import Interval
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import load_specs, read_spec
 from tidemill_airflow.params import trigger_form
@@ -26,6 +28,13 @@ _PURPOSE = {
     "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases have published.",
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
 }
+_FORTH = """By hand: trigger it with a partition key such as `{key}`, and leave the logical
+date empty: Airflow gives a run dated after the DAG's end no task at all, and calls it a success.
+Every run may be repeated; a repeated partition replaces its rows in one transaction.
+The same from a shell: `tidemill {verb} {spec.model} --partition …`."""
+_BACK = """Trigger it with the release to go back to, or with none for the one before the champion, and with the partitions
+whose rows are to be taken back.
+The same from a shell: `tidemill rollback {spec.model} --reason …`."""
 
 
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
@@ -106,8 +115,11 @@ def _page(spec: ModelSpec, verb: str) -> str:
 | read the result | `SELECT * FROM predictions.{spec.model} WHERE partition = '…'` |
 | owner | {spec.owner or "not named"} |
 
-By hand: trigger it with a partition key such as `{spec.partitions.first or "2013-07-04"}`, and leave the logical
-date empty: Airflow gives a run dated after the DAG's end no task at all, and calls it a success.
-Every run may be repeated; a repeated partition replaces its rows in one transaction.
-The same from a shell: `tidemill {verb} {spec.model} --partition …`.
+{_BACK.format(spec=spec) if verb == "rollback" else _FORTH.format(spec=spec, verb=verb, key=_first_key(spec))}
 """
+
+
+def _first_key(spec: ModelSpec) -> str:
+    start = spec.local_midnight(spec.partitions.first or date(2013, 7, 4))
+    soon = Interval(start=start, end=start + timedelta(days=62))
+    return next(spec.partitions.every.within(soon, spec.timezone)).key

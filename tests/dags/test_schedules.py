@@ -93,6 +93,19 @@ def others(describe_models: Callable[..., Described]) -> Described:
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "key"), [("hourly", "2013-01-01T00-0500"), ("weekly", "2013-W02"), ("monthly", "2013-01")]
+)
+def test_the_page_of_a_dag_names_a_key_of_its_own_kind(others: Described, model: str, key: str) -> None:
+    assert f"such as `{key}`" in others["dags"][f"{model}_predict"]["doc_md"]
+
+
+def test_the_page_of_a_rollback_names_its_command(others: Described) -> None:
+    page = others["dags"]["weekly_rollback"]["doc_md"]
+    assert "`tidemill rollback weekly --reason …`" in page
+    assert "--partition" not in page
+
+
 def test_a_null_schedule_runs_by_hand_alone(others: Described) -> None:
     assert others["dags"]["by_hand_predict"]["runs"]["spring"] == []
 

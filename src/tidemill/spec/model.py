@@ -112,6 +112,15 @@ class ModelSpec(Part):
         return self
 
     @model_validator(mode="after")
+    def _every_hour_is_scored(self) -> Self:
+        if self.partitions.every is Every.HOUR and "schedule" not in self.predict.model_fields_set:
+            raise ValueError(
+                f"predict.schedule: of partitions of an hour, {self.predict.schedule!r} would score one a day; write such as "
+                "'5 * * * *', or null"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _label_is_no_feature(self) -> Self:
         named = () if self.features is None else self.features.numeric + self.features.categorical
         others = {"label": self.label.column, "entity key": self.entity_key, "event time": self.event_time}
