@@ -97,9 +97,9 @@ def _result(expectation: Expectation, found: Any) -> CheckResult:
 
 def _observed(found: Any) -> str:
     result = found.result
-    if "unexpected_count" in result:
+    if "unexpected_count" in result and "element_count" in result:
         return f"{result['unexpected_count']:,} of {result['element_count']:,} values break it"
-    if "observed_value" in result:
+    if result.get("observed_value") is not None:
         return f"observed {result['observed_value']}"
     if found.success:
         return "holds"

@@ -136,6 +136,14 @@ def test_every_broken_expectation_is_named_at_once(published: Mill) -> None:
     failing(published, ContractBroken, "breaks 2 of 7 expectations", "carrier", "n_stops")
 
 
+def test_expectation_about_the_table_s_columns_sees_all_of_them(mill: Mill) -> None:
+    count = "contract: [{expect_table_column_count_to_equal: {value: 13}}]\n"
+    mill.write(spec=SPEC + count)
+    for chain, purpose, partition in (("predict", "score", SCORED), ("train", "train", TRAINED)):
+        snapshot = mill.extract(purpose, partition)
+        assert mill.step(chain, "validate_data", partition, snapshot=snapshot.to_dict())["n_failed"] == 0
+
+
 def test_expectation_of_severity_warn_is_recorded_and_stops_nothing(serving: Mill) -> None:
     contract = (
         "contract:\n  - expect_column_values_to_be_in_set: {column: carrier, value_set: [A, B], severity: warn}\n"

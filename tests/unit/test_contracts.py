@@ -97,6 +97,12 @@ def test_expectation_about_the_whole_table_says_what_it_saw() -> None:
     assert (found.success, found.column, found.observed) == (False, None, "observed 3")
 
 
+def test_expectation_about_distinct_values_shows_those_that_break_it() -> None:
+    distinct = {"expect_column_distinct_values_to_be_in_set": {"column": "c", "value_set": ["a"]}}
+    (found,) = [item for item in hold(distinct, rows=frame(c=["a", "b", "b"])) if not item.success]
+    assert (found.observed, found.failure_cases) == ("does not hold", ("b",))
+
+
 def test_at_most_ten_cases_are_shown() -> None:
     extra = {"expect_column_values_to_be_between": {"column": "n", "max_value": 0}}
     assert len(hold(extra, rows=frame(n=list(range(1, 60))))[-1].failure_cases) == 10

@@ -89,5 +89,7 @@ def _alone(url: str) -> Iterator[None]:
     with transaction(url) as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))  # held until the connection closes
         if not fetch_value(cursor):
-            raise TransientError("Another collection is running.", "It is tried again; or wait for its end.")
+            raise TransientError(
+                "Another collection is running.", "Airflow tries it again; from a shell, wait for its end."
+            )
     yield

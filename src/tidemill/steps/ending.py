@@ -72,7 +72,7 @@ class Ending:
         if self._overdue and self._status and error is not None:
             raise OutOfTime(
                 f"{self._what} has not ended within its limit of {self._limit_s:,.0f} s.",
-                "It is tried again. If it needs longer, raise the limit: TIDEMILL_<STEP>_TIMEOUT_S.",
+                "Airflow tries it again. If it needs longer, raise the limit: TIDEMILL_<STEP>_TIMEOUT_S.",
             ) from error
         if self._status and isinstance(error, Exception):  # psycopg2 makes an error of its own of a signal during COPY
             sys.exit(self._status)

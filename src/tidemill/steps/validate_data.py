@@ -10,7 +10,7 @@ from tidemill.intervals import Interval
 from tidemill.records import CheckReport, CheckResult, Severity, SnapshotRef
 from tidemill.report.pages import contract_page
 from tidemill.spec import Expectation
-from tidemill.steps.extract import FEATURES
+from tidemill.steps.extract import FEATURES, PARTITION
 from tidemill.steps.running import Job
 from tidemill.storage.tables import read_schema, read_table
 
@@ -76,7 +76,9 @@ def _asked(contract: tuple[Expectation, ...], path: Path) -> tuple[CheckResult, 
         return ()
     from tidemill.contracts import evaluate_contract  # loads Great Expectations, which takes seconds
 
-    return evaluate_contract(contract, read_table(path, columns_of(contract)).to_pandas())
+    about_all = any(item.name.startswith("expect_table_column") for item in contract)
+    names = [name for name in read_schema(path).names if name != PARTITION] if about_all else columns_of(contract)
+    return evaluate_contract(contract, read_table(path, names).to_pandas())
 
 
 def _broken(results: tuple[CheckResult, ...], severity: Severity) -> list[CheckResult]:

@@ -181,7 +181,7 @@ class Bucket:
         if kept != size:
             raise StorageUnavailable(
                 f"{self._place(key)} was sent {size:,} bytes and holds {kept}.",
-                "It is tried again; nothing stands on it.",
+                "Airflow tries it again; nothing stands on it.",
             )
 
     def _make_folder(self, system: fs.FileSystem, path: str) -> None:
@@ -204,7 +204,7 @@ class Bucket:
                 raise StorageRefused(f"{self._place(key)}: the store refuses {action}: {said}.", _GRANT) from error
             raise StorageUnavailable(
                 f"{self._place(key)}: {action} failed after {N_ATTEMPTS} attempts: {said}.",
-                "It is tried again; if it goes on, see whether the object store can be reached from this machine.",
+                "Airflow tries it again; if it goes on, see whether the object store can be reached from this machine.",
             ) from error
 
     def _place(self, key: str) -> str:

@@ -184,7 +184,8 @@ def translated(url: str) -> Iterator[None]:
             or _LOST in text
         ):
             raise WarehouseUnavailable(
-                f"The warehouse {place} is not available: {text}.", "It is tried again."
+                f"The warehouse {place} is not available: {text}.",
+                "Airflow tries it again; from a shell, run it again.",
             ) from error
         raise
 

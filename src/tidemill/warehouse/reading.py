@@ -228,7 +228,8 @@ def _batches(copying: _Copying, columns: tuple[Column, ...], query: Query) -> It
         sent = copying.finish()
     if n_rows != sent:
         raise WarehouseUnavailable(
-            f"{query.file}: {sent:,} rows were sent, and {n_rows:,} arrived.", "It is tried again."
+            f"{query.file}: {sent:,} rows were sent, and {n_rows:,} arrived.",
+            "Airflow tries it again; from a shell, run it again.",
         )
 
 
