@@ -24,6 +24,7 @@ from tidemill.local.postgres import ADMIN
 from tidemill.local.secrets import password
 from tidemill.spec import ModelSpec
 from tidemill.steps.alias import Mirrored
+from tidemill.storage import bundles
 from tidemill.tracking import Tracking
 from tidemill.versions import lock_file
 from tidemill.workspace import Workspace
@@ -115,6 +116,20 @@ def mode(path: Path, bits: int) -> Iterator[None]:
         yield
     finally:
         path.chmod(before)
+
+
+def test_a_bucket_that_does_not_answer_keeps_no_other_check_from_being_made(healthy: Mill, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    workspace = replace(healthy.workspace, storage=tmp_path / "copy", bucket=f"file://{tmp_path}/file")
+    assert found(replace(healthy, workspace=workspace)) == {"storage": Health.FAIL}
+    checks = [item.check for item in examine(workspace, as_of=AS_OF)]
+    assert checks.index("storage") < checks.index("predictions")
+
+
+def test_a_bundle_made_with_another_major_version_is_a_finding(healthy: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = bundles.environment()
+    monkeypatch.setattr(bundles, "environment", lambda: here | {"numpy": "99.0"})
+    assert "and here is 99.0" in the(healthy, "bundles").message
 
 
 def test_nothing_is_found_where_all_is_well(healthy: Mill) -> None:

@@ -254,6 +254,20 @@ def test_an_alias_that_could_not_follow_is_moved_by_the_next_maintenance(
     assert list((mill.workspace.storage / mill.model / "unshown").iterdir()) == []
 
 
+def test_through_a_bucket_another_machine_moves_the_alias(
+    two: tuple[Mill, int, int], client: Any, tmp_path: Path
+) -> None:
+    mill, _, second = two
+    bucket = f"file://{mill.workspace.storage}"
+    one, other = (
+        replace(mill, workspace=replace(mill.workspace, storage=tmp_path / name, bucket=bucket)) for name in "ab"
+    )
+    promote(at(one, "http://127.0.0.1:1"), second)
+    assert waiting(other.workspace, mill.model) == ()  # what waits to be shown is another thing
+    follow_all(other.workspace)
+    assert alias(client, mill) == second
+
+
 def test_an_mlflow_that_hangs_holds_no_promotion_back(two: tuple[Mill, int, int], hanging: str) -> None:
     mill, _, second = two
     started = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg2 import sql
 
 from tidemill.doctor.findings import Finding, judged
-from tidemill.errors import ArtifactCorrupt
+from tidemill.errors import ArtifactCorrupt, IncompatibleVersions
 from tidemill.retention import kept_folders
 from tidemill.spec import ModelSpec
 from tidemill.storage.bundles import load_bundle
@@ -83,7 +83,7 @@ def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
 def _bundle_problems(store: Store, uri: str, digest: str, evaluation: str | None, spec: ModelSpec) -> Iterator[str]:
     try:
         load_bundle(store.path(uri), digest, spec.train.trusted)
-    except ArtifactCorrupt as error:
+    except (ArtifactCorrupt, IncompatibleVersions) as error:
         yield error.problem.rstrip(".")
     if evaluation is not None:
         yield from _folder_problems(store, evaluation)

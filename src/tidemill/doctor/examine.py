@@ -25,7 +25,14 @@ from tidemill.doctor.machine import (
     sound_specs,
 )
 from tidemill.doctor.reproduction import check_reproductions
-from tidemill.errors import SchemaChanged, SettingsError, WarehouseUnavailable
+from tidemill.errors import (
+    SchemaChanged,
+    SettingsError,
+    StorageFull,
+    StorageRefused,
+    StorageUnavailable,
+    WarehouseUnavailable,
+)
 from tidemill.retention import close_all_lost_runs
 from tidemill.spec import ModelSpec
 from tidemill.storage.store import Store
@@ -128,8 +135,11 @@ def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, dep
         yield check_pointers(cursor, spec.model)
         yield check_reproductions(cursor, spec.model)
     yield check_freshness(spec, published, serves, as_of, [key for key, empty in published.items() if empty])
-    yield check_bundles(url, store, spec)
-    yield check_snapshots(url, store, spec, depth)
+    try:
+        yield check_bundles(url, store, spec)
+        yield check_snapshots(url, store, spec, depth)
+    except (StorageFull, StorageRefused, StorageUnavailable) as error:  # the rest is worth knowing all the same
+        yield Finding.fail("storage", spec.model, error.problem, error.next_step)
     yield check_predictions(url, spec, depth)
 
 
@@ -143,7 +153,10 @@ def _mirror(workspace: Workspace, url: str, specs: tuple[ModelSpec, ...], *, rep
     from tidemill.steps.alias import mirrored_champion
 
     for spec in specs:
-        yield check_waiting(workspace, spec.model, repair=repair)
+        try:
+            yield check_waiting(workspace, spec.model, repair=repair)
+        except (StorageFull, StorageRefused, StorageUnavailable) as error:
+            yield Finding.warn("mlflow", spec.model, error.problem, error.next_step)
         yield check_alias(Tracking(uri), spec.model, mirrored_champion(url, spec.model), repair=repair)
 
 

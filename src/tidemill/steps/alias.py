@@ -6,11 +6,11 @@ the process dies in between, the daily maintenance or the doctor moves it later.
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
-from tidemill.errors import StorageFull, TrackingUnavailable
+from tidemill.errors import StorageFull, StorageRefused, StorageUnavailable, TrackingUnavailable
+from tidemill.spec_file import load_sound_specs
 from tidemill.steps.mirror import WAITING
-from tidemill.storage.store import room
+from tidemill.storage.store import Store
 from tidemill.tracking import ReleaseTags, Session, Tracking, champion_of, ensure_version, point
 from tidemill.warehouse.connections import fetch_one, transaction
 from tidemill.workspace import LEDGER, Workspace
@@ -56,22 +56,23 @@ def move_alias(session: Session, model: str, champion: Mirrored, run_id: str) ->
 
 
 def note_promotion(workspace: Workspace, model: str) -> None:
-    """Note that another release serves, for MLflow; a storage that is full is no reason to undo that."""
+    """Note that another release serves, for MLflow; a storage that takes no note is no reason to undo that."""
     if not workspace.tracking_uri:
         return
     try:
-        with room(_note(workspace, model).parent):
-            _note(workspace, model).touch()
-    except StorageFull as error:
+        Store.of(workspace).note(_note(model), b"{}")
+    except (StorageFull, StorageRefused, StorageUnavailable) as error:
         _log.warning("%s", error.problem)
 
 
 def follow(workspace: Workspace, model: str) -> bool:
     """Move the alias to the champion, if that is noted and MLflow is there; say whether nothing is left to do."""
-    note = _note(workspace, model)
-    if not workspace.tracking_uri or not note.exists():
+    if not workspace.tracking_uri:
         return True
+    store = Store.of(workspace)
     try:
+        if store.noted(_note(model)) is None:
+            return True
         with Tracking(workspace.tracking_uri).session(_BUDGET_S) as session:
             for _ in range(_ROUNDS):
                 champion = mirrored_champion(workspace.connection(LEDGER), model)
@@ -80,19 +81,19 @@ def follow(workspace: Workspace, model: str) -> bool:
                 if champion_of(session, model) == str(champion.release_id):
                     break
                 move_alias(session, model, champion, champion.mlflow_run_id)
-    except TrackingUnavailable as error:
+        store.strike(_note(model))
+    except (TrackingUnavailable, StorageRefused, StorageUnavailable) as error:
         _log.warning("%s Its alias is moved later; the champion is the ledger's.", error.problem)
         return False
-    note.unlink(missing_ok=True)  # another process may have been quicker
     return True
 
 
 def follow_all(workspace: Workspace) -> None:
     """Move the aliases that wait, of any model; an MLflow that fails is no failure of ours, and is asked once."""
-    for note in sorted(workspace.storage.glob(f"*/{WAITING}/{NOTE}")):
-        if not follow(workspace, note.parents[1].name):
+    for spec in load_sound_specs(workspace.models):
+        if not follow(workspace, spec.model):
             return
 
 
-def _note(workspace: Workspace, model: str) -> Path:
-    return workspace.storage / model / WAITING / NOTE
+def _note(model: str) -> str:
+    return f"{model}/{WAITING}/{NOTE}"

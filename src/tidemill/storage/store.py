@@ -203,9 +203,9 @@ class Store:
             written.replace(path)
 
     def notes(self, model: str, kind: str) -> tuple[str, ...]:
-        """Give the names of a model's notes of one kind, oldest first."""
+        """Give the names of a model's notes of one kind that end in ``.json``, oldest first."""
         if self.bucket is not None:
-            items = self.bucket.items(f"{model}/{kind}")
+            items = [item for item in self.bucket.items(f"{model}/{kind}") if item.key.endswith(".json")]
             return tuple(item.key for item in sorted(items, key=lambda item: (item.written_at, item.key)))
         paths = (self.root / model / kind).glob("*.json")
         found = sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))
