@@ -87,6 +87,9 @@ def test_the_job_of_migrations_logs_in_as_the_owner_alone() -> None:
     job = yaml.safe_load(re.findall(r"```yaml\n(# migrate.yaml.*?)```", PAGE, re.DOTALL)[0])
     (container,) = job["spec"]["template"]["spec"]["containers"]
     image = VALUES["images"]["airflow"]
-    assert container["command"] == ["tidemill", "migrate"]  # of arguments the image would make "airflow tidemill migrate"
+    assert container["command"] == [
+        "tidemill",
+        "migrate",
+    ]  # of arguments the image would make "airflow tidemill migrate"
     assert container["image"] == f"{image['repository']}:{image['tag']}"
     assert container["envFrom"] == [{"secretRef": {"name": "tidemill-owner"}}]

@@ -58,7 +58,7 @@ def partition_of_run(context: Mapping[str, Any], spec: ModelSpec) -> str:
             f"Run {run.run_id!r} names no partition of {spec.model!r}.",
             f"Trigger it with the parameter 'partition', such as {_example(spec)!r}.",
         )
-    return spec.partition(key).key
+    return spec.asked(key).key
 
 
 def _example(spec: ModelSpec) -> str:

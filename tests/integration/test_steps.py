@@ -330,6 +330,14 @@ def test_monitoring_twice_gives_the_same_figures(serving: Mill) -> None:
     assert serving.ledger.metrics(serving.model, "drift", until=SCORED) == before
 
 
+def test_monitoring_goes_on_when_the_source_has_forgotten_its_first_days(serving: Mill) -> None:
+    for partition in (SCORED, NEXT):
+        serving.predict(partition)
+    serving.write(spec=SPEC.replace("first: 2024-03-01", f"first: {NEXT}"))
+    assert serving.monitor(NEXT)["alert"]["alerts"] == []
+    assert serving.retrain(NEXT)["decide"]["verdict"] == "reject"
+
+
 def test_page_of_a_day_is_written(serving: Mill) -> None:
     serving.predict(SCORED)
     page = serving.monitor(SCORED)["report"]

@@ -218,3 +218,16 @@ def test_partitions_of_an_hour_have_a_schedule_of_their_own(tmp_path: Path) -> N
             "5 * * * *",
             None,
         )
+
+
+def test_a_key_of_another_length_says_so(tmp_path: Path) -> None:
+    weekly = read_spec(write(tmp_path, SMALLEST + "partitions: {every: week}\n"))
+    with pytest.raises(PartitionError, match=r"is not a week in UTC. Write it like '2013-W27'. It names a day"):
+        weekly.partition("2013-07-04")
+
+
+def test_data_that_begin_later_by_now_refuse_what_is_asked_and_know_what_was(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, SMALLEST + "partitions: {first: 2013-07-04}\n"))
+    assert spec.partition("2013-07-03").key == "2013-07-03"
+    with pytest.raises(PartitionError, match="lies outside the data"):
+        spec.asked("2013-07-03")

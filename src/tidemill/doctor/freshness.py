@@ -103,7 +103,7 @@ def _ticks(spec: ModelSpec, latest: datetime, n: int) -> Iterator[str]:
 
 def _exists(spec: ModelSpec, key: str) -> bool:
     try:
-        spec.partition(key)
+        spec.asked(key)
     except PartitionError:
         return False
     return True

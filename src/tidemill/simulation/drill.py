@@ -132,7 +132,7 @@ def drill(
         If there is nothing before the first partition to train on.
     """
     partitions = tuple(spec.partitions_between(first, last))
-    after = spec.partition(partitions[-1].key)
+    after = spec.asked(partitions[-1].key)
     needed = (*training_partitions(Job(spec=spec, partition=partitions[0], workspace=workspace, run_id=0)), *partitions)
     tried: list[Tried] = []
     with throwaway_ground() as ground:

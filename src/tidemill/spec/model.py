@@ -195,14 +195,34 @@ class ModelSpec(Part):
         return hashlib.sha256(self.meaning.encode()).hexdigest()
 
     def partition(self, key: str) -> Partition:
-        """Give the partition of a key, within the model's data.
+        """Give the partition of a key, wherever the data begin and end by now.
+
+        Raises
+        ------
+        PartitionError
+            If the key is malformed, or of another length than the model's partitions.
+        """
+        try:
+            return self.partitions.every.of(key, self.timezone, self.partitions.cutoff)
+        except PartitionError as error:
+            other = next((kind for kind in Every if _is_of(kind, key, self.timezone)), None)
+            if other is None:
+                raise
+            raise PartitionError(
+                error.problem,
+                f"{error.next_step} It names a {other.value}: if partitions.every has changed since something was published, "
+                "set it back, and give the other length to a model of another name.",
+            ) from None
+
+    def asked(self, key: str) -> Partition:
+        """Give the partition of a key that somebody asks to work on, which has to lie within the model's data.
 
         Raises
         ------
         PartitionError
             If the key is malformed, or lies before ``partitions.first`` or after ``partitions.last``.
         """
-        partition = self.partitions.every.of(key, self.timezone, self.partitions.cutoff)
+        partition = self.partition(key)
         day = partition.interval.start.astimezone(ZoneInfo(self.timezone)).date()
         first, last = self.partitions.first, self.partitions.last
         if (first and day < first) or (last and day > last):
@@ -221,7 +241,7 @@ class ModelSpec(Part):
         PartitionError
             If a key is malformed or outside the model's data, or the first comes after the last.
         """
-        start, end = self.partition(first).interval.start, self.partition(last).interval.end
+        start, end = self.asked(first).interval.start, self.asked(last).interval.end
         if end <= start:
             raise PartitionError(f"Partition {first!r} comes after {last!r}.", "Name the earlier one first.")
         return self.partitions.every.within(Interval(start=start, end=end), self.timezone, self.partitions.cutoff)
@@ -229,3 +249,11 @@ class ModelSpec(Part):
     def local_midnight(self, day: date) -> datetime:
         """Give the first instant of a day in the model's zone."""
         return datetime.combine(day, time(), ZoneInfo(self.timezone))
+
+
+def _is_of(every: Every, key: str, timezone: str) -> bool:
+    try:
+        every.of(key, timezone)
+    except PartitionError:
+        return False
+    return True

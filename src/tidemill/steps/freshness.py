@@ -115,8 +115,8 @@ def _ages(job: Job, collected: CollectedRef) -> dict[str, float]:
 
 def _gaps(spec: ModelSpec, partition: Partition, published: set[str]) -> Iterator[str]:
     """Give the partitions before one that were due and are not there, no older than the oldest that is."""
-    oldest = min(published)
-    before = spec.partitions_between(oldest, partition.key)
+    span = Interval(start=spec.partition(min(published)).interval.start, end=partition.interval.end)
+    before = spec.partitions.every.within(span, spec.timezone, spec.partitions.cutoff)
     yield from (item.key for item in list(before)[-N_GAPS - 1 :] if item.key not in published and _is_due(spec, item))
 
 

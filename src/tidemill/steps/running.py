@@ -159,7 +159,7 @@ def run_step(
         refuse_drift(lock_file())
     function = _function(step)
     spec = workspace.spec(model)
-    piece = _as_of(spec.partition(partition), cutoff)
+    piece = _as_of(spec.asked(partition), cutoff)
     url = workspace.connection(LEDGER)
     ledger = Ledger(url)
     with Ending(f"Step {step} of {model!r}, partition {partition!r},", limit_of(step).total_seconds()) as ending:
