@@ -145,7 +145,7 @@ def _on_cluster(job: Job, split: SplitRef, estimator: str, parameters: Parameter
     if importlib.util.find_spec("distributed") is None:
         raise SettingsError(
             f"train.engine of {job.spec.model!r} is dask, and Dask is not installed here.",
-            "pip install 'tidemill[dask]'",
+            "Install the lock, or Tidemill with its extra 'dask': docs/deploy/dask.md.",
         )
     from tidemill.steps.cluster import address_of, boost_on_cluster  # loads Dask, which is an extra
 

@@ -1,13 +1,15 @@
 """What XGBoost learns of rows that it reads in pieces is what it learns of all at once."""
 
+import shutil
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from tidemill.errors import ContractBroken, NotTrainable, SpecError
+from tidemill.errors import ContractBroken, NotTrainable, SpecError, StorageFull
 from tidemill.modeling.estimators import Pieces, boost_on_disk, fit, fit_in_pieces, score_in_pieces
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.storage.bundles import pack_bundle
@@ -91,6 +93,15 @@ def test_columns_that_are_no_plain_numbers_and_texts_are_read_too(train, validat
 def test_nothing_is_left_on_disk(train, validation, tmp_path):
     in_pieces("binary", train, validation, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_has_no_room_for_a_page_is_an_error_and_not_the_end_of_the_process(
+    train, validation, tmp_path, monkeypatch
+):
+    free = iter([10**9] * 30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free, 100)))
+    with pytest.raises(StorageFull, match="where 100 are free"):
+        in_pieces("binary", train, validation, tmp_path)
 
 
 def test_a_row_that_no_model_may_read_is_refused_in_words(train, validation, tmp_path):

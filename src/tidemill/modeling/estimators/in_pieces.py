@@ -7,6 +7,7 @@ Where the trees are grown is the caller's: here (`boost_on_disk`), or by several
 of the rows.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow as pa
 import xgboost
 from threadpoolctl import threadpool_limits
 
+from tidemill.errors import StorageFull
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.estimators.boosting import Boosting
 from tidemill.modeling.estimators.fitting import choose_rest, refuse_unfit
@@ -149,7 +151,7 @@ class _Pages(xgboost.DataIter):  # type: ignore[misc]  # untyped
     """Hands pages to XGBoost, which goes over them several times while it makes bins of them."""
 
     def __init__(self, pages: Callable[[], Iterator[Page]], kinds: list[str], cache: Path) -> None:
-        self._make, self._kinds = pages, kinds
+        self._make, self._kinds, self._folder = pages, kinds, cache.parent
         super().__init__(cache_prefix=str(cache))
 
     def reset(self) -> None:
@@ -157,6 +159,14 @@ class _Pages(xgboost.DataIter):  # type: ignore[misc]  # untyped
 
     def next(self, input_data: Callable[..., None]) -> bool:
         for X, y in self._pages:
+            # XGBoost that cannot write a page ends the process. What comes now is four times as long as its bins.
+            free = shutil.disk_usage(self._folder).free
+            if free < X.nbytes:
+                raise StorageFull(
+                    f"The storage is full: the bins of a training need up to {X.nbytes:,} bytes more in {self._folder}, "
+                    f"where {free:,} are free.",
+                    "Nothing of it was kept. Make room, for instance with 'tidemill gc', and run it again.",
+                )
             input_data(data=X, label=y, feature_types=self._kinds)
             return True
         return False
@@ -175,6 +185,11 @@ def boost_on_disk(
         Give the pages from the first on, as often as they are asked.
     cache : Path
         Empty folder for the bins.
+
+    Raises
+    ------
+    StorageFull
+        If the disk has no room for the next page.
     """
     bins = _binned(boosting, train, cache / "train")
     aside = _binned(boosting, validation, cache / "validation", ref=bins) if boosting.watched else None
