@@ -6,9 +6,13 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 import psutil
 import psycopg2
 import pytest
@@ -165,8 +169,9 @@ def test_no_password_is_in_a_log_or_in_what_tasks_pass_on(demo) -> None:
     assert [name for name, text in sinks.items() if any(word in text for word in words)] == []
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium on this machine; CI installs it")
-def test_the_ui_shows_the_four_dags(demo) -> None:
+@contextmanager
+def ui(demo) -> Iterator[Any]:
+    """A page of a browser that has logged in."""
     from playwright.sync_api import sync_playwright
 
     user, password = stack.login(demo.home)
@@ -178,10 +183,42 @@ def test_the_ui_shows_the_four_dags(demo) -> None:
         page.fill("input[name=username]", user)
         page.fill("input[type=password]", password)
         page.keyboard.press("Enter")
-        page.get_by_role("link", name="Dags", exact=True).first.click(timeout=30_000)  # once the login has gone through
+        page.get_by_role("link", name="Dags", exact=True).first.wait_for(timeout=30_000)  # the login has gone through
+        yield page
+        browser.close()
+
+
+needs_a_browser = pytest.mark.skipif(
+    shutil.which("chromium") is None, reason="no Chromium on this machine; CI installs it"
+)
+
+
+@needs_a_browser
+def test_the_ui_shows_the_four_dags(demo) -> None:
+    with ui(demo) as page:
+        page.get_by_role("link", name="Dags", exact=True).first.click()
         for verb in ("train", "predict", "monitor", "retrain"):
             page.get_by_role("link", name=f"flight_delays_{verb}", exact=True).first.wait_for(timeout=30_000)
-        browser.close()
+
+
+@needs_a_browser
+def test_the_console_says_whether_the_model_is_fine_and_why_in_two_clicks(demo) -> None:
+    with ui(demo) as page:
+        page.get_by_role("link", name="Models", exact=True).first.click()
+        frame = page.frame_locator("iframe")
+        frame.get_by_text("Are my models fine?").wait_for(timeout=30_000)
+        frame.get_by_role("link", name="flight_delays").click()
+        frame.get_by_text("Is my model fine?").wait_for(timeout=30_000)
+        frame.get_by_role("link", name="monitoring").first.click()
+        frame.get_by_role("heading", name="Realised quality").wait_for(timeout=30_000)
+        page.goto(f"{demo.airflow().url}/dags/flight_delays_predict/plugin/tidemill-model")
+        frame.get_by_text("Is my model fine?").wait_for(timeout=30_000)
+
+
+@pytest.mark.parametrize("page", ["", "flight_delays/", "flight_delays/releases/1/", "dag/flight_delays_train"])
+def test_the_console_shows_nothing_to_somebody_who_has_not_logged_in(demo, page: str) -> None:
+    answer = httpx.get(f"{demo.airflow().url}/tidemill/{page}")
+    assert (answer.status_code, answer.text) == (401, "Not authenticated")
 
 
 def test_down_leaves_no_process_and_free_ports_and_up_finds_everything(demo) -> None:

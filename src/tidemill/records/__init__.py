@@ -9,6 +9,14 @@ from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Snapshot
 from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
+from tidemill.records.overview import (
+    FailedStep,
+    ModelDetails,
+    ModelState,
+    PublishedPartition,
+    RetrainDecision,
+    StandingRelease,
+)
 from tidemill.records.passport import Passport
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef, ScoresRef, Shard
 from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
@@ -29,8 +37,11 @@ __all__ = [
     "DeploymentRef",
     "EvaluationReport",
     "Examination",
+    "FailedStep",
     "Likeness",
     "MetricValue",
+    "ModelDetails",
+    "ModelState",
     "MonitorRef",
     "OpenAlert",
     "PageRef",
@@ -38,11 +49,13 @@ __all__ = [
     "Passport",
     "PredictionRef",
     "ProfileRef",
+    "PublishedPartition",
     "Record",
     "Rehearsal",
     "ReleaseRef",
     "ReproducedStep",
     "Reproduction",
+    "RetrainDecision",
     "ScoresRef",
     "SearchReport",
     "SentRef",
@@ -50,6 +63,7 @@ __all__ = [
     "Shard",
     "SnapshotRef",
     "SplitRef",
+    "StandingRelease",
     "Trial",
     "Verdict",
 ]

@@ -6,7 +6,6 @@ here: whoever calls does the whole again, and finds what is there already.
 """
 
 import os
-import re
 import socket
 import time
 import warnings
@@ -105,13 +104,12 @@ def is_reachable(uri: str) -> bool:
     """Say whether anything listens where MLflow should, before its client is imported and waits."""
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https"):
-        # A database or a folder, which the client opens by itself; but no host and port without http:// before them.
-        return re.match(r"[\w.-]+:\d+(/|$)", uri) is None
+        return True  # a database or a folder, which the client opens by itself
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         with socket.create_connection((parts.hostname or "", port), _CONNECT_S):
             return True
-    except (OSError, ValueError):  # the latter of a port that is no number
+    except OSError:
         return False
 
 

@@ -16,7 +16,7 @@ from tidemill.faults import fault_point
 from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAlert, Severity
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
 
-__all__ = ["Alerts", "Settle"]
+__all__ = ["Alerts", "Settle", "open_alerts"]
 
 Settle = Callable[[Sequence[OpenAlert], Sequence[Examination]], Sequence[AlertChange]]
 """From open alerts and the newest examinations to what becomes of the alerts."""
@@ -66,7 +66,7 @@ class Alerts:
         with transaction(self.url) as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext('tidemill.alerts'), hashtext(%s))", (model,))
             _insert_examination(cursor, model, examination, run_id)
-            changes = tuple(decide(_open_alerts(cursor, model), _examinations(cursor, model)))
+            changes = tuple(decide(open_alerts(cursor, model), _examinations(cursor, model)))
             told = [_apply(cursor, model, examination.partition, change, run_id) for change in changes]
             events = [(*event, change.alert.severity) for change, event in zip(changes, told, strict=True) if event]
             for channel, least in channels:
@@ -89,7 +89,7 @@ class Alerts:
     def open(self, model: str | None = None) -> tuple[OpenAlert, ...]:
         """Give the open alerts of a model, or of all, what needs action first."""
         with transaction(self.url) as cursor:
-            return _open_alerts(cursor, model)
+            return open_alerts(cursor, model)
 
     def acknowledge(self, alert_id: int, by: str, now: datetime) -> OpenAlert | None:
         """Note that somebody knows of an open alert; gives it, or None if it is not open."""
@@ -104,7 +104,7 @@ class Alerts:
                 return None
             details = json.dumps({"alert_id": alert_id, "by": by})
             cursor.execute("SELECT tidemill.append_audit('acknowledge', %s, %s)", (row[0], details))
-            return next(item for item in _open_alerts(cursor, row[0]) if item.alert_id == alert_id)
+            return next(item for item in open_alerts(cursor, row[0]) if item.alert_id == alert_id)
 
 
 def _insert_examination(cursor: Cursor, model: str, examination: Examination, run_id: int) -> None:
@@ -128,7 +128,8 @@ def _examinations(cursor: Cursor, model: str) -> list[Examination]:
     ]
 
 
-def _open_alerts(cursor: Cursor, model: str | None) -> tuple[OpenAlert, ...]:
+def open_alerts(cursor: Cursor, model: str | None) -> tuple[OpenAlert, ...]:
+    """Give the open alerts of a model, or of all, what needs action first, within the caller's transaction."""
     cursor.execute(
         "SELECT alert_id, model, rule, severity, message, value, threshold, owner, first_partition, last_partition, told,"
         " told_partition, acknowledged_by FROM tidemill.alert WHERE status = 'open' AND (%(model)s IS NULL"

@@ -1,0 +1,121 @@
+"""The console inside Airflow's UI: is every model fine, and why is one not.
+
+An app of its own below Airflow's API server, which protects no plugin's app: every page asks Airflow who the reader is,
+and shows a model to those who may read the runs of its DAGs. It reads the ledger as ``tidemill_reader`` and the storage,
+writes nothing, and runs no script.
+"""
+
+from typing import Annotated
+
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException, Path, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+
+from tidemill.errors import ArtifactCorrupt, TidemillError
+from tidemill.report.console import model_page, models_page
+from tidemill.report.pages import evaluation_page
+from tidemill.storage.store import Store
+from tidemill.warehouse.overview import Overview
+from tidemill.workspace import SOURCE, Workspace
+from tidemill_airflow.connections import connection_url
+
+__all__ = ["app"]
+
+app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, openapi_url=None)
+
+CHAINS = ("train", "predict", "monitor", "retrain", "reproduce", "rollback")
+"""How the names of a model's DAGs end."""
+HEADERS = {
+    "Content-Security-Policy": "frame-ancestors 'self'",  # the UI shows the pages in a frame; the rest is in each page
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, no-store",
+}
+
+
+def _permitted(
+    model: Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,47}$")], request: Request, user: GetUserDep
+) -> str:
+    requires_access_dag("GET", DagAccessEntity.RUN, f"{model}_predict")(request, user)
+    return model
+
+
+Model = Annotated[str, Depends(_permitted)]
+Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+
+
+@app.get("/")
+def _models(request: Request, user: GetUserDep) -> Response:
+    return _html(models_page([state for state in _overview().models() if _may_read(state.model, request, user)]))
+
+
+@app.get("/dag/{dag_id}")
+def _model_of_a_dag(dag_id: str, request: Request, user: GetUserDep) -> Response:
+    """Lead to the model of the DAG whose page is looked at, or to all models if it has none."""
+    model, _, chain = dag_id.rpartition("_")
+    place = f"{model}/" if chain in CHAINS and model.isidentifier() else ""
+    return RedirectResponse(f"{request.scope['root_path']}/{place}")
+
+
+@app.get("/{model}/")
+def _model(model: Model) -> Response:
+    details = _overview().model(model)
+    return _html(model_page(details)) if details else _missing(f"Model {model} has never run.")
+
+
+@app.get("/{model}/releases/{release_id}/")
+def _release(model: Model, release_id: Annotated[int, Path(ge=1, lt=2**63)]) -> Response:
+    found = _overview().release(model, release_id)
+    if found is None:
+        return _missing(f"Model {model} has no release {release_id}.")
+    evaluation = found.evaluation
+    folder = _store().folder(evaluation.uri, evaluation.uri.rpartition("/")[2])
+    svgs = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.svg"))]
+    return _html(evaluation_page(found.snapshot, evaluation, found.decision, pictures=svgs))
+
+
+@app.get("/{model}/reports/{digest}/")
+def _report(model: Model, digest: Digest) -> Response:
+    page = _store().folder(f"{model}/reports/{digest}", digest) / "index.html"
+    return _html(page.read_text(encoding="utf-8")) if page.is_file() else _missing(f"Report {digest} is no page.")
+
+
+@app.exception_handler(HTTPException)
+def _refused(_: Request, error: HTTPException) -> Response:
+    return PlainTextResponse(str(error.detail), error.status_code, HEADERS)
+
+
+@app.exception_handler(RequestValidationError)
+def _no_address(_: Request, __: RequestValidationError) -> Response:
+    return _missing("There is no such page.")
+
+
+@app.exception_handler(TidemillError)
+def _failed(_: Request, error: TidemillError) -> Response:
+    return _missing(str(error)) if isinstance(error, ArtifactCorrupt) else PlainTextResponse(str(error), 503, HEADERS)
+
+
+def _may_read(model: str, request: Request, user: BaseUser) -> bool:
+    try:
+        _permitted(model, request, user)
+    except HTTPException:
+        return False
+    return True
+
+
+def _html(page: str) -> Response:
+    return HTMLResponse(page, headers=HEADERS)
+
+
+def _missing(why: str) -> Response:
+    return PlainTextResponse(why, 404, HEADERS)
+
+
+def _overview() -> Overview:
+    return Overview(connection_url(SOURCE))
+
+
+def _store() -> Store:
+    return Store.of(Workspace.from_environment())

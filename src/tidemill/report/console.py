@@ -1,0 +1,142 @@
+"""The console's pages: is every model fine, and why is one not. Links between them are relative."""
+
+from collections.abc import Sequence
+
+from tidemill.records import ModelDetails, ModelState, Severity
+from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent
+
+__all__ = ["model_page", "models_page"]
+
+_TONES = {None: "good", Severity.WARN: "warn", Severity.FAIL: "fail"}
+_WORDS = {None: "fine", Severity.WARN: "look", Severity.FAIL: "act"}
+
+
+def models_page(states: Sequence[ModelState]) -> str:
+    """Say in one look whether all models are fine.
+
+    Parameters
+    ----------
+    states : sequence of ModelState
+        In any order.
+    """
+    ranked = sorted(states, key=lambda state: (_rank(state), state.model))
+    return page(
+        "models.html",
+        kind="Models",
+        model="",
+        partition="",
+        answer=_of_all(ranked),
+        states=[(state, _WORDS[state.severity], _TONES[state.severity], _why(state)) for state in ranked],
+    )
+
+
+def model_page(details: ModelDetails) -> str:
+    """Say whether one model is fine and why, with its recent past and the way to every page about it."""
+    state = details.state
+    return page(
+        "model.html",
+        kind="Model",
+        model=state.model,
+        partition="",
+        answer=_of_one(details),
+        tiles=_tiles(state),
+        state=state,
+        partitions=details.partitions,
+        releases=details.releases,
+        decisions=details.decisions,
+        metric_name=state.champion.metric if state.champion else "quality",
+    )
+
+
+def _rank(state: ModelState) -> int:
+    return [Severity.FAIL, Severity.WARN, None].index(state.severity)
+
+
+def _of_all(ranked: Sequence[ModelState]) -> Answer:
+    question = "Are my models fine?"
+    if not ranked:
+        return Answer(
+            question=question,
+            answer="No model has run yet.",
+            tone="none",
+            reasons=("A spec in the folder of models makes four DAGs; the first training puts the model here.",),
+        )
+    worst = ranked[0].severity
+    if worst is None:
+        named = f"{ranked[0].model} is" if len(ranked) == 1 else f"all {len(ranked)} are"
+        return Answer(question=question, answer=f"Yes, {named}.", tone="good")
+    act = [state.model for state in ranked if state.severity is Severity.FAIL]
+    look = [state.model for state in ranked if state.severity is Severity.WARN]
+    said = [f"{', '.join(act)} {'needs' if len(act) == 1 else 'need'} action"] if act else []
+    said += [f"{', '.join(look)} {'needs' if len(look) == 1 else 'need'} a look"] if look else []
+    return Answer(question=question, answer=f"Not all: {'; '.join(said)}.", tone=_TONES[worst])
+
+
+def _of_one(details: ModelDetails) -> Answer:
+    state, question = details.state, "Is my model fine?"
+    if state.severity is not None:
+        answer = "No, it needs action." if state.severity is Severity.FAIL else "It needs a look."
+        return Answer(question=question, answer=answer, tone=_TONES[state.severity], reasons=tuple(_problems(state)))
+    latest = details.decisions[0].reasons if details.decisions else ()
+    return Answer(question=question, answer=f"Yes, {_nothing(state)}", tone="good", reasons=latest)
+
+
+def _problems(state: ModelState) -> list[str]:
+    """Give a sentence for each thing that asks for a person, what needs action first."""
+    failed = [
+        f"{item.step} of the chain '{item.chain}' has failed for partition {item.partition}: {_first_line(item.error)}"
+        for item in state.failures
+    ]
+    urgent, others = (
+        [item.alert.message for item in state.alerts if (item.alert.severity is Severity.FAIL) is wanted]
+        for wanted in (True, False)
+    )
+    missing = [] if state.champion else ["No release serves it, so that nothing can be predicted."]
+    missing += [] if state.newest else ["No partition has been published."]
+    return [*failed, *urgent, *others, *missing]
+
+
+def _why(state: ModelState) -> str:
+    problems = _problems(state)
+    more = f" And {len(problems) - 1} more." if len(problems) > 1 else ""
+    return f"{problems[0]}{more}" if problems else _nothing(state).capitalize()
+
+
+def _nothing(state: ModelState) -> str:
+    looked = f"as of {state.examined}" if state.examined else "but monitoring has not looked at it yet"
+    return f"nothing asks for a person {looked}."
+
+
+def _tiles(state: ModelState) -> list[Tile]:
+    champion, newest = state.champion, state.newest
+    release = f"{champion.estimator}, as of {champion.partition}" if champion else ""
+    return [
+        Tile(label="release that serves", value=str(champion.release_id) if champion else "none", note=release),
+        Tile(
+            label="newest published partition",
+            value=newest.partition if newest else "none",
+            note=f"{count(newest.n_rows)} rows; {count(state.n_published)} partitions in all" if newest else "",
+        ),
+        _quality(state),
+        Tile(
+            label="features that drifted",
+            value=percent(newest.drift_share) if newest and newest.drift_share is not None else "not examined",
+            note=f"in {newest.partition}" if newest and newest.drift_share is not None else "",
+        ),
+        Tile(label="open alerts", value=str(len(state.alerts))),
+    ]
+
+
+def _quality(state: ModelState) -> Tile:
+    if state.quality is None:
+        return Tile(label="realised quality", value="not matured yet")
+    accepted = f"; at acceptance {figure(state.champion.accepted_value)}" if state.champion else ""
+    return Tile(
+        label=f"{state.quality.name}, up to {state.matured}",
+        value=figure(state.quality.value),
+        note=f"{interval(state.quality)}{accepted}",
+    )
+
+
+def _first_line(error: str) -> str:
+    return error.partition("\n")[0]

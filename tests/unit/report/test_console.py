@@ -1,0 +1,125 @@
+"""The console's pages: one look for all models, and the way from there to the reason."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from tidemill.records import (
+    Alert,
+    FailedStep,
+    MetricValue,
+    ModelDetails,
+    ModelState,
+    OpenAlert,
+    PublishedPartition,
+    RetrainDecision,
+    Severity,
+    StandingRelease,
+    Verdict,
+)
+from tidemill.report.console import model_page, models_page
+
+HOSTILE = "<script>alert(1)</script>"
+NOW = datetime(2013, 7, 8, 5, tzinfo=UTC)
+DIGEST = "ab12" * 16
+RELEASE = StandingRelease(
+    release_id=7, estimator="xgboost", partition="2013-07-01", metric="roc_auc", metric_value=0.78, accepted_value=0.73,
+    verdict="accept", live_from=NOW, approved_by="gate", reason="roc_auc 0.78",
+)  # fmt: skip
+PARTITION = PublishedPartition(
+    partition="2013-07-07", n_rows=934, release_id=7, simulated=False, published_at=NOW, realised=None,
+    estimated=MetricValue(name="estimated", value=0.728), drift_share=0.206, monitoring=f"flight_delays/reports/{DIGEST}",
+    contract=None,
+)  # fmt: skip
+FINE = ModelState(
+    model="flight_delays", champion=RELEASE, newest=PARTITION, n_published=7,
+    quality=MetricValue(name="roc_auc_recent", value=0.699, low=0.576, high=0.822), matured="2013-07-04",
+    examined="2013-07-07", alerts=(), failures=(),
+)  # fmt: skip
+ALERT = Alert(rule="drift:temp", severity=Severity.WARN, message="temp has drifted.", value=0.3, threshold=0.2)
+OPEN = OpenAlert(
+    alert_id=1, model="flight_delays", alert=ALERT, owner="team", first_partition="2013-07-05",
+    last_partition="2013-07-07", told=ALERT, told_partition="2013-07-05",
+)  # fmt: skip
+FAILED = FailedStep(
+    chain="predict", step="extract", partition="2013-07-08", error="No rows.\nLook at the source.", ended_at=NOW
+)
+WARNED = replace(FINE, model="air_time", alerts=(OPEN,))
+STOPPED = replace(FINE, model="on_time", failures=(FAILED,))
+NEW = replace(
+    FINE, model="new", champion=None, newest=None, n_published=0, quality=None, matured=None, examined=None
+)  # fmt: skip
+
+
+def details(state: ModelState, **more: object) -> ModelDetails:
+    parts = {"partitions": (PARTITION,), "releases": (RELEASE,), "decisions": ()}
+    return ModelDetails(state=state, **{**parts, **more})
+
+
+def said(page: str) -> tuple[str, str]:
+    tone, answer = re.search(r'class="verdict (\w+)".*?<h1>(.*?)</h1>', page, re.DOTALL).groups()
+    return tone, answer
+
+
+@pytest.mark.parametrize(
+    ("states", "tone", "answer"),
+    [
+        ([], "none", "No model has run yet."),
+        ([FINE], "good", "Yes, flight_delays is."),
+        ([FINE, replace(FINE, model="other")], "good", "Yes, all 2 are."),
+        ([FINE, WARNED], "warn", "Not all: air_time needs a look."),
+        ([WARNED, NEW], "warn", "Not all: air_time, new need a look."),
+        ([FINE, WARNED, STOPPED], "fail", "Not all: on_time needs action; air_time needs a look."),
+    ],
+)
+def test_one_look_says_whether_all_are_fine(states: list[ModelState], tone: str, answer: str) -> None:
+    assert said(models_page(states)) == (tone, answer)
+
+
+def test_what_needs_a_person_comes_first_and_says_why() -> None:
+    page = models_page([FINE, WARNED, STOPPED])
+    assert re.findall(r'<a href="(\w+)/">', page) == ["on_time", "air_time", "flight_delays"]
+    assert "extract of the chain &#39;predict&#39; has failed for partition 2013-07-08: No rows." in page
+    assert "temp has drifted." in page
+
+
+@pytest.mark.parametrize(
+    ("state", "tone", "answer"),
+    [
+        (FINE, "good", "Yes, nothing asks for a person as of 2013-07-07."),
+        (WARNED, "warn", "It needs a look."),
+        (NEW, "warn", "It needs a look."),
+        (STOPPED, "fail", "No, it needs action."),
+        (replace(FINE, alerts=(replace(OPEN, alert=replace(ALERT, severity=Severity.FAIL)),)), "fail", "No, it needs action."),
+    ],
+)  # fmt: skip
+def test_a_models_page_says_whether_it_is_fine(state: ModelState, tone: str, answer: str) -> None:
+    assert said(model_page(details(state))) == (tone, answer)
+
+
+def test_a_model_that_serves_nothing_says_so() -> None:
+    page = model_page(details(NEW, partitions=(), releases=()))
+    assert "No release serves it, so that nothing can be predicted." in page
+    assert "No partition has been published." in page
+
+
+def test_every_page_about_a_partition_is_a_click_away_and_links_are_relative() -> None:
+    links = re.findall(r'href="([^"]*)"', model_page(details(FINE)))
+    assert links == ["../", "releases/7/", f"reports/{DIGEST}/", "releases/7/"]
+
+
+def test_why_it_is_not_trained_again_is_on_the_page() -> None:
+    decision = RetrainDecision(partition="2013-07-07", verdict=Verdict.REJECT, reasons=("Within the cooldown.",))
+    assert model_page(details(FINE, decisions=(decision,))).count("Within the cooldown.") == 2
+
+
+def test_everything_untrusted_is_escaped() -> None:
+    failed = replace(FAILED, error=HOSTILE, partition=HOSTILE)
+    alert = replace(OPEN, owner=HOSTILE, alert=replace(ALERT, message=HOSTILE, rule=HOSTILE), acknowledged_by=HOSTILE)
+    state = replace(FINE, model=HOSTILE, failures=(failed,), alerts=(alert,))
+    release = replace(RELEASE, approved_by=HOSTILE, reason=HOSTILE, estimator=HOSTILE)
+    decision = RetrainDecision(partition=HOSTILE, verdict=Verdict.ACCEPT, reasons=(HOSTILE,))
+    pages = [models_page([state]), model_page(details(state, releases=(release,), decisions=(decision,)))]
+    assert [page.count("<script") for page in pages] == [0, 0]
