@@ -25,6 +25,7 @@ from tidemill.local.secrets import password
 from tidemill.spec import ModelSpec
 from tidemill.steps.alias import Mirrored
 from tidemill.storage import bundles
+from tidemill.storage.store import Store
 from tidemill.tracking import Tracking
 from tidemill.versions import lock_file
 from tidemill.workspace import Workspace
@@ -394,6 +395,19 @@ def files_of(mill: Mill, what: str) -> list[Path]:
 
 
 CHECK = {"bundle": "bundles", "evaluation": "bundles", "snapshot": "snapshots"}
+
+
+def test_of_a_bucket_its_own_objects_are_looked_at_and_not_the_copies_here(healthy: Mill, tmp_path: Path) -> None:
+    kept = healthy.workspace.storage
+    workspace = replace(healthy.workspace, storage=tmp_path / "copy", bucket=f"file://{kept}")
+    mill, whole = replace(healthy, workspace=workspace), [files_of(healthy, what)[-1] for what in ("snapshot", "bundle")]
+    for path in whole:
+        Store.of(workspace).path(path.parent.relative_to(kept).as_posix())  # which brings a copy here
+    assert found(mill) == {}
+    for path, check in zip(whole, ("snapshots", "bundles"), strict=True):
+        with altered(path):
+            assert found(mill) == {check: Health.FAIL}
+    assert list((tmp_path / "copy" / "examined").iterdir()) == []
 
 
 @pytest.mark.parametrize("what", CHECK)

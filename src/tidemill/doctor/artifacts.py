@@ -1,7 +1,8 @@
 """Ledger against storage and rows: what is published or serves must be there, and be what its digest says."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg2 import sql
@@ -11,6 +12,7 @@ from tidemill.errors import ArtifactCorrupt, IncompatibleVersions
 from tidemill.retention import kept_folders
 from tidemill.spec import ModelSpec
 from tidemill.storage.bundles import load_bundle
+from tidemill.storage.scratch import scratch
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
 
@@ -81,20 +83,32 @@ def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
 
 
 def _bundle_problems(store: Store, uri: str, digest: str, evaluation: str | None, spec: ModelSpec) -> Iterator[str]:
-    try:
-        load_bundle(store.path(uri), digest, spec.train.trusted)
-    except (ArtifactCorrupt, IncompatibleVersions) as error:
-        yield error.problem.rstrip(".")
+    with _as_it_is_kept(store) as kept:
+        try:
+            load_bundle(kept.path(uri), digest, spec.train.trusted)
+        except (ArtifactCorrupt, IncompatibleVersions) as error:
+            yield error.problem.rstrip(".")
     if evaluation is not None:
         yield from _folder_problems(store, evaluation)
 
 
 def _folder_problems(store: Store, uri: str) -> Iterator[str]:
     """Hash a folder that is named by the digest of its content."""
-    try:
-        store.folder(uri, uri.rsplit("/", 1)[1])
-    except ArtifactCorrupt as error:
-        yield error.problem.rstrip(".")
+    with _as_it_is_kept(store) as kept:
+        try:
+            kept.folder(uri, uri.rsplit("/", 1)[1])
+        except ArtifactCorrupt as error:
+            yield error.problem.rstrip(".")
+
+
+@contextmanager
+def _as_it_is_kept(store: Store) -> Iterator[Store]:
+    """Give the store; of a bucket without this machine's copy, which may be whole where the bucket has lost something."""
+    if store.bucket is None:
+        yield store
+    else:
+        with scratch(store.root / "examined") as empty:
+            yield replace(store, root=empty)
 
 
 def _is_own_data(uri: str, model: str) -> bool:
