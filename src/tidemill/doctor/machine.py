@@ -4,7 +4,6 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from psycopg2.extensions import parse_dsn
 
@@ -12,7 +11,7 @@ from tidemill.doctor.findings import Finding, judged
 from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
-from tidemill.tracking import is_reachable
+from tidemill.tracking import is_reachable, without_login
 from tidemill.versions import count_locked, drifted, lock_digest
 from tidemill.workspace import Workspace
 
@@ -124,10 +123,9 @@ def check_tracking(uri: str | None) -> Finding:
     if uri is None:
         return Finding.warn("mlflow", "server", "No MLflow is configured.", "Set MLFLOW_TRACKING_URI if there is one.")
     if not is_reachable(uri):
-        parts = urlsplit(uri)  # its user and password stay out of the message
         return Finding.warn(
-            "mlflow", "server", f"Nothing answers at {parts.hostname}:{parts.port}.",
-            "Predictions go on without it; start it again ('make up').",
+            "mlflow", "server", f"Nothing answers at {without_login(uri)}.",
+            "Predictions go on without it; start it again ('make up'), or correct MLFLOW_TRACKING_URI: http://host:port.",
         )  # fmt: skip
     return Finding.ok("mlflow", "server", "It answers.")
 

@@ -10,6 +10,7 @@ back is a booster in XGBoost's own format, and no artifact is ever a pickle.
 """
 
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -86,7 +87,7 @@ def address_of(spec: ModelSpec) -> str:
         If none is set.
     """
     address = os.environ.get(VARIABLE, "")
-    if urlsplit(address).scheme in ("tcp", "tls") and urlsplit(address).port:
+    if re.fullmatch(r"(tcp|tls)://[^/?#@]+:\d{1,5}", address):
         return address
     said = f"{VARIABLE} is {address!r}" if address else f"{VARIABLE} is not set"
     raise SettingsError(

@@ -17,7 +17,7 @@ from tidemill.tracking.registry import (
     point,
 )
 from tidemill.tracking.runs import show
-from tidemill.tracking.server import BUDGET_S, Session, Tracking, is_reachable
+from tidemill.tracking.server import BUDGET_S, Session, Tracking, is_reachable, without_login
 from tidemill.tracking.showing import Child, DataUsed, Training
 
 __all__ = [
@@ -40,4 +40,5 @@ __all__ = [
     "point",
     "show",
     "show_page",
+    "without_login",
 ]

@@ -6,6 +6,7 @@ here: whoever calls does the whole again, and finds what is there already.
 """
 
 import os
+import re
 import socket
 import time
 import warnings
@@ -104,12 +105,13 @@ def is_reachable(uri: str) -> bool:
     """Say whether anything listens where MLflow should, before its client is imported and waits."""
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https"):
-        return True  # a database or a folder, which the client opens by itself
+        # A database or a folder, which the client opens by itself; but no host and port without http:// before them.
+        return re.match(r"[\w.-]+:\d+(/|$)", uri) is None
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         with socket.create_connection((parts.hostname or "", port), _CONNECT_S):
             return True
-    except OSError:
+    except (OSError, ValueError):  # the latter of a port that is no number
         return False
 
 

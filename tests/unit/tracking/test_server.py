@@ -22,6 +22,11 @@ def test_a_port_where_something_listens_is_reachable() -> None:
         assert is_reachable(f"http://127.0.0.1:{one.getsockname()[1]}")
 
 
+@pytest.mark.parametrize("uri", ["mlflow:5000", "127.0.0.1:5000/base", "http://mlflow:none"])
+def test_an_address_that_is_none_is_not_reachable(uri: str) -> None:
+    assert not is_reachable(uri)
+
+
 def test_a_database_is_left_to_the_client() -> None:
     assert is_reachable("sqlite:////tmp/mlflow.db")
 
