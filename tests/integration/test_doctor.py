@@ -400,7 +400,10 @@ CHECK = {"bundle": "bundles", "evaluation": "bundles", "snapshot": "snapshots"}
 def test_of_a_bucket_its_own_objects_are_looked_at_and_not_the_copies_here(healthy: Mill, tmp_path: Path) -> None:
     kept = healthy.workspace.storage
     workspace = replace(healthy.workspace, storage=tmp_path / "copy", bucket=f"file://{kept}")
-    mill, whole = replace(healthy, workspace=workspace), [files_of(healthy, what)[-1] for what in ("snapshot", "bundle")]
+    mill, whole = (
+        replace(healthy, workspace=workspace),
+        [files_of(healthy, what)[-1] for what in ("snapshot", "bundle")],
+    )
     for path in whole:
         Store.of(workspace).path(path.parent.relative_to(kept).as_posix())  # which brings a copy here
     assert found(mill) == {}

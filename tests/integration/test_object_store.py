@@ -1,12 +1,14 @@
 """Artifacts in a bucket over real HTTP: two machines, cut connections, missing rights, damaged objects."""
 
 import json
+import shutil
 import socket
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import boto3
 import pytest
@@ -136,6 +138,26 @@ def test_an_object_with_other_bytes_is_refused(server: Server, tmp_path: Path) -
     server.client("s3").put_object(Bucket=BUCKET, Key=f"flipped/{stored.uri}/a.bin", Body=b"a" * 99)
     with pytest.raises(ArtifactCorrupt, match=r"has changed: a\.bin"):
         Store(tmp_path / "there", bucket).folder(stored.uri, stored.digest)
+
+
+def test_an_upload_that_is_told_to_end_leaves_no_object_that_is_cut_off(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, copied = Bucket(server.url("ended")), shutil.copyfileobj
+
+    def ended(source: IO[bytes], target: IO[bytes], length: int) -> None:
+        monkeypatch.setattr(shutil, "copyfileobj", copied)
+        target.write(source.read(length))
+        source.read(length)
+        raise SystemExit
+
+    monkeypatch.setattr(shutil, "copyfileobj", ended)
+    with pytest.raises(SystemExit):
+        put(Store(tmp_path / "here", bucket), 30_000_000)
+    assert [(item.key[-5:], item.size_bytes) for item in bucket.items("m")] == [("a.bin", 30_000_000)]
+    put(Store(tmp_path / "here", bucket), 30_000_000)
+    assert server.client("s3").get_object(Bucket=BUCKET, Key=next(f"ended/{item.key}" for item in bucket.items("m")
+                                          if item.key.endswith("a.bin")))["Body"].read() == b"a" * 30_000_000  # fmt: skip
 
 
 def test_what_is_collected_leaves_nothing_in_the_bucket(server: Server, tmp_path: Path) -> None:

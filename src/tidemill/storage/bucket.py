@@ -79,7 +79,7 @@ class Bucket:
         return self.url.partition("?")[0].rstrip("/")
 
     def push(self, folder: Path, uri: str, last: str) -> None:
-        """Put a folder's files there, one of them after all others.
+        """Put a folder's files there, one of them after all others; those that are there and as long are left alone.
 
         Parameters
         ----------
@@ -95,11 +95,13 @@ class Bucket:
         StorageUnavailable
             If the store cannot be reached, or has kept fewer bytes than it was sent.
         StorageRefused
-            If the account may not write there.
+            If the account may not list or write there.
         """
+        there = {item.key: item.size_bytes for item in self.items(uri)}
         names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
         for name in [*(name for name in names if name != last), last]:
-            self._put(folder / name, f"{uri}/{name}")
+            if there.get(f"{uri}/{name}") != (folder / name).stat().st_size:
+                self._put(folder / name, f"{uri}/{name}")
 
     def fetch(self, uri: str, names: Sequence[str], folder: Path) -> None:
         """Bring files of a folder to this disk; which, its list has said.
@@ -176,7 +178,14 @@ class Bucket:
         with self._reached("PutObject", key) as (system, path):
             self._make_folder(system, path)
             with file.open("rb") as source, system.open_output_stream(path) as target:
-                shutil.copyfileobj(source, target, BLOCK_BYTES)
+                try:
+                    shutil.copyfileobj(source, target, BLOCK_BYTES)
+                except (OSError, pa.ArrowException):
+                    raise
+                except BaseException:  # told to end; an object that is closed now would be kept, cut off
+                    source.seek(target.tell())
+                    shutil.copyfileobj(source, target, BLOCK_BYTES)
+                    raise
             kept = system.get_file_info(path).size
         if kept != size:
             raise StorageUnavailable(

@@ -101,7 +101,7 @@ class Store:
         return Stored(digest=digest, uri=uri, size_bytes=size_bytes)
 
     def share(self, uri: str) -> None:
-        """Put a folder that lies here into the bucket, if there is one; over what is there, which may have lost a file."""
+        """Put what the bucket, if there is one, has not, or has lost, of a folder that lies here."""
         if self.bucket is not None:
             folder = self.root / uri
             self.bucket.push(folder, uri, LIST if (folder / LIST).is_file() else MANIFEST)

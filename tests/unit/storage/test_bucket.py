@@ -85,6 +85,13 @@ def test_what_the_bucket_has_lost_is_there_again_once_it_is_built_again(
     assert there.folder(stored.uri, stored.digest).is_dir()
 
 
+def test_what_is_whole_there_is_not_written_again(here: Store, bucket: Bucket) -> None:
+    stored = put(here)
+    before = [item.written_at for item in bucket.items(stored.uri)]
+    assert put(here) == stored
+    assert [item.written_at for item in bucket.items(stored.uri)] == before
+
+
 def test_a_folder_without_files_comes_back(here: Store, there: Store) -> None:
     stored = here.write("m", "scores", lambda folder: None)
     assert [path.name for path in there.folder(stored.uri, stored.digest).iterdir()] == [LIST]
