@@ -231,7 +231,13 @@ def test_nan_label_counts_as_unlabelled(mill: Mill) -> None:
 
 def test_label_that_comes_twice_is_refused(mill: Mill) -> None:
     mill.write(labels=LABELS_SQL + "UNION ALL SELECT '20240305-007', true, timestamptz '2024-03-06'")
-    failing(mill, NotTrainable, "twice", "labels.sql", chain="train", partition=TRAINED)
+    failing(mill, NotTrainable, "twice, such as '2024", "labels.sql", chain="train", partition=TRAINED)
+
+
+def test_label_from_after_the_cutoff_is_refused_in_training_and_in_monitoring(published: Mill) -> None:
+    published.write(labels=LABELS_SQL.replace("AND delivered_at <= CAST(:cutoff AS timestamptz)", ""))
+    failing(published, LeakageFound, "labels.sql", "such as that of '2024", chain="train", partition=TRAINED)
+    failing(published, LeakageFound, "observed after the cutoff", chain="monitor")
 
 
 def test_positive_label_of_another_type_is_refused(mill: Mill) -> None:

@@ -231,3 +231,10 @@ def test_data_that_begin_later_by_now_refuse_what_is_asked_and_know_what_was(tmp
     assert spec.partition("2013-07-03").key == "2013-07-03"
     with pytest.raises(PartitionError, match="lies outside the data"):
         spec.asked("2013-07-03")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [("ridge, ridge", "lists ridge twice"), ("ridge, prior", "lists prior, which is a baseline")]
+)
+def test_candidates_differ_and_are_no_baselines(tmp_path: Path, names: str, said: str) -> None:
+    assert said in problems(tmp_path, SMALLEST + f"train: {{estimators: [{names}]}}\n")

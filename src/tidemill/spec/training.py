@@ -68,6 +68,16 @@ class Train(Part):
         return self
 
     @model_validator(mode="after")
+    def _candidates_differ(self) -> Self:
+        twice = sorted({name for name in self.estimators if self.estimators.count(name) > 1})
+        if twice:
+            raise ValueError(f"estimators lists {', '.join(twice)} twice")
+        baselines = [name for name in self.estimators if name in BASELINES]
+        if baselines:
+            raise ValueError(f"estimators lists {', '.join(baselines)}, which is a baseline and trained in any case")
+        return self
+
+    @model_validator(mode="after")
     def _own_is_listed(self) -> Self:
         idle = [name for name in self.own if name not in self.estimators]
         if idle:

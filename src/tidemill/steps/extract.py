@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg2.extensions import cursor as Cursor
 
-from tidemill.errors import EmptyPartition, SchemaChanged, SpecError
+from tidemill.errors import EmptyPartition, LeakageFound, SchemaChanged, SpecError
 from tidemill.intervals import Interval, Partition
 from tidemill.monitoring.columns import is_number, is_text
 from tidemill.records import SnapshotRef
@@ -29,6 +30,7 @@ __all__ = [
     "PARTITION",
     "extract",
     "query_parameters",
+    "refuse_late_labels",
     "require_columns",
     "rows_as_of",
     "take_snapshot",
@@ -64,6 +66,8 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
     ------
     EmptyPartition
         If there are no rows, unless it is a partition to be scored and ``predict.on_empty`` is ``publish``.
+    LeakageFound
+        If the labels query gives what was observed after the cutoff.
     SchemaChanged
         If the source lacks a column or table.
     SpecError
@@ -79,7 +83,7 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
 
     Raises
     ------
-    EmptyPartition, SchemaChanged, SpecError
+    EmptyPartition, LeakageFound, SchemaChanged, SpecError
         As ``extract``.
     """
     if purpose not in ("score", "train"):
@@ -194,7 +198,26 @@ def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path
         copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches,
     ):
         for batch in in_groups(batches, GROUP_ROWS):
+            refuse_late_labels(batch, spec, job.partition.cutoff)
             writer.write_batch(batch)
+
+
+def refuse_late_labels(labels: pa.RecordBatch | pa.Table, spec: ModelSpec, cutoff: datetime) -> None:
+    """Refuse labels that by their own word were not known at the cutoff yet.
+
+    Raises
+    ------
+    LeakageFound
+        If there are any; one is named.
+    """
+    late = pc.greater(labels[OBSERVED_AT], pa.scalar(cutoff, labels[OBSERVED_AT].type))
+    if pc.any(late).as_py():
+        key = labels[spec.entity_key].filter(late)[0].as_py()
+        raise LeakageFound(
+            f"{spec.source.labels} gives labels that were observed after the cutoff, {cutoff:%Y-%m-%d %H:%M %Z}, such as that "
+            f"of {key!r}.",
+            "Let it give only what was observed by then: WHERE … <= :cutoff.",
+        )
 
 
 def wanted_features(spec: ModelSpec) -> list[str]:

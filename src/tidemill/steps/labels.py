@@ -9,17 +9,23 @@ import pyarrow.compute as pc
 from tidemill.errors import ContractBroken, NotTrainable, SpecError
 from tidemill.intervals import Interval
 from tidemill.spec import ModelSpec, Task
-from tidemill.steps.extract import OBSERVED_AT, rows_as_of
+from tidemill.steps.extract import refuse_late_labels, rows_as_of, wanted_labels
 from tidemill.steps.running import Job
 
 __all__ = ["labelled", "labels_as_of"]
 
 
 def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
-    """Read the labels of an interval as they were known at an instant, without keeping them."""
-    spec = job.spec
-    needed = [spec.entity_key, spec.label.column, OBSERVED_AT]
-    return rows_as_of(job, spec.source.labels, interval, cutoff, needed)
+    """Read the labels of an interval as they were known at an instant, without keeping them.
+
+    Raises
+    ------
+    LeakageFound
+        If the query gives what was observed later.
+    """
+    labels = rows_as_of(job, job.spec.source.labels, interval, cutoff, wanted_labels(job.spec))
+    refuse_late_labels(labels, job.spec, cutoff)
+    return labels
 
 
 def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:
@@ -51,8 +57,10 @@ def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.Chu
     key = spec.entity_key
     twice = labels.num_rows - len(pc.unique(labels[key]))
     if twice:
+        counts = pc.value_counts(labels[key])
+        first = counts.field("values").filter(pc.greater(counts.field("counts"), 1))[0].as_py()
         raise NotTrainable(
-            f"The labels of {spec.model!r} name {twice} row(s) twice.",
+            f"The labels of {spec.model!r} name {twice} row(s) twice, such as {first!r}.",
             f"Make {spec.source.labels} give one row an entity.",
         )
     target = _TARGETS[spec.task](labels[spec.label.column], spec)
