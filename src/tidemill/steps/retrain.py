@@ -101,14 +101,17 @@ def _evidence(job: Job) -> RetrainEvidence:
         quality=figures("performance", metric),
         estimates=figures("estimate", f"estimated_{metric}"),
         estimate_errors=figures("performance", f"{metric}_estimate_error"),
-        acceptance=None if champion is None else _at_acceptance(champion),
+        acceptance=None if champion is None else _at_acceptance(champion, metric),
     )
 
 
-def _at_acceptance(champion: Champion) -> MetricValue | None:
-    """The metric over single partitions of the test set: one day's figure compares with one day's."""
+def _at_acceptance(champion: Champion, metric: str) -> MetricValue | None:
+    """The metric over single partitions of the test set: one day's figure compares with one day's.
+
+    None if the champion was accepted by another metric than the spec names today: a loss is no area under a curve.
+    """
     metrics = (MetricValue.from_dict(item) for item in champion.evidence["metrics"])
-    return next((item for item in metrics if item.name == f"{champion.metric}_of_partitions"), None)
+    return next((item for item in metrics if item.name == f"{metric}_of_partitions"), None)
 
 
 def _as_json(evidence: RetrainEvidence) -> dict[str, object]:
