@@ -1,6 +1,7 @@
 """Artifacts in a bucket over real HTTP: two machines, cut connections, missing rights, damaged objects."""
 
 import json
+import math
 import shutil
 import socket
 import threading
@@ -200,17 +201,19 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
 
     def allow(*actions: str) -> Server:
         iam = own.client("iam")
-        iam.create_user(UserName="worker")
-        key = iam.create_access_key(UserName="worker")["AccessKey"]
+        user = "-".join(actions).replace(":", "-")
+        iam.create_user(UserName=user)
+        key = iam.create_access_key(UserName=user)["AccessKey"]
         allowed = {"Effect": "Allow", "Action": actions, "Resource": "arn:aws:s3:::*"}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-        iam.put_user_policy(UserName="worker", PolicyName="works", PolicyDocument=policy)
+        iam.put_user_policy(UserName=user, PolicyName="works", PolicyDocument=policy)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
         own.check_rights(0)
         return own
 
     yield allow
+    own.check_rights(math.inf)  # which holds for all servers of this process
     own.stop()
 
 
