@@ -38,6 +38,7 @@ from tidemill.records import SplitRef
 from tidemill.spec import ModelSpec
 from tidemill.steps.extract import PARTITION
 from tidemill.steps.features import TARGET, keys_of, piece_rows, read_columns, target_values
+from tidemill.steps.memory import give_back
 from tidemill.steps.running import Job
 from tidemill.storage.scratch import scratch
 from tidemill.storage.store import Store
@@ -173,13 +174,16 @@ def _boost_share(share: _Share) -> bytes:
 
 def _pages(share: _Share, path: Path, rows: range, newer_from: str | None) -> Callable[[], Iterator[Page]]:
     read = partial(_read, path, rows)
-    names = (TARGET, PARTITION)
-    marks = pa.Table.from_batches(read(names), pa.schema([read_schema(path).field(name) for name in names]))
-    y = encoded(share.task, target_values(marks[TARGET]), share.classes)
+    y = encoded(share.task, target_values(_column(read, path, TARGET)), share.classes)
     used = y >= 0 if share.task == "multiclass" else np.full(len(y), True)
     if newer_from is not None:
-        used &= keys_of(marks[PARTITION]) < newer_from
+        used &= keys_of(_column(read, path, PARTITION)) < newer_from
+    give_back()  # what reading has left would come on top of the trees
     return partial(share.encoding.pages, Pieces(read=read, y=y), y, used)
+
+
+def _column(read: Callable[[Sequence[str]], Iterator[pa.RecordBatch]], path: Path, name: str) -> pa.ChunkedArray:
+    return pa.Table.from_batches(read([name]), pa.schema([read_schema(path).field(name)]))[name]
 
 
 def _read(path: Path, rows: range, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
