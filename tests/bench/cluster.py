@@ -28,7 +28,7 @@ from tidemill.storage.store import Store
 
 from . import memory
 
-LIMIT_MB, TIMES = 900, 4.0
+LIMIT_MB, TIMES = 1100, 4.0
 START_S, END_S = 120.0, 30.0
 
 
