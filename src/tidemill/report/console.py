@@ -99,7 +99,8 @@ def _problems(state: ModelState) -> list[str]:
 def _why(state: ModelState) -> str:
     problems = _problems(state)
     more = f" And {len(problems) - 1} more." if len(problems) > 1 else ""
-    return f"{problems[0]}{more}" if problems else _nothing(state).capitalize()
+    fine = _nothing(state)
+    return f"{problems[0]}{more}" if problems else fine[0].upper() + fine[1:]  # capitalize() makes 2013-W27 small
 
 
 def _nothing(state: ModelState) -> str:

@@ -78,6 +78,10 @@ def test_one_look_says_whether_all_are_fine(states: list[ModelState], tone: str,
     assert said(models_page(states)) == (tone, answer)
 
 
+def test_the_key_of_a_week_is_written_as_it_is() -> None:
+    assert "Nothing asks for a person as of 2013-W27." in models_page([replace(FINE, examined="2013-W27")])
+
+
 def test_what_needs_a_person_comes_first_and_says_why() -> None:
     page = models_page([FINE, WARNED, STOPPED])
     assert re.findall(r'<a href="(\w+)/">', page) == ["on_time", "air_time", "flight_delays"]
