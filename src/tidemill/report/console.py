@@ -140,4 +140,4 @@ def _quality(state: ModelState) -> Tile:
 
 
 def _first_line(error: str) -> str:
-    return error.partition("\n")[0]
+    return error.partition("\n")[0].rstrip(":")
