@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import psycopg2
 from psycopg2 import sql
 
-from tidemill.errors import SchemaChanged, SpecError
+from tidemill.errors import PartitionError, SchemaChanged, SpecError
 from tidemill.intervals import Partition
 from tidemill.records import Record
 from tidemill.simulation.ground import Ground, throwaway_ground
@@ -130,9 +130,16 @@ def drill(
     ------
     EmptyPartition
         If there is nothing before the first partition to train on.
+    PartitionError
+        If a fault is to be tried outside of these partitions, or on the last one, which has no next to show it.
     """
     partitions = tuple(spec.partitions_between(first, last))
-    after = spec.asked(partitions[-1].key)
+    outside = sorted({*on, *(item.partition for item in faults)} - {item.key for item in partitions[:-1]})
+    if outside:
+        raise PartitionError(
+            f"Faults are tried on partitions from {first!r} to the one before {last!r}, not on {outside}.",
+            "Choose one inside, or a later --to.",
+        )
     needed = (*training_partitions(Job(spec=spec, partition=partitions[0], workspace=workspace, run_id=0)), *partitions)
     tried: list[Tried] = []
     with throwaway_ground() as ground:
@@ -144,7 +151,7 @@ def drill(
             chosen = [item for item in faults if item.partition == partition.key]
             if partition.key in on:
                 chosen += _every_fault(ground, replay.spec, partition)
-            if chosen and partition != after:
+            if chosen:
                 tried += _tried(ground, replay, partitions[at : at + max(_PATIENCE.values())], chosen, on_progress)
             with kept_open():
                 list(replay.live((partition,)))

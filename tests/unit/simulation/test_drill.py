@@ -1,7 +1,13 @@
+from pathlib import Path
+
 import pytest
 
+from tidemill.errors import PartitionError
 from tidemill.simulation import Drill, Injection, Opened, Tried
+from tidemill.simulation import drill as try_faults
 from tidemill.simulation.drill import right_rules
+from tidemill.spec import ModelSpec
+from tidemill.workspace import Workspace
 
 
 def tried(**values: object) -> Tried:
@@ -47,3 +53,16 @@ def test_a_fault_that_changes_no_row_is_not_missed() -> None:
 
 def test_the_rate_is_of_sixty_partitions() -> None:
     assert drill(n_quiet=3, n_partitions=120).quiet_rate == 1.5
+
+
+@pytest.mark.parametrize("key", ["2013-05-31", "2013-06-10", "2013-07-01"])
+def test_a_fault_that_nobody_would_try_is_refused(key: str) -> None:
+    spec = ModelSpec.model_validate({
+        "model": "m", "task": "binary", "entity_key": "id", "event_time": "at",
+        "source": {"features": "a.sql", "labels": "b.sql"}, "label": {"column": "y"},
+    })  # fmt: skip
+    nowhere = Workspace(models=Path("m"), sql=Path("s"), storage=Path("x"), tracking_uri=None)
+    with pytest.raises(PartitionError, match=f"to the one before '2013-06-10', not on .*{key}"):
+        try_faults(spec, "2013-06-01", "2013-06-10", nowhere, on=[key])
+    with pytest.raises(PartitionError, match=key):
+        try_faults(spec, "2013-06-01", "2013-06-10", nowhere, faults=[Injection.parse(f"half@{key}")])
