@@ -85,6 +85,8 @@ class Ground:
         """Write the spec once more under another name, reading from the copied source."""
         values = spec.model_dump(mode="json") | {"model": name}
         values["source"] = {"connection": "warehouse", **QUERIES}
+        if spec.train.engine == "dask":  # whose workers do not read this machine's folder
+            values["train"]["engine"] = "external_memory"
         path = self.folder / "models" / f"{name}.yaml"
         path.write_text(yaml.safe_dump(values), encoding="utf-8")
 
