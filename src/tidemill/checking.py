@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+from croniter import croniter
 
 from tidemill.errors import SpecError, TidemillError
 from tidemill.spec import ModelSpec
@@ -15,6 +17,8 @@ from tidemill.warehouse.reading import describe, frozen_view
 from tidemill.workspace import Workspace
 
 __all__ = ["check_models"]
+
+N_TICKS = 200  # of a schedule that are looked at: a week of hours, a half year of days
 
 
 def check_models(workspace: Workspace, models: list[str], *, source: bool) -> list[str]:
@@ -48,6 +52,7 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
         return
     yield from _contract_problems(spec)
     yield from _name_problems(spec)
+    yield from _schedule_problems(spec)
     for file, wanted in _queries(spec):
         try:
             if source:
@@ -89,6 +94,24 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
     for name in spec.accept.slices:
         if spec.features is not None and name not in spec.features.categorical:
             yield f"{spec.model}: accept.slices names {name!r}, which is no categorical feature."
+
+
+def _schedule_problems(spec: ModelSpec) -> Iterator[str]:
+    """A run before its cutoff scores rows that the same query will give otherwise once the cutoff has come."""
+    if spec.predict.schedule is None:
+        return
+    zone = ZoneInfo(spec.timezone)
+    ticks = croniter(spec.predict.schedule, datetime(2024, 1, 1))  # noqa: DTZ001 - a wall clock's time
+    for _ in range(N_TICKS):
+        tick = ticks.get_next(datetime).replace(tzinfo=zone)
+        partition = spec.partitions.every.containing(tick, spec.timezone, spec.partitions.cutoff)
+        if tick < partition.cutoff:
+            yield (
+                f"{spec.model}: predict.schedule {spec.predict.schedule!r} runs at {tick:%a %H:%M}, before the cutoff of its "
+                f"partition {partition.key!r}, {partition.cutoff.astimezone(zone):%a %H:%M}. Run it later, or shorten "
+                "partitions.cutoff."
+            )
+            return
 
 
 def _queries(spec: ModelSpec) -> Iterator[tuple[str, list[str]]]:
