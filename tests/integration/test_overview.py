@@ -23,6 +23,7 @@ def test_a_model_that_has_published_is_fine_and_says_with_what(serving: Mill) ->
     found = overview(serving).model(serving.model)
     assert found is not None
     assert (found.state.severity, found.state.n_published, found.state.newest) == (None, 1, found.partitions[0])
+    assert (found.state.examined, found.state.n_unexamined) == (None, 1)
     champion = serving.promoter.champion(serving.model)
     assert champion is not None
     assert found.state.champion == found.releases[0]

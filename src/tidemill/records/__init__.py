@@ -10,6 +10,7 @@ from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
 from tidemill.records.overview import (
+    MOST_UNEXAMINED,
     FailedStep,
     ModelDetails,
     ModelState,
@@ -23,6 +24,7 @@ from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
 from tidemill.records.search import Parameters, SearchReport, Trial
 
 __all__ = [
+    "MOST_UNEXAMINED",
     "Alert",
     "AlertChange",
     "AlertEvent",

@@ -6,7 +6,18 @@ from datetime import datetime
 from tidemill.records.alerts import OpenAlert
 from tidemill.records.figures import MetricValue, Record, Severity, Verdict
 
-__all__ = ["FailedStep", "ModelDetails", "ModelState", "PublishedPartition", "RetrainDecision", "StandingRelease"]
+__all__ = [
+    "MOST_UNEXAMINED",
+    "FailedStep",
+    "ModelDetails",
+    "ModelState",
+    "PublishedPartition",
+    "RetrainDecision",
+    "StandingRelease",
+]
+
+MOST_UNEXAMINED = 2
+"""Published partitions that may wait for monitoring: it follows the newest, and one may be late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,8 @@ class ModelState(Record):
     """Newest of them."""
     examined: str | None
     """Newest partition that monitoring has looked at."""
+    n_unexamined: int
+    """Published partitions after it."""
     alerts: tuple[OpenAlert, ...]
     """Open alerts, those that need action first."""
     failures: tuple[FailedStep, ...]
@@ -117,7 +130,8 @@ class ModelState(Record):
         """What it asks of a person: ``fail`` action, ``warn`` a look, None nothing."""
         if self.failures or any(item.alert.severity is Severity.FAIL for item in self.alerts):
             return Severity.FAIL
-        return Severity.WARN if self.alerts or self.champion is None or self.newest is None else None
+        unwatched = self.n_unexamined > MOST_UNEXAMINED
+        return Severity.WARN if self.alerts or unwatched or self.champion is None or self.newest is None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

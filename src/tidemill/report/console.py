@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tidemill.records import ModelDetails, ModelState, Severity
+from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, Severity
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent
 
 __all__ = ["model_page", "models_page"]
@@ -93,6 +93,8 @@ def _problems(state: ModelState) -> list[str]:
     )
     missing = [] if state.champion else ["No release serves it, so that nothing can be predicted."]
     missing += [] if state.newest else ["No partition has been published."]
+    if state.n_unexamined > MOST_UNEXAMINED:
+        missing.append(f"Monitoring has not looked at the newest {count(state.n_unexamined)} partitions.")
     return [*failed, *urgent, *others, *missing]
 
 

@@ -141,12 +141,13 @@ class Overview:
 
 def _state(cursor: Cursor, model: str) -> ModelState:
     cursor.execute(
-        "SELECT (SELECT count(*) FROM tidemill.published WHERE model = %(model)s),"
-        " (SELECT max(partition) FROM tidemill.examination WHERE model = %(model)s),"
-        " (SELECT release_id FROM tidemill.champion WHERE model = %(model)s)",
+        "WITH seen AS (SELECT max(partition) AS newest FROM tidemill.examination WHERE model = %(model)s)"
+        " SELECT count(partition), count(partition) FILTER (WHERE partition > coalesce(newest, '')), max(newest),"
+        " (SELECT release_id FROM tidemill.champion WHERE model = %(model)s)"
+        " FROM seen LEFT JOIN tidemill.published ON model = %(model)s",
         {"model": model},
     )
-    ((n_published, examined, release_id),) = cursor.fetchall()
+    ((n_published, n_unexamined, examined, release_id),) = cursor.fetchall()
     cursor.execute(_RELEASES + " AND r.release_id = %(release_id)s", {"model": model, "release_id": release_id})
     champion = fetch_one(cursor, StandingRelease)
     matured, quality = _quality(cursor, model, champion)
@@ -160,6 +161,7 @@ def _state(cursor: Cursor, model: str) -> ModelState:
         quality=quality,
         matured=matured,
         examined=examined,
+        n_unexamined=n_unexamined,
         failures=failures,
         alerts=open_alerts(cursor, model),
     )

@@ -36,7 +36,7 @@ PARTITION = PublishedPartition(
 FINE = ModelState(
     model="flight_delays", champion=RELEASE, newest=PARTITION, n_published=7,
     quality=MetricValue(name="roc_auc_recent", value=0.699, low=0.576, high=0.822), matured="2013-07-04",
-    examined="2013-07-07", alerts=(), failures=(),
+    examined="2013-07-07", n_unexamined=0, alerts=(), failures=(),
 )  # fmt: skip
 ALERT = Alert(rule="drift:temp", severity=Severity.WARN, message="temp has drifted.", value=0.3, threshold=0.2)
 OPEN = OpenAlert(
@@ -107,6 +107,12 @@ def test_a_model_that_serves_nothing_says_so() -> None:
     page = model_page(details(NEW, partitions=(), releases=()))
     assert "No release serves it, so that nothing can be predicted." in page
     assert "No partition has been published." in page
+
+
+def test_a_model_that_nobody_watches_is_not_fine() -> None:
+    late, unwatched = replace(FINE, n_unexamined=2), replace(FINE, n_unexamined=3)
+    assert (late.severity, unwatched.severity) == (None, Severity.WARN)
+    assert "Monitoring has not looked at the newest 3 partitions." in model_page(details(unwatched))
 
 
 def test_every_page_about_a_partition_is_a_click_away_and_links_are_relative() -> None:
