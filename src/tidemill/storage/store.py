@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.errors import ArtifactCorrupt, StorageFull
+from tidemill.errors import ArtifactCorrupt, SettingsError, StorageFull
 from tidemill.faults import fault_point
 from tidemill.storage.bucket import Bucket
 from tidemill.workspace import Workspace
@@ -25,6 +25,7 @@ LIST = ".digests"
 """File with the digest of each other one in its folder; the folder's digest is of this text, so it proves itself."""
 MANIFEST = "manifest.json"
 """The same of a bundle's folder, with more about it."""
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)  # no retry and no other content changes these
 _RESTORE = "Restore it from a backup, or build it again."
 
 
@@ -240,10 +241,12 @@ class Store:
 
 @contextmanager
 def room(parent: Path) -> Iterator[None]:
-    """Make sure that a folder is there, and say in our words if something written into it does not fit.
+    """Make sure that a folder is there, and say in our words if something written into it does not fit, or may not.
 
     Raises
     ------
+    SettingsError
+        If this account may not write there, or it is no folder.
     StorageFull
         If the disk, or the account's part of it, is full.
     """
@@ -251,6 +254,11 @@ def room(parent: Path) -> Iterator[None]:
         parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
+        if error.errno in _REFUSED:
+            raise SettingsError(
+                f"Nothing can be written to {parent}: {error.strerror}.",
+                "Give this account the right to write there, or name another folder; of the storage by TIDEMILL_STORAGE.",
+            ) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         free = shutil.disk_usage(next(path for path in (parent, *parent.parents) if path.exists())).free

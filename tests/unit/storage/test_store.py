@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.errors import ArtifactCorrupt
+from tidemill.errors import ArtifactCorrupt, SettingsError
 from tidemill.storage.store import Store
 
 
@@ -118,3 +119,18 @@ def test_a_uri_out_of_the_root_is_refused(tmp_path: Path, uri: str) -> None:
 def test_a_missing_artifact_is_said(tmp_path: Path) -> None:
     with pytest.raises(ArtifactCorrupt, match="is missing"):
         Store(tmp_path).folder("m/snapshots/0", "0")
+
+
+def test_a_place_that_cannot_be_written_is_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="Nothing can be written to .*file/m/snapshots: Not a directory"):
+        Store(tmp_path / "file").write("m", "snapshots", lambda folder: None)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_a_folder_that_does_not_take_files_is_a_setting(tmp_path: Path, code: int) -> None:
+    def refuse(folder: Path) -> None:
+        raise OSError(code, os.strerror(code), str(folder))
+
+    with pytest.raises(SettingsError, match=os.strerror(code)):
+        Store(tmp_path).write("m", "snapshots", refuse)
