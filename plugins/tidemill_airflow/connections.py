@@ -8,6 +8,8 @@ from urllib.parse import quote, urlencode
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import parse_dsn
 
 from tidemill.errors import SettingsError
 from tidemill.workspace import LEDGER, PROMOTER, SOURCE
@@ -23,7 +25,7 @@ def connection_url(conn_id: str) -> str:
     Raises
     ------
     SettingsError
-        If there is no such connection, or it is not one to Postgres.
+        If there is no such connection, it is not one to Postgres, or libpq does not know one of its extras.
     """
     try:
         connection = _get(conn_id, f"AIRFLOW_CONN_{conn_id.upper()}")
@@ -45,7 +47,15 @@ def connection_url(conn_id: str) -> str:
         **connection.extra_dejson,
     }
     given = {name: value for name, value in fields.items() if value not in (None, "")}
-    return "postgresql:///?" + urlencode(given, quote_via=quote)  # libpq takes a '+' for itself, not for a space
+    url = "postgresql:///?" + urlencode(given, quote_via=quote)  # libpq takes a '+' for itself, not for a space
+    try:
+        parse_dsn(url)
+    except ProgrammingError as error:  # which names the parameter, and no value
+        raise SettingsError(
+            f"Airflow's connection {conn_id!r} has an extra that is no parameter of libpq: {str(error).strip()}.",
+            "Take it out of the connection's extras, or name another connection in the spec.",
+        ) from None
+    return url
 
 
 def channel_url(name: str) -> str:

@@ -54,6 +54,12 @@ def test_extras_become_parameters_of_libpq() -> None:
     }
 
 
+def test_an_extra_of_a_hook_is_refused_by_its_name() -> None:
+    with pytest.raises(SettingsError, match=r"'mine' has an extra .*\"cursor\"") as caught:
+        parsed({"conn_type": "postgres", "host": "h", "password": "secret", "extra": {"cursor": "dictcursor"}})
+    assert "secret" not in str(caught.value)
+
+
 def test_a_socket_folder_is_a_host() -> None:
     assert parsed({"conn_type": "postgres", "host": "/run/postgres"})["host"] == "/run/postgres"
 
