@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
+from tidemill import __version__
 from tidemill.steps.limits import LIMITS, execution_timeout
 from tidemill_airflow.retry import DEFAULT_ARGS
 
 PROJECT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = sorted(name for name, service in SERVICES.items() if service["image"] == "tidemill")
+OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("tidemill:"))
 FOREIGN = sorted(set(SERVICES) - set(OURS))
 WORKERS = ("worker", "trainer")
 PASSING = ("init", "tools")  # run to their end
@@ -55,6 +56,11 @@ def test_flower_is_given_the_login_without_a_line_break(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FOREIGN)
 def test_images_are_named_with_their_version(name: str) -> None:
     assert re.fullmatch(r"[a-z]+:\d+", SERVICES[name]["image"])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_image_is_named_with_the_codes_version(name: str) -> None:
+    assert SERVICES[name]["image"] == f"tidemill:{__version__}"
 
 
 def test_the_image_is_built_on_a_version() -> None:
