@@ -123,7 +123,7 @@ def test_a_missing_artifact_is_said(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_a_setting(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SettingsError, match="Nothing can be written to .*file/m/snapshots: Not a directory"):
+    with pytest.raises(SettingsError, match=r"Nothing can be written to .*file/m/snapshots: Not a directory"):
         Store(tmp_path / "file").write("m", "snapshots", lambda folder: None)
 
 
