@@ -1,5 +1,8 @@
 """What is printed holds what people and data say; square brackets in it are text."""
 
+import subprocess
+import sys
+
 import pytest
 from rich.console import Console
 from rich.table import Table
@@ -41,3 +44,8 @@ def test_predict_takes_one_partition_or_both_ends_of_many(
     monkeypatch.setenv("TIDEMILL_STORAGE", "nowhere")
     result = CliRunner().invoke(app, ["predict", "flight_delays", *arguments])
     assert "give --partition, or --from and --to" in " ".join(result.output.replace("│", "").split())
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "tidemill", "--help"], capture_output=True, text=True, check=True)
+    assert "rollback" in done.stdout
