@@ -8,6 +8,7 @@ import pyarrow as pa
 from croniter import croniter
 
 from tidemill.errors import SpecError, TidemillError
+from tidemill.intervals import Partition
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
 from tidemill.steps.extract import require_columns, wanted_features, wanted_labels
@@ -97,21 +98,25 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
 
 
 def _schedule_problems(spec: ModelSpec) -> Iterator[str]:
-    """A run before its cutoff scores rows that the same query will give otherwise once the cutoff has come."""
-    if spec.predict.schedule is None:
-        return
-    zone = ZoneInfo(spec.timezone)
-    ticks = croniter(spec.predict.schedule, datetime(2024, 1, 1))  # noqa: DTZ001 - a wall clock's time
+    """A run before its cutoff reads rows that the same query will give otherwise once the cutoff has come."""
+    for chain, schedule in (("train", spec.train.schedule), ("predict", spec.predict.schedule)):
+        if schedule is not None and (early := _first_too_early(spec, schedule)) is not None:
+            tick, partition = early
+            cutoff = partition.cutoff.astimezone(tick.tzinfo)
+            yield (
+                f"{spec.model}: {chain}.schedule {schedule!r} runs at {tick:%a %H:%M}, before the cutoff of its "
+                f"partition {partition.key!r}, {cutoff:%a %H:%M}. Run it later, or shorten partitions.cutoff."
+            )
+
+
+def _first_too_early(spec: ModelSpec, schedule: str) -> tuple[datetime, Partition] | None:
+    ticks = croniter(schedule, datetime(2024, 1, 1))  # noqa: DTZ001 - a wall clock's time
     for _ in range(N_TICKS):
-        tick = ticks.get_next(datetime).replace(tzinfo=zone)
+        tick = ticks.get_next(datetime).replace(tzinfo=ZoneInfo(spec.timezone))
         partition = spec.partitions.every.containing(tick, spec.timezone, spec.partitions.cutoff)
         if tick < partition.cutoff:
-            yield (
-                f"{spec.model}: predict.schedule {spec.predict.schedule!r} runs at {tick:%a %H:%M}, before the cutoff of its "
-                f"partition {partition.key!r}, {partition.cutoff.astimezone(zone):%a %H:%M}. Run it later, or shorten "
-                "partitions.cutoff."
-            )
-            return
+            return tick, partition
+    return None
 
 
 def _queries(spec: ModelSpec) -> Iterator[tuple[str, list[str]]]:

@@ -12,7 +12,7 @@ SPECS = {
     "flight_delays": GOOD,
     "typo": GOOD.replace("model: flight_delays", "model: typo").replace("minimum: 0.62", "minimun: 0.62"),
     "late": GOOD.replace("model: flight_delays", "model: late").replace(
-        'predict: {schedule: "0 5', 'predict: {schedule: "99 5'
+        'predict: {schedule: "30 5', 'predict: {schedule: "99 5'
     ),
     "nothing": "",
     "unclosed": "model: [",

@@ -13,9 +13,9 @@ from tidemill.spec import ModelSpec
 from .conftest import PROJECT, Described
 
 VERBS = ("train", "predict", "monitor", "retrain", "reproduce")
-LOCAL_TIME = {"train": "04:00", "predict": "05:00", "monitor": "08:00", "retrain": "09:00", "reproduce": "06:00"}
+LOCAL_TIME = {"train": "05:00", "predict": "05:30", "monitor": "08:00", "retrain": "09:00", "reproduce": "06:00"}
 FLIGHTS = (PROJECT / "dags" / "models" / "flight_delays.yaml").read_text(encoding="utf-8")
-PREDICT = 'predict: {schedule: "0 5 * * *"}'
+PREDICT = 'predict: {schedule: "30 5 * * *"}'
 
 
 def runs(described: Described, verb: str, change: str) -> list[tuple[str, str]]:
@@ -46,10 +46,10 @@ def test_no_day_is_missed_or_doubled_when_the_clocks_change(
 
 def test_training_runs_on_mondays(described: Described) -> None:
     assert runs(described, "train", "spring") == [
-        ("04:00", "2013-03-11"),
-        ("04:00", "2013-03-18"),
-        ("04:00", "2013-03-25"),
-        ("04:00", "2013-04-01"),
+        ("05:00", "2013-03-11"),
+        ("05:00", "2013-03-18"),
+        ("05:00", "2013-03-25"),
+        ("05:00", "2013-04-01"),
     ]
 
 

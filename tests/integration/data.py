@@ -37,7 +37,7 @@ timezone: America/New_York
 partitions: {every: day, cutoff: 5 hours, first: 2024-03-01, last: 2024-03-31}
 source: {features: {model}/features.sql, labels: {model}/labels.sql}
 label: {column: late, matures_after: 1 day}
-train: {window: 22 days, validation: 4 days, test: 5 days, estimators: [logistic_regression]}
+train: {window: 22 days, validation: 4 days, test: 5 days, estimators: [logistic_regression], schedule: "0 5 * * 1"}
 accept: {minimum: 0.6, slices: [carrier]}
 """
 

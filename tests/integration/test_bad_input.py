@@ -330,6 +330,7 @@ def test_missing_query_is_named(published: Mill) -> None:
         ("accept: {minimum: 0.6, slices: [courier]}", "courier"),
         ("train: {estimators: [xgbost]}", "xgbost"),
         ("retrain: {persistence: 5 of 3}", "5 of 3"),
+        ("train: {schedule: 0 4 * * 1}", "train.schedule '0 4 * * 1' runs at Mon 04:00, before the cutoff"),
         (
             "predict: {schedule: 30 4 * * *}",
             "runs at Mon 04:30, before the cutoff of its partition '2024-01-01', Mon 05:00",
