@@ -6,6 +6,7 @@ import signal
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +122,10 @@ def test_migrations_get_the_owners_url(running: Stack) -> None:
 
 
 def test_every_listener_is_on_the_loopback(running: Stack) -> None:
-    listeners = [
-        connection.laddr
-        for process in running.processes()
-        for connection in process.net_connections()
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    listeners = []
+    for process in running.processes():
+        with suppress(psutil.NoSuchProcess):  # one that has ended meanwhile listens to nothing
+            listeners += [item.laddr for item in process.net_connections() if item.status == psutil.CONN_LISTEN]
     ports = running.ports()
 
     assert {address.ip for address in listeners} == {"127.0.0.1"}

@@ -257,7 +257,8 @@ def room(parent: Path) -> Iterator[None]:
         if error.errno in _REFUSED:
             raise SettingsError(
                 f"Nothing can be written to {parent}: {error.strerror}.",
-                "Give this account the right to write there, or name another folder; of the storage by TIDEMILL_STORAGE.",
+                "Let the user that this runs as write there, or name another folder: by TIDEMILL_STORAGE, or by TIDEMILL_CACHE "
+                "if the storage is a bucket and this its copy.",
             ) from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
