@@ -21,13 +21,12 @@ from tidemill.storage.store import Store
 from tidemill.warehouse.overview import Overview
 from tidemill.workspace import SOURCE, Workspace
 from tidemill_airflow.connections import connection_url
+from tidemill_airflow.model_dags import PURPOSE
 
 __all__ = ["app"]
 
 app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, openapi_url=None)
 
-CHAINS = ("train", "predict", "monitor", "retrain", "reproduce", "rollback")
-"""How the names of a model's DAGs end."""
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",  # the UI shows the pages in a frame; the rest is in each page
     "X-Content-Type-Options": "nosniff",
@@ -54,8 +53,8 @@ def _models(request: Request, user: GetUserDep) -> Response:
 @app.get("/dag/{dag_id}")
 def _model_of_a_dag(dag_id: str, request: Request, user: GetUserDep) -> Response:
     """Lead to the model of the DAG whose page is looked at, or to all models if it has none."""
-    model, _, chain = dag_id.rpartition("_")
-    place = f"{model}/" if chain in CHAINS and model.isidentifier() else ""
+    model, _, verb = dag_id.rpartition("_")
+    place = f"{model}/" if verb in PURPOSE and model.isidentifier() else ""
     return RedirectResponse(f"{request.scope['root_path']}/{place}")
 
 

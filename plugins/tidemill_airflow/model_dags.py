@@ -18,9 +18,9 @@ from tidemill_airflow.resources import task_arguments
 from tidemill_airflow.retry import DEFAULT_ARGS
 from tidemill_airflow.schedules import lifetime, timetable
 
-__all__ = ["model_dag", "require_sound_specs", "specs_beside"]
+__all__ = ["PURPOSE", "model_dag", "require_sound_specs", "specs_beside"]
 
-_PURPOSE = {
+PURPOSE = {
     "train": "Trains a challenger and lets the acceptance gate decide whether it becomes the champion.",
     "predict": "Scores one partition with the release that was live for it, and publishes the rows all at once.",
     "monitor": "Looks at a partition's data, scores, matured quality and cost, and opens or resolves alerts.",
@@ -28,6 +28,7 @@ _PURPOSE = {
     "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases have published.",
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
 }
+"""What each kind of a model's DAGs does; a DAG's name is the model's and its kind."""
 _FORTH = """By hand: trigger it with a partition key such as `{key}`, and leave the logical
 date empty: Airflow gives a run dated after the DAG's end no task at all, and calls it a success.
 Every run may be repeated; a repeated partition replaces its rows in one transaction.
@@ -79,7 +80,7 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
     with DAG(
         dag_id=f"{spec.model}_{verb}",
         schedule=timetable(spec, cron),
-        description=_PURPOSE[verb],
+        description=PURPOSE[verb],
         doc_md=_page(spec, verb),
         tags=["tidemill", spec.model, verb],
         params=trigger_form(*form),
@@ -103,7 +104,7 @@ def _page(spec: ModelSpec, verb: str) -> str:
     when = f"at `{cron}` in {spec.timezone}" if cron else "by hand"
     return f"""### {spec.model}: {verb}
 
-{_PURPOSE[verb]}
+{PURPOSE[verb]}
 
 {spec.description}
 
