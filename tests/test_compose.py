@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tidemill import __version__
-from tidemill.steps.limits import LIMITS, execution_timeout
+from tidemill.runtime.limits import LIMITS, execution_timeout
 from tidemill_airflow.retry import DEFAULT_ARGS
 
 PROJECT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.sdk.observability import stats
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
-from tidemill.steps.memory import peak_rss_bytes
+from tidemill.runtime.memory import peak_rss_bytes
 
 __all__ = ["METRICS", "figures", "lines_of", "name_partition", "tell"]
 

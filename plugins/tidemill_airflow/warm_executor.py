@@ -10,7 +10,7 @@ import importlib
 
 from airflow.executors.local_executor import LocalExecutor
 
-from tidemill.steps.running import STEPS
+from tidemill.runtime.run import STEPS
 from tidemill_airflow.quiet import without_chatter
 
 __all__ = ["WarmLocalExecutor", "warm_up"]

@@ -11,8 +11,8 @@ from tidemill.errors import SpecError, TidemillError
 from tidemill.intervals import Partition
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
-from tidemill.steps.extract import require_columns, wanted_features, wanted_labels
-from tidemill.steps.labels import labelled
+from tidemill.steps.data.extract import require_columns, wanted_features, wanted_labels
+from tidemill.steps.data.labels import labelled
 from tidemill.warehouse.queries import PARAMETERS, bind
 from tidemill.warehouse.reading import describe, frozen_view
 from tidemill.workspace import Workspace
@@ -74,7 +74,7 @@ def _contract_problems(spec: ModelSpec) -> Iterator[str]:
 def _name_problems(spec: ModelSpec) -> Iterator[str]:
     """Names that only mean something to the modeling room."""
     from tidemill.modeling.estimators import candidates, instance_of
-    from tidemill.modeling.search_space import space_problems
+    from tidemill.modeling.search.space import space_problems
 
     known = candidates(spec.task.value)
     for name in spec.train.estimators:
@@ -142,7 +142,7 @@ def _check_query(workspace: Workspace, spec: ModelSpec, file: str, wanted: list[
 def _column_problems(spec: ModelSpec, given: pa.Schema) -> Iterator[str]:
     """Names that only mean something to the features query."""
     from tidemill.checks import columns_of
-    from tidemill.steps.features import feature_schema  # loads pandas
+    from tidemill.steps.data.features import feature_schema  # loads pandas
 
     numeric = feature_schema(spec, given).numeric
     named = {

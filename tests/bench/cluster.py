@@ -21,8 +21,8 @@ import distributed
 from tidemill.local.launch import until
 from tidemill.modeling.metrics import point_value
 from tidemill.records import BundleRef, SplitRef
-from tidemill.steps.features import read_set
-from tidemill.steps.train import refit
+from tidemill.steps.data.features import read_set
+from tidemill.steps.train.train import refit
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.store import Store
 

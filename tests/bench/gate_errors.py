@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tidemill.records import Verdict
 
-from ..unit.modeling.rivals import HANDICAPS, MARGIN, Days, judge, live_days
+from ..unit.modeling.gate.rivals import HANDICAPS, MARGIN, Days, judge, live_days
 
 Floats = npt.NDArray[np.float64]
 

@@ -19,11 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tidemill.records import SplitRef
+from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
-from tidemill.steps.extract import PARTITION
-from tidemill.steps.features import TARGET
-from tidemill.steps.running import Job
-from tidemill.steps.train import refit
+from tidemill.steps.train.train import refit
+from tidemill.storage.layout import PARTITION, TARGET
 from tidemill.storage.store import Store
 from tidemill.workspace import Workspace
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from tidemill.monitoring.drift import detect_drift
 from tidemill.monitoring.profile import build_profile, count_table
 from tidemill.spec import Expectation
-from tidemill.steps.validate_data import _held
+from tidemill.steps.data.validate_data import _held
 from tidemill.storage.tables import read_table
 
 from .flights_scaled import CATEGORICAL, NUMERIC, generate

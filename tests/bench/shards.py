@@ -26,7 +26,7 @@ import psutil
 from tidemill.local import stack
 from tidemill.local.airflow_api import FINAL, AirflowApi
 from tidemill.local.ports import Ports, free_port
-from tidemill.steps.shards import SCORES
+from tidemill.steps.predict.shards import SCORES
 from tidemill.warehouse.migrations import apply_migrations
 
 from . import flights_scaled

@@ -11,9 +11,9 @@ import pytest
 from tidemill.doctor import examine
 from tidemill.local.launch import until
 from tidemill.retention import collect_garbage
-from tidemill.warehouse import lost
+from tidemill.warehouse import lost_runs as lost
 from tidemill.warehouse.connections import IDLE_TIMEOUT_S
-from tidemill.warehouse.lost import close_lost_runs
+from tidemill.warehouse.lost_runs import close_lost_runs
 
 from ..integration.data import NEXT, PER_DAY, SCORED
 from .conftest import Proved, Subject, some

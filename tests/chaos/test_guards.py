@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from tidemill.errors import IncompletePublish
-from tidemill.steps.predict import _refuse_undefined
+from tidemill.steps.predict.predict import _refuse_undefined
 
 from .conftest import Proved, Subject
 

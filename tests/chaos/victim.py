@@ -20,26 +20,27 @@ from typing import Any
 import psycopg2
 import pyarrow as pa
 
-import tidemill.steps.analyse
-import tidemill.steps.evaluate
-import tidemill.steps.extract
-import tidemill.steps.predict
-import tidemill.steps.prepare
-import tidemill.steps.publish
-import tidemill.steps.register
-import tidemill.steps.resolve_release
-import tidemill.steps.train
-import tidemill.steps.validate_data
-import tidemill.steps.validate_model
+import tidemill.steps.data.extract
+import tidemill.steps.data.validate_data
+import tidemill.steps.predict.predict
+import tidemill.steps.predict.publish
+import tidemill.steps.predict.resolve_release
+import tidemill.steps.train.analyse
+import tidemill.steps.train.evaluate
+import tidemill.steps.train.prepare
+import tidemill.steps.train.register
+import tidemill.steps.train.train
+import tidemill.steps.train.validate_model
 from tidemill.doctor import examine
 from tidemill.errors import TidemillError
+from tidemill.operations.rollback import roll_back
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
-from tidemill.steps import ending
-from tidemill.steps.chains import drive, one_by_one, predict_chain, train_chain
-from tidemill.steps.rollback import roll_back
-from tidemill.steps.running import Job, run_step
-from tidemill.warehouse.publishing import Publisher
-from tidemill.warehouse.releases import Releases
+from tidemill.runtime import interrupts as ending
+from tidemill.runtime.chains import drive, one_by_one, predict_chain, train_chain
+from tidemill.runtime.job import Job
+from tidemill.runtime.run import run_step
+from tidemill.warehouse.predictions.publish import Publisher
+from tidemill.warehouse.releases.releases import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace, connection_from_environment
 
 ADDRESS_SPACE = "CHAOS_ADDRESS_SPACE"  # bytes that a child may have beyond what it has
@@ -123,7 +124,7 @@ def run_away(model: str, partition: str, pids: str, deaf: bool) -> dict[str, Any
         job.store.write(model, "snapshots", fill)
         raise AssertionError("never reached")
 
-    vars(tidemill.steps.extract)["extract"] = extract
+    vars(tidemill.steps.data.extract)["extract"] = extract
     return step("predict", "extract", model, partition, {"purpose": "score"})
 
 

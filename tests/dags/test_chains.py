@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from tidemill.runtime.chains import Chain, monitor_chain, one_by_one, predict_chain, retrain_chain, train_chain
 from tidemill.spec import BASELINES
 from tidemill.spec_file import read_spec
-from tidemill.steps.chains import Chain, monitor_chain, one_by_one, predict_chain, retrain_chain, train_chain
 
 from .conftest import PROJECT, Described
 

@@ -13,7 +13,7 @@ LIGHT = {
     "tidemill.records",
     "tidemill.spec",
     "tidemill.spec_file",
-    "tidemill.steps",
+    "tidemill.runtime",
 }
 
 

@@ -15,12 +15,12 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 from tidemill.records import BundleRef, Decision, PredictionRef, ReleaseRef, SnapshotRef, Verdict
+from tidemill.runtime.chains import drive, monitor_chain, predict_chain, retrain_chain, train_chain
+from tidemill.runtime.run import run_step
 from tidemill.spec import ModelSpec
-from tidemill.steps.chains import drive, monitor_chain, predict_chain, retrain_chain, train_chain
-from tidemill.steps.running import run_step
 from tidemill.warehouse.ledger import Ledger, Origin
-from tidemill.warehouse.publishing import Publisher
-from tidemill.warehouse.releases import NewRelease, Releases
+from tidemill.warehouse.predictions.publish import Publisher
+from tidemill.warehouse.releases.releases import NewRelease, Releases
 from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace
 
 ZONE = ZoneInfo("America/New_York")

@@ -10,9 +10,9 @@ import pytest
 from airflow.sdk import DAG
 
 from tidemill.errors import NotApproved
+from tidemill.operations.rollback import promote_by_hand
 from tidemill.records import SnapshotRef
-from tidemill.steps.rollback import promote_by_hand
-from tidemill.steps.running import run_step
+from tidemill.runtime.run import run_step
 from tidemill.warehouse.ledger import Origin
 from tidemill_airflow.operators import ApproveOperator
 from tidemill_airflow.params import RunParams, trigger_form

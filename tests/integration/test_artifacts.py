@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tidemill.errors import ArtifactCorrupt
-from tidemill.steps import predict
-from tidemill.steps.extract import FEATURES
+from tidemill.steps.predict.predict import predict
+from tidemill.storage.layout import FEATURES
 from tidemill.storage.store import Store
 from tidemill.storage.tables import read_table
 

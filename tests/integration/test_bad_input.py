@@ -434,7 +434,7 @@ def test_unpublished_partition_cannot_be_monitored(serving: Mill) -> None:
 
 
 def test_cutoff_after_the_day_is_refused(serving: Mill) -> None:
-    from tidemill.steps.running import run_step
+    from tidemill.runtime.run import run_step
 
     late = serving.spec.partition(SCORED).interval.end.replace(hour=12)
     inputs: dict[str, Any] = {"purpose": "score"}

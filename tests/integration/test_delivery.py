@@ -19,9 +19,9 @@ from tidemill.errors import ChannelUnavailable
 from tidemill.faults import VARIABLE
 from tidemill.monitoring.persistence import Persistence, settle
 from tidemill.records import Alert, AlertChange, Examination, MetricValue, SentRef, Severity
-from tidemill.warehouse.alerts import Alerts
+from tidemill.warehouse.alerts.alerts import Alerts
+from tidemill.warehouse.alerts.outbox import LEASE
 from tidemill.warehouse.connections import transaction
-from tidemill.warehouse.outbox import LEASE
 from tidemill.workspace import Workspace
 
 from .data import SPEC, Mill
@@ -306,7 +306,7 @@ import sys
 from datetime import UTC, datetime
 from tidemill.monitoring.persistence import Persistence, settle
 from tidemill.records import Alert, Examination, Severity
-from tidemill.warehouse.alerts import Alerts
+from tidemill.warehouse.alerts.alerts import Alerts
 
 ledger, model, run_id = sys.argv[1:]
 found = Alert(rule="drift:dep_hour", severity=Severity.WARN, message="m", value=0.5, threshold=0.2)

@@ -22,8 +22,8 @@ from tidemill.doctor.registry import check_alias
 from tidemill.errors import FatalError
 from tidemill.local.postgres import ADMIN
 from tidemill.local.secrets import password
+from tidemill.mlflow_mirror.alias import Mirrored
 from tidemill.spec import ModelSpec
-from tidemill.steps.alias import Mirrored
 from tidemill.storage import bundles
 from tidemill.storage.store import Store
 from tidemill.tracking import Tracking

@@ -10,7 +10,7 @@ from tidemill.cli import app
 from tidemill.doctor.findings import Health
 from tidemill.doctor.freshness import check_freshness
 from tidemill.errors import ContractBroken, EmptyPartition
-from tidemill.steps.backfill import Policy, backfill
+from tidemill.operations.backfill import Policy, backfill
 
 from .conftest import Warehouse
 from .data import EMPTY, LAST, SCORED, SPEC, Mill

@@ -11,8 +11,8 @@ import pytest
 
 from tidemill.errors import OutOfMemory
 from tidemill.records import SplitRef
-from tidemill.steps import features
-from tidemill.steps.budget import need_of
+from tidemill.runtime.memory_budget import need_of
+from tidemill.steps.data import features
 from tidemill.storage.store import Store
 
 from ..bench import memory as bench
@@ -87,7 +87,7 @@ def test_both_ways_lead_to_the_same_figures(measured: dict[str, dict[str, Any]])
 KILLED = """\
 import json, os, sys
 os.environ["TIDEMILL_FAULT"] = "fit-started:kill"
-from tidemill.steps.running import run_step
+from tidemill.runtime.run import run_step
 from tidemill.workspace import Workspace
 model, partition, split = sys.argv[1:]
 inputs = {"split": json.loads(split), "estimator": "xgboost"}

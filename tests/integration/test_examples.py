@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tidemill.local.flights import load_flights
-from tidemill.steps.chains import drive, monitor_chain, predict_chain, train_chain
+from tidemill.runtime.chains import drive, monitor_chain, predict_chain, train_chain
 from tidemill.workspace import Workspace
 
 PROJECT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tidemill.cli import app
 from tidemill.errors import ArtifactCorrupt, ExplanationFailed, NotPublished
-from tidemill.steps.explain import explain_row
+from tidemill.operations.explain import explain_row
 
 from .data import SCORED, SPEC, Mill
 

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from tidemill.cli import app
 from tidemill.errors import ArtifactCorrupt, FatalError
+from tidemill.operations.rollback import promote_by_hand, roll_back
 from tidemill.retention import collect_garbage
-from tidemill.steps.rollback import promote_by_hand, roll_back
-from tidemill.warehouse.holds import Holds
+from tidemill.warehouse.releases.holds import Holds
 from tidemill.workspace import Workspace
 
 from .data import SCORED, SPEC, TRAINED, Mill

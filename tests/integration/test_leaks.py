@@ -13,9 +13,9 @@ from tidemill.errors import LeakageFound
 from tidemill.local.flights import load_flights
 from tidemill.modeling.leakage import find_telling
 from tidemill.records import SnapshotRef
-from tidemill.steps.extract import FEATURES
-from tidemill.steps.features import feature_schema
-from tidemill.steps.running import run_step
+from tidemill.runtime.run import run_step
+from tidemill.steps.data.features import feature_schema
+from tidemill.storage.layout import FEATURES
 from tidemill.storage.store import Store
 from tidemill.workspace import Workspace
 

@@ -19,7 +19,7 @@ from tests.integration.data import SCORED, Mill
 from tidemill.doctor.installation import check_storage
 from tidemill.errors import ArtifactCorrupt, StorageRefused, StorageUnavailable
 from tidemill.storage.bucket import Bucket
-from tidemill.storage.shelf import Shelf
+from tidemill.storage.cache import Shelf
 from tidemill.storage.store import LIST, Store, Stored
 
 BUCKET = "artifacts"

@@ -8,7 +8,7 @@ from tidemill.doctor.ledger import check_audit, check_rights
 from tidemill.retention import LOOKED_BACK, Removal, collect_garbage
 from tidemill.spec import Retention
 from tidemill.warehouse.connections import transaction
-from tidemill.warehouse.holds import Holds
+from tidemill.warehouse.releases.holds import Holds
 
 from .data import NEXT, SCORED, SPEC, Mill
 
@@ -151,7 +151,7 @@ def test_it_is_in_the_audit_whose_chain_stays_whole(old: Mill) -> None:
 
 
 def test_every_published_row_can_be_traced_afterwards(old: Mill) -> None:
-    from tidemill.warehouse.lineage import trace
+    from tidemill.warehouse.predictions.lineage import trace
 
     gone(old)
     found = trace(old.workspace.connection("warehouse"), old.model, "20240325-001", SCORED)

@@ -76,7 +76,7 @@ def test_a_search_that_was_killed_goes_on_and_finds_the_same(mill: Mill, split: 
     unbroken = train(mill, split, 25)
     inputs = {"split": split, "estimator": "xgboost", "trials": 25}
     code = (
-        "import json, sys; from tidemill.steps.running import run_step; from tidemill.workspace import Workspace;"
+        "import json, sys; from tidemill.runtime.run import run_step; from tidemill.workspace import Workspace;"
         f"run_step('train', 'train', '{mill.model}', '{TRAINED}', json.loads(sys.argv[1]),"
         " workspace=Workspace.from_environment())"
     )

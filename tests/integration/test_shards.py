@@ -8,8 +8,8 @@ import pytest
 
 from tidemill.errors import ArtifactCorrupt, IncompletePublish
 from tidemill.records import ReleaseRef, SnapshotRef
-from tidemill.steps import predict as predict_step
-from tidemill.steps.shards import cut
+from tidemill.steps.predict.predict import predict as predict_step
+from tidemill.steps.predict.shards import cut
 from tidemill.storage.store import Store
 
 from .conftest import DagRun

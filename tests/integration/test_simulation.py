@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tidemill.errors import SpecError
-from tidemill.modeling.gate import decide_acceptance
+from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.records import EvaluationReport
 from tidemill.simulation import Drill, Injection, Outcome, Policy, Simulation, drill, simulate
 

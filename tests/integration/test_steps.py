@@ -11,8 +11,8 @@ import pytest
 
 from tidemill.errors import NotPublished, RetrainingFailed
 from tidemill.records import SnapshotRef
-from tidemill.steps.extract import FEATURES, LABELS, PARTITION
 from tidemill.storage import pyfunc_loader
+from tidemill.storage.layout import FEATURES, LABELS, PARTITION
 from tidemill.storage.store import Store
 
 from .data import FEATURES_SQL, LAST, NEXT, PER_DAY, SCORED, SPEC, TRAINED, Mill
@@ -423,7 +423,7 @@ def test_a_column_of_another_type_is_noticed(supplied: Mill) -> None:
 
 def test_another_query_and_code_are_noticed(supplied: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     supplied.write(features=FEATURES_SQL + "-- changed\n")
-    monkeypatch.setattr("tidemill.steps.running.code_version", lambda: "another")
+    monkeypatch.setattr("tidemill.runtime.run.code_version", lambda: "another")
     assert {"code", "query"} <= set(findings_of(supplied, "2024-03-29")["dependencies"].split())
 
 

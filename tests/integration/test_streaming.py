@@ -8,7 +8,7 @@ import mlflow
 import pytest
 
 from tidemill.records import BundleRef, SnapshotRef
-from tidemill.steps import predict
+from tidemill.steps.predict.predict import predict
 from tidemill.storage.store import Store
 from tidemill.storage.tables import read_table
 

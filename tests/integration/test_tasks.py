@@ -9,9 +9,9 @@ import pytest
 
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.modeling.bundle import Bundle
-from tidemill.steps.extract import FEATURES
 from tidemill.storage import pyfunc_loader
 from tidemill.storage.bundles import load_bundle
+from tidemill.storage.layout import FEATURES
 from tidemill.storage.store import Store
 
 from .data import LABELS_SQL, NEXT, SPEC, TRAINED, Mill

@@ -19,9 +19,9 @@ import pytest
 
 from tidemill.errors import TrackingUnavailable
 from tidemill.local.launch import until
-from tidemill.steps.alias import follow, follow_all
-from tidemill.steps.mirror import show_waiting, waiting
-from tidemill.steps.rollback import promote_by_hand, roll_back
+from tidemill.mlflow_mirror.alias import follow, follow_all
+from tidemill.mlflow_mirror.mirror import show_waiting, waiting
+from tidemill.operations.rollback import promote_by_hand, roll_back
 from tidemill.tracking import PAGES_OF, Tracking
 
 from .data import NEXT, SCORED, SPEC, Mill

@@ -11,8 +11,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 
 from tidemill.errors import PartitionError, RetrainingFailed, SettingsError
-from tidemill.steps.limits import GRACE, execution_timeout, limit_of
-from tidemill.steps.running import STEPS
+from tidemill.runtime.limits import GRACE, execution_timeout, limit_of
+from tidemill.runtime.run import STEPS
 from tidemill_airflow import operators
 from tidemill_airflow.operators import (
     CutOperator,
@@ -34,7 +34,7 @@ MODELS = Path(__file__).parents[2] / "dags" / "models"
 
 def step_arguments(operator: type[StepOperator]) -> set[str]:
     """Names of what the step's function takes beyond its job."""
-    function = getattr(importlib.import_module(f"tidemill.steps.{STEPS[operator.step]}"), operator.step)
+    function = getattr(importlib.import_module(f"tidemill.{STEPS[operator.step]}"), operator.step)
     return set(list(inspect.signature(function).parameters)[1:])
 
 

@@ -37,7 +37,7 @@ class CutOperator(BaseOperator):
         SettingsError
             If there are more than Airflow maps a task over.
         """
-        from tidemill.steps.shards import cut
+        from tidemill.steps.predict.shards import cut
 
         n_rows, most = self.snapshot["n_rows"], conf.getint("core", "max_map_length", fallback=1024)
         shards = cut(n_rows, self.shard_rows)

@@ -21,8 +21,8 @@ class DoctorOperator(BaseOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Show MLflow what it has missed, then examine and log every finding."""
         from tidemill.doctor import Health, examine
-        from tidemill.steps.alias import follow_all
-        from tidemill.steps.mirror import show_all_waiting
+        from tidemill.mlflow_mirror.alias import follow_all
+        from tidemill.mlflow_mirror.mirror import show_all_waiting
         from tidemill_airflow.quiet import without_chatter
         from tidemill_airflow.workspaces import workspace_of
 

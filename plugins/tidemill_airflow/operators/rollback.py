@@ -26,7 +26,7 @@ class RollbackOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Roll back, and return what was done."""
-        from tidemill.steps.rollback import roll_back
+        from tidemill.operations.rollback import roll_back
         from tidemill_airflow.workspaces import workspace_of
 
         workspace = workspace_of(context)

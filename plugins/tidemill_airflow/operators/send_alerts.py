@@ -20,7 +20,7 @@ class SendAlertsOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Send, or in a dry run only count."""
         from tidemill.delivery.sending import send_waiting
-        from tidemill.warehouse.outbox import Outbox
+        from tidemill.warehouse.alerts.outbox import Outbox
         from tidemill.workspace import LEDGER
         from tidemill_airflow.workspaces import workspace_of
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator, Context
 
 from tidemill.errors import TidemillError
-from tidemill.steps.limits import execution_timeout
+from tidemill.runtime.limits import execution_timeout
 from tidemill_airflow.params import RunParams
 from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
@@ -63,7 +63,7 @@ class StepOperator(BaseOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         # Heavy rooms are imported here, so that parsing a DAG file stays cheap.
-        from tidemill.steps.running import run_step
+        from tidemill.runtime.run import run_step
         from tidemill_airflow.workspaces import workspace_of
 
         workspace = workspace_of(context)

@@ -5,7 +5,8 @@ A module a subject; each hangs its commands on ``app``, and imports what is heav
 
 import sys
 
-from tidemill.cli import carrying, chains, ledger, local, simulation, warehouse
+from tidemill.cli import chains, ledger, local, simulation, warehouse
+from tidemill.cli import transfer as carrying
 from tidemill.cli.console import HOME, app, err
 from tidemill.errors import TidemillError
 from tidemill.workspace import read_environment_file

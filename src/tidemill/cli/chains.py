@@ -51,7 +51,7 @@ def train(
     reason: str = "",
 ) -> None:
     """Train a challenger as of a partition, and let the gate decide."""
-    from tidemill.steps.chains import train_chain
+    from tidemill.runtime.chains import train_chain
 
     workspace = Workspace.from_environment()
     spec = workspace.spec(model)
@@ -79,8 +79,8 @@ def predict(
     dry_run: DryRun = False,
 ) -> None:
     """Score a partition, or many, and publish the rows."""
-    from tidemill.steps.backfill import Policy
-    from tidemill.steps.chains import predict_chain
+    from tidemill.operations.backfill import Policy
+    from tidemill.runtime.chains import predict_chain
 
     chosen, workspace = Policy.parse(policy), Workspace.from_environment()
     both, many = first is not None and last is not None, first is not None or last is not None
@@ -104,8 +104,8 @@ def predict(
 @app.command()
 def monitor(model: Model, partition: PartitionKey) -> None:
     """Look at a partition: drift, matured quality, cost, alerts."""
-    from tidemill.steps.chains import monitor_chain
-    from tidemill.steps.running import run_step
+    from tidemill.runtime.chains import monitor_chain
+    from tidemill.runtime.run import run_step
 
     workspace = Workspace.from_environment()
     page = _drive("monitor", monitor_chain(), model, partition, workspace, None, until="report")
@@ -116,7 +116,7 @@ def monitor(model: Model, partition: PartitionKey) -> None:
 @app.command()
 def retrain(model: Model, partition: PartitionKey, dry_run: DryRun = False) -> None:
     """Decide whether a new challenger is due, and train it if so."""
-    from tidemill.steps.chains import retrain_chain
+    from tidemill.runtime.chains import retrain_chain
 
     workspace = Workspace.from_environment()
     record = _drive("retrain", retrain_chain(workspace.spec(model), dry_run=dry_run), model, partition, workspace, None)
@@ -133,7 +133,7 @@ def run(
     cutoff: Cutoff = None,
 ) -> None:
     """Run a chain up to a step, and print the step's record as JSON."""
-    from tidemill.steps.chains import monitor_chain, predict_chain, retrain_chain, train_chain
+    from tidemill.runtime.chains import monitor_chain, predict_chain, retrain_chain, train_chain
 
     workspace = Workspace.from_environment()
     spec = workspace.spec(model)
@@ -151,7 +151,7 @@ def run(
 
 def _searches_at_once(spec: ModelSpec, trials: int | None) -> int:
     """Give how many candidates are searched side by side; a fit alone is over before another process has started."""
-    from tidemill.steps.side_by_side import usable_cores
+    from tidemill.runtime.parallel import usable_cores
 
     searching = spec.train.search.trials if trials is None else trials
     return min(max(1, usable_cores() // spec.train.threads), len(spec.train.estimators)) if searching else 1
@@ -169,7 +169,7 @@ def _drive(
 ) -> dict[str, Any]:
     from datetime import UTC
 
-    from tidemill.steps.chains import drive
+    from tidemill.runtime.chains import drive
 
     with _progress() as on_step:
         return drive(
@@ -207,8 +207,8 @@ def _said_of_search(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None:
-    from tidemill.steps.backfill import release_of
-    from tidemill.warehouse.releases import Releases
+    from tidemill.operations.backfill import release_of
+    from tidemill.warehouse.releases.releases import Releases
     from tidemill.workspace import LEDGER
 
     return release_of(model, Releases(workspace.connection(LEDGER)), policy)
@@ -217,7 +217,7 @@ def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None
 def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: Any, **options: bool) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from tidemill.steps.backfill import backfill
+    from tidemill.operations.backfill import backfill
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err) as progress:

@@ -15,8 +15,8 @@ __all__: list[str] = []
 @app.command()
 def history(model: Model) -> None:
     """Show which release was live when, by whose word and why."""
-    from tidemill.warehouse.publishing import Publisher
-    from tidemill.warehouse.releases import Releases
+    from tidemill.warehouse.predictions.publish import Publisher
+    from tidemill.warehouse.releases.releases import Releases
     from tidemill.workspace import LEDGER
 
     workspace = Workspace.from_environment()
@@ -43,7 +43,7 @@ def trace(
     model: Model, entity: Annotated[str, typer.Argument(help="Entity key of the row.")], partition: PartitionKey
 ) -> None:
     """Show everything behind one published prediction: data, query, code, packages, release, evidence, approver."""
-    from tidemill.warehouse.lineage import trace as trace_row
+    from tidemill.warehouse.predictions.lineage import trace as trace_row
     from tidemill.workspace import LEDGER
 
     table = Table("what", Column("value", overflow="fold"))
@@ -57,7 +57,7 @@ def explain(
     model: Model, entity: Annotated[str, typer.Argument(help="Entity key of the row.")], partition: PartitionKey
 ) -> None:
     """Show why one published row got its score: raw value, encoding and contribution of each feature, and their sum."""
-    from tidemill.steps.explain import explain_row
+    from tidemill.operations.explain import explain_row
 
     workspace = Workspace.from_environment()
     row = explain_row(workspace, workspace.spec(model), entity, partition)
@@ -89,7 +89,7 @@ def promote(
     force: Annotated[bool, typer.Option("--force", help="Against the gate's verdict.")] = False,
 ) -> None:
     """Make a release the champion on a person's word."""
-    from tidemill.steps.rollback import promote_by_hand
+    from tidemill.operations.rollback import promote_by_hand
 
     workspace = Workspace.from_environment()
     promote_by_hand(
@@ -107,7 +107,7 @@ def rollback(
     by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
 ) -> None:
     """Make an earlier champion the champion again, and take back what the undone releases have published."""
-    from tidemill.steps.rollback import roll_back
+    from tidemill.operations.rollback import roll_back
 
     first, separator, last = (republish or "").partition("..")
     if republish and not (first and separator and last):
@@ -136,9 +136,9 @@ def reproduce(
     as_declared: Annotated[bool, typer.Option("--as-declared", help="With the spec and queries of today.")] = False,
 ) -> None:
     """Build a release again, and say step by step whether it is the same, bit by bit; exit status 1 if not."""
-    from tidemill.steps.reproduce import partition_of
-    from tidemill.steps.running import run_step
-    from tidemill.warehouse.releases import Releases, current_release
+    from tidemill.operations.reproduce import partition_of
+    from tidemill.runtime.run import run_step
+    from tidemill.warehouse.releases.releases import Releases, current_release
     from tidemill.workspace import LEDGER
 
     if sum(item is not None for item in (release, run, partition)) > 1:

@@ -30,7 +30,7 @@ def alerts(
     from datetime import UTC
 
     from tidemill.delivery.sending import send_waiting, try_channel
-    from tidemill.warehouse.alerts import Alerts
+    from tidemill.warehouse.alerts.alerts import Alerts
     from tidemill.workspace import LEDGER
 
     workspace = Workspace.from_environment()
@@ -80,7 +80,7 @@ def hold(
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
 ) -> None:
     """Keep a release, prediction run, partition or snapshot from ever being collected."""
-    from tidemill.warehouse.holds import Holds
+    from tidemill.warehouse.releases.holds import Holds
 
     workspace = Workspace.from_environment()
     Holds(workspace.connection(LEDGER)).hold(workspace.spec(model).model, what, name, reason)
@@ -95,7 +95,7 @@ def unhold(
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
 ) -> None:
     """Let retention decide again about what was held."""
-    from tidemill.warehouse.holds import Holds
+    from tidemill.warehouse.releases.holds import Holds
 
     Holds(Workspace.from_environment().connection(LEDGER)).unhold(model, what, name, reason)
     out.print(f"The {what} {name} of {model} is no longer held.", highlight=False)
@@ -104,7 +104,7 @@ def unhold(
 @app.command()
 def held(model: Annotated[str | None, typer.Argument(help="Model; all by default.")] = None) -> None:
     """List what is held, by whom and why."""
-    from tidemill.warehouse.holds import Holds
+    from tidemill.warehouse.releases.holds import Holds
 
     table = Table("model", "what", Column("name", overflow="fold"), "why", "by", "since")
     found = Holds(Workspace.from_environment().connection(LEDGER)).held(model)

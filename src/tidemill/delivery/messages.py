@@ -8,7 +8,7 @@ from tidemill.monitoring.families import FAMILIES
 from tidemill.records import AlertEvent, Severity
 from tidemill.report.html import environment
 from tidemill.report.theme import COLOURS, FONT
-from tidemill.warehouse.outbox import Told, WaitingMessage
+from tidemill.warehouse.alerts.outbox import Told, WaitingMessage
 
 __all__ = ["Links", "Message", "subject"]
 

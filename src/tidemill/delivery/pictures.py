@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from tidemill.monitoring.families import FAMILIES
 from tidemill.records import AlertEvent, MetricValue
+from tidemill.warehouse.alerts.outbox import Told, WaitingMessage
 from tidemill.warehouse.ledger import Ledger
-from tidemill.warehouse.outbox import Told, WaitingMessage
 
 __all__ = ["draw"]
 

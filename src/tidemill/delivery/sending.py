@@ -12,8 +12,8 @@ from tidemill.delivery.pictures import draw
 from tidemill.errors import ChannelUnavailable, SettingsError
 from tidemill.faults import fault_point
 from tidemill.records import SentRef
+from tidemill.warehouse.alerts.outbox import Outbox, WaitingMessage
 from tidemill.warehouse.ledger import Ledger
-from tidemill.warehouse.outbox import Outbox, WaitingMessage
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["send_waiting", "try_channel"]

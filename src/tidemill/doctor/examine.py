@@ -150,7 +150,7 @@ def _mirror(workspace: Workspace, url: str, specs: tuple[ModelSpec, ...], *, rep
     if uri is None or finding.severity is not Health.OK:
         return
     from tidemill.doctor.registry import check_alias, check_waiting  # loads the modeling room
-    from tidemill.steps.alias import mirrored_champion
+    from tidemill.mlflow_mirror.alias import mirrored_champion
 
     for spec in specs:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tidemill.doctor.findings import Finding, judged, listed
 from tidemill.warehouse.connections import Cursor, fetch_value
-from tidemill.warehouse.lost import lost_runs
+from tidemill.warehouse.lost_runs import lost_runs
 from tidemill.warehouse.migrations import migrations_folder
 
 __all__ = [

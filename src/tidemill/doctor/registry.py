@@ -5,8 +5,8 @@ Importing this loads the modeling room; MLflow itself is loaded once its server 
 
 from tidemill.doctor.findings import Finding
 from tidemill.errors import TrackingUnavailable
-from tidemill.steps.alias import Mirrored, move_alias
-from tidemill.steps.mirror import show_waiting, waiting
+from tidemill.mlflow_mirror.alias import Mirrored, move_alias
+from tidemill.mlflow_mirror.mirror import show_waiting, waiting
 from tidemill.tracking import Session, Tracking, champion_of
 from tidemill.workspace import Workspace
 

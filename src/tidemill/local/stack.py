@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 
 from tidemill.errors import StackError
-from tidemill.local import databases, leftovers, plan, processes, secrets, settings, startup
+from tidemill.local import databases, plan, processes, secrets, settings, startup
+from tidemill.local import orphans as leftovers
 from tidemill.local.components import airflow_environment, build_components
 from tidemill.local.databases import Answer
 from tidemill.local.home import Home, held, is_held, write_private

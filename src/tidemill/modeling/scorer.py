@@ -13,8 +13,8 @@ import pyarrow as pa
 import xgboost
 
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.forest import Forest
-from tidemill.modeling.lookups import LookUps
+from tidemill.modeling.compiled.forest import Forest
+from tidemill.modeling.compiled.lookups import LookUps
 
 __all__ = ["Scorer"]
 

@@ -11,11 +11,11 @@ from tidemill.retention.removal import Removal
 from tidemill.retention.runs import drop_runs, due_runs
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import load_sound_specs
-from tidemill.storage.shelf import Shelf
+from tidemill.storage.cache import Shelf
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
 from tidemill.warehouse.ledger import Ledger
-from tidemill.warehouse.lost import LostRun, close_lost_runs
+from tidemill.warehouse.lost_runs import LostRun, close_lost_runs
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
 __all__ = ["close_all_lost_runs", "collect_garbage"]

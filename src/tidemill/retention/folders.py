@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from tidemill.retention.removal import Removal
 from tidemill.spec import Retention
-from tidemill.storage.shelf import Folder, Shelf
+from tidemill.storage.cache import Folder, Shelf
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
 
 __all__ = ["DEAD_AFTER", "KINDS", "due_folders", "kept_folders", "last_use", "remove"]

@@ -13,14 +13,14 @@ from psycopg2 import sql
 from tidemill.errors import PartitionError, SchemaChanged, SpecError
 from tidemill.intervals import Partition
 from tidemill.records import Record
+from tidemill.runtime.job import Job
 from tidemill.simulation.ground import Ground, throwaway_ground
 from tidemill.simulation.injections import FEATURES_TABLE, Injection
 from tidemill.simulation.outcome import Opened, Policy, Stopped
 from tidemill.simulation.replay import Replay, model_name
 from tidemill.simulation.run import SOURCE
 from tidemill.spec import ModelSpec
-from tidemill.steps.extract import training_partitions
-from tidemill.steps.running import Job
+from tidemill.steps.data.extract import training_partitions
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
 from tidemill.workspace import Workspace
 

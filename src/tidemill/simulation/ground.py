@@ -31,9 +31,9 @@ from tidemill.local.home import Home
 from tidemill.local.launch import until
 from tidemill.local.ports import Ports, choose
 from tidemill.simulation.injections import FEATURES_TABLE, LABELS_TABLE, Injection
-from tidemill.spec import ModelSpec
-from tidemill.steps.extract import OBSERVED_AT, query_parameters, require_columns, wanted_features, wanted_labels
-from tidemill.steps.features import feature_schema
+from tidemill.spec import OBSERVED_AT, ModelSpec
+from tidemill.steps.data.extract import query_parameters, require_columns, wanted_features, wanted_labels
+from tidemill.steps.data.features import feature_schema
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.migrations import apply_migrations
 from tidemill.warehouse.queries import Query, bind

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from tidemill.errors import FatalError
 from tidemill.intervals import Interval, Partition
+from tidemill.runtime.chains import Chain, drive, monitor_chain, predict_chain, retrain_chain, train_chain
+from tidemill.runtime.job import Job
 from tidemill.simulation.ground import Ground
 from tidemill.simulation.outcome import Opened, Outcome, Policy, Stopped, Trained
 from tidemill.simulation.running import SimulatedSteps
 from tidemill.spec import ModelSpec
-from tidemill.steps.chains import Chain, drive, monitor_chain, predict_chain, retrain_chain, train_chain
-from tidemill.steps.labels import labelled, labels_as_of
-from tidemill.steps.realised import NEEDED, measured
-from tidemill.steps.running import Job
+from tidemill.steps.data.labels import labelled, labels_as_of
+from tidemill.steps.monitor.realised_quality import NEEDED, measured
 from tidemill.warehouse.connections import fetch_all, kept_open, transaction
-from tidemill.warehouse.publishing import PublishedRun, Publisher
+from tidemill.warehouse.predictions.publish import PublishedRun, Publisher
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["Replay", "main", "model_name"]

@@ -14,14 +14,14 @@ from tidemill.intervals import Partition
 from tidemill.local.home import last_lines
 from tidemill.modeling.metrics import greater_is_better
 from tidemill.records import MetricValue, Record
+from tidemill.runtime.job import Job
 from tidemill.simulation.compare import gain
 from tidemill.simulation.ground import Ground, throwaway_ground
 from tidemill.simulation.injections import Injection
 from tidemill.simulation.outcome import Outcome, Policy
 from tidemill.simulation.replay import model_name
 from tidemill.spec import ModelSpec
-from tidemill.steps.extract import training_partitions
-from tidemill.steps.running import Job
+from tidemill.steps.data.extract import training_partitions
 from tidemill.workspace import Workspace
 
 __all__ = ["SOURCE", "Simulation", "simulate"]

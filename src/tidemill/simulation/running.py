@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.records import MonitorRef, ProfileRef
-from tidemill.steps.running import run_step
+from tidemill.runtime.run import run_step
 from tidemill.workspace import Workspace
 
 __all__ = ["SimulatedSteps"]
@@ -54,7 +54,7 @@ class SimulatedSteps:
         workspace: Workspace,
         cutoff: datetime | None = None,
     ) -> dict[str, Any]:
-        """Run a step, or give the record of its like; the arguments are those of ``tidemill.steps.running.run_step``.
+        """Run a step, or give the record of its like; the arguments are those of ``tidemill.runtime.run.run_step``.
 
         ``analyse`` draws for readers and ``compute`` would judge the simulator's own pace: both do nothing here.
         ``evaluate`` leaves its pictures out.

@@ -5,7 +5,7 @@ Light on purpose: DAG files import this room while Airflow parses them. Reading 
 """
 
 from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
-from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
+from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.metrics import DECIDABLE, default_metric, greater_is_better
 from tidemill.spec.model import ModelSpec
 from tidemill.spec.operation import Monitor, OnEmpty, Predict, Reproduce, Retention, Retrain
@@ -15,6 +15,7 @@ from tidemill.spec.training import BASELINES, Accept, Own, Train
 __all__ = [
     "BASELINES",
     "DECIDABLE",
+    "OBSERVED_AT",
     "RULES",
     "Accept",
     "AlertChannel",

@@ -10,7 +10,11 @@ from tidemill.intervals import Every
 from tidemill.records import Severity
 from tidemill.spec.kinds import Day, Duration, Name, Part, SqlFile
 
-__all__ = ["Expectation", "Features", "Label", "Partitions", "Source", "Task"]
+__all__ = ["OBSERVED_AT", "Expectation", "Features", "Label", "Partitions", "Source", "Task"]
+
+
+OBSERVED_AT = "observed_at"
+"""Column of the labels query: the instant at which a label became known."""
 
 
 class Task(StrEnum):

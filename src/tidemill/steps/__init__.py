@@ -1,10 +1,4 @@
-"""The chain, one file a step, in the order of the method.
+"""The steps, in folders named like the DAGs that run them.
 
-Train: ``extract`` ``validate_data`` ``analyse`` ``prepare`` ``train`` ``evaluate`` ``validate_model``
-``register``. Predict: ``resolve_release`` ``extract`` ``validate_data`` ``predict`` ``publish``.
-Watch: ``collect`` ``drift`` ``performance`` ``compute`` ``alert`` ``report``. Retrain: ``decide``
-``record_outcome``.
-
-Every step reads, calls pure functions, writes, and returns a record. ``running`` measures and records
-them; ``chains`` puts them in a row for use without Airflow.
+Each step reads, calls pure functions, writes, and returns a record. ``runtime`` runs and records them.
 """

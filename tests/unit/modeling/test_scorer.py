@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tidemill.errors import ContractBroken, SchemaChanged
 from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.compiled.lookups import LookUps
 from tidemill.modeling.estimators import fit
-from tidemill.modeling.lookups import LookUps
 from tidemill.modeling.schema import FeatureSchema, align
 from tidemill.modeling.scorer import Scorer
 

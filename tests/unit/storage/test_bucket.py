@@ -7,7 +7,7 @@ import pytest
 
 from tidemill.errors import ArtifactCorrupt, SettingsError, StorageFull, StorageUnavailable
 from tidemill.storage.bucket import Bucket
-from tidemill.storage.shelf import Shelf
+from tidemill.storage.cache import Shelf
 from tidemill.storage.store import LIST, Store, Stored, room
 
 

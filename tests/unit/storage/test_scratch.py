@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tidemill.storage.cache import Shelf
 from tidemill.storage.scratch import scratch
-from tidemill.storage.shelf import Shelf
 from tidemill.storage.store import Store
 
 KILLED = """\

@@ -21,12 +21,12 @@ from threadpoolctl import threadpool_limits
 
 from tidemill.errors import StorageFull
 from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.compiled.lookups import LookUps
 from tidemill.modeling.estimators.boosting import Boosting
 from tidemill.modeling.estimators.fitting import choose_rest, refuse_unfit
 from tidemill.modeling.estimators.recipes import Parameter
 from tidemill.modeling.estimators.targets import Labels
 from tidemill.modeling.levels import fit_for_trees
-from tidemill.modeling.lookups import LookUps
 from tidemill.modeling.schema import FeatureSchema, align
 from tidemill.modeling.scorer import Scorer
 

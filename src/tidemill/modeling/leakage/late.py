@@ -7,10 +7,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from tidemill.modeling.leakage.finding import Leak
+from tidemill.spec import OBSERVED_AT
 
-__all__ = ["CHANGED_LIMIT", "OBSERVED_AT", "find_changed", "find_late"]
+__all__ = ["CHANGED_LIMIT", "find_changed", "find_late"]
 
-OBSERVED_AT = "observed_at"
 """Column that says when a row was observed; ``<column>_observed_at`` says it of one column."""
 
 CHANGED_LIMIT = 0.05

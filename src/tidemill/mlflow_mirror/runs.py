@@ -1,0 +1,103 @@
+"""What MLflow is shown inside a training: nested runs of estimators and trials, data sets, and what it all cost."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from tidemill.records import BundleRef, SnapshotRef, SplitRef, Trial
+from tidemill.storage.store import Store
+from tidemill.storage.trials import TRIALS
+from tidemill.tracking import Child, DataUsed
+from tidemill.warehouse.releases.costs import FitCost
+
+__all__ = ["children", "data_used", "system"]
+
+
+def children(
+    store: Store, bundles: Sequence[BundleRef], costs: Mapping[str, FitCost], metric: str
+) -> tuple[Child, ...]:
+    """Give a nested run for each estimator, and in it one for each trial of its search.
+
+    Parameters
+    ----------
+    store : Store
+        Where the trials lie.
+    bundles : sequence of BundleRef
+        All that was trained, baselines too.
+    costs : mapping of str to FitCost
+        What they cost, by digest of the bundle.
+    metric : str
+        The acceptance metric.
+    """
+    found: list[Child] = []
+    for bundle in bundles:
+        cost = costs.get(bundle.digest)
+        if cost is not None:  # else its run is gone from the ledger, and with it the time that it began
+            found.append(_estimator(bundle, cost, metric))
+            found += _trials(store, bundle, cost, metric)
+    return tuple(found)
+
+
+def system(costs: Collection[FitCost]) -> dict[str, float]:
+    """Give what some fits cost, under the names of MLflow's system metrics."""
+    if not costs:
+        return {}
+    return {
+        "system/wall_seconds": sum(cost.wall_s for cost in costs),
+        "system/cpu_seconds": sum(cost.cpu_s for cost in costs),
+        "system/peak_rss_megabytes": max(cost.peak_rss_bytes for cost in costs) / 1e6,
+    }
+
+
+def data_used(snapshot: SnapshotRef, split: SplitRef) -> tuple[DataUsed, ...]:
+    """Give the snapshot and its three sets, as data sets that MLflow names and does not hold."""
+    name = f"{snapshot.model} {snapshot.partition}"
+    whole = DataUsed(name=name, digest=snapshot.digest, uri=snapshot.uri, n_rows=snapshot.n_rows, context="snapshot")
+    sets = {"training": split.n_train, "validation": split.n_validation, "test": split.n_test}
+    return whole, *(
+        DataUsed(name=f"{name} {context}", digest=split.digest, uri=split.uri, n_rows=n_rows, context=context)
+        for context, n_rows in sets.items()
+    )
+
+
+def _estimator(bundle: BundleRef, cost: FitCost, metric: str) -> Child:
+    figures = {
+        f"validation_{metric}": bundle.validation_score,
+        "fit_seconds": bundle.fit_s,
+        "size_bytes": float(bundle.size_bytes),
+        **system([cost]),
+    }
+    if bundle.search is not None:
+        report = bundle.search
+        figures |= {f"search_{metric}": report.score, f"search_{metric}_of_defaults": report.default_score}
+        figures |= {"search_gain": report.gain.value, "search_trials": float(report.n_trials)}
+        ends = {"search_gain.low": report.gain.low, "search_gain.high": report.gain.high}
+        figures |= {name: value for name, value in ends.items() if value is not None}
+    return Child(
+        path=bundle.estimator,
+        params={name: str(value) for name, value in bundle.parameters.items()},
+        metrics=figures,
+        tags={"tidemill.bundle_digest": bundle.digest, "tidemill.role": "baseline" if bundle.baseline else "candidate"},
+        started_at=cost.started_at,
+        seconds=cost.wall_s,
+    )
+
+
+def _trials(store: Store, bundle: BundleRef, cost: FitCost, metric: str) -> Iterator[Child]:
+    file = None if bundle.search is None else store.path(bundle.search.uri) / TRIALS
+    if bundle.search is None or file is None or not file.is_file():
+        return
+    content = json.loads(file.read_bytes())
+    began = cost.started_at
+    for trial in (Trial.from_dict(values) for values in content["trials"]):
+        outcome = "given up" if trial.pruned else "best" if trial.number == bundle.search.best else "whole"
+        yield Child(
+            path=f"{bundle.estimator}/{trial.number:03}",
+            params={name: str(value) for name, value in trial.parameters.items()},
+            metrics={f"mean_{metric}": sum(trial.scores) / len(trial.scores), "n_folds": float(len(trial.scores))},
+            steps={f"fold_{metric}": trial.scores},
+            tags={"tidemill.role": "defaults" if trial.number == 0 else "trial", "tidemill.outcome": outcome},
+            started_at=began,
+            seconds=trial.seconds,
+        )
+        began += timedelta(seconds=trial.seconds)

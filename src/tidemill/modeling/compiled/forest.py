@@ -1,0 +1,211 @@
+"""Trees compiled to a table: the same bits as the library's own prediction, in a fraction of its time.
+
+A value of a column rules leaves out, in every tree at once: of each split on it, those of the side that it does not go
+to. What all columns leave possible is one leaf a tree. So a row of the table for each way in which a value can compare
+with the thresholds, of words with a bit for each leaf, replaces the walk from node to node: a row's answer is the *and*
+of as many rows of the table as there are columns, without a branch (after QuickScorer, Lucchese et al. 2015).
+
+The sums are made in the library's order and type, and what follows on them is the library's. All the same a forest is
+compared with its model before it is used, on values at and beside every threshold.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tidemill.modeling.answers import answer, shaped
+from tidemill.modeling.compiled.trees import Sum, Tree, sum_of
+
+__all__ = ["PLACES", "Forest"]
+
+_log = logging.getLogger(__name__)
+
+_LEAVES = 63  # of one word; bit 0 is never set, so that a word without the tree's leaf points to a value of nothing
+_MOST_BYTES = 2**26  # of the table: 300 trees of depth 6 need 4 MB
+_N_PROBES = 2_000  # rows that are compared: 20 ms of the library's time
+_SEQUENCE = 0x03F79D71B4CB0A89  # de Bruijn: its 64 windows of 6 bits differ
+
+PLACES = np.array([((_SEQUENCE << bit) % 2**64) >> 58 for bit in range(64)])
+"""Where a word's values stand, by bit."""
+
+Words = npt.NDArray[np.uint64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forest:
+    """A sum of trees as a table."""
+
+    model: Sum
+    """What it was made of."""
+    cuts: npt.NDArray[Any]
+    """Thresholds of all columns, each column's in ascending order."""
+    cut_starts: Ints
+    """Where each column's begin, shape (n_columns + 1,)."""
+    n_levels: Ints
+    """Codes that splits on a category name, -1 for a number, shape (n_columns,)."""
+    row_starts: Ints
+    """Where each column's rows of the table begin, shape (n_columns + 1,)."""
+    table: Words
+    """Leaves that are possible, shape (n_rows, n_words)."""
+    values: npt.NDArray[Any]
+    """Values of the leaves of each word, shape (n_words, 64)."""
+    word_starts: Ints
+    """Where the words of each sum begin, shape (n_outputs + 1,)."""
+
+    @classmethod
+    def of(cls, model: Any, task: str, n_columns: int) -> Self | None:
+        """Compile a fitted model.
+
+        Parameters
+        ----------
+        model : object
+            Fitted estimator, or an XGBoost booster.
+        task : str
+            ``binary``, ``multiclass`` or ``regression``.
+        n_columns : int
+            Columns of the matrix.
+
+        Returns
+        -------
+        Forest or None
+            None if the model is no sum of trees, would need a large table, or answers otherwise by a single bit.
+        """
+        found = sum_of(model)
+        forest = None if found is None else cls._tabled(found, n_columns)
+        if forest is None:
+            return None
+        probes = forest.probes()
+        expected = answer(model, probes, task=task, n_threads=1, block_rows=None)
+        if expected.tobytes() != forest.answer(probes, task).tobytes():
+            _log.warning("The compiled trees of %s do not give its bits; it is asked itself.", type(model).__name__)
+            return None
+        return forest
+
+    @classmethod
+    def _tabled(cls, model: Sum, n_columns: int) -> Self | None:
+        cuts, n_levels = _cuts(model.trees, n_columns)
+        sizes = [(len(cut) if levels < 0 else levels) + 2 for cut, levels in zip(cuts, n_levels, strict=True)]
+        row_starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        by_output = [[tree for tree in model.trees if tree.output == output] for output in range(len(model.start))]
+        n_words = [sum(_n_words(tree) for tree in trees) for trees in by_output]
+        if row_starts[-1] * sum(n_words) * 8 > _MOST_BYTES:
+            return None
+        cut_starts = np.concatenate([[0], np.cumsum([len(cut) for cut in cuts])]).astype(np.int64)
+        table = np.empty((row_starts[-1], sum(n_words)), np.uint64)
+        values = np.full(
+            (sum(n_words), 64), -0.0, model.start.dtype
+        )  # added to any number, -0.0 leaves every bit of it
+        forest = cls(
+            model, np.concatenate(cuts).astype(model.start.dtype), cut_starts, n_levels, row_starts, table, values,
+            np.concatenate([[0], np.cumsum(n_words)]).astype(np.int64),
+        )  # fmt: skip
+        word = 0
+        for tree in (tree for trees in by_output for tree in trees):
+            forest._write(tree, word)
+            word += _n_words(tree)
+        return forest
+
+    def _write(self, tree: Tree, word: int) -> None:
+        """Fill a tree's words: rule out, for each value of each split's column, the side that it does not go to."""
+        first, end = _spans(tree)
+        for number, bits in _bits(0, int(end[0])):
+            self.table[:, word + number] = bits
+        for node in range(len(tree.left)):
+            if tree.left[node] < 0:
+                leaf = int(first[node])
+                self.values[word + leaf // _LEAVES, PLACES[1 + leaf % _LEAVES]] = tree.threshold[node]
+                continue
+            goes_right = self._goes_right(tree, node)
+            at = self.row_starts[tree.feature[node]]
+            rows = np.arange(at, at + len(goes_right))
+            for child, others in ((tree.left[node], rows[goes_right]), (tree.right[node], rows[~goes_right])):
+                for number, bits in _bits(int(first[child]), int(end[child])):
+                    self.table[others, word + number] &= ~np.uint64(bits)
+
+    def _goes_right(self, tree: Tree, node: int) -> npt.NDArray[np.bool_]:
+        """Say of each row of the split's column whether it goes right, that of a missing value last."""
+        column = tree.feature[node]
+        codes = np.arange(self.row_starts[column + 1] - self.row_starts[column])
+        named = tree.categories.get(node)
+        if named is not None:
+            right = np.isin(codes, named)
+        else:
+            cuts = self.cuts[self.cut_starts[column] : self.cut_starts[column + 1]]
+            right = codes > np.searchsorted(cuts, tree.threshold[node])
+        right[-1] = not tree.missing_left[node]
+        return right
+
+    def answer(self, matrix: npt.NDArray[Any], task: str) -> npt.NDArray[np.float64]:
+        """Give what the model answers to a matrix of at least one row, as ``answers.answer`` does."""
+        from tidemill.modeling.compiled.kernels import add_leaves, table_rows  # numba compiles them when first called
+
+        matrix = np.ascontiguousarray(matrix, self.model.start.dtype)
+        rows = np.empty(matrix.shape[::-1], np.int32)
+        table_rows(matrix, self.cuts, self.cut_starts, self.row_starts, self.n_levels, rows)
+        sums = np.empty((len(self.model.start), len(matrix)), self.model.start.dtype)
+        sums[:] = self.model.start[:, None]
+        for total, (begin, end) in zip(sums, pairwise(self.word_starts), strict=True):
+            add_leaves(rows, self.table, self.values, begin, end, total)
+        return shaped(self.model.finish(matrix, np.ascontiguousarray(sums.T)), task)
+
+    def probes(self) -> npt.NDArray[Any]:
+        """Make rows of values at thresholds, just below them, beyond all, and of none."""
+        rng = np.random.default_rng(0)
+        columns = []
+        for column, levels in enumerate(self.n_levels):
+            cuts = self.cuts[self.cut_starts[column] : self.cut_starts[column + 1]]
+            beside = np.concatenate([cuts, np.nextafter(cuts, -np.inf), [-1e30, 0.0, 1e30]])
+            beside = beside[np.isfinite(beside)]  # a split on missing alone has a threshold that no value reaches
+            known = beside if levels < 0 else np.arange(levels + 2)
+            columns.append(rng.choice(np.append(known, np.nan), _N_PROBES))
+        return np.column_stack(columns).astype(self.model.start.dtype)
+
+
+def _cuts(trees: Sequence[Tree], n_columns: int) -> tuple[list[npt.NDArray[Any]], Ints]:
+    """Give each column's thresholds, and the number of codes that splits on it name, or -1."""
+    found: list[set[Any]] = [set() for _ in range(n_columns)]
+    n_levels = np.full(n_columns, -1)
+    for tree in trees:
+        for node in map(int, np.flatnonzero(tree.left >= 0)):
+            column = tree.feature[node]
+            if node in tree.categories:
+                n_levels[column] = max(n_levels[column], max(tree.categories[node]) + 1)
+            else:
+                found[column].add(tree.threshold[node])
+    return [np.array(sorted(values)) for values in found], n_levels
+
+
+def _n_words(tree: Tree) -> int:
+    return -(-int((tree.left < 0).sum()) // _LEAVES)
+
+
+def _spans(tree: Tree) -> tuple[Ints, Ints]:
+    """Give the first leaf under each node, and the one after the last, leaves counted from left to right."""
+    first, end = np.zeros(len(tree.left), np.int64), np.zeros(len(tree.left), np.int64)
+    waiting, seen, n_leaves = [0], [], 0
+    while waiting:
+        node = waiting.pop()
+        if tree.left[node] < 0:
+            first[node], end[node] = n_leaves, n_leaves + 1
+            n_leaves += 1
+        else:
+            seen.append(node)
+            waiting += [int(tree.right[node]), int(tree.left[node])]
+    for node in reversed(seen):
+        first[node], end[node] = first[tree.left[node]], end[tree.right[node]]
+    return first, end
+
+
+def _bits(first: int, end: int) -> list[tuple[int, int]]:
+    """Give each word that leaves from ``first`` to before ``end`` stand in, with their bits."""
+    found = []
+    for number in range(first // _LEAVES, (end - 1) // _LEAVES + 1):
+        low, high = max(first - number * _LEAVES, 0), min(end - number * _LEAVES, _LEAVES)
+        found.append((number, (2**high - 2**low) << 1))
+    return found

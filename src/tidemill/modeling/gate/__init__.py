@@ -1,0 +1,1 @@
+"""The acceptance gate, and the evidence that it weighs besides metrics."""

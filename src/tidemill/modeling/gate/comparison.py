@@ -1,0 +1,209 @@
+"""The gate's comparisons: with each baseline, with the champion, and with the champion in every declared slice.
+
+All are paired differences on the same rows. A difference that points the right way but whose interval is too wide is
+neither a yes nor a no: how many more days of labels would decide it is said instead.
+"""
+
+from dataclasses import dataclass
+
+from tidemill.modeling.bootstrap import MIN_BLOCKS
+from tidemill.modeling.gate.finding import Finding, is_number
+from tidemill.modeling.gate.power import harmed, shortfall
+from tidemill.records import EvaluationReport, MetricValue
+
+__all__ = ["MIN_SLICE_ROWS", "Yardstick", "weigh_baselines", "weigh_champion", "weigh_slices"]
+
+MIN_SLICE_ROWS = 100
+"""Rows below which a slice is shown, but not weighed."""
+_MAX_NAMED = 3650  # blocks beyond which a number says no more than that it is hopeless
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yardstick:
+    """What differences are read by."""
+
+    metric: str
+    """Metric that decides."""
+    sign: float
+    """1 where more is better, -1 where less is."""
+    margin: float
+    """How much worse than the champion the interval may reach."""
+    slice_margin: float
+    """How much worse a slice may be."""
+    unit: str
+    """What a block of time is called, e.g. ``day``."""
+
+    def gain(self, difference: MetricValue) -> float:
+        """Turn a difference into 'how much better'."""
+        return self.sign * difference.value
+
+    def gain_interval(self, difference: MetricValue) -> tuple[float, float]:
+        """Turn a checked interval into 'how much better'."""
+        assert difference.low is not None
+        assert difference.high is not None
+        ends = (self.sign * difference.low, self.sign * difference.high)
+        return min(ends), max(ends)
+
+    def flaw(self, difference: MetricValue) -> str | None:
+        """Say why a difference cannot be decided on, or None if it can."""
+        if difference.name != self.metric:
+            return f"is in {difference.name}, not in {self.metric}"
+        for what, number in (("value", difference.value), ("low", difference.low), ("high", difference.high)):
+            if not is_number(number):
+                return f"has {what} {number}, not a number to decide on"
+        if difference.low is not None and difference.high is not None and difference.low > difference.high:
+            return f"has an interval that is turned round: {difference.low:.4g} to {difference.high:.4g}"
+        return None
+
+
+def weigh_baselines(report: EvaluationReport, by: Yardstick) -> list[Finding]:
+    """Each baseline has to be beaten with the whole interval."""
+    if not report.baselines:
+        return [Finding.refuse("The candidate was compared with no baseline.")]
+    return [_weigh_baseline(difference, by) for difference in report.baselines]
+
+
+def _weigh_baseline(difference: MetricValue, by: Yardstick) -> Finding:
+    name = f"baseline {difference.slice or 'without a name'}"
+    if _spans_too_little(difference):
+        return Finding.undecided(_too_few_blocks(f"The difference to {name}", difference, by))
+    flaw = by.flaw(difference)
+    if flaw:
+        return Finding.refuse(f"The difference to {name} {flaw}.")
+    figures = f"{by.metric} minus that of {name} is {_interval(difference)}"
+    worst, _ = by.gain_interval(difference)
+    if worst > 0:
+        return Finding.of(True, f"{figures}: better with the whole interval.")
+    if by.gain(difference) <= 0:
+        return Finding.refuse(f"{figures}: not better.")
+    return Finding.undecided(
+        f"{figures}: not shown to be better by the whole interval{_what_would(difference, by.gain(difference), by)}."
+    )
+
+
+def weigh_champion(report: EvaluationReport, by: Yardstick) -> Finding:
+    """The whole interval has to stay above minus the margin."""
+    difference, release = report.champion_difference, report.champion_release
+    if difference is None and release is None:
+        return Finding.of(True, "There is no champion yet to compare with.")
+    if difference is None and report.champion_problem:
+        return Finding.undecided(
+            f"The champion, release {release}, cannot be compared: {report.champion_problem} Keep what it reads until "
+            "another one serves, or let a person promote this release by force."
+        )
+    if difference is None:
+        return Finding.refuse(f"The difference to the champion, release {release}, is missing.")
+    if release is None:
+        return Finding.refuse("There is a difference to a champion, but no release that it belongs to.")
+    if _spans_too_little(difference):
+        return Finding.undecided(_too_few_blocks(f"The difference to the champion, release {release}", difference, by))
+    flaw = by.flaw(difference)
+    if flaw:
+        return Finding.refuse(f"The difference to the champion, release {release}, {flaw}.")
+    if not is_number(by.margin) or by.margin < 0:
+        return Finding.refuse(f"The margin is {by.margin}; a number from 0 is needed.")
+    return _compare_with_champion(report, difference, by)
+
+
+def _compare_with_champion(report: EvaluationReport, difference: MetricValue, by: Yardstick) -> Finding:
+    """Judge non-inferiority; a champion that saw test rows is flattered, so failing against it proves nothing."""
+    worst, _ = by.gain_interval(difference)
+    figures = f"{by.metric} minus that of the champion, release {report.champion_release}, is {_interval(difference)}"
+    if difference.n is not None and difference.n < report.n_test:
+        figures += f" on the {difference.n:,} of {report.n_test:,} test rows that the champion has not seen"
+    if worst > -by.margin:
+        unfair = ", although the champion was trained on some of the test rows" if report.champion_saw_test else ""
+        return Finding.of(True, f"{figures}: not worse by {by.margin:.4g} or more{unfair}.")
+    if report.champion_saw_test:
+        return Finding.undecided(
+            f"{figures}, but the champion was trained on some of the test rows, which flatters it: "
+            "train again when the test set lies after its training data."
+        )
+    gap = by.gain(difference) + by.margin
+    if gap <= 0:
+        return Finding.refuse(f"{figures}: worse by {by.margin:.4g} or more.")
+    return Finding.undecided(
+        f"{figures}: it may be worse by {by.margin:.4g} or more{_what_would(difference, gap, by)}. "
+        f"A margin above {-worst:.2g} could be shown with what there is."
+    )
+
+
+def weigh_slices(report: EvaluationReport, by: Yardstick, declared: tuple[str, ...]) -> list[Finding]:
+    """No slice may be shown to be worse off than with the champion."""
+    if not declared or report.champion_release is None or report.champion_problem:
+        return []
+    if not report.champion_slices:
+        return [Finding.refuse(f"The slices by {', '.join(declared)} were not compared with the champion's.")]
+    weighable = [item for item in report.champion_slices if _is_weighable(item, by)]
+    if not weighable:
+        return [
+            Finding.undecided(
+                f"No slice by {', '.join(declared)} has {MIN_SLICE_ROWS} labelled rows over {MIN_BLOCKS} {by.unit}s, "
+                "so that none could be compared with the champion's."
+            )
+        ]
+    worse = harmed(
+        [by.gain(item) for item in weighable],
+        [item.standard_error or 0.0 for item in weighable],
+        [item.n_blocks or 0 for item in weighable],
+        by.slice_margin,
+    )
+    return _slice_findings(report, by, [item for item, is_worse in zip(weighable, worse, strict=True) if is_worse],
+                           len(weighable))  # fmt: skip
+
+
+def _slice_findings(report: EvaluationReport, by: Yardstick, worse: list[MetricValue], n_weighed: int) -> list[Finding]:
+    n_slices = len(report.champion_slices)
+    said = f"{n_weighed} of {n_slices} slices could be compared with the champion's"
+    if not worse:
+        return [Finding.of(True, f"{said}; none is shown to be worse by more than {by.slice_margin:.4g}.")]
+    findings = []
+    for item in worse:
+        reason = (
+            f"For {item.slice}, {by.metric} minus that of the champion is {_interval(item)}: worse by more than "
+            f"{by.slice_margin:.4g}, allowing for {n_weighed} slices looked at."
+        )
+        findings.append(Finding.undecided(reason) if report.champion_saw_test else Finding.refuse(reason))
+    return findings
+
+
+def _is_weighable(item: MetricValue, by: Yardstick) -> bool:
+    enough = (item.n or 0) >= MIN_SLICE_ROWS and (item.n_blocks or 0) >= MIN_BLOCKS
+    return enough and by.flaw(item) is None and is_number(item.standard_error)
+
+
+def _spans_too_little(difference: MetricValue) -> bool:
+    """Say whether the interval is missing for no other reason than that there are too few blocks of time."""
+    return difference.n_blocks is not None and difference.n_blocks < MIN_BLOCKS and is_number(difference.value)
+
+
+def _too_few_blocks(what: str, difference: MetricValue, by: Yardstick) -> str:
+    n_blocks = difference.n_blocks or 0
+    return (
+        f"{what} rests on {_many(n_blocks, by.unit)}; at least {MIN_BLOCKS} are needed, "
+        f"{_many(MIN_BLOCKS - n_blocks, by.unit)} of labels more."
+    )
+
+
+def _what_would(difference: MetricValue, gap: float, by: Yardstick) -> str:
+    if not is_number(difference.standard_error) or not difference.n_blocks:
+        return ""
+    assert difference.standard_error is not None
+    missing = shortfall(gap, difference.standard_error, difference.n_blocks, difference.n or 0)
+    if missing.n_blocks > _MAX_NAMED:
+        return f"; no test set would show it in less than {_MAX_NAMED:,} {by.unit}s"
+    n_blocks = max(missing.n_blocks, 1)
+    rows = f" ({missing.n_rows:,} rows)" if missing.n_rows else ""
+    return (
+        f"; about {n_blocks:,} more {by.unit}{'' if n_blocks == 1 else 's'} of labels{rows} would decide it, "
+        f"if the difference stays as it is: {_many(difference.n_blocks + n_blocks, by.unit)} of test instead of "
+        f"{difference.n_blocks}"
+    )
+
+
+def _many(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def _interval(difference: MetricValue) -> str:
+    return f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"

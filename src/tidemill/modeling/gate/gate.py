@@ -1,0 +1,188 @@
+"""The acceptance gate: from evidence to a verdict.
+
+Pure, and closed by default. Each thing that is weighed gives a sentence with its numbers, whether it passed or not;
+what is missing, not a number or infinite is a no; what the spec sets no limit for is told and stops nothing. Nothing
+here measures: ``tidemill.steps.train.evaluate`` did.
+"""
+
+from tidemill.modeling.bootstrap import MIN_BLOCKS
+from tidemill.modeling.gate.comparison import Yardstick, weigh_baselines, weigh_champion, weigh_slices
+from tidemill.modeling.gate.finding import Finding, is_number
+from tidemill.modeling.metrics import greater_is_better
+from tidemill.records import Decision, EvaluationReport, MetricValue, Rehearsal, Verdict
+from tidemill.spec import Accept
+
+__all__ = ["MIN_TEST_ROWS", "decide_acceptance"]
+
+MIN_TEST_ROWS = 100
+"""Labelled test rows below which the gate does not decide."""
+
+_BY_WEIGHT = (Verdict.REJECT, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.ACCEPT)  # the worst finding decides
+_MIB = 2**20  # bytes
+
+
+def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "day") -> Decision:
+    """Decide whether a candidate may serve.
+
+    Parameters
+    ----------
+    report : EvaluationReport
+        Evidence from the untouched test set.
+    accept : Accept
+        What the spec asks for. For a metric where lower is better, ``minimum`` is a ceiling and differences change sign.
+        The floor is compared with the value itself: on the lower end of its interval it would refuse every model of a
+        small but honest test set.
+    unit : str, default "day"
+        What a block of time is called.
+
+    Returns
+    -------
+    Decision
+        ``accept`` only if everything weighed says so; ``reject`` if anything does; else ``not_enough_evidence``. Reasons
+        come with the decisive ones first.
+
+    Raises
+    ------
+    SpecError
+        If the metric is unknown, or cannot be decided on.
+    """
+    by = Yardstick(
+        metric=accept.metric,
+        sign=1.0 if greater_is_better(accept.metric) else -1.0,
+        margin=accept.margin,
+        slice_margin=accept.margin if accept.slice_margin is None else accept.slice_margin,
+        unit=unit,
+    )
+    findings = [
+        *_weigh_size(report, unit),
+        _weigh_floor(report, accept.metric, accept.minimum, by.sign),
+        *weigh_baselines(report, by),
+        weigh_champion(report, by),
+        *_tell_unknown(report),
+        *weigh_slices(report, by, accept.slices),
+        *_weigh_calibration(report, accept.calibration_error),
+        *_weigh_churn(report, accept.churn),
+        *_weigh_behaviour(report),
+        *_weigh_rehearsal(report.rehearsal, accept),
+    ]
+    findings.sort(key=lambda finding: _BY_WEIGHT.index(finding.verdict))
+    return Decision(kind="accept", verdict=findings[0].verdict, reasons=tuple(finding.reason for finding in findings))
+
+
+def _weigh_size(report: EvaluationReport, unit: str) -> list[Finding]:
+    n_test, n_blocks = report.n_test, report.n_test_blocks
+    if n_test < MIN_TEST_ROWS:
+        missing = f"at least {MIN_TEST_ROWS} are needed, {MIN_TEST_ROWS - n_test} more"
+        return [Finding.undecided(f"The test set has {n_test} labelled rows; {missing}.")]
+    if n_blocks is not None and n_blocks < MIN_BLOCKS:
+        missing = f"at least {MIN_BLOCKS} are needed, {MIN_BLOCKS - n_blocks} more"
+        return [Finding.undecided(f"The test set spans {n_blocks} {unit}s with labels; {missing}.")]
+    return [Finding.of(True, f"The test set has {n_test} labelled rows, at least the {MIN_TEST_ROWS} needed.")]
+
+
+def _weigh_floor(report: EvaluationReport, metric: str, minimum: float | None, sign: float) -> Finding:
+    figure = _whole(report, metric)
+    if figure is None:
+        return Finding.refuse(f"{metric} of the candidate is missing from the evaluation.")
+    value = figure.value
+    if not is_number(value):
+        return Finding.refuse(f"{metric} of the candidate is {value}, not a number to decide on.")
+    bound = "floor" if sign > 0 else "ceiling"
+    if minimum is None:
+        return Finding.shown(f"{metric} is {value:.4g}; the spec names no {bound}.")
+    if not is_number(minimum):
+        return Finding.refuse(f"The {bound} of {metric} is {minimum}, not a number to decide on.")
+    passed = sign * value >= sign * minimum
+    words = {(True, True): "at least", (True, False): "below", (False, True): "at most", (False, False): "above"}
+    return Finding.of(passed, f"{metric} {value:.4g} is {words[sign > 0, passed]} the {bound} {minimum:.4g}.")
+
+
+def _tell_unknown(report: EvaluationReport) -> list[Finding]:
+    share = _whole(report, "unknown_class_share")
+    if share is None or share.value == 0:
+        return []
+    return [
+        Finding.shown(f"{share.value:.2%} of the test rows are of a class that the train set lacks, and always wrong.")
+    ]
+
+
+def _weigh_calibration(report: EvaluationReport, limit: float | None) -> list[Finding]:
+    figure = _whole(report, "expected_calibration_error")
+    if limit is None:
+        known = figure is not None and is_number(figure.value)
+        return [Finding.shown(f"{_calibration(figure)}; not weighed.")] if figure is not None and known else []
+    if figure is None or not is_number(figure.value):
+        found = "missing" if figure is None else f"{figure.value}, not a number to decide on"
+        return [Finding.refuse(f"The expected calibration error of the candidate is {found}.")]
+    return [_within(figure.value, limit, _calibration(figure), f"{limit:.4g}")]
+
+
+def _calibration(figure: MetricValue) -> str:
+    return f"Scores are off by {figure.value:.4f} on average (expected calibration error)"
+
+
+def _weigh_churn(report: EvaluationReport, limit: float | None) -> list[Finding]:
+    if report.champion_release is None or report.champion_problem:
+        return []
+    churn = report.churn
+    if limit is None:
+        known = churn is not None and is_number(churn.value)
+        return [Finding.shown(f"{_churn(churn)}; not weighed.")] if churn is not None and known else []
+    if churn is None or not is_number(churn.value):
+        found = "missing" if churn is None else f"{churn.value}, not a number to decide on"
+        return [Finding.refuse(f"The churn against the champion is {found}.")]
+    return [_within(churn.value, limit, _churn(churn), f"{limit:.4g}")]
+
+
+def _churn(churn: MetricValue) -> str:
+    if churn.name == "share_of_decisions":
+        return f"{churn.value:.2%} of the decisions differ from the champion's"
+    return f"Values differ from the champion's by {churn.value:.4f} standard deviations of the label on average"
+
+
+def _weigh_behaviour(report: EvaluationReport) -> list[Finding]:
+    if not report.behaviour:
+        return [Finding.refuse("How the candidate behaves was not checked.")]
+    failed = [check for check in report.behaviour if not check.passed]
+    if failed:
+        return [Finding.refuse(f"Check of behaviour '{check.name}' failed: {check.observed}.") for check in failed]
+    names = ", ".join(check.name for check in report.behaviour)
+    return [Finding.of(True, f"It behaves as it should: {names}.")]
+
+
+def _weigh_rehearsal(rehearsal: Rehearsal | None, accept: Accept) -> list[Finding]:
+    if rehearsal is None:
+        return [Finding.refuse("The bundle was not loaded in a clean process.")]
+    if rehearsal.problem is not None:
+        return [Finding.refuse(f"In a clean process the bundle did not score the test rows: {rehearsal.problem}")]
+    if rehearsal.n_rows < 1 or rehearsal.n_different:
+        return [
+            Finding.refuse(
+                f"In a clean process {rehearsal.n_different:,} of {rehearsal.n_rows:,} rows score differently."
+            )
+        ]
+    seconds, mib = rehearsal.seconds_per_million, rehearsal.peak_rss_bytes / _MIB
+    return [
+        Finding.of(True, f"In a clean process all {rehearsal.n_rows:,} rows get the same score, bit by bit."),
+        _budget(
+            seconds, accept.seconds_per_million, f"Scoring takes {seconds:.1f} processor seconds a million rows", " s"
+        ),
+        _budget(mib, accept.memory_mb, f"Loading and scoring takes {mib:,.0f} MiB", " MiB"),
+    ]
+
+
+def _budget(value: float, limit: float | None, said: str, unit: str) -> Finding:
+    if limit is None:
+        return Finding.shown(f"{said}; not weighed.")
+    if not is_number(value) or value <= 0:
+        return Finding.refuse(f"{said}, which is no measurement.")
+    return _within(value, limit, said, f"{limit:,g}{unit}")
+
+
+def _within(value: float, limit: float, said: str, shown: str) -> Finding:
+    return Finding.of(value <= limit, f"{said}, {'within' if value <= limit else 'over'} the limit of {shown}.")
+
+
+def _whole(report: EvaluationReport, metric: str) -> MetricValue | None:
+    whole = (item for item in report.metrics if item.name == metric and not item.slice and not item.feature)
+    return next(whole, None)

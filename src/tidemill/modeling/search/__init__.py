@@ -1,0 +1,1 @@
+"""Hyperparameter search: spaces, folds by time, and paired comparison of settings."""

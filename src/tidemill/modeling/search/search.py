@@ -1,0 +1,221 @@
+"""Search: settings of an estimator are tried on folds, one after the other, until trials or time run out.
+
+Optuna proposes and prunes. A proposal hangs on the seed, its number and the trials before it, and on nothing else: so a
+search that was killed and is given its earlier trials goes on as if nothing had happened. Nothing here reads or writes;
+whoever calls keeps each trial. The defaults are trial 0 and are never pruned.
+"""
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from tidemill.errors import NotTrainable
+from tidemill.modeling.search.space import Space
+from tidemill.records import Parameters, Trial
+from tidemill.spec import Dimension
+
+__all__ = ["Found", "Limits", "Measured", "best_of", "mean_score", "search"]
+
+logging.getLogger("optuna").setLevel(logging.WARNING)  # it tells of each study and trial on standard error otherwise
+
+_RANDOM_TRIALS = 8  # drawn at random before the sampler has something to learn from; Optuna's 10 are many out of 25
+_KEPT = 33.0  # percent of the measured settings that one has to be among, at each fold but the last, to be measured on
+_DIGITS = 4  # significant digits of a proposed number: what lies between is noise, and cards are for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """One setting on one fold."""
+
+    score: float
+    """The acceptance metric on the fold's measured rows."""
+    y_score: npt.NDArray[np.float64]
+    """Score of each measured row."""
+    threshold: float | None = None
+    """Score from which a row counts as positive, if the task has one."""
+    classes: tuple[str, ...] | None = None
+    """Names of the columns of ``y_score``, if the task has classes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far a search goes, and in which direction."""
+
+    n_trials: int
+    """Settings to try besides the defaults."""
+    n_folds: int
+    """Folds that each is measured on."""
+    timeout_s: float
+    """Seconds of all trials together, an earlier attempt's included; the defaults are measured in any case."""
+    greater_is_better: bool
+    """Which way the metric improves."""
+    random_state: int
+    """Seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a search has found."""
+
+    trials: tuple[Trial, ...]
+    """All trials, in order; the first is the defaults."""
+    best: Trial
+    """The best of them."""
+    cut_short: bool
+    """True if time ran out before the trials did."""
+
+
+Measure = Callable[[Parameters, int], Measured]
+
+
+def search(
+    space: Space,
+    measure: Measure,
+    limits: Limits,
+    *,
+    known: Sequence[Trial] = (),
+    on_trial: Callable[[Trial], None] = lambda trial: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Found:
+    """Try the defaults, then other settings.
+
+    Parameters
+    ----------
+    space : Space
+        Parameters and their values.
+    measure : callable
+        Fits a setting on a fold, by its number from 0, and measures it.
+    limits : Limits
+        Trials, folds, time, direction, seed.
+    known : sequence of Trial, default ()
+        Trials of an earlier attempt, from number 0 on.
+    on_trial : callable
+        Told each new trial when it is done.
+    clock : callable
+        Gives seconds that never go back.
+
+    Raises
+    ------
+    NotTrainable
+        If the metric is not defined on a fold, or a fold cannot be fitted.
+    """
+    trials = list(known[: limits.n_trials + 1])
+    while len(trials) <= limits.n_trials:
+        left_s = limits.timeout_s - sum(trial.seconds for trial in trials)
+        trial = _try(space, measure, limits, trials, clock, left_s if trials else math.inf)
+        if trial is None:
+            break
+        trials.append(trial)
+        on_trial(trial)
+    return Found(
+        trials=tuple(trials),
+        best=best_of(trials, greater_is_better=limits.greater_is_better),
+        cut_short=len(trials) <= limits.n_trials,
+    )
+
+
+def best_of(trials: Sequence[Trial], *, greater_is_better: bool) -> Trial:
+    """Give the best trial that was measured on all folds; the earlier one wins a tie, so the defaults do.
+
+    Examples
+    --------
+    >>> trials = [Trial(number=n, parameters={}, scores=(0.7, 0.6 + n / 10), pruned=False, seconds=1) for n in (0, 1)]
+    >>> best_of(trials, greater_is_better=True).number, best_of(trials, greater_is_better=False).number
+    (1, 0)
+    """
+    sign = 1 if greater_is_better else -1
+    return max(
+        (trial for trial in trials if not trial.pruned), key=lambda trial: (sign * mean_score(trial), -trial.number)
+    )
+
+
+def mean_score(trial: Trial) -> float:
+    """Give the mean over the folds that a trial was measured on."""
+    return sum(trial.scores) / len(trial.scores)
+
+
+def _try(
+    space: Space, measure: Measure, limits: Limits, before: Sequence[Trial], clock: Callable[[], float], left_s: float
+) -> Trial | None:
+    """Measure the next setting on the folds; None if time runs out before it is done."""
+    started = clock()
+    number, scores, pruned = len(before), [], False
+    proposed = _propose(space, limits, before)
+    parameters = _parameters(proposed, space) if number else {}
+    for fold in range(limits.n_folds):
+        if pruned or clock() - started >= left_s:
+            break
+        scores.append(_defined(measure(parameters, fold).score, fold))
+        proposed.report(sum(scores) / len(scores), fold)
+        pruned = number > 0 and fold < limits.n_folds - 1 and proposed.should_prune()
+    if len(scores) < limits.n_folds and not pruned:
+        return None
+    return Trial(number=number, parameters=parameters, scores=tuple(scores), pruned=pruned, seconds=clock() - started)
+
+
+def _defined(score: float, fold: int) -> float:
+    if not math.isfinite(score):
+        raise NotTrainable(
+            f"The metric is not defined on fold {fold + 1}: its measured rows may hold a single class.",
+            "Lower train.search.folds, or lengthen train.window.",
+        )
+    return score
+
+
+def _propose(space: Space, limits: Limits, before: Sequence[Trial]) -> optuna.Trial:
+    """Ask Optuna for the next setting, from the trials before alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # said of multivariate since 2020
+        sampler = optuna.samplers.TPESampler(
+            seed=int(np.random.SeedSequence([limits.random_state, len(before)]).generate_state(1)[0]),
+            n_startup_trials=_RANDOM_TRIALS,
+            multivariate=True,
+        )
+    study = optuna.create_study(
+        direction="maximize" if limits.greater_is_better else "minimize",
+        sampler=sampler,
+        pruner=optuna.pruners.PercentilePruner(_KEPT, n_startup_trials=5),
+    )
+    distributions = {name: _distribution(dimension) for name, dimension in space.items()}
+    study.add_trials([_told(trial, distributions) for trial in before[1:]])  # the defaults may lie outside the space
+    return study.ask(distributions if before else None)
+
+
+def _told(trial: Trial, distributions: dict[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
+    means = {fold: sum(trial.scores[: fold + 1]) / (fold + 1) for fold in range(len(trial.scores))}
+    return create_trial(
+        state=TrialState.PRUNED if trial.pruned else TrialState.COMPLETE,
+        value=mean_score(trial),
+        params=dict(trial.parameters),
+        distributions=distributions,
+        intermediate_values=means,
+    )
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    if dimension.choices:
+        return CategoricalDistribution(dimension.choices)
+    assert dimension.low is not None  # a dimension is a range or choices
+    assert dimension.high is not None
+    if dimension.whole:
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+    return FloatDistribution(float(dimension.low), float(dimension.high), log=dimension.log)
+
+
+def _parameters(proposed: optuna.Trial, space: Space) -> Parameters:
+    """Give what was proposed, in few digits and inside the space still."""
+    found: Parameters = {}
+    for name, value in proposed.params.items():
+        low, high = space[name].low, space[name].high
+        rounded = float(f"{value:.{_DIGITS}g}") if isinstance(value, float) and not space[name].choices else value
+        found[name] = rounded if low is None or high is None else min(max(rounded, low), high)
+    return found

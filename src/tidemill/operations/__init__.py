@@ -1,0 +1,1 @@
+"""Operations on what exists: reproduce, explain, roll back, backfill, and transfer between environments."""

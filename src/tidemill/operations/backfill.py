@@ -1,0 +1,162 @@
+"""Backfill: many partitions scored in one process, each by the release that a policy names.
+
+What is published already by that release is left alone, so that an interrupted backfill goes on with what is
+missing. Every partition runs the same steps as it would alone.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tidemill.errors import FatalError, NoChampion, ReleaseFromTheFuture, SpecError
+from tidemill.intervals import Partition
+from tidemill.records import ReleaseRef
+from tidemill.runtime.chains import drive, predict_chain
+from tidemill.spec import ModelSpec
+from tidemill.warehouse.connections import kept_open
+from tidemill.warehouse.predictions.publish import Publisher
+from tidemill.warehouse.releases.releases import Releases, current_release, resolve_release
+from tidemill.workspace import LEDGER, Workspace
+
+__all__ = ["Backfill", "Policy", "backfill", "release_of"]
+
+SHOWN = 5  # refused partitions named in an error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which release scores the partitions of a backfill."""
+
+    kind: str
+    """``live_then``: the one that was live for the partition; ``current``: the champion; ``release``: a named one."""
+    release_id: int | None = None
+    """The named release."""
+
+    @classmethod
+    def parse(cls, words: str) -> "Policy":
+        """Read ``live_then``, ``current`` or ``release=<id>``.
+
+        Raises
+        ------
+        SpecError
+            If it is anything else.
+
+        Examples
+        --------
+        >>> Policy.parse("release=3").release_id
+        3
+        """
+        if words in ("live_then", "current"):
+            return cls(kind=words)
+        match = re.fullmatch(r"release=([1-9]\d{0,17})", words)
+        if match is None:
+            raise SpecError(f"{words!r} is not a policy.", "Write live_then, current, or release=<id>.")
+        return cls(kind="release", release_id=int(match[1]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill:
+    """What became of a backfill."""
+
+    scored: tuple[str, ...]
+    """Partitions scored and published now."""
+    present: tuple[str, ...]
+    """Partitions that the same release had published before."""
+    failed: tuple[tuple[str, str], ...]
+    """Partitions that ended in an error, with its message."""
+    empty: tuple[str, ...] = ()
+    """Those of the scored that have no rows, and were published as empty."""
+
+
+def backfill(
+    spec: ModelSpec,
+    first: str,
+    last: str,
+    workspace: Workspace,
+    *,
+    policy: Policy,
+    simulate: bool = False,
+    again: bool = False,
+    on_partition: Callable[[str, int, int], None] = lambda key, done, total: None,
+) -> Backfill:
+    """Score and publish the partitions from one key to another, both included.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    first, last : str
+        Keys.
+    workspace : Workspace
+        Folders and connections.
+    policy : Policy
+        Which release scores.
+    simulate : bool, default False
+        Allow releases that saw data from after a partition's cutoff, and mark their rows.
+    again : bool, default False
+        Score partitions that the same release has published already, too.
+    on_partition : callable
+        Told the key, the partitions done and their number, after each.
+
+    Raises
+    ------
+    NoChampion, ReleaseFromTheFuture
+        If the policy gives no release for some partition; nothing has been scored then.
+    """
+    with kept_open():
+        partitions = tuple(spec.partitions_between(first, last))
+        chosen = _choose(spec, partitions, Releases(workspace.connection(LEDGER)), policy, simulate=simulate)
+        published = {
+            run.partition: run.release_id for run in Publisher(workspace.connection(LEDGER)).published(spec.model)
+        }
+        present = [] if again else [key for key, ref in chosen.items() if published.get(key) == ref.release_id]
+        scored: list[str] = []
+        empty: list[str] = []
+        failed: list[tuple[str, str]] = []
+        for done, (key, ref) in enumerate(chosen.items(), start=1):
+            if key not in present:
+                chain = predict_chain(release=ref.release_id, simulate=simulate)
+                try:
+                    record = drive("predict", chain, spec.model, key, workspace)
+                    scored.append(key)
+                    if not record["n_rows"]:
+                        empty.append(key)
+                except FatalError as error:  # recorded in the ledger; other partitions have nothing to do with it
+                    failed.append((key, str(error)))
+            on_partition(key, done, len(chosen))
+    return Backfill(scored=tuple(scored), present=tuple(present), failed=tuple(failed), empty=tuple(empty))
+
+
+def _choose(
+    spec: ModelSpec, partitions: tuple[Partition, ...], releases: Releases, policy: Policy, *, simulate: bool
+) -> dict[str, ReleaseRef]:
+    """Say which release scores each partition, before the first is scored."""
+    wanted = release_of(spec.model, releases, policy)
+    chosen: dict[str, ReleaseRef] = {}
+    refused: list[NoChampion | ReleaseFromTheFuture] = []
+    for partition in partitions:
+        try:
+            chosen[partition.key] = resolve_release(
+                releases, spec.model, partition, release_id=wanted, simulate=simulate
+            )
+        except (NoChampion, ReleaseFromTheFuture) as error:
+            refused.append(error)
+    if refused:
+        listed = "\n".join(f"  {error.problem}" for error in refused[:SHOWN])
+        more = f"\n  and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
+        raise type(refused[0])(
+            f"{len(refused)} of {len(partitions)} partitions have no release to be scored by:\n{listed}{more}",
+            refused[0].next_step,
+        )
+    return chosen
+
+
+def release_of(model: str, releases: Releases, policy: Policy) -> int | None:
+    """Give the one release that a policy names, or None where each partition has its own.
+
+    Raises
+    ------
+    NoChampion
+        If the policy is ``current`` and there is none.
+    """
+    return current_release(releases, model) if policy.kind == "current" else policy.release_id

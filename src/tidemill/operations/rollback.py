@@ -1,0 +1,154 @@
+"""Rollback: an earlier champion serves again, and what the undone releases have published is taken back.
+
+Needs neither MLflow nor a model: the champion and the pointers are rows of the ledger; MLflow's alias follows when all is
+done. A partition that has no earlier run to go back to is scored again.
+"""
+
+from dataclasses import dataclass
+
+from tidemill.errors import ArtifactCorrupt, NoChampion, NotApproved
+from tidemill.mlflow_mirror.alias import follow, note_promotion
+from tidemill.operations.backfill import Policy, backfill
+from tidemill.records import Record
+from tidemill.spec import ModelSpec
+from tidemill.storage.bundles import load_bundle
+from tidemill.storage.store import Store
+from tidemill.warehouse.predictions.publish import Publisher
+from tidemill.warehouse.releases.releases import Champion, Releases
+from tidemill.workspace import LEDGER, PROMOTER, Workspace
+
+__all__ = ["Rollback", "promote_by_hand", "roll_back"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback(Record):
+    """What a rollback has done."""
+
+    release_id: int
+    """The champion now."""
+    undone: tuple[int, ...]
+    """Releases that count as never live, newest first."""
+    restored: tuple[str, ...]
+    """Partitions whose earlier run is visible again."""
+    rescored: tuple[str, ...]
+    """Partitions that had no earlier run and were scored again."""
+
+
+def roll_back(
+    spec: ModelSpec,
+    workspace: Workspace,
+    *,
+    to: int | None,
+    republish: tuple[str, str] | None,
+    approved_by: str,
+    reason: str,
+) -> Rollback:
+    """Go back to an earlier champion.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    workspace : Workspace
+        Folders and connections.
+    to : int or None
+        Release to go back to; None for the one before the champion. The champion itself undoes nothing more.
+    republish : (str, str) or None
+        First and last partition whose rows of undone releases are taken back; None to leave rows as they are.
+    approved_by : str
+        Who does it.
+    reason : str
+        Why, for the record.
+
+    Raises
+    ------
+    NoChampion
+        If there is nothing to go back to.
+    ArtifactCorrupt
+        If the bundle to go back to is gone or damaged; nothing has changed then.
+    """
+    wanted = () if republish is None else tuple(item.key for item in spec.partitions_between(*republish))
+    releases, publisher = Releases(workspace.connection(PROMOTER)), Publisher(workspace.connection(LEDGER))
+    target = releases.way_back(spec.model, to)
+    _verify(spec, workspace, releases, target)
+    release_id, undone = releases.rollback(spec.model, target, approved_by=approved_by, reason=reason)
+    note_promotion(workspace, spec.model)
+    # All that was ever undone, so that a rollback that was killed on the way is finished by --to <champion>.
+    never_live = releases.undone(spec.model)
+    wrong = [run.partition for run in publisher.published(spec.model) if run.release_id in never_live]
+    restored: list[str] = []
+    rescored: list[str] = []
+    for key in (key for key in wrong if key in wanted):
+        if publisher.point_back(spec.model, key, never_live, None) is not None:
+            restored.append(key)
+        else:
+            backfill(spec, key, key, workspace, policy=Policy(kind="live_then"), again=True)
+            rescored.append(key)
+    follow(workspace, spec.model)
+    return Rollback(release_id=release_id, undone=undone, restored=tuple(restored), rescored=tuple(rescored))
+
+
+def promote_by_hand(
+    spec: ModelSpec, workspace: Workspace, release_id: int, *, force: bool, approved_by: str, reason: str
+) -> None:
+    """Make a release the champion on a person's word.
+
+    Raises
+    ------
+    NoChampion
+        If the model has no such release.
+    NotApproved
+        If the gate has not accepted it or a person has refused it, and it is not forced; or if the spec wants four eyes,
+        and the person asked for the training.
+    ArtifactCorrupt
+        If its bundle is gone or damaged; nothing has changed then.
+    """
+    releases = Releases(workspace.connection(PROMOTER))
+    release, champion = releases.release(spec.model, release_id), releases.champion(spec.model)
+    if release is None:
+        raise NoChampion(f"Model {spec.model!r} has no release {release_id}.", "See 'tidemill history'.")
+    _refuse_without_leave(spec, release, force=force, approved_by=approved_by)
+    _verify(spec, workspace, releases, release_id)
+    releases.promote(
+        spec.model,
+        release_id,
+        expected=None if champion is None else champion.release_id,
+        live_from=max((spec.partition(release.partition).cutoff, *releases.live_from(spec.model))),
+        approved_by=approved_by,
+        reason=reason,
+        kind="promote" if release.verdict == "accept" and not release.refused_by else "force",
+    )
+    note_promotion(workspace, spec.model)
+    follow(workspace, spec.model)
+
+
+def _refuse_without_leave(spec: ModelSpec, release: Champion, *, force: bool, approved_by: str) -> None:
+    """Hold a promotion by hand against the gate's word, another person's, and the spec's four eyes."""
+    named = f"release {release.release_id} of {spec.model!r}"
+    if spec.accept.four_eyes and approved_by == release.requested_by:
+        raise NotApproved(
+            f"{approved_by} asked for the training of {named}, and may not promote it too.", "Ask somebody else to."
+        )
+    if release.verdict != "accept" and not force:
+        raise NotApproved(
+            f"The gate's verdict on {named} is {release.verdict.replace('_', ' ')}.",
+            "Leave it, or promote it with --force and a reason; that is recorded.",
+        )
+    if release.refused_by and not force:
+        raise NotApproved(
+            f"{release.refused_by} has rejected {named}.",
+            "Talk to each other, or promote it with --force and a reason; that is recorded.",
+        )
+
+
+def _verify(spec: ModelSpec, workspace: Workspace, releases: Releases, release_id: int) -> None:
+    """Load a bundle as prediction will, before anything counts on it."""
+    release = releases.release(spec.model, release_id)
+    assert release is not None  # it is or was live, or was found a moment ago
+    try:
+        load_bundle(Store.of(workspace).path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
+    except ArtifactCorrupt as error:
+        raise ArtifactCorrupt(
+            f"Release {release_id} of {spec.model!r} cannot serve, and nothing has changed: {error.problem}",
+            f"Restore its folder from a backup, or choose another release: see 'tidemill history {spec.model}'.",
+        ) from error

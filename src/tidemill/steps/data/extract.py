@@ -1,0 +1,281 @@
+"""Extract: the rows of one partition, or of a training window, as an immutable snapshot.
+
+One query serves both. For training it is run once for every partition of the window, each with its own
+cutoff, so that a training row is made exactly as it would have been made on its day.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg2.extensions import cursor as Cursor
+
+from tidemill.errors import EmptyPartition, LeakageFound, SchemaChanged, SpecError
+from tidemill.intervals import Interval, Partition
+from tidemill.monitoring.columns import is_number, is_text
+from tidemill.records import SnapshotRef
+from tidemill.runtime.job import Job
+from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
+from tidemill.storage.layout import FEATURES, GROUP_ROWS, LABELS, PARTITION
+from tidemill.storage.tables import in_groups, table_writer
+from tidemill.warehouse.queries import bind, joined, query_digest
+from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
+
+__all__ = [
+    "extract",
+    "query_parameters",
+    "refuse_late_labels",
+    "require_columns",
+    "rows_as_of",
+    "take_snapshot",
+    "training_partitions",
+    "wanted_features",
+    "wanted_labels",
+]
+
+_TYPES = {
+    pa.bool_(): "boolean", pa.string(): "text", pa.date32(): "date", pa.float32(): "real",
+    pa.float64(): "double precision or numeric", pa.timestamp("us", "UTC"): "timestamptz",
+}  # fmt: skip
+"""Types as a query's author knows them."""
+STATEMENT_TIMEOUT_S = 1800  # one partition's query; a day of flights takes 0.05 s
+
+
+def extract(job: Job, purpose: str) -> SnapshotRef:
+    """Take a snapshot of the source.
+
+    Parameters
+    ----------
+    job : Job
+        Model and partition.
+    purpose : str
+        ``score``: the partition's rows. ``train``: the rows of the training window before it, with the labels
+        known at its cutoff.
+
+    Raises
+    ------
+    EmptyPartition
+        If there are no rows, unless it is a partition to be scored and ``predict.on_empty`` is ``publish``.
+    LeakageFound
+        If the labels query gives what was observed after the cutoff.
+    SchemaChanged
+        If the source lacks a column or table.
+    SpecError
+        If a query does not give what the spec names.
+    """
+    snapshot, queries = take_snapshot(job, purpose)
+    job.ledger.record_snapshot(snapshot, job.run_id, queries)
+    return snapshot
+
+
+def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
+    """Do the same without telling the ledger; gives the queries' text, too.
+
+    Raises
+    ------
+    EmptyPartition, LeakageFound, SchemaChanged, SpecError
+        As ``extract``.
+    """
+    if purpose not in ("score", "train"):
+        raise ValueError(f"purpose is 'score' or 'train', not {purpose!r}")
+    partitions = (job.partition,) if purpose == "score" else training_partitions(job)
+    interval = Interval(start=partitions[0].interval.start, end=partitions[-1].interval.end)
+    source = job.spec.source
+    queries = [job.workspace.query(source.features)]
+    if purpose == "train":
+        queries.append(job.workspace.query(source.labels))
+    may_be_empty = purpose == "score" and job.spec.predict.on_empty is OnEmpty.PUBLISH
+    counted: dict[str, int] = {}
+
+    def fill(folder: Path) -> None:
+        with frozen_view(job.workspace.connection(source.connection), STATEMENT_TIMEOUT_S) as cursor:
+            counted["features"] = _write_features(cursor, job, queries[0], partitions, folder / FEATURES)
+            if counted["features"] == 0 and not may_be_empty:
+                raise _nothing_found(job, purpose)
+            if purpose == "train":
+                _write_labels(cursor, job, queries[1], interval, folder / LABELS)
+
+    stored = job.store.write(job.spec.model, "snapshots", fill)
+    snapshot = SnapshotRef(
+        model=job.spec.model, purpose=purpose, partition=job.partition.key, digest=stored.digest, uri=stored.uri,
+        n_rows=counted["features"], size_bytes=stored.size_bytes, start=interval.start, end=interval.end,
+        cutoff=job.partition.cutoff, query_digest=query_digest(*queries),
+    )  # fmt: skip
+    return snapshot, joined(*queries)
+
+
+def training_partitions(job: Job) -> tuple[Partition, ...]:
+    """Give the partitions of the training window, oldest first: as long as the spec says, up to the partition itself.
+
+    The newest have not matured yet; ``prepare`` leaves them out and counts them.
+
+    Raises
+    ------
+    EmptyPartition
+        If the source's data begin at this partition.
+    """
+    spec, end = job.spec, job.partition.interval.start
+    start = job.partition.cutoff - spec.label.matures_after - spec.train.window
+    if spec.partitions.first is not None:
+        start = max(start, spec.local_midnight(spec.partitions.first))
+    found = tuple(
+        spec.partitions.every.within(Interval(start=start, end=end), spec.timezone, spec.partitions.cutoff)
+    ) if start < end else ()  # fmt: skip
+    if not found:
+        raise EmptyPartition(
+            f"There is no data of {spec.model!r} before partition {job.partition.key!r} to train on.",
+            "Train as of a later partition.",
+        )
+    return found
+
+
+def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed: list[str]) -> pa.Table:
+    """Run one of the model's queries for an interval as known at an instant, without keeping what it gives.
+
+    Raises
+    ------
+    SchemaChanged
+        If it does not give the columns ``needed``, or of another type than the spec says.
+    """
+    query, parameters = bind(job.workspace.query(file), file), query_parameters(interval, cutoff)
+    with frozen_view(job.workspace.connection(job.spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
+        columns = describe(cursor, query, parameters)
+        require_columns(columns, needed, job.spec, file)
+        with copy_batches(cursor, query, parameters, columns, job.spec.entity_key) as stream:
+            batches = list(stream)
+    return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
+
+
+def query_parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime]:
+    """Give the values of a query's names."""
+    return {"start": interval.start, "end": interval.end, "cutoff": cutoff}
+
+
+def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Partition, ...], path: Path) -> int:
+    spec, file = job.spec, job.spec.source.features
+    bound = bind(query, file)
+    columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff))
+    require_columns(columns, wanted_features(spec), spec, file)
+    n_rows = 0
+    with _writer(path, columns, with_partition=True) as writer:
+        for partition in partitions:
+            parameters = query_parameters(partition.interval, partition.cutoff)
+            with copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches:
+                for batch in in_groups(batches, GROUP_ROWS):
+                    writer.write_batch(_marked(batch, partition.key))
+                    n_rows += batch.num_rows
+    return n_rows
+
+
+def _nothing_found(job: Job, purpose: str) -> EmptyPartition:
+    spec, expected = (
+        job.spec,
+        "; if that can be right, say 'predict: {on_empty: publish}'" if purpose == "score" else "",
+    )
+    return EmptyPartition(
+        f"The features query of {spec.model!r} gave no row for partition {job.partition.key!r}.",
+        f"Check that the source has been loaded up to then, or run {spec.source.features} by hand{expected}.",
+    )
+
+
+def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path: Path) -> None:
+    spec, file = job.spec, job.spec.source.labels
+    bound, parameters = bind(query, file), query_parameters(interval, job.partition.cutoff)
+    columns = describe(cursor, bound, parameters)
+    require_columns(columns, wanted_labels(spec), spec, file)
+    with (
+        _writer(path, columns, with_partition=False) as writer,
+        copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches,
+    ):
+        for batch in in_groups(batches, GROUP_ROWS):
+            refuse_late_labels(batch, spec, job.partition.cutoff)
+            writer.write_batch(batch)
+
+
+def refuse_late_labels(labels: pa.RecordBatch | pa.Table, spec: ModelSpec, cutoff: datetime) -> None:
+    """Refuse labels that by their own word were not known at the cutoff yet.
+
+    Raises
+    ------
+    LeakageFound
+        If there are any; one is named.
+    """
+    late = pc.greater(labels[OBSERVED_AT], pa.scalar(cutoff, labels[OBSERVED_AT].type))
+    if pc.any(late).as_py():
+        key = labels[spec.entity_key].filter(late)[0].as_py()
+        raise LeakageFound(
+            f"{spec.source.labels} gives labels that were observed after the cutoff, {cutoff:%Y-%m-%d %H:%M %Z}, such as that "
+            f"of {key!r}.",
+            "Let it give only what was observed by then: WHERE … <= :cutoff.",
+        )
+
+
+def wanted_features(spec: ModelSpec) -> list[str]:
+    """Give the columns that the features query has to give."""
+    named = () if spec.features is None else spec.features.numeric + spec.features.categorical
+    return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices)))
+
+
+def wanted_labels(spec: ModelSpec) -> list[str]:
+    """Give the columns that the labels query has to give."""
+    return [spec.entity_key, spec.label.column, OBSERVED_AT]
+
+
+def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec, file: str) -> None:
+    """Refuse a query that does not give what the spec names, or of another type than the spec says.
+
+    Raises
+    ------
+    SchemaChanged
+        With every column that is missing, or else of a wrong type.
+    SpecError
+        If a column has a name that Tidemill itself uses.
+    """
+    given = {column.name: column.arrow for column in columns}
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise SchemaChanged(
+            f"{file} gives no column(s) {missing}, which the spec of {spec.model!r} names.",
+            f"It gives {list(given)}: select them in the query, or change the spec.",
+        )
+    wrong = [
+        f"{name!r} is of type {_TYPES.get(given[name], given[name])}, and has to be {wanted}"
+        for name, (wanted, fits) in _expected_types(spec).items()
+        if name in names and not fits(given[name])
+    ]
+    if wrong:
+        raise SchemaChanged(f"{file}: {'; '.join(wrong)}.", "CAST them in the query, or change the spec.")
+    if PARTITION in given:
+        raise SpecError(f"{file} gives a column {PARTITION!r}, which Tidemill itself uses.", "Rename it.")
+
+
+def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataType], bool]]]:
+    """Say of which type a column has to be, in words and as a test."""
+    numeric, categorical = (spec.features.numeric, spec.features.categorical) if spec.features else ((), ())
+    return {
+        spec.entity_key: ("text or a whole number, to be the key", lambda kind: not pa.types.is_floating(kind)),
+        **dict.fromkeys((spec.event_time, OBSERVED_AT), ("timestamptz", pa.types.is_timestamp)),
+        **dict.fromkeys(spec.accept.slices, ("text, a whole number or boolean, to be a slice", is_text)),
+        **dict.fromkeys(numeric, ("a number or boolean, to be a numeric feature", is_number)),
+        **dict.fromkeys(categorical, ("text, a whole number or boolean, to be a categorical feature", is_text)),
+    }
+
+
+def _marked(batch: pa.RecordBatch, key: str) -> pa.RecordBatch:
+    keys = pa.repeat(pa.scalar(key, pa.string()), batch.num_rows)
+    return pa.RecordBatch.from_arrays(
+        [*batch.columns, keys], schema=batch.schema.append(pa.field(PARTITION, pa.string()))
+    )
+
+
+def _writer(path: Path, columns: tuple[Column, ...], *, with_partition: bool) -> Any:
+    fields = [(column.name, column.arrow) for column in columns] + [(PARTITION, pa.string())] * with_partition
+    schema = pa.schema(fields)
+    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
+    # Most doubles of a column differ: a dictionary of them costs twice the time and a fifth more space.
+    return table_writer(
+        path, schema, use_byte_stream_split=floats, use_dictionary=[name for name in schema.names if name not in floats]
+    )

@@ -1,0 +1,161 @@
+"""Features: the columns that the model reads, and the stored sets as the estimators take them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from tidemill.modeling.schema import FeatureSchema
+from tidemill.records import SplitRef
+from tidemill.runtime.job import Job
+from tidemill.spec import ModelSpec
+from tidemill.storage.layout import PARTITION, SAMPLE_ROWS, TARGET
+from tidemill.storage.tables import count_rows, read_batches, read_schema, read_table
+
+__all__ = [
+    "LabelledSet",
+    "feature_schema",
+    "keys_of",
+    "one_of",
+    "piece_rows",
+    "read_columns",
+    "read_enough",
+    "read_sample",
+    "read_set",
+    "read_some",
+    "target_values",
+]
+
+_PIECE_ROWS, _PIECE_BYTES = 65_536, 2**24  # most that are read at once where not all rows are in memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelledSet:
+    """The train, validation or test set in memory."""
+
+    X: pd.DataFrame
+    """All columns of the features query, shape (n_samples, n_columns)."""
+    y: npt.NDArray[Any]
+    """binary: 1 for the positive class, else 0; multiclass: the class; regression: the number; shape (n_samples,)."""
+    blocks: npt.NDArray[np.object_]
+    """Key of each row's partition, shape (n_samples,): rows of one day are not independent."""
+    schema: FeatureSchema
+    """Which columns are features."""
+
+
+def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
+    """Say which columns are features: those that the spec names, or all but key, time and label by their types."""
+    declared = {
+        direction: tuple(sorted(name for name, way in spec.train.monotonic.items() if way == direction))
+        for direction in ("increasing", "decreasing")
+    }
+    if spec.features is not None:
+        return FeatureSchema(numeric=spec.features.numeric, categorical=spec.features.categorical, **declared)
+    reserved = {spec.entity_key, spec.event_time, spec.label.column, PARTITION, TARGET}
+    fields = [field for field in columns if field.name not in reserved]
+    return FeatureSchema(
+        numeric=tuple(field.name for field in fields if _is_number(field.type)),
+        categorical=tuple(field.name for field in fields if pa.types.is_string(field.type)),
+        **declared,
+    )
+
+
+def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
+    """Read the train, validation or test set."""
+    return _labelled_set(job, read_table(_path(job, split, name)))
+
+
+def read_sample(job: Job, split: SplitRef, name: str) -> LabelledSet:
+    """Read some rows of a set, as `read_some` picks them."""
+    return _labelled_set(job, read_some(_path(job, split, name))[0])
+
+
+def read_enough(job: Job, split: SplitRef, name: str) -> LabelledSet:
+    """Read a set whole where the engine has it in memory, else some rows of it."""
+    return (read_set if job.spec.train.engine == "local" else read_sample)(job, split, name)
+
+
+def read_some(path: Path) -> tuple[pa.Table, pa.Array]:
+    """Read every so-manieth row of a stored table, evenly over it; no more than `SAMPLE_ROWS`, without holding all.
+
+    Returns
+    -------
+    rows : pyarrow.Table
+        The rows.
+    positions : pyarrow.Array of int64
+        Where they stand.
+    """
+    schema, n_rows = read_schema(path), count_rows(path)
+    step = one_of(n_rows)
+    rows = pa.Table.from_batches(_every(step, read_batches(path, schema.names, piece_rows(len(schema)))), schema)
+    return rows, pa.array(np.arange(0, n_rows, step))
+
+
+def piece_rows(n_columns: int) -> int:
+    """Say how many rows are read at once where not all are in memory: fewer where they are wide.
+
+    Examples
+    --------
+    >>> piece_rows(20), piece_rows(200)
+    (65536, 10485)
+    """
+    return max(1_000, min(_PIECE_ROWS, _PIECE_BYTES // (8 * max(1, n_columns))))
+
+
+def one_of(n_rows: int) -> int:
+    """Say of how many rows one is in the sample, from 1.
+
+    Examples
+    --------
+    >>> one_of(200_000), one_of(200_001)
+    (1, 2)
+    """
+    return max(1, -(-n_rows // SAMPLE_ROWS))
+
+
+def _every(step: int, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for batch in batches:
+        yield batch.take(pa.array(np.arange(-start % step, batch.num_rows, step)))
+        start += batch.num_rows
+
+
+def _path(job: Job, split: SplitRef, name: str) -> Path:
+    return job.store.folder(split.uri, split.digest) / f"{name}.parquet"
+
+
+def _labelled_set(job: Job, table: pa.Table) -> LabelledSet:
+    return LabelledSet(
+        X=table.to_pandas(),
+        y=target_values(table[TARGET]),
+        blocks=keys_of(table[PARTITION]),
+        schema=feature_schema(job.spec, table.schema),
+    )
+
+
+def read_columns(path: Path, names: list[str]) -> pa.Table:
+    """Read some columns of a stored set, those that it has."""
+    return read_table(path, names)
+
+
+def keys_of(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
+    """Give texts as objects, of which each is in memory once, however many rows hold it."""
+    found = column.combine_chunks().dictionary_encode()
+    levels = np.array([*found.dictionary.to_pylist()], dtype=object)
+    return levels[found.indices.to_numpy(zero_copy_only=False)] if len(levels) else levels
+
+
+def target_values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Give the labels of a split as estimators and metrics take them."""
+    if pa.types.is_string(column.type):
+        return keys_of(column)
+    return np.asarray(column.to_numpy())
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))

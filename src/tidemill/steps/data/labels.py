@@ -1,0 +1,115 @@
+"""Labels: what is known about outcomes at an instant, and which row they belong to."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tidemill.errors import ContractBroken, NotTrainable, SpecError
+from tidemill.intervals import Interval
+from tidemill.runtime.job import Job
+from tidemill.spec import ModelSpec, Task
+from tidemill.steps.data.extract import refuse_late_labels, rows_as_of, wanted_labels
+
+__all__ = ["labelled", "labels_as_of"]
+
+
+def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
+    """Read the labels of an interval as they were known at an instant, without keeping them.
+
+    Raises
+    ------
+    LeakageFound
+        If the query gives what was observed later.
+    """
+    labels = rows_as_of(job, job.spec.source.labels, interval, cutoff, wanted_labels(job.spec))
+    refuse_late_labels(labels, job.spec, cutoff)
+    return labels
+
+
+def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:
+    """Give the label of each key, null where it is not known.
+
+    Parameters
+    ----------
+    keys : pyarrow.ChunkedArray
+        Entity keys of the rows.
+    labels : pyarrow.Table
+        What the labels query gave.
+    spec : ModelSpec
+        The model.
+
+    Returns
+    -------
+    pyarrow.ChunkedArray
+        binary: 1 for the positive class and 0 for any other; multiclass: the class as text; regression: the number.
+
+    Raises
+    ------
+    NotTrainable
+        If a key has two labels.
+    SpecError
+        If the labels are of a type that the task, or the positive value, does not fit.
+    ContractBroken
+        If a regression's label is NaN or infinite.
+    """
+    key = spec.entity_key
+    twice = labels.num_rows - len(pc.unique(labels[key]))
+    if twice:
+        counts = pc.value_counts(labels[key])
+        first = counts.field("values").filter(pc.greater(counts.field("counts"), 1))[0].as_py()
+        raise NotTrainable(
+            f"The labels of {spec.model!r} name {twice} row(s) twice, such as {first!r}.",
+            f"Make {spec.source.labels} give one row an entity.",
+        )
+    target = _TARGETS[spec.task](labels[spec.label.column], spec)
+    return target.take(pc.index_in(keys.cast(pa.string()), value_set=labels[key].cast(pa.string()).combine_chunks()))
+
+
+def _positives(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
+    positive = spec.label.positive
+    try:
+        wanted = pa.scalar(positive).cast(column.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise SpecError(
+            f"label.positive of {spec.model!r} is {positive!r}, but {spec.label.column!r} is of type {column.type}.",
+            "Write a value that the column can hold.",
+        ) from None
+    target = pc.equal(column, wanted).cast(pa.int8())
+    if pa.types.is_floating(column.type):
+        target = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.int8()), target)
+    return target
+
+
+def _classes(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+        raise SpecError(
+            f"The classes of {spec.model!r} are in {spec.label.column!r}, which is of type {kind}.",
+            "CAST it to text or to a whole number in the labels query, or use task 'regression'.",
+        )
+    return column.cast(pa.string())
+
+
+def _numbers(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise SpecError(
+            f"The label {spec.label.column!r} of {spec.model!r} is of type {column.type}; a regression predicts a number.",
+            "CAST it in the labels query, or use another task.",
+        )
+    numbers = column.cast(pa.float64())
+    odd = pc.sum(pc.invert(pc.is_finite(numbers))).as_py() or 0
+    if odd:
+        raise ContractBroken(
+            f"{odd} label(s) {spec.label.column!r} of {spec.model!r} are NaN or infinite; expected numbers, or NULL.",
+            f"Turn them into NULL in {spec.source.labels}, or correct the source.",
+        )
+    return numbers
+
+
+_TARGETS: Mapping[Task, Callable[[pa.ChunkedArray, ModelSpec], pa.ChunkedArray]] = {
+    Task.BINARY: _positives,
+    Task.MULTICLASS: _classes,
+    Task.REGRESSION: _numbers,
+}

@@ -1,0 +1,67 @@
+"""From a partition's findings to alerts, by the rules of the spec, and to whom they are told."""
+
+from dataclasses import replace
+
+from tidemill.delivery.sending import send_waiting
+from tidemill.errors import ChannelUnavailable
+from tidemill.monitoring.families import FAMILIES
+from tidemill.monitoring.persistence import Persistence, settle
+from tidemill.records import Alert, AlertsRef, Examination, SentRef
+from tidemill.runtime.job import Job
+from tidemill.spec import ModelSpec, Rule
+
+__all__ = ["notify", "settle_alerts"]
+
+
+def settle_alerts(job: Job, examined: Examination) -> AlertsRef:
+    """Open, update and resolve the model's alerts, and put what is to be told into the outbox."""
+    spec = job.spec
+    judged = replace(examined, findings=tuple(_judged(spec, item) for item in examined.findings))
+    changes = job.alerts.settle(
+        spec.model,
+        judged,
+        lambda opened, examinations: settle(
+            opened,
+            examinations,
+            persistence=lambda family: _persistence(spec, family),
+            owner=lambda family: _rule(spec, family).owner or spec.owner,
+        ),
+        channels=[(item.channel, item.severity) for item in spec.alerts],
+        run_id=job.run_id,
+        now=job.ledger.now(),
+    )
+    return AlertsRef(alerts=judged.findings, n_open=len(job.alerts.open(spec.model)), changes=changes)
+
+
+def notify(job: Job) -> SentRef:
+    """Tell the channels what waits for them about the model; it runs last, so that the page that it links to is there.
+
+    Raises
+    ------
+    ChannelUnavailable
+        If anything still waits: a dead channel has to be seen somewhere. Nothing is lost; it is sent again.
+    """
+    sent = send_waiting(job.workspace, model=job.spec.model)
+    if sent.n_waiting:
+        why = " ".join(sent.problems) or "They were refused before, and their next attempt is not due yet."
+        raise ChannelUnavailable(
+            f"{sent.n_waiting} message(s) about alerts of {job.spec.model!r} wait for their channel. {why}",
+            "They stay in the outbox; mend the channel, and see 'tidemill alerts --send'.",
+        )
+    return sent
+
+
+def _rule(spec: ModelSpec, family: str) -> Rule:
+    return spec.monitor.rules.get(family, Rule())
+
+
+def _judged(spec: ModelSpec, found: Alert) -> Alert:
+    severity = _rule(spec, found.family).severity
+    return found if severity is None else replace(found, severity=severity)
+
+
+def _persistence(spec: ModelSpec, family: str) -> Persistence:
+    chosen = _rule(spec, family).persistence
+    if chosen is not None:
+        return Persistence.parse(chosen, always=True)
+    return Persistence.parse(FAMILIES[family].persistence) if family in FAMILIES else Persistence()

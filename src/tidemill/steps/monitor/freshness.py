@@ -1,0 +1,146 @@
+"""Whether the partition came whole and in time, from the same columns, code and packages as the one before."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from croniter import croniter
+
+from tidemill.errors import ArtifactCorrupt
+from tidemill.intervals import Every, Interval, Partition
+from tidemill.monitoring.freshness import FreshnessEvidence, FreshnessLimits, examine_freshness, missing_alert
+from tidemill.records import CollectedRef, Examination, MonitorRef
+from tidemill.runtime.job import Job
+from tidemill.spec import OBSERVED_AT, ModelSpec
+from tidemill.steps.data.labels import labels_as_of
+from tidemill.steps.monitor.alerting import settle_alerts
+from tidemill.storage.layout import FEATURES
+from tidemill.storage.tables import read_table
+from tidemill.warehouse.predictions.provenance import Provenance, provenance
+from tidemill.workspace import LEDGER
+
+__all__ = ["freshness", "miss"]
+
+N_GAPS = 7  # partitions before this one that are looked through for missing ones
+N_PAST, N_PAST_HOURS = 60, 8 * 7 * 24  # partitions that say what is usual: eight of each weekday, or of its hours
+DAY = timedelta(days=1)
+
+
+def freshness(job: Job, collected: CollectedRef) -> MonitorRef:
+    """Compare the partition's supply with that of the partitions before it."""
+    evidence = _evidence(job, collected)
+    metrics, alerts = examine_freshness(
+        evidence,
+        FreshnessLimits(volume_ratio=job.spec.monitor.volume_ratio, model_age=job.spec.monitor.model_age / DAY),
+    )
+    job.ledger.record_metrics(
+        job.spec.model, job.partition.key, "freshness", metrics, release_id=collected.release_id,
+        as_of=job.partition.cutoff, run_id=job.run_id,
+    )  # fmt: skip
+    return MonitorRef(part="freshness", n_metrics=len(metrics), alerts=alerts, ages=dict(evidence.ages))
+
+
+def miss(job: Job) -> None:
+    """Open an alert about a partition that was due and has no predictions; there is nothing else to examine in it."""
+    if _is_due(job.spec, job.partition):
+        found = missing_alert([job.partition.key])
+        settle_alerts(job, Examination(partition=job.partition.key, parts=("collect",), findings=(found,)))
+
+
+def _evidence(job: Job, collected: CollectedRef) -> FreshnessEvidence:
+    limit = N_PAST_HOURS if job.spec.partitions.every is Every.HOUR else N_PAST
+    known = provenance(job.workspace.connection(LEDGER), job.spec.model, job.partition.key, limit=limit)
+    current, past = known[0], known[1:]
+    season = _season(job.spec, current.partition)
+    recorded = job.ledger.metrics(job.spec.model, "freshness", "age_days", until=job.partition.key)
+    recorded.pop(job.partition.key, None)
+    crossed = job.alerts.crossed(job.spec.model)
+    ages = _ages(job, collected)
+    return FreshnessEvidence(
+        n_rows=current.n_rows,
+        past_rows=tuple(item.n_rows for item in past),
+        peer_rows=tuple(item.n_rows for item in past if _season(job.spec, item.partition) == season),
+        missing=tuple(_gaps(job.spec, job.partition, {item.partition for item in known})),
+        ages=ages,
+        past_ages={
+            # What was too old is not what is usual, or the same fault would look usual on the second day.
+            what: tuple(
+                m.value
+                for key, values in recorded.items()
+                for m in values
+                if m.slice == f"of={what}" and f"age:{what}" not in crossed.get(key, ())
+            )[-28:]
+            for what in ages
+        },
+        columns=_columns(job, current) or {},
+        columns_before=_columns(job, past[0]) if past else None,
+        versions=_versions(current),
+        versions_before=_versions(past[0]) if past else None,
+    )  # fmt: skip
+
+
+def _versions(item: Provenance) -> dict[str, str]:
+    return {"code": item.code_version, "packages": item.lock_digest, "query": item.query_digest}
+
+
+def _columns(job: Job, item: Provenance) -> dict[str, str] | None:
+    """Give the type of each column of a partition's snapshot, or None if it is gone, as retention may have it."""
+    try:
+        folder = job.store.folder(item.snapshot_uri, item.snapshot_digest)
+    except ArtifactCorrupt:
+        return None
+    schema = pq.ParquetFile(folder / FEATURES).schema_arrow
+    return {name: str(kind) for name, kind in zip(schema.names, schema.types, strict=True)}
+
+
+def _ages(job: Job, collected: CollectedRef) -> dict[str, float]:
+    spec, partition = job.spec, job.partition
+    release = job.releases.release(spec.model, collected.release_id)
+    assert release is not None  # a foreign key says so
+    file = job.store.folder(collected.snapshot_uri, collected.snapshot_digest) / FEATURES
+    newest = pc.max(read_table(file, [spec.event_time])[spec.event_time]).as_py()
+    length = partition.interval.end - partition.interval.start
+    looked_at = Interval(
+        start=partition.interval.start - spec.label.matures_after - 7 * length, end=partition.interval.end
+    )
+    observed = pc.max(labels_as_of(job, looked_at, partition.cutoff)[OBSERVED_AT]).as_py()
+    return {
+        "model": (partition.cutoff - release.known_until) / DAY,
+        **({} if newest is None else {"data": (partition.interval.end - newest) / DAY}),  # an empty one has none
+        "labels": float("inf") if observed is None else (partition.cutoff - observed) / DAY,
+    }
+
+
+def _gaps(spec: ModelSpec, partition: Partition, published: set[str]) -> Iterator[str]:
+    """Give the partitions before one that were due and are not there, no older than the oldest that is."""
+    span = Interval(start=spec.partition(min(published)).interval.start, end=partition.interval.end)
+    before = spec.partitions.every.within(span, spec.timezone, spec.partitions.cutoff)
+    yield from (item.key for item in list(before)[-N_GAPS - 1 :] if item.key not in published and _is_due(spec, item))
+
+
+def _is_due(spec: ModelSpec, partition: Partition) -> bool:
+    """Tell whether a tick of the predict schedule falls into a partition."""
+    if spec.predict.schedule is None:
+        return False
+    zone = ZoneInfo(spec.timezone)
+    start, end = (instant.astimezone(zone).replace(tzinfo=None) for instant in _span(partition))
+    tick: datetime = croniter(spec.predict.schedule, start - timedelta(seconds=1)).get_next(datetime)
+    return tick < end
+
+
+def _span(partition: Partition) -> tuple[datetime, datetime]:
+    return partition.interval.start, partition.interval.end
+
+
+def _season(spec: ModelSpec, key: str) -> Mapping[str, int]:
+    """Give what partitions have in common whose rows are counted alike: the weekday, and of hours the hour."""
+    start = spec.partitions.every.of(key, spec.timezone, spec.partitions.cutoff).interval.start
+    local = start.astimezone(ZoneInfo(spec.timezone))
+    match spec.partitions.every:
+        case Every.DAY:
+            return {"weekday": local.weekday()}
+        case Every.HOUR:
+            return {"weekday": local.weekday(), "hour": local.hour}
+    return {}

@@ -1,0 +1,148 @@
+"""Maturing: how far a model's labels have arrived, and which partitions can be compared with each other by now.
+
+Each day the labels of the newest partitions are counted by the instant at which they became known. These counts stay in
+the ledger; from those of partitions that have had their time comes the arrival curve, and from it what is to be expected.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tidemill.intervals import Interval
+from tidemill.monitoring.arrival import Arrival, arrival_ages, learn_arrival, shares_known
+from tidemill.records import MetricValue
+from tidemill.runtime.job import Job
+from tidemill.steps.data.labels import labels_as_of
+from tidemill.steps.monitor.realised_quality import Outcomes, outcomes_of
+from tidemill.warehouse.predictions.publish import PublishedRun
+
+__all__ = ["LABELS", "Maturity", "arrival_of", "count_labels", "hours_since_end"]
+
+LABELS = "labels"  # part of the ledger's figures
+KNOWN = "labels_known"  # share of the rows whose label was known at an age, which is the figure's slice
+N_LEARNT = 28  # newest partitions that the curve is learned from: four of each weekday
+N_YOUNG = 14  # newest partitions, not yet matured, whose labels are counted
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maturity:
+    """What is known about the arrival of labels, as of a job's cutoff."""
+
+    arrival: Arrival
+    """The curve."""
+    coverage: Mapping[str, float]
+    """Share of the labels that are in, by partition."""
+    late: frozenset[str]
+    """Partitions that have had their time and lack labels that are usually there by then."""
+
+
+def count_labels(job: Job, matured: Mapping[str, Outcomes], runs: Mapping[str, PublishedRun], until: str) -> Maturity:
+    """Count the labels of matured partitions, and of those that have ended since; record it; say what is late.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    matured : mapping of str to Outcomes
+        Partitions whose labels have had their declared time, by key.
+    runs : mapping of str to PublishedRun
+        All published runs, by key.
+    until : str
+        Newest partition to look at.
+    """
+    outcomes = {**matured, **_young(job, matured, runs, until)}
+    arrival = arrival_of(job, until, [_course(job, item) for item in matured.values()], leave_out=set(matured))
+    late = []
+    for key, item in outcomes.items():
+        age = hours_since_end(job, key)
+        figures = _figures(job, item, arrival, age)
+        job.ledger.record_metrics(
+            job.spec.model, key, LABELS, figures, release_id=item.run.release_id, as_of=job.partition.cutoff,
+            run_id=job.run_id,
+        )  # fmt: skip
+        if key in matured and not arrival.has_enough(item.label_coverage, age):
+            late.append(key)
+    coverage = {key: item.label_coverage for key, item in outcomes.items()}
+    return Maturity(arrival=arrival, coverage=coverage, late=frozenset(late))
+
+
+def arrival_of(
+    job: Job, until: str, newest: Sequence[Mapping[float, float]] = (), leave_out: frozenset[str] | set[str] = frozenset()
+) -> Arrival:  # fmt: skip
+    """Learn the curve from the ledger's counts and from some that are not in it yet.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    until : str
+        Newest partition to learn from.
+    newest : sequence of mapping of float to float, default ()
+        Courses of the newest partitions.
+    leave_out : set of str, default ()
+        Partitions whose counts are not taken from the ledger, since they are among ``newest``.
+    """
+    counted = job.ledger.metrics(job.spec.model, LABELS, KNOWN, until=until)
+    kept = [
+        {float((figure.slice or "").removeprefix("age=").removesuffix("h")): figure.value for figure in figures}
+        for key, figures in counted.items()
+        if key not in leave_out
+    ]
+    return learn_arrival([*kept, *newest][-N_LEARNT:], _ages(job), _matures_after(job))
+
+
+def hours_since_end(job: Job, key: str) -> float:
+    """Give the age of a partition at the job's cutoff, in hours."""
+    return (job.partition.cutoff - job.spec.partition(key).interval.end) / HOUR
+
+
+def _young(
+    job: Job, matured: Mapping[str, Outcomes], runs: Mapping[str, PublishedRun], until: str
+) -> dict[str, Outcomes]:
+    """Read the partitions that have ended and not matured; their labels by one query."""
+    newest = max(matured, default="")
+    found = [
+        run for key, run in runs.items()
+        if newest < key <= until and run.n_rows and run.task == job.spec.task and hours_since_end(job, key) >= 0
+        and hours_since_end(job, key) < _matures_after(job)
+    ][-N_YOUNG:]  # fmt: skip
+    if not found:
+        return {}
+    intervals = [job.spec.partition(run.partition).interval for run in found]
+    span = Interval(start=min(item.start for item in intervals), end=max(item.end for item in intervals))
+    labels = labels_as_of(job, span, job.partition.cutoff)
+    return {run.partition: outcomes_of(job, run, labels) for run in found}
+
+
+def _figures(job: Job, outcomes: Outcomes, arrival: Arrival, age: float) -> tuple[MetricValue, ...]:
+    n = outcomes.rows.num_rows
+    return (
+        MetricValue(name="label_coverage", value=outcomes.label_coverage, n=n),
+        MetricValue(name="label_coverage_usual", value=arrival.expected(age), n=arrival.n_partitions),
+        MetricValue(name="hours_since_end", value=age),
+        *(
+            MetricValue(name=KNOWN, value=share, n=n, slice=f"age={hours:g}h")
+            for hours, share in _course(job, outcomes).items()
+        ),
+    )
+
+
+def _course(job: Job, outcomes: Outcomes) -> dict[float, float]:
+    key = outcomes.run.partition
+    observed = pc.drop_null(outcomes.observed_at).cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+    delays = observed / 3.6e9 - job.spec.partition(key).interval.end.timestamp() / 3600  # microseconds, seconds: hours
+    return shares_known(delays, outcomes.rows.num_rows, _ages(job), hours_since_end(job, key))
+
+
+def _ages(job: Job) -> tuple[float, ...]:
+    interval = job.partition.interval
+    return arrival_ages(job.spec.label.matures_after, interval.end - interval.start)
+
+
+def _matures_after(job: Job) -> float:
+    return job.spec.label.matures_after / HOUR

@@ -1,0 +1,251 @@
+"""Monitor: a partition's data, scores, matured quality and cost, held against what they should be.
+
+``collect`` says once what is looked at; ``drift``, ``performance``, ``compute`` and ``freshness`` measure, apart
+from each other; ``alert`` opens and resolves; ``report`` writes the page.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tidemill.errors import NotPublished
+from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
+from tidemill.monitoring.breaks import detect_breaks
+from tidemill.monitoring.compute import StepFigures, compare_compute
+from tidemill.monitoring.drift import detect_drift, detect_score_drift
+from tidemill.monitoring.outlook_alerts import change_alerts, estimate_alerts, skew_alerts
+from tidemill.monitoring.recent import recent_quality
+from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
+from tidemill.runtime.job import Job
+from tidemill.spec.metrics import greater_is_better
+from tidemill.steps.monitor.alerting import settle_alerts
+from tidemill.steps.monitor.freshness import miss
+from tidemill.steps.monitor.label_arrival import Maturity, count_labels
+from tidemill.steps.monitor.outlook import LOSSES, estimate_errors, estimated, loss_change
+from tidemill.steps.monitor.realised_quality import outcomes_of, realised
+from tidemill.steps.monitor.recent_counts import count_newest
+from tidemill.steps.monitor.reference import count_partition, read_reference
+from tidemill.steps.monitor.skew import skew_of
+from tidemill.warehouse.predictions.publish import PublishedRun
+
+__all__ = [
+    "alert",
+    "collect",
+    "compute",
+    "drift",
+    "performance",
+    "report",
+    "thresholds",
+]
+
+N_MATURED = 7  # newest matured partitions measured again each day: late labels still count for a week
+
+
+def collect(job: Job) -> CollectedRef:
+    """Say what a partition's monitoring looks at.
+
+    Raises
+    ------
+    NotPublished
+        If the partition has no published predictions.
+    """
+    runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
+    if job.partition.key not in runs:
+        miss(job)
+        raise NotPublished(
+            f"Partition {job.partition.key!r} of {job.spec.model!r} has no published predictions to look at.",
+            f"Predict it first: 'tidemill predict {job.spec.model} --partition {job.partition.key}'.",
+        )
+    run = runs[job.partition.key]
+    release = job.releases.release(job.spec.model, run.release_id)
+    assert release is not None  # a foreign key says so
+    return CollectedRef(
+        model=job.spec.model,
+        partition=job.partition.key,
+        prediction_run_id=run.prediction_run_id,
+        release_id=run.release_id,
+        snapshot_digest=run.snapshot_digest,
+        snapshot_uri=run.snapshot_uri,
+        evaluation_uri=release.evidence["uri"],
+        matured=tuple(
+            key for key, item in runs.items() if item.n_rows and item.task == job.spec.task and _has_matured(job, key)
+        )[-N_MATURED:],
+        n_rows=run.n_rows,
+    )
+
+
+def drift(job: Job, collected: CollectedRef) -> MonitorRef:
+    """Compare the partition with what the release was trained and tested on, and with the newest partitions before it."""
+    if not collected.n_rows:
+        return MonitorRef(part="drift", n_metrics=0, alerts=(), empty=True)
+    reference = read_reference(job, collected)
+    analysis = count_partition(job, collected, reference)
+    limit, features, counted = job.spec.monitor.psi, reference[:-1], analysis[:-1]
+    metrics = (
+        *detect_drift(features, counted, psi_threshold=limit, importance=_importance(job, collected)),
+        *detect_score_drift(reference[-1], analysis[-1], psi_threshold=limit),
+        *detect_breaks(features, counted, count_newest(job, collected, features)),
+    )
+    return _record(job, "drift", job.partition.key, metrics, collected.release_id)
+
+
+def performance(job: Job, collected: CollectedRef) -> MonitorRef:
+    """Measure the realised quality of partitions whose labels have matured, and estimate this one's before it has labels.
+
+    Alerts on realised quality speak of the newest matured partitions together. A partition whose time has come while
+    its labels have not is measured, and compared with none.
+    """
+    runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
+    outcomes = {key: outcomes_of(job, runs[key]) for key in collected.matured}
+    maturity = count_labels(job, outcomes, runs, collected.partition)
+    estimates = job.ledger.metrics(job.spec.model, "estimate", until=collected.partition)
+    measured = {key: realised(job, item) for key, item in outcomes.items()}
+    part = MonitorRef(part="performance", n_metrics=0, alerts=())
+    recent = _recent(job, [figures for key, figures in measured.items() if key not in maturity.late])
+    for key, metrics in measured.items():
+        whole = tuple(m for m in metrics if m.slice is None)
+        errors = () if key in maturity.late else estimate_errors(estimates.get(key, ()), whole)
+        together = recent if key == collected.matured[-1] else ()
+        _keep(job, "performance", key, (*metrics, *errors, *together), runs[key].release_id)
+        judged = (*whole, *errors, *(m for m in together if m.slice is None))  # a slice of a day is too small to judge
+        part = replace(
+            part, n_metrics=part.n_metrics + len(metrics) + len(errors) + len(together),
+            alerts=raise_alerts(judged, thresholds(job)),
+        )  # fmt: skip
+    ahead = _look_ahead(job, collected, runs[collected.partition])
+    back = _look_back(job, collected, runs, maturity)
+    return replace(part, alerts=(*part.alerts, *ahead, *back))
+
+
+def _recent(job: Job, measured: list[tuple[MetricValue, ...]]) -> tuple[MetricValue, ...]:
+    """Give the acceptance metric over partitions together, oldest first: of all rows, and of each slice."""
+    by_slice: dict[str | None, list[MetricValue]] = {}
+    for metrics in measured:
+        for figure in metrics:
+            if figure.name == job.spec.accept.metric:
+                by_slice.setdefault(figure.slice, []).append(figure)
+    return tuple(found for figures in by_slice.values() if (found := recent_quality(figures)) is not None)
+
+
+def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Alert, ...]:
+    """Estimate the partition's quality before its labels."""
+    accept = job.spec.accept
+    estimates = estimated(job, collected, run) if collected.n_rows else ()
+    _keep(job, "estimate", collected.partition, estimates, collected.release_id)
+    return estimate_alerts(
+        estimates, metric=accept.metric, floor=_floor(job), greater_is_better=greater_is_better(accept.metric)
+    )
+
+
+def _look_back(
+    job: Job, collected: CollectedRef, runs: Mapping[str, PublishedRun], maturity: Maturity
+) -> tuple[Alert, ...]:
+    """Look for a lasting rise of the loss, and make the rows of the newest matured partition again."""
+    statistic, change = loss_change(job, collected, runs.values(), maturity.arrival)
+    loss = LOSSES[job.spec.task]
+    if math.isfinite(statistic):
+        figure = MetricValue(name=f"{loss}_change", value=statistic)
+        _keep(job, "skew", collected.partition, (figure,), collected.release_id)
+    alerts = change_alerts(change, loss=loss)
+    if not collected.matured or not collected.n_rows:
+        return alerts
+    run = runs[collected.matured[-1]]
+    figures = skew_of(job, run, tuple(profile.name for profile in read_reference(job, collected)[:-1]))
+    _keep(job, "skew", run.partition, figures, run.release_id)
+    return (*alerts, *skew_alerts(figures, run.partition))
+
+
+def compute(job: Job, collected: CollectedRef) -> MonitorRef:
+    """Compare what the partition's steps cost with what they cost for other partitions."""
+    by_partition: dict[str, dict[str, StepFigures]] = {}
+    for run in job.ledger.step_runs(job.spec.model):
+        figures = StepFigures(wall_s=run.wall_s, cpu_s=run.cpu_s, peak_rss_bytes=run.peak_rss_bytes, n_rows=run.n_rows)
+        by_partition.setdefault(run.partition, {}).setdefault(f"{run.chain}.{run.step}", figures)
+    current = by_partition.pop(job.partition.key)
+    metrics = compare_compute(current, list(by_partition.values()))
+    return _record(job, "compute", job.partition.key, metrics, collected.release_id)
+
+
+def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> AlertsRef:
+    """Open new alerts, update those that go on, and resolve those that are over."""
+    found = tuple(item for part in parts for item in part.alerts)
+    # Alerts of a part that had nothing to measure stay as they are.
+    asked = ("collect", *(part.part for part in parts if not part.empty))
+    examined = Examination(partition=collected.partition, parts=asked, findings=found)
+    return settle_alerts(job, examined)
+
+
+def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
+    """Write the partition's page, and show it in MLflow too, now or once MLflow answers."""
+    from tidemill.steps.monitor.page import build_page  # draws, which the other parts have no need to import
+
+    page = build_page(job, collected, alerts)
+
+    def fill(folder: Path) -> None:
+        (folder / "index.html").write_text(page, encoding="utf-8")
+
+    uri = job.store.write(job.spec.model, "reports", fill).uri
+    if not job.workspace.tracking_uri:
+        return PageRef(uri=uri)
+    from tidemill.mlflow_mirror.mirror import show_daily_page  # knows bundles too, and loads what they need
+
+    shown = show_daily_page(job, uri, collected.release_id)
+    return PageRef(uri=uri, mlflow_run_id=shown.run_id, mirror_problem=shown.problem)
+
+
+def _has_matured(job: Job, key: str) -> bool:
+    return job.spec.partition(key).interval.end + job.spec.label.matures_after <= job.partition.cutoff
+
+
+def _keep(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> None:
+    job.ledger.record_metrics(
+        job.spec.model, partition, part, metrics, release_id=release_id, as_of=job.partition.cutoff, run_id=job.run_id
+    )
+
+
+def _record(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> MonitorRef:
+    _keep(job, part, partition, metrics, release_id)
+    return MonitorRef(part=part, n_metrics=len(metrics), alerts=raise_alerts(metrics, thresholds(job)))
+
+
+def thresholds(job: Job) -> AlertThresholds:
+    """Give the spec's thresholds."""
+    monitor, accept = job.spec.monitor, job.spec.accept
+    return AlertThresholds(
+        psi=monitor.psi, drift_share=monitor.drift_share, null_share=monitor.null_share,
+        label_coverage=monitor.label_coverage, compute_ratio=monitor.compute_ratio, metric=f"{accept.metric}_recent",
+        floor=_floor(job), greater_is_better=greater_is_better(accept.metric),
+    )  # fmt: skip
+
+
+def _evidence(job: Job, release_id: int | None) -> dict[str, Any]:
+    release = None if release_id is None else job.releases.release(job.spec.model, release_id)
+    return {} if release is None else release.evidence
+
+
+def _importance(job: Job, collected: CollectedRef) -> dict[str, float]:
+    """What each feature contributes to the release, as its evaluation has measured it."""
+    found = (MetricValue.from_dict(item) for item in _evidence(job, collected.release_id).get("importance", ()))
+    return {item.feature: item.value for item in found if item.feature is not None}
+
+
+def _floor(job: Job) -> float | None:
+    """Give the spec's floor as it holds for the metric of single partitions."""
+    floor = job.spec.accept.minimum
+    return None if floor is None else floor + _of_partitions(job)
+
+
+def _of_partitions(job: Job) -> float:
+    """By how much the metric of single partitions differed at acceptance from that of all together, for which the floor is.
+
+    A day's area under the curve is lower, as a rule, than that of many days: nothing is gained from telling good days
+    from bad.
+    """
+    champion = job.releases.champion(job.spec.model)
+    items = () if champion is None else champion.evidence["metrics"]
+    known = {item["name"]: float(item["value"]) for item in items if item.get("slice") is None}
+    name = job.spec.accept.metric
+    gap = known.get(f"{name}_of_partitions", math.nan) - known.get(name, math.nan)
+    return gap if math.isfinite(gap) else 0.0

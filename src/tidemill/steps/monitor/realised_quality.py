@@ -1,0 +1,143 @@
+"""Realised quality of a published run: its answers held against the labels that have arrived, whatever the task."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tidemill.errors import ArtifactCorrupt
+from tidemill.monitoring.classes import realised_class_quality
+from tidemill.monitoring.performance import realised_quality
+from tidemill.monitoring.values import realised_value_quality
+from tidemill.records import MetricValue
+from tidemill.runtime.job import Job
+from tidemill.spec import OBSERVED_AT
+from tidemill.steps.data.labels import labelled, labels_as_of
+from tidemill.steps.predict.answers import probabilities_of
+from tidemill.storage.layout import FEATURES
+from tidemill.storage.tables import read_table
+from tidemill.warehouse.predictions.publish import PublishedRun
+
+__all__ = ["NEEDED", "Outcomes", "measured", "outcomes_of", "realised"]
+
+NEEDED: Mapping[str, tuple[str, ...]] = {"binary": (), "multiclass": ("probabilities",), "regression": ("low", "high")}
+"""Answers that a task's quality is measured by, besides the score."""
+
+SLICED: Mapping[str, tuple[str, ...]] = {
+    "binary": ("calibration_gap", "base_rate", "label_coverage"),
+    "multiclass": ("accuracy", "label_coverage"),
+    "regression": ("mean_error", "label_coverage"),
+}
+"""Figures of a slice, besides the acceptance metric."""
+
+MOST_SLICES = 20  # most frequent values of a feature, as at acceptance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """The rows of a published run, with what has become of them."""
+
+    run: PublishedRun
+    """The run."""
+    rows: pa.Table
+    """Keys, scores, and what `NEEDED` names for the task."""
+    y: pa.ChunkedArray
+    """Their labels, from `labelled`: null where one is not known."""
+    observed_at: pa.ChunkedArray
+    """When each label became known; null where it is not."""
+
+    @property
+    def label_coverage(self) -> float:
+        """Share of the rows whose label is known, 0 to 1."""
+        return pc.mean(pc.is_valid(self.y)).as_py() or 0.0
+
+
+def outcomes_of(job: Job, run: PublishedRun, labels: pa.Table | None = None) -> Outcomes:
+    """Read a published run's rows with the labels that are known at the job's cutoff.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    run : PublishedRun
+        The run.
+    labels : pyarrow.Table, optional
+        Labels, of other partitions too, if they have been read; by default they are.
+    """
+    if labels is None:
+        labels = labels_as_of(job, job.spec.partition(run.partition).interval, job.partition.cutoff)
+    rows = job.publisher.scores(run.prediction_run_id, NEEDED[run.task])
+    y = labelled(rows["entity_key"], labels, job.spec)
+    known = labels[job.spec.entity_key].cast(pa.string()).combine_chunks()
+    observed = labels[OBSERVED_AT].take(pc.index_in(rows["entity_key"], value_set=known))
+    return Outcomes(
+        run=run, rows=rows, y=y, observed_at=pc.if_else(pc.is_valid(y), observed, pa.scalar(None, observed.type))
+    )
+
+
+def realised(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
+    """Measure one published run by the labels that are known: the whole first, then the declared slices."""
+    run, y, rows = outcomes.run, outcomes.y, outcomes.rows
+    kept = (job.spec.accept.metric, *SLICED[run.task])
+    sliced = [
+        replace(figure, slice=label)
+        for label, members in _slices(job, outcomes)
+        for figure in measured(run, y.filter(members), rows.filter(members))
+        if figure.name in kept
+    ]
+    return (*measured(run, y, rows), *sliced)
+
+
+def measured(run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table) -> tuple[MetricValue, ...]:
+    """Measure published rows by their labels.
+
+    Parameters
+    ----------
+    run : PublishedRun
+        The run that the rows are of.
+    y : pyarrow.ChunkedArray of shape (n_rows,)
+        From `labelled`: null where a label is not known.
+    rows : pyarrow.Table
+        Scores, and what `NEEDED` names for the task.
+    """
+    known = pc.is_valid(y)
+    return _measured(run, y.filter(known), rows.filter(known), label_coverage=pc.mean(known).as_py() or 0.0)
+
+
+def _measured(
+    run: PublishedRun, truth: pa.ChunkedArray, rows: pa.Table, *, label_coverage: float
+) -> tuple[MetricValue, ...]:
+    if run.task == "multiclass":
+        probabilities, classes = probabilities_of(rows["probabilities"])
+        return realised_class_quality(truth.to_pylist(), probabilities, classes, label_coverage=label_coverage)
+    if run.task == "regression":
+        low, high = (rows[end].to_numpy() for end in ("low", "high"))
+        return realised_value_quality(
+            truth.to_numpy(), rows["score"].to_numpy(), low, high, label_coverage=label_coverage
+        )
+    return realised_quality(
+        np.asarray(truth.to_numpy()),
+        rows["score"].to_numpy(),
+        label_coverage=label_coverage,
+        threshold=0.5 if run.threshold is None else run.threshold,
+    )
+
+
+def _slices(job: Job, outcomes: Outcomes) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """Give the rows of each value of the declared slices; nothing if retention has removed what was scored."""
+    features, key, run = job.spec.accept.slices, job.spec.entity_key, outcomes.run
+    if not features or not outcomes.rows.num_rows:
+        return
+    try:
+        folder = job.store.folder(run.snapshot_uri, run.snapshot_digest)
+    except ArtifactCorrupt:
+        return
+    table = read_table(folder / FEATURES, list(dict.fromkeys([key, *features])))
+    at = pc.index_in(outcomes.rows["entity_key"], value_set=table[key].cast(pa.string()).combine_chunks())
+    for feature in features:
+        values = pc.fill_null(table[feature].cast(pa.string()).take(at), "missing")
+        counts = sorted(values.value_counts().to_pylist(), key=lambda item: -item["counts"])[:MOST_SLICES]
+        for value in sorted(item["values"] for item in counts):
+            yield f"{feature}={value}", pc.equal(values, value)

@@ -1,0 +1,62 @@
+"""The newest partitions before one, counted into the groups of a release: read once, kept in the ledger."""
+
+from collections.abc import Mapping
+
+import pyarrow.parquet as pq
+
+from tidemill.errors import ArtifactCorrupt, SchemaChanged
+from tidemill.monitoring.breaks import FeatureCounts, count_groups
+from tidemill.monitoring.profile import ColumnProfile, count_table
+from tidemill.records import CollectedRef
+from tidemill.runtime.job import Job
+from tidemill.storage.layout import FEATURES
+from tidemill.warehouse.predictions.partition_counts import PartitionCounts
+from tidemill.warehouse.predictions.publish import PublishedRun
+from tidemill.workspace import LEDGER
+
+__all__ = ["count_newest"]
+
+N_NEWEST = 28  # partitions: four of each weekday
+BROKEN = ("break:", "nulls:", "unseen:")
+
+
+def count_newest(
+    job: Job, collected: CollectedRef, reference: tuple[ColumnProfile, ...]
+) -> list[tuple[FeatureCounts, ...]]:
+    """Give the counts of the newest published partitions before the job's, in any order.
+
+    After a promotion they are counted again in the new release's groups; a snapshot that retention has removed, or that
+    lacks a column, is left out. So is a feature where it was found broken: it says nothing of what is usual, and would
+    make the same break look usual on the second day.
+    """
+    crossed, store = job.alerts.crossed(job.spec.model), PartitionCounts(job.workspace.connection(LEDGER))
+    runs = [run for run in job.publisher.published(job.spec.model) if run.partition < collected.partition]
+    sound = [run for run in runs if not _broken(crossed, run)][-N_NEWEST:]
+    looked_at = (
+        [run for run in runs if run in sound or run.partition >= sound[0].partition] if sound else runs[-N_NEWEST:]
+    )
+    known = store.load(collected.release_id, [run.prediction_run_id for run in looked_at])
+    found = []
+    for run in looked_at:
+        if run.prediction_run_id in known:
+            counts = tuple(FeatureCounts.from_dict(item) for item in known[run.prediction_run_id])
+        else:
+            counts = _count(job, run, reference)
+            store.save(collected.release_id, run.prediction_run_id, [item.to_dict() for item in counts], job.run_id)
+        found.append(tuple(item for item in counts if item.name not in _broken(crossed, run)))
+    return found
+
+
+def _broken(crossed: Mapping[str, frozenset[str]], run: PublishedRun) -> set[str]:
+    """Name the features that were found broken in a partition."""
+    return {rule.partition(":")[2] for rule in crossed.get(run.partition, ()) if rule.startswith(BROKEN)}
+
+
+def _count(job: Job, run: PublishedRun, reference: tuple[ColumnProfile, ...]) -> tuple[FeatureCounts, ...]:
+    """Count a partition's rows; nothing where its snapshot is gone, or lacks a column."""
+    try:
+        rows = pq.ParquetFile(job.store.folder(run.snapshot_uri, run.snapshot_digest) / FEATURES)
+        wanted = [profile.name for profile in reference if profile.name in rows.schema_arrow.names]
+        return count_groups(reference, count_table(reference, rows.read(wanted)))
+    except (ArtifactCorrupt, SchemaChanged):
+        return ()

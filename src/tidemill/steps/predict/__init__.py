@@ -1,0 +1,1 @@
+"""Steps of the predict chain: resolve a release, score a partition, publish it."""

@@ -1,0 +1,24 @@
+"""Publish: make a written prediction run the visible one of its partition."""
+
+from dataclasses import replace
+
+from tidemill.records import PredictionRef
+from tidemill.runtime.job import Job
+
+__all__ = ["publish"]
+
+
+def publish(job: Job, prediction: PredictionRef, dry_run: bool = False) -> PredictionRef:
+    """Move the partition's pointer to a prediction run, in one short transaction.
+
+    Raises
+    ------
+    StaleAttempt
+        If a newer attempt has claimed the partition.
+    IncompletePublish
+        If the run is not completely written.
+    """
+    if dry_run:
+        return prediction
+    job.publisher.publish(prediction)
+    return replace(prediction, published=True)

@@ -1,0 +1,40 @@
+"""Resolve release: say once, for a whole run, which release scores the partition."""
+
+from dataclasses import replace
+
+from tidemill.records import ReleaseRef
+from tidemill.runtime.job import Job
+from tidemill.warehouse.releases import releases
+
+__all__ = ["resolve_release"]
+
+
+def resolve_release(
+    job: Job, release: int | None = None, policy: str = "live_then", simulate: bool = False, dry_run: bool = False
+) -> ReleaseRef:
+    """Give the release that scores the partition, and claim the partition before anything is read.
+
+    So the attempt that began last publishes, and not the one that was slowest.
+
+    Parameters
+    ----------
+    job : Job
+        Model and partition.
+    release : int, optional
+        A release by its id.
+    policy : str, default "live_then"
+        If none is named: ``live_then``, the one that was live for the partition, or ``current``, the champion.
+    simulate : bool, default False
+        Allow a release that learnt from data after the partition's cutoff, and mark its rows.
+    dry_run : bool, default False
+        Claim nothing.
+
+    Raises
+    ------
+    NoChampion
+        If there is none.
+    ReleaseFromTheFuture
+        If it learnt from data after the partition's cutoff, and this is no simulation.
+    """
+    found = releases.resolve_release(job.releases, job.spec.model, job.partition, release_id=release, simulate=simulate)
+    return found if dry_run else replace(found, token=job.publisher.claim(found.model, found.partition, job.run_id))

@@ -1,0 +1,1 @@
+"""Steps of the train chain, and of the decision to retrain."""

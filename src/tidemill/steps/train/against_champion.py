@@ -1,0 +1,110 @@
+"""The candidate against the champion: both scored on the same rows, which neither has learnt from.
+
+Nothing of a bundle was fitted or chosen on rows from its own test set on. So the champion is compared on the test rows
+that begin no earlier than its own test set did; if they are too few, on all of them, and the report says that it is flattered.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tidemill.errors import ContractBroken, SchemaChanged
+from tidemill.modeling.bootstrap import MIN_BLOCKS
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.gate.churn import changed_decisions, changed_values, mean_change
+from tidemill.modeling.gate.gate import MIN_TEST_ROWS
+from tidemill.modeling.metrics import paired_difference
+from tidemill.records import EvaluationReport, MetricValue
+from tidemill.runtime.job import Job
+from tidemill.steps.data.features import LabelledSet
+from tidemill.storage.bundles import load_bundle
+from tidemill.warehouse.releases.releases import Champion
+
+__all__ = ["compare_with_champion"]
+
+Rows = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.float64]
+
+_MAX_VALUES = 20  # most frequent values of a slicing feature that are compared
+
+
+def compare_with_champion(
+    job: Job, test: LabelledSet, bundle: Bundle, score: Numbers, report: EvaluationReport
+) -> EvaluationReport:
+    """Add to a report what the candidate's scores are worth beside the champion's, if there is a champion.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If the champion's bundle is not what its digest says.
+    """
+    champion = job.releases.champion(job.spec.model)
+    if champion is None:
+        return report
+    report = replace(report, champion_release=champion.release_id)
+    serving = load_bundle(job.store.path(champion.bundle_uri), champion.bundle_digest, job.spec.train.trusted)
+    if serving.task != bundle.task:
+        return replace(report, champion_problem=f"It answers the task {serving.task!r}, not {bundle.task!r}.")
+    try:
+        its_score = serving.score(test.X)
+    except (SchemaChanged, ContractBroken) as error:  # the query has changed since it was trained
+        return replace(report, champion_problem=error.problem)
+    rows = _unseen(job, champion, test)
+    fair = _suffice(rows, test)
+    pair = _Pair(job, test, bundle, score, serving, its_score, rows if fair else np.ones_like(rows))
+    return replace(
+        report,
+        champion_difference=pair.difference(pair.rows, f"release {champion.release_id}"),
+        champion_saw_test=not fair,
+        champion_slices=tuple(pair.difference(of_slice, name) for name, of_slice in pair.slices()),
+        churn=pair.churn(),
+        mean_change=mean_change(score, its_score, test.blocks) if bundle.classes == serving.classes else None,
+    )
+
+
+def _unseen(job: Job, champion: Champion, test: LabelledSet) -> Rows:
+    """Say which rows begin no earlier than what the champion has not learnt from."""
+    keys = {key: job.spec.partition(key).interval.start >= champion.learnt_until for key in np.unique(test.blocks)}
+    return np.array([keys[key] for key in test.blocks], dtype=bool)
+
+
+def _suffice(rows: Rows, test: LabelledSet) -> bool:
+    return bool(rows.all()) or (rows.sum() >= MIN_TEST_ROWS and len(np.unique(test.blocks[rows])) >= MIN_BLOCKS)
+
+
+class _Pair:
+    """Candidate and champion, scored on the same rows."""
+
+    def __init__(
+        self, job: Job, test: LabelledSet, bundle: Bundle, score: Numbers, serving: Bundle, its_score: Numbers,
+        rows: Rows,
+    ) -> None:  # fmt: skip
+        self._job, self._test, self.rows = job, test, rows
+        self._bundle, self._score, self._serving, self._its_score = bundle, score, serving, its_score
+
+    def difference(self, rows: Rows, name: str) -> MetricValue:
+        """Give candidate minus champion on some rows."""
+        return paired_difference(
+            self._job.spec.accept.metric, self._test.y[rows], self._score[rows], self._its_score[rows],
+            self._test.blocks[rows], task=self._bundle.task, threshold_a=self._bundle.threshold,
+            threshold_b=self._serving.threshold, classes_a=self._bundle.class_names, classes_b=self._serving.class_names,
+            slice=name,
+        )  # fmt: skip
+
+    def churn(self) -> MetricValue:
+        """Say how far the answers are apart on all test rows, which needs no label."""
+        answers = self._bundle.answer_of(self._score), self._serving.answer_of(self._its_score)
+        if self._bundle.task == "regression":
+            return changed_values(*answers, self._test.y, self._test.blocks)
+        return changed_decisions(*answers, self._test.blocks)
+
+    def slices(self) -> Iterator[tuple[str, Rows]]:
+        """Give the compared rows of each value of the declared slices."""
+        for feature in self._job.spec.accept.slices:
+            column = pd.Series(self._test.X[feature].to_numpy(dtype=object))
+            texts = column.map(str).where(column.notna(), "missing")
+            for value in sorted(texts[self.rows].value_counts().index[:_MAX_VALUES]):
+                yield f"{feature}={value}", (texts == value).to_numpy() & self.rows

@@ -1,0 +1,217 @@
+"""Evaluate: the best candidate, chosen on the validation set, measured on the test set that nothing has seen.
+
+Baselines and the champion are measured on the same rows, in pairs. What needs no label is tried as well: how the
+candidate behaves, how far its answers are from the champion's, and whether a clean process gets the same scores.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tidemill.errors import NotTrainable
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.gate.behaviour import check_behaviour
+from tidemill.modeling.gate.gate import decide_acceptance
+from tidemill.modeling.importance import permutation_importance
+from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
+from tidemill.modeling.metrics import evaluate as evaluate_scores
+from tidemill.modeling.schema import align
+from tidemill.records import BundleRef, EvaluationReport, MetricValue, Rehearsal, SplitRef
+from tidemill.report import charts
+from tidemill.runtime.job import Job
+from tidemill.steps.data.features import LabelledSet, read_enough, read_set
+from tidemill.steps.monitor.outlook import OUTLOOK, outlook_of
+from tidemill.steps.train.against_champion import compare_with_champion
+from tidemill.steps.train.evidence import reference_of, task_pictures
+from tidemill.storage.bundles import load_bundle
+from tidemill.storage.layout import REFERENCE
+from tidemill.storage.rehearsal import rehearse, rehearse_here
+
+__all__ = ["evaluate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Scored:
+    """One model and its scores on the test set."""
+
+    ref: BundleRef
+    bundle: Bundle
+    score: npt.NDArray[np.float64]
+
+
+def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: bool = True) -> EvaluationReport:
+    """Measure the best candidate on the test set, against the baselines and the champion.
+
+    Parameters
+    ----------
+    job : Job
+        Model, partition, workspace.
+    split : SplitRef
+        The sets.
+    bundles : tuple of BundleRef
+        Candidates and baselines.
+    shown : bool, default True
+        Whether anybody will look at it. Without, it decides the same in half the time: there are no pictures, the
+        rehearsal takes place in this process, and only a candidate that the gate accepts gets its importances.
+
+    Raises
+    ------
+    NotTrainable
+        If no candidate has a validation score.
+    ArtifactCorrupt
+        If a bundle is not what its digest says.
+    """
+    spec = job.spec
+    test = read_set(job, split, "test")
+    best = _scored(job, _best(bundles, spec.accept.metric), test)
+    baselines = [_scored(job, ref, test) for ref in bundles if ref.baseline]
+    importance = _importance(job, best, test) if shown else ()
+    pictures = _pictures(job, best, baselines, test, importance) if shown else {}
+    outlook = outlook_of(best.bundle, test, best.score)
+    train = read_enough(job, split, "train")
+    reference = reference_of(train, test, best.bundle, best.score)
+    del train  # what follows needs the room
+
+    def fill(folder: Path) -> None:
+        for name, chart in pictures.items():
+            charts.save(chart, folder / name)
+        (folder / REFERENCE).write_text(json.dumps([profile.to_dict() for profile in reference]), encoding="utf-8")
+        (folder / OUTLOOK).write_text(json.dumps(outlook), encoding="utf-8")
+
+    report = EvaluationReport(
+        estimator=best.ref.estimator,
+        bundle=best.ref,
+        candidates=bundles,
+        metrics=_metrics(job, best, test),
+        importance=importance,
+        search_gain=_search_gain(job, best, test),
+        baselines=tuple(_difference(spec.accept.metric, test, best, other) for other in baselines),
+        champion_release=None,
+        champion_difference=None,
+        champion_saw_test=False,
+        n_test=len(test.y),
+        n_test_blocks=len(np.unique(test.blocks)),
+        behaviour=check_behaviour(
+            best.bundle, test.X, monotonic=spec.train.monotonic, random_state=spec.train.random_state
+        ),
+        rehearsal=_rehearsal(job, best, test, apart=shown),
+        threshold=best.bundle.threshold,
+        threshold_criterion=best.bundle.threshold_criterion,
+        calibration="" if best.bundle.calibration is None else best.bundle.calibration.described,
+        uri=job.store.write(spec.model, "evaluations", fill).uri,
+    )
+    report = compare_with_champion(job, test, best.bundle, best.score, report)
+    if not shown and decide_acceptance(report, spec.accept).accepted:  # drift is weighed by importance once it serves
+        report = replace(report, importance=_importance(job, best, test))
+    return report
+
+
+def _best(bundles: Sequence[BundleRef], metric: str) -> BundleRef:
+    """Give the candidate that is best on the validation set; the first listed wins a tie."""
+    sign = 1 if greater_is_better(metric) else -1
+    candidates = [ref for ref in bundles if not ref.baseline and np.isfinite(ref.validation_score)]
+    if not candidates:
+        raise NotTrainable(
+            f"No candidate has a {metric} on the validation set; it may hold a single class.",
+            "Lengthen train.validation, or look at the labels.",
+        )
+    return max(candidates, key=lambda ref: sign * ref.validation_score)
+
+
+def _scored(job: Job, ref: BundleRef, test: LabelledSet) -> _Scored:
+    bundle = load_bundle(job.store.path(ref.uri), ref.digest, job.spec.train.trusted)
+    return _Scored(ref=ref, bundle=bundle, score=bundle.score(test.X))
+
+
+def _importance(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, ...]:
+    return permutation_importance(
+        best.bundle, test.X, test.y, metric=job.spec.accept.metric, blocks=test.blocks,
+        random_state=job.spec.train.random_state,
+    )  # fmt: skip
+
+
+def _rehearsal(job: Job, best: _Scored, test: LabelledSet, *, apart: bool) -> Rehearsal:
+    rows, run = align(test.X, best.bundle.schema), rehearse if apart else rehearse_here
+    return run(job.store.path(best.ref.uri), best.ref.digest, rows, best.score, job.spec.train.trusted)
+
+
+def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, ...]:
+    accept, bundle = job.spec.accept, best.bundle
+    options: dict[str, Any] = {
+        "threshold": bundle.threshold, "classes": bundle.class_names, "blocks": test.blocks,
+        "random_state": job.spec.train.random_state,
+        "interval": bundle.interval_of(best.score) if bundle.residual_quantiles else None,
+    }  # fmt: skip
+    whole = evaluate_scores(bundle.task, test.y, best.score, **options)
+    whole = tuple(sorted(whole, key=lambda figure: figure.name != accept.metric))  # the deciding one first
+    slices = {name: test.X[name] for name in accept.slices}
+    sliced = by_slice(test.y, best.score, slices, task=bundle.task, metrics=(accept.metric,), **options)
+    return (*whole, _mean_of_partitions(accept.metric, best, test), *_unknown(bundle, test), *sliced)
+
+
+def _unknown(bundle: Bundle, test: LabelledSet) -> tuple[MetricValue, ...]:
+    """Give the share of rows whose class the train set lacks, so that no answer can be right."""
+    if bundle.class_names is None or not len(test.y):
+        return ()
+    share = float((~np.isin(test.y.astype(str), bundle.class_names)).mean())
+    return (MetricValue(name="unknown_class_share", value=share, n=len(test.y)),)
+
+
+def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> MetricValue:
+    """Mean of the metric over single partitions, which is what monitoring will see of it."""
+    bundle = best.bundle
+    values = np.array([
+        point_value(
+            metric, test.y[rows], best.score[rows], bundle.threshold, task=bundle.task, classes=bundle.class_names
+        )
+        for rows in (test.blocks == key for key in np.unique(test.blocks))
+    ])  # fmt: skip
+    known = values[np.isfinite(values)]
+    spread = 1.96 * known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else None
+    mean = float(known.mean()) if len(known) else float("nan")
+    return MetricValue(
+        name=f"{metric}_of_partitions", value=mean, n=len(test.y),
+        low=None if spread is None else mean - float(spread), high=None if spread is None else mean + float(spread),
+    )  # fmt: skip
+
+
+def _search_gain(job: Job, best: _Scored, test: LabelledSet) -> MetricValue | None:
+    """Compare with the defaults on rows that did not choose the settings."""
+    found = best.ref.search
+    if found is None or not found.defaults_digest:
+        return None
+    ref = replace(best.ref, estimator="defaults", digest=found.defaults_digest, uri=found.defaults_uri)
+    return _difference(job.spec.accept.metric, test, best, _scored(job, ref, test))
+
+
+def _difference(metric: str, test: LabelledSet, best: _Scored, other: _Scored) -> MetricValue:
+    return paired_difference(
+        metric, test.y, best.score, other.score, test.blocks, task=best.bundle.task,
+        threshold_a=best.bundle.threshold, threshold_b=other.bundle.threshold,
+        classes_a=best.bundle.class_names, classes_b=other.bundle.class_names, slice=other.ref.estimator,
+    )  # fmt: skip
+
+
+def _pictures(
+    job: Job, best: _Scored, baselines: Sequence[_Scored], test: LabelledSet, importance: tuple[MetricValue, ...]
+) -> dict[str, charts.Chart]:
+    metric, scored = job.spec.accept.metric, (best, *baselines)
+    compared = {
+        item.ref.estimator: evaluate_scores(
+            item.bundle.task, test.y, item.score, threshold=item.bundle.threshold, classes=item.bundle.class_names,
+            blocks=test.blocks, metrics=(metric,),
+        )[0]
+        for item in scored
+    }  # fmt: skip
+    return {
+        **task_pictures(best.bundle, test.y, {item.ref.estimator: item.score for item in scored}),
+        "importance": charts.importance(importance),
+        "estimators": charts.estimator_comparison(
+            compared, chosen=best.ref.estimator, greater_is_better=greater_is_better(metric)
+        ),
+    }

@@ -1,0 +1,216 @@
+"""Fitting one estimator on a split: with all rows in memory or with some of them at a time, as `train.engine` says.
+
+Either way a bundle comes of it that is finished on the validation set, with what it is worth there.
+"""
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import xgboost
+
+from tidemill.errors import SettingsError
+from tidemill.faults import fault_point
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.calibration import newer_half
+from tidemill.modeling.estimators import (
+    Boost,
+    Boosting,
+    Encoding,
+    Labels,
+    Pieces,
+    boost_on_disk,
+    fit,
+    fit_in_pieces,
+    score_in_pieces,
+)
+from tidemill.modeling.metrics import point_value
+from tidemill.modeling.postprocess import finish
+from tidemill.modeling.schema import FeatureSchema
+from tidemill.records import Parameters, SplitRef
+from tidemill.runtime.job import Job
+from tidemill.spec import BASELINES, ModelSpec
+from tidemill.steps.data.features import (
+    LabelledSet,
+    feature_schema,
+    keys_of,
+    one_of,
+    piece_rows,
+    read_columns,
+    read_sample,
+    read_set,
+    target_values,
+)
+from tidemill.storage.layout import PARTITION, TARGET
+from tidemill.storage.scratch import scratch
+from tidemill.storage.tables import read_batches, read_schema
+
+__all__ = ["Fitted", "fitting_of"]
+
+_FIRST_ROWS = 1_000  # read for the few that a bundle keeps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fitted:
+    """What a fit has brought."""
+
+    bundle: Bundle
+    """The model, finished."""
+    first: pd.DataFrame
+    """The first rows of the validation set, raw; at least as many as a bundle keeps."""
+    validation_score: float
+    """The acceptance metric on the validation set."""
+    fit_s: float
+    """Seconds, without the reading where that is done before."""
+
+    @classmethod
+    def finished(
+        cls, spec: ModelSpec, bundle: Bundle, first: pd.DataFrame, score: npt.NDArray[np.float64], y: npt.NDArray[Any],
+        newer: npt.NDArray[np.bool_], started: float,
+    ) -> "Fitted":  # fmt: skip
+        """Finish a bundle by what it scores on the validation set."""
+        bundle = finish(
+            bundle, score, y, calibration=spec.train.calibration, calibrate_on=newer, threshold=spec.train.threshold
+        )
+        fit_s = time.perf_counter() - started
+        worth = point_value(
+            spec.accept.metric, y, bundle.calibrated(score), bundle.threshold, task=bundle.task,
+            classes=bundle.class_names,
+        )  # fmt: skip
+        return cls(bundle=bundle, first=first, validation_score=worth, fit_s=fit_s)
+
+
+def fitting_of(spec: ModelSpec, estimator: str) -> Callable[[Job, SplitRef, str, Parameters], Fitted]:
+    """Say how an estimator of a model is fitted; what it gives may raise as `tidemill.modeling.estimators.fit` does."""
+    if spec.train.engine == "local":
+        return _in_memory
+    if estimator in BASELINES:
+        return _on_a_sample
+    return _on_cluster if spec.train.engine == "dask" else _in_pieces
+
+
+def _learning_begins() -> None:
+    """Mark the instant at which the training set is at hand, whatever the engine."""
+    fault_point("fit-started")
+
+
+def _in_memory(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
+    train, validation = read_set(job, split, "train"), read_set(job, split, "validation")
+    started = time.perf_counter()
+    _learning_begins()
+    newer = newer_half(validation.blocks)
+    bundle = _fit(job.spec, estimator, train, validation, _stops(job.spec, newer), parameters)
+    return Fitted.finished(job.spec, bundle, validation.X, bundle.score(validation.X), validation.y, newer, started)
+
+
+def _on_a_sample(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
+    """Fit a baseline, which some rows teach as much as all; it is finished and measured on the whole validation set."""
+    train, some = read_sample(job, split, "train"), read_sample(job, split, "validation")
+    started = time.perf_counter()
+    _learning_begins()
+    whole = _Streamed.of(job, split, "validation")
+    bundle = _fit(job.spec, estimator, train, some, _stops(job.spec, newer_half(some.blocks)), parameters)
+    if (every := one_of(split.n_train)) > 1:
+        bundle = replace(bundle, remarks=(*bundle.remarks, f"Fitted on one of {every} rows of the train set."))
+    score = score_in_pieces(bundle, whole.pieces)
+    return Fitted.finished(job.spec, bundle, whole.first(), score, whole.pieces.y, newer_half(whole.blocks()), started)
+
+
+def _in_pieces(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
+    started = time.perf_counter()
+    train, validation = _Streamed.of(job, split, "train"), _Streamed.of(job, split, "validation")
+
+    def boost(boosting: Boosting, encoding: Encoding, labels: Labels, used: npt.NDArray[np.bool_]) -> xgboost.Booster:
+        every = np.full(len(labels.train), True)
+        with scratch(job.store.root / job.spec.model / "bundles") as cache:
+            _learning_begins()
+            return boost_on_disk(
+                boosting, lambda: encoding.pages(train.pieces, labels.train, every),
+                lambda: encoding.pages(validation.pieces, labels.validation, used), cache,
+            )  # fmt: skip
+
+    return _fitted_in_pieces(job, parameters, train, validation, boost, started)
+
+
+def _on_cluster(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
+    if importlib.util.find_spec("distributed") is None:
+        raise SettingsError(
+            f"train.engine of {job.spec.model!r} is dask, and Dask is not installed here.",
+            "Install the lock, or Tidemill with its extra 'dask': docs/deploy/dask.md.",
+        )
+    from tidemill.steps.train.dask_cluster import address_of, boost_on_cluster  # loads Dask, which is an extra
+
+    started, address = time.perf_counter(), address_of(job.spec)
+    train, validation = _Streamed.of(job, split, "train"), _Streamed.of(job, split, "validation")
+    _learning_begins()
+    return _fitted_in_pieces(
+        job, parameters, train, validation, partial(boost_on_cluster, job, split, address), started
+    )
+
+
+def _fitted_in_pieces(
+    job: Job, parameters: Parameters, train: "_Streamed", validation: "_Streamed", boost: Boost, started: float
+) -> Fitted:
+    spec, newer = job.spec, newer_half(validation.blocks())
+    bundle, score = fit_in_pieces(
+        spec.task.value, train.schema, train.pieces, validation.pieces, stops=_stops(spec, newer), boost=boost,
+        random_state=spec.train.random_state, n_threads=spec.train.threads, parameters=parameters,
+    )  # fmt: skip
+    return Fitted.finished(spec, bundle, validation.first(), score, validation.pieces.y, newer, started)
+
+
+def _fit(
+    spec: ModelSpec, estimator: str, train: LabelledSet, validation: LabelledSet, stops: npt.NDArray[np.bool_],
+    parameters: Parameters,
+) -> Bundle:  # fmt: skip
+    return fit(
+        estimator, spec.task.value, train.schema, train.X, train.y, validation.X[stops], validation.y[stops],
+        random_state=spec.train.random_state, n_threads=spec.train.threads, parameters=parameters, own=spec.train.own,
+    )  # fmt: skip
+
+
+def _stops(spec: ModelSpec, newer: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Say which validation rows stop boosting: those that the calibration is not fitted on."""
+    return np.ones_like(newer) if spec.train.calibration == "none" else ~newer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Streamed:
+    """The train or validation set on disk."""
+
+    path: Path
+    """Where."""
+    schema: FeatureSchema
+    """Which columns are features."""
+    pieces: Pieces
+    """Its rows, in pieces, and its labels."""
+
+    @classmethod
+    def of(cls, job: Job, split: SplitRef, name: str) -> "_Streamed":
+        path = job.store.folder(split.uri, split.digest) / f"{name}.parquet"
+        y = target_values(read_columns(path, [TARGET])[TARGET])
+        pieces = Pieces(read=partial(_read, path), y=y)
+        return cls(path=path, schema=feature_schema(job.spec, read_schema(path)), pieces=pieces)
+
+    def blocks(self) -> npt.NDArray[np.object_]:
+        """Key of each row's partition."""
+        return keys_of(read_columns(self.path, [PARTITION])[PARTITION])
+
+    def first(self) -> pd.DataFrame:
+        """Give the first rows, with all columns."""
+        columns = read_schema(self.path)
+        some = next(read_batches(self.path, columns.names, _FIRST_ROWS), None)
+        frame: pd.DataFrame = (columns.empty_table() if some is None else some).to_pandas()
+        return frame
+
+
+def _read(path: Path, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    return read_batches(path, names, piece_rows(len(names)))

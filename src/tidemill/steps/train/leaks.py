@@ -1,0 +1,117 @@
+"""Leaks: the probe, held against a training's sets before anything is fitted; every sign found is named at once."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from tidemill.errors import ArtifactCorrupt, LeakageFound
+from tidemill.modeling.estimators import fit
+from tidemill.modeling.leakage import Leak, find_changed, find_copies, find_late, find_telling, placebo
+from tidemill.modeling.schema import FeatureSchema
+from tidemill.runtime.job import Job
+from tidemill.steps.data.features import feature_schema, target_values
+from tidemill.storage.layout import FEATURES, PARTITION, TARGET
+from tidemill.storage.tables import read_table
+from tidemill.warehouse.queries import query_digest
+
+__all__ = ["refuse_leaks"]
+
+N_SERVED = 3  # newest partitions of the window that are compared with what was served on their day
+
+
+def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None:
+    """Hold the probe against the rows of a training.
+
+    Parameters
+    ----------
+    job : Job
+        Model and workspace.
+    rows : pyarrow.Table
+        All rows of the training snapshot, with the key of their partition.
+    sets : mapping of str to pyarrow.Table
+        The labelled rows of ``train``, ``validation`` and ``test``.
+
+    Raises
+    ------
+    LeakageFound
+        If there is any sign of a leak.
+    """
+    spec = job.spec
+    # All columns of the query, features or not: one that knows the outcome shows that the query reads the future.
+    every = feature_schema(spec.model_copy(update={"features": None}), rows.schema)
+    vouched = set(spec.train.known_ahead)
+    looked_at = FeatureSchema(
+        numeric=tuple(name for name in every.numeric if name not in vouched),
+        categorical=tuple(name for name in every.categorical if name not in vouched),
+    )
+    frames = {name: table.to_pandas() for name, table in sets.items()}
+    train, features = frames["train"], feature_schema(spec, rows.schema)
+    found = [
+        *find_telling(train, target_values(sets["train"][TARGET]), looked_at, spec.task.value),
+        *_late(job, rows, vouched),
+        *_changed(job, rows, [name for name in every.names if name not in vouched]),
+        *find_copies(train, frames["test"], features, spec.entity_key),
+    ]
+    if not found:  # a placebo takes a fit, and says nothing of a column
+        found = _placebo(job, frames, sets, features)
+    if found:
+        raise LeakageFound(
+            f"The training of {spec.model!r} knows what only the future knows: {'; '.join(leak.how for leak in found)}.",
+            f"Let {spec.source.features} count only what was observed by :cutoff; a column that is known ahead beyond doubt "
+            "goes into train.known_ahead.",
+        )
+
+
+def _late(job: Job, rows: pa.Table, vouched: set[str]) -> list[Leak]:
+    frame = rows.select([name for name in rows.column_names if name.endswith("observed_at")]).to_pandas()
+    if frame.columns.empty:
+        return []
+    cutoffs = {key: pd.Timestamp(job.spec.partition(key).cutoff) for key in set(rows[PARTITION].to_pylist())}
+    found = find_late(
+        frame, (cutoffs[key] for key in rows[PARTITION].to_pylist()), rows[job.spec.entity_key].to_pylist()
+    )
+    return [leak for leak in found if leak.subject not in vouched]
+
+
+def _changed(job: Job, rows: pa.Table, names: list[str]) -> list[Leak]:
+    key = job.spec.entity_key
+    served = list(_served(job, rows))
+    if not served:
+        return []
+    before = pd.concat(served)
+    now = rows.to_pandas()
+    return find_changed(before, now[now[PARTITION].isin(set(before[PARTITION]))], key, names)
+
+
+def _served(job: Job, rows: pa.Table) -> Iterator[pd.DataFrame]:
+    """Give the rows of the newest partitions of the window as they were scored: same query, same cutoff."""
+    digest = query_digest(job.workspace.query(job.spec.source.features))
+    keys = sorted(set(rows[PARTITION].to_pylist()))
+    for served in job.publisher.served(job.spec.model, keys, digest, limit=N_SERVED):
+        if served.cutoff == job.spec.partition(served.partition).cutoff:
+            with suppress(ArtifactCorrupt):  # retention has taken it; the doctor tells of any other reason
+                folder = job.store.folder(served.snapshot_uri, served.snapshot_digest)
+                yield read_table(folder / FEATURES).to_pandas()
+
+
+def _placebo(
+    job: Job, frames: Mapping[str, pd.DataFrame], sets: Mapping[str, pa.Table], features: FeatureSchema
+) -> list[Leak]:
+    train, spec = job.spec.train, job.spec
+    y = {name: target_values(table[TARGET]) for name, table in sets.items()}
+
+    def scorer(
+        X_train: pd.DataFrame, y_train: npt.NDArray[np.generic], X_stop: pd.DataFrame, y_stop: npt.NDArray[np.generic]
+    ) -> Callable[[pd.DataFrame], npt.NDArray[np.float64]]:
+        return fit(
+            train.estimators[0], spec.task.value, features, X_train, y_train, X_stop, y_stop,
+            random_state=train.random_state, n_threads=train.threads, own=train.own,
+        ).score  # fmt: skip
+
+    return placebo(
+        scorer, frames["train"], y["train"], frames["validation"], y["validation"], random_state=train.random_state
+    )

@@ -1,0 +1,166 @@
+"""Register: a judged bundle becomes a release, an accepted one the champion; every training is shown in MLflow.
+
+The ledger comes first, the mirror second: if MLflow is down the champion serves all the same, and the training is shown
+later.
+"""
+
+import getpass
+
+from tidemill.mlflow_mirror.mirror import show_training
+from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
+from tidemill.records import BundleRef, Decision, DeploymentRef, EvaluationReport, ProfileRef, SnapshotRef, SplitRef
+from tidemill.report.card import CardFacts, model_card
+from tidemill.runtime.job import Job
+from tidemill.storage.bundles import keep_card, load_bundle
+from tidemill.storage.pyfunc_loader import requirements
+from tidemill.versions import code_version, lock_digest
+from tidemill.warehouse.releases.releases import NewRelease
+
+__all__ = ["register"]
+
+GATE = "gate"  # approver of automatic promotions
+
+
+def register(
+    job: Job,
+    snapshot: SnapshotRef,
+    profile: ProfileRef,
+    split: SplitRef,
+    evaluation: EvaluationReport,
+    decision: Decision,
+    approval: Decision | None = None,
+    dry_run: bool = False,
+    reason: str = "",
+) -> DeploymentRef:
+    """Release a bundle with its evidence, promote it if nobody objects, and log the training to MLflow.
+
+    Objections are the gate's, and a person's where the spec asks for one; without an answer the release waits.
+
+    Raises
+    ------
+    LostRace
+        If the champion is no longer the one that the bundle was compared with.
+    """
+    release_id = None
+    if not dry_run:
+        release_id = _release(job, snapshot, split, evaluation, decision)
+    waiting = decision.accepted and approval is None and job.spec.accept.approval == "manual"
+    agreed = decision.accepted and not waiting and (approval is None or approval.accepted)
+    promoted = release_id is not None and agreed and _promote(job, release_id, evaluation, approval, reason)
+    bundle_folder = job.store.path(evaluation.bundle.uri)
+    bundle = load_bundle(bundle_folder, evaluation.bundle.digest, job.spec.train.trusted)
+    facts = _card_facts(job, snapshot, split, evaluation, decision, approval, release_id, bundle)
+    if release_id is not None:
+        keep_card(job.store, evaluation.bundle.uri, model_card(facts))
+    shown = show_training(job, facts, profile)
+    return DeploymentRef(
+        model=job.spec.model,
+        decision=decision,
+        release_id=release_id,
+        promoted=promoted,
+        mlflow_run_id=shown.run_id,
+        mlflow_version=shown.version,
+        mirror_problem=shown.problem,
+        waiting=waiting and release_id is not None,
+        approval=approval,
+    )
+
+
+def _release(job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: EvaluationReport, decision: Decision) -> int:
+    metric = job.spec.accept.metric
+    return job.promoter.register(
+        NewRelease(
+            model=job.spec.model,
+            partition=job.partition.key,
+            bundle=evaluation.bundle,
+            snapshot_digest=snapshot.digest,
+            split_digest=split.digest,
+            metric=metric,
+            metric_value=next(figure.value for figure in evaluation.metrics if figure.name == metric),
+            evidence=evaluation.to_dict(),
+            decision=decision,
+            learnt_until=split.test_start,
+            known_until=snapshot.cutoff,
+            spec_digest=job.spec.digest,
+            code_version=code_version(),
+            lock_digest=lock_digest(),
+            run_id=job.run_id,
+            requested_by=_requested_by(job),
+        )
+    )
+
+
+def _requested_by(job: Job) -> str:
+    """Who asked for the training: in Airflow whoever triggered it, else the user of this shell."""
+    return job.origin.requested_by if job.origin.dag_id else getpass.getuser()
+
+
+def _promote(job: Job, release_id: int, evaluation: EvaluationReport, approval: Decision | None, reason: str) -> bool:
+    deciding = evaluation.metrics[0]
+    found = f"{deciding.name} {deciding.value:.4f} on {evaluation.n_test:,} test rows"
+    if approval is not None:
+        found = f"{found}. {approval.reasons[0]}"
+    return job.promoter.promote(
+        job.spec.model,
+        release_id,
+        expected=evaluation.champion_release,
+        live_from=job.partition.cutoff,
+        approved_by=_approver(approval),
+        reason=f"{reason}: {found}" if reason else found,
+    )
+
+
+def _approver(approval: Decision | None) -> str:
+    return GATE if approval is None or not approval.by else approval.by
+
+
+def _card_facts(
+    job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: EvaluationReport, decision: Decision,
+    approval: Decision | None, release_id: int | None, bundle: Bundle,
+) -> CardFacts:  # fmt: skip
+    spec = job.spec
+    return CardFacts(
+        model=spec.model,
+        description=spec.description,
+        owner=spec.owner,
+        purpose=f"Scores of one {spec.partitions.every.value} at a time, known {spec.partitions.cutoff} after its start.",
+        task=spec.task.value,
+        release_id=release_id,
+        snapshot=snapshot,
+        split=split,
+        bundle=evaluation.bundle,
+        evaluation=evaluation,
+        decision=decision,
+        approver=_approver(approval),
+        code_version=code_version(),
+        features=bundle.schema.names,
+        parameters={
+            **_stages(bundle),
+            "random_state": str(bundle.random_state),
+            "n_threads": str(bundle.n_threads),
+            **{name: str(value) for name, value in evaluation.bundle.parameters.items()},
+        },
+        versions={item.partition("==")[0]: item.partition("==")[2] for item in requirements()},
+        limits=("Labels that never arrive are left out of training and evaluation.", *bundle.remarks),
+        reproduce=(_command(spec.model, job.partition.key, evaluation.bundle),),
+    )
+
+
+def _command(model: str, partition: str, bundle: BundleRef) -> str:
+    trials = "" if bundle.search is None else f" --trials {bundle.search.n_trials}"
+    return f"tidemill train {model} --partition {partition}{trials}"
+
+
+def _stages(bundle: Bundle) -> dict[str, str]:
+    """Say what comes after the model, where something does."""
+    found = {}
+    if bundle.calibration is not None:
+        found["calibration"] = bundle.calibration.described
+    if bundle.threshold is not None:
+        found["threshold"] = f"{bundle.threshold:.4f} ({bundle.threshold_criterion})"
+    if bundle.task == "multiclass":
+        found |= {"classes": ", ".join(map(str, bundle.classes)), "answer": bundle.threshold_criterion}
+    if bundle.residual_quantiles is not None:
+        below, above = bundle.residual_quantiles
+        found["interval"] = f"{below:+.4g} to {above:+.4g} around the value, for {INTERVAL_COVERAGE:.0%} of the labels"
+    return found

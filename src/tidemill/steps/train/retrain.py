@@ -1,0 +1,125 @@
+"""Retrain: whether a new challenger is due, and what came of it. Whether it serves is the gate's decision."""
+
+import itertools
+from dataclasses import asdict, replace
+
+from tidemill.errors import RetrainingFailed
+from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
+from tidemill.records import Decision, MetricValue, Verdict
+from tidemill.runtime.job import Job
+from tidemill.spec.metrics import greater_is_better
+from tidemill.warehouse.releases.releases import Champion
+
+__all__ = ["decide", "record_outcome"]
+
+NO_VERDICT = "Training was due, but has not come to a verdict."
+RELATIVE = ("mean_absolute_error", "root_mean_squared_error", "median_absolute_error")  # in the label's own unit
+
+
+def decide(job: Job) -> Decision:
+    """Decide, from what the ledger knows, whether to train now; the decision is recorded with its evidence."""
+    evidence = _evidence(job)
+    decision = decide_retraining(evidence, _policy(job))
+    decision_id = job.ledger.record_decision(
+        job.spec.model, job.partition.key, decision, _as_json(evidence), job.run_id
+    )
+    return replace(decision, decision_id=decision_id)
+
+
+def record_outcome(job: Job, decision: Decision, dry_run: bool = False) -> Decision:
+    """Write down what came of a decision, and give it with a sentence about that.
+
+    Raises
+    ------
+    RetrainingFailed
+        If a training was due and has come to no verdict; that has been written down, too.
+    """
+    outcome = _outcome(job, decision, dry_run=dry_run)
+    job.ledger.append_audit(
+        "retrain_outcome",
+        job.spec.model,
+        {"partition": job.partition.key, "decision_id": decision.decision_id, "outcome": outcome or NO_VERDICT},
+    )
+    if outcome is None:
+        raise RetrainingFailed(
+            f"{NO_VERDICT} (decision {decision.decision_id} about {job.spec.model!r})",
+            "Look at the training's failed task; when it has come to a verdict, run this step again.",
+        )
+    return replace(decision, reasons=(*decision.reasons, outcome))
+
+
+def _outcome(job: Job, decision: Decision, *, dry_run: bool) -> str | None:
+    """Say what came of a decision; None if there should be something and is not."""
+    if not decision.accepted:
+        return "No training was started."
+    if dry_run:
+        return "Training is due; this was a dry run, so none was started."
+    gate = job.ledger.decision_after(job.spec.model, "accept", job.partition.key, decision.decision_id or 0)
+    if gate is not None:
+        verdict, reasons = gate
+        return f"The challenger was trained; the gate said {verdict.replace('_', ' ')}: {reasons[0]}"
+    if job.spec.accept.approval == "manual":
+        return "Training was started; a person has the last word on what comes of it."
+    return None
+
+
+def _policy(job: Job) -> RetrainPolicy:
+    retrain, metric = job.spec.retrain, job.spec.accept.metric
+    n_drifted, n_recent = retrain.persistence.split(" of ")
+    return RetrainPolicy(
+        cooldown=retrain.cooldown, max_age=retrain.max_age, drift_share=retrain.drift_share, n_drifted=int(n_drifted),
+        n_recent=int(n_recent), quality_drop=retrain.quality_drop, label_coverage=job.spec.monitor.label_coverage,
+        greater_is_better=greater_is_better(metric), relative=metric in RELATIVE, budget=retrain.budget,
+    )  # fmt: skip
+
+
+def _evidence(job: Job) -> RetrainEvidence:
+    spec, metric = job.spec, job.spec.accept.metric
+    champion = job.releases.champion(spec.model)
+    trainings = job.ledger.trainings(spec.model)
+    refused = itertools.takewhile(lambda verdict: verdict != Verdict.ACCEPT, (verdict for _, verdict in trainings))
+    served = {
+        run.partition
+        for run in job.publisher.published(spec.model)
+        if champion is not None and run.release_id == champion.release_id
+    }
+
+    def figures(part: str, name: str) -> tuple[PartitionFigure, ...]:
+        found = job.ledger.metrics(spec.model, part, name, until=job.partition.key)
+        return tuple(
+            PartitionFigure(partition=key, value=values[0].value, label_coverage=values[0].label_coverage)
+            for key, values in found.items()
+            if key in served  # what an earlier champion did says nothing about this one
+        )
+
+    return RetrainEvidence(
+        as_of=job.partition.cutoff,
+        trainings=tuple(sorted(spec.partition(key).cutoff for key, _ in trainings)),
+        n_refused=sum(1 for _ in refused),
+        trained_until=None if champion is None else champion.known_until,
+        drift_weighted=figures("drift", "drift_weighted"),
+        quality=figures("performance", metric),
+        estimates=figures("estimate", f"estimated_{metric}"),
+        estimate_errors=figures("performance", f"{metric}_estimate_error"),
+        acceptance=None if champion is None else _at_acceptance(champion, metric),
+    )
+
+
+def _at_acceptance(champion: Champion, metric: str) -> MetricValue | None:
+    """The metric over single partitions of the test set: one day's figure compares with one day's.
+
+    None if the champion was accepted by another metric than the spec names today: a loss is no area under a curve.
+    """
+    metrics = (MetricValue.from_dict(item) for item in champion.evidence["metrics"])
+    return next((item for item in metrics if item.name == f"{metric}_of_partitions"), None)
+
+
+def _as_json(evidence: RetrainEvidence) -> dict[str, object]:
+    values = asdict(evidence)
+    return {name: value if isinstance(value, dict | None) else str(value) for name, value in values.items()} | {
+        "drift_weighted": [item.to_dict() for item in evidence.drift_weighted],
+        "quality": [item.to_dict() for item in evidence.quality],
+        "estimates": [item.to_dict() for item in evidence.estimates],
+        "estimate_errors": [item.to_dict() for item in evidence.estimate_errors],
+        "acceptance": None if evidence.acceptance is None else evidence.acceptance.to_dict(),
+    }

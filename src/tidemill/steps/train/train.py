@@ -1,0 +1,103 @@
+"""Train: one estimator fitted on the train set, its threshold chosen on the validation set, kept as a bundle.
+
+If the spec or the run asks for it, good settings are searched for first.
+"""
+
+from dataclasses import replace
+
+from tidemill.errors import SettingsError
+from tidemill.records import BundleRef, Parameters, SearchReport, SplitRef
+from tidemill.runtime.job import Job
+from tidemill.spec import BASELINES, ModelSpec, Search
+from tidemill.steps.train.fitting import fitting_of
+from tidemill.storage.bundles import keep_bundle
+
+__all__ = ["refit", "train"]
+
+N_GOLDEN = 50  # rows whose scores every later load has to reproduce
+
+
+def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) -> BundleRef:
+    """Search for good settings if that is asked for, and fit one estimator by name.
+
+    Parameters
+    ----------
+    job : Job
+        Model, partition, workspace.
+    split : SplitRef
+        Train and validation set.
+    estimator : str
+        Name of a candidate or a baseline.
+    trials : int, optional
+        Settings to try besides the defaults; the spec's ``train.search.trials`` by default. Baselines are not searched.
+
+    Raises
+    ------
+    SpecError
+        If the name is unknown, or the search space has problems.
+    NotTrainable
+        If the train set has too few rows or a single class, or is too short for the folds.
+    SettingsError
+        If ``trials`` is out of its range.
+    """
+    n_trials = _n_trials(job.spec, trials)
+    searched = None
+    if n_trials and estimator not in BASELINES:
+        from tidemill.steps.train.search import search_settings  # loads Optuna
+
+        searched = search_settings(job, split, estimator, n_trials)
+    if searched is None:
+        return refit(job, split, estimator, {})
+    report = searched.report
+    if report.best != 0:
+        defaults = refit(job, split, estimator, {})
+        report = replace(report, defaults_digest=defaults.digest, defaults_uri=defaults.uri)
+    ref = refit(job, split, estimator, report.parameters, report)
+    searched.log.remove()
+    return ref
+
+
+def refit(
+    job: Job, split: SplitRef, estimator: str, parameters: Parameters, report: SearchReport | None = None
+) -> BundleRef:
+    """Fit one estimator with given settings; the ledger is not needed.
+
+    Parameters
+    ----------
+    job : Job
+        Model and storage.
+    split : SplitRef
+        Train and validation set.
+    estimator : str
+        Name of a candidate or a baseline.
+    parameters : dict
+        Settings that differ from the estimator's defaults.
+    report : SearchReport, optional
+        How they were found, for the record.
+
+    Raises
+    ------
+    NotTrainable
+        If the train set has too few rows or a single class.
+    """
+    spec = job.spec
+    fitted = fitting_of(spec, estimator)(job, split, estimator, parameters)
+    folder, digest = keep_bundle(
+        fitted.bundle, job.store.root / spec.model / "bundles", fitted.first.head(N_GOLDEN), spec.train.trusted
+    )
+    uri = folder.relative_to(job.store.root).as_posix()
+    job.store.share(uri)
+    return BundleRef(
+        estimator=estimator, digest=digest, uri=uri,
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir()), fit_s=fitted.fit_s,
+        baseline=estimator in BASELINES, validation_score=fitted.validation_score, parameters=parameters, search=report,
+    )  # fmt: skip
+
+
+def _n_trials(spec: ModelSpec, trials: int | None) -> int:
+    if trials is None:
+        return spec.train.search.trials
+    try:
+        return Search(trials=trials).trials
+    except ValueError:
+        raise SettingsError(f"{trials} trials were asked for.", "Ask for 0 to 1000.") from None

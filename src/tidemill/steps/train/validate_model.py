@@ -1,0 +1,18 @@
+"""Validate model: the acceptance gate's decision, recorded whatever it is."""
+
+from dataclasses import replace
+
+from tidemill.modeling.gate.gate import decide_acceptance
+from tidemill.records import Decision, EvaluationReport
+from tidemill.runtime.job import Job
+
+__all__ = ["validate_model"]
+
+
+def validate_model(job: Job, evaluation: EvaluationReport) -> Decision:
+    """Decide whether the candidate may serve; a refusal is a value, not an error."""
+    decision = decide_acceptance(evaluation, job.spec.accept, unit=job.spec.partitions.every.value)
+    decision_id = job.ledger.record_decision(
+        job.spec.model, job.partition.key, decision, evaluation.to_dict(), job.run_id
+    )
+    return replace(decision, decision_id=decision_id)

@@ -1,0 +1,27 @@
+"""Names of files and columns in the folders that steps write and read."""
+
+__all__ = [
+    "FEATURES",
+    "GROUP_ROWS",
+    "LABELS",
+    "PARTITION",
+    "REFERENCE",
+    "SAMPLE_ROWS",
+    "SCORE",
+    "TARGET",
+]
+
+FEATURES, LABELS = "features.parquet", "labels.parquet"
+"""Files of a snapshot."""
+PARTITION = "__partition"
+"""Column of a training snapshot: key of the partition that a row was made for."""
+GROUP_ROWS = 32_768
+"""Rows per row group: each describes every column, and much smaller groups cost a tenth more to read."""
+TARGET = "__y"
+"""Column of a split: 1 for the positive class and 0 for others; the class; or the number."""
+SAMPLE_ROWS = 200_000
+"""Rows that are enough for baselines and for a search, where not all rows are in memory."""
+REFERENCE = "reference.json"
+"""File of an evaluation: profiles of the train set's features and of the test set's scores, for monitoring."""
+SCORE = "score"
+"""Column and profile name of a model's scores."""

@@ -1,0 +1,1 @@
+"""Alerts and the outbox of messages about them."""

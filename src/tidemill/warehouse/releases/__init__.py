@@ -1,0 +1,1 @@
+"""Releases: register, promote, and what the ledger records about how each was made."""

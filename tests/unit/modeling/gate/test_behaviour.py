@@ -1,0 +1,102 @@
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.estimators import candidates
+from tidemill.modeling.gate.behaviour import check_behaviour
+from tidemill.modeling.schema import FeatureSchema
+from tidemill.spec import BASELINES
+
+SCHEMA = FeatureSchema(numeric=("hour", "wind"), categorical=("origin",))
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A transformer that hands the columns on as they are."""
+
+    def transform(self, X):
+        return X
+
+
+def bundle_that(score, schema=SCHEMA, task="binary"):
+    """Give a bundle whose scores are a function of the aligned frame."""
+
+    class Model:
+        def predict_proba(self, X):
+            positive = np.asarray(score(X), dtype=float)
+            return np.column_stack([1 - positive, positive])
+
+        def predict(self, X):
+            return np.asarray(score(X), dtype=float)
+
+    return Bundle(
+        task=task, estimator="own", schema=schema, preprocessing=Raw(), model=Model(), threshold=0.5,
+        threshold_criterion="", random_state=0, n_threads=1,
+    )  # fmt: skip
+
+
+def failed(bundle, X, **options):
+    return {check.name: check.observed for check in check_behaviour(bundle, X, **options) if not check.passed}
+
+
+@pytest.mark.parametrize("name", candidates("binary") + BASELINES)
+def test_every_estimator_behaves(fitted, test_set, name):
+    assert failed(fitted(name), test_set[0]) == {}
+
+
+def test_all_that_is_tried_is_told(fitted, test_set):
+    checks = check_behaviour(fitted("logistic_regression"), test_set[0], monotonic={"hour": "increasing"})
+    assert [check.name for check in checks] == [
+        "scores", "row order", "batch size", "missing values", "unseen category", "monotonic: hour increasing",
+    ]  # fmt: skip
+
+
+def hour(X):
+    return X["hour"].fillna(0) / 24
+
+
+BROKEN = {
+    "score hangs on the row before": (lambda X: np.roll(hour(X), 1), "row order"),
+    "score hangs on the mean of the batch": (lambda X: (hour(X) - hour(X).mean()) / 2 + 0.5, "batch size"),
+    "a missing number gives no score": (lambda X: X["hour"] / 24, "missing values"),
+    "scores beyond 1": (lambda X: hour(X) * 24, "scores"),
+}
+
+
+@pytest.mark.parametrize("row", BROKEN)
+def test_a_model_that_misbehaves_is_caught(test_set, row):
+    score, check = BROKEN[row]
+    assert check in failed(bundle_that(score), test_set[0])
+
+
+def test_a_model_that_raises_at_an_unseen_category_is_caught(test_set):
+    X = test_set[0].assign(origin=test_set[0]["origin"].fillna("EWR"))
+    codes = {"EWR": 0.1, "JFK": 0.2, "LGA": 0.3, np.nan: 0.4}
+    found = failed(bundle_that(lambda X: [codes[value] for value in X["origin"]]), X)
+    assert "it raised KeyError" in found["unseen category"]
+
+
+def test_a_direction_that_does_not_hold_is_told_with_figures(test_set):
+    found = failed(bundle_that(lambda X: 1 - hour(X)), test_set[0], monotonic={"hour": "increasing"})
+    assert "the score of 500 of 500 rows goes the other way" in found["monotonic: hour increasing"]
+
+
+@pytest.mark.parametrize(("score", "direction"), [(hour, "increasing"), (lambda X: 1 - hour(X), "decreasing")])
+def test_a_direction_that_holds_passes(test_set, score, direction):
+    assert failed(bundle_that(score), test_set[0], monotonic={"hour": direction}) == {}
+
+
+def test_a_direction_of_a_feature_that_is_not_read_fails(test_set):
+    found = failed(bundle_that(hour), test_set[0], monotonic={"gust": "increasing"})
+    assert found == {"monotonic: gust increasing": "the model reads no number gust"}
+
+
+def test_without_a_row_nothing_is_claimed(test_set):
+    assert check_behaviour(bundle_that(hour), test_set[0].head(0)) == ()
+
+
+def test_regression_values_may_lie_anywhere(test_set):
+    bundle = replace(bundle_that(lambda X: hour(X) * 1000, task="regression"))
+    assert failed(bundle, test_set[0]) == {}
