@@ -16,13 +16,13 @@ TIMEOUT_S = 10
 
 
 def component_answers(name: str) -> bool:
-    """Tell whether the API server has heard of a component of Airflow lately."""
+    """Return whether the API server has heard of a component of Airflow lately."""
     with urllib.request.urlopen(URL, timeout=TIMEOUT_S) as answer:
         return bool(json.load(answer)[name]["status"] == "healthy")
 
 
 def worker_answers() -> bool:
-    """Tell whether the Celery worker of this container answers a ping."""
+    """Return whether the Celery worker of this container answers a ping."""
     from celery import Celery
 
     control = Celery(broker=BROKER.read_text(encoding="utf-8").strip()).control

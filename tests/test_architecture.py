@@ -47,7 +47,7 @@ def name_of(path: Path) -> str:
 
 
 def offenders(paths: Iterable[Path], find: Callable[[Path], Collection[Any]]) -> dict[str, Collection[Any]]:
-    """Give what was found wrong, by file; a test shows all of it at once."""
+    """Return what was found wrong, by file; a test shows all of it at once."""
     found = {name_of(path): find(path) for path in paths}
     return {name: wrong for name, wrong in found.items() if wrong}
 

@@ -50,7 +50,7 @@ def text(path: Path) -> str:
 
 
 def shell_lines(page: str) -> list[str]:
-    """Give the command lines of a page's ``sh`` blocks, continued lines joined."""
+    """Return the command lines of a page's ``sh`` blocks, continued lines joined."""
     blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.strip()]
 
@@ -206,7 +206,7 @@ def test_every_room_is_documented() -> None:
 
 
 def spec_rows(part: str) -> dict[str, list[str]]:
-    """Give the cells after the key of each row of a part's table, by key."""
+    """Return the cells after the key of each row of a part's table, by key."""
     heading = f"## {part}" if part == "Top level" else f"## `{part}`"
     section = text(SPEC).split(f"{heading}\n")[1].split("\n## ")[0]
     rows = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("| `")]
@@ -323,8 +323,11 @@ def test_decisions_are_numbered_without_gaps_and_have_their_four_parts() -> None
     assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
     for path in records:
         assert re.findall(r"^(Status|## \w+)", text(path), re.MULTILINE) == [
-            "Status", "## Context", "## Decision", "## Consequences",
-        ], named(path)  # fmt: skip
+            "Status",
+            "## Context",
+            "## Decision",
+            "## Consequences",
+        ], named(path)
 
 
 # ---------------------------------------------------------------- alerts

@@ -18,7 +18,7 @@ __all__ = ["channel_url", "connection_url"]
 
 
 def connection_url(conn_id: str) -> str:
-    """Give a ``postgresql://`` URL for an Airflow connection; its extras become parameters of libpq.
+    """Return a ``postgresql://`` URL for an Airflow connection; its extras become parameters of libpq.
 
     The ledger's two fall back on the warehouse's: one login that has all three roles is enough.
 
@@ -59,7 +59,7 @@ def connection_url(conn_id: str) -> str:
 
 
 def channel_url(name: str) -> str:
-    """Give the address of a channel for alerts: of ``TIDEMILL_ALERT_<NAME>``, or of the Airflow connection of that id.
+    """Return the address of a channel for alerts: of ``TIDEMILL_ALERT_<NAME>``, or of the Airflow connection of that id.
 
     A connection of type ``smtp`` becomes a mail server, ``apprise`` and ``slackwebhook`` what Apprise takes.
 

@@ -41,11 +41,14 @@ def facts(connections: list[str]) -> dict[str, Any]:
 
 
 def _bundle(item: dict[str, Any]) -> dict[str, Any]:
-    """Give name, kind and path of a bundle; of one that is fetched from elsewhere, where Airflow keeps its copies."""
+    """Return name, kind and path of a bundle; of one that is fetched from elsewhere, where Airflow keeps its copies."""
     kind = item["classpath"].rpartition(".")[2]
     if kind == LOCAL:
-        return {"name": item["name"], "kind": kind,
-                "path": item.get("kwargs", {}).get("path") or conf.get("core", "dags_folder")}  # fmt: skip
+        return {
+            "name": item["name"],
+            "kind": kind,
+            "path": item.get("kwargs", {}).get("path") or conf.get("core", "dags_folder"),
+        }
     from airflow.dag_processing.bundles.base import get_bundle_storage_root_path
 
     return {"name": item["name"], "kind": kind, "path": str(get_bundle_storage_root_path() / item["name"])}

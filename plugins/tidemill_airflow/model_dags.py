@@ -39,7 +39,7 @@ The same from a shell: `tidemill rollback {spec.model} --reason …`."""
 
 
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
-    """Give the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file.
+    """Return the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file.
 
     One with problems is left out, so that it takes no other model's DAGs away; ``require_sound_specs`` tells.
     """

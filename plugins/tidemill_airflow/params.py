@@ -132,5 +132,5 @@ def _unknown(name: str, form: Collection[str]) -> str:
 
 
 def trigger_form(*names: str) -> dict[str, Param]:
-    """Give the fields of a DAG's trigger form, by name."""
+    """Return the fields of a DAG's trigger form, by name."""
     return {name: _FORM[name] for name in names}

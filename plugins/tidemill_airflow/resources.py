@@ -31,7 +31,7 @@ _FORMS = {
 
 
 def task_arguments(verb: str) -> dict[str, Any]:
-    """Give the default arguments of the tasks of a DAG.
+    """Return the default arguments of the tasks of a DAG.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def task_arguments(verb: str) -> dict[str, Any]:
 
 
 def queue_of(kind: str) -> str:
-    """Give the queue of a kind: its own name, unless a setting says otherwise."""
+    """Return the queue of a kind: its own name, unless a setting says otherwise."""
     return _setting(kind, "QUEUE") or kind
 
 
@@ -69,7 +69,7 @@ def _setting(kind: str, name: str) -> str:
 
 
 def _pod(cpu: str, memory: str) -> Any:
-    """Give what is laid over the pod of the template: of its container ``base``, the resources alone.
+    """Return what is laid over the pod of the template: of its container ``base``, the resources alone.
 
     Processors are asked for without a limit, since one that is idle on the node may as well be used.
     """

@@ -14,14 +14,14 @@ __all__ = ["lifetime", "partition_of_run", "timetable"]
 
 
 def timetable(spec: ModelSpec, cron: str | None) -> CronPartitionTimetable | None:
-    """Give the timetable of a cron line: every tick's run carries the key of the partition that it falls into."""
+    """Return the timetable of a cron line: every tick's run carries the key of the partition that it falls into."""
     if cron is None:
         return None
     return CronPartitionTimetable(cron, timezone=spec.timezone, key_format=spec.partitions.every.key_format)
 
 
 def lifetime(spec: ModelSpec, cron: str | None) -> dict[str, Any]:
-    """Give a DAG's ``start_date``, ``end_date`` and ``catchup``: past partitions are not caught up unasked.
+    """Return a DAG's ``start_date``, ``end_date`` and ``catchup``: past partitions are not caught up unasked.
 
     A DAG without schedule gets no dates: they would hold nothing back, but leave a run with a later logical date
     without a single task, and green.
@@ -37,7 +37,7 @@ def lifetime(spec: ModelSpec, cron: str | None) -> dict[str, Any]:
 
 
 def partition_of_run(context: Mapping[str, Any], spec: ModelSpec) -> str:
-    """Say which partition a run is for: its partition key, the parameter ``partition``, or its data interval.
+    """Return which partition a run is for: its partition key, the parameter ``partition``, or its data interval.
 
     Raises
     ------

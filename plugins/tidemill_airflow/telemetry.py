@@ -35,7 +35,7 @@ def tell(model: str, step: str, record: Mapping[str, Any], seconds: float) -> No
 
 
 def figures(record: Mapping[str, Any], seconds: float) -> Iterator[tuple[str, float, Tags]]:
-    """Give name, value and further tags of each figure about a step.
+    """Return name, value and further tags of each figure about a step.
 
     Parameters
     ----------

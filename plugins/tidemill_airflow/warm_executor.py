@@ -30,5 +30,5 @@ class WarmLocalExecutor(LocalExecutor):
 def warm_up() -> None:
     """Import what the steps import, once."""
     with without_chatter():
-        for module in sorted({f"tidemill.steps.{name}" for name in STEPS.values()}) + list(_ALSO):
+        for module in sorted({f"tidemill.{name}" for name in STEPS.values()}) + list(_ALSO):
             importlib.import_module(module)

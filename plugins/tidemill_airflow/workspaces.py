@@ -11,7 +11,7 @@ __all__ = ["workspace_of"]
 
 
 def workspace_of(context: Context) -> Workspace:
-    """Give the workspace of a task.
+    """Return the workspace of a task.
 
     A bundle of DAG files is versioned, and its folder another one for each version: the specs and queries that belong
     to a run are those beside the file that its DAG was read from, unless ``TIDEMILL_MODELS`` and ``TIDEMILL_SQL`` say so.

@@ -23,7 +23,7 @@ N_TICKS = 200  # of a schedule that are looked at: a week of hours, a half year 
 
 
 def check_models(workspace: Workspace, models: list[str], *, source: bool) -> list[str]:
-    """Give every problem of some models' specs, contracts and queries.
+    """Return every problem of some models' specs, contracts and queries.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ _Broken = Callable[[pa.ChunkedArray, dict[str, Any]], pa.ChunkedArray | None]
 
 
 def whole_contract(spec: ModelSpec, interval: Interval) -> tuple[Expectation, ...]:
-    """Give the expectations of a model: those that hold for every model first, then the spec's own.
+    """Return the expectations of a model: those that hold for every model first, then the spec's own.
 
     A row has a key that no other row has, and belongs to the interval that was asked for.
     """
@@ -45,7 +45,7 @@ def whole_contract(spec: ModelSpec, interval: Interval) -> tuple[Expectation, ..
 
 
 def columns_of(contract: Sequence[Expectation]) -> list[str]:
-    """Give the columns that a contract speaks of, each once, in order."""
+    """Return the columns that a contract speaks of, each once, in order."""
     names = [
         value
         for expectation in contract
@@ -57,14 +57,12 @@ def columns_of(contract: Sequence[Expectation]) -> list[str]:
 
 
 def of_no_rows(contract: Sequence[Expectation]) -> tuple[Expectation, ...]:
-    """Give the expectations that say something about a snapshot without rows: those about the table.
+    """Return the expectations that say something about a snapshot without rows: those about the table.
 
     What a column's values are to be holds for none of them, and an aggregate over none is not defined. Whoever expects
     rows says so: ``expect_table_row_count_to_be_between`` is about the table.
     """
-    return tuple(
-        item for item in contract if not columns_of((item,)) or item.name == "expect_column_to_exist"
-    )  # fmt: skip
+    return tuple(item for item in contract if not columns_of((item,)) or item.name == "expect_column_to_exist")
 
 
 def in_words(expectation: Expectation) -> str:
@@ -138,7 +136,7 @@ def _twice(column: pa.ChunkedArray, arguments: dict[str, Any]) -> pa.ChunkedArra
 
 
 def _rises(column: pa.ChunkedArray) -> bool:
-    """Say whether each value is beyond the one before, as a snapshot's keys are: no table of all has to be made then."""
+    """Return whether each value is beyond the one before, as a snapshot's keys are: no table of all has to be made then."""
     ahead = pc.less(column.slice(0, len(column) - 1), column.slice(1))
     return pc.all(ahead, skip_nulls=False).as_py() is True
 

@@ -21,7 +21,7 @@ __all__ = ["evaluate_contract", "problems_of"]
 
 
 def problems_of(contract: Sequence[Expectation]) -> list[tuple[int, str]]:
-    """Say which expectations Great Expectations does not know or would not take.
+    """Return which expectations Great Expectations does not know or would not take.
 
     Returns
     -------

@@ -96,8 +96,10 @@ def fault_point(name: str) -> None:
 def _obey(order: str, name: str) -> None:
     parsed = _ORDER.fullmatch(order)
     if parsed is None or parsed["name"] not in FAULT_POINTS:
-        raise ValueError(f"{VARIABLE}={order!r}: expected <name>[@<hit>]:kill|stop|raise|memory|sleep=<seconds>, "
-                         f"with a name out of {', '.join(FAULT_POINTS)}")  # fmt: skip
+        raise ValueError(
+            f"{VARIABLE}={order!r}: expected <name>[@<hit>]:kill|stop|raise|memory|sleep=<seconds>, "
+            f"with a name out of {', '.join(FAULT_POINTS)}"
+        )
     if parsed["name"] != name:
         return
     _hits[name] += 1

@@ -91,7 +91,7 @@ class Every(StrEnum):
         return {"hour": "%Y-%m-%dT%H%z", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}[self.value]
 
     def of(self, key: str, timezone: str, cutoff: timedelta = timedelta(0)) -> Partition:
-        """Give the partition of a key.
+        """Return the partition of a key.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Every(StrEnum):
         return Partition(key=key, interval=Interval(start=start, end=end), cutoff=known)
 
     def containing(self, instant: datetime, timezone: str, cutoff: timedelta = timedelta(0)) -> Partition:
-        """Give the partition that an instant falls into.
+        """Return the partition that an instant falls into.
 
         Examples
         --------
@@ -140,7 +140,7 @@ class Every(StrEnum):
             partition = self.containing(partition.interval.end, timezone, cutoff)
 
     def _start(self, key: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """Give a key's first instant in UTC and on the wall clock; refuse what does not come back as the same key."""
+        """Return a key's first instant in UTC and on the wall clock; refuse what does not come back as the same key."""
         weekly = self is Every.WEEK
         try:
             form = f"{self.key_format}-%u" if weekly else self.key_format

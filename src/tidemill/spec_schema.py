@@ -41,7 +41,7 @@ class _InWords(GenerateJsonSchema):
 
 
 def json_schema() -> dict[str, Any]:
-    """Give the JSON Schema of a spec file.
+    """Return the JSON Schema of a spec file.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def field_docs() -> dict[str, dict[str, str]]:
-    """Give the string under each field of each class of ``spec``, by class and field.
+    """Return the string under each field of each class of ``spec``, by class and field.
 
     Examples
     --------

@@ -37,7 +37,7 @@ _FIELD = re.compile(r"^(Name|Version): *(\S+)", re.MULTILINE)
 
 @cache
 def code_version() -> str:
-    """Give the version of Tidemill's code: ``TIDEMILL_CODE_VERSION``, or the release and, in a checkout, its commit.
+    """Return the version of Tidemill's code: ``TIDEMILL_CODE_VERSION``, or the release and, in a checkout, its commit.
 
     A checkout with changes that are not committed ends in ``+dirty``; one where Git is not installed in ``+unknown``.
     """
@@ -56,7 +56,7 @@ def code_version() -> str:
 
 @cache
 def packages() -> str:
-    """Give all installed packages, one ``name==version`` a line; of two with one name, that which Python finds."""
+    """Return all installed packages, one ``name==version`` a line; of two with one name, that which Python finds."""
     found: dict[str, str] = {}
     for item in distributions():
         name, number = _named(item)
@@ -92,7 +92,7 @@ def drifted(lock: Path) -> tuple[str, ...]:
 
 
 def count_locked(lock: Path) -> tuple[int, int]:
-    """Give the number of packages that the lock wants on this machine, and of those among them that are missing."""
+    """Return the number of packages that the lock wants on this machine, and of those among them that are missing."""
     names = [name for name, _ in _locked(lock)]
     return len(names), len(set(names) - _installed().keys())
 
@@ -120,7 +120,7 @@ def _installed() -> dict[str, str]:
 
 
 def _locked(lock: Path) -> tuple[tuple[str, str], ...]:
-    """Give name and version of each package that the lock wants on this machine."""
+    """Return name and version of each package that the lock wants on this machine."""
     found = []
     for line in lock.read_text(encoding="utf-8").splitlines():
         if not line[:1].isalnum():
@@ -136,13 +136,13 @@ def _locked(lock: Path) -> tuple[tuple[str, str], ...]:
 
 
 def environment() -> dict[str, str]:
-    """Give the versions of `LIBRARIES` and of Python, and the platform: what a bundle's manifest says of its making."""
+    """Return the versions of `LIBRARIES` and of Python, and the platform: what a bundle's manifest says of its making."""
     versions = {library: version(library) for library in LIBRARIES}
     return versions | {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
 
 
 def _named(item: Distribution) -> tuple[str, str]:
-    """Give a package's name and version from the head of its metadata: parsing all of it costs a second for 300 packages."""
+    """Return a package's name and version from the head of its metadata: parsing all of it costs a second for 300 packages."""
     head = (item.read_text("METADATA") or item.read_text("PKG-INFO") or "").partition("\n\n")[0]
     said = dict(_FIELD.findall(head)[::-1])  # of several, the first
     return (said["Name"], said["Version"]) if len(said) == 2 else (item.metadata["Name"], item.version)

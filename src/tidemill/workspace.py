@@ -23,7 +23,7 @@ PROMOTER = "tidemill_promoter"  # connection of the promoter: releases, deployme
 
 
 def connection_from_environment(name: str) -> str:
-    """Give the URL of a connection from ``TIDEMILL_CONN_<NAME>``; the ledger's fall back on that of the warehouse.
+    """Return the URL of a connection from ``TIDEMILL_CONN_<NAME>``; the ledger's fall back on that of the warehouse.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def connection_from_environment(name: str) -> str:
 
 
 def channel_from_environment(name: str) -> str:
-    """Give the address of a channel for alerts from ``TIDEMILL_ALERT_<NAME>``.
+    """Return the address of a channel for alerts from ``TIDEMILL_ALERT_<NAME>``.
 
     Raises
     ------
@@ -170,7 +170,7 @@ class Workspace:
 
 
 def _copy(url: str) -> Path:
-    """Give the folder of this machine's copy of a bucket: below ``TIDEMILL_CACHE``, one for each bucket."""
+    """Return the folder of this machine's copy of a bucket: below ``TIDEMILL_CACHE``, one for each bucket."""
     given = os.environ.get("TIDEMILL_CACHE")
     parent = Path(given) if given else Path.home() / ".cache" / "tidemill"
     return parent / hashlib.sha256(url.partition("?")[0].encode()).hexdigest()[:16]

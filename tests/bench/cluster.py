@@ -70,14 +70,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def peaks(address: str) -> list[int]:
-    """Give each worker's largest resident memory so far, in bytes."""
+    """Return each worker's largest resident memory so far, in bytes."""
     with distributed.Client(address, set_as_default=False) as client:
         found: Mapping[str, int] = client.run(memory.memory, "VmHWM")
         return sorted(found.values())
 
 
 def auc_on_test(storage: Path, split: SplitRef, ref: BundleRef) -> float:
-    """Give the AUC of a bundle on the test set."""
+    """Return the AUC of a bundle on the test set."""
     test = read_set(memory.job(storage, "local"), split, "test")
     bundle = load_bundle(storage / ref.uri, ref.digest)
     return point_value("roc_auc", test.y, bundle.score(test.X), bundle.threshold, task="binary")

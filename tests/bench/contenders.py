@@ -29,7 +29,7 @@ CHUNK_ROWS = 50_000  # rows of a chunk of pandas
 
 
 def common_pipeline(release: dict[str, Any]) -> Any:
-    """Give the released model as scikit-learn's users have it: encoders and estimator in one Pipeline."""
+    """Return the released model as scikit-learn's users have it: encoders and estimator in one Pipeline."""
     import xgboost
     from sklearn.pipeline import make_pipeline
 
@@ -54,14 +54,20 @@ def scored_by_pandas(release: dict[str, Any], model: Any, engine: Any) -> Any:
 
 
 def scored(release: dict[str, Any], model: Any, rows: Any) -> Any:
-    """Give the frame that is written of some rows."""
+    """Return the frame that is written of some rows."""
     import pandas as pd
 
-    return pd.DataFrame({
-        "model": release["model"], "partition": PARTITION, "release_id": release["release_id"], "prediction_run_id": 1,
-        "entity_key": rows["flight_id"].astype("str"), "event_time": rows["scheduled_departure"],
-        "score": model.predict_proba(rows[[*NUMERIC, *CATEGORICAL]])[:, 1],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "model": release["model"],
+            "partition": PARTITION,
+            "release_id": release["release_id"],
+            "prediction_run_id": 1,
+            "entity_key": rows["flight_id"].astype("str"),
+            "event_time": rows["scheduled_departure"],
+            "score": model.predict_proba(rows[[*NUMERIC, *CATEGORICAL]])[:, 1],
+        }
+    )
 
 
 def engine() -> Any:
@@ -194,7 +200,7 @@ def processor_s() -> float:
 
 
 def written(name: str, model: str) -> tuple[int, float]:
-    """Give how many rows readers now see, and their mean score."""
+    """Return how many rows readers now see, and their mean score."""
     table = f"predictions.{model}" if name == "tidemill" else "bench.predictions"
     connection = psycopg2.connect(url())
     with connection, connection.cursor() as cursor:

@@ -18,10 +18,14 @@ def make(n_rows: int, n_columns: int, random_state: int) -> pa.Table:
     """Make normal numbers, the last columns as texts of 20 levels."""
     rng = np.random.default_rng(random_state)
     levels = np.array([f"level {number}" for number in range(20)])
-    return pa.table({
-        f"c{number}": levels[rng.integers(0, 20, n_rows)] if number >= n_columns - N_CATEGORICAL else rng.normal(size=n_rows)
-        for number in range(n_columns)
-    })  # fmt: skip
+    return pa.table(
+        {
+            f"c{number}": levels[rng.integers(0, 20, n_rows)]
+            if number >= n_columns - N_CATEGORICAL
+            else rng.normal(size=n_rows)
+            for number in range(n_columns)
+        }
+    )
 
 
 def main() -> None:

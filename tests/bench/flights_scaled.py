@@ -64,9 +64,10 @@ def generate(n_rows: int, random_state: int = 0) -> Iterator[pa.RecordBatch]:
     spread = real[list(MEASURED)].std()
     schema = pa.schema(
         [("flight_id", pa.int64()), ("scheduled_departure", pa.timestamp("us", "UTC"))]
-        + [(name, pa.string()) for name in CATEGORICAL] + [(name, pa.int32()) for name in WHOLE]
+        + [(name, pa.string()) for name in CATEGORICAL]
+        + [(name, pa.int32()) for name in WHOLE]
         + [(name, pa.float64()) for name in MEASURED]
-    )  # fmt: skip
+    )
     for start in range(0, n_rows, CHUNK_ROWS):
         n = min(CHUNK_ROWS, n_rows - start)
         rows = real.iloc[rng.integers(0, len(real), n)].reset_index(drop=True)

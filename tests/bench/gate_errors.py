@@ -31,8 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=1000)
     n_pairs = parser.parse_args().pairs
-    cells = [(truth, n_days, resemblance, n_pairs)
-             for resemblance in RESEMBLANCES for n_days in N_DAYS for truth in HANDICAPS]  # fmt: skip
+    cells = [
+        (truth, n_days, resemblance, n_pairs)
+        for resemblance in RESEMBLANCES
+        for n_days in N_DAYS
+        for truth in HANDICAPS
+    ]
     say(f"{n_pairs} pairs a line, margin {MARGIN}, {ROWS_PER_DAY} rows a day\n")
     say("| days | like the day before | challenger | accept | not enough evidence | reject | percentiles accept |")
     say("|--:|--:|---|--:|--:|--:|--:|")
@@ -57,14 +61,16 @@ def simulate(cell: tuple[str, int, float, int]) -> str:
         days = live_days(rng, n_days, ROWS_PER_DAY, resemblance=resemblance, handicap=HANDICAPS[truth])
         verdicts[judge(days)] += 1
         n_naive += truth == "worse by the margin" and naive_low(days, rng) > -MARGIN
-    shares = " | ".join(f"{verdicts[verdict] / n_pairs:.1%}" for verdict in
-                        (Verdict.ACCEPT, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.REJECT))  # fmt: skip
+    shares = " | ".join(
+        f"{verdicts[verdict] / n_pairs:.1%}"
+        for verdict in (Verdict.ACCEPT, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.REJECT)
+    )
     naive = f"{n_naive / n_pairs:.1%}" if truth == "worse by the margin" else ""
     return f"| {n_days} | {resemblance:g} | {truth} | {shares} | {naive} |"
 
 
 def naive_low(days: Days, rng: np.random.Generator, n_draws: int = 200) -> float:
-    """Give the lower end of the bootstrap's plain percentile interval over days, for comparison."""
+    """Return the lower end of the bootstrap's plain percentile interval over days, for comparison."""
     n_days = len(days.y)
     drawn = rng.multinomial(n_days, np.full(n_days, 1 / n_days), size=n_draws).astype(float)
     values = _auc(drawn, days.y, days.challenger) - _auc(drawn, days.y, days.champion)
@@ -72,7 +78,7 @@ def naive_low(days: Days, rng: np.random.Generator, n_draws: int = 200) -> float
 
 
 def _auc(drawn: Floats, y: npt.NDArray[np.bool_], score: Floats) -> Floats:
-    """Give the area of each draw of days, from the pairs in order of each two days."""
+    """Return the area of each draw of days, from the pairs in order of each two days."""
     positives = np.concatenate([score[day][y[day]] for day in range(len(y))])
     starts = np.cumsum([0, *y.sum(axis=1)[:-1]])
     below = np.array(

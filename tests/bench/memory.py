@@ -34,13 +34,22 @@ DAY = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 def spec(engine: str) -> ModelSpec:
-    """Give the spec of a model that is trained with an engine."""
-    return ModelSpec.model_validate({
-        "model": "bench_memory", "task": "binary", "entity_key": "id", "event_time": "at",
-        "source": {"features": "m/f.sql", "labels": "m/l.sql"}, "label": {"column": "late"},
-        "features": {"numeric": [f"x{number}" for number in range(N_NUMERIC)], "categorical": ["origin", "carrier"]},
-        "train": {"estimators": ["xgboost"], "engine": engine},
-    })  # fmt: skip
+    """Return the spec of a model that is trained with an engine."""
+    return ModelSpec.model_validate(
+        {
+            "model": "bench_memory",
+            "task": "binary",
+            "entity_key": "id",
+            "event_time": "at",
+            "source": {"features": "m/f.sql", "labels": "m/l.sql"},
+            "label": {"column": "late"},
+            "features": {
+                "numeric": [f"x{number}" for number in range(N_NUMERIC)],
+                "categorical": ["origin", "carrier"],
+            },
+            "train": {"estimators": ["xgboost"], "engine": engine},
+        }
+    )
 
 
 def chunk(n_rows: int, seed: int) -> pa.Table:
@@ -49,16 +58,21 @@ def chunk(n_rows: int, seed: int) -> pa.Table:
     X = rng.normal(size=(N_NUMERIC, n_rows))
     carrier = rng.integers(0, len(CARRIERS), n_rows)
     late = X[0] + 0.7 * X[1] + np.abs(X[2]) + (carrier < 10) + rng.normal(scale=2.0, size=n_rows) > 1.5
-    return pa.table({
-        "id": np.arange(n_rows) + seed * CHUNK_ROWS, "at": pa.array([DAY] * n_rows, pa.timestamp("us", "UTC")),
-        **{f"x{number}": values for number, values in enumerate(X)},
-        "origin": ORIGINS[rng.integers(0, len(ORIGINS), n_rows)], "carrier": CARRIERS[carrier],
-        PARTITION: pa.array(["2024-03-01"] * n_rows), TARGET: late.astype(np.int8),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "id": np.arange(n_rows) + seed * CHUNK_ROWS,
+            "at": pa.array([DAY] * n_rows, pa.timestamp("us", "UTC")),
+            **{f"x{number}": values for number, values in enumerate(X)},
+            "origin": ORIGINS[rng.integers(0, len(ORIGINS), n_rows)],
+            "carrier": CARRIERS[carrier],
+            PARTITION: pa.array(["2024-03-01"] * n_rows),
+            TARGET: late.astype(np.int8),
+        }
+    )
 
 
 def row_bytes() -> float:
-    """Give the bytes of a row as Arrow holds it."""
+    """Return the bytes of a row as Arrow holds it."""
     rows = chunk(1_000, 0)
     return float(rows.nbytes / rows.num_rows)
 
@@ -77,14 +91,23 @@ def write(store: Store, n_rows: int) -> SplitRef:
 
     stored = store.write("bench_memory", "splits", fill)
     return SplitRef(
-        snapshot_digest="0" * 64, digest=stored.digest, uri=stored.uri, n_train=n_rows,
-        n_validation=counts["validation"], n_test=counts["test"], n_unlabelled=0, n_immature=0,
-        train_start=DAY, validation_start=DAY, test_start=DAY, test_end=DAY,
-    )  # fmt: skip
+        snapshot_digest="0" * 64,
+        digest=stored.digest,
+        uri=stored.uri,
+        n_train=n_rows,
+        n_validation=counts["validation"],
+        n_test=counts["test"],
+        n_unlabelled=0,
+        n_immature=0,
+        train_start=DAY,
+        validation_start=DAY,
+        test_start=DAY,
+        test_end=DAY,
+    )
 
 
 def job(storage: Path, engine: str) -> Job:
-    """Give a job that needs no ledger."""
+    """Return a job that needs no ledger."""
 
     def refuse(name: str) -> str:
         raise ValueError(f"a fit asks for no connection, and not for {name!r}")
@@ -95,7 +118,7 @@ def job(storage: Path, engine: str) -> Job:
 
 
 def memory(field: str) -> int:
-    """Give a line of the process's status, in bytes; the peak that resource usage gives is inherited from the parent."""
+    """Return a line of the process's status, in bytes; the peak that resource usage gives is inherited from the parent."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) * 1024
 
@@ -105,11 +128,15 @@ def fitted(storage: Path, engine: str, split: SplitRef) -> dict[str, Any]:
     before, started, processor = memory("VmRSS"), time.perf_counter(), time.process_time()
     ref = refit(job(storage, engine), split, "xgboost", {"n_rounds": N_ROUNDS})
     return {
-        "engine": engine, "split": split.to_dict(), "n_rows": split.n_train,
-        "growth_bytes": memory("VmHWM") - before, "digest": ref.digest,
-        "validation_score": ref.validation_score, "wall_s": time.perf_counter() - started,
+        "engine": engine,
+        "split": split.to_dict(),
+        "n_rows": split.n_train,
+        "growth_bytes": memory("VmHWM") - before,
+        "digest": ref.digest,
+        "validation_score": ref.validation_score,
+        "wall_s": time.perf_counter() - started,
         "cpu_s": time.process_time() - processor,
-    }  # fmt: skip
+    }
 
 
 def measure(storage: Path, engine: str, split: SplitRef) -> dict[str, Any]:

@@ -32,7 +32,7 @@ HEAD = """\
 
 
 def machine() -> dict[str, Any]:
-    """Say where this ran, and how busy the machine was with other things."""
+    """Return where this ran, and how busy the machine was with other things."""
     return {
         "processors": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),

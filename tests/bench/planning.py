@@ -56,7 +56,7 @@ def fill(server: Server, n_days: int, n_runs: int) -> None:
 
 
 def measure(server: Server, query: str) -> tuple[float, float, float, int]:
-    """Give the median milliseconds of planning, of running, of the whole as the reader waits, and the locks."""
+    """Return the median milliseconds of planning, of running, of the whole as the reader waits, and the locks."""
     connection = psycopg2.connect(server.url("tidemill_reader"))
     found = []
     for _ in range(N_TIMES):

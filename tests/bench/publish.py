@@ -63,13 +63,28 @@ class Bench:
 
     def publish(self) -> int:
         release = ReleaseRef(
-            model=MODEL, release_id=1, bundle_digest="0" * 64, bundle_uri="", snapshot_digest="0" * 64,
-            known_until=START, partition=PARTITION, simulated=False,
-        )  # fmt: skip
+            model=MODEL,
+            release_id=1,
+            bundle_digest="0" * 64,
+            bundle_uri="",
+            snapshot_digest="0" * 64,
+            known_until=START,
+            partition=PARTITION,
+            simulated=False,
+        )
         snapshot = SnapshotRef(
-            model=MODEL, purpose="score", partition=PARTITION, digest="0" * 64, uri="", n_rows=self.rows.num_rows,
-            size_bytes=0, start=START, end=START + timedelta(days=1), cutoff=START, query_digest="",
-        )  # fmt: skip
+            model=MODEL,
+            purpose="score",
+            partition=PARTITION,
+            digest="0" * 64,
+            uri="",
+            n_rows=self.rows.num_rows,
+            size_bytes=0,
+            start=START,
+            end=START + timedelta(days=1),
+            cutoff=START,
+            query_digest="",
+        )
         token = self.publisher.claim(MODEL, PARTITION, None)
         written = self.publisher.write(
             release, snapshot, self.rows.to_batches(), token=token, threshold=0.5, run_id=None
@@ -92,11 +107,13 @@ def generate(n_rows: int) -> pa.Table:
     rng = np.random.default_rng(0)
     keys = [f"2024-03-01-UA-{number:07}" for number in rng.permutation(n_rows)]
     at = pa.array(START.timestamp() * 1e6 + rng.integers(0, 86_400_000_000, n_rows), pa.float64())
-    return pa.table({
-        "entity_key": keys,
-        "event_time": at.cast(pa.int64()).cast(pa.timestamp("us", "UTC")),
-        "score": rng.random(n_rows),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "entity_key": keys,
+            "event_time": at.cast(pa.int64()).cast(pa.timestamp("us", "UTC")),
+            "score": rng.random(n_rows),
+        }
+    )
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -40,7 +40,7 @@ print(json.dumps(time.process_time() - began))
 
 
 def processor_s(work: Callable[[], object]) -> float:
-    """Give the processor seconds of this process and of programs that it has waited for."""
+    """Return the processor seconds of this process and of programs that it has waited for."""
 
     def used() -> float:
         usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -165,7 +165,7 @@ def declare(models: Path, sql: Path, model: str, more: str = "") -> None:
 
 
 def training_flights() -> pd.DataFrame:
-    """Give the real flights that the models are fitted on."""
+    """Return the real flights that the models are fitted on."""
     return flights_scaled.real_flights().dropna(subset=["late"]).sample(N_TRAIN, random_state=0)
 
 
@@ -175,8 +175,17 @@ def fitted(model: str, real: pd.DataFrame) -> Bundle:
     schema = FeatureSchema(numeric=NUMERIC, categorical=CATEGORICAL)
     y = real["late"].to_numpy()
     return fit(
-        estimator, "binary", schema, real, y, real.head(0), y[:0], random_state=0, n_threads=THREADS, parameters=parameters
-    )  # fmt: skip
+        estimator,
+        "binary",
+        schema,
+        real,
+        y,
+        real.head(0),
+        y[:0],
+        random_state=0,
+        n_threads=THREADS,
+        parameters=parameters,
+    )
 
 
 def register(owner_url: str, storage: Path, model: str, bundle: Bundle, rows: pd.DataFrame) -> dict[str, Any]:

@@ -35,10 +35,13 @@ def pair(scene: Scene, model: str, other: str, n_rows: int, n_pairs: int) -> dic
         raise RuntimeError(f"{other} and {OURS} have written other scores: {means}")
     sides = list(zip(runs[OURS], runs[other], strict=True))
     return {
-        "model": model, "other": other, "n_rows": n_rows, "runs": runs,
+        "model": model,
+        "other": other,
+        "n_rows": n_rows,
+        "runs": runs,
         "ratio": statistics.median(theirs["seconds"] / ours["seconds"] for ours, theirs in sides),
         "processor_ratio": statistics.median(_processor_s(theirs) / _processor_s(ours) for ours, theirs in sides),
-    }  # fmt: skip
+    }
 
 
 def once(scene: Scene, model: str, contender: str, n_rows: int) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def measure(scene: Scene, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def chosen(only: Sequence[str]) -> list[tuple[str, str]]:
-    """Give the pairs that are asked for, by model or by contender."""
+    """Return the pairs that are asked for, by model or by contender."""
     return [(model, other) for model, other in PAIRS if not only or {model, other} & set(only)] + [
         (model, other) for model, other in ALSO if other in only
     ]

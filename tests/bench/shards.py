@@ -151,7 +151,7 @@ def show(said: str, found: dict[str, Any]) -> None:
 
 
 def wrong(site: Site, sharded: dict[str, Any], runs: list[tuple[Any, ...]]) -> Iterator[str]:
-    """Say what is not as it should be."""
+    """Return what is not as it should be."""
     attempts = Counter(index for step, index, *_ in sharded["tasks"] if step == "score")
     expected = {index: 1 + (index == sharded["killed"]) for index in attempts}
     if sharded["state"] != "success":

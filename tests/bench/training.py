@@ -38,7 +38,7 @@ def watched(parts: dict[str, float], name: str) -> Iterator[None]:
 
 
 def shares(path: Path, candidate: str) -> dict[str, float]:
-    """Give the processor seconds of each part of one candidate's training."""
+    """Return the processor seconds of each part of one candidate's training."""
     recipe, encoding, parameters = CANDIDATES[candidate]
     parts: dict[str, float] = {}
     with watched(parts, "read"):
@@ -48,9 +48,17 @@ def shares(path: Path, candidate: str) -> dict[str, float]:
     signal = X["departure_minute"].fillna(0) / 1440 + X["humid"].fillna(60) / 200
     y = (np.random.default_rng(0).random(len(X)) < signal / 2).astype(int).to_numpy()
     training = Training(
-        task="binary", schema=SCHEMA, X=X, y=y, X_validation=X.head(0), y_validation=y[:0], n_classes=2, random_state=0,
-        n_threads=2, parameters=parameters,
-    )  # fmt: skip
+        task="binary",
+        schema=SCHEMA,
+        X=X,
+        y=y,
+        X_validation=X.head(0),
+        y_validation=y[:0],
+        n_classes=2,
+        random_state=0,
+        n_threads=2,
+        parameters=parameters,
+    )
     with watched(parts, "encode"):
         training.encoded(encoding)
     with watched(parts, "fit"):

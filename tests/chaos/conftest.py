@@ -68,7 +68,7 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 
 def some(values: Iterable[Any], *short: Any) -> list[Any]:
-    """Give the cases of a test; those that are not in the bounded form are marked as slow."""
+    """Return the cases of a test; those that are not in the bounded form are marked as slow."""
     return [pytest.param(value, marks=[] if value in short else [pytest.mark.slow]) for value in values]
 
 
@@ -81,9 +81,11 @@ class Subject:
     def environment(self, port: int | None = None) -> dict[str, str]:
         places = self.mill.workspace
         return {
-            "TIDEMILL_MODELS": str(places.models), "TIDEMILL_SQL": str(places.sql), "TIDEMILL_STORAGE": str(places.storage),
+            "TIDEMILL_MODELS": str(places.models),
+            "TIDEMILL_SQL": str(places.sql),
+            "TIDEMILL_STORAGE": str(places.storage),
             **self.server.environment(port),
-        }  # fmt: skip
+        }
 
     def start(
         self, job: str, fault: str = "", *, variables: Mapping[str, str] | None = None, **arguments: Any
@@ -104,8 +106,16 @@ class Subject:
         **inputs: Any,
     ) -> Victim:
         """Start one step as a task of its own."""
-        return self.start("step", fault, variables=variables, chain=chain, name=name, model=self.mill.model,
-                          partition=partition, inputs=inputs)  # fmt: skip
+        return self.start(
+            "step",
+            fault,
+            variables=variables,
+            chain=chain,
+            name=name,
+            model=self.mill.model,
+            partition=partition,
+            inputs=inputs,
+        )
 
     def runs(self, step: str) -> list[tuple[str, str | None]]:
         """Give status and error of each run of a step, oldest first."""
@@ -125,7 +135,7 @@ class Subject:
         return self.run("train", fault, model=self.mill.model, partition=partition, journal=journal)
 
     def inputs(self, n_rows: int | None = None, partition: str = SCORED) -> dict[str, Any]:
-        """Give what ``attempt`` needs: release, snapshot, run; the snapshot may pretend to have other rows."""
+        """Return what ``attempt`` needs: release, snapshot, run; the snapshot may pretend to have other rows."""
         release, snapshot = self.mill.resolve(partition), self.mill.extract("score", partition)
         run_id = self.mill.start_run(partition)
         if n_rows is not None:

@@ -82,15 +82,19 @@ class Server:
         return databases.url(self.home, self.port, role)
 
     def environment(self, port: int | None = None) -> dict[str, str]:
-        """Give the connections as the platform reads them, perhaps through another port."""
+        """Return the connections as the platform reads them, perhaps through another port."""
         urls = {name: databases.url(self.home, port or self.port, role) for name, role in ROLES.items()}
         return {f"TIDEMILL_CONN_{name.upper()}": url for name, url in urls.items()}
 
     def as_admin(self, statement: str, database: str = "warehouse") -> list[tuple[Any, ...]]:
         connection = psycopg2.connect(
-            host="127.0.0.1", port=self.port, user=postgres.ADMIN, dbname=database,
-            password=password(self.home, postgres.ADMIN), connect_timeout=5,
-        )  # fmt: skip
+            host="127.0.0.1",
+            port=self.port,
+            user=postgres.ADMIN,
+            dbname=database,
+            password=password(self.home, postgres.ADMIN),
+            connect_timeout=5,
+        )
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:

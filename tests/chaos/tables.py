@@ -39,7 +39,7 @@ _QUERIES = {
 
 
 def what_counts(mill: Mill, *, but: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Give every table of a model that counts, and the names of its stored artifacts, all of them checked."""
+    """Return every table of a model that counts, and the names of its stored artifacts, all of them checked."""
     exists = mill.sql("SELECT to_regclass('predictions.{m}') IS NOT NULL") == [(True,)]
     found: dict[str, Any] = {
         name: mill.sql(query) for name, query in _QUERIES.items() if name not in but and (name != "rows" or exists)

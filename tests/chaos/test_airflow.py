@@ -79,7 +79,7 @@ class Site:
         return "written" in self.mill.statuses(partition)
 
     def state(self, run_id: str) -> str:
-        """Give the state of a run, or nothing while the API server does not answer."""
+        """Return the state of a run, or nothing while the API server does not answer."""
         try:
             return next((run.state for run in self.api.runs(f"{MODEL}_predict") if run.run_id == run_id), "")
         except httpx.HTTPError:
@@ -90,7 +90,7 @@ class Site:
         return self.state(run_id)
 
     def ends(self, partition: str) -> list[str]:
-        """Say how each attempt at the task ``predict`` has ended by the ledger, oldest first; empty is well."""
+        """Return how each attempt at the task ``predict`` has ended by the ledger, oldest first; empty is well."""
         query = (
             "SELECT coalesce(error, status) FROM tidemill.run"
             " WHERE model = '{m}' AND step = 'predict' AND partition = %s ORDER BY run_id"

@@ -111,8 +111,14 @@ def test_promotion_whose_commit_is_cut_is_decided_by_the_ledger(
     releases = Releases(through(proxy, serving, "tidemill_promoter"))
 
     def promote() -> None:
-        releases.promote(mill.model, release_id, expected=champion, live_from=mill.spec.partition(NEXT).cutoff,
-                         approved_by="gate", reason="For a test.")  # fmt: skip
+        releases.promote(
+            mill.model,
+            release_id,
+            expected=champion,
+            live_from=mill.spec.partition(NEXT).cutoff,
+            approved_by="gate",
+            reason="For a test.",
+        )
 
     proxy.arm(b"append_audit('promote'", when)
     with pytest.raises(WarehouseUnavailable):
@@ -128,7 +134,7 @@ def test_promotion_whose_commit_is_cut_is_decided_by_the_ledger(
 
 
 def backend_of(subject: Subject) -> int:
-    """Give the server's process that takes the rows of the attempt that is frozen in the middle of its COPY."""
+    """Return the server's process that takes the rows of the attempt that is frozen in the middle of its COPY."""
     query = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'tidemill-predict %' AND query LIKE 'COPY%'"
     assert until(lambda: bool(subject.server.as_admin(query)), 10)
     return int(subject.server.as_admin(query)[0][0])

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(bool(_cannot_mount()), reason=_cannot_mount() or
 
 
 def within(folder: Path, size: int, options: str = "") -> list[str]:
-    """Give the words that make a command see a small file system of its own at a folder."""
+    """Return the words that make a command see a small file system of its own at a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     mount = f'mount -t tmpfs -o size={size}{options} tmpfs "$0" && exec "$@"'
     return ["unshare", "-m", "sh", "-c", mount, str(folder)]

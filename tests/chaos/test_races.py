@@ -96,9 +96,13 @@ def test_reader_sees_exactly_one_whole_run_at_each_look(serving: Subject, tmp_pa
     publish(0)
     done = tmp_path / "done"
     reader = serving.start(
-        "poll", url=serving.server.url("tidemill_reader"), model=serving.mill.model, partition=SCORED, key="parcel_id",
+        "poll",
+        url=serving.server.url("tidemill_reader"),
+        model=serving.mill.model,
+        partition=SCORED,
+        key="parcel_id",
         until_exists=str(done),
-    )  # fmt: skip
+    )
     for number in range(1, PUBLISHES + 1):
         publish(number)
     done.touch()

@@ -98,9 +98,13 @@ def test_command_that_is_told_to_end_says_so_by_its_status(
     command = [sys.executable, "-c", "from tidemill.cli import main; main()", "predict", serving.mill.model]
     environment = {**os.environ, **serving.environment(), "TIDEMILL_FAULT": "write-in-copy:sleep=600"}
     with subprocess.Popen(
-        [*command, "--partition", SCORED], cwd=PROJECT, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        [*command, "--partition", SCORED],
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         try:
             copying = (
                 "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%'"

@@ -93,9 +93,13 @@ def promote(model: str, release_id: int, expected: int | None, live_from: str, g
     releases = Releases(connection_from_environment(PROMOTER))
     wait_at(gate)
     releases.promote(
-        model, release_id, expected=expected, live_from=datetime.fromisoformat(live_from), approved_by="gate",
+        model,
+        release_id,
+        expected=expected,
+        live_from=datetime.fromisoformat(live_from),
+        approved_by="gate",
         reason=f"Release {release_id} in a race.",
-    )  # fmt: skip
+    )
 
 
 def step(chain: str, name: str, model: str, partition: str, inputs: dict[str, Any]) -> dict[str, Any]:

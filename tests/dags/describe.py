@@ -30,7 +30,7 @@ def describe(folder: str) -> dict[str, Any]:
 
 
 def describe_dag(dag: Any) -> dict[str, Any]:
-    """Give what tests ask about a DAG; its schedule by the scheduler's own reckoning."""
+    """Return what tests ask about a DAG; its schedule by the scheduler's own reckoning."""
     from airflow.serialization.serialized_objects import DagSerialization
 
     serialized = DagSerialization.from_dict(DagSerialization.to_dict(dag))
@@ -54,12 +54,12 @@ def describe_dag(dag: Any) -> dict[str, Any]:
 
 
 def backfill_keys(dag: Any) -> list[str]:
-    """Give the partition keys that a backfill of ``BACKFILL`` makes runs for, as Airflow reckons them."""
+    """Return the partition keys that a backfill of ``BACKFILL`` makes runs for, as Airflow reckons them."""
     return [info.partition_key for info in dag.iter_dagrun_infos_between(*BACKFILL)]
 
 
 def next_runs(timetable: Any, since: datetime) -> list[tuple[str, str]]:
-    """Give the next four runs: when, and their partition keys."""
+    """Return the next four runs: when, and their partition keys."""
     from airflow.timetables.base import TimeRestriction
     from pendulum import instance
 
@@ -74,7 +74,7 @@ def next_runs(timetable: Any, since: datetime) -> list[tuple[str, str]]:
 
 
 def describe_task(task: Any) -> dict[str, Any]:
-    """Give what tests ask about a task, mapped or not."""
+    """Return what tests ask about a task, mapped or not."""
     from tidemill_airflow.retry import RETRY_POLICY
 
     mapped = task.is_mapped
@@ -100,7 +100,7 @@ def describe_task(task: Any) -> dict[str, Any]:
 
 
 def pod_of(config: dict[str, Any]) -> Any:
-    """Give what is laid over the pod of a task, as Kubernetes reads it."""
+    """Return what is laid over the pod of a task, as Kubernetes reads it."""
     if "pod_override" not in config:
         return None
     from kubernetes.client import ApiClient

@@ -15,9 +15,14 @@ BASE = {"name": "base"}
 @pytest.fixture(scope="module")
 def placed() -> Described:
     return describe(
-        PROJECT / "dags" / "models", TIDEMILL_TRAIN_CPU="4", TIDEMILL_TRAIN_MEMORY="16Gi", TIDEMILL_PREDICT_MEMORY="4Gi",
-        TIDEMILL_PREDICT_QUEUE="daily", TIDEMILL_TRAIN_POOL="trainings", TIDEMILL_DEFAULT_QUEUE="celery",
-    )  # fmt: skip
+        PROJECT / "dags" / "models",
+        TIDEMILL_TRAIN_CPU="4",
+        TIDEMILL_TRAIN_MEMORY="16Gi",
+        TIDEMILL_PREDICT_MEMORY="4Gi",
+        TIDEMILL_PREDICT_QUEUE="daily",
+        TIDEMILL_TRAIN_POOL="trainings",
+        TIDEMILL_DEFAULT_QUEUE="celery",
+    )
 
 
 def told(described: Described, verb: str, key: str) -> list[Any]:
@@ -35,8 +40,11 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_settings_a_kind_has_a_queue_of_its_own_and_no_pod(described: Described) -> None:
     assert {verb: told(described, verb, "queue") for verb in ("train", "predict", "monitor", "retrain")} == {
-        "train": ["train"], "predict": ["predict"], "monitor": ["default"], "retrain": ["default"],
-    }  # fmt: skip
+        "train": ["train"],
+        "predict": ["predict"],
+        "monitor": ["default"],
+        "retrain": ["default"],
+    }
     assert told(described, "train", "pod") == [None]
 
 

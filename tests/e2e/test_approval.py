@@ -18,9 +18,14 @@ DETAILS = f"dags/{MODEL}_train/dagRuns/{RUN}"
 def tidemill(demo: Any, *arguments: str) -> str:
     """Run a command as the stack's environment lets one run it."""
     done = subprocess.run(
-        [demo.project / ".venv/bin/tidemill", *arguments], cwd=demo.project, env=os.environ | demo.environment(),
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [demo.project / ".venv/bin/tidemill", *arguments],
+        cwd=demo.project,
+        env=os.environ | demo.environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return " ".join(done.stdout.split())  # tables fold where the terminal ends
 

@@ -86,9 +86,13 @@ print(json.dumps(dict(zip(rows["flight_id"], scores))))
 """
     path = demo.home / "storage" / uri / "features.parquet"
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, str(path)], env=os.environ | demo.environment(),
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [sys.executable, "-W", "ignore", "-c", script, str(path)],
+        env=os.environ | demo.environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     table = dict(demo.rows("SELECT flight_id, score FROM predictions.flight_delays WHERE partition = '2013-07-01'"))
     assert json.loads(done.stdout.splitlines()[-1]) == table
@@ -105,9 +109,13 @@ files = [f.path for folder in ("", "evaluation", "profile") for f in client.list
 print(json.dumps({"metrics": run.data.metrics, "files": files, "tags": version.tags}))
 """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script], env=os.environ | demo.environment(), capture_output=True,
-        text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [sys.executable, "-W", "ignore", "-c", script],
+        env=os.environ | demo.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout.splitlines()[-1])
     assert shown["metrics"]["roc_auc.low"] < shown["metrics"]["roc_auc"]

@@ -17,8 +17,12 @@ def examples(demo: Any) -> Any:
     airflow.wait_for_dags(
         [f"{model}_{verb}" for model in MODELS for verb in ("train", "predict", "monitor", "retrain")]
     )
-    for verb, partitions in (("train", [TRAINED]), ("predict", [TRAINED, LOOKED_BACK]), ("monitor", [LOOKED_BACK]),
-                             ("retrain", [LOOKED_BACK])):  # fmt: skip
+    for verb, partitions in (
+        ("train", [TRAINED]),
+        ("predict", [TRAINED, LOOKED_BACK]),
+        ("monitor", [LOOKED_BACK]),
+        ("retrain", [LOOKED_BACK]),
+    ):
         for model in MODELS:
             for partition in partitions:
                 airflow.trigger(f"{model}_{verb}", f"example__{partition}", partition)

@@ -52,9 +52,14 @@ def test_the_fault_is_an_alert_on_its_first_day_that_names_the_columns(watched: 
 
 def test_the_command_line_lists_it(watched: Any) -> None:
     done = subprocess.run(
-        [str(watched.project / ".venv" / "bin" / "tidemill"), "alerts", MODEL], cwd=watched.project,
-        env=os.environ | watched.environment() | {"COLUMNS": "200"}, capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+        [str(watched.project / ".venv" / "bin" / "tidemill"), "alerts", MODEL],
+        cwd=watched.project,
+        env=os.environ | watched.environment() | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     assert all(f"nulls:{name}" in done.stdout for name in LOST)
 
 

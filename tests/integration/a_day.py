@@ -32,9 +32,12 @@ def main(model: str, root: str, owner_url: str, urls: str) -> None:
     """Live the days, and print the digests of all that has to be the same everywhere."""
     folder, connections = Path(root), json.loads(urls)
     workspace = Workspace(
-        models=folder / "models", sql=folder / "sql", storage=folder / "storage", tracking_uri=None,
+        models=folder / "models",
+        sql=folder / "sql",
+        storage=folder / "storage",
+        tracking_uri=None,
         connection=connections.__getitem__,
-    )  # fmt: skip
+    )
     mill = Mill(model=model, workspace=workspace, owner_url=owner_url)
     mill.train()
     for day in ("2024-03-24", SCORED, NEXT):

@@ -154,8 +154,12 @@ def dag_run(airflow: dict[str, str], warehouse: Warehouse) -> DagRun:
         program = str(Path(__file__).with_name("run_dag.py"))
         done = subprocess.run(
             [sys.executable, program, f"{mill.model}_{verb}", json.dumps(conf)],
-            env=airflow | places, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
+            env=airflow | places,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 

@@ -82,10 +82,17 @@ def generate_parcels(random_state: int) -> list[tuple[Any, ...]]:
             shipped = midnight + timedelta(minutes=20 * number + 10)
             values: list[float | None] = [float(value) for value in cause]
             values[-1] = None if number % 20 == 0 else values[-1]
-            rows.append((
-                f"{shipped:%Y%m%d}-{number:03}", shipped, shipped + timedelta(hours=20), "ABC"[number % 3],
-                number % 2 == 0, *values, bool(is_late),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    f"{shipped:%Y%m%d}-{number:03}",
+                    shipped,
+                    shipped + timedelta(hours=20),
+                    "ABC"[number % 3],
+                    number % 2 == 0,
+                    *values,
+                    bool(is_late),
+                )
+            )
     return rows
 
 
@@ -93,8 +100,9 @@ def load_parcels(owner_url: str, table: str, rows: Iterable[tuple[Any, ...]]) ->
     """Create one model's source, and let the reader see it."""
     columns = ", ".join(
         ["parcel_id text", "shipped_at timestamptz", "delivered_at timestamptz", "carrier text", "express boolean"]
-        + [f"{name} double precision" for name in CAUSES] + ["late boolean"]
-    )  # fmt: skip
+        + [f"{name} double precision" for name in CAUSES]
+        + ["late boolean"]
+    )
     with psycopg2.connect(owner_url) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS shop; GRANT USAGE ON SCHEMA shop TO tidemill_reader")
         cursor.execute(f"CREATE TABLE shop.{table} ({columns})")
@@ -194,9 +202,15 @@ class Mill:
 
     def start_run(self, partition: str = SCORED, step: str = "predict") -> int:
         return self.ledger.start_run(
-            self.model, "predict", step, partition, Origin(), code_version="test", spec_digest="0" * 64,
+            self.model,
+            "predict",
+            step,
+            partition,
+            Origin(),
+            code_version="test",
+            spec_digest="0" * 64,
             lock_digest="0" * 64,
-        )  # fmt: skip
+        )
 
     def register(self, trained: dict[str, dict[str, Any]], partition: str = TRAINED, bundle_digest: str = "") -> int:
         """Register another model's bundle as a release of this one: a training in milliseconds."""
@@ -229,9 +243,13 @@ class Mill:
 
     def promote(self, release_id: int, expected: int | None, partition: str = TRAINED) -> None:
         self.promoter.promote(
-            self.model, release_id, expected=expected, live_from=self.spec.partition(partition).cutoff,
-            approved_by="gate", reason="For a test.",
-        )  # fmt: skip
+            self.model,
+            release_id,
+            expected=expected,
+            live_from=self.spec.partition(partition).cutoff,
+            approved_by="gate",
+            reason="For a test.",
+        )
 
     def adopt(self, trained: dict[str, dict[str, Any]], partition: str = TRAINED) -> int:
         """Register and promote another model's bundle."""
@@ -255,7 +273,7 @@ class Mill:
         )
 
     def statuses(self, partition: str = SCORED) -> list[str]:
-        """Give the status of each prediction run of a partition, oldest first."""
+        """Return the status of each prediction run of a partition, oldest first."""
         rows = self.sql(
             "SELECT status FROM tidemill.prediction_run WHERE model = '{m}' AND partition = %s"
             " ORDER BY prediction_run_id",
@@ -264,7 +282,7 @@ class Mill:
         return [status for (status,) in rows]
 
     def last_run(self) -> dict[str, Any]:
-        """Give the newest row of ``tidemill.run``."""
+        """Return the newest row of ``tidemill.run``."""
         names = ("step", "status", "error", "n_rows")
         (row,) = self.sql(
             f"SELECT {', '.join(names)} FROM tidemill.run WHERE model = '{{m}}' ORDER BY run_id DESC LIMIT 1"

@@ -217,9 +217,12 @@ CREATE VIEW public.of_an_analyst AS SELECT id, predicted_label FROM predictions.
 def old_ledger(warehouse: Any) -> Iterator[str]:
     """The owner's connection to a database of its own, empty."""
     admin = psycopg2.connect(
-        host="127.0.0.1", port=warehouse.port, user=databases.ADMIN, dbname="postgres",
+        host="127.0.0.1",
+        port=warehouse.port,
+        user=databases.ADMIN,
+        dbname="postgres",
         password=password(warehouse.home, databases.ADMIN),
-    )  # fmt: skip
+    )
     admin.autocommit = True
     with closing(admin), admin.cursor() as cursor:
         cursor.execute("CREATE DATABASE before_tasks OWNER tidemill_owner")

@@ -50,9 +50,13 @@ def asked(mill: Mill, trained_mill: tuple[Mill, Records]) -> Callable[..., Recor
         if answer is not None:
             approval = found["approve"] = step("approve", **judged, answer=answer)
         found["register"] = step(
-            "register", snapshot=snapshot.to_dict(), profile=trained["analyse"], split=trained["prepare"], **judged,
+            "register",
+            snapshot=snapshot.to_dict(),
+            profile=trained["analyse"],
+            split=trained["prepare"],
+            **judged,
             approval=approval,
-        )  # fmt: skip
+        )
         return found
 
     return settle
@@ -162,8 +166,11 @@ def test_a_release_knows_who_asked_for_its_training(mill: Mill, asked: Callable[
 @pytest.fixture
 def task(mill: Mill, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Make the task of a train DAG, and the context of a manual run that ann has triggered."""
-    for name, folder in (("MODELS", mill.workspace.models), ("SQL", mill.workspace.sql),
-                         ("STORAGE", mill.workspace.storage)):  # fmt: skip
+    for name, folder in (
+        ("MODELS", mill.workspace.models),
+        ("SQL", mill.workspace.sql),
+        ("STORAGE", mill.workspace.storage),
+    ):
         monkeypatch.setenv(f"TIDEMILL_{name}", str(folder))
     for name, role in ROLES.items():
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", warehouse.url(role).replace("postgresql://", "postgres://"))
@@ -174,8 +181,13 @@ def task(mill: Mill, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> C
             approve = ApproveOperator(
                 task_id="approve", model=mill.model, evaluation=found["evaluate"], decision=found["validate_model"]
             )
-        run = SimpleNamespace(run_id="manual__1", partition_key=None, data_interval_start=None, data_interval_end=None,
-                              triggering_user_name="ann")  # fmt: skip
+        run = SimpleNamespace(
+            run_id="manual__1",
+            partition_key=None,
+            data_interval_start=None,
+            data_interval_end=None,
+            triggering_user_name="ann",
+        )
         names = {"dag_id": dag.dag_id, "run_id": "manual__1", "task_id": "approve", "map_index": -1, "try_number": 1}
         params = {name: param.resolve() for name, param in form.items()} | {"partition": TRAINED, "comment": ""} | conf
         return approve, {"dag": dag, "dag_run": run, "params": params, "ti": SimpleNamespace(**names)}
@@ -187,9 +199,12 @@ def answered(option: str, name: str | None) -> dict[str, Any]:
     """What Airflow hands a task that resumes."""
     user = None if name is None else {"id": "7", "name": name}
     return {
-        "chosen_options": [option], "params_input": {"comment": "checked"}, "responded_at": AT,
-        "responded_by_user": user, "timedout": name is None,
-    }  # fmt: skip
+        "chosen_options": [option],
+        "params_input": {"comment": "checked"},
+        "responded_at": AT,
+        "responded_by_user": user,
+        "timedout": name is None,
+    }
 
 
 def test_the_task_records_the_answer_that_airflow_hands_it(

@@ -36,14 +36,19 @@ class Cluster(Server):
         return subprocess.run(
             [self.cluster.programs / program, "-h", "127.0.0.1", "-p", str(self.port), "-U", ADMIN, *arguments],
             env={"PATH": os.environ["PATH"], "PGPASSWORD": password(self.home, ADMIN)},
-            input=stdin, check=True, capture_output=True,
-        ).stdout  # fmt: skip
+            input=stdin,
+            check=True,
+            capture_output=True,
+        ).stdout
 
     def mill(self, root: Path) -> Mill:
         workspace = Workspace(
-            models=root / "models", sql=root / "sql", storage=root / "storage", tracking_uri=None,
+            models=root / "models",
+            sql=root / "sql",
+            storage=root / "storage",
+            tracking_uri=None,
             connection=lambda name: self.url(ROLES[name]),
-        )  # fmt: skip
+        )
         return Mill(model=MODEL, workspace=workspace, owner_url=self.url("tidemill_owner"))
 
 
@@ -169,8 +174,9 @@ def test_a_storage_older_than_the_dump_is_found_out(restored: Mill, tmp_path: Pa
     shutil.copytree(root, tmp_path / "storage")
     ((uri,),) = restored.sql(
         "SELECT uri FROM tidemill.snapshot s JOIN tidemill.prediction_run r ON r.snapshot_digest = s.digest"
-        " JOIN tidemill.published p USING (prediction_run_id) WHERE p.partition = %s", SCORED
-    )  # fmt: skip
+        " JOIN tidemill.published p USING (prediction_run_id) WHERE p.partition = %s",
+        SCORED,
+    )
     shutil.rmtree(tmp_path / "storage" / uri)
     other = replace(restored, workspace=replace(restored.workspace, storage=tmp_path / "storage"))
     assert findings(other)["snapshots", MODEL].severity is Health.FAIL

@@ -366,8 +366,11 @@ def test_check_knows_the_types_of_the_queries(mill: Mill, spec: str, labels: str
     key = spec.partition(":")[0] or "nothing"
     kept = "\n".join(line for line in SPEC.splitlines() if not line.startswith(f"{key}:"))
     features = FEATURES_SQL.replace("p.carrier,", "p.carrier, p.delivered_at::date AS delivered_on,", 1)
-    mill.write(spec=f"{kept}\n{spec}\n", features=features,
-               labels=LABELS_SQL.replace("delivered_at AS", f"{labels or 'delivered_at'} AS"))  # fmt: skip
+    mill.write(
+        spec=f"{kept}\n{spec}\n",
+        features=features,
+        labels=LABELS_SQL.replace("delivered_at AS", f"{labels or 'delivered_at'} AS"),
+    )
     problems = check_models(mill.workspace, [mill.model], source=True)
     assert [problem for problem in problems if said in problem], problems
 

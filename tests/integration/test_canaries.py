@@ -87,18 +87,26 @@ def life(new_mill: Callable[[], Mill], tmp_path_factory: pytest.TempPathFactory)
         f"TIDEMILL_CONN_{name.upper()}": with_password(url, passwords[name]) for name, url in urls.items()
     }
     environment |= {
-        "TIDEMILL_MODELS": str(mill.workspace.models), "TIDEMILL_SQL": str(mill.workspace.sql),
-        "TIDEMILL_STORAGE": str(folder / "storage"), "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
-        "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "HEARD": str(folder / "heard"), "COLUMNS": "300",
+        "TIDEMILL_MODELS": str(mill.workspace.models),
+        "TIDEMILL_SQL": str(mill.workspace.sql),
+        "TIDEMILL_STORAGE": str(folder / "storage"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "HEARD": str(folder / "heard"),
+        "COLUMNS": "300",
         "PYTHONPATH": os.pathsep.join([str(folder / "watch"), *sys.path]),
-    }  # fmt: skip
+    }
 
     def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", "from tidemill.cli import app; app()", *arguments],
-            capture_output=True, text=True, check=False, env=environment | changes, cwd=folder,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment | changes,
+            cwd=folder,
+        )
 
     broken = environment["TIDEMILL_CONN_TIDEMILL"]
     nowhere = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:1", broken)
@@ -117,9 +125,11 @@ def life(new_mill: Callable[[], Mill], tmp_path_factory: pytest.TempPathFactory)
                            MLFLOW_TRACKING_URI="http://me:mlflow-canary-password@127.0.0.1:1"),
     }  # fmt: skip
     return Life(
-        mill=mill, folder=folder, answers=answers,
+        mill=mill,
+        folder=folder,
+        answers=answers,
         passwords=(*passwords.values(), "wrong-canary-password", "mlflow-canary-password"),
-    )  # fmt: skip
+    )
 
 
 def outputs(life: Life) -> dict[str, str]:

@@ -45,12 +45,15 @@ class Watched:
         key = f"2024-03-{day:02}"
         examination = Examination(partition=key, parts=("drift", "performance"), findings=findings)
         return Alerts(self.workspace.connection("tidemill")).settle(
-            self.mill.model, examination,
+            self.mill.model,
+            examination,
             lambda opened, examined: settle(
                 opened, examined, persistence=lambda _: Persistence(), owner=lambda _: "owner@example.com"
             ),
-            channels=self.channels, run_id=self.mill.start_run(key, "alert"), now=self.now,
-        )  # fmt: skip
+            channels=self.channels,
+            run_id=self.mill.start_run(key, "alert"),
+            now=self.now,
+        )
 
     def send(self) -> SentRef:
         return send_waiting(self.workspace, model=self.mill.model, now=lambda: self.now)
@@ -114,8 +117,12 @@ def test_a_mail_says_what_since_when_how_bad_what_it_means_and_what_to_do(mailed
     (mail,) = mails.mails
     texts = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]  # type: ignore[union-attr]
     for said in (
-        "stability index 0.5", "Since 2024-03-01", "owner@example.com", "quality may fall", "docs/runbook.md#drift",
-    ):  # fmt: skip
+        "stability index 0.5",
+        "Since 2024-03-01",
+        "owner@example.com",
+        "quality may fall",
+        "docs/runbook.md#drift",
+    ):
         assert said in texts[0]
         assert said.replace("Since", "since") in texts[1]
 

@@ -59,14 +59,17 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(mill: Mill, **options: Any) -> dict[str, Health]:
-    """Give what is not well, by check."""
+    """Return what is not well, by check."""
     findings = examine(mill.workspace, **({"as_of": AS_OF} | options))
-    return {item.check: item.severity for item in findings
-            if item.severity is not Health.OK and (item.check, item.subject) not in QUIET}  # fmt: skip
+    return {
+        item.check: item.severity
+        for item in findings
+        if item.severity is not Health.OK and (item.check, item.subject) not in QUIET
+    }
 
 
 def the(mill: Mill, check: str, **options: Any) -> Finding:
-    """Give the finding of one check that says most."""
+    """Return the finding of one check that says most."""
     findings = [item for item in examine(mill.workspace, **({"as_of": AS_OF} | options)) if item.check == check]
     return max(findings, key=lambda item: list(Health).index(item.severity))
 
@@ -83,8 +86,11 @@ def broken(mill: Mill, breaking: str, mending: str) -> Iterator[None]:
 @contextmanager
 def unguarded(mill: Mill, table: str) -> Iterator[None]:
     """What only the owner can do: change an append-only table."""
-    with broken(mill, f"ALTER TABLE tidemill.{table} DISABLE TRIGGER append_only",
-                f"ALTER TABLE tidemill.{table} ENABLE TRIGGER append_only"):  # fmt: skip
+    with broken(
+        mill,
+        f"ALTER TABLE tidemill.{table} DISABLE TRIGGER append_only",
+        f"ALTER TABLE tidemill.{table} ENABLE TRIGGER append_only",
+    ):
         yield
 
 
@@ -196,8 +202,11 @@ def test_a_right_too_many(healthy: Mill, right: str, said: str) -> None:
 
 
 def test_a_function_whose_search_path_is_open(healthy: Mill) -> None:
-    with broken(healthy, "ALTER FUNCTION tidemill.append_audit RESET search_path",
-                "ALTER FUNCTION tidemill.append_audit SET search_path = ''"):  # fmt: skip
+    with broken(
+        healthy,
+        "ALTER FUNCTION tidemill.append_audit RESET search_path",
+        "ALTER FUNCTION tidemill.append_audit SET search_path = ''",
+    ):
         assert found(healthy) == {"grants": Health.FAIL}
 
 
@@ -220,8 +229,18 @@ def test_a_function_whose_search_path_is_open(healthy: Mill) -> None:
 def test_a_role_with_too_much_power(
     healthy: Mill, warehouse: Warehouse, breaking: str, mending: str, said: str
 ) -> None:
-    with closing(psycopg2.connect(host="127.0.0.1", port=warehouse.port, user=ADMIN, dbname="postgres",
-                                  password=password(warehouse.home, ADMIN))) as admin, admin.cursor() as cursor:  # fmt: skip
+    with (
+        closing(
+            psycopg2.connect(
+                host="127.0.0.1",
+                port=warehouse.port,
+                user=ADMIN,
+                dbname="postgres",
+                password=password(warehouse.home, ADMIN),
+            )
+        ) as admin,
+        admin.cursor() as cursor,
+    ):
         admin.autocommit = True
         cursor.execute(breaking)
         try:
@@ -251,15 +270,22 @@ def test_a_row_of_the_audit_that_was_changed(healthy: Mill, change: str) -> None
         assert f"row {number} has been changed" in the(healthy, "audit").message
     finally:
         with unguarded(healthy, "audit"):
-            healthy.sql("UPDATE tidemill.audit SET event = %s, details = %s, done_at = %s WHERE audit_id = %s",
-                        event, json.dumps(details), done_at, number)  # fmt: skip
+            healthy.sql(
+                "UPDATE tidemill.audit SET event = %s, details = %s, done_at = %s WHERE audit_id = %s",
+                event,
+                json.dumps(details),
+                done_at,
+                number,
+            )
     assert found(healthy) == {}
 
 
 def test_a_row_of_the_audit_that_was_changed_with_its_hash(healthy: Mill) -> None:
     ((number, event),) = healthy.sql("SELECT audit_id, event FROM tidemill.audit ORDER BY audit_id LIMIT 1")
-    rehash = ("UPDATE tidemill.audit SET event = %s, hash = tidemill.audit_hash(previous_hash, %s, model, details, done_by,"
-              " done_at) WHERE audit_id = %s")  # fmt: skip
+    rehash = (
+        "UPDATE tidemill.audit SET event = %s, hash = tidemill.audit_hash(previous_hash, %s, model, details, done_by,"
+        " done_at) WHERE audit_id = %s"
+    )
     with unguarded(healthy, "audit"):
         healthy.sql(rehash, "else", "else", number)
     try:
@@ -278,8 +304,10 @@ def test_a_row_of_the_audit_that_was_changed_with_its_hash(healthy: Mill) -> Non
 )  # fmt: skip
 def test_a_row_of_the_audit_that_is_gone(healthy: Mill, which: str, said: str) -> None:
     with unguarded(healthy, "audit"):
-        healthy.sql(f"CREATE TABLE shop.gone AS SELECT * FROM tidemill.audit WHERE audit_id >= (SELECT audit_id FROM"
-                    f" tidemill.audit WHERE true {which})")  # fmt: skip
+        healthy.sql(
+            f"CREATE TABLE shop.gone AS SELECT * FROM tidemill.audit WHERE audit_id >= (SELECT audit_id FROM"
+            f" tidemill.audit WHERE true {which})"
+        )
         only = "" if said == "has no row" else " ORDER BY audit_id LIMIT 1"
         healthy.sql(f"DELETE FROM tidemill.audit WHERE audit_id IN (SELECT audit_id FROM shop.gone{only})")
     try:
@@ -287,8 +315,10 @@ def test_a_row_of_the_audit_that_is_gone(healthy: Mill, which: str, said: str) -
         assert said in the(healthy, "audit").message
     finally:
         with unguarded(healthy, "audit"):
-            healthy.sql("INSERT INTO tidemill.audit OVERRIDING SYSTEM VALUE SELECT * FROM shop.gone"
-                        " ON CONFLICT DO NOTHING; DROP TABLE shop.gone")  # fmt: skip
+            healthy.sql(
+                "INSERT INTO tidemill.audit OVERRIDING SYSTEM VALUE SELECT * FROM shop.gone"
+                " ON CONFLICT DO NOTHING; DROP TABLE shop.gone"
+            )
     assert found(healthy) == {}
 
 
@@ -375,22 +405,24 @@ def test_nothing_is_due_before_the_first_partition(healthy: Mill) -> None:
 
 
 def uri_of(mill: Mill, what: str) -> Path:
-    ((uri,),) = mill.sql({
-        "bundle": "SELECT bundle_uri FROM tidemill.release JOIN tidemill.champion USING (release_id, model)"
-                  " WHERE model = '{m}'",
-        "evaluation": "SELECT evidence ->> 'uri' FROM tidemill.release JOIN tidemill.champion USING (release_id, model)"
-                      " WHERE model = '{m}'",
-        "snapshot": "SELECT s.uri FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
-                    " JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)"
-                    f" WHERE p.model = '{{m}}' AND p.partition = '{NEXT}'",
-        "split": "SELECT model || '/splits/' || split_digest FROM tidemill.release JOIN tidemill.champion"
-                 " USING (release_id, model) WHERE model = '{m}'",
-    }[what])  # fmt: skip
+    ((uri,),) = mill.sql(
+        {
+            "bundle": "SELECT bundle_uri FROM tidemill.release JOIN tidemill.champion USING (release_id, model)"
+            " WHERE model = '{m}'",
+            "evaluation": "SELECT evidence ->> 'uri' FROM tidemill.release JOIN tidemill.champion USING (release_id, model)"
+            " WHERE model = '{m}'",
+            "snapshot": "SELECT s.uri FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
+            " JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)"
+            f" WHERE p.model = '{{m}}' AND p.partition = '{NEXT}'",
+            "split": "SELECT model || '/splits/' || split_digest FROM tidemill.release JOIN tidemill.champion"
+            " USING (release_id, model) WHERE model = '{m}'",
+        }[what]
+    )
     return mill.workspace.storage / uri
 
 
 def files_of(mill: Mill, what: str) -> list[Path]:
-    """Give the files that a digest is of; the list of their digests only helps to name the one that is damaged."""
+    """Return the files that a digest is of; the list of their digests only helps to name the one that is damaged."""
     return [path for path in sorted(uri_of(mill, what).iterdir()) if not path.name.startswith(".")]
 
 
@@ -449,8 +481,10 @@ def test_a_published_score_that_was_changed(healthy: Mill) -> None:
 
 def test_a_published_row_that_is_gone(healthy: Mill) -> None:
     table = table_of(healthy)
-    take = (f"CREATE TABLE shop.taken AS SELECT * FROM {table} ORDER BY entity_key LIMIT 1;"
-            f"DELETE FROM {table} WHERE entity_key IN (SELECT entity_key FROM shop.taken)")  # fmt: skip
+    take = (
+        f"CREATE TABLE shop.taken AS SELECT * FROM {table} ORDER BY entity_key LIMIT 1;"
+        f"DELETE FROM {table} WHERE entity_key IN (SELECT entity_key FROM shop.taken)"
+    )
     with broken(healthy, take, f"INSERT INTO {table} SELECT * FROM shop.taken; DROP TABLE shop.taken"):
         assert found(healthy) == {"predictions": Health.FAIL}
         assert "has 59 rows, 60 were published" in the(healthy, "predictions").message
@@ -458,8 +492,9 @@ def test_a_published_row_that_is_gone(healthy: Mill) -> None:
 
 def test_the_rows_of_a_published_run_that_are_gone(healthy: Mill) -> None:
     table = table_of(healthy)
-    with broken(healthy, f"ALTER TABLE {table} RENAME TO away",
-                f"ALTER TABLE tidemill.away RENAME TO {table.split('.')[1]}"):  # fmt: skip
+    with broken(
+        healthy, f"ALTER TABLE {table} RENAME TO away", f"ALTER TABLE tidemill.away RENAME TO {table.split('.')[1]}"
+    ):
         assert found(healthy) == {"predictions": Health.FAIL}
 
 
@@ -616,9 +651,11 @@ def test_an_mlflow_that_does_not_answer_is_a_warning_without_its_password() -> N
 def environment(healthy: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = healthy.workspace
     for name, value in {
-        "TIDEMILL_MODELS": workspace.models, "TIDEMILL_SQL": workspace.sql, "TIDEMILL_STORAGE": workspace.storage,
+        "TIDEMILL_MODELS": workspace.models,
+        "TIDEMILL_SQL": workspace.sql,
+        "TIDEMILL_STORAGE": workspace.storage,
         "TIDEMILL_CONN_TIDEMILL": workspace.connection("tidemill"),
-    }.items():  # fmt: skip
+    }.items():
         monkeypatch.setenv(name, str(value))
     for name in ("TIDEMILL_CONN_WAREHOUSE", "TIDEMILL_CONN_TIDEMILL_PROMOTER", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)

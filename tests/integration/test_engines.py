@@ -62,8 +62,9 @@ def test_baselines_and_search_look_at_a_sample_and_say_so(mill: Mill, monkeypatc
     assert records["evaluate"]["bundle"]["search"]["every"] == 3
     remarks = [
         json.loads((mill.workspace.storage / ref["uri"] / "schema.json").read_text())["remarks"]
-        for ref in records["evaluate"]["candidates"] if ref["baseline"]
-    ]  # fmt: skip
+        for ref in records["evaluate"]["candidates"]
+        if ref["baseline"]
+    ]
     assert remarks == [["Fitted on one of 3 rows of the train set."]] * 3
 
 

@@ -49,9 +49,13 @@ def live(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
                 if name == "predict":
                     assert records["validate_model"]["verdict"] == "accept", records["validate_model"]["reasons"]
                 drive(
-                    name, chain, model, partition, workspace,
+                    name,
+                    chain,
+                    model,
+                    partition,
+                    workspace,
                     on_step=lambda step, record: record is None or records.update({step: record}),
-                )  # fmt: skip
+                )
         return lived[model]
 
     return run

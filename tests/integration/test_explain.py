@@ -85,9 +85,12 @@ def test_snapshot_that_has_changed_is_refused(serving: Mill) -> None:
 def test_command_shows_parts_sum_and_that_it_is_equal(published: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = published.workspace
     for name, value in {
-        "TIDEMILL_MODELS": workspace.models, "TIDEMILL_SQL": workspace.sql, "TIDEMILL_STORAGE": workspace.storage,
-        "TIDEMILL_CONN_TIDEMILL": workspace.connection("tidemill"), "COLUMNS": "200",
-    }.items():  # fmt: skip
+        "TIDEMILL_MODELS": workspace.models,
+        "TIDEMILL_SQL": workspace.sql,
+        "TIDEMILL_STORAGE": workspace.storage,
+        "TIDEMILL_CONN_TIDEMILL": workspace.connection("tidemill"),
+        "COLUMNS": "200",
+    }.items():
         monkeypatch.setenv(name, str(value))
     done = CliRunner().invoke(app, ["explain", published.model, ROW, "--partition", SCORED])
     assert done.exit_code == 0, done.output

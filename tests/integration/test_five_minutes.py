@@ -18,13 +18,13 @@ VIEW = f"SELECT count(*), count(DISTINCT release_id), min(score), max(score) FRO
 
 
 def readme_files() -> dict[str, str]:
-    """Give the README's YAML and SQL blocks by the file that the first line of each names."""
+    """Return the README's YAML and SQL blocks by the file that the first line of each names."""
     blocks = re.findall(r"```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     return dict(blocks)
 
 
 def readme_commands() -> list[list[str]]:
-    """Give the arguments of the README's ``tidemill`` commands about its model, in order."""
+    """Return the arguments of the README's ``tidemill`` commands about its model, in order."""
     lines = re.findall(rf"^tidemill (.*\b{MODEL}\b.*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
     return [shlex.split(line) for line in lines]
 

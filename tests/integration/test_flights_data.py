@@ -45,7 +45,7 @@ def ask(cursor: Cursor, query: str, values: Any = None) -> list[tuple[Any, ...]]
 
 
 def values_of(key: str) -> dict[str, datetime]:
-    """Give a day of New York as an interval, and its 05:00 as the cutoff."""
+    """Return a day of New York as an interval, and its 05:00 as the cutoff."""
     midnight = datetime.fromisoformat(key).replace(tzinfo=ZoneInfo("America/New_York"))
     cutoff, end = midnight + timedelta(hours=5), midnight + timedelta(days=1)  # on the wall clock, as the zone is kept
     return {"start": midnight, "end": end, "cutoff": cutoff}

@@ -57,8 +57,16 @@ def complete(airflow: pytest.MonkeyPatch, warehouse: Warehouse, mlflow: str, tmp
 
 def connection(url: str, **changes: str) -> str:
     parts = parse_dsn(url) | changes
-    return json.dumps({"conn_type": "postgres", "host": parts.pop("host"), "port": int(parts.pop("port")),
-                       "login": parts.pop("user"), "schema": parts.pop("dbname"), "extra": parts})  # fmt: skip
+    return json.dumps(
+        {
+            "conn_type": "postgres",
+            "host": parts.pop("host"),
+            "port": int(parts.pop("port")),
+            "login": parts.pop("user"),
+            "schema": parts.pop("dbname"),
+            "extra": parts,
+        }
+    )
 
 
 def lacking() -> dict[str, str]:
@@ -68,8 +76,11 @@ def lacking() -> dict[str, str]:
 def test_a_bare_airflow_lacks_exactly_what_it_lacks(airflow: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = subprocess.run(
         [sys.executable, "-c", "from tidemill.cli import main; main()", "install-check", "--json"],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
     findings: list[dict[str, Any]] = json.loads(asked.stdout)
     assert {item["check"]: item["subject"] for item in findings if item["severity"] == "fail"} == BARE
     assert all(item["remedy"] for item in findings if item["severity"] != "ok")
@@ -80,13 +91,28 @@ def test_a_bare_airflow_lacks_exactly_what_it_lacks(airflow: pytest.MonkeyPatch,
 def test_an_airflow_with_everything_lacks_nothing(complete: pytest.MonkeyPatch) -> None:
     findings = examine_installation()
     assert [item for item in findings if item.severity is not Health.OK] == []
-    assert {"python", "requirements", "airflow", "plugin", "connection", "warehouse", "migrations", "roles", "grants",
-            "rights", "storage", "mlflow", "dags", "specs"} <= {item.check for item in findings}  # fmt: skip
+    assert {
+        "python",
+        "requirements",
+        "airflow",
+        "plugin",
+        "connection",
+        "warehouse",
+        "migrations",
+        "roles",
+        "grants",
+        "rights",
+        "storage",
+        "mlflow",
+        "dags",
+        "specs",
+    } <= {item.check for item in findings}
 
 
 def test_one_login_with_all_three_roles_is_enough(complete: pytest.MonkeyPatch, warehouse: Warehouse) -> None:
-    admin = psycopg2.connect(host="127.0.0.1", port=warehouse.port, user=ADMIN, dbname="warehouse",
-                             password=password(warehouse.home, ADMIN))  # fmt: skip
+    admin = psycopg2.connect(
+        host="127.0.0.1", port=warehouse.port, user=ADMIN, dbname="warehouse", password=password(warehouse.home, ADMIN)
+    )
     admin.autocommit = True
     with admin.cursor() as cursor:
         cursor.execute("CREATE ROLE mill LOGIN PASSWORD 'of the test'")
@@ -113,8 +139,10 @@ def test_a_role_that_may_too_little_is_named(complete: pytest.MonkeyPatch, wareh
 def test_a_database_without_a_ledger_lacks_migrations(complete: pytest.MonkeyPatch, warehouse: Warehouse) -> None:
     for name in ("WAREHOUSE", "TIDEMILL", "TIDEMILL_PROMOTER"):
         url = warehouse.url("tidemill_owner")
-        complete.setenv(f"AIRFLOW_CONN_{name}", connection(url, dbname="postgres", user=ADMIN,
-                        passfile=str(warehouse.home.secrets / f"{ADMIN}.pgpass")))  # fmt: skip
+        complete.setenv(
+            f"AIRFLOW_CONN_{name}",
+            connection(url, dbname="postgres", user=ADMIN, passfile=str(warehouse.home.secrets / f"{ADMIN}.pgpass")),
+        )
     assert lacking() == {"migrations": "ledger"}
 
 
@@ -123,8 +151,11 @@ def test_the_roles_of_the_page_can_migrate_and_lack_nothing(complete: pytest.Mon
     page = (PROJECT / "docs" / "deploy" / "existing-airflow.md").read_text(encoding="utf-8")
     (recipe,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     assert {f"CREATE ROLE {role} " in recipe for role in ("tidemill_owner", *ROLES.values())} == {True}
-    statements = [line for line in recipe.replace("DATABASE warehouse", "DATABASE theirs").splitlines()
-                  if not line.startswith("CREATE ROLE")]  # fmt: skip
+    statements = [
+        line
+        for line in recipe.replace("DATABASE warehouse", "DATABASE theirs").splitlines()
+        if not line.startswith("CREATE ROLE")
+    ]
     admin = {"host": "127.0.0.1", "port": warehouse.port, "user": ADMIN, "password": password(warehouse.home, ADMIN)}
     with closing(psycopg2.connect(**admin, dbname="postgres")) as connected:
         connected.autocommit = True

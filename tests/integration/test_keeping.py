@@ -37,9 +37,12 @@ def two(serving: Mill, trained_mill: Trained) -> tuple[Mill, int, int]:
 def elsewhere(mill: Mill, storage: Path) -> Workspace:
     """The same ledger over a storage that has lost everything."""
     return Workspace(
-        models=mill.workspace.models, sql=mill.workspace.sql, storage=storage, tracking_uri=None,
+        models=mill.workspace.models,
+        sql=mill.workspace.sql,
+        storage=storage,
+        tracking_uri=None,
         connection=mill.workspace.connection,
-    )  # fmt: skip
+    )
 
 
 def test_rollback_to_a_bundle_that_is_gone_changes_nothing(two: tuple[Mill, int, int], tmp_path: Path) -> None:

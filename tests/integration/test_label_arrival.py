@@ -48,8 +48,9 @@ def figures(mill: Mill, part: str, name: str) -> dict[str, float]:
     rows = mill.sql(
         "SELECT partition, value FROM tidemill.metric m WHERE model = '{m}' AND part = %s AND name = %s AND slice IS NULL"
         " ORDER BY metric_id",
-        part, name,
-    )  # fmt: skip
+        part,
+        name,
+    )
     return dict(rows)
 
 

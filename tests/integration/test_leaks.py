@@ -45,9 +45,12 @@ def flights(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> C
                 text.replace("    flight.scheduled_departure,\n", f"    flight.scheduled_departure,\n{planted}", 1)
             )
         workspace = Workspace(
-            models=PROJECT / "dags" / "models", sql=folder, storage=root / "storage", tracking_uri=None,
+            models=PROJECT / "dags" / "models",
+            sql=folder,
+            storage=root / "storage",
+            tracking_uri=None,
             connection=lambda name: warehouse.url(ROLES[name]),
-        )  # fmt: skip
+        )
         snapshot = run_step("train", "extract", FLIGHTS, AS_OF, {"purpose": "train"}, workspace=workspace)
         try:
             run_step("train", "prepare", FLIGHTS, AS_OF, {"snapshot": snapshot}, workspace=workspace)

@@ -38,8 +38,9 @@ def lives(connection: psycopg2.extensions.connection) -> bool:
 def run_id(mill: Mill) -> int:
     """A step of a process that is not this one, begun an hour ago."""
     run_id = mill.start_run()
-    mill.sql("UPDATE tidemill.run SET process = %s, started_at = now() - interval '1 hour' WHERE run_id = %s",
-             GONE, run_id)  # fmt: skip
+    mill.sql(
+        "UPDATE tidemill.run SET process = %s, started_at = now() - interval '1 hour' WHERE run_id = %s", GONE, run_id
+    )
     return run_id
 
 

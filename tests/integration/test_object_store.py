@@ -37,9 +37,12 @@ class Server:
 
     def client(self, service: str) -> object:
         return boto3.client(
-            service, endpoint_url=f"http://{self.address}", region_name="us-east-1", aws_access_key_id="root",
+            service,
+            endpoint_url=f"http://{self.address}",
+            region_name="us-east-1",
+            aws_access_key_id="root",
             aws_secret_access_key="root",
-        )  # fmt: skip
+        )
 
     def url(self, prefix: str, address: str | None = None) -> str:
         return f"s3://{BUCKET}/{prefix}?endpoint={address or self.address}&scheme=http&region=us-east-1"
@@ -157,8 +160,14 @@ def test_an_upload_that_is_told_to_end_leaves_no_object_that_is_cut_off(
         put(Store(tmp_path / "here", bucket), 30_000_000)
     assert [(item.key[-5:], item.size_bytes) for item in bucket.items("m")] == [("a.bin", 30_000_000)]
     put(Store(tmp_path / "here", bucket), 30_000_000)
-    assert server.client("s3").get_object(Bucket=BUCKET, Key=next(f"ended/{item.key}" for item in bucket.items("m")
-                                          if item.key.endswith("a.bin")))["Body"].read() == b"a" * 30_000_000  # fmt: skip
+    assert (
+        server.client("s3")
+        .get_object(
+            Bucket=BUCKET, Key=next(f"ended/{item.key}" for item in bucket.items("m") if item.key.endswith("a.bin"))
+        )["Body"]
+        .read()
+        == b"a" * 30_000_000
+    )
 
 
 def test_what_is_collected_leaves_nothing_in_the_bucket(server: Server, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ def figures(mill: Mill, part: str, partition: str) -> dict[str, float]:
     rows = mill.sql(
         "SELECT coalesce(feature, name), value FROM tidemill.metric WHERE model = '{m}' AND part = %s AND partition = %s"
         " AND slice IS NULL ORDER BY metric_id",
-        part, partition,
-    )  # fmt: skip
+        part,
+        partition,
+    )
     return dict(rows)
 
 

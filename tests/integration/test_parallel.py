@@ -32,8 +32,11 @@ def searching(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> Mill:
     mill.write(SEARCHING)
     for name in ROLES:
         monkeypatch.setenv(f"TIDEMILL_CONN_{name.upper()}", mill.workspace.connection(name))
-    for name, folder in (("MODELS", mill.workspace.models), ("SQL", mill.workspace.sql),
-                         ("STORAGE", mill.workspace.storage)):  # fmt: skip
+    for name, folder in (
+        ("MODELS", mill.workspace.models),
+        ("SQL", mill.workspace.sql),
+        ("STORAGE", mill.workspace.storage),
+    ):
         monkeypatch.setenv(f"TIDEMILL_{name}", str(folder))
     return mill
 
@@ -41,10 +44,15 @@ def searching(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> Mill:
 def bundles(mill: Mill, at_once: int, trials: int = 3) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     drive(
-        "train", train_chain(mill.spec, trials=trials), mill.model, TRAINED, Workspace.from_environment(),
-        until="train", at_once=at_once,
+        "train",
+        train_chain(mill.spec, trials=trials),
+        mill.model,
+        TRAINED,
+        Workspace.from_environment(),
+        until="train",
+        at_once=at_once,
         on_step=lambda step, record: found.append(record) if step == "train" and record else None,
-    )  # fmt: skip
+    )
     return found
 
 
@@ -54,7 +62,7 @@ def spawned() -> list[psutil.Process]:
 
 
 def log_of(mill: Mill) -> Callable[[], bool]:
-    """Say whether a search has kept its first trials."""
+    """Return whether a search has kept its first trials."""
     searches = mill.workspace.storage / mill.model / "searches"
     return lambda: any(searches.glob(".writing-*/trial-0002.json"))
 

@@ -59,7 +59,7 @@ def shown(serving: Mill) -> Mill:
 
 
 def locked_runs(mill: Mill, where: str) -> set[int]:
-    """Give the prediction runs whose tables a query of the view locks: those that stand in its plan."""
+    """Return the prediction runs whose tables a query of the view locks: those that stand in its plan."""
     with transaction(mill.workspace.connection("warehouse")) as cursor:
         cursor.execute(f"SELECT * FROM predictions.{mill.model} WHERE {where}")
         cursor.execute(
@@ -72,9 +72,13 @@ def locked_runs(mill: Mill, where: str) -> set[int]:
 
 
 def runs_of(mill: Mill, *days: str) -> set[int]:
-    return {number for (number,) in mill.sql(
-        "SELECT prediction_run_id FROM tidemill.prediction_run WHERE model = '{m}' AND partition = ANY(%s)", list(days)
-    )}  # fmt: skip
+    return {
+        number
+        for (number,) in mill.sql(
+            "SELECT prediction_run_id FROM tidemill.prediction_run WHERE model = '{m}' AND partition = ANY(%s)",
+            list(days),
+        )
+    }
 
 
 @pytest.mark.parametrize(
@@ -391,9 +395,15 @@ def test_run_that_was_not_sealed_cannot_be_published(serving: Mill, attempt: Cal
         "SELECT prediction_run_id, token, release_id FROM tidemill.prediction_run WHERE model = '{m}'"
     )
     forged = PredictionRef(
-        model=serving.model, partition=SCORED, prediction_run_id=opened[0], release_id=opened[2], token=opened[1],
-        n_rows=PER_DAY, checksum="0", mean_score=0.5,
-    )  # fmt: skip
+        model=serving.model,
+        partition=SCORED,
+        prediction_run_id=opened[0],
+        release_id=opened[2],
+        token=opened[1],
+        n_rows=PER_DAY,
+        checksum="0",
+        mean_score=0.5,
+    )
     with pytest.raises(IncompletePublish, match="is not completely written"):
         serving.publisher.publish(forged)
 

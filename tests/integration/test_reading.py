@@ -51,20 +51,24 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
         "é\u0301",
     ]
 )
-ROW = st.fixed_dictionaries({
-    "flag": st.none() | st.booleans(),
-    "small": st.none() | st.integers(-(2**15), 2**15 - 1),
-    "number": st.none() | st.integers(-(2**31), 2**31 - 1),
-    "large": st.none() | st.integers(-(2**63), 2**63 - 1),
-    "single": st.none() | st.floats(width=32),
-    "measure": st.none() | st.floats(),
-    "exact": st.none() | st.decimals(allow_infinity=False, min_value=-(10**30), max_value=10**30) | st.just(Decimal("NaN")),
-    "words": st.none() | TEXT,
-    "short": st.none() | TEXT,
-    "day": st.none() | st.dates(),
-    "moment": st.none() | st.datetimes(datetime(2, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001
-    "name": st.none() | st.uuids().map(str),
-})  # fmt: skip
+ROW = st.fixed_dictionaries(
+    {
+        "flag": st.none() | st.booleans(),
+        "small": st.none() | st.integers(-(2**15), 2**15 - 1),
+        "number": st.none() | st.integers(-(2**31), 2**31 - 1),
+        "large": st.none() | st.integers(-(2**63), 2**63 - 1),
+        "single": st.none() | st.floats(width=32),
+        "measure": st.none() | st.floats(),
+        "exact": st.none()
+        | st.decimals(allow_infinity=False, min_value=-(10**30), max_value=10**30)
+        | st.just(Decimal("NaN")),
+        "words": st.none() | TEXT,
+        "short": st.none() | TEXT,
+        "day": st.none() | st.dates(),
+        "moment": st.none() | st.datetimes(datetime(2, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001
+        "name": st.none() | st.uuids().map(str),
+    }
+)
 CLOCKS_CHANGE = [datetime(2024, 11, 3, hour, 30, 0, 1, tzinfo=UTC) for hour in (4, 5, 6, 7)]
 
 

@@ -189,20 +189,26 @@ def tell(mill: Mill, *, status: str, state: str = "sent") -> None:
         " last_partition, run_id, told, told_partition) VALUES ('{m}', %s, 'warn', 'm', 1, 0, %s, '2024-03-25', '2024-03-25',"
         " %s, '{}', '2024-03-25')"
         " RETURNING alert_id",
-        f"drift:{status}_{state}", status, run_id,
-    )  # fmt: skip
+        f"drift:{status}_{state}",
+        status,
+        run_id,
+    )
     ((event_id,),) = mill.sql(
         "INSERT INTO tidemill.alert_event (alert_id, event, partition, severity, message, value, threshold,"
         " first_partition, run_id) VALUES (%s, 'opened', '2024-03-25', 'warn', 'm', 1, 0, '2024-03-25', %s)"
         " RETURNING event_id",
-        alert_id, run_id,
-    )  # fmt: skip
+        alert_id,
+        run_id,
+    )
     mill.sql(
         "INSERT INTO tidemill.alert_message (key, model, partition, channel, event_ids, state, next_try, created_at, sent_at)"
         f" VALUES (%s, '{{m}}', '2024-03-25', 'nowhere', ARRAY[%s], %s, 'infinity', now() - {OLD},"
         f" CASE WHEN %s = 'sent' THEN now() - {OLD} END)",
-        f"{mill.model}.{status}.{state}", event_id, state, state,
-    )  # fmt: skip
+        f"{mill.model}.{status}.{state}",
+        event_id,
+        state,
+        state,
+    )
 
 
 def messages(mill: Mill) -> list[str]:

@@ -174,8 +174,9 @@ def other_seed(made: Mill):
 def test_another_seed_is_named_and_that_of_then_is_used(made: Mill) -> None:
     record, _ = reproduce(made, release=champion(made))
     assert (record["verdict"], record["changes"]) == (
-        "bit_equal", ["spec: train.random_state was 20130101, is 7"],
-    )  # fmt: skip
+        "bit_equal",
+        ["spec: train.random_state was 20130101, is 7"],
+    )
 
 
 @pytest.mark.usefixtures("other_seed")
@@ -211,8 +212,12 @@ def in_a_process(made: Mill, folder: Path) -> subprocess.CompletedProcess[str]:
     more = {"COLUMNS": "500", "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
     return subprocess.run(
         [sys.executable, "-c", "from tidemill.cli import app; app()", "reproduce", made.model],
-        capture_output=True, text=True, check=False, env=os.environ | made.environment | more, cwd=folder,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | made.environment | more,
+        cwd=folder,
+    )
 
 
 def test_another_version_of_a_library_is_named(made: Mill, tmp_path: Path) -> None:
@@ -276,8 +281,9 @@ def test_a_release_from_before_the_texts_were_kept_is_built_with_what_there_is(m
     made.sql("ALTER TABLE tidemill.release DISABLE TRIGGER append_only")
     ((before, digest),) = made.sql(
         "SELECT r.spec_digest, s.query_digest FROM tidemill.release r JOIN tidemill.snapshot s"
-        " ON (s.model, s.digest) = (r.model, r.snapshot_digest) WHERE r.release_id = %s", champion(made)
-    )  # fmt: skip
+        " ON (s.model, s.digest) = (r.model, r.snapshot_digest) WHERE r.release_id = %s",
+        champion(made),
+    )
     change = "UPDATE tidemill.release SET spec_digest = %s WHERE release_id = %s"
     query = "UPDATE tidemill.snapshot SET query_digest = %s WHERE model = '{m}' AND purpose = 'train'"
     try:

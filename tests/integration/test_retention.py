@@ -72,9 +72,18 @@ class Place:
     def snapshot(self, age_days: float = 0, n_rows: int = 3) -> SnapshotRef:
         stored = self.folder("snapshots", age_days=age_days)
         snapshot = SnapshotRef(
-            model=self.model, purpose="score", partition=TRAINED, digest=stored.digest, uri=stored.uri, n_rows=n_rows,
-            size_bytes=stored.size_bytes, start=AT, end=AT + timedelta(days=1), cutoff=AT, query_digest="0" * 64,
-        )  # fmt: skip
+            model=self.model,
+            purpose="score",
+            partition=TRAINED,
+            digest=stored.digest,
+            uri=stored.uri,
+            n_rows=n_rows,
+            size_bytes=stored.size_bytes,
+            start=AT,
+            end=AT + timedelta(days=1),
+            cutoff=AT,
+            query_digest="0" * 64,
+        )
         self.mill.ledger.record_snapshot(snapshot, self.run("extract"))
         return snapshot
 
@@ -83,26 +92,42 @@ class Place:
         bundle, evaluation = self.folder("bundles", age_days=age_days), self.folder("evaluations", age_days=age_days)
         split, snapshot = self.folder("splits", age_days=age_days), self.snapshot(age_days)
         ref = BundleRef(
-            estimator="logistic_regression", digest=bundle.digest, uri=bundle.uri, size_bytes=1, fit_s=0, baseline=False,
+            estimator="logistic_regression",
+            digest=bundle.digest,
+            uri=bundle.uri,
+            size_bytes=1,
+            fit_s=0,
+            baseline=False,
             validation_score=0.7,
-        )  # fmt: skip
+        )
         run_id = self.run("register")
         decision = Decision(kind="accept", verdict=Verdict.ACCEPT, reasons=("For a test.",))
         decided = self.mill.ledger.record_decision(self.model, TRAINED, decision, {}, run_id)
         release_id = self.mill.promoter.register(
             NewRelease(
-                model=self.model, partition=TRAINED, bundle=ref, snapshot_digest=snapshot.digest,
-                split_digest=split.digest, metric="roc_auc", metric_value=0.7,
+                model=self.model,
+                partition=TRAINED,
+                bundle=ref,
+                snapshot_digest=snapshot.digest,
+                split_digest=split.digest,
+                metric="roc_auc",
+                metric_value=0.7,
                 evidence={"uri": evaluation.uri, "bundle": ref.to_dict()},
-                decision=replace(decision, decision_id=decided), learnt_until=AT, known_until=AT, spec_digest="0" * 64,
-                code_version="test", lock_digest="0" * 64, run_id=run_id,
+                decision=replace(decision, decision_id=decided),
+                learnt_until=AT,
+                known_until=AT,
+                spec_digest="0" * 64,
+                code_version="test",
+                lock_digest="0" * 64,
+                run_id=run_id,
             )
-        )  # fmt: skip
+        )
         with self.without_triggers("release"):
             self.sql(
                 "UPDATE tidemill.release SET registered_at = now() - %s WHERE release_id = %s",
-                days(age_days), release_id,
-            )  # fmt: skip
+                days(age_days),
+                release_id,
+            )
         return release_id
 
     def deploy(self, release_id: int, ago_days: float) -> None:
@@ -123,13 +148,21 @@ class Place:
         token = publisher.claim(self.model, partition, run_id)
         snapshot = snapshot or self.snapshot()
         release = ReleaseRef(
-            model=self.model, release_id=release_id, bundle_digest="0" * 64, bundle_uri="-", partition=partition,
-            snapshot_digest=snapshot.digest, known_until=AT,
-        )  # fmt: skip
-        rows = pa.table({
-            "entity_key": ["a", "b", "c"], "event_time": pa.array([AT] * 3, pa.timestamp("us", tz="UTC")),
-            "score": [0.1, 0.2, 0.3],
-        })  # fmt: skip
+            model=self.model,
+            release_id=release_id,
+            bundle_digest="0" * 64,
+            bundle_uri="-",
+            partition=partition,
+            snapshot_digest=snapshot.digest,
+            known_until=AT,
+        )
+        rows = pa.table(
+            {
+                "entity_key": ["a", "b", "c"],
+                "event_time": pa.array([AT] * 3, pa.timestamp("us", tz="UTC")),
+                "score": [0.1, 0.2, 0.3],
+            }
+        )
         return publisher.write(release, snapshot, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
 
     def publish(self, partition: str, release_id: int) -> PredictionRef:
@@ -141,8 +174,9 @@ class Place:
         """Make a prediction run's status some days old."""
         self.sql(
             "UPDATE tidemill.prediction_run SET status_since = now() - %s WHERE prediction_run_id = %s",
-            days(ago_days), prediction_run_id,
-        )  # fmt: skip
+            days(ago_days),
+            prediction_run_id,
+        )
 
     # ------------------------------------------------------------ looking
 
@@ -191,9 +225,11 @@ class Place:
 def set_environment(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = mill.workspace
     for name, value in {
-        "TIDEMILL_MODELS": workspace.models, "TIDEMILL_SQL": workspace.sql, "TIDEMILL_STORAGE": workspace.storage,
+        "TIDEMILL_MODELS": workspace.models,
+        "TIDEMILL_SQL": workspace.sql,
+        "TIDEMILL_STORAGE": workspace.storage,
         "TIDEMILL_CONN_TIDEMILL": workspace.connection("tidemill"),
-    }.items():  # fmt: skip
+    }.items():
         monkeypatch.setenv(name, str(value))
 
 
@@ -277,8 +313,11 @@ def test_what_is_published_never_goes(shared: Shared, partition: str) -> None:
 def test_the_database_refuses_to_collect_what_is_published(shared: Shared, partition: str) -> None:
     place, release_id = shared
     run = place.publish(partition, release_id).prediction_run_id
-    said = place.sql("SELECT tidemill.collect_prediction_run(prediction_run_id, status_since, '') FROM"
-                     " tidemill.prediction_run WHERE prediction_run_id = %s", run)  # fmt: skip
+    said = place.sql(
+        "SELECT tidemill.collect_prediction_run(prediction_run_id, status_since, '') FROM"
+        " tidemill.prediction_run WHERE prediction_run_id = %s",
+        run,
+    )
     assert (said, place.has_rows(run)) == ([("kept",)], True)
 
 
@@ -287,8 +326,11 @@ def test_what_is_shown_is_not_even_listed_whatever_its_status_says(shared: Share
     run = place.publish(partition, release_id).prediction_run_id
     place.sql("UPDATE tidemill.prediction_run SET status = 'superseded' WHERE prediction_run_id = %s", run)
     listed = went(place.later(dry_run=True), "due")
-    said = place.sql("SELECT tidemill.collect_prediction_run(prediction_run_id, status_since, '') FROM"
-                     " tidemill.prediction_run WHERE prediction_run_id = %s", run)  # fmt: skip
+    said = place.sql(
+        "SELECT tidemill.collect_prediction_run(prediction_run_id, status_since, '') FROM"
+        " tidemill.prediction_run WHERE prediction_run_id = %s",
+        run,
+    )
     place.sql("UPDATE tidemill.prediction_run SET status = 'published' WHERE prediction_run_id = %s", run)
     assert str(run) not in listed
     assert (said, place.has_rows(run)) == ([("kept",)], True)
@@ -313,8 +355,10 @@ def test_a_run_that_was_killed_in_the_middle_of_its_copy_goes_too(shared: Shared
     place, release_id = shared
     (run,) = place.sql(
         "SELECT tidemill.open_prediction_run('{m}', %s, %s, %s, 1, 0.5, false, NULL)",
-        partition, release_id, place.snapshot().digest,
-    )[0]  # fmt: skip
+        partition,
+        release_id,
+        place.snapshot().digest,
+    )[0]
     place.since(run, 8)
     place.collect()
     assert (place.status(run), place.has_rows(run)) == ("collected", False)
@@ -440,8 +484,10 @@ def test_a_frozen_writer_keeps_its_run_and_nobody_else(shared: Shared, partition
     place, release_id = shared
     (run,) = place.sql(
         "SELECT tidemill.open_prediction_run('{m}', %s, %s, %s, 1, 0.5, false, NULL)",
-        partition, release_id, place.snapshot().digest,
-    )[0]  # fmt: skip
+        partition,
+        release_id,
+        place.snapshot().digest,
+    )[0]
     other = place.write(partition, release_id).prediction_run_id
     for number in (run, other):
         place.since(number, 8)
@@ -493,8 +539,9 @@ def test_two_collections_do_not_run_at_once(shared: Shared) -> None:
 
 ATTEMPTS = st.lists(
     st.tuples(st.sampled_from("abc"), st.sampled_from(["publish", "write", "stale", "back"]), st.integers(0, 200)),
-    min_size=1, max_size=7,
-)  # fmt: skip
+    min_size=1,
+    max_size=7,
+)
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -736,8 +783,10 @@ def test_no_live_row_speaks_of_a_missing_folder(place: Place) -> None:
         place.snapshot(age)
     place.write("a", champion)
     place.later()
-    rows = place.sql("SELECT uri FROM tidemill.snapshot s WHERE model = '{m}' AND NOT EXISTS"
-                     " (SELECT FROM tidemill.collected c WHERE c.model = s.model AND c.name = s.uri)")  # fmt: skip
+    rows = place.sql(
+        "SELECT uri FROM tidemill.snapshot s WHERE model = '{m}' AND NOT EXISTS"
+        " (SELECT FROM tidemill.collected c WHERE c.model = s.model AND c.name = s.uri)"
+    )
     assert [uri for (uri,) in rows if not (place.root / uri).is_dir()] == []
     assert len(rows) == 1  # the champion's training
 

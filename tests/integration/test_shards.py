@@ -48,8 +48,10 @@ def test_shards_change_no_bit(scored: Any, task: str, monkeypatch: pytest.Monkey
         scores = [score(mill, release, snapshot, shard) for shard in shards(snapshot)]
     if task == "empty":
         mill.write(SPEC + "predict: {on_empty: publish}\n")
-        mill.sql("DELETE FROM {t} WHERE shipped_at >= '2024-03-25 00:00 America/New_York'"
-                 " AND shipped_at < '2024-03-26 00:00 America/New_York'")  # fmt: skip
+        mill.sql(
+            "DELETE FROM {t} WHERE shipped_at >= '2024-03-25 00:00 America/New_York'"
+            " AND shipped_at < '2024-03-26 00:00 America/New_York'"
+        )
         snapshot = mill.extract("score", SCORED)
         scores = [score(mill, release, snapshot, shard) for shard in shards(snapshot)]
     whole = mill.predict()["predict"]

@@ -44,8 +44,10 @@ def test_changed_source_gives_another_digest(mill: Mill) -> None:
 
 def test_order_of_rows_in_the_source_does_not_count(mill: Mill) -> None:
     before = mill.extract("score", SCORED)
-    mill.sql("CREATE TABLE shop.again AS SELECT * FROM {t} ORDER BY md5(parcel_id); TRUNCATE {t};"
-             "INSERT INTO {t} SELECT * FROM shop.again; DROP TABLE shop.again")  # fmt: skip
+    mill.sql(
+        "CREATE TABLE shop.again AS SELECT * FROM {t} ORDER BY md5(parcel_id); TRUNCATE {t};"
+        "INSERT INTO {t} SELECT * FROM shop.again; DROP TABLE shop.again"
+    )
     assert mill.extract("score", SCORED).digest == before.digest
 
 
@@ -94,9 +96,18 @@ def test_training_runs_every_step_once_and_each_estimator(trained_mill: Trained)
     mill, _ = trained_mill
     steps = mill.sql("SELECT step FROM tidemill.run WHERE model = '{m}' AND chain = 'train' ORDER BY run_id")
     assert [step for (step,) in steps] == [
-        "extract", "validate_data", "analyse", "prepare", "train", "train", "train", "train", "evaluate",
-        "validate_model", "register",
-    ]  # fmt: skip
+        "extract",
+        "validate_data",
+        "analyse",
+        "prepare",
+        "train",
+        "train",
+        "train",
+        "train",
+        "evaluate",
+        "validate_model",
+        "register",
+    ]
 
 
 def test_run_says_what_it_cost(trained_mill: Trained) -> None:
@@ -128,9 +139,12 @@ def test_release_names_all_that_it_stands_on(trained_mill: Trained) -> None:
         " WHERE model = '{m}'"
     )
     assert row == (
-        records["extract"]["digest"], records["prepare"]["digest"], records["evaluate"]["bundle"]["digest"],
-        mill.spec.digest, records["validate_model"]["decision_id"],
-    )  # fmt: skip
+        records["extract"]["digest"],
+        records["prepare"]["digest"],
+        records["evaluate"]["bundle"]["digest"],
+        mill.spec.digest,
+        records["validate_model"]["decision_id"],
+    )
 
 
 def test_training_on_the_same_rows_gives_the_same_bundle(mill: Mill, trained_mill: Trained) -> None:

@@ -59,9 +59,11 @@ def test_mlflow_gives_the_published_bits(serving: tuple[Mill, BundleRef], tmp_pa
     snapshot = SnapshotRef.from_dict(mill.predict()["extract"])
     store = Store(mill.workspace.storage)
     mlflow.pyfunc.save_model(
-        tmp_path / "model", loader_module="tidemill.storage.pyfunc_loader", data_path=str(store.path(bundle.uri)),
+        tmp_path / "model",
+        loader_module="tidemill.storage.pyfunc_loader",
+        data_path=str(store.path(bundle.uri)),
         pip_requirements=[],
-    )  # fmt: skip
+    )
     rows = read_table(store.folder(snapshot.uri, snapshot.digest) / "features.parquet").to_pandas()
     scores = mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(rows)["score"]
     assert {key: struct.pack("<d", score) for key, score in zip(rows["parcel_id"], scores, strict=True)} == bits(mill)

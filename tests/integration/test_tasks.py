@@ -45,7 +45,7 @@ def spec_of(task: str, estimators: str = "", accept: str = "{slices: [carrier], 
 
 @pytest.fixture(scope="session")
 def trained_for(new_mill: Callable[[], Mill]) -> Callable[[str], Trained]:
-    """Give a small model of a task with a champion, and the records of its training. Tests only read it."""
+    """Return a small model of a task with a champion, and the records of its training. Tests only read it."""
     kept: dict[str, Trained] = {}
 
     def of(task: str) -> Trained:

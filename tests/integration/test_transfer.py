@@ -29,8 +29,10 @@ from .conftest import ROLES, Warehouse
 from .data import SCORED, Mill, generate_parcels, load_parcels
 
 Trained = tuple[Mill, dict[str, dict[str, Any]]]
-COUNTS = "SELECT (SELECT count(*) FROM tidemill.{0}), (SELECT count(*) FROM tidemill.decision WHERE kind = 'accept')," \
-    " (SELECT count(*) FROM tidemill.audit WHERE event = 'import')"  # fmt: skip
+COUNTS = (
+    "SELECT (SELECT count(*) FROM tidemill.{0}), (SELECT count(*) FROM tidemill.decision WHERE kind = 'accept'),"
+    " (SELECT count(*) FROM tidemill.audit WHERE event = 'import')"
+)
 POINTS = ("bundle-written", "card-written", "register-before-commit", "register-after-commit")
 
 
@@ -75,9 +77,10 @@ def production(warehouse: Warehouse, blank: str, staging: Mill, tmp_path: Path) 
     """The same model in a database and a storage of its own, where nothing has been released."""
     with database(warehouse, "production", blank):
         workspace = replace(
-            staging.workspace, storage=tmp_path / "production",
+            staging.workspace,
+            storage=tmp_path / "production",
             connection=lambda name: place(warehouse, ROLES[name], "production"),
-        )  # fmt: skip
+        )
         yield Mill(model=staging.model, workspace=workspace, owner_url=place(warehouse, "tidemill_owner", "production"))
 
 
@@ -95,8 +98,10 @@ def test_a_release_arrives_with_its_evidence_and_does_not_serve(staging: Mill, p
     done = import_release(production.workspace, archive[0], by="Ada", digest=archive[1])
     assert counts(production) == (1, 1, 1)
     assert production.promoter.champion(staging.model) is None
-    before, after = (mill.promoter.release(staging.model, number)
-                     for mill, number in ((staging, done.origin_release_id), (production, done.release_id)))  # fmt: skip
+    before, after = (
+        mill.promoter.release(staging.model, number)
+        for mill, number in ((staging, done.origin_release_id), (production, done.release_id))
+    )
     assert before is not None
     assert after is not None
     same = ("bundle_digest", "bundle_uri", "snapshot_digest", "known_until", "metric", "metric_value", "learnt_until",
@@ -152,8 +157,10 @@ def test_killed_at_any_time_it_can_be_done_again(production: Mill, archive: Any,
     killed = subprocess.run(
         [sys.executable, "-c", "from tidemill.cli import main; main()", "import", str(archive[0])],
         env=os.environ | production.environment | {"TIDEMILL_FAULT": f"{point}:kill"},
-        cwd=tmp_path, check=False, capture_output=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+    )
     assert killed.returncode == -9, killed.stderr
     done = import_release(workspace, archive[0], by="Ada", digest=archive[1])
     assert counts(production) == (1, 1, 1)
@@ -185,8 +192,10 @@ def test_a_model_without_a_spec_here_is_refused(production: Mill, archive: Any, 
 def test_the_commands_say_what_they_have_done(
     staging: Mill, production: Mill, archive: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for mill, arguments in ((staging, ["export", staging.model, str(tmp_path / "r.tar")]),
-                            (production, ["import", str(tmp_path / "r.tar"), "--digest", archive[1]])):  # fmt: skip
+    for mill, arguments in (
+        (staging, ["export", staging.model, str(tmp_path / "r.tar")]),
+        (production, ["import", str(tmp_path / "r.tar"), "--digest", archive[1]]),
+    ):
         for name in ROLES:
             monkeypatch.setenv(f"TIDEMILL_CONN_{name.upper()}", mill.workspace.connection(name))
         for name in ("models", "sql", "storage"):

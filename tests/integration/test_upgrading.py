@@ -60,12 +60,17 @@ class Old:
         ((number,),) = self.run(
             "SELECT tidemill.open_prediction_run('old', %s, 1, repeat('0', 64), %s, 0.5, false, NULL)", day, token
         )
-        self.run(f"INSERT INTO tidemill.prediction_run_{number} (entity_key, event_time, score)"
-                 f" VALUES ('a', '{day}Z', 0.25), ('b', '{day}Z', 0.{token + 5})")  # fmt: skip
+        self.run(
+            f"INSERT INTO tidemill.prediction_run_{number} (entity_key, event_time, score)"
+            f" VALUES ('a', '{day}Z', 0.25), ('b', '{day}Z', 0.{token + 5})"
+        )
         self.run("SELECT tidemill.seal_prediction_run(%s)", number)
-        self.run("INSERT INTO tidemill.published (model, partition, prediction_run_id) VALUES ('old', %s, %s)"
-                 " ON CONFLICT (model, partition) DO UPDATE SET prediction_run_id = excluded.prediction_run_id",
-                 day, number)  # fmt: skip
+        self.run(
+            "INSERT INTO tidemill.published (model, partition, prediction_run_id) VALUES ('old', %s, %s)"
+            " ON CONFLICT (model, partition) DO UPDATE SET prediction_run_id = excluded.prediction_run_id",
+            day,
+            number,
+        )
 
     def shown(self) -> list[tuple]:
         return self.run("SELECT partition, row_id, at, score, prediction_run_id FROM predictions.old ORDER BY 1, 2")

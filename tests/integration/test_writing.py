@@ -117,12 +117,14 @@ def answers(warehouse: Any) -> Iterator[Any]:
 @given(rows=st.lists(ANSWERS, max_size=8))
 def test_any_answer_arrives_as_postgres_reads_it(answers: Any, rows: list[tuple[Any, ...]]) -> None:
     predicted, documents, low, high = zip(*rows, strict=True) if rows else ([], [], [], [])
-    table = pa.table({
-        "predicted": pa.array(predicted, pa.string()),
-        "probabilities": pa.ExtensionArray.from_storage(pa.json_(), pa.array(documents, pa.string())),
-        "low": pa.array(low, pa.float64()),
-        "high": pa.array(high, pa.float64()),
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "predicted": pa.array(predicted, pa.string()),
+            "probabilities": pa.ExtensionArray.from_storage(pa.json_(), pa.array(documents, pa.string())),
+            "low": pa.array(low, pa.float64()),
+            "high": pa.array(high, pa.float64()),
+        }
+    )
     answers.execute("TRUNCATE answers")
     answers.copy_expert(
         "COPY answers (predicted, probabilities, low, high) FROM STDIN (FORMAT binary)",

@@ -24,19 +24,26 @@ def live(mill: Mill, warehouse: Warehouse, zone: str) -> dict[str, Any]:
     for name in ("models", "sql"):
         (root / name).mkdir(parents=True)
     here = Mill(
-        model=mill.model, owner_url=mill.owner_url,
+        model=mill.model,
+        owner_url=mill.owner_url,
         workspace=type(mill.workspace)(
-            models=root / "models", sql=root / "sql", storage=root / "storage", tracking_uri=None,
+            models=root / "models",
+            sql=root / "sql",
+            storage=root / "storage",
+            tracking_uri=None,
             connection=mill.workspace.connection,
         ),
-    )  # fmt: skip
+    )
     here.write(features=FEATURES_SQL.replace("p.n_stops,", CARELESS))
     urls = {name: warehouse.url(role) for name, role in ROLES.items()}
     answer = subprocess.run(
         [sys.executable, "-m", "tests.integration.a_day", mill.model, str(root), mill.owner_url, json.dumps(urls)],
         env=os.environ | {"TZ": zone, "PGTZ": zone, "PGDATESTYLE": "German"},
-        cwd=PROJECT, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=PROJECT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert answer.returncode == 0, answer.stderr[-2000:]
     found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     return found

@@ -15,9 +15,13 @@ CHUNK = 5000
 def example():
     reference, analysis, _ = nannyml.load_synthetic_binary_classification_dataset()
     estimator = nannyml.CBPE(
-        y_pred_proba="y_pred_proba", y_pred="y_pred", y_true="work_home_actual", metrics=list(METRICS),
-        chunk_size=CHUNK, problem_type="classification_binary",
-    ).fit(reference)  # fmt: skip
+        y_pred_proba="y_pred_proba",
+        y_pred="y_pred",
+        y_true="work_home_actual",
+        metrics=list(METRICS),
+        chunk_size=CHUNK,
+        problem_type="classification_binary",
+    ).fit(reference)
     return reference, analysis, estimator.estimate(analysis).filter(period="analysis").to_df()
 
 

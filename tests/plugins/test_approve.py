@@ -22,8 +22,10 @@ def test_the_form_has_a_comment_and_none_of_the_run_s_own_parameters() -> None:
 def test_silence_is_a_no_after_the_time_of_the_spec() -> None:
     asked = task()
     assert (asked.options, asked.defaults, asked.response_timeout) == (
-        ["Approve", "Reject"], ["Reject"], timedelta(hours=6),
-    )  # fmt: skip
+        ["Approve", "Reject"],
+        ["Reject"],
+        timedelta(hours=6),
+    )
 
 
 def test_the_comment_is_no_parameter_of_the_run() -> None:

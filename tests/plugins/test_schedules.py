@@ -196,7 +196,7 @@ def test_a_year_of_ticks_names_each_partition_once_and_leaves_none_out(every: st
 
 
 def scheduler_s(declared: Any) -> Any:
-    """Give the scheduler's own timetable for a declared one, as it makes it from a serialized DAG."""
+    """Return the scheduler's own timetable for a declared one, as it makes it from a serialized DAG."""
     with DAG("of_this_test", schedule=declared) as dag:
         pass
     return DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable

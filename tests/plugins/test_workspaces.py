@@ -23,8 +23,9 @@ def of(file: str) -> Any:
 def test_specs_and_queries_lie_beside_the_file_of_the_dag() -> None:
     found = workspace_of(of("/bundles/mill/versions/0a1b/dags/train.py"))
     assert (found.models, found.sql) == (
-        Path("/bundles/mill/versions/0a1b/dags/models"), Path("/bundles/mill/versions/0a1b/sql"),
-    )  # fmt: skip
+        Path("/bundles/mill/versions/0a1b/dags/models"),
+        Path("/bundles/mill/versions/0a1b/sql"),
+    )
 
 
 def test_settings_win(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,10 @@ def asks(*names: str, **values: st.SearchStrategy[Any]) -> st.SearchStrategy[Exp
     """Make expectations of some names, with and without ``mostly``."""
     return st.builds(
         lambda name, mostly, given: expectation(name, **given, **mostly),
-        st.sampled_from(names), MOSTLY, st.fixed_dictionaries(values),
-    )  # fmt: skip
+        st.sampled_from(names),
+        MOSTLY,
+        st.fixed_dictionaries(values),
+    )
 
 
 def ranges(ends: st.SearchStrategy[Any]) -> st.SearchStrategy[Expectation]:
@@ -40,8 +42,10 @@ def ranges(ends: st.SearchStrategy[Any]) -> st.SearchStrategy[Expectation]:
         lambda pair, strict, mostly: expectation(
             "values_to_be_between", min_value=pair[0], max_value=pair[1], **strict, **mostly
         ),
-        pairs, STRICT, MOSTLY,
-    )  # fmt: skip
+        pairs,
+        STRICT,
+        MOSTLY,
+    )
 
 
 def sets(values: list[Any]) -> st.SearchStrategy[Expectation]:
@@ -56,16 +60,21 @@ def columns(values: st.SearchStrategy[Any], kind: pa.DataType) -> st.SearchStrat
 ABSENT = asks("values_to_not_be_null")
 CASES = st.one_of(
     st.tuples(
-        ABSENT | asks("values_to_be_unique") | sets(["JFK", ""]) | asks("value_lengths_to_equal", value=st.integers(0, 3)),
+        ABSENT
+        | asks("values_to_be_unique")
+        | sets(["JFK", ""])
+        | asks("value_lengths_to_equal", value=st.integers(0, 3)),
         columns(TEXTS, pa.string()),
     ),
     st.tuples(
         ABSENT | asks("values_to_be_unique") | sets([0, 1, 2.5]) | ranges(st.integers(-2, 2) | st.just(0.5)),
         st.sampled_from([pa.int16(), pa.int32(), pa.int64()]).flatmap(lambda kind: columns(WHOLE, kind)),
     ),
-    st.tuples(ABSENT | sets([0, 1.0, 2.5]) | ranges(st.sampled_from([-2, 0, 1.0, 2.5])), columns(NUMBERS, pa.float64())),
+    st.tuples(
+        ABSENT | sets([0, 1.0, 2.5]) | ranges(st.sampled_from([-2, 0, 1.0, 2.5])), columns(NUMBERS, pa.float64())
+    ),
     st.tuples(ABSENT | ranges(TIMES.filter(bool)), columns(TIMES, pa.timestamp("us", "UTC"))),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=120, deadline=None)

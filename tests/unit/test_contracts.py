@@ -17,10 +17,17 @@ DAY = Interval(start=START, end=START + timedelta(days=1))
 
 
 def spec(*contract: dict[str, Any]) -> ModelSpec:
-    return ModelSpec.model_validate({
-        "model": "m", "task": "binary", "entity_key": "id", "event_time": "at",
-        "source": {"features": "a.sql", "labels": "b.sql"}, "label": {"column": "y"}, "contract": list(contract),
-    })  # fmt: skip
+    return ModelSpec.model_validate(
+        {
+            "model": "m",
+            "task": "binary",
+            "entity_key": "id",
+            "event_time": "at",
+            "source": {"features": "a.sql", "labels": "b.sql"},
+            "label": {"column": "y"},
+            "contract": list(contract),
+        }
+    )
 
 
 def frame(**columns: list[Any]) -> pd.DataFrame:
@@ -133,7 +140,7 @@ def test_columns_of_a_list_are_named() -> None:
 
 
 def test_unknown_expectation_is_a_problem() -> None:
-    (position, problem), = problems_of([Expectation(name="expect_the_best", arguments={})])  # fmt: skip
+    ((position, problem),) = problems_of([Expectation(name="expect_the_best", arguments={})])
     assert (position, "'expect_the_best'" in problem) == (0, True)
 
 

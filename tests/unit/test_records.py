@@ -10,10 +10,18 @@ from tidemill import records
 from tidemill.records import Decision, MetricValue, Record, SnapshotRef, Verdict
 
 SNAPSHOT = SnapshotRef(
-    model="m", purpose="score", partition="2013-07-01", digest="a" * 64, uri="m/snapshots/a", n_rows=3, size_bytes=9,
-    start=datetime(2013, 7, 1, 4, tzinfo=UTC), end=datetime(2013, 7, 2, 4, tzinfo=UTC),
-    cutoff=datetime(2013, 7, 1, 9, tzinfo=UTC), query_digest="b" * 64,
-)  # fmt: skip
+    model="m",
+    purpose="score",
+    partition="2013-07-01",
+    digest="a" * 64,
+    uri="m/snapshots/a",
+    n_rows=3,
+    size_bytes=9,
+    start=datetime(2013, 7, 1, 4, tzinfo=UTC),
+    end=datetime(2013, 7, 2, 4, tzinfo=UTC),
+    cutoff=datetime(2013, 7, 1, 9, tzinfo=UTC),
+    query_digest="b" * 64,
+)
 
 
 def test_a_record_comes_back_from_its_dict() -> None:

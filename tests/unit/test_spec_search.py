@@ -34,8 +34,11 @@ def test_a_range_of_whole_numbers_is_whole(tmp_path: Path) -> None:
 
 def test_choices_keep_their_types() -> None:
     assert [type(value) for value in Dimension.model_validate({"choices": [1, 0.5, "gini", True]}).choices] == [
-        int, float, str, bool,
-    ]  # fmt: skip
+        int,
+        float,
+        str,
+        bool,
+    ]
 
 
 @pytest.mark.parametrize(

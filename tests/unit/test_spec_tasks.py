@@ -9,11 +9,18 @@ from tidemill.spec import DECIDABLE, ModelSpec, Task, default_metric, greater_is
 
 
 def spec(task="binary", accept=None, train=None):
-    return ModelSpec.model_validate({
-        "model": "m", "task": task, "entity_key": "k", "event_time": "t",
-        "source": {"features": "m/f.sql", "labels": "m/l.sql"}, "label": {"column": "y"},
-        "accept": accept or {}, "train": train or {},
-    })  # fmt: skip
+    return ModelSpec.model_validate(
+        {
+            "model": "m",
+            "task": task,
+            "entity_key": "k",
+            "event_time": "t",
+            "source": {"features": "m/f.sql", "labels": "m/l.sql"},
+            "label": {"column": "y"},
+            "accept": accept or {},
+            "train": train or {},
+        }
+    )
 
 
 def own(**more):

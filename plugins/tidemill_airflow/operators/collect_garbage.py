@@ -26,8 +26,15 @@ class CollectGarbageOperator(BaseOperator):
         params = RunParams.check(context["params"], context["dag"].params)
         removals = collect_garbage(workspace_of(context), dry_run=params.dry_run)
         for item in removals:
-            self.log.info("%s: %s %s of %s, %s bytes: %s", item.outcome, item.kind, item.name, item.model,
-                          item.size_bytes, item.reason)  # fmt: skip
+            self.log.info(
+                "%s: %s %s of %s, %s bytes: %s",
+                item.outcome,
+                item.kind,
+                item.name,
+                item.model,
+                item.size_bytes,
+                item.reason,
+            )
         counts = Counter(item.outcome for item in removals)
         return {
             **counts,

@@ -11,7 +11,7 @@ __all__ = ["CutOperator"]
 
 
 class CutOperator(BaseOperator):
-    """Give the shards of a snapshot, for the task ``score`` to be mapped over.
+    """Return the shards of a snapshot, for the task ``score`` to be mapped over.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ class ReproduceOperator(StepOperator):
     step: ClassVar[str] = "reproduce"
 
     def chosen(self, params: RunParams) -> dict[str, Any]:
-        """Give what the form may say."""
+        """Return what the form may say."""
         return {
             "release": params.release,
             "prediction_run": params.prediction_run,

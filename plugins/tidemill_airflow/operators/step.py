@@ -53,11 +53,11 @@ class StepOperator(BaseOperator):
         return record
 
     def chosen(self, params: RunParams) -> dict[str, Any]:
-        """Give the arguments that a person may choose when triggering; none for most steps."""
+        """Return the arguments that a person may choose when triggering; none for most steps."""
         return {}
 
     def asked(self, context: Context) -> Mapping[str, Any]:
-        """Give the run's parameters, as they came."""
+        """Return the run's parameters, as they came."""
         parameters: Mapping[str, Any] = context["params"]
         return parameters
 
@@ -73,9 +73,15 @@ class StepOperator(BaseOperator):
         inputs = {name: getattr(self, name) for name in self.template_fields}
         self.log.info("%s of model %s, partition %s", self.step, self.model, partition)
         return run_step(
-            self.dag_id.removeprefix(f"{self.model}_"), self.step, self.model, partition, inputs | self.chosen(params),
-            workspace=workspace, origin=_origin(context), cutoff=params.cutoff,
-        )  # fmt: skip
+            self.dag_id.removeprefix(f"{self.model}_"),
+            self.step,
+            self.model,
+            partition,
+            inputs | self.chosen(params),
+            workspace=workspace,
+            origin=_origin(context),
+            cutoff=params.cutoff,
+        )
 
 
 def _lines(record: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:

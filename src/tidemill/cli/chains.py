@@ -62,8 +62,10 @@ def train(
     if record["waiting"]:
         out.print(
             f"Release {record['release_id']} is waiting for approval: tidemill promote {model} {record['release_id']}"
-            " --reason …", highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            " --reason …",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 @app.command()
@@ -150,7 +152,7 @@ def run(
 
 
 def _searches_at_once(spec: ModelSpec, trials: int | None) -> int:
-    """Give how many candidates are searched side by side; a fit alone is over before another process has started."""
+    """Return how many candidates are searched side by side; a fit alone is over before another process has started."""
     from tidemill.runtime.parallel import usable_cores
 
     searching = spec.train.search.trials if trials is None else trials
@@ -173,9 +175,16 @@ def _drive(
 
     with _progress() as on_step:
         return drive(
-            name, chain, model, partition, workspace, until=until, at_once=at_once, on_step=on_step,
+            name,
+            chain,
+            model,
+            partition,
+            workspace,
+            until=until,
+            at_once=at_once,
+            on_step=on_step,
             cutoff=cutoff if cutoff is None or cutoff.tzinfo else cutoff.replace(tzinfo=UTC),
-        )  # fmt: skip
+        )
 
 
 @contextmanager
@@ -195,7 +204,7 @@ def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
 
 
 def _said_of_search(record: dict[str, Any]) -> tuple[str, ...]:
-    """Say what a search has brought: on its folds once it is over, and on the test set once that is known."""
+    """Return what a search has brought: on its folds once it is over, and on the test set once that is known."""
     if not record.get("search") and not record.get("search_gain"):
         return ()
     from tidemill.records import MetricValue, SearchReport
@@ -223,9 +232,14 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
     with Progress(*columns, console=err) as progress:
         bar = progress.add_task(model, total=None)
         result = backfill(
-            workspace.spec(model), first, last, workspace, policy=policy, **options,
+            workspace.spec(model),
+            first,
+            last,
+            workspace,
+            policy=policy,
+            **options,
             on_partition=lambda key, done, total: progress.update(bar, description=key, completed=done, total=total),
-        )  # fmt: skip
+        )
     out.print(f"{len(result.scored)} scored, {len(result.present)} were there already, {len(result.failed)} failed.")
     if result.empty:
         out.print(f"Of those scored, {len(result.empty)} had no rows and are published as empty.")

@@ -28,5 +28,5 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but chang
 
 
 def table_of(*columns: str) -> Table:
-    """Give a table that breaks a long word and never cuts it off: in a container's log a line has 80 characters."""
+    """Return a table that breaks a long word and never cuts it off: in a container's log a line has 80 characters."""
     return Table(*(Column(name, overflow="fold") for name in columns))

@@ -27,9 +27,14 @@ def history(model: Model) -> None:
     table = table_of("live from", "release", "was", "what", "by", "why", "recorded")
     for item in deployments:
         table.add_row(
-            f"{item.live_from:%Y-%m-%d %H:%M %Z}", str(item.release_id), str(item.previous_release_id or "-"), item.kind,
-            item.approved_by, item.reason, f"{item.deployed_at:%Y-%m-%d %H:%M}",
-        )  # fmt: skip
+            f"{item.live_from:%Y-%m-%d %H:%M %Z}",
+            str(item.release_id),
+            str(item.previous_release_id or "-"),
+            item.kind,
+            item.approved_by,
+            item.reason,
+            f"{item.deployed_at:%Y-%m-%d %H:%M}",
+        )
     out.print(table if deployments else f"Nothing of {model} has ever been live.")
     empty = [run.partition for run in published if not run.n_rows]
     if published:
@@ -149,9 +154,13 @@ def reproduce(
         release = current_release(Releases(workspace.connection(LEDGER)), spec.model)
     with err.status("building it again …"):
         record = run_step(
-            "reproduce", "reproduce", spec.model, partition or partition_of(workspace, spec.model, release, run),
-            {"release": release, "prediction_run": run, "as_declared": as_declared}, workspace=workspace,
-        )  # fmt: skip
+            "reproduce",
+            "reproduce",
+            spec.model,
+            partition or partition_of(workspace, spec.model, release, run),
+            {"release": release, "prediction_run": run, "as_declared": as_declared},
+            workspace=workspace,
+        )
     table = Table("step", "verdict", Column("found", overflow="fold"))
     for step in record["steps"]:
         table.add_row(*(str(step[name]).replace("_", " ") for name in ("step", "verdict")), step["found"])

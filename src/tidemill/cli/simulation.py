@@ -47,10 +47,14 @@ def simulate(
     workspace = Workspace.from_environment(reads_only=True)
     with _bars() as on_progress:
         done = live_again(
-            workspace.spec(model), first, last, workspace,
+            workspace.spec(model),
+            first,
+            last,
+            workspace,
             policies=[Policy(name) for name in policy or Policy],
-            injections=[Injection.parse(words) for words in inject or ()], on_progress=on_progress,
-        )  # fmt: skip
+            injections=[Injection.parse(words) for words in inject or ()],
+            on_progress=on_progress,
+        )
     policies = [_facts(outcome) for outcome in done.outcomes]
     folder = _folder(report, model, first, last)
     _write(folder, done, policies)
@@ -85,9 +89,14 @@ def drill(
     workspace = Workspace.from_environment(reads_only=True)
     with _bars() as on_progress:
         done = try_faults(
-            workspace.spec(model), first, last, workspace, on=on or (),
-            faults=[Injection.parse(words) for words in inject or ()], on_progress=on_progress,
-        )  # fmt: skip
+            workspace.spec(model),
+            first,
+            last,
+            workspace,
+            on=on or (),
+            faults=[Injection.parse(words) for words in inject or ()],
+            on_progress=on_progress,
+        )
     folder = _folder(report, model, first, last)
     (folder / "drill.json").write_text(json.dumps(done.to_dict(), indent=2), encoding="utf-8")
     _tell(done)
@@ -139,9 +148,15 @@ def _write(folder: Path, done: "Simulation", policies: "Sequence[PolicyFacts]") 
     from tidemill.report.simulation import simulation_page
 
     page = simulation_page(
-        done.model, done.first, done.last, metric=done.metric, policies=policies, gains=done.gains,
-        injections=done.injections, sign=1 if greater_is_better(done.metric) else -1,
-    )  # fmt: skip
+        done.model,
+        done.first,
+        done.last,
+        metric=done.metric,
+        policies=policies,
+        gains=done.gains,
+        injections=done.injections,
+        sign=1 if greater_is_better(done.metric) else -1,
+    )
     (folder / "index.html").write_text(page, encoding="utf-8")
     (folder / "simulation.json").write_text(json.dumps(done.to_dict(), indent=2), encoding="utf-8")
 
@@ -150,11 +165,12 @@ def _facts(outcome: "Outcome") -> "PolicyFacts":
     from tidemill.report.simulation import PolicyFacts
 
     return PolicyFacts(
-        name=outcome.policy.called, quality=outcome.quality,
+        name=outcome.policy.called,
+        quality=outcome.quality,
         trained=[(item.partition, item.verdict, item.reason, item.promoted) for item in outcome.trained],
         alerts=[
             (item.rule, item.severity, item.first_partition, item.last_partition, item.message)
             for item in outcome.alerts
         ],
         stopped=[(item.partition, item.chain, item.error) for item in outcome.stopped],
-    )  # fmt: skip
+    )

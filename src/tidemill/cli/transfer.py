@@ -40,8 +40,9 @@ def import_(
     was = "was here already" if done.known else "is here now"
     out.print(
         f"Release {done.origin_release_id} of {done.model} {was}, as release {done.release_id}; archive {done.digest}.",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        highlight=False,
+        soft_wrap=True,
+    )
     out.print(f"The gate here says: {done.decision.verdict.value.replace('_', ' ')}.", highlight=False)
     for reason in done.decision.reasons:
         out.print(f"- {reason}", highlight=False, soft_wrap=True)

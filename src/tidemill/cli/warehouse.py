@@ -44,8 +44,17 @@ def alerts(
     table = table_of("alert", "model", "rule", "severity", "since", "last", "owner", "known to", "what")
     listed = store.open(model)
     for item in listed:
-        cells = (str(item.alert_id), item.model, item.alert.rule, item.alert.severity.value, item.first_partition,
-                 item.last_partition, item.owner, item.acknowledged_by or "-", item.alert.message)  # fmt: skip
+        cells = (
+            str(item.alert_id),
+            item.model,
+            item.alert.rule,
+            item.alert.severity.value,
+            item.first_partition,
+            item.last_partition,
+            item.owner,
+            item.acknowledged_by or "-",
+            item.alert.message,
+        )
         table.add_row(*cells, style="red" if item.alert.severity.value == "fail" else None)
     out.print(table if listed else "No alert is open.")
     if send:
@@ -135,7 +144,7 @@ def doctor(
 def install_check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Say what this machine's Airflow still lacks for Tidemill, each with its remedy; exit status 1 if anything."""
+    """Return what this machine's Airflow still lacks for Tidemill, each with its remedy; exit status 1 if anything."""
     from tidemill.doctor import examine_installation
 
     _tell(examine_installation(), as_json=as_json)

@@ -23,7 +23,7 @@ TIMEOUT_S = 20  # for each answer of the server
 
 
 def message_id(key: str, server: MailServer) -> str:
-    """Give the Message-ID of a message's key."""
+    """Return the Message-ID of a message's key."""
     return f"<{key}@{server.sender.rpartition('@')[2].strip('>')}>"
 
 

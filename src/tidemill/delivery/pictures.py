@@ -39,7 +39,7 @@ def _course(ledger: Ledger, model: str, event: Told, until: str) -> dict[str, Me
 
 
 def _of(values: Sequence[MetricValue], subject: str) -> MetricValue | None:
-    """Give the figure of a feature, of a step, of model, data or labels, or of the whole."""
+    """Return the figure of a feature, of a step, of model, data or labels, or of the whole."""
     mine = {subject or None, f"step={subject}", f"of={subject}"}
     return next((value for value in values if (value.feature or value.slice) in mine), None)
 

@@ -41,13 +41,19 @@ def check_bundles(url: str, store: Store, spec: ModelSpec) -> Finding:
     with transaction(url) as cursor:
         cursor.execute(_SERVING, {"model": spec.model})
         releases = cursor.fetchall()
-    problems = [f"release {number}: {said}" for number, uri, digest, evaluation in releases
-                for said in _bundle_problems(store, uri, digest, evaluation, spec)]  # fmt: skip
+    problems = [
+        f"release {number}: {said}"
+        for number, uri, digest, evaluation in releases
+        for said in _bundle_problems(store, uri, digest, evaluation, spec)
+    ]
     names = ", ".join(str(number) for number, *_ in releases) or "none"
     return judged(
-        "bundles", spec.model, problems, f"Releases that serve or may be rolled back to load and score as before: {names}.",
+        "bundles",
+        spec.model,
+        problems,
+        f"Releases that serve or may be rolled back to load and score as before: {names}.",
         f"{_RESTORE.format('the folder')}; or 'tidemill rollback {spec.model}' to one that is whole, or train again.",
-    )  # fmt: skip
+    )
 
 
 def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Finding:
@@ -61,13 +67,17 @@ def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Fi
             kept = kept_folders(cursor, spec.model, spec.retention, fetch_value(cursor))
     hashed = {uri: partition for partition, uri in published[: depth.limit]}
     hashed |= {uri: "kept" for uri in sorted(kept - hashed.keys()) if _is_own_data(uri, spec.model)}
-    problems = [f"{partition}: {uri} is missing" for partition, uri in published
-                if uri not in hashed and not store.holds(uri)]  # fmt: skip
+    problems = [
+        f"{partition}: {uri} is missing" for partition, uri in published if uri not in hashed and not store.holds(uri)
+    ]
     problems += [f"{where}: {said}" for uri, where in hashed.items() for said in _folder_problems(store, uri)]
     return judged(
-        "snapshots", spec.model, problems, f"{len(published)} are there, {len(hashed)} folders were hashed again.",
+        "snapshots",
+        spec.model,
+        problems,
+        f"{len(published)} are there, {len(hashed)} folders were hashed again.",
         f"{_RESTORE.format('it')}; the published rows are not affected, but cannot be monitored or explained.",
-    )  # fmt: skip
+    )
 
 
 def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
@@ -77,9 +87,12 @@ def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
         runs = cursor.fetchall()
     problems = [said for run in runs for said in _row_problems(url, *run)]
     return judged(
-        "predictions", spec.model, problems, f"Rows of {len(runs)} published runs are those that were published.",
+        "predictions",
+        spec.model,
+        problems,
+        f"Rows of {len(runs)} published runs are those that were published.",
         f"Somebody with the owner's rights has changed rows: 'tidemill predict {spec.model} --partition … --again'.",
-    )  # fmt: skip
+    )
 
 
 def _bundle_problems(store: Store, uri: str, digest: str, evaluation: str | None, spec: ModelSpec) -> Iterator[str]:
@@ -103,7 +116,7 @@ def _folder_problems(store: Store, uri: str) -> Iterator[str]:
 
 @contextmanager
 def _as_it_is_kept(store: Store) -> Iterator[Store]:
-    """Give the store; of a bucket without this machine's copy, which may be whole where the bucket has lost something."""
+    """Return the store; of a bucket without this machine's copy, which may be whole where the bucket has lost something."""
     if store.bucket is None:
         yield store
     else:

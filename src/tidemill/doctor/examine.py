@@ -94,7 +94,7 @@ def _findings(workspace: Workspace, as_of: datetime | None, depth: Depth, *, rep
 
 
 def _configured(workspace: Workspace) -> list[str]:
-    """Give the connections that this machine has: a probe may have fewer than a worker."""
+    """Return the connections that this machine has: a probe may have fewer than a worker."""
     urls = []
     for name in CONNECTIONS:
         with suppress(SettingsError):

@@ -51,7 +51,7 @@ class Finding(Record):
 
 
 def judged(check: str, subject: str, problems: list[str], well: str, remedy: str) -> Finding:
-    """Give one finding about everything that a check looked at: a failure with all problems, or ``ok``."""
+    """Return one finding about everything that a check looked at: a failure with all problems, or ``ok``."""
     if problems:
         return Finding.fail(check, subject, f"{listed(problems)}.", remedy)
     return Finding.ok(check, subject, well)

@@ -19,7 +19,7 @@ N_TICKS = 7  # newest partitions that are looked at: a week of days
 
 
 def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_TICKS) -> tuple[str, ...]:
-    """Give the keys of the newest partitions that should be published by an instant, newest first.
+    """Return the keys of the newest partitions that should be published by an instant, newest first.
 
     Parameters
     ----------
@@ -66,27 +66,33 @@ def check_freshness(
     missing = [key for key in due if key not in published]
     if due[0] in missing:
         return Finding.fail(
-            "freshness", model, f"Partition {due[0]} was due and is not published; the newest is {newest or 'none'}.",
+            "freshness",
+            model,
+            f"Partition {due[0]} was due and is not published; the newest is {newest or 'none'}.",
             f"See why 'failed' in tidemill.run, then 'tidemill predict {model} --from {missing[-1]} --to {due[0]}'.",
-        )  # fmt: skip
+        )
     gaps = [key for key in missing if key > min(published)]
     if gaps:
         return Finding.warn(
-            "freshness", model, f"Partition(s) between published ones are missing: {listed(gaps)}.",
+            "freshness",
+            model,
+            f"Partition(s) between published ones are missing: {listed(gaps)}.",
             f"'tidemill predict {model} --from {gaps[-1]} --to {gaps[0]}'.",
-        )  # fmt: skip
+        )
     if len(due) > 1 and all(key in empty for key in due):
         return Finding.warn(
-            "freshness", model, f"The newest {len(due)} partitions are published, and all of them are empty.",
+            "freshness",
+            model,
+            f"The newest {len(due)} partitions are published, and all of them are empty.",
             f"Is the source still being loaded? Run {spec.source.features} by hand.",
-        )  # fmt: skip
+        )
     return Finding.ok(
         "freshness", model, f"The partition due, {due[0]}, is published{', empty' if due[0] in empty else ''}."
     )
 
 
 def _ticks(spec: ModelSpec, latest: datetime, n: int) -> Iterator[str]:
-    """Give the partitions of the newest ticks, on the wall clock of the model's zone, as its timetable does."""
+    """Return the partitions of the newest ticks, on the wall clock of the model's zone, as its timetable does."""
     if spec.predict.schedule is None:
         return
     zone = ZoneInfo(spec.timezone)
@@ -110,6 +116,6 @@ def _exists(spec: ModelSpec, key: str) -> bool:
 
 
 def _ended(spec: ModelSpec, as_of: datetime) -> bool:
-    """Say whether the data have ended: the newest tick falls after the last partition."""
+    """Return whether the data have ended: the newest tick falls after the last partition."""
     last = spec.partitions.last
     return last is not None and (as_of - GRACE).astimezone(ZoneInfo(spec.timezone)).date() > last

@@ -77,18 +77,23 @@ def _packages() -> Iterator[Finding]:
     running, wanted = ".".join(map(str, sys.version_info[:3])), about["Requires-Python"]
     well = SpecifierSet(wanted).contains(running)
     yield judged(
-        "python", "environment", [] if well else [f"Python {running} runs here, {wanted} is supported"],
-        f"Python {running}.", "Install Airflow and Tidemill into an environment of a supported Python.",
-    )  # fmt: skip
+        "python",
+        "environment",
+        [] if well else [f"Python {running} runs here, {wanted} is supported"],
+        f"Python {running}.",
+        "Install Airflow and Tidemill into an environment of a supported Python.",
+    )
     needed = [Requirement(line) for line in about.get_all("Requires-Dist") or []]
     needed = [item for item in needed if item.marker is None or item.marker.evaluate({"extra": ""})]
     unmet = [problem for item in needed if (problem := _unmet(item))]
     airflow = "" if unmet else metadata.version("apache-airflow")  # which is one of them
     yield judged(
-        "requirements", "environment", unmet,
+        "requirements",
+        "environment",
+        unmet,
         f"All {len(needed)} packages that are needed are here, Airflow {airflow} among them.",
         "Install them beside Airflow, its own version named too: docs/deploy/existing-airflow.md has the line.",
-    )  # fmt: skip
+    )
 
 
 def _unmet(needed: Requirement) -> str:
@@ -104,8 +109,12 @@ def _airflow() -> tuple[dict[str, Any] | None, Finding]:
     """Ask Airflow in a process of its own: one that does not start is a finding."""
     remedy = "Run 'airflow version' as the same user, and mend what it says."
     if find_spec(FACTS.partition(".")[0]) is None:
-        return None, Finding.fail("airflow", "plugin", "The package tidemill_airflow cannot be imported.",
-                                  "Install Tidemill into the environment that Airflow runs in.")  # fmt: skip
+        return None, Finding.fail(
+            "airflow",
+            "plugin",
+            "The package tidemill_airflow cannot be imported.",
+            "Install Tidemill into the environment that Airflow runs in.",
+        )
     command = [sys.executable, "-W", "ignore", "-m", FACTS, *NEEDS]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=FACTS_S)
@@ -128,15 +137,18 @@ def _plugin(folder: Path) -> Finding:
     ignored = folder / ".airflowignore"
     lines = ignored.read_text(encoding="utf-8").splitlines() if ignored.is_file() else []
     return judged(
-        "plugin", str(folder), [] if copy.name in {line.strip().strip("/") for line in lines} else
-        [f"{copy} is there, and no line of {ignored} names it: each task would execute every file of it"],
+        "plugin",
+        str(folder),
+        []
+        if copy.name in {line.strip().strip("/") for line in lines}
+        else [f"{copy} is there, and no line of {ignored} names it: each task would execute every file of it"],
         f"{ignored} keeps Airflow from executing {copy}.",
         f"Write the line tidemill_airflow into {ignored}; or remove the folder, since the package holds the same.",
-    )  # fmt: skip
+    )
 
 
 def _connections(answers: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str | None, Finding]]:
-    """Give the name, the URL if there is one, and the finding of each connection that a task asks for."""
+    """Return the name, the URL if there is one, and the finding of each connection that a task asks for."""
     for name, answer in answers.items():
         if "url" in answer:
             own = name == SOURCE or answer != answers[SOURCE]
@@ -190,13 +202,18 @@ def _ledger(reached: Mapping[str, str]) -> Iterator[Finding]:
 def _may(name: str, url: str) -> Finding:
     table, right = NEEDS[name]
     with transaction(url) as cursor:
-        cursor.execute("SELECT current_user, has_schema_privilege('tidemill', 'USAGE')"
-                       " AND has_table_privilege(%s, %s)", (table, right))  # fmt: skip
+        cursor.execute(
+            "SELECT current_user, has_schema_privilege('tidemill', 'USAGE') AND has_table_privilege(%s, %s)",
+            (table, right),
+        )
         role, may = cursor.fetchone() or ("", False)
     return judged(
-        "rights", name, [] if may else [f"Role {role} may not {right} {table}"], f"Role {role} may {right} {table}.",
+        "rights",
+        name,
+        [] if may else [f"Role {role} may not {right} {table}"],
+        f"Role {role} may {right} {table}.",
         "Let it log in as the role that docs/deploy/existing-airflow.md names, or GRANT it that one.",
-    )  # fmt: skip
+    )
 
 
 def check_storage() -> Finding:
@@ -228,10 +245,12 @@ def _dag_files(bundles: list[dict[str, str]]) -> Iterator[Finding]:
     names = ", ".join(f"{item['name']} ({item['path']})" for item in bundles)
     missing = [f"{name}.py" for name in DAG_FILES if name not in found]
     yield judged(
-        "dags", "airflow", [f"{', '.join(missing)}: in no bundle of DAG files that can be seen here, of {names}"]
-        if missing else [], f"All {len(DAG_FILES)} DAG files are in {', '.join(sorted({str(p) for p in found.values()}))}.",
+        "dags",
+        "airflow",
+        [f"{', '.join(missing)}: in no bundle of DAG files that can be seen here, of {names}"] if missing else [],
+        f"All {len(DAG_FILES)} DAG files are in {', '.join(sorted({str(p) for p in found.values()}))}.",
         "Put dags/ of this version into one of them. One that is fetched is seen where it has been: ask there.",
-    )  # fmt: skip
+    )
     if found:
         beside = next(iter(found.values())) / "models"
         yield sound_specs(Path(os.environ.get("TIDEMILL_MODELS") or beside))[1]

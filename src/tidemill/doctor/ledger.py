@@ -73,31 +73,43 @@ def check_migrations(cursor: Cursor, folder: Path | None = None) -> Finding:
     problems += [f"{name} was applied by a newer version" for name in sorted(applied.keys() - files.keys())]
     problems += [f"{name} has changed" for name in sorted(files) if name in applied and applied[name] != files[name]]
     return judged(
-        "migrations", "ledger", problems, f"All {len(files)} are applied.",
+        "migrations",
+        "ledger",
+        problems,
+        f"All {len(files)} are applied.",
         _MIGRATE,
-    )  # fmt: skip
+    )
 
 
 def check_rights(cursor: Cursor) -> Iterator[Finding]:
     """Compare roles, their rights and the append-only triggers with what the migrations gave."""
     yield check_roles(cursor)
     yield judged(
-        "grants", "ledger", list(_grant_problems(cursor)), "Each role may do what it needs, and no more.",
+        "grants",
+        "ledger",
+        list(_grant_problems(cursor)),
+        "Each role may do what it needs, and no more.",
         "REVOKE it as the owner; sql/migrations says what each role may do.",
-    )  # fmt: skip
+    )
     yield judged(
-        "append_only", "ledger", list(_trigger_problems(cursor)), f"{', '.join(APPEND_ONLY)} refuse every change.",
+        "append_only",
+        "ledger",
+        list(_trigger_problems(cursor)),
+        f"{', '.join(APPEND_ONLY)} refuse every change.",
         "ALTER TABLE … ENABLE TRIGGER append_only as the owner, or create it again as in 0001_ledger.sql.",
-    )  # fmt: skip
+    )
 
 
 def check_roles(cursor: Cursor) -> Finding:
     """See that the four roles are there, and that none has more power than it needs."""
     return judged(
-        "roles", "warehouse", list(_role_problems(cursor)), "Four roles, and none has more power than it needs.",
+        "roles",
+        "warehouse",
+        list(_role_problems(cursor)),
+        "Four roles, and none has more power than it needs.",
         "CREATE ROLE what is missing; ALTER ROLE … NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS what has"
         " too much, or REVOKE the membership.",
-    )  # fmt: skip
+    )
 
 
 def check_audit(cursor: Cursor) -> Finding:
@@ -111,9 +123,12 @@ def check_audit(cursor: Cursor) -> Finding:
         before, n_rows = found, n_rows + 1
     problems += _decisions_without_audit(cursor)
     return judged(
-        "audit", "ledger", problems, f"The chain of {n_rows} rows is whole.",
+        "audit",
+        "ledger",
+        problems,
+        f"The chain of {n_rows} rows is whole.",
         "Find out who had the owner's rights since the last good check, and compare with a backup; do not mend it.",
-    )  # fmt: skip
+    )
 
 
 def check_pointers(cursor: Cursor, model: str) -> Finding:
@@ -125,14 +140,18 @@ def check_pointers(cursor: Cursor, model: str) -> Finding:
         (model,),
     )
     problems = [
-        f"{partition}: a run is 'published' and not visible" if shown is None
+        f"{partition}: a run is 'published' and not visible"
+        if shown is None
         else f"{partition}: the visible run {shown} is not 'published'"
         for partition, shown, _ in cursor.fetchall()
-    ]  # fmt: skip
+    ]
     return judged(
-        "pointers", model, problems, "What readers see is what the ledger calls published.",
+        "pointers",
+        model,
+        problems,
+        "What readers see is what the ledger calls published.",
         f"Score them again: 'tidemill predict {model} --partition … --again'.",
-    )  # fmt: skip
+    )
 
 
 def check_outbox(cursor: Cursor) -> Finding:
@@ -160,9 +179,11 @@ def check_dead_runs(cursor: Cursor) -> Finding:
     if not dead:
         return Finding.ok("dead_runs", "ledger", "Every step that is running gives signs of life.")
     return Finding.warn(
-        "dead_runs", "ledger", f"{len(dead)} step(s) never ended: {listed(dead)}. {lost[0].why}",
+        "dead_runs",
+        "ledger",
+        f"{len(dead)} step(s) never ended: {listed(dead)}. {lost[0].why}",
         "Run their partitions again if nothing else has; 'tidemill doctor --repair' closes them.",
-    )  # fmt: skip
+    )
 
 
 def check_clock(cursor: Cursor, machine: datetime) -> Finding:
@@ -172,10 +193,11 @@ def check_clock(cursor: Cursor, machine: datetime) -> Finding:
     if abs(ahead) <= SKEW_S:
         return Finding.ok("clock", "environment", f"This machine and the warehouse agree within {SKEW_S} s.")
     return Finding.warn(
-        "clock", "environment",
+        "clock",
+        "environment",
         f"This machine's clock is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} the warehouse's.",
         "Set it by NTP: Airflow's schedules go by it, while the ledger goes by the warehouse's.",
-    )  # fmt: skip
+    )
 
 
 def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:

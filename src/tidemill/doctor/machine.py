@@ -54,10 +54,12 @@ def check_packages(lock: Path) -> Finding:
         return Finding.ok("packages", "environment", f"There is no lock at {lock} to compare with; {digest}.")
     n_locked, n_missing = count_locked(lock)
     return judged(
-        "packages", "environment", list(drifted(lock)),
+        "packages",
+        "environment",
+        list(drifted(lock)),
         f"{n_locked - n_missing} packages are as locked, {n_missing} of the lock are not installed; {digest}.",
         "Install the lock again: 'make setup', or 'pip install --require-hashes -r requirements.txt'.",
-    )  # fmt: skip
+    )
 
 
 def check_permissions(workspace: Workspace, connections: Iterable[str]) -> Finding:
@@ -80,13 +82,16 @@ def check_permissions(workspace: Workspace, connections: Iterable[str]) -> Findi
     problems = [said for path in private for said in _readable(path)]
     problems += _changeable(workspace.storage)
     return judged(
-        "permissions", "machine", problems, f"{len(private)} secret(s) are their owner's alone.",
+        "permissions",
+        "machine",
+        problems,
+        f"{len(private)} secret(s) are their owner's alone.",
         "chmod go-rwx on what is named, and think about new passwords: somebody may have read them.",
-    )  # fmt: skip
+    )
 
 
 def check_disk(free_bytes: int, total_bytes: int, where: Path) -> Finding:
-    """Say whether there is room for more artifacts.
+    """Return whether there is room for more artifacts.
 
     Parameters
     ----------
@@ -112,21 +117,23 @@ def check_disk(free_bytes: int, total_bytes: int, where: Path) -> Finding:
 
 
 def free_and_total(folder: Path) -> tuple[int, int]:
-    """Give the free and all bytes of a folder's file system, whether or not the folder has been made yet."""
+    """Return the free and all bytes of a folder's file system, whether or not the folder has been made yet."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     usage = shutil.disk_usage(existing)
     return usage.free, usage.total
 
 
 def check_tracking(uri: str | None) -> Finding:
-    """Say whether there is an MLflow to compare with."""
+    """Return whether there is an MLflow to compare with."""
     if uri is None:
         return Finding.warn("mlflow", "server", "No MLflow is configured.", "Set MLFLOW_TRACKING_URI if there is one.")
     if not is_reachable(uri):
         return Finding.warn(
-            "mlflow", "server", f"Nothing answers at {without_login(uri)}.",
+            "mlflow",
+            "server",
+            f"Nothing answers at {without_login(uri)}.",
             "Predictions go on without it; start it again ('make up'), or correct MLFLOW_TRACKING_URI: http://host:port.",
-        )  # fmt: skip
+        )
     return Finding.ok("mlflow", "server", "It answers.")
 
 

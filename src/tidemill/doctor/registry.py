@@ -59,7 +59,7 @@ def _check_alias(session: Session, model: str, champion: Mirrored | None, *, rep
 
 
 def check_waiting(workspace: Workspace, model: str, *, repair: bool) -> Finding:
-    """Say whether MLflow shows all trainings and daily pages; with ``repair`` show what waits."""
+    """Return whether MLflow shows all trainings and daily pages; with ``repair`` show what waits."""
     n_waiting = len(waiting(workspace, model))
     if not n_waiting:
         return Finding.ok("mlflow", model, "It shows every training and page.")

@@ -12,7 +12,7 @@ _OF_THE_SOURCE = {"extract", "extract_rows"}
 
 
 def check_reproductions(cursor: Cursor, model: str) -> Finding:
-    """Say which releases could not be built again, by the newest attempt at each."""
+    """Return which releases could not be built again, by the newest attempt at each."""
     cursor.execute(_NEWEST, {"model": model})
     attempts = cursor.fetchall()
     worse = [_told(number, _different(steps)) for number, steps in attempts if _different(steps) - _OF_THE_SOURCE]

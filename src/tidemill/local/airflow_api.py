@@ -113,15 +113,18 @@ class AirflowApi:
             Partition keys of the interval.
         """
         body = {
-            "dag_id": dag_id, "from_date": first.isoformat(), "to_date": last.isoformat(),
-            "reprocess_behavior": reprocess, "max_active_runs": max_active_runs,
-        }  # fmt: skip
+            "dag_id": dag_id,
+            "from_date": first.isoformat(),
+            "to_date": last.isoformat(),
+            "reprocess_behavior": reprocess,
+            "max_active_runs": max_active_runs,
+        }
         planned = self.request("POST", "backfills/dry_run", json=body)
         self.request("POST", "backfills", json=body)
         return [str(item["partition_key"]) for item in planned["backfills"]]
 
     def runs(self, dag_id: str) -> list[RunState]:
-        """Give the runs of a DAG."""
+        """Return the runs of a DAG."""
         found = self._get(f"dags/{dag_id}/dagRuns?limit=1000&order_by=id")["dag_runs"]
         return [
             RunState(
@@ -173,7 +176,7 @@ class AirflowApi:
             time.sleep(POLL_S)
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
-        """Give what a task has logged, as JSON text."""
+        """Return what a task has logged, as JSON text."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}?full_content=true"
         return str(self._get(path))
 

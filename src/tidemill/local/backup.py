@@ -78,6 +78,6 @@ def back_up(home: Path, now: datetime, report: Callable[[str], None]) -> Backup 
 
 
 def _runs(data: Path) -> bool:
-    """Say whether the server of a folder lives; one that was killed leaves its file, and a folder that recovers."""
+    """Return whether the server of a folder lives; one that was killed leaves its file, and a folder that recovers."""
     lock = data / "postmaster.pid"
     return lock.is_file() and psutil.pid_exists(int(lock.read_text(encoding="utf-8").splitlines()[0]))

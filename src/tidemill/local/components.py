@@ -84,7 +84,7 @@ def build_components(home: Home, plan: Plan) -> tuple[Component, ...]:
 
 
 def airflow_environment(home: Home, plan: Plan) -> dict[str, str]:
-    """Give the environment of every Airflow command of this stack."""
+    """Return the environment of every Airflow command of this stack."""
     return {
         **inherited(os.environ),
         **task_variables(home, plan),

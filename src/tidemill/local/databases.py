@@ -58,7 +58,7 @@ class Answer:
 
 
 def url(home: Home, port: int, name: str, scheme: str = "postgresql") -> str:
-    """Give a role's connection URL; the password is in the file that it names.
+    """Return a role's connection URL; the password is in the file that it names.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def url(home: Home, port: int, name: str, scheme: str = "postgresql") -> str:
 
 
 def is_ready(home: Home, port: int) -> bool:
-    """Say whether Postgres takes connections now."""
+    """Return whether Postgres takes connections now."""
     try:
         with _connected(home, port, ADMIN, "postgres"):
             return True

@@ -122,7 +122,7 @@ def _digest(files: Mapping[str, Path]) -> str:
 
 
 def _is_loaded(cursor: Cursor, digest: str) -> bool:
-    """Tell whether the digest is noted; forget any other, since its tables are about to be replaced."""
+    """Return whether the digest is noted; forget any other, since its tables are about to be replaced."""
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
     cursor.execute("SELECT to_regnamespace('raw') IS NULL")
     if cursor.fetchone() == (
@@ -183,7 +183,7 @@ def _as_csv(batch: pa.RecordBatch) -> bytes:
 
 
 def _name_zones(cursor: Cursor) -> None:
-    """Say which clock each destination keeps."""
+    """Return which clock each destination keeps."""
     cursor.execute("INSERT INTO destination SELECT faa, tzone FROM raw.airports WHERE tzone IS NOT NULL")
     cursor.executemany("INSERT INTO destination VALUES (%s, %s)", list(_ISLANDS.items()))
 

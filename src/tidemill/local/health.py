@@ -52,7 +52,7 @@ def airflow_health(plan: Plan) -> dict[str, Any] | None:
 
 
 def execution_api_is_ready(plan: Plan) -> bool:
-    """Say whether tasks can report to the API server.
+    """Return whether tasks can report to the API server.
 
     The first request builds the routes of every version, which takes seconds: better now than in the first task.
     """
@@ -60,7 +60,7 @@ def execution_api_is_ready(plan: Plan) -> bool:
 
 
 def mlflow_is_ready(plan: Plan) -> bool:
-    """Say whether MLflow's server answers."""
+    """Return whether MLflow's server answers."""
     return fetch(f"{mlflow_url(plan)}/health") is not None
 
 

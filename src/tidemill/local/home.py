@@ -162,7 +162,7 @@ def held(path: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Say whether a living process holds the lock file."""
+    """Return whether a living process holds the lock file."""
     if not path.exists():
         return False
     try:
@@ -173,7 +173,7 @@ def is_held(path: Path) -> bool:
 
 
 def last_lines(path: Path, n_lines: int = 15) -> str:
-    """Give the end of a log, or a word that there is none.
+    """Return the end of a log, or a word that there is none.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class Ports(Record):
 
 
 def loopback() -> str:
-    """Give the name under which Airflow's components know this machine.
+    """Return the name under which Airflow's components know this machine.
 
     Airflow calls it (``[core] hostname_callable``), so that no component asks a name server, and none ever
     tries to reach another through an address of the network.
@@ -45,7 +45,7 @@ def loopback() -> str:
 
 
 def is_free(port: int) -> bool:
-    """Say whether nobody listens on a port, on 127.0.0.1 or on every interface.
+    """Return whether nobody listens on a port, on 127.0.0.1 or on every interface.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class Identity(Record):
 
 
 def identify(pid: int) -> Identity | None:
-    """Give a process's identity, or None if it has ended."""
+    """Return a process's identity, or None if it has ended."""
     try:
         process = psutil.Process(pid)
         return Identity(pid=pid, started_at=process.create_time(), after_boot_s=_after_boot_s(process))
@@ -78,7 +78,7 @@ def _is(process: psutil.Process, identity: Identity) -> bool:
 
 
 def living(identity: Identity | None) -> psutil.Process | None:
-    """Give the process if it still runs and is not a later one that got its number."""
+    """Return the process if it still runs and is not a later one that got its number."""
     if identity is None:
         return None
     try:
@@ -120,7 +120,7 @@ def find(home: Path, component: str | None = None, leaders: Iterable[Identity | 
 
 
 def first_of_each_component(home: Path) -> dict[str, int]:
-    """Give the oldest process of each component that still has any, by the component's name."""
+    """Return the oldest process of each component that still has any, by the component's name."""
     oldest: dict[str, int] = {}
     for process in sorted(find(home), key=_start_time):
         try:

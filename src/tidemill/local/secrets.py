@@ -93,7 +93,7 @@ def create_login(home: Home) -> None:
 
 
 def login(home: Home) -> tuple[str, str]:
-    """Give the user and the password of Airflow's UI.
+    """Return the user and the password of Airflow's UI.
 
     Raises
     ------

@@ -32,17 +32,17 @@ _FOREIGN = ("AIRFLOW", "_AIRFLOW", "TIDEMILL_", "MLFLOW_", "_MLFLOW", "PG", "SQL
 
 
 def api_url(plan: Plan) -> str:
-    """Give the address of Airflow's UI and API."""
+    """Return the address of Airflow's UI and API."""
     return f"http://{LOOPBACK}:{plan.ports.api}"
 
 
 def mlflow_url(plan: Plan) -> str:
-    """Give the address of MLflow's UI and tracking server."""
+    """Return the address of MLflow's UI and tracking server."""
     return f"http://{LOOPBACK}:{plan.ports.mlflow}"
 
 
 def owner_url(home: Home, plan: Plan) -> str:
-    """Give the URL under which migrations run and data are loaded."""
+    """Return the URL under which migrations run and data are loaded."""
     return databases.url(home, plan.ports.postgres, "tidemill_owner")
 
 
@@ -80,7 +80,7 @@ def telling_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def variables(home: Home, plan: Plan) -> dict[str, str]:
-    """Give the contract's variables, for the CLI, notebooks and tests."""
+    """Return the contract's variables, for the CLI, notebooks and tests."""
     port = plan.ports.postgres
     connections = {f"TIDEMILL_CONN_{name}": databases.url(home, port, role) for name, role in _CONNECTIONS.items()}
     return {
@@ -98,7 +98,7 @@ def variables(home: Home, plan: Plan) -> dict[str, str]:
 
 
 def task_variables(home: Home, plan: Plan) -> dict[str, str]:
-    """Give what tasks see: the same variables without the owner's, and the connections under Airflow's names."""
+    """Return what tasks see: the same variables without the owner's, and the connections under Airflow's names."""
     seen = {name: value for name, value in variables(home, plan).items() if name != _OWNER}
     port = plan.ports.postgres
     for name, role in _CONNECTIONS.items():
@@ -107,7 +107,7 @@ def task_variables(home: Home, plan: Plan) -> dict[str, str]:
 
 
 def mlflow_server_variables(home: Home, plan: Plan) -> dict[str, str]:
-    """Give the MLflow server's settings."""
+    """Return the MLflow server's settings."""
     return {
         "MLFLOW_BACKEND_STORE_URI": databases.url(home, plan.ports.postgres, "mlflow", scheme="postgresql+psycopg2"),
         # The client needs the server's URL alone: files travel through the server.

@@ -152,7 +152,7 @@ def down(home: Path, report: Report) -> None:
 
 
 def status(home: Path) -> list[ComponentStatus]:
-    """Tell how each component is, the supervisor first; an empty list before the first start."""
+    """Return how each component is, the supervisor first; an empty list before the first start."""
     place = _place(home)
     decided = plan.recorded(place)
     if decided is None:
@@ -199,7 +199,7 @@ def airflow(home: Path, arguments: Sequence[str]) -> int:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Give the contract's variables, and write them to the home's ``environment`` file.
+    """Return the contract's variables, and write them to the home's ``environment`` file.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def login(home: Path) -> tuple[str, str]:
-    """Give the user and the password of Airflow's UI; for a terminal, never for a log."""
+    """Return the user and the password of Airflow's UI; for a terminal, never for a log."""
     return secrets.login(_place(home))
 
 

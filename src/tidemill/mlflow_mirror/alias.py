@@ -39,7 +39,7 @@ class Mirrored:
 
 
 def mirrored_champion(url: str, model: str) -> Mirrored | None:
-    """Give the champion as MLflow should show it, or None if the model has none."""
+    """Return the champion as MLflow should show it, or None if the model has none."""
     with transaction(url) as cursor:
         cursor.execute(
             "SELECT release_id, bundle_digest, mlflow_run_id, run_id IS NULL AS imported"

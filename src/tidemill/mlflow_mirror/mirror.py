@@ -123,7 +123,7 @@ def show_all_waiting(workspace: Workspace) -> None:
 
 
 def waiting(workspace: Workspace, model: str) -> tuple[str, ...]:
-    """Give the notes of a model's trainings and pages that MLflow does not show yet, oldest first."""
+    """Return the notes of a model's trainings and pages that MLflow does not show yet, oldest first."""
     return Store.of(workspace).notes(model, WAITING)
 
 

@@ -16,7 +16,7 @@ __all__ = ["children", "data_used", "system"]
 def children(
     store: Store, bundles: Sequence[BundleRef], costs: Mapping[str, FitCost], metric: str
 ) -> tuple[Child, ...]:
-    """Give a nested run for each estimator, and in it one for each trial of its search.
+    """Return a nested run for each estimator, and in it one for each trial of its search.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def children(
 
 
 def system(costs: Collection[FitCost]) -> dict[str, float]:
-    """Give what some fits cost, under the names of MLflow's system metrics."""
+    """Return what some fits cost, under the names of MLflow's system metrics."""
     if not costs:
         return {}
     return {
@@ -50,7 +50,7 @@ def system(costs: Collection[FitCost]) -> dict[str, float]:
 
 
 def data_used(snapshot: SnapshotRef, split: SplitRef) -> tuple[DataUsed, ...]:
-    """Give the snapshot and its three sets, as data sets that MLflow names and does not hold."""
+    """Return the snapshot and its three sets, as data sets that MLflow names and does not hold."""
     name = f"{snapshot.model} {snapshot.partition}"
     whole = DataUsed(name=name, digest=snapshot.digest, uri=snapshot.uri, n_rows=snapshot.n_rows, context="snapshot")
     sets = {"training": split.n_train, "validation": split.n_validation, "test": split.n_test}

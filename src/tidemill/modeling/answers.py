@@ -72,7 +72,7 @@ def _predicted(model: Any, matrix: Floats, task: str) -> Floats:
 
 
 def shaped(raw: Floats, task: str) -> Floats:
-    """Give probabilities or values in the shape of the task, contiguous."""
+    """Return probabilities or values in the shape of the task, contiguous."""
     if task == "multiclass":
         both = np.column_stack([1 - np.ravel(raw), np.ravel(raw)]) if raw.ndim == 1 or raw.shape[1] == 1 else raw
         return np.ascontiguousarray(both / _summed(both)[:, None])
@@ -103,7 +103,7 @@ def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:
 
 
 def probabilities(logits: Floats) -> Floats:
-    """Give the probability of the second of two classes, or of each of several (softmax)."""
+    """Return the probability of the second of two classes, or of each of several (softmax)."""
     if logits.ndim == 1:
         return np.asarray(expit(logits))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -34,7 +34,7 @@ _MIN_DEFINED = 0.9  # share of replicates in which the statistic must be defined
 
 
 def index_blocks(blocks: npt.ArrayLike | None, n_samples: int) -> tuple[Integers, int]:
-    """Give each block a number.
+    """Return each block a number.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def _draw(rng: np.random.Generator, n_replicates: int, n_blocks: int) -> Integer
 
 
 def percentile_interval(values: Floats, n_blocks: int) -> tuple[float, float]:
-    """Give the 95 % percentile interval, widened as Student's is against the normal one.
+    """Return the 95 % percentile interval, widened as Student's is against the normal one.
 
     Few blocks make percentiles too narrow; the wider ones are Hesterberg's (*The American Statistician*, 2015,
     section 4.2), and keep to the range of the metric.
@@ -174,7 +174,7 @@ def estimate(
 
 
 def _error_from_leaving_out(statistic: Callable[[Integers], Floats], n_blocks: int, n_samples: int) -> float:
-    """Give the jackknife's standard error, widened if a block resembles the one before; NaN if any value is undefined."""
+    """Return the jackknife's standard error, widened if a block resembles the one before; NaN if any value is undefined."""
     without_one = 1 - np.eye(n_blocks, dtype=np.int64)
     at_once = max(1, _MAX_WEIGHTS // max(n_samples, 1))
     values = np.concatenate(
@@ -186,7 +186,7 @@ def _error_from_leaving_out(statistic: Callable[[Integers], Floats], n_blocks: i
 
 
 def _persistence(influence: Floats) -> float:
-    """Give the factor by which neighbours that resemble each other raise the variance of a mean, at least 1.
+    """Return the factor by which neighbours that resemble each other raise the variance of a mean, at least 1.
 
     That of a first-order autoregression; 1 / n corrects the bias of the correlation in short series.
     """

@@ -63,7 +63,7 @@ class Bundle:
         return tuple(map(str, self.classes)) if self.task == "multiclass" else None
 
     def score(self, X: pd.DataFrame) -> Floats:
-        """Give the probability of the positive class or of each class, or the predicted value.
+        """Return the probability of the positive class or of each class, or the predicted value.
 
         Parameters
         ----------
@@ -86,22 +86,22 @@ class Bundle:
         return self.score_of(self.preprocessing.transform(aligned))
 
     def score_of(self, matrix: npt.NDArray[Any], n_threads: int | None = None) -> Floats:
-        """Give the score of rows that the preprocessing has made a matrix of, at least one, with threads for this alone."""
+        """Return the score of rows that the preprocessing has made a matrix of, at least one, with threads for this alone."""
         score = answer(
             self.model, matrix, task=self.task, n_threads=n_threads or self.n_threads, block_rows=self.block_rows
-        )  # fmt: skip
+        )
         return self.calibrated(score)
 
     def calibrated(self, score: Floats) -> Floats:
-        """Give the score that the model's own answer becomes, row by row."""
+        """Return the score that the model's own answer becomes, row by row."""
         return score if self.calibration is None else self.calibration.apply(score)
 
     def predict(self, X: pd.DataFrame) -> npt.NDArray[Any]:
-        """Give each row's answer: True from the threshold on, the likeliest class, or the predicted value."""
+        """Return each row's answer: True from the threshold on, the likeliest class, or the predicted value."""
         return self.answer_of(self.score(X))
 
     def interval(self, X: pd.DataFrame) -> tuple[Floats, Floats]:
-        """Give the ends of an interval that holds 80 % of the labels of rows like those of validation.
+        """Return the ends of an interval that holds 80 % of the labels of rows like those of validation.
 
         Split conformal (Lei et al. 2018), by the quantiles of the validation set's residuals; NaN if validation was
         too small for them.
@@ -114,13 +114,13 @@ class Bundle:
         return self.interval_of(self.score(X))
 
     def answer_of(self, score: Floats) -> npt.NDArray[Any]:
-        """Give the answer that a score means, as `predict` does."""
+        """Return the answer that a score means, as `predict` does."""
         if self.task == "multiclass":
             return np.asarray(np.asarray(self.classes, dtype=object)[score.argmax(axis=1)])
         return np.asarray(score if self.threshold is None else score >= self.threshold)
 
     def interval_of(self, score: Floats) -> tuple[Floats, Floats]:
-        """Give the interval around a score, as `interval` does."""
+        """Return the interval around a score, as `interval` does."""
         if self.task != "regression":
             raise ValueError(f"a {self.task} model has no interval")
         below, above = self.residual_quantiles or (np.nan, np.nan)

@@ -68,7 +68,7 @@ class Calibration(Record):
         return f"{self.method} on {self.n_rows} validation rows, which the threshold was chosen on too"
 
     def apply(self, score: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Give the probability of each score; a row's value depends on that row alone."""
+        """Return the probability of each score; a row's value depends on that row alone."""
         if self.method == "isotonic":
             return np.interp(score, self.x, self.y)
         slope, intercept = self.x
@@ -76,7 +76,7 @@ class Calibration(Record):
 
 
 def newer_half(blocks: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Say which rows of a validation set calibration is fitted on: those of the newer half of its blocks of time.
+    """Return which rows of a validation set calibration is fitted on: those of the newer half of its blocks of time.
 
     The older rows stop boosting, so that the curve is not fitted on what the model was tuned to.
 

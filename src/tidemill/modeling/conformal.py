@@ -11,7 +11,7 @@ __all__ = ["residual_quantiles"]
 
 
 def residual_quantiles(residuals: npt.ArrayLike, coverage: float) -> tuple[float, float] | None:
-    """Give what has to be added to a prediction for the ends of its interval.
+    """Return what has to be added to a prediction for the ends of its interval.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ class _Parts:
 
 
 def explain(bundle: Bundle, X: pd.DataFrame, background: pd.DataFrame | None = None) -> Explanation:
-    """Give what each feature adds to the scores of rows.
+    """Return what each feature adds to the scores of rows.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def explain(bundle: Bundle, X: pd.DataFrame, background: pd.DataFrame | None = N
 
 
 def encoded_columns(bundle: Bundle) -> list[tuple[str, str]]:
-    """Give the columns that a bundle's preprocessing makes: each one's feature, and its own name.
+    """Return the columns that a bundle's preprocessing makes: each one's feature, and its own name.
 
     A feature that the estimator does not read has no column.
     """
@@ -132,7 +132,7 @@ def encoded_columns(bundle: Bundle) -> list[tuple[str, str]]:
 
 
 def _owners(part: Any, columns: list[str]) -> list[str]:
-    """Give the feature of each column that one part makes of its features."""
+    """Return the feature of each column that one part makes of its features."""
     if isinstance(part, TargetEncoder) and part.target_type_ == "multiclass":
         return [name for name in columns for _ in part.classes_]
     if isinstance(part, OneHotEncoder):
@@ -155,11 +155,17 @@ def _parts(bundle: Bundle, matrix: Floats, background: pd.DataFrame | None) -> _
         ((DummyClassifier, DummyRegressor), lambda: _of_constant(bundle, matrix)),
         ((TargetEncoder,), lambda: _of_group(bundle, matrix)),
         (
-            (HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor,
-             DecisionTreeClassifier, DecisionTreeRegressor),
+            (
+                HistGradientBoostingClassifier,
+                HistGradientBoostingRegressor,
+                RandomForestClassifier,
+                RandomForestRegressor,
+                DecisionTreeClassifier,
+                DecisionTreeRegressor,
+            ),
             lambda: _of_trees(bundle, matrix),
         ),
-    ]  # fmt: skip
+    ]
     for types, explained in kinds:
         if isinstance(model, types):
             return explained()
@@ -232,9 +238,11 @@ def _by_permutation(bundle: Bundle, matrix: Floats, background: pd.DataFrame | N
         np.asarray(found.base_values, dtype=np.float64).reshape(len(matrix), -1), (len(matrix), n_outputs)
     )
     return _Parts(
-        columns=columns, base=base, link=_plain(bundle),
+        columns=columns,
+        base=base,
+        link=_plain(bundle),
         method=f"shap's permutations, against {len(others)} rows of the partition",
-    )  # fmt: skip
+    )
 
 
 def _shap() -> Any:
@@ -254,7 +262,7 @@ def _outputs(bundle: Bundle, matrix: Floats) -> Floats:
 
 
 def _linked(total: Floats, link: str, task: str) -> Floats:
-    """Give the scores that sums of parts mean, in the shape of `Bundle.score`."""
+    """Return the scores that sums of parts mean, in the shape of `Bundle.score`."""
     if task == "multiclass":
         if link != "logit":
             return total

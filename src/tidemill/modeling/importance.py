@@ -27,7 +27,7 @@ def permutation_importance(
     n_repeats: int = 3,
     max_rows: int = 5000,
 ) -> tuple[MetricValue, ...]:
-    """Give how much worse a metric gets when a feature is shuffled, for each feature.
+    """Return how much worse a metric gets when a feature is shuffled, for each feature.
 
     Parameters
     ----------
@@ -69,9 +69,17 @@ def permutation_importance(
         order = np.concatenate([rng.permutation(len(y)) for _ in range(n_repeats)])
         shuffled[feature] = aligned[feature].to_numpy()[order]
         drop = paired_difference(
-            metric, np.tile(y, n_repeats), intact, bundle.score(shuffled), days, task=bundle.task,
-            threshold_a=bundle.threshold, threshold_b=bundle.threshold, classes_a=names, classes_b=names,
-        )  # fmt: skip
+            metric,
+            np.tile(y, n_repeats),
+            intact,
+            bundle.score(shuffled),
+            days,
+            task=bundle.task,
+            threshold_a=bundle.threshold,
+            threshold_b=bundle.threshold,
+            classes_a=names,
+            classes_b=names,
+        )
         ends = (drop.low, drop.high) if sign > 0 else (_minus(drop.high), _minus(drop.low))
         figures.append(_figure(feature, sign * drop.value, ends, len(y)))
     return tuple(sorted(figures, key=lambda figure: -np.nan_to_num(figure.value)))

@@ -51,7 +51,7 @@ def fit_for_trees(schema: FeatureSchema, pieces: Iterable[pd.DataFrame]) -> Any:
 
 
 def _made_up(seen: Counter[str], *, has_missing: bool) -> tuple[list[_Text], list[_Text]]:
-    """Give a column with every level, and what may follow it, as often as is needed, without changing what is rare."""
+    """Return a column with every level, and what may follow it, as often as is needed, without changing what is rare."""
     levels = sorted(seen)
     frequent = _frequent(np.array([seen[level] for level in levels]))
     often: list[_Text] = [level for level, is_frequent in zip(levels, frequent, strict=True) if is_frequent]
@@ -63,7 +63,7 @@ def _made_up(seen: Counter[str], *, has_missing: bool) -> tuple[list[_Text], lis
 
 
 def _frequent(counts: Any) -> Any:
-    """Say which levels get a code of their own, as `OrdinalEncoder` does (scikit-learn 1.9)."""
+    """Return which levels get a code of their own, as `OrdinalEncoder` does (scikit-learn 1.9)."""
     frequent = counts >= MIN_FREQUENCY
     if frequent.sum() + 1 > MAX_LEVELS_OF_TREES:  # all others share one code
         frequent[np.argsort(counts, kind="stable")[: -(MAX_LEVELS_OF_TREES - 1)]] = False

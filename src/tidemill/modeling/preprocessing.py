@@ -70,7 +70,7 @@ def for_target_rates(
 
 
 def target_type(task: str, n_classes: int) -> str:
-    """Give a task in `TargetEncoder`'s words, to which two classes are always binary."""
+    """Return a task in `TargetEncoder`'s words, to which two classes are always binary."""
     return "continuous" if task == "regression" else "multiclass" if n_classes > 2 else "binary"
 
 

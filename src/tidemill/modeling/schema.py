@@ -154,7 +154,7 @@ def _number(value: SupportsFloat) -> float:
 
 
 def _texts(values: pd.Series) -> pd.Series:
-    """Give texts, whole numbers and booleans as ``str``; TypeError says what was found instead."""
+    """Return texts, whole numbers and booleans as ``str``; TypeError says what was found instead."""
     dtype = values.dtype
     if isinstance(dtype, pd.StringDtype):
         return values.astype("str").reset_index(drop=True)

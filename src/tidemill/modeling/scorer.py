@@ -49,7 +49,7 @@ class Scorer:
         return replace(self, forest=Forest.of(self.bundle.model, self.bundle.task, self.lookups.n_columns))
 
     def score(self, batch: pa.RecordBatch) -> npt.NDArray[np.float64]:
-        """Give the scores of some rows, as `Bundle.score` does.
+        """Return the scores of some rows, as `Bundle.score` does.
 
         Raises
         ------

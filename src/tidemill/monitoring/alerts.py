@@ -62,15 +62,16 @@ class _Context:
         found = {
             metric.feature: self.beside(metric, "importance_share") or 0.0
             for metric in self.by_key.values()
-            if metric.name == "psi" and metric.feature
+            if metric.name == "psi"
+            and metric.feature
             and metric.value > _or(self.beside(metric, "psi_threshold"), self.thresholds.psi)
-        }  # fmt: skip
+        }
         names = sorted(found, key=lambda name: -found[name])
         return [f"{name} ({found[name]:.0%})" for name in names[:most]] + (["and others"] if len(names) > most else [])
 
 
 def raise_alerts(metrics: Sequence[MetricValue], thresholds: AlertThresholds) -> tuple[Alert, ...]:
-    """Give the alerts that a partition's figures deserve.
+    """Return the alerts that a partition's figures deserve.
 
     Parameters
     ----------
@@ -305,7 +306,7 @@ def _large_step(metric: MetricValue, context: _Context) -> Alert | None:
 
 
 def _unknown(metrics: Sequence[MetricValue]) -> list[Alert]:
-    """Give one alert for each name among figures that could not be computed."""
+    """Return one alert for each name among figures that could not be computed."""
     return [
         _unknown_figure(name, [m for m in metrics if m.name == name]) for name in dict.fromkeys(m.name for m in metrics)
     ]
@@ -337,7 +338,7 @@ def _floor_without_metric(metrics: Sequence[MetricValue], thresholds: AlertThres
 
 
 def _extra(value: float, ratio: float) -> float:
-    """Give by how much a figure exceeds the median that its ratio refers to."""
+    """Return by how much a figure exceeds the median that its ratio refers to."""
     return value - value / ratio if ratio else 0.0
 
 

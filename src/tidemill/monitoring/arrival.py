@@ -45,7 +45,7 @@ class Arrival:
         return self.shares[-1] if self.known else math.nan
 
     def expected(self, age: float) -> float:
-        """Give the share of labels that is usually known at an age in hours; NaN if unknown.
+        """Return the share of labels that is usually known at an age in hours; NaN if unknown.
 
         Examples
         --------
@@ -55,7 +55,7 @@ class Arrival:
         return float(np.interp(age, self.ages, self.shares)) if self.known else math.nan
 
     def after(self, part: float) -> float:
-        """Give the hours until a part of the labels that ever come is there; NaN if unknown.
+        """Return the hours until a part of the labels that ever come is there; NaN if unknown.
 
         Examples
         --------
@@ -72,7 +72,7 @@ class Arrival:
         return self.ages[at - 1] + (wanted - before) / (share - before) * (self.ages[at] - self.ages[at - 1])
 
     def has_enough(self, coverage: float, age: float) -> bool:
-        """Tell whether a partition has nearly all the labels that are usual at its age; True where that is unknown.
+        """Return whether a partition has nearly all the labels that are usual at its age; True where that is unknown.
 
         Examples
         --------
@@ -84,7 +84,7 @@ class Arrival:
 
 
 def arrival_ages(matures_after: timedelta, length: timedelta) -> tuple[float, ...]:
-    """Give the ages, in hours since a partition's end, at which labels are counted.
+    """Return the ages, in hours since a partition's end, at which labels are counted.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def arrival_ages(matures_after: timedelta, length: timedelta) -> tuple[float, ..
 
 
 def shares_known(delays: ArrayLike, n_rows: int, ages: Sequence[float], age: float) -> dict[float, float]:
-    """Give the share of a partition's labels that was known at each age that it has reached.
+    """Return the share of a partition's labels that was known at each age that it has reached.
 
     Parameters
     ----------

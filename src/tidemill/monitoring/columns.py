@@ -18,13 +18,13 @@ __all__ = ["is_number", "is_text", "level_counts", "level_indices", "to_floats"]
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Tell whether a column of this type can be profiled as numbers; booleans count as 0 and 1."""
+    """Return whether a column of this type can be profiled as numbers; booleans count as 0 and 1."""
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
     return any(test(kind) for test in tests)
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Tell whether a column of this type can be profiled as categories."""
+    """Return whether a column of this type can be profiled as categories."""
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
     tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_boolean, pa.types.is_integer, pa.types.is_null)
@@ -32,7 +32,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def to_floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Give a column of numbers as floats.
+    """Return a column of numbers as floats.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def level_counts(column: pa.ChunkedArray) -> tuple[Counter[str], int]:
 
 
 def level_indices(column: pa.ChunkedArray, index_of: dict[str, int], *, missing: int, null: int) -> NDArray[np.int64]:
-    """Give each row's index in a fixed list of levels.
+    """Return each row's index in a fixed list of levels.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _chunk_floats(chunk: pa.Array) -> NDArray[np.float64]:
 
 
 def _buffer(array: pa.Array, dtype: type[np.generic]) -> NDArray[Any]:
-    """Give an Arrow array's values without a copy; what lies under a null is arbitrary."""
+    """Return an Arrow array's values without a copy; what lies under a null is arbitrary."""
     width = np.dtype(dtype).itemsize  # bytes of one value
     return np.frombuffer(array.buffers()[1], dtype, count=len(array), offset=width * array.offset)
 

@@ -34,7 +34,7 @@ class StepFigures(Record):
         return self.n_rows / self.wall_s if self.n_rows and self.wall_s > 0 else None
 
     def figures(self) -> dict[str, float]:
-        """Give every figure that is known, by name."""
+        """Return every figure that is known, by name."""
         known = {"wall_s": self.wall_s, "cpu_s": self.cpu_s, "peak_rss_bytes": float(self.peak_rss_bytes)}
         return known if self.rows_per_s is None else {**known, "rows_per_s": self.rows_per_s}
 

@@ -23,7 +23,7 @@ LEAST_SHARE = 1e-4  # a share below one row in 10,000 says no more than that the
 
 
 def population_stability_index(reference_counts: ArrayLike, analysis_counts: ArrayLike) -> float:
-    r"""Give the population stability index of an analysis sample against a reference.
+    r"""Return the population stability index of an analysis sample against a reference.
 
     :math:`\sum_i (q_i - p_i) \ln(q_i / p_i)` over the shares p of the reference and q of the analysis sample.
     0 means the same shares; by custom 0.1 is worth a look and 0.2 is a shift.
@@ -212,7 +212,7 @@ def chi_square_statistic(reference_counts: ArrayLike, analysis_counts: ArrayLike
 
 
 def expected_psi(n_bins: int, n_reference: int, n_analysis: int) -> float:
-    """Give the index that two samples of one distribution show on average.
+    """Return the index that two samples of one distribution show on average.
 
     It is (n_bins - 1) (1/n_reference + 1/n_analysis): the index of equal distributions, divided by the bracket,
     follows a chi-square distribution with n_bins - 1 degrees of freedom (Yurdakul and Naranjo, 2020).
@@ -226,7 +226,7 @@ def expected_psi(n_bins: int, n_reference: int, n_analysis: int) -> float:
 
 
 def chance_psi(n_bins: int, n_reference: int, n_analysis: int, *, probability: float = 0.999) -> float:
-    """Give the index that two samples of one distribution stay below with this probability.
+    """Return the index that two samples of one distribution stay below with this probability.
 
     The chi-square quantile is Wilson and Hilferty's, within 1 % for two or more degrees of freedom.
 
@@ -255,7 +255,7 @@ def _pair(reference: ArrayLike, analysis: ArrayLike) -> tuple[NDArray[np.float64
 
 
 def _cumulated_difference(reference: NDArray[np.float64], analysis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give how much more of the analysis sample lies up to each bin; empty if a sample has no rows."""
+    """Return how much more of the analysis sample lies up to each bin; empty if a sample has no rows."""
     if not reference.sum() or not analysis.sum():
         return np.empty(0)
     below: NDArray[np.float64] = np.cumsum(analysis) / analysis.sum() - np.cumsum(reference) / reference.sum()

@@ -91,9 +91,7 @@ def detect_drift(
     for profile in reference:
         psi, *others = _feature_figures(profile, counted[profile.name], psi_threshold)
         weight = weights[profile.name]
-        metrics += [
-            psi, *others, MetricValue(name="importance_share", value=weight, n=psi.n, feature=profile.name)
-        ]  # fmt: skip
+        metrics += [psi, *others, MetricValue(name="importance_share", value=weight, n=psi.n, feature=profile.name)]
         # NaN stays NaN: an unknown feature must not count as one that has not drifted.
         drifted = math.nan if math.isnan(psi.value) else float(psi.value > others[0].value)
         n_drifted, weighted = n_drifted + drifted, weighted + weight * drifted
@@ -130,7 +128,7 @@ def detect_score_drift(
 
 
 def _weights(names: Sequence[str], importance: Mapping[str, float]) -> dict[str, float]:
-    """Give each feature's part of the importance; equal parts where none is known."""
+    """Return each feature's part of the importance; equal parts where none is known."""
     known = {name: value if (value := importance.get(name, 0.0)) > 0 else 0.0 for name in names}  # NaN is nothing, too
     total = sum(known.values())
     return (
@@ -164,7 +162,7 @@ def _feature_figures(reference: ColumnProfile, analysis: ColumnProfile, fixed: f
 def _shift(
     reference: ColumnProfile, analysis: ColumnProfile, before: NDArray[np.int64], now: NDArray[np.int64]
 ) -> dict[str, float]:
-    """Give how far the values have moved; left out where nothing could move."""
+    """Return how far the values have moved; left out where nothing could move."""
     if reference.kind is ColumnKind.CATEGORICAL:
         return {"cohens_w": math.sqrt(chi_square_statistic(before, now) / analysis.n)} if analysis.n else {}
     if not sum(reference.counts) or not sum(analysis.counts) or not reference.std:

@@ -205,7 +205,7 @@ def _checked(y_score: ArrayLike, probability: ArrayLike) -> tuple[Floats, Floats
 
 
 def _ranking(score: Floats, p: Floats) -> _Expected:
-    """Give the expected area under the curve: pairs in the right order, each row being both classes in part.
+    """Return the expected area under the curve: pairs in the right order, each row being both classes in part.
 
     As in the curve drawn through expected counts, a row is compared with itself too, as a tie, and so are equal scores.
     """
@@ -230,7 +230,7 @@ def _mean(expected: Floats, change: Floats) -> _Expected:
 
 
 def _ratio(part: Floats, whole: Floats, part_change: Floats, whole_change: Floats) -> _Expected:
-    """Give the ratio of two expected sums; a label's influence is the ratio's linearisation."""
+    """Return the ratio of two expected sums; a label's influence is the ratio's linearisation."""
     total = float(whole.sum())
     if total < _LEAST_COUNT:
         return _unknown(part.size)

@@ -116,7 +116,7 @@ def missing_alert(keys: Sequence[str]) -> Alert:
 
 
 def usual_rows(peers: Sequence[int], past: Sequence[int]) -> tuple[float, float] | None:
-    """Give how many rows a partition usually has, and by which factor that usually varies.
+    """Return how many rows a partition usually has, and by which factor that usually varies.
 
     Parameters
     ----------
@@ -219,6 +219,9 @@ def _changed(rule: str, what: str, changes: Sequence[str]) -> Alert | None:
         return None
     named = "; ".join(changes[:8]) + ("; and others" if len(changes) > 8 else "")
     return Alert(
-        rule=rule, severity=Severity.WARN, message=f"{what}: {named}. If it was not meant, find out who did it.",
-        value=float(len(changes)), threshold=0.0,
-    )  # fmt: skip
+        rule=rule,
+        severity=Severity.WARN,
+        message=f"{what}: {named}. If it was not meant, find out who did it.",
+        value=float(len(changes)),
+        threshold=0.0,
+    )

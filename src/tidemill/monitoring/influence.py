@@ -34,7 +34,7 @@ class Figure:
 
 
 def members_of(blocks: ArrayLike | None, n_samples: int) -> NDArray[np.int64]:
-    """Give each row's block as a number from 0; without blocks every row is one of its own.
+    """Return each row's block as a number from 0; without blocks every row is one of its own.
 
     Examples
     --------
@@ -47,12 +47,12 @@ def members_of(blocks: ArrayLike | None, n_samples: int) -> NDArray[np.int64]:
 
 
 def without_influence(value: float, n_samples: int) -> Figure:
-    """Give a figure that has no simple influence, hence no interval."""
+    """Return a figure that has no simple influence, hence no interval."""
     return Figure(value, np.zeros(n_samples))
 
 
 def mean(values: Floats) -> Figure:
-    """Give the mean of a figure of each row; NaN without rows, or if a row has none.
+    """Return the mean of a figure of each row; NaN without rows, or if a row has none.
 
     Examples
     --------
@@ -63,7 +63,7 @@ def mean(values: Floats) -> Figure:
 
 
 def ratio(part: Floats, whole: Floats) -> Figure:
-    """Give the ratio of two sums; the influences are its linearisation.
+    """Return the ratio of two sums; the influences are its linearisation.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def ratio(part: Floats, whole: Floats) -> Figure:
 
 
 def root(figure: Figure) -> Figure:
-    """Give the square root of a figure.
+    """Return the square root of a figure.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def root(figure: Figure) -> Figure:
 
 
 def average(figures: Iterable[Figure], n_samples: int) -> Figure:
-    """Give the mean of those figures that are defined; NaN if none is.
+    """Return the mean of those figures that are defined; NaN if none is.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def average(figures: Iterable[Figure], n_samples: int) -> Figure:
 
 
 def roc_auc(truth: Floats, score: Floats) -> Figure:
-    """Give the area under the curve, with DeLong's components as influences; NaN on a single class.
+    """Return the area under the curve, with DeLong's components as influences; NaN on a single class.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def _midranks(values: Floats) -> Floats:
 def as_metric(
     name: str, figure: Figure, members: NDArray[np.int64], label_coverage: float, bounds: tuple[float, float]
 ) -> MetricValue:
-    """Give a figure with its 95 % interval, which ends at the figure's bounds.
+    """Return a figure with its 95 % interval, which ends at the figure's bounds.
 
     Parameters
     ----------

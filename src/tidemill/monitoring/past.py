@@ -19,7 +19,7 @@ QUANTILE = 0.99  # of the past partitions; with 45 figures practically the large
 
 
 def psi_of_past_blocks(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups: int) -> NDArray[np.float64]:
-    """Give the stability index of each partition of the later half against all partitions before it.
+    """Return the stability index of each partition of the later half against all partitions before it.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def psi_of_past_blocks(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, 
 
 
 def usual_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups: int) -> float | None:
-    """Give the index that a new partition rarely exceeded in the past.
+    """Return the index that a new partition rarely exceeded in the past.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def usual_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups:
 
 
 def usual_null_share(is_null: NDArray[np.bool_], blocks: NDArray[np.int64]) -> float | None:
-    """Give the share of nulls that a partition rarely exceeded in the past.
+    """Return the share of nulls that a partition rarely exceeded in the past.
 
     Returns
     -------

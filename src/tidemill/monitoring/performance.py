@@ -122,7 +122,7 @@ def _decision_figures(truth: NDArray[np.float64], positive: NDArray[np.float64])
 
 
 def _average_precision(truth: NDArray[np.float64], score: NDArray[np.float64]) -> Figure:
-    """Give the mean precision at the positive rows; it has no simple influence, hence no interval."""
+    """Return the mean precision at the positive rows; it has no simple influence, hence no interval."""
     if not truth.any() or truth.all() or np.isnan(score).any():
         return without_influence(math.nan, truth.size)
     _, index, counts = np.unique(-score, return_inverse=True, return_counts=True)

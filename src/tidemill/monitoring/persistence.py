@@ -48,7 +48,7 @@ class Persistence:
         return max(LEAST_QUIET, self.of - self.n + 1)
 
     def met(self, found: Sequence[Alert | None]) -> bool:
-        """Tell whether what was found, newest partition first, is enough to open an alert."""
+        """Return whether what was found, newest partition first, is enough to open an alert."""
         if not found or found[0] is None:
             return False
         if found[0].severity is Severity.FAIL and not self.always:
@@ -63,7 +63,7 @@ def settle(
     persistence: Callable[[str], Persistence],
     owner: Callable[[str], str],
 ) -> tuple[AlertChange, ...]:
-    """Say what becomes of a model's alerts.
+    """Return what becomes of a model's alerts.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _telling(item: OpenAlert, found: Mapping[str, Alert], newest: str, since: Se
 
 
 def _excess(alert: Alert) -> float:
-    """Give how far beyond its threshold a figure lies; NaN, which is no reason for anything, where that is unknown."""
+    """Return how far beyond its threshold a figure lies; NaN, which is no reason for anything, where that is unknown."""
     return abs(alert.value - alert.threshold)
 
 

@@ -14,7 +14,7 @@ MIN_PARTITIONS = 3  # fewer have no spread worth the name; then the newest speak
 
 
 def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
-    """Give the mean of a metric over partitions, with an interval from how they differ.
+    """Return the mean of a metric over partitions, with an interval from how they differ.
 
     Parameters
     ----------
@@ -43,13 +43,18 @@ def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
     values = [figure.value for figure in known]
     middle, spread = mean(values), student_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return MetricValue(
-        name=name, value=middle, low=middle - spread, high=middle + spread, n=sum(figure.n or 0 for figure in known),
-        slice=newest.slice, label_coverage=_coverage(known),
-    )  # fmt: skip
+        name=name,
+        value=middle,
+        low=middle - spread,
+        high=middle + spread,
+        n=sum(figure.n or 0 for figure in known),
+        slice=newest.slice,
+        label_coverage=_coverage(known),
+    )
 
 
 def _coverage(figures: Sequence[MetricValue]) -> float | None:
-    """Give the share of all rows together whose label is known."""
+    """Return the share of all rows together whose label is known."""
     covered = [(figure.n or 0, figure.label_coverage) for figure in figures if figure.label_coverage]
     n_rows = sum(n / coverage for n, coverage in covered)
     return sum(n for n, _ in covered) / n_rows if n_rows else None

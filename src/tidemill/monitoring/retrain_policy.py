@@ -164,7 +164,7 @@ def _decision(verdict: Verdict, findings: Iterable[_Finding]) -> Decision:
 
 
 def _cooldown(evidence: RetrainEvidence, policy: RetrainPolicy) -> tuple[bool, _Finding]:
-    """Tell whether it is too early for another training, or whether there have been too many."""
+    """Return whether it is too early for another training, or whether there have been too many."""
     if not evidence.trainings:
         return False, _Finding("No earlier training is on record, so no cooldown applies.")
     since = evidence.as_of - max(evidence.trainings)

@@ -46,11 +46,13 @@ def compare_rows(served: pa.Table, recomputed: pa.Table, key: str, columns: tupl
     n_both, n_keys = left.num_rows, served.num_rows + recomputed.num_rows - left.num_rows
     shares = [
         MetricValue(
-            name="skew_share", feature=name, n=n_both,
+            name="skew_share",
+            feature=name,
+            n=n_both,
             value=_n_different(left[name], right[name]) / n_both if n_both else float("nan"),
         )
         for name in columns
-    ]  # fmt: skip
+    ]
     lone = (n_keys - n_both) / n_keys if n_keys else float("nan")
     return (*shares, MetricValue(name="skew_rows", value=lone, n=n_keys))
 

@@ -8,7 +8,7 @@ EXACT = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764}  # where the expansion is 
 
 
 def student_quantile(freedom: int) -> float:
-    """Give the 0.975 quantile of Student's distribution.
+    """Return the 0.975 quantile of Student's distribution.
 
     Parameters
     ----------

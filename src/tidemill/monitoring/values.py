@@ -92,7 +92,7 @@ def _error_figures(truth: Floats, predicted: Floats) -> dict[str, Figure]:
 
 
 def _r2_score(truth: Floats, error: Floats) -> Figure:
-    """Give the share of the variance that is explained; the mean's own influence on the variance is 0."""
+    """Return the share of the variance that is explained; the mean's own influence on the variance is 0."""
     spread = (truth - truth.mean()) ** 2 if truth.size else truth
     if spread.sum() <= 1e-12 * float((truth**2).sum()):  # what rounding leaves of the variance of equal values
         return without_influence(math.nan, truth.size)

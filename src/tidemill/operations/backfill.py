@@ -130,7 +130,7 @@ def backfill(
 def _choose(
     spec: ModelSpec, partitions: tuple[Partition, ...], releases: Releases, policy: Policy, *, simulate: bool
 ) -> dict[str, ReleaseRef]:
-    """Say which release scores each partition, before the first is scored."""
+    """Return which release scores each partition, before the first is scored."""
     wanted = release_of(spec.model, releases, policy)
     chosen: dict[str, ReleaseRef] = {}
     refused: list[NoChampion | ReleaseFromTheFuture] = []
@@ -152,7 +152,7 @@ def _choose(
 
 
 def release_of(model: str, releases: Releases, policy: Policy) -> int | None:
-    """Give the one release that a policy names, or None where each partition has its own.
+    """Return the one release that a policy names, or None where each partition has its own.
 
     Raises
     ------

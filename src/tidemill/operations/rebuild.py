@@ -140,10 +140,12 @@ class Rebuilding:
         unlike = sorted(name for name in {*then.files, *now.files} if then.files.get(name) != now.files.get(name))
         found = [
             f"{name} was {a}, is {b}"
-            for name, a, b in (("random_state", then.random_state, now.random_state),
-                               ("n_threads", then.n_threads, now.n_threads))
+            for name, a, b in (
+                ("random_state", then.random_state, now.random_state),
+                ("n_threads", then.n_threads, now.n_threads),
+            )
             if a != b
-        ]  # fmt: skip
+        ]
         if not unlike:
             return Likeness.BIT_EQUAL, "; ".join([f"a new fit of {rebuilt.estimator}; every file is equal", *found])
         test = read_set(self.aside, split, "test")
@@ -195,7 +197,7 @@ class Rebuilding:
         return verdict, f"{said}; checksum {checksum}, written with {rows.checksum}"
 
     def _with_query(self, rows: RowsOrigin) -> Job:
-        """Give a job that asks what was asked when the rows were scored, if that was kept."""
+        """Return a job that asks what was asked when the rows were scored, if that was kept."""
         text = None if self.as_declared else self.origins.document(rows.query_digest)
         if text is None:
             return self.aside

@@ -107,7 +107,7 @@ def choose_release(job: Job, origins: Origins) -> int:
 
 
 def partition_of(workspace: Workspace, model: str, release: int | None, prediction_run: int | None) -> str:
-    """Give the partition that a release was trained as of, or that a prediction run scored."""
+    """Return the partition that a release was trained as of, or that a prediction run scored."""
     origins = Origins(workspace.connection(LEDGER))
     if prediction_run is not None:
         return origins.rows(model, prediction_run).partition
@@ -176,7 +176,7 @@ def _package_changes(job: Job, origins: Origins, made: ReleaseOrigin) -> list[st
 
 
 def _aside(job: Job, scratch: Path, recipe: _Recipe) -> Job:
-    """Give a job that reads the source, builds with the recipe, writes into the scratch folder, and nothing else."""
+    """Return a job that reads the source, builds with the recipe, writes into the scratch folder, and nothing else."""
     files = (recipe.spec.source.features, recipe.spec.source.labels)
     for file, query in zip(files, recipe.queries, strict=False):
         path = scratch / "sql" / file

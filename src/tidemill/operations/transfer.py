@@ -130,12 +130,21 @@ def _passport(url: str, origin: ReleaseOrigin, report: EvaluationReport) -> Pass
     digests = {"spec": origin.spec_digest, "packages": origin.lock_digest, "queries": origin.query_digest}
     texts = {kind: origins.document(digest) for kind, digest in digests.items()}
     return Passport(
-        protocol=PROTOCOL, release_id=origin.release_id, model=origin.model, partition=origin.partition, evaluation=report,
-        snapshot=origins.snapshot(origin.model, origin.snapshot_digest), split_digest=origin.split_digest,
-        known_until=origin.known_until, spec_digest=origin.spec_digest, code_version=origin.code_version,
-        lock_digest=origin.lock_digest, documents={kind: text for kind, text in texts.items() if text is not None},
-        files={}, **known,
-    )  # fmt: skip
+        protocol=PROTOCOL,
+        release_id=origin.release_id,
+        model=origin.model,
+        partition=origin.partition,
+        evaluation=report,
+        snapshot=origins.snapshot(origin.model, origin.snapshot_digest),
+        split_digest=origin.split_digest,
+        known_until=origin.known_until,
+        spec_digest=origin.spec_digest,
+        code_version=origin.code_version,
+        lock_digest=origin.lock_digest,
+        documents={kind: text for kind, text in texts.items() if text is not None},
+        files={},
+        **known,
+    )
 
 
 def _keep_files(store: Store, spec: ModelSpec, passport: Passport, unpacked: Path) -> None:
@@ -147,8 +156,9 @@ def _keep_files(store: Store, spec: ModelSpec, passport: Passport, unpacked: Pat
     ):
         raise ArtifactCorrupt(
             f"The passport of release {passport.release_id} of {spec.model!r} names no place for its files:"
-            f" {report.bundle.uri!r}, {report.uri!r}.", "Do not use it; export the release again.",
-        )  # fmt: skip
+            f" {report.bundle.uri!r}, {report.uri!r}.",
+            "Do not use it; export the release again.",
+        )
     evaluation = unpacked / EVALUATION
     if not evaluation.is_dir() or digest_folder(evaluation) != expected:
         raise ArtifactCorrupt(
@@ -192,21 +202,30 @@ def _register(workspace: Workspace, spec: ModelSpec, passport: Passport, digest:
         release_id = releases.register(_new(spec, passport, judged, decision))
     carried.note_import(spec.model, release_id, digest, passport, by)
     return Imported(
-        model=spec.model, release_id=release_id, origin_release_id=passport.release_id, digest=digest,
-        known=known is not None, decision=decision,
-    )  # fmt: skip
+        model=spec.model,
+        release_id=release_id,
+        origin_release_id=passport.release_id,
+        digest=digest,
+        known=known is not None,
+        decision=decision,
+    )
 
 
 def _as_here(report: EvaluationReport, passport: Passport, champion: Champion | None) -> EvaluationReport:
-    """Give the evidence as far as it speaks of what serves here."""
+    """Return the evidence as far as it speaks of what serves here."""
     if champion is not None and champion.bundle_digest == passport.champion_digest:
         return replace(report, champion_release=champion.release_id)
     missing = "it is another one than served where this release comes from, and the test rows stayed there."
     return replace(
-        report, champion_release=None if champion is None else champion.release_id, champion_difference=None,
-        champion_slices=(), churn=None, mean_change=None, champion_saw_test=False,
+        report,
+        champion_release=None if champion is None else champion.release_id,
+        champion_difference=None,
+        champion_slices=(),
+        churn=None,
+        mean_change=None,
+        champion_saw_test=False,
         champion_problem="" if champion is None else missing,
-    )  # fmt: skip
+    )
 
 
 def _whence(passport: Passport, spec: ModelSpec) -> str:
@@ -219,9 +238,20 @@ def _whence(passport: Passport, spec: ModelSpec) -> str:
 
 def _new(spec: ModelSpec, passport: Passport, judged: EvaluationReport, decision: Decision) -> NewRelease:
     return NewRelease(
-        model=spec.model, partition=passport.partition, bundle=judged.bundle, snapshot_digest=passport.snapshot.digest,
-        split_digest=passport.split_digest, metric=passport.metric, metric_value=passport.metric_value,
-        evidence=judged.to_dict(), decision=decision, learnt_until=passport.learnt_until,
-        known_until=passport.known_until, spec_digest=passport.spec_digest, code_version=passport.code_version,
-        lock_digest=passport.lock_digest, run_id=None, requested_by=passport.requested_by,
-    )  # fmt: skip
+        model=spec.model,
+        partition=passport.partition,
+        bundle=judged.bundle,
+        snapshot_digest=passport.snapshot.digest,
+        split_digest=passport.split_digest,
+        metric=passport.metric,
+        metric_value=passport.metric_value,
+        evidence=judged.to_dict(),
+        decision=decision,
+        learnt_until=passport.learnt_until,
+        known_until=passport.known_until,
+        spec_digest=passport.spec_digest,
+        code_version=passport.code_version,
+        lock_digest=passport.lock_digest,
+        run_id=None,
+        requested_by=passport.requested_by,
+    )

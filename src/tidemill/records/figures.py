@@ -36,7 +36,7 @@ class Record:
     __pydantic_config__ = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the record as JSON types.
+        """Return the record as JSON types.
 
         Examples
         --------

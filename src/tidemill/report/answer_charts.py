@@ -72,10 +72,14 @@ def predicted_against_actual(y_true: ArrayLike, y_pred: ArrayLike, low: ArrayLik
     for group in np.array_split(np.argsort(predicted, kind="stable"), min(_N_GROUPS, truth.size)):
         ends = (lower[group], upper[group])
         known = all(np.isfinite(end).all() for end in ends)
-        rows.append({
-            "x": float(predicted[group].mean()), "y": float(truth[group].mean()),
-            "low": float(ends[0].mean()) if known else None, "high": float(ends[1].mean()) if known else None,
-        })  # fmt: skip
+        rows.append(
+            {
+                "x": float(predicted[group].mean()),
+                "y": float(truth[group].mean()),
+                "low": float(ends[0].mean()) if known else None,
+                "high": float(ends[1].mean()) if known else None,
+            }
+        )
     span = [min(row["x"] for row in rows), max(row["x"] for row in rows)]
     scale, axis = alt.Scale(zero=False), alt.Axis(tickCount=5)
     base = alt.Chart(marks.data(rows)).encode(x=alt.X("x:Q", title="mean predicted", scale=scale, axis=axis))

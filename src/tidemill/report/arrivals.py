@@ -49,7 +49,7 @@ def arrival_chart(ages: Sequence[float], shares: Sequence[float], rows: Sequence
 
 
 def arrival_sentence(*, half: float, nearly_all: float, final: float, due: float, by_then: float, n: int) -> str:
-    """Say how labels arrive.
+    """Return how labels arrive.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ in the end. The spec gives them 2 days, by when 97.2 % of the rows have theirs. 
 
 
 def hours_in_words(hours: float) -> str:
-    """Give a duration in hours, or from two days on in days.
+    """Return a duration in hours, or from two days on in days.
 
     Examples
     --------

@@ -120,7 +120,7 @@ def card_page(facts: CardFacts) -> str:
 
 
 def unseen_months(start: datetime, end: datetime) -> tuple[str, ...]:
-    """Give the months of the year that an interval does not touch.
+    """Return the months of the year that an interval does not touch.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def _word(facts: CardFacts) -> str:
 
 
 def _limits(facts: CardFacts) -> tuple[str, ...]:
-    """Give the limits that follow from the facts themselves, then those that were stated."""
+    """Return the limits that follow from the facts themselves, then those that were stated."""
     found = []
     unseen = unseen_months(facts.split.train_start, facts.split.validation_start)
     seen = [month for month in _MONTHS if month not in unseen]
@@ -217,5 +217,5 @@ def escape(value: object) -> Markup:
 
 
 def _verbatim(command: str) -> Markup:
-    """Give one line for an indented code block, where Markdown and HTML mean nothing."""
+    """Return one line for an indented code block, where Markdown and HTML mean nothing."""
     return Markup(_SPACES.sub(" ", command).strip())

@@ -31,7 +31,7 @@ def models_page(states: Sequence[ModelState]) -> str:
 
 
 def model_page(details: ModelDetails) -> str:
-    """Say whether one model is fine and why, with its recent past and the way to every page about it."""
+    """Return whether one model is fine and why, with its recent past and the way to every page about it."""
     state = details.state
     return page(
         "model.html",
@@ -82,7 +82,7 @@ def _of_one(details: ModelDetails) -> Answer:
 
 
 def _problems(state: ModelState) -> list[str]:
-    """Give a sentence for each thing that asks for a person, what needs action first."""
+    """Return a sentence for each thing that asks for a person, what needs action first."""
     failed = [
         f"{item.step} of the chain '{item.chain}' has failed for partition {item.partition}: {_first_line(item.error)}"
         for item in state.failures

@@ -17,7 +17,7 @@ _ROC_POINTS = 300  # points kept of a curve: finer than a pixel at this size
 
 
 def roc_points(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> tuple[list[float], list[float], float]:
-    """Give a ROC curve, thinned to what can be seen, and the area under the whole of it.
+    """Return a ROC curve, thinned to what can be seen, and the area under the whole of it.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def roc_points(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> tuple
 
 
 def wilson_interval(n_positive: int, n: int) -> tuple[float, float]:
-    """Give the 95 % Wilson score interval of a share.
+    """Return the 95 % Wilson score interval of a share.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
 

@@ -19,7 +19,7 @@ _MOST_CATEGORIES = 12  # bars that stay readable in one picture
 
 
 def layers_of(sets: Sequence[Histogram | Categories], title: str, *, bare: bool) -> list[alt.Chart]:
-    """Give the layers of one set, or of reference and analysis.
+    """Return the layers of one set, or of reference and analysis.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def _numeric(sets: Sequence[Histogram], title: str, bare: bool) -> list[alt.Char
 
 
 def _outline(histogram: Histogram) -> list[Row]:
-    """Give the corners of a histogram's upper edge, from the ground to the ground."""
+    """Return the corners of a histogram's upper edge, from the ground to the ground."""
     bins = densities(histogram)
     corners = [(bins[0]["left"], 0.0)]
     for one in bins:
@@ -90,7 +90,7 @@ def _categorical(sets: Sequence[Categories], bare: bool) -> list[alt.Chart]:
 
 
 def _leading_names(sets: Sequence[Categories]) -> list[str]:
-    """Give the categories to draw: the most frequent in any set, and one bar for the others."""
+    """Return the categories to draw: the most frequent in any set, and one bar for the others."""
     largest: dict[str, float] = {}
     for one in sets:
         total = max(sum(one.counts), 1)

@@ -130,7 +130,7 @@ def page(
 
 @functools.cache
 def environment() -> Environment:
-    """Give the template environment: everything is escaped, and a missing value is an error."""
+    """Return the template environment: everything is escaped, and a missing value is an error."""
     env = Environment(
         loader=PackageLoader("tidemill.report"),
         autoescape=True,
@@ -300,6 +300,6 @@ def _is_inert(svg: str) -> bool:
 
 
 def _is_plain(name: str, value: str) -> bool:
-    """Tell whether an attribute neither runs nor loads: no handler, no link, no address but one inside the SVG."""
+    """Return whether an attribute neither runs nor loads: no handler, no link, no address but one inside the SVG."""
     loads = "url(" in value.replace("url(#", "") and name != "aria-label"
     return not (loads or name.lower().startswith("on") or name.lower().endswith("href"))

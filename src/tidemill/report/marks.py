@@ -50,7 +50,7 @@ _FRAME_PX = 84  # height of title, subtitle and horizontal axis together
 
 
 def data(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
-    """Give rows as the inline data of a chart."""
+    """Return rows as the inline data of a chart."""
     return alt.InlineData(values=list(rows))
 
 
@@ -66,34 +66,34 @@ def figure(value: float) -> str:
 
 
 def or_none(value: float | None) -> float | None:
-    """Give a finite value, and None for everything that cannot be drawn."""
+    """Return a finite value, and None for everything that cannot be drawn."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def ends(value: MetricValue) -> Row:
-    """Give the ends of an interval as the fields ``low`` and ``high``."""
+    """Return the ends of an interval as the fields ``low`` and ``high``."""
     return {"low": or_none(value.low), "high": or_none(value.high)}
 
 
 def subject(value: MetricValue) -> str:
-    """Give what a figure speaks of: its feature, its slice, or all rows."""
+    """Return what a figure speaks of: its feature, its slice, or all rows."""
     return value.feature or value.slice or "all rows"
 
 
 def share(channel: type[_Position], field: str, title: str) -> _Position:
-    """Give the encoding of a share from 0 to 1."""
+    """Return the encoding of a share from 0 to 1."""
     axis = alt.Axis(format=".0%", tickCount=5)
     return channel(f"{field}:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=axis)
 
 
 def series(names: Sequence[str], colours: Sequence[str] = SERIES) -> alt.Color:
-    """Give the colours of named lines, in the order of the names."""
+    """Return the colours of named lines, in the order of the names."""
     repeated = [colours[position % len(colours)] for position in range(len(names))]
     return alt.Color("series:N", scale=alt.Scale(domain=list(names), range=repeated))
 
 
 def over_partitions(keys: Iterable[str]) -> alt.X:
-    """Give the horizontal axis of partition keys; keys sort as text in the order of time."""
+    """Return the horizontal axis of partition keys; keys sort as text in the order of time."""
     return alt.X(
         "x:O",
         title=None,

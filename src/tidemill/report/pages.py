@@ -37,7 +37,7 @@ def profile_page(
     label_facts: Mapping[str, str] | None = None,
     pictures: Sequence[str] = (),
 ) -> str:
-    """Say what is in a snapshot, and what a person should look at.
+    """Return what is in a snapshot, and what a person should look at.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def profile_page(
 
 
 def contract_page(snapshot: SnapshotRef, results: Sequence[CheckResult]) -> str:
-    """Say whether the data keep the contract.
+    """Return whether the data keep the contract.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def evaluation_page(
     *,
     pictures: Sequence[str] = (),
 ) -> str:
-    """Say whether the candidate is good enough to serve.
+    """Return whether the candidate is good enough to serve.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def monitor_page(
     bundle_digest: str = "",
     tiles: Sequence[Tile] = (),
 ) -> str:
-    """Say whether the model is fine.
+    """Return whether the model is fine.
 
     Parameters
     ----------
@@ -288,7 +288,7 @@ def _evaluation_tiles(whole: Sequence[MetricValue], report: EvaluationReport) ->
 
 
 def _advantage(difference: MetricValue) -> float:
-    """Give by how much the candidate is better; not defined is no advantage at all."""
+    """Return by how much the candidate is better; not defined is no advantage at all."""
     up = 1 if greater_is_better(difference.name) else -1
     return up * difference.value if math.isfinite(difference.value) else -math.inf
 
@@ -336,7 +336,7 @@ def _monitor_answer(
 
 
 def _basis(drift: Sequence[DriftRow], quality: Sequence[MetricValue]) -> tuple[str, ...]:
-    """Say what a good answer rests on, and what it does not; empty if nothing is defined."""
+    """Return what a good answer rests on, and what it does not; empty if nothing is defined."""
     has_quality = any(math.isfinite(value.value) for value in quality)
     undefined = [row.feature for row in drift if not math.isfinite(_first_value(row))]
     if not has_quality and len(undefined) == len(drift):
@@ -368,7 +368,7 @@ def _monitor_tiles(
 
 
 def _first_value(row: DriftRow) -> float:
-    """Give the figure that drift is sorted by; what is not defined sorts last."""
+    """Return the figure that drift is sorted by; what is not defined sorts last."""
     value = row.metrics[0].value if row.metrics else math.nan
     return value if math.isfinite(value) else -math.inf
 

@@ -7,7 +7,7 @@ __all__ = ["gain_on_test", "search_sentences"]
 
 
 def search_sentences(report: SearchReport | None, on_test: MetricValue | None = None) -> tuple[str, ...]:
-    """Say what was tried, what it gained, and what a reader should look at.
+    """Return what was tried, what it gained, and what a reader should look at.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def search_sentences(report: SearchReport | None, on_test: MetricValue | None = 
 
 
 def gain_on_test(gain: MetricValue) -> str:
-    """Say what the winner is worth against the defaults on rows that chose nothing.
+    """Return what the winner is worth against the defaults on rows that chose nothing.
 
     Examples
     --------

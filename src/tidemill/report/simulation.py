@@ -141,7 +141,7 @@ def simulation_page(
     injections: Sequence[str] = (),
     sign: int = 1,
 ) -> str:
-    """Say whether retraining would have been worth it.
+    """Return whether retraining would have been worth it.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def simulation_page(
 
 
 def _smooth(quality: Mapping[str, float | None], length: int = SMOOTHED) -> dict[str, float | None]:
-    """Give the trailing mean of a few partitions."""
+    """Return the trailing mean of a few partitions."""
     keys = sorted(quality)
     smooth: dict[str, float | None] = {}
     for position, key in enumerate(keys):

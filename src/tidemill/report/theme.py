@@ -82,7 +82,7 @@ CHART_CONFIG: Mapping[str, Any] = MappingProxyType(
 
 
 def stylesheet_colours() -> str:
-    """Give the CSS that defines the palette and recolours pictures by it.
+    """Return the CSS that defines the palette and recolours pictures by it.
 
     Examples
     --------

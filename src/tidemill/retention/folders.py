@@ -28,7 +28,7 @@ KINDS = {
 
 
 def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime, going: Sequence[int] = ()) -> set[str]:
-    """Give the URIs of all folders that a kept release or prediction run stands on, whoever's they are.
+    """Return the URIs of all folders that a kept release or prediction run stands on, whoever's they are.
 
     Parameters
     ----------
@@ -43,16 +43,22 @@ def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime,
     going : sequence of int
         Prediction runs that are not to count.
     """
-    cursor.execute(_KEPT_FOLDERS, {
-        "model": model, "going": list(going), "served": as_of - limits.releases, "registered": as_of - limits.challengers,
-    })  # fmt: skip
+    cursor.execute(
+        _KEPT_FOLDERS,
+        {
+            "model": model,
+            "going": list(going),
+            "served": as_of - limits.releases,
+            "registered": as_of - limits.challengers,
+        },
+    )
     return {uri for (uri,) in cursor.fetchall() if uri is not None}
 
 
 def due_folders(
     shelf: Shelf, model: str, limits: Retention, as_of: datetime, kept: set[str], used: dict[str, datetime]
 ) -> Iterator[tuple[Removal, Folder]]:
-    """Give what nothing stands on any more, and what killed processes left: half written, or half deleted."""
+    """Return what nothing stands on any more, and what killed processes left: half written, or half deleted."""
     for kind, limit in KINDS.items():
         for folder in shelf.folders(model, kind):
             last = max(folder.written_at, used.get(folder.uri, folder.written_at))
@@ -66,10 +72,16 @@ def due_folders(
                 due = folder.uri not in kept and last < as_of - getattr(limits, limit)
                 kind_of, reason = kind, "nothing that is kept stands on it, last used"
             if due:
-                yield Removal(
-                    model=model, kind=kind_of, name=folder.uri, size_bytes=folder.size_bytes,
-                    reason=f"{reason} {last:%Y-%m-%d}",
-                ), folder  # fmt: skip
+                yield (
+                    Removal(
+                        model=model,
+                        kind=kind_of,
+                        name=folder.uri,
+                        size_bytes=folder.size_bytes,
+                        reason=f"{reason} {last:%Y-%m-%d}",
+                    ),
+                    folder,
+                )
 
 
 def remove(shelf: Shelf, url: str, removal: Removal, folder: Folder, started: datetime) -> Removal:
@@ -93,18 +105,21 @@ def remove(shelf: Shelf, url: str, removal: Removal, folder: Folder, started: da
 def _record(url: str, removal: Removal, written_at: datetime) -> None:
     """Append to the audit, unless a collection that was killed afterwards has done so."""
     details = {
-        "kind": removal.kind, "name": removal.name, "size_bytes": removal.size_bytes, "reason": removal.reason,
-    }  # fmt: skip
+        "kind": removal.kind,
+        "name": removal.name,
+        "size_bytes": removal.size_bytes,
+        "reason": removal.reason,
+    }
     with transaction(url) as cursor:
         cursor.execute(
             "SELECT tidemill.append_audit('collect', %(model)s, %(details)s) WHERE NOT EXISTS (SELECT FROM tidemill.collected"
             " WHERE model = %(model)s AND name = %(name)s AND collected_at > %(written)s)",
             {"model": removal.model, "details": json.dumps(details), "name": removal.name, "written": written_at},
-        )  # fmt: skip
+        )
 
 
 def _in_use(url: str, model: str, started: datetime) -> bool:
-    """Say whether a step of the model is at work, or was since an instant: it may use what nobody used before."""
+    """Return whether a step of the model is at work, or was since an instant: it may use what nobody used before."""
     with transaction(url) as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT FROM tidemill.run WHERE model = %s AND (greatest(started_at, ended_at) >= %s"

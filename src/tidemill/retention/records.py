@@ -31,10 +31,13 @@ def collect_records(url: str, spec: ModelSpec, as_of: datetime, *, dry_run: bool
     for kinds, counts in ((FIGURES, gone[: len(FIGURES)]), (WATCHING, gone[len(FIGURES) :])):
         if any(counts):
             yield Removal(
-                model=spec.model, kind="records", size_bytes=0, outcome="due" if dry_run else "collected",
+                model=spec.model,
+                kind="records",
+                size_bytes=0,
+                outcome="due" if dry_run else "collected",
                 name=", ".join(f"{n} {kind}" for n, kind in zip(counts, kinds, strict=True)),
                 reason=f"older than {before:%Y-%m-%d}, and nothing that is kept speaks of them",
-            )  # fmt: skip
+            )
 
 
 def _delete(url: str, spec: ModelSpec, before: datetime, *, dry_run: bool) -> tuple[int, ...]:

@@ -26,21 +26,30 @@ class DueRun:
 
 
 def due_runs(cursor: Cursor, model: str, limits: Retention, as_of: datetime) -> list[DueRun]:
-    """Give the runs that may go."""
-    cursor.execute(_DUE_RUNS, {
-        "model": model, "unpublished": as_of - limits.unpublished, "superseded": as_of - limits.superseded,
-    })  # fmt: skip
+    """Return the runs that may go."""
+    cursor.execute(
+        _DUE_RUNS,
+        {
+            "model": model,
+            "unpublished": as_of - limits.unpublished,
+            "superseded": as_of - limits.superseded,
+        },
+    )
     return [
         DueRun(
-            prediction_run_id=number, status_since=since,
+            prediction_run_id=number,
+            status_since=since,
             removal=Removal(
-                model=model, kind="prediction_run", name=str(number), size_bytes=size or 0,
+                model=model,
+                kind="prediction_run",
+                name=str(number),
+                size_bytes=size or 0,
                 reason=f"partition {partition}: {status} since {since:%Y-%m-%d}"
                 f"{'' if status == 'superseded' else ', never published'}",
             ),
         )
         for number, partition, status, since, size in cursor.fetchall()
-    ]  # fmt: skip
+    ]
 
 
 def drop_runs(url: str, due: Sequence[DueRun]) -> Iterator[Removal]:

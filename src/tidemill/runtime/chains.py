@@ -37,9 +37,17 @@ def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "", tri
     decision = yield "validate_model", {"evaluation": evaluation}
     yield (
         "register",
-        {"snapshot": snapshot, "profile": profile, "split": split, "evaluation": evaluation, "decision": decision,
-         "approval": None, "dry_run": dry_run, "reason": reason},
-    )  # fmt: skip
+        {
+            "snapshot": snapshot,
+            "profile": profile,
+            "split": split,
+            "evaluation": evaluation,
+            "decision": decision,
+            "approval": None,
+            "dry_run": dry_run,
+            "reason": reason,
+        },
+    )
 
 
 def predict_chain(*, release: int | None = None, simulate: bool = False, dry_run: bool = False) -> Chain:
@@ -52,7 +60,7 @@ def predict_chain(*, release: int | None = None, simulate: bool = False, dry_run
 
 
 def monitor_chain() -> Chain:
-    """Tell whether the model is fine today, and if not, why not."""
+    """Return whether the model is fine today, and if not, why not."""
     collected = yield "collect", {}
     parts = []
     for part in ("drift", "performance", "compute", "freshness"):
@@ -71,7 +79,7 @@ def retrain_chain(spec: ModelSpec, *, dry_run: bool = False) -> Chain:
 
 
 def one_by_one(chain: Chain) -> Generator[Request, dict[str, Any], None]:
-    """Give a chain's requests singly, those of a list in its order.
+    """Return a chain's requests singly, those of a list in its order.
 
     Examples
     --------

@@ -125,14 +125,14 @@ def end_in_words(error: BaseException | None) -> str | None:
 
 
 def _lacks_memory(error: BaseException) -> bool:
-    """Say whether an error means that memory has run out, whichever library it comes from."""
+    """Return whether an error means that memory has run out, whichever library it comes from."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, MemoryError) or any(word in str(error) for word in _WORDS_OF_MEMORY)
 
 
 def _children() -> set[int]:
-    """Give the ids of our direct children; from a file a thread, where there is one, since asking psutil takes longer."""
+    """Return the ids of our direct children; from a file a thread, where there is one, since asking psutil takes longer."""
     lists = list(Path("/proc/self/task").glob("*/children"))
     if not lists:
         return {child.pid for child in psutil.Process().children()}
@@ -144,7 +144,7 @@ def _children() -> set[int]:
 
 
 def _new_since(before: set[int]) -> list[psutil.Process]:
-    """Give the children that were not there before, with all of theirs."""
+    """Return the children that were not there before, with all of theirs."""
     found: list[psutil.Process] = []
     for pid in _children() - before:
         with suppress(psutil.NoSuchProcess):

@@ -50,7 +50,7 @@ LIMITS: Mapping[str, timedelta] = {
 
 
 def limit_of(step: str) -> timedelta:
-    """Give a step's limit: ``TIDEMILL_<STEP>_TIMEOUT_S`` in seconds, or ours.
+    """Return a step's limit: ``TIDEMILL_<STEP>_TIMEOUT_S`` in seconds, or ours.
 
     Raises
     ------

@@ -47,7 +47,7 @@ def memory_limit_bytes() -> int:
 
 
 def memory_words() -> str:
-    """Say what was needed of what; of the address space, where that is what has a limit.
+    """Return what was needed of what; of the address space, where that is what has a limit.
 
     Examples
     --------

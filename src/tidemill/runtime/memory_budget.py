@@ -76,7 +76,7 @@ class Need:
 
 
 def budget_bytes() -> int:
-    """Give what one step may use, in bytes.
+    """Return what one step may use, in bytes.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _needs(job: Job, steps: tuple[str, ...], inputs: Mapping[str, Any]) -> Itera
 
 
 def _measured(path: Path) -> tuple[int, float]:
-    """Give the number of columns, and the mean bytes of the first rows."""
+    """Return the number of columns, and the mean bytes of the first rows."""
     batch = next(read_batches(path, None, _LOOKED_AT), None)
     return (0, 0.0) if batch is None else (batch.num_columns, batch.nbytes / batch.num_rows)
 
@@ -165,14 +165,14 @@ def need_of(spec: ModelSpec, step: str, rows: SnapshotRef | SplitRef, n_columns:
 
 
 def _counts(spec: ModelSpec, rows: SnapshotRef | SplitRef) -> tuple[int, int]:
-    """Give the number of all rows and of the test set's; before they are cut, by the lengths that the spec says."""
+    """Return the number of all rows and of the test set's; before they are cut, by the lengths that the spec says."""
     if isinstance(rows, SplitRef):
         return rows.n_train + rows.n_validation + rows.n_test, rows.n_test
     return rows.n_rows, int(rows.n_rows * (spec.train.test / spec.train.window))
 
 
 def _mb(size: int) -> str:
-    """Give a size in MB or GB.
+    """Return a size in MB or GB.
 
     Examples
     --------

@@ -116,10 +116,16 @@ def run_step(
     with Ending(f"Step {step} of {model!r}, partition {partition!r},", limit_of(step).total_seconds()) as ending:
         close_lost_runs(url, model=model)
         run_id = ledger.start_run(
-            model, chain, step, partition, origin or Origin(),
-            code_version=code_version(), spec_digest=spec.digest, lock_digest=lock_digest(),
+            model,
+            chain,
+            step,
+            partition,
+            origin or Origin(),
+            code_version=code_version(),
+            spec_digest=spec.digest,
+            lock_digest=lock_digest(),
             documents={"spec": spec.meaning, "packages": packages()},
-        )  # fmt: skip
+        )
         fault_point("step-started")
         job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin or Origin())
         with _Recorded(ledger, run_id) as outcome, _InWords(ending), Pulse(url, run_id, _memory):

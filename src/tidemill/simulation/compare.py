@@ -16,7 +16,7 @@ LEAST_BLOCKS = 3  # below, the spread says next to nothing
 def gain(
     quality: Mapping[str, float | None], other: Mapping[str, float | None], *, name: str, sign: int = 1
 ) -> MetricValue:
-    """Give the mean difference of a metric over the partitions in which both are known.
+    """Return the mean difference of a metric over the partitions in which both are known.
 
     Parameters
     ----------
@@ -46,9 +46,12 @@ def gain(
         return MetricValue(name=name, value=math.nan, n=0)
     middle, half = mean(differences), _half_width(differences)
     return MetricValue(
-        name=name, value=middle, n=len(differences), low=None if half is None else middle - half,
+        name=name,
+        value=middle,
+        n=len(differences),
+        low=None if half is None else middle - half,
         high=None if half is None else middle + half,
-    )  # fmt: skip
+    )
 
 
 def _half_width(differences: Sequence[float]) -> float | None:

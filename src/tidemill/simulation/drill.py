@@ -88,7 +88,7 @@ class Drill(Record):
 
 
 def right_rules(injection: Injection) -> tuple[str, ...]:
-    """Give the rules of the alerts that name a fault rightly.
+    """Return the rules of the alerts that name a fault rightly.
 
     Examples
     --------
@@ -158,13 +158,17 @@ def drill(
             on_progress(Policy.SPEC.value, at + 1, len(partitions))
         quiet = replay.outcome(partitions).alerts
     return Drill(
-        model=spec.model, first=first, last=last, n_partitions=len(partitions), quiet=quiet,
+        model=spec.model,
+        first=first,
+        last=last,
+        n_partitions=len(partitions),
+        quiet=quiet,
         tried=tuple(_but(item, quiet) for item in tried),
-    )  # fmt: skip
+    )
 
 
 def _every_fault(ground: Ground, spec: ModelSpec, partition: Partition) -> Iterator[Injection]:
-    """Give all faults that a partition's columns can have."""
+    """Return all faults that a partition's columns can have."""
     numeric, categorical = ground.feature_columns(spec)
     for column in (*numeric, *categorical):
         yield Injection(kind="null", partition=partition.key, column=column)

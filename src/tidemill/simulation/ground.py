@@ -63,9 +63,12 @@ class Ground:
     def workspace(self) -> Workspace:
         """The workspace of its steps; there is no MLflow."""
         return Workspace(
-            models=self.folder / "models", sql=self.folder / "sql", storage=self.folder / "storage", tracking_uri=None,
+            models=self.folder / "models",
+            sql=self.folder / "sql",
+            storage=self.folder / "storage",
+            tracking_uri=None,
             connection=self._connection,
-        )  # fmt: skip
+        )
 
     @property
     def owner_url(self) -> str:
@@ -147,7 +150,7 @@ class Ground:
                 ) from error
 
     def feature_columns(self, spec: ModelSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Give the numeric and the categorical features among the copied columns."""
+        """Return the numeric and the categorical features among the copied columns."""
         with transaction(self.owner_url) as cursor:
             found = describe(cursor, bind("SELECT * FROM simulation.features", QUERIES["features"]), {})
         schema = feature_schema(spec, pa.schema([(column.name, column.arrow) for column in found]))

@@ -102,7 +102,7 @@ class Injection:
         yield from _STATEMENTS[self.kind](self, key, hit, start)
 
     def counting(self, entity_key: str, event_time: str, start: datetime, end: datetime) -> sql.Composable:
-        """Give the query that counts the rows of an interval which the fault would change.
+        """Return the query that counts the rows of an interval which the fault would change.
 
         Parameters
         ----------
@@ -113,10 +113,13 @@ class Injection:
         """
         changed = _CHANGED.get(self.kind, "true")
         where = sql.SQL(f"{{time}} >= {{start}} AND {{time}} < {{end}} AND ({changed})").format(
-            time=sql.Identifier(event_time), start=sql.Literal(start), end=sql.Literal(end),
-            key=sql.Identifier(entity_key), old=sql.Literal(self.old),
+            time=sql.Identifier(event_time),
+            start=sql.Literal(start),
+            end=sql.Literal(end),
+            key=sql.Identifier(entity_key),
+            old=sql.Literal(self.old),
             column=sql.Identifier(self.column or entity_key),
-        )  # fmt: skip
+        )
         return sql.SQL("SELECT count(*) FROM {} WHERE {}").format(FEATURES_TABLE, where)
 
 

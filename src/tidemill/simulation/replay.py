@@ -72,7 +72,7 @@ class Replay:
             yield partition.key
 
     def fork(self) -> "Replay":
-        """Give a replay that goes on from here, and whose stops are its own."""
+        """Return a replay that goes on from here, and whose stops are its own."""
         other = Replay(self._workspace, self._policy)
         other._trained_at = self._trained_at
         return other
@@ -85,11 +85,11 @@ class Replay:
             self._drive("monitor", monitor_chain(), partition, until="alert")
 
     def alerts(self) -> tuple[Opened, ...]:
-        """Give all alerts so far."""
+        """Return all alerts so far."""
         return _alerts(self.spec.model, self._workspace)
 
     def outcome(self, partitions: tuple[Partition, ...]) -> Outcome:
-        """Say what came of it."""
+        """Return what came of it."""
         return Outcome(
             policy=self._policy,
             quality=_quality(self.spec, self._workspace, partitions),
@@ -118,7 +118,7 @@ class Replay:
 
 
 def model_name(policy: Policy) -> str:
-    """Give the name under which the simulated ledger knows the model."""
+    """Return the name under which the simulated ledger knows the model."""
     return f"retrained_{policy.value}"
 
 

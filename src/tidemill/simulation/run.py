@@ -99,10 +99,14 @@ def simulate(
             outcomes = tuple(pool.map(lambda policy: _live(ground, policy, partitions, on_progress), chosen))
     metric = spec.accept.metric
     return Simulation(
-        model=spec.model, first=first, last=last, metric=metric,
-        injections=tuple(injection.words for injection in injections), outcomes=outcomes,
+        model=spec.model,
+        first=first,
+        last=last,
+        metric=metric,
+        injections=tuple(injection.words for injection in injections),
+        outcomes=outcomes,
         gains=tuple(_gain(metric, *pair) for pair in combinations(outcomes, 2)),
-    )  # fmt: skip
+    )
 
 
 def _live(
@@ -115,9 +119,11 @@ def _live(
         log.open("w", encoding="utf-8") as errors,
         subprocess.Popen(
             [*program, str(ground.folder), policy.value, partitions[0].key, partitions[-1].key],
-            stdout=subprocess.PIPE, stderr=errors, text=True,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
         ) as child,
-    ):  # fmt: skip
+    ):
         assert child.stdout is not None
         for done, _ in enumerate(child.stdout, start=1):
             on_progress(policy.value, done, len(partitions))
@@ -133,6 +139,10 @@ def _live(
 def _gain(metric: str, baseline: Outcome, outcome: Outcome) -> MetricValue:
     figure = gain(outcome.quality, baseline.quality, name=metric, sign=1 if greater_is_better(metric) else -1)
     return MetricValue(
-        name=figure.name, value=figure.value, low=figure.low, high=figure.high, n=figure.n,
+        name=figure.name,
+        value=figure.value,
+        low=figure.low,
+        high=figure.high,
+        n=figure.n,
         slice=f"{outcome.policy.called} over {baseline.policy.called}",
-    )  # fmt: skip
+    )

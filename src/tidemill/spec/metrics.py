@@ -46,7 +46,7 @@ NO_SKILL: Mapping[str, float] = {"roc_auc": 0.5, "roc_auc_ovr": 0.5, "r2_score":
 
 
 def default_metric(task: str) -> str:
-    """Give the metric that decides if the spec names none.
+    """Return the metric that decides if the spec names none.
 
     Examples
     --------

@@ -195,7 +195,7 @@ class ModelSpec(Part):
         return hashlib.sha256(self.meaning.encode()).hexdigest()
 
     def partition(self, key: str) -> Partition:
-        """Give the partition of a key, wherever the data begin and end by now.
+        """Return the partition of a key, wherever the data begin and end by now.
 
         Raises
         ------
@@ -215,7 +215,7 @@ class ModelSpec(Part):
             ) from None
 
     def asked(self, key: str) -> Partition:
-        """Give the partition of a key that somebody asks to work on, which has to lie within the model's data.
+        """Return the partition of a key that somebody asks to work on, which has to lie within the model's data.
 
         Raises
         ------
@@ -247,7 +247,7 @@ class ModelSpec(Part):
         return self.partitions.every.within(Interval(start=start, end=end), self.timezone, self.partitions.cutoff)
 
     def local_midnight(self, day: date) -> datetime:
-        """Give the first instant of a day in the model's zone."""
+        """Return the first instant of a day in the model's zone."""
         return datetime.combine(day, time(), ZoneInfo(self.timezone))
 
 

@@ -124,9 +124,7 @@ class Retention(Part):
 
     @model_validator(mode="after")
     def _records_outlive_what_they_speak_of(self) -> Self:
-        longest = max(
-            self.unpublished, self.superseded, self.releases, self.challengers, self.snapshots, self.reports
-        )  # fmt: skip
+        longest = max(self.unpublished, self.superseded, self.releases, self.challengers, self.snapshots, self.reports)
         if self.records < longest:
             raise ValueError(
                 f"records must be kept for as long as what they speak of, {longest.days} days: they tell when it was last used"

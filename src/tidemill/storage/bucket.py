@@ -125,7 +125,7 @@ class Bucket:
                 shutil.copyfileobj(source, target, BLOCK_BYTES)
 
     def read(self, key: str) -> bytes | None:
-        """Give a small object's content; None if there is none of that name."""
+        """Return a small object's content; None if there is none of that name."""
         try:
             with self._reached("GetObject", key) as (system, path), system.open_input_stream(path) as source:
                 content: bytes = source.read()
@@ -157,7 +157,7 @@ class Bucket:
             pass
 
     def items(self, prefix: str) -> Iterator[Item]:
-        """Give all objects of a folder there, at any depth.
+        """Return all objects of a folder there, at any depth.
 
         Raises
         ------
@@ -199,7 +199,7 @@ class Bucket:
 
     @contextmanager
     def _reached(self, action: str, key: str) -> Iterator[tuple[fs.FileSystem, str]]:
-        """Give the file system and the full path of a key; say in our words what goes wrong with them."""
+        """Return the file system and the full path of a key; say in our words what goes wrong with them."""
         system, root = _system(self.url)
         try:
             yield system, f"{root}/{key}"

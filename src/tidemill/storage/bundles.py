@@ -202,12 +202,12 @@ def load_bundle(folder: Path, expected_digest: str, trusted: frozenset[str] = fr
 
 
 def bundle_digest(folder: Path) -> str:
-    """Give the digest of the manifest that lies in a folder, unchecked."""
+    """Return the digest of the manifest that lies in a folder, unchecked."""
     return _sha256(_read(folder, _MANIFEST))
 
 
 def pack_bundle(bundle: Bundle, golden: pd.DataFrame, trusted: frozenset[str] = frozenset()) -> dict[str, bytes]:
-    """Give the files of a bundle by name, manifest included, without writing them.
+    """Return the files of a bundle by name, manifest included, without writing them.
 
     Raises
     ------
@@ -253,7 +253,7 @@ def _describe(bundle: Bundle) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path, expected_digest: str) -> Manifest:
-    """Give a bundle's manifest, after it has been compared with the digest; nothing else is read.
+    """Return a bundle's manifest, after it has been compared with the digest; nothing else is read.
 
     Raises
     ------

@@ -46,7 +46,7 @@ class Shelf:
     """The store."""
 
     def folders(self, model: str, kind: str) -> Iterator[Folder]:
-        """Give all folders of a model and kind, whole and half ones, in order of name; links are not ours to follow."""
+        """Return all folders of a model and kind, whole and half ones, in order of name; links are not ours to follow."""
         if self.store.bucket is not None:
             yield from _in_bucket(self.store.bucket, model, kind)
         parent = self.store.root / model / kind

@@ -23,7 +23,7 @@ _TOLERANCE = 1e-6  # largest difference across library versions, of 1 or of the 
 
 
 def golden_parquet(bundle: Bundle, golden: pd.DataFrame) -> bytes:
-    """Give rows with their scores as Parquet; of several classes, a column each (``_score_0``, ``_score_1``, …)."""
+    """Return rows with their scores as Parquet; of several classes, a column each (``_score_0``, ``_score_1``, …)."""
     score = bundle.score(golden)
     columns = {_SCORE: score} if score.ndim == 1 else {f"{_SCORE}_{at}": part for at, part in enumerate(score.T)}
     rows = align(golden, bundle.schema).assign(**columns)

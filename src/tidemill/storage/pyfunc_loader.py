@@ -72,7 +72,7 @@ def _load_pyfunc(data_path: str) -> ScoringModel:
 
 
 def signature_of(bundle: Bundle) -> Any:
-    """Give the ``mlflow.models.ModelSignature``: numbers are double, categories string, all of them may be missing."""
+    """Return the ``mlflow.models.ModelSignature``: numbers are double, categories string, all of them may be missing."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 

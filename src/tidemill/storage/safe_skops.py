@@ -66,7 +66,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip can hold
 
 
 def dump(estimator: Any, trusted: frozenset[str] = frozenset()) -> bytes:
-    """Give a scikit-learn object as skops bytes that depend on its content alone.
+    """Return a scikit-learn object as skops bytes that depend on its content alone.
 
     Parameters
     ----------

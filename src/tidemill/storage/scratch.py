@@ -22,7 +22,7 @@ _LOCK = "lock"
 
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
-    """Give an empty folder below another one, after what the dead have left there is gone.
+    """Return an empty folder below another one, after what the dead have left there is gone.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class Store:
 
     @classmethod
     def of(cls, workspace: Workspace) -> "Store":
-        """Give the store of a workspace."""
+        """Return the store of a workspace."""
         return cls(workspace.storage, Bucket(workspace.bucket) if workspace.bucket else None)
 
     @property
@@ -108,13 +108,13 @@ class Store:
             self.bucket.push(folder, uri, LIST if (folder / LIST).is_file() else MANIFEST)
 
     def holds(self, uri: str) -> bool:
-        """Say whether a folder is there, without looking at what is in it."""
+        """Return whether a folder is there, without looking at what is in it."""
         if self.bucket is None:
             return self.path(uri).is_dir()
         return any(self.bucket.read(f"{uri}/{name}") is not None for name in (LIST, MANIFEST))
 
     def folder(self, uri: str, digest: str) -> Path:
-        """Give a stored folder, after its content has been compared with its digest.
+        """Return a stored folder, after its content has been compared with its digest.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class Store:
         return path
 
     def path(self, uri: str) -> Path:
-        """Give the path of a URI, whether anything is there or not.
+        """Return the path of a URI, whether anything is there or not.
 
         With a bucket, what is there and not yet here is fetched, and compared with its digest.
 
@@ -204,7 +204,7 @@ class Store:
             written.replace(path)
 
     def notes(self, model: str, kind: str) -> tuple[str, ...]:
-        """Give the names of a model's notes of one kind that end in ``.json``, oldest first."""
+        """Return the names of a model's notes of one kind that end in ``.json``, oldest first."""
         if self.bucket is not None:
             items = [item for item in self.bucket.items(f"{model}/{kind}") if item.key.endswith(".json")]
             return tuple(item.key for item in sorted(items, key=lambda item: (item.written_at, item.key)))
@@ -213,7 +213,7 @@ class Store:
         return tuple(path.relative_to(self.root).as_posix() for path in found)
 
     def noted(self, uri: str) -> bytes | None:
-        """Give a note; None if it has been struck out."""
+        """Return a note; None if it has been struck out."""
         if self.bucket is not None:
             return self.bucket.read(uri)
         try:
@@ -296,7 +296,7 @@ def _lines(folder: Path) -> str:
 
 
 def _listed(last: str, content: bytes) -> dict[str, str]:
-    """Give the files, each with its digest, that a list names; none that would lie elsewhere."""
+    """Return the files, each with its digest, that a list names; none that would lie elsewhere."""
     lines = content.decode().splitlines()
     named: dict[str, str] = dict(line.split("\0") for line in lines) if last == LIST else json.loads(content)["files"]
     odd = [name for name in named if name.startswith("/") or ".." in name.split("/")]
@@ -306,7 +306,7 @@ def _listed(last: str, content: bytes) -> dict[str, str]:
 
 
 def _told(folder: Path, digest: str) -> str:
-    """Say which files differ, by the list that lies in the folder; it is believed if it is what the digest is of."""
+    """Return which files differ, by the list that lies in the folder; it is believed if it is what the digest is of."""
     kept = folder / LIST
     if kept.is_symlink() or not kept.is_file():
         return ""
@@ -316,8 +316,11 @@ def _told(folder: Path, digest: str) -> str:
     wanted, found = (dict(line.split("\0") for line in lines.splitlines()) for lines in (text, _lines(folder)))
     said = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
     said += [f"{name} is one too many" for name in sorted(found.keys() - wanted.keys())]
-    said += [f"{name} was {wanted[name]}, is {found[name]}"
-             for name in sorted(wanted.keys() & found.keys()) if wanted[name] != found[name]]  # fmt: skip
+    said += [
+        f"{name} was {wanted[name]}, is {found[name]}"
+        for name in sorted(wanted.keys() & found.keys())
+        if wanted[name] != found[name]
+    ]
     return f" ({'; '.join(said)})"
 
 

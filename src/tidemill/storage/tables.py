@@ -50,7 +50,7 @@ def read_schema(path: Path) -> pa.Schema:
 
 
 def count_rows(path: Path) -> int:
-    """Give the number of a stored table's rows; raises as `read_table`."""
+    """Return the number of a stored table's rows; raises as `read_table`."""
     with _opened(path) as file:
         return int(file.metadata.num_rows)
 
@@ -77,7 +77,7 @@ def read_batches(
 
 
 def _groups(metadata: pq.FileMetaData, start: int, stop: int | None) -> tuple[list[int], int]:
-    """Give the row groups that hold some of the rows, and the number of the first row of the first one."""
+    """Return the row groups that hold some of the rows, and the number of the first row of the first one."""
     groups, first, end = [], 0, 0
     for number in range(metadata.num_row_groups):
         begin, end = end, end + metadata.row_group(number).num_rows

@@ -35,7 +35,7 @@ class TrialLog:
 
     @classmethod
     def of(cls, parent: Path, depends_on: Mapping[str, object]) -> "TrialLog":
-        """Give the log of the search that depends on these values.
+        """Return the log of the search that depends on these values.
 
         Parameters
         ----------
@@ -48,7 +48,7 @@ class TrialLog:
         return cls(parent / f".writing-{identity}")
 
     def read(self) -> tuple[Trial, ...]:
-        """Give the trials kept so far, from number 0 on, up to the first that is missing or damaged."""
+        """Return the trials kept so far, from number 0 on, up to the first that is missing or damaged."""
         trials: list[Trial] = []
         for path in sorted(self.folder.glob("trial-*.json")):
             match = _NUMBER.fullmatch(path.name)

@@ -67,8 +67,10 @@ def _run(session: Session, page: DailyPage) -> str:
         return str(found[0].info.run_id)
     session.check_time()
     run = session.client.create_run(
-        experiment_id, start_time=milliseconds(page.made_at), run_name=f"monitoring of release {page.release_id}",
+        experiment_id,
+        start_time=milliseconds(page.made_at),
+        run_name=f"monitoring of release {page.release_id}",
         tags={PAGES_OF: of, "tidemill.release_id": str(page.release_id)},
-    )  # fmt: skip
+    )
     session.client.set_terminated(run.info.run_id, "FINISHED")
     return str(run.info.run_id)

@@ -85,7 +85,7 @@ def point(session: Session, model: str, version: str, *, champion: bool) -> None
 
 
 def champion_of(session: Session, model: str) -> str | None:
-    """Give the release that MLflow calls the champion, as text; None if it calls none so."""
+    """Return the release that MLflow calls the champion, as text; None if it calls none so."""
     registered = session.client.search_registered_models(f"name = '{model}'", max_results=1)
     version = registered[0].aliases.get(CHAMPION) if registered else None
     if version is None:

@@ -68,7 +68,7 @@ def show(session: Session, training: Training, root: Path, signature: Any, pip: 
 
 
 def experiment_of(session: Session, name: str) -> str:
-    """Give the id of a model's experiment, which is made if there is none."""
+    """Return the id of a model's experiment, which is made if there is none."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
     found = session.client.get_experiment_by_name(name)
     session.check_time()
@@ -83,9 +83,11 @@ def _parent(session: Session, experiment_id: str, training: Training) -> tuple[s
         return str(found[0].info.run_id), SHOWN in found[0].data.tags
     session.check_time()
     run = session.client.create_run(
-        experiment_id, start_time=milliseconds(training.started_at), tags={TRAINING: training.key, **training.tags},
+        experiment_id,
+        start_time=milliseconds(training.started_at),
+        tags={TRAINING: training.key, **training.tags},
         run_name=training.name,
-    )  # fmt: skip
+    )
     return str(run.info.run_id), False
 
 
@@ -100,7 +102,7 @@ def _log_facts(session: Session, run_id: str, training: Training, root: Path) ->
 
 
 def _dataset(data: DataUsed, root: Path) -> tuple[Any, Any]:
-    """Give a data set as MLflow keeps it: name, digest and place; the rows stay where they are."""
+    """Return a data set as MLflow keeps it: name, digest and place; the rows stay where they are."""
     from mlflow.entities import Dataset, InputTag
 
     described = Dataset(
@@ -122,9 +124,12 @@ def _log_model(session: Session, run_id: str, bundle: Path, signature: Any, pip:
     with warnings.catch_warnings(), mlflow.start_run(run_id=run_id, log_system_metrics=False):
         warnings.simplefilter("ignore", UserWarning)  # advice: our signature is written, not guessed from an example
         mlflow.pyfunc.log_model(
-            name="model", loader_module="tidemill.storage.pyfunc_loader", data_path=str(bundle),
-            signature=signature, pip_requirements=pip,
-        )  # fmt: skip
+            name="model",
+            loader_module="tidemill.storage.pyfunc_loader",
+            data_path=str(bundle),
+            signature=signature,
+            pip_requirements=pip,
+        )
 
 
 def _log_children(session: Session, experiment_id: str, run_id: str, training: Training) -> None:
@@ -167,9 +172,12 @@ def _log_child(session: Session, experiment_id: str, ids: Mapping[str, str], tra
 
 
 def _log_batches(
-    session: Session, run_id: str, params: Mapping[str, str], metrics: Mapping[str, float],
+    session: Session,
+    run_id: str,
+    params: Mapping[str, str],
+    metrics: Mapping[str, float],
     steps: Mapping[str, tuple[float, ...]],
-) -> None:  # fmt: skip
+) -> None:
     from mlflow.entities import Metric, Param
     from mlflow.utils.time import get_current_time_millis
 
@@ -184,7 +192,7 @@ def _log_batches(
 
 
 def _flat(metric: MetricValue) -> Iterator[tuple[str, float]]:
-    """Give a figure and its interval."""
+    """Return a figure and its interval."""
     name = metric.name if metric.slice is None else f"{metric.name}/{metric.slice}"
     yield name, metric.value
     if metric.low is not None and metric.high is not None:
@@ -193,7 +201,7 @@ def _flat(metric: MetricValue) -> Iterator[tuple[str, float]]:
 
 
 def metric_name(name: str) -> str:
-    """Give a name that MLflow takes.
+    """Return a name that MLflow takes.
 
     Examples
     --------
@@ -205,7 +213,7 @@ def metric_name(name: str) -> str:
 
 
 def milliseconds(instant: datetime) -> int:
-    """Give an instant as MLflow counts: since 1970.
+    """Return an instant as MLflow counts: since 1970.
 
     Examples
     --------

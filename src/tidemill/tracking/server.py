@@ -102,7 +102,7 @@ class Tracking:
 
 
 def is_reachable(uri: str) -> bool:
-    """Say whether anything listens where MLflow should, before its client is imported and waits."""
+    """Return whether anything listens where MLflow should, before its client is imported and waits."""
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https"):
         # A database or a folder, which the client opens by itself; but no host and port without http:// before them.
@@ -116,7 +116,7 @@ def is_reachable(uri: str) -> bool:
 
 
 def without_login(uri: str) -> str:
-    """Give an address without user and password.
+    """Return an address without user and password.
 
     Examples
     --------

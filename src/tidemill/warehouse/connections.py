@@ -143,7 +143,7 @@ def fetch_one(cursor: Cursor, kind: type[Row]) -> Row | None:
 
 
 def fetch_value(cursor: Cursor) -> Any:
-    """Give the first column of the row that a statement is sure to return."""
+    """Return the first column of the row that a statement is sure to return."""
     row = cursor.fetchone()
     assert row is not None  # an aggregate, a function or RETURNING
     return row[0]

@@ -98,9 +98,22 @@ class Ledger:
                 "INSERT INTO tidemill.run (model, chain, step, partition, dag_id, dag_run_id, task_id, map_index,"
                 " try_number, code_version, spec_digest, lock_digest, process)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING run_id",
-                (model, chain, step, partition, origin.dag_id, origin.dag_run_id, origin.task_id, origin.map_index,
-                 origin.try_number, code_version, spec_digest, lock_digest, process_name()),
-            )  # fmt: skip
+                (
+                    model,
+                    chain,
+                    step,
+                    partition,
+                    origin.dag_id,
+                    origin.dag_run_id,
+                    origin.task_id,
+                    origin.map_index,
+                    origin.try_number,
+                    code_version,
+                    spec_digest,
+                    lock_digest,
+                    process_name(),
+                ),
+            )
             return int(fetch_value(cursor))
 
     def end_run(
@@ -111,12 +124,20 @@ class Ledger:
             cursor.execute(
                 "UPDATE tidemill.run SET status = %s, error = %s, result = %s, ended_at = clock_timestamp(),"
                 " wall_s = %s, cpu_s = %s, peak_rss_bytes = %s, n_rows = %s WHERE run_id = %s",
-                ("failed" if error else "succeeded", error, None if result is None else json.dumps(result),
-                 cost.wall_s, cost.cpu_s, cost.peak_rss_bytes, n_rows, run_id),
-            )  # fmt: skip
+                (
+                    "failed" if error else "succeeded",
+                    error,
+                    None if result is None else json.dumps(result),
+                    cost.wall_s,
+                    cost.cpu_s,
+                    cost.peak_rss_bytes,
+                    n_rows,
+                    run_id,
+                ),
+            )
 
     def step_runs(self, model: str, *, limit: int = 2000) -> tuple[StepRun, ...]:
-        """Give the newest succeeded runs of a model's steps, newest first."""
+        """Return the newest succeeded runs of a model's steps, newest first."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT chain, step, partition, wall_s, cpu_s, peak_rss_bytes, n_rows FROM tidemill.run"
@@ -145,17 +166,38 @@ class Ledger:
                 "INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest,"
                 " uri, n_rows, size_bytes, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
                 " ON CONFLICT (model, digest) DO NOTHING",
-                (snapshot.digest, snapshot.model, snapshot.purpose, snapshot.partition, snapshot.start, snapshot.end,
-                 snapshot.cutoff, snapshot.query_digest, snapshot.uri, snapshot.n_rows, snapshot.size_bytes, run_id),
-            )  # fmt: skip
+                (
+                    snapshot.digest,
+                    snapshot.model,
+                    snapshot.purpose,
+                    snapshot.partition,
+                    snapshot.start,
+                    snapshot.end,
+                    snapshot.cutoff,
+                    snapshot.query_digest,
+                    snapshot.uri,
+                    snapshot.n_rows,
+                    snapshot.size_bytes,
+                    run_id,
+                ),
+            )
 
     def record_checks(self, snapshot_digest: str, results: Sequence[CheckResult], run_id: int) -> None:
         """Record the contract's results."""
         rows = [
-            (run_id, snapshot_digest, r.expectation, r.column, r.severity.value, r.success, r.observed, r.n_unexpected,
-             list(r.failure_cases))
+            (
+                run_id,
+                snapshot_digest,
+                r.expectation,
+                r.column,
+                r.severity.value,
+                r.success,
+                r.observed,
+                r.n_unexpected,
+                list(r.failure_cases),
+            )
             for r in results
-        ]  # fmt: skip
+        ]
         with transaction(self.url) as cursor:
             execute_values(
                 cursor,
@@ -187,10 +229,15 @@ class Ledger:
             decision_id = int(fetch_value(cursor))
             cursor.execute(
                 "SELECT tidemill.append_audit(%s, %s, %s)",
-                (f"decide:{decision.kind}", model,
-                 json.dumps({"decision_id": decision_id, "partition": partition, "verdict": decision.verdict.value}
-                            | ({"by": decision.by} if decision.by else {}))),
-            )  # fmt: skip
+                (
+                    f"decide:{decision.kind}",
+                    model,
+                    json.dumps(
+                        {"decision_id": decision_id, "partition": partition, "verdict": decision.verdict.value}
+                        | ({"by": decision.by} if decision.by else {})
+                    ),
+                ),
+            )
             return decision_id
 
     def decision_after(
@@ -207,7 +254,7 @@ class Ledger:
             return None if row is None else (row[0], tuple(row[1]))
 
     def now(self) -> datetime:
-        """Give the time by the database's clock, which is the same for all machines."""
+        """Return the time by the database's clock, which is the same for all machines."""
         with transaction(self.url) as cursor:
             cursor.execute("SELECT clock_timestamp()")
             instant: datetime = fetch_value(cursor)
@@ -262,7 +309,7 @@ class Ledger:
     def metrics(
         self, model: str, part: str, name: str | None = None, *, until: str
     ) -> dict[str, tuple[MetricValue, ...]]:
-        """Give the newest figures of each partition up to a key, oldest partition first.
+        """Return the newest figures of each partition up to a key, oldest partition first.
 
         Parameters
         ----------

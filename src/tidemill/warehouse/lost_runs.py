@@ -143,10 +143,15 @@ def _close(ledger: str, run: LostRun, sessions: list[Session]) -> None:
         if cursor.fetchone() is None:  # it has ended by itself, or somebody else was faster
             return
         details = {
-            "run_id": run.run_id, "step": run.step, "partition": run.partition, "process": run.process, "why": run.why,
-            "sessions": [{"role": item.role, "query": item.query, "silent_since": str(item.silent_since)}
-                         for item in sessions],
-        }  # fmt: skip
+            "run_id": run.run_id,
+            "step": run.step,
+            "partition": run.partition,
+            "process": run.process,
+            "why": run.why,
+            "sessions": [
+                {"role": item.role, "query": item.query, "silent_since": str(item.silent_since)} for item in sessions
+            ],
+        }
         cursor.execute("SELECT tidemill.append_audit('close_run', %s, %s)", (run.model, json.dumps(details)))
 
 

@@ -15,7 +15,7 @@ _LOCK = 7_305_180_437  # any fixed number: two migrations at once wait for each 
 
 
 def migrations_folder() -> Path:
-    """Give the folder of migrations: in the installed package, or in the checkout."""
+    """Return the folder of migrations: in the installed package, or in the checkout."""
     shipped = Path(str(files("tidemill"))) / "migrations"
     return shipped if shipped.is_dir() else Path(__file__).parents[3] / "sql" / "migrations"
 

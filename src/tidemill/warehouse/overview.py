@@ -98,13 +98,13 @@ class Overview:
     """Connection of the role ``tidemill_reader``."""
 
     def models(self) -> tuple[ModelState, ...]:
-        """Say how every model stands that has ever run, in the order of their names."""
+        """Return how every model stands that has ever run, in the order of their names."""
         with transaction(self.url) as cursor:
             cursor.execute("SELECT DISTINCT model FROM tidemill.run ORDER BY model")
             return tuple(_state(cursor, model) for (model,) in cursor.fetchall())
 
     def model(self, model: str) -> ModelDetails | None:
-        """Say how a model stands, with its recent past; None if it has never run."""
+        """Return how a model stands, with its recent past; None if it has never run."""
         with transaction(self.url) as cursor:
             cursor.execute("SELECT EXISTS (SELECT FROM tidemill.run WHERE model = %s)", (model,))
             if not fetch_value(cursor):
@@ -117,7 +117,7 @@ class Overview:
             )
 
     def release(self, model: str, release_id: int) -> ReleaseEvidence | None:
-        """Give what a release stands on; None if the model has none of that number."""
+        """Return what a release stands on; None if the model has none of that number."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT to_jsonb(s) - '{run_id,taken_at}'::text[], r.evidence,"

@@ -153,7 +153,7 @@ def copy_batches(
     columns: tuple[Column, ...],
     order_by: str,
 ) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Give a query's rows in a fixed order, for the length of a block; leaving it early ends the query.
+    """Return a query's rows in a fixed order, for the length of a block; leaving it early ends the query.
 
     Parameters
     ----------

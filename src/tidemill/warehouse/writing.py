@@ -37,7 +37,7 @@ class BinaryRows:
         """What ended the chunks early: COPY makes an error of its own of it."""
 
     def read(self, size: int = -1) -> bytes:
-        """Give the next chunk, however long it is; empty at the end alone, for COPY takes an empty one as the end."""
+        """Return the next chunk, however long it is; empty at the end alone, for COPY takes an empty one as the end."""
         if self._given not in (b"", _HEADER, _TRAILER):
             fault_point("write-in-copy")
         try:
@@ -82,7 +82,7 @@ def encode(rows: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
 
 
 def _fields(column: pa.Array) -> tuple[pa.Array, ...]:
-    """Give what a column adds to each row: its length and its value, or the length of NULL."""
+    """Return what a column adds to each row: its length and its value, or the length of NULL."""
     if isinstance(column.type, pa.JsonType):
         return _texts(column.storage, _JSONB)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):

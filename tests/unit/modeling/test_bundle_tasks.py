@@ -77,8 +77,16 @@ def test_a_row_scores_the_same_bits_alone_however_many_classes_there_are(schema,
     )
     parameters = {"logistic_regression": {}, "random_forest": {"n_estimators": 20}, "xgboost": {"n_rounds": 20}}
     bundle = fit(
-        name, "multiclass", schema, X, y, X_validation, y_validation, random_state=7, n_threads=1,
+        name,
+        "multiclass",
+        schema,
+        X,
+        y,
+        X_validation,
+        y_validation,
+        random_state=7,
+        n_threads=1,
         parameters=parameters.get(name, {"max_iter": 20}),
-    )  # fmt: skip
+    )
     alone = np.concatenate([bundle.score(X.iloc[[row]]) for row in range(30)])
     assert alone.tobytes() == bundle.score(X.head(30)).tobytes()

@@ -24,11 +24,15 @@ CASES = [(task, name) for task, names in ESTIMATORS.items() for name in (*names,
 
 def rows(n, seed):
     rng = np.random.default_rng(seed)
-    X = pd.DataFrame({
-        "hour": rng.integers(0, 24, n).astype(float), "wind": rng.gamma(2, 5, n), "noise": rng.normal(size=n),
-        "origin": rng.choice(["EWR", "JFK", "LGA", "rare"], n, p=[0.4, 0.35, 0.245, 0.005]),
-        "origin_x": rng.choice(["EWR", "b"], n),
-    })  # fmt: skip
+    X = pd.DataFrame(
+        {
+            "hour": rng.integers(0, 24, n).astype(float),
+            "wind": rng.gamma(2, 5, n),
+            "noise": rng.normal(size=n),
+            "origin": rng.choice(["EWR", "JFK", "LGA", "rare"], n, p=[0.4, 0.35, 0.245, 0.005]),
+            "origin_x": rng.choice(["EWR", "b"], n),
+        }
+    )
     value = 0.2 * X["hour"] + 0.1 * X["wind"] + 2.0 * (X["origin"] == "EWR") + rng.normal(size=n)
     X.loc[rng.random(n) < 0.1, "wind"] = np.nan
     X.loc[rng.random(n) < 0.05, "origin"] = None

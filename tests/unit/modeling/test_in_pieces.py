@@ -31,9 +31,11 @@ def in_pieces(task, train, validation, cache, size=130, stops=None, **more):
     def boost(boosting, encoding, labels, used):
         every = np.full(len(labels.train), True)
         return boost_on_disk(
-            boosting, lambda: encoding.pages(rows, labels.train, every),
-            lambda: encoding.pages(aside, labels.validation, used), cache,
-        )  # fmt: skip
+            boosting,
+            lambda: encoding.pages(rows, labels.train, every),
+            lambda: encoding.pages(aside, labels.validation, used),
+            cache,
+        )
 
     given = {"random_state": 7, "n_threads": 1, "stops": np.full(len(validation[1]), True) if stops is None else stops}
     return fit_in_pieces(task, more.pop("schema", SCHEMA), rows, aside, boost=boost, **given, **more)

@@ -14,10 +14,15 @@ N = 200
 @pytest.fixture
 def rows():
     rng = np.random.default_rng(0)
-    return pd.DataFrame({
-        "key": [f"k{number}" for number in range(N)], "wind": rng.normal(size=N), "gust": rng.gamma(2.0, size=N),
-        "carrier": rng.choice(list("ABC"), N), "status": "planned",
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "key": [f"k{number}" for number in range(N)],
+            "wind": rng.normal(size=N),
+            "gust": rng.gamma(2.0, size=N),
+            "carrier": rng.choice(list("ABC"), N),
+            "status": "planned",
+        }
+    )
 
 
 FEATURES = FeatureSchema(numeric=("wind", "gust"), categorical=("carrier",))

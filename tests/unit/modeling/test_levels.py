@@ -38,9 +38,13 @@ def alike(rows, cuts=()):
 
 
 def frame(a, b):
-    return pd.DataFrame({
-        "x": np.arange(len(a), dtype=float), "a": pd.Series(a, dtype="str"), "b": pd.Series(b, dtype="str"),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "x": np.arange(len(a), dtype=float),
+            "a": pd.Series(a, dtype="str"),
+            "b": pd.Series(b, dtype="str"),
+        }
+    )
 
 
 @settings(max_examples=25, deadline=None)

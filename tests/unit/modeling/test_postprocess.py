@@ -12,9 +12,13 @@ from tidemill.storage.bundles import keep_bundle, load_bundle
 def finished(bundle, validation, calibration="none", threshold="f1", newer=True):
     X, y = validation
     return finish(
-        bundle, bundle.score(X), y, calibration=calibration, threshold=threshold,
+        bundle,
+        bundle.score(X),
+        y,
+        calibration=calibration,
+        threshold=threshold,
         calibrate_on=np.arange(len(y)) >= (len(y) // 2 if newer else len(y)),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("method", ["isotonic", "sigmoid"])

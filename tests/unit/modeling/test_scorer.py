@@ -33,14 +33,18 @@ ASKED = [("logistic_regression", "binary"), ("ridge", "regression")]
 def rows(n_rows: int = N_ROWS, random_state: int = 0) -> pa.Table:
     """Columns as Postgres gives them: nulls, rare levels, levels and numbers that training never had."""
     rng = np.random.default_rng(random_state)
-    return pa.table({
-        "id": pa.array(range(n_rows)),
-        "hour": pa.array(rng.integers(0, 24, n_rows), pa.int32(), mask=rng.random(n_rows) < 0.1),
-        "flag": pa.array(rng.random(n_rows) < 0.5, mask=rng.random(n_rows) < 0.1),
-        "wind": pa.array(np.where(rng.random(n_rows) < 0.1, np.nan, rng.normal(size=n_rows)), mask=rng.random(n_rows) < 0.1),
-        "origin": pa.array(rng.choice(["JFK", "LGA", "EWR", "", "ü 🛫"], n_rows), mask=rng.random(n_rows) < 0.1),
-        "plane": pa.array([f"N{number}" for number in rng.zipf(1.5, n_rows) % (400 + random_state)]),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "id": pa.array(range(n_rows)),
+            "hour": pa.array(rng.integers(0, 24, n_rows), pa.int32(), mask=rng.random(n_rows) < 0.1),
+            "flag": pa.array(rng.random(n_rows) < 0.5, mask=rng.random(n_rows) < 0.1),
+            "wind": pa.array(
+                np.where(rng.random(n_rows) < 0.1, np.nan, rng.normal(size=n_rows)), mask=rng.random(n_rows) < 0.1
+            ),
+            "origin": pa.array(rng.choice(["JFK", "LGA", "EWR", "", "ü 🛫"], n_rows), mask=rng.random(n_rows) < 0.1),
+            "plane": pa.array([f"N{number}" for number in rng.zipf(1.5, n_rows) % (400 + random_state)]),
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def bundles() -> dict[tuple[str, str], Bundle]:
             name, task, SCHEMA, X, TASKS[task](signal), X.head(0), TASKS[task](signal[:0]), random_state=0, n_threads=1
         )
         for name, task in [*LOOKED_UP, *ASKED]
-    }  # fmt: skip
+    }
 
 
 def in_batches(scorer: Scorer, table: pa.Table, batch_rows: int) -> np.ndarray:
@@ -107,10 +111,15 @@ TEXT = (
 @given(st.lists(st.tuples(st.none() | st.floats(-1e38, 1e38), TEXT, TEXT), min_size=1, max_size=6))
 def test_matrix_is_that_of_the_fitted_transformer(bundles: Any, values: list[tuple[Any, ...]]) -> None:
     wind, origin, plane = (list(column) for column in zip(*values, strict=True))
-    batch = pa.record_batch({
-        "hour": pa.array([1] * len(wind), pa.int16()), "flag": pa.array([True] * len(wind)),
-        "wind": pa.array(wind, pa.float64()), "origin": pa.array(origin, pa.string()), "plane": pa.array(plane, pa.string()),
-    })  # fmt: skip
+    batch = pa.record_batch(
+        {
+            "hour": pa.array([1] * len(wind), pa.int16()),
+            "flag": pa.array([True] * len(wind)),
+            "wind": pa.array(wind, pa.float64()),
+            "origin": pa.array(origin, pa.string()),
+            "plane": pa.array(plane, pa.string()),
+        }
+    )
     for key in LOOKED_UP:
         transformer = bundles[key].preprocessing
         lookups = LookUps.of(transformer, SCHEMA)

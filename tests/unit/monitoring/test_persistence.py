@@ -28,10 +28,16 @@ def examined(*days, parts=("drift",)):
 def opened(alert=None, first=1, last=1, told=None, told_on=1, by=None):
     alert = alert or found()
     return OpenAlert(
-        alert_id=7, model="m", alert=alert, owner="o", first_partition=f"2024-03-{first:02}",
-        last_partition=f"2024-03-{last:02}", told=told or alert, told_partition=f"2024-03-{told_on:02}",
+        alert_id=7,
+        model="m",
+        alert=alert,
+        owner="o",
+        first_partition=f"2024-03-{first:02}",
+        last_partition=f"2024-03-{last:02}",
+        told=told or alert,
+        told_partition=f"2024-03-{told_on:02}",
         acknowledged_by=by,
-    )  # fmt: skip
+    )
 
 
 def events(opened_alerts, examinations, persistence="1 of 1", always=False):
@@ -49,9 +55,11 @@ def replay(days, persistence="1 of 1"):
     alert, told = None, []
     for n in range(1, len(days) + 1):
         changes = settle(
-            [] if alert is None else [alert], examined(*days[:n]),
-            persistence=lambda family: Persistence.parse(persistence), owner=lambda family: "o",
-        )  # fmt: skip
+            [] if alert is None else [alert],
+            examined(*days[:n]),
+            persistence=lambda family: Persistence.parse(persistence),
+            owner=lambda family: "o",
+        )
         told.append(changes[0].event if changes else None)
         for change in changes:
             if change.event is AlertEvent.OPENED:
@@ -93,9 +101,11 @@ def test_a_persistence_of_the_spec_holds_for_what_needs_action_too():
 
 def test_an_alert_says_since_when():
     (change,) = settle(
-        [], examined(found(), None, found(), found()),
-        persistence=lambda family: Persistence(n=3, of=5), owner=lambda family: "o",
-    )  # fmt: skip
+        [],
+        examined(found(), None, found(), found()),
+        persistence=lambda family: Persistence(n=3, of=5),
+        owner=lambda family: "o",
+    )
     assert (change.first_partition, change.last_partition) == ("2024-03-01", "2024-03-04")
 
 
@@ -183,6 +193,8 @@ def test_opened_and_resolved_take_turns(days, persistence):
 @given(SEQUENCES)
 def test_a_stricter_persistence_never_opens_earlier(days):
     warnings = [None if day is None else found() for day in days]
-    first = {p: replay(warnings, p).index(AlertEvent.OPENED) if AlertEvent.OPENED in replay(warnings, p) else 99
-             for p in ("1 of 1", "2 of 3", "3 of 3")}  # fmt: skip
+    first = {
+        p: replay(warnings, p).index(AlertEvent.OPENED) if AlertEvent.OPENED in replay(warnings, p) else 99
+        for p in ("1 of 1", "2 of 3", "3 of 3")
+    }
     assert first["1 of 1"] <= first["2 of 3"] <= first["3 of 3"]

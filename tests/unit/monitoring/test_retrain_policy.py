@@ -242,9 +242,12 @@ def test_an_estimated_error_that_rises_is_a_reason():
     acceptance = MetricValue(name="mean_absolute_error", value=10.0, low=9.9, high=10.1, n=13_000)
     policy = RetrainPolicy(greater_is_better=False, relative=True)
     decision = _decide(
-        quality=(10.0,) * 5, acceptance=acceptance, estimates=_series([12.0] * 5), estimate_errors=GOOD_RECORD,
+        quality=(10.0,) * 5,
+        acceptance=acceptance,
+        estimates=_series([12.0] * 5),
+        estimate_errors=GOOD_RECORD,
         policy=policy,
-    )  # fmt: skip
+    )
     assert decision.accepted
 
 

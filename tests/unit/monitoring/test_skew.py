@@ -5,9 +5,14 @@ import pytest
 
 from tidemill.monitoring.skew import compare_rows
 
-SERVED = pa.table({
-    "id": ["a", "b", "c", "d"], "temp": [1.0, None, math.nan, 4.0], "carrier": ["UA", "", None, "DL"], "n": [1, 2, 3, 4],
-})  # fmt: skip
+SERVED = pa.table(
+    {
+        "id": ["a", "b", "c", "d"],
+        "temp": [1.0, None, math.nan, 4.0],
+        "carrier": ["UA", "", None, "DL"],
+        "n": [1, 2, 3, 4],
+    }
+)
 COLUMNS = ("temp", "carrier", "n")
 
 

@@ -25,32 +25,58 @@ HOSTILE = "<script>alert(1)</script>"
 NOW = datetime(2013, 7, 8, 5, tzinfo=UTC)
 DIGEST = "ab12" * 16
 RELEASE = StandingRelease(
-    release_id=7, estimator="xgboost", partition="2013-07-01", metric="roc_auc", metric_value=0.78, accepted_value=0.73,
-    verdict="accept", live_from=NOW, approved_by="gate", reason="roc_auc 0.78",
-)  # fmt: skip
+    release_id=7,
+    estimator="xgboost",
+    partition="2013-07-01",
+    metric="roc_auc",
+    metric_value=0.78,
+    accepted_value=0.73,
+    verdict="accept",
+    live_from=NOW,
+    approved_by="gate",
+    reason="roc_auc 0.78",
+)
 PARTITION = PublishedPartition(
-    partition="2013-07-07", n_rows=934, release_id=7, simulated=False, published_at=NOW, realised=None,
-    estimated=MetricValue(name="estimated", value=0.728), drift_share=0.206, monitoring=f"flight_delays/reports/{DIGEST}",
+    partition="2013-07-07",
+    n_rows=934,
+    release_id=7,
+    simulated=False,
+    published_at=NOW,
+    realised=None,
+    estimated=MetricValue(name="estimated", value=0.728),
+    drift_share=0.206,
+    monitoring=f"flight_delays/reports/{DIGEST}",
     contract=None,
-)  # fmt: skip
+)
 FINE = ModelState(
-    model="flight_delays", champion=RELEASE, newest=PARTITION, n_published=7,
-    quality=MetricValue(name="roc_auc_recent", value=0.699, low=0.576, high=0.822), matured="2013-07-04",
-    examined="2013-07-07", n_unexamined=0, alerts=(), failures=(),
-)  # fmt: skip
+    model="flight_delays",
+    champion=RELEASE,
+    newest=PARTITION,
+    n_published=7,
+    quality=MetricValue(name="roc_auc_recent", value=0.699, low=0.576, high=0.822),
+    matured="2013-07-04",
+    examined="2013-07-07",
+    n_unexamined=0,
+    alerts=(),
+    failures=(),
+)
 ALERT = Alert(rule="drift:temp", severity=Severity.WARN, message="temp has drifted.", value=0.3, threshold=0.2)
 OPEN = OpenAlert(
-    alert_id=1, model="flight_delays", alert=ALERT, owner="team", first_partition="2013-07-05",
-    last_partition="2013-07-07", told=ALERT, told_partition="2013-07-05",
-)  # fmt: skip
+    alert_id=1,
+    model="flight_delays",
+    alert=ALERT,
+    owner="team",
+    first_partition="2013-07-05",
+    last_partition="2013-07-07",
+    told=ALERT,
+    told_partition="2013-07-05",
+)
 FAILED = FailedStep(
     chain="predict", step="extract", partition="2013-07-08", error="No rows.\nLook at the source.", ended_at=NOW
 )
 WARNED = replace(FINE, model="air_time", alerts=(OPEN,))
 STOPPED = replace(FINE, model="on_time", failures=(FAILED,))
-NEW = replace(
-    FINE, model="new", champion=None, newest=None, n_published=0, quality=None, matured=None, examined=None
-)  # fmt: skip
+NEW = replace(FINE, model="new", champion=None, newest=None, n_published=0, quality=None, matured=None, examined=None)
 
 
 def details(state: ModelState, **more: object) -> ModelDetails:

@@ -207,9 +207,16 @@ def test_a_column_with_missing_values_comes_before_one_without(snapshot):
 
 
 OPEN = OpenAlert(
-    alert_id=1, model="flight_delays", alert=ALERT, owner="ann@example.com", first_partition="2013-07-04",
-    last_partition="2013-07-05", told=ALERT, told_partition="2013-07-04", acknowledged_by="bob",
-)  # fmt: skip
+    alert_id=1,
+    model="flight_delays",
+    alert=ALERT,
+    owner="ann@example.com",
+    first_partition="2013-07-04",
+    last_partition="2013-07-05",
+    told=ALERT,
+    told_partition="2013-07-04",
+    acknowledged_by="bob",
+)
 
 
 def test_monitor_page_says_since_when_whose_and_what_to_do():
@@ -217,9 +224,12 @@ def test_monitor_page_says_since_when_whose_and_what_to_do():
         "flight_delays", "2013-07-06", alerts=[ALERT], opened={ALERT.rule: OPEN}, runbook="https://example.com/runbook"
     )
     for said in (
-        "2013-07-04", "ann@example.com", "Known to bob", "Last found in 2013-07-05",
+        "2013-07-04",
+        "ann@example.com",
+        "Known to bob",
+        "Last found in 2013-07-05",
         '<a href="https://example.com/runbook#drift">',
-    ):  # fmt: skip
+    ):
         assert said in page
 
 

@@ -4,10 +4,20 @@ from tidemill.records import MetricValue, SearchReport
 from tidemill.report.search import search_sentences
 
 REPORT = SearchReport(
-    n_trials=25, n_pruned=9, n_folds=3, cut_short=False, best=17, parameters={"max_depth": 4}, score=0.74,
-    default_score=0.73, gain=MetricValue(name="roc_auc", value=0.01, low=0.004, high=0.016),
-    at_bounds=("max_depth = 4 lies at the upper end of its range, 3 to 4.",), seconds=200.0, digest="a" * 64, uri="m/s/a",
-)  # fmt: skip
+    n_trials=25,
+    n_pruned=9,
+    n_folds=3,
+    cut_short=False,
+    best=17,
+    parameters={"max_depth": 4},
+    score=0.74,
+    default_score=0.73,
+    gain=MetricValue(name="roc_auc", value=0.01, low=0.004, high=0.016),
+    at_bounds=("max_depth = 4 lies at the upper end of its range, 3 to 4.",),
+    seconds=200.0,
+    digest="a" * 64,
+    uri="m/s/a",
+)
 
 
 def said(report: SearchReport) -> str:

@@ -10,11 +10,17 @@ from tidemill.runtime.run import STEPS, _function
 from tidemill.spec import BASELINES, ModelSpec
 from tidemill.workspace import Workspace
 
-SPEC = ModelSpec.model_validate({
-    "model": "m", "task": "binary", "entity_key": "id", "event_time": "at",
-    "source": {"features": "a.sql", "labels": "b.sql"}, "label": {"column": "y"},
-    "train": {"estimators": ["xgboost", "random_forest"]},
-})  # fmt: skip
+SPEC = ModelSpec.model_validate(
+    {
+        "model": "m",
+        "task": "binary",
+        "entity_key": "id",
+        "event_time": "at",
+        "source": {"features": "a.sql", "labels": "b.sql"},
+        "label": {"column": "y"},
+        "train": {"estimators": ["xgboost", "random_forest"]},
+    }
+)
 YES = {"verdict": "accept", "reasons": ["The champion is old."]}
 NO = {"verdict": "reject", "reasons": ["All is well."]}
 
@@ -37,9 +43,19 @@ def names(chain: Chain, records: dict[str, Any] | None = None) -> list[str]:
 
 def test_training_goes_from_extract_to_register() -> None:
     assert names(train_chain(SPEC)) == [
-        "extract", "validate_data", "analyse", "prepare", "train", "train", "train", "train", "train", "evaluate",
-        "validate_model", "register",
-    ]  # fmt: skip
+        "extract",
+        "validate_data",
+        "analyse",
+        "prepare",
+        "train",
+        "train",
+        "train",
+        "train",
+        "train",
+        "evaluate",
+        "validate_model",
+        "register",
+    ]
 
 
 def test_training_fits_candidates_and_then_baselines() -> None:
@@ -81,8 +97,11 @@ def test_dry_run_is_passed_to_the_step_that_would_show_something(dry_run: bool) 
 def test_alerts_see_what_every_part_found() -> None:
     inputs = dict(walk(monitor_chain()))["alert"]
     assert inputs["parts"] == [
-        "record 2 of drift", "record 3 of performance", "record 4 of compute", "record 5 of freshness",
-    ]  # fmt: skip
+        "record 2 of drift",
+        "record 3 of performance",
+        "record 4 of compute",
+        "record 5 of freshness",
+    ]
 
 
 def test_retraining_trains_when_it_is_due() -> None:

@@ -13,21 +13,47 @@ from tidemill.spec import ModelSpec
 
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
 SPLIT = SplitRef(
-    snapshot_digest="0", digest="0", uri="m/splits/0", n_train=8_000_000, n_validation=1_000_000, n_test=1_000_000,
-    n_unlabelled=0, n_immature=0, train_start=DAY, validation_start=DAY, test_start=DAY, test_end=DAY,
-)  # fmt: skip
+    snapshot_digest="0",
+    digest="0",
+    uri="m/splits/0",
+    n_train=8_000_000,
+    n_validation=1_000_000,
+    n_test=1_000_000,
+    n_unlabelled=0,
+    n_immature=0,
+    train_start=DAY,
+    validation_start=DAY,
+    test_start=DAY,
+    test_end=DAY,
+)
 SNAPSHOT = SnapshotRef(
-    model="m", purpose="train", partition="2024-03-31", digest="0", uri="m/snapshots/0", n_rows=10_000_000,
-    size_bytes=1, start=DAY, end=DAY, cutoff=DAY, query_digest="0",
-)  # fmt: skip
+    model="m",
+    purpose="train",
+    partition="2024-03-31",
+    digest="0",
+    uri="m/snapshots/0",
+    n_rows=10_000_000,
+    size_bytes=1,
+    start=DAY,
+    end=DAY,
+    cutoff=DAY,
+    query_digest="0",
+)
 
 
 def spec(engine: str = "local", threads: int | None = None) -> ModelSpec:
-    return ModelSpec.model_validate({
-        "model": "m", "task": "binary", "entity_key": "id", "event_time": "at",
-        "source": {"features": "a.sql", "labels": "b.sql"}, "label": {"column": "y"}, "predict": {"threads": threads},
-        "train": {"engine": engine, "estimators": ["xgboost"], "window": "100 days", "test": "10 days"},
-    })  # fmt: skip
+    return ModelSpec.model_validate(
+        {
+            "model": "m",
+            "task": "binary",
+            "entity_key": "id",
+            "event_time": "at",
+            "source": {"features": "a.sql", "labels": "b.sql"},
+            "label": {"column": "y"},
+            "predict": {"threads": threads},
+            "train": {"engine": engine, "estimators": ["xgboost"], "window": "100 days", "test": "10 days"},
+        }
+    )
 
 
 def need(step: str, engine: str = "local", rows: SnapshotRef | SplitRef = SPLIT, threads: int | None = None) -> Need:

@@ -13,13 +13,27 @@ from tidemill.runtime.run import STEPS, _as_of, _function, _rebuilt, _typed, run
 
 DAY = Every.DAY.of("2024-03-25", "America/New_York", timedelta(hours=5))
 SNAPSHOT = SnapshotRef(
-    model="m", purpose="score", partition="2024-03-25", digest="0" * 64, uri="m/snapshots/0", n_rows=1, size_bytes=1,
-    start=DAY.interval.start, end=DAY.interval.end, cutoff=DAY.cutoff, query_digest="0" * 64,
-)  # fmt: skip
+    model="m",
+    purpose="score",
+    partition="2024-03-25",
+    digest="0" * 64,
+    uri="m/snapshots/0",
+    n_rows=1,
+    size_bytes=1,
+    start=DAY.interval.start,
+    end=DAY.interval.end,
+    cutoff=DAY.cutoff,
+    query_digest="0" * 64,
+)
 BUNDLE = BundleRef(
-    estimator="xgboost", digest="0" * 64, uri="m/bundles/0", size_bytes=1, fit_s=0.1, baseline=False,
+    estimator="xgboost",
+    digest="0" * 64,
+    uri="m/bundles/0",
+    size_bytes=1,
+    fit_s=0.1,
+    baseline=False,
     validation_score=float("nan"),
-)  # fmt: skip
+)
 
 
 def step(

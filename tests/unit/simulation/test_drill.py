@@ -23,9 +23,13 @@ def drill(*faults: Tried, n_quiet: int = 0, n_partitions: int = 60) -> Drill:
         rule="score_drift", severity="warn", first_partition="2013-05-01", last_partition="2013-05-02", message=""
     )
     return Drill(
-        model="flight_delays", first="2013-04-01", last="2013-06-10", n_partitions=n_partitions,
-        quiet=(alert,) * n_quiet, tried=faults,
-    )  # fmt: skip
+        model="flight_delays",
+        first="2013-04-01",
+        last="2013-06-10",
+        n_partitions=n_partitions,
+        quiet=(alert,) * n_quiet,
+        tried=faults,
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,10 +61,16 @@ def test_the_rate_is_of_sixty_partitions() -> None:
 
 @pytest.mark.parametrize("key", ["2013-05-31", "2013-06-10", "2013-07-01"])
 def test_a_fault_that_nobody_would_try_is_refused(key: str) -> None:
-    spec = ModelSpec.model_validate({
-        "model": "m", "task": "binary", "entity_key": "id", "event_time": "at",
-        "source": {"features": "a.sql", "labels": "b.sql"}, "label": {"column": "y"},
-    })  # fmt: skip
+    spec = ModelSpec.model_validate(
+        {
+            "model": "m",
+            "task": "binary",
+            "entity_key": "id",
+            "event_time": "at",
+            "source": {"features": "a.sql", "labels": "b.sql"},
+            "label": {"column": "y"},
+        }
+    )
     nowhere = Workspace(models=Path("m"), sql=Path("s"), storage=Path("x"), tracking_uri=None)
     with pytest.raises(PartitionError, match=f"to the one before '2013-06-10', not on .*{key}"):
         try_faults(spec, "2013-06-01", "2013-06-10", nowhere, on=[key])

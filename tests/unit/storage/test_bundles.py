@@ -62,7 +62,7 @@ def fitted():
 
 @pytest.fixture
 def saved(fitted, tmp_path):
-    """Give the folder and the digest of a small bundle of scikit-learn objects."""
+    """Return the folder and the digest of a small bundle of scikit-learn objects."""
     folder = tmp_path / "bundle"
     return folder, save_bundle(fitted("shallow_tree"), folder, GOLDEN)
 
@@ -118,8 +118,11 @@ def test_another_process_gives_the_same_digest(fitted, tmp_path):
     """
     other = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": "5"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONHASHSEED": "5"},
+    )
     names = ("xgboost", "hist_gradient_boosting", "shallow_tree")
     assert other.stdout.split() == [keep_bundle(fitted(name), tmp_path, GOLDEN)[1] for name in names]
 
@@ -399,9 +402,10 @@ def test_mlflow_loads_it_in_another_process_and_scores_the_same_bits(fitted, tmp
         assert "pickle" not in model.metadata.to_yaml()
     """
     environment = os.environ | {
-        "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
-    }  # fmt: skip
+    }
     save = f"""
         import sys
         from pathlib import Path

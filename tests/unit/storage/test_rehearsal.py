@@ -20,10 +20,16 @@ def kept(tmp_path_factory):
     y = (ROWS["hour"] > 12).astype(int)
     scaler = StandardScaler().set_output(transform="default").fit(ROWS)
     bundle = Bundle(
-        task="binary", estimator="logistic_regression", schema=FeatureSchema(numeric=("hour", "wind")),
-        preprocessing=scaler, model=LogisticRegression().fit(scaler.transform(ROWS), y), threshold=0.5,
-        threshold_criterion="", random_state=0, n_threads=1,
-    )  # fmt: skip
+        task="binary",
+        estimator="logistic_regression",
+        schema=FeatureSchema(numeric=("hour", "wind")),
+        preprocessing=scaler,
+        model=LogisticRegression().fit(scaler.transform(ROWS), y),
+        threshold=0.5,
+        threshold_criterion="",
+        random_state=0,
+        n_threads=1,
+    )
     return bundle, *keep_bundle(bundle, tmp_path_factory.mktemp("bundles"), ROWS.head(10))
 
 

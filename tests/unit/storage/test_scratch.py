@@ -21,7 +21,7 @@ with scratch(Path(sys.argv[1])) as folder:
 
 @pytest.fixture
 def killed(tmp_path: Path) -> Path:
-    """Give a folder in which a process was killed while it worked."""
+    """Return a folder in which a process was killed while it worked."""
     parent = tmp_path / "m" / "bundles"
     subprocess.run([sys.executable, "-c", KILLED, str(parent)], check=False)
     assert len(list(parent.iterdir())) == 1

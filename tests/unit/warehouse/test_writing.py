@@ -14,11 +14,13 @@ HEADER, TRAILER = 19, 2  # bytes
 
 
 def table(keys: list[str | None], times: list[datetime | None], scores: list[float | None]) -> pa.Table:
-    return pa.table({
-        "key": pa.array(keys, pa.string()),
-        "at": pa.array(times, pa.timestamp("us", "UTC")),
-        "score": pa.array(scores, pa.float64()),
-    })  # fmt: skip
+    return pa.table(
+        {
+            "key": pa.array(keys, pa.string()),
+            "at": pa.array(times, pa.timestamp("us", "UTC")),
+            "score": pa.array(scores, pa.float64()),
+        }
+    )
 
 
 def slow(keys: list[str | None], times: list[datetime | None], scores: list[float | None]) -> bytes:

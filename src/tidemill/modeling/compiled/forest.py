@@ -102,9 +102,15 @@ class Forest:
             (sum(n_words), 64), -0.0, model.start.dtype
         )  # added to any number, -0.0 leaves every bit of it
         forest = cls(
-            model, np.concatenate(cuts).astype(model.start.dtype), cut_starts, n_levels, row_starts, table, values,
+            model,
+            np.concatenate(cuts).astype(model.start.dtype),
+            cut_starts,
+            n_levels,
+            row_starts,
+            table,
+            values,
             np.concatenate([[0], np.cumsum(n_words)]).astype(np.int64),
-        )  # fmt: skip
+        )
         word = 0
         for tree in (tree for trees in by_output for tree in trees):
             forest._write(tree, word)
@@ -142,7 +148,7 @@ class Forest:
         return right
 
     def answer(self, matrix: npt.NDArray[Any], task: str) -> npt.NDArray[np.float64]:
-        """Give what the model answers to a matrix of at least one row, as ``answers.answer`` does."""
+        """Return what the model answers to a matrix of at least one row, as ``answers.answer`` does."""
         from tidemill.modeling.compiled.kernels import add_leaves, table_rows  # numba compiles them when first called
 
         matrix = np.ascontiguousarray(matrix, self.model.start.dtype)
@@ -168,7 +174,7 @@ class Forest:
 
 
 def _cuts(trees: Sequence[Tree], n_columns: int) -> tuple[list[npt.NDArray[Any]], Ints]:
-    """Give each column's thresholds, and the number of codes that splits on it name, or -1."""
+    """Return each column's thresholds, and the number of codes that splits on it name, or -1."""
     found: list[set[Any]] = [set() for _ in range(n_columns)]
     n_levels = np.full(n_columns, -1)
     for tree in trees:
@@ -186,7 +192,7 @@ def _n_words(tree: Tree) -> int:
 
 
 def _spans(tree: Tree) -> tuple[Ints, Ints]:
-    """Give the first leaf under each node, and the one after the last, leaves counted from left to right."""
+    """Return the first leaf under each node, and the one after the last, leaves counted from left to right."""
     first, end = np.zeros(len(tree.left), np.int64), np.zeros(len(tree.left), np.int64)
     waiting, seen, n_leaves = [0], [], 0
     while waiting:
@@ -203,7 +209,7 @@ def _spans(tree: Tree) -> tuple[Ints, Ints]:
 
 
 def _bits(first: int, end: int) -> list[tuple[int, int]]:
-    """Give each word that leaves from ``first`` to before ``end`` stand in, with their bits."""
+    """Return each word that leaves from ``first`` to before ``end`` stand in, with their bits."""
     found = []
     for number in range(first // _LEAVES, (end - 1) // _LEAVES + 1):
         low, high = max(first - number * _LEAVES, 0), min(end - number * _LEAVES, _LEAVES)

@@ -67,14 +67,14 @@ class LookUps:
         return cls(schema, tuple((name, at) for at, name in enumerate(numeric)), lookups, n_columns)
 
     def takes(self, columns: pa.Schema) -> bool:
-        """Say whether the columns are plain numbers and texts; others are `align`'s to judge."""
+        """Return whether the columns are plain numbers and texts; others are `align`'s to judge."""
         kinds = {field.name: field.type for field in columns}
         return all(name in kinds and _is_plain(kinds[name]) for name in self.schema.numeric) and all(
             name in kinds and pa.types.is_string(kinds[name]) for name in self.schema.categorical
         )
 
     def matrix(self, batch: pa.RecordBatch, dtype: npt.DTypeLike) -> Matrix:
-        """Give the matrix of some rows.
+        """Return the matrix of some rows.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class LookUps:
 
 
 def _passes(numbers: Any) -> bool:
-    """Say whether a part hands numbers on as they are; once fitted, ``passthrough`` is a FunctionTransformer of nothing."""
+    """Return whether a part hands numbers on as they are; once fitted, ``passthrough`` is a FunctionTransformer of nothing."""
     return numbers == "passthrough" or getattr(numbers, "func", numbers) is None
 
 
@@ -142,7 +142,7 @@ def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
 
 
 def _positions(column: pa.Array, levels: pa.Array) -> npt.NDArray[np.int32]:
-    """Give each value's place in the codes: after the levels come unseen and missing."""
+    """Return each value's place in the codes: after the levels come unseen and missing."""
     found = pc.index_in(column, value_set=levels).fill_null(len(levels)).to_numpy(zero_copy_only=False)
     if column.null_count:
         found = np.where(column.is_null().to_numpy(zero_copy_only=False), len(levels) + 1, found)

@@ -54,7 +54,7 @@ class Sum:
 
 
 def sum_of(model: Any) -> Sum | None:
-    """Give a fitted model as a sum of trees; None if it is none, or one that we do not know."""
+    """Return a fitted model as a sum of trees; None if it is none, or one that we do not know."""
     if isinstance(model, xgboost.Booster):
         return _of_xgboost(json.loads(model.save_raw("json")), int(model.num_features()))
     if isinstance(model, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
@@ -69,8 +69,9 @@ def _of_xgboost(found: dict[str, Any], n_columns: int) -> Sum | None:
     ):
         return None
     trees = [
-        _xgboosts(tree, output) for tree, output in zip(booster["model"]["trees"], booster["model"]["tree_info"], strict=True)
-    ]  # fmt: skip
+        _xgboosts(tree, output)
+        for tree, output in zip(booster["model"]["trees"], booster["model"]["tree_info"], strict=True)
+    ]
     last = _without_trees(found)
 
     def finish(matrix: Floats, sums: Floats) -> Floats:
@@ -97,8 +98,11 @@ def _without_trees(found: dict[str, Any]) -> xgboost.Booster:
 
 
 def _root(tree: dict[str, Any]) -> dict[str, Any]:
-    lists = {name: [] if name.startswith("categories") else value[:1] for name, value in tree.items() if name != "tree_param"
-             and isinstance(value, list)}  # fmt: skip
+    lists = {
+        name: [] if name.startswith("categories") else value[:1]
+        for name, value in tree.items()
+        if name != "tree_param" and isinstance(value, list)
+    }
     leaf = {"left_children": [-1], "right_children": [-1], "split_conditions": [-0.0], "split_type": [0]}
     return {**tree, **lists, **leaf, "tree_param": {**tree["tree_param"], "num_nodes": "1"}}
 
@@ -106,11 +110,14 @@ def _root(tree: dict[str, Any]) -> dict[str, Any]:
 def _xgboosts(tree: dict[str, Any], output: int) -> Tree:
     at = zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True)
     return Tree(
-        left=np.asarray(tree["left_children"]), right=np.asarray(tree["right_children"]),
-        feature=np.asarray(tree["split_indices"]), threshold=np.asarray(tree["split_conditions"], np.float32),
-        missing_left=np.asarray(tree["default_left"], bool), output=output,
+        left=np.asarray(tree["left_children"]),
+        right=np.asarray(tree["right_children"]),
+        feature=np.asarray(tree["split_indices"]),
+        threshold=np.asarray(tree["split_conditions"], np.float32),
+        missing_left=np.asarray(tree["default_left"], bool),
+        output=output,
         categories={node: tree["categories"][first : first + n] for node, first, n in at},
-    )  # fmt: skip
+    )
 
 
 def _of_histograms(model: Any) -> Sum | None:
@@ -141,9 +148,12 @@ def _histogram_trees(model: Any) -> Iterator[Tree | None]:
                 continue
             leaf = nodes["is_leaf"].astype(bool)
             yield Tree(
-                left=np.where(leaf, -1, nodes["left"].astype(np.int64)), right=nodes["right"].astype(np.int64),
+                left=np.where(leaf, -1, nodes["left"].astype(np.int64)),
+                right=nodes["right"].astype(np.int64),
                 feature=nodes["feature_idx"].astype(np.int64),
                 # It sends left what equals the threshold, too: what is below the next number.
                 threshold=np.where(leaf, nodes["value"], np.nextafter(nodes["num_threshold"], np.inf)),
-                missing_left=nodes["missing_go_to_left"].astype(bool), categories={}, output=output,
-            )  # fmt: skip
+                missing_left=nodes["missing_go_to_left"].astype(bool),
+                categories={},
+                output=output,
+            )

@@ -42,7 +42,7 @@ def _fit_group(training: Training, name: str) -> Fitted:
 
 
 def _quality(training: Training, transformer: Any, model: Any) -> float:
-    """Give the task's metric on the validation set, the higher the better."""
+    """Return the task's metric on the validation set, the higher the better."""
     if not len(training.X_validation):
         return -np.inf
     matrix = transformer.transform(training.X_validation)

@@ -57,9 +57,16 @@ class Boosting:
 
     @classmethod
     def of(
-        cls, task: str, schema: FeatureSchema, n_classes: int, parameters: Mapping[str, Parameter], *, random_state: int,
-        n_threads: int, watched: bool,
-    ) -> Self:  # fmt: skip
+        cls,
+        task: str,
+        schema: FeatureSchema,
+        n_classes: int,
+        parameters: Mapping[str, Parameter],
+        *,
+        random_state: int,
+        n_threads: int,
+        watched: bool,
+    ) -> Self:
         """Put together what the task wants and what replaces the defaults."""
         settings = {**_XGBOOST, **_XGBOOST_BY_TASK[task], **parameters}
         if settings["objective"] == "reg:absoluteerror":
@@ -102,9 +109,14 @@ class Boosting:
 def _fit_xgboost(training: Training) -> Fitted:
     transformer, X, X_validation = training.encoded("codes")
     boosting = Boosting.of(
-        training.task, training.schema, training.n_classes, training.parameters, random_state=training.random_state,
-        n_threads=training.n_threads, watched=len(X_validation) > 0,
-    )  # fmt: skip
+        training.task,
+        training.schema,
+        training.n_classes,
+        training.parameters,
+        random_state=training.random_state,
+        n_threads=training.n_threads,
+        watched=len(X_validation) > 0,
+    )
     train, validation = training.once(
         ("quantiles", training.parameters.get("max_bin")), lambda: _binned(training, X, X_validation, boosting)
     )
@@ -112,7 +124,7 @@ def _fit_xgboost(training: Training) -> Fitted:
 
 
 def _patience(settings: Mapping[str, Any]) -> int:
-    """Give the boosting rounds without improvement that are waited for at a learning rate."""
+    """Return the boosting rounds without improvement that are waited for at a learning rate."""
     return min(_PATIENCE, max(_LEAST_PATIENCE, math.ceil(_PATIENT_STEPS / float(settings["learning_rate"]))))
 
 
@@ -144,9 +156,12 @@ def _fit_hist_gradient_boosting(training: Training) -> Fitted:
         {"max_iter": _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION, **_HIST_GRADIENT_BOOSTING}
     )
     model = estimator(
-        **settings, early_stopping=watched, n_iter_no_change=_patience(settings), random_state=training.random_state,
+        **settings,
+        early_stopping=watched,
+        n_iter_no_change=_patience(settings),
+        random_state=training.random_state,
         monotonic_cst=training.schema.directions(transformer.get_feature_names_out()),
-    )  # fmt: skip
+    )
     aside = {"X_val": X_validation, "y_val": training.y_validation} if watched else {}
     return transformer, model.fit(X, training.y, **aside)
 
@@ -154,18 +169,41 @@ def _fit_hist_gradient_boosting(training: Training) -> Fitted:
 XGBOOST = Recipe(
     _fit_xgboost,
     parameters=(
-        "learning_rate", "max_depth", "max_leaves", "grow_policy", "min_child_weight", "gamma", "reg_lambda",
-        "reg_alpha", "max_delta_step", "subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode",
-        "scale_pos_weight", "max_bin", "max_cat_to_onehot", "max_cat_threshold", "n_rounds", "objective",
+        "learning_rate",
+        "max_depth",
+        "max_leaves",
+        "grow_policy",
+        "min_child_weight",
+        "gamma",
+        "reg_lambda",
+        "reg_alpha",
+        "max_delta_step",
+        "subsample",
+        "colsample_bytree",
+        "colsample_bylevel",
+        "colsample_bynode",
+        "scale_pos_weight",
+        "max_bin",
+        "max_cat_to_onehot",
+        "max_cat_threshold",
+        "n_rounds",
+        "objective",
     ),
-)  # fmt: skip
+)
 """XGBoost on codes of categories; ``n_rounds`` is the most that it boosts."""
 
 HIST_GRADIENT_BOOSTING = Recipe(
     _fit_hist_gradient_boosting,
     parameters=(
-        "learning_rate", "max_iter", "max_leaf_nodes", "max_depth", "min_samples_leaf", "l2_regularization",
-        "max_features", "max_bins", "loss",
+        "learning_rate",
+        "max_iter",
+        "max_leaf_nodes",
+        "max_depth",
+        "min_samples_leaf",
+        "l2_regularization",
+        "max_features",
+        "max_bins",
+        "loss",
     ),
-)  # fmt: skip
+)
 """scikit-learn's histogram gradient boosting."""

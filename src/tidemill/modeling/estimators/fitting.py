@@ -71,9 +71,17 @@ def fit(
         If the frames cannot be aligned.
     """
     prepared = prepare(
-        estimator, task, schema, X_train, y_train, X_validation, y_validation, random_state=random_state,
-        n_threads=n_threads, own=own,
-    )  # fmt: skip
+        estimator,
+        task,
+        schema,
+        X_train,
+        y_train,
+        X_validation,
+        y_validation,
+        random_state=random_state,
+        n_threads=n_threads,
+        own=own,
+    )
     return prepared.fit(parameters)
 
 

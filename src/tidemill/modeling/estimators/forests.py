@@ -21,8 +21,16 @@ def _fit_random_forest(training: Training) -> Fitted:
 RANDOM_FOREST = Recipe(
     _fit_random_forest,
     parameters=(
-        "n_estimators", "max_depth", "min_samples_leaf", "min_samples_split", "max_features", "max_samples",
-        "max_leaf_nodes", "min_impurity_decrease", "criterion", "ccp_alpha",
+        "n_estimators",
+        "max_depth",
+        "min_samples_leaf",
+        "min_samples_split",
+        "max_features",
+        "max_samples",
+        "max_leaf_nodes",
+        "min_impurity_decrease",
+        "criterion",
+        "ccp_alpha",
     ),
-)  # fmt: skip
+)
 """scikit-learn's random forest."""

@@ -66,13 +66,13 @@ class Encoding:
         return cls(encoders, schema, LookUps.of(encoders, schema))
 
     def matrix(self, batch: pa.RecordBatch) -> Matrix:
-        """Give what the encoders make of a piece, shape (n_samples, n_features)."""
+        """Return what the encoders make of a piece, shape (n_samples, n_features)."""
         if self.lookups is not None and self.lookups.takes(batch.schema):
             return np.asarray(self.lookups.matrix(batch, np.float32))
         return np.asarray(self.transformer.transform(align(batch.to_pandas(), self.schema)), dtype=np.float32)
 
     def pages(self, pieces: Pieces, y: npt.NDArray[Any], used: npt.NDArray[np.bool_]) -> Iterator[Page]:
-        """Give the matrix and the labels of each piece, of the rows that are used."""
+        """Return the matrix and the labels of each piece, of the rows that are used."""
         start = 0
         for batch in pieces.read(self.schema.names):
             rows = slice(start, start := start + batch.num_rows)
@@ -125,23 +125,36 @@ def fit_in_pieces(
     labels = Labels.of(task, train.y, validation.y)
     used = labels.known & stops
     boosting = Boosting.of(
-        task, schema, len(labels.classes), parameters or {}, random_state=random_state, n_threads=n_threads,
+        task,
+        schema,
+        len(labels.classes),
+        parameters or {},
+        random_state=random_state,
+        n_threads=n_threads,
         watched=bool(used.any()),
-    )  # fmt: skip
+    )
     with threadpool_limits(limits=n_threads):
         encoding = Encoding.fit(schema, train)
         booster = boost(boosting, encoding, labels, used)
     bundle = Bundle(
-        task=task, estimator="xgboost", schema=schema, preprocessing=encoding.transformer, model=booster,
-        classes=labels.classes, threshold=0.5 if task == "binary" else None, threshold_criterion="",
-        remarks=labels.remarks, random_state=random_state, n_threads=n_threads,
-    )  # fmt: skip
+        task=task,
+        estimator="xgboost",
+        schema=schema,
+        preprocessing=encoding.transformer,
+        model=booster,
+        classes=labels.classes,
+        threshold=0.5 if task == "binary" else None,
+        threshold_criterion="",
+        remarks=labels.remarks,
+        random_state=random_state,
+        n_threads=n_threads,
+    )
     score = score_in_pieces(bundle, validation)
     return choose_rest(bundle, labels.validation[used], lambda: score[used]), score
 
 
 def score_in_pieces(bundle: Bundle, pieces: Pieces) -> npt.NDArray[np.float64]:
-    """Give the scores of a set, as `Bundle.score` would of all rows at once."""
+    """Return the scores of a set, as `Bundle.score` would of all rows at once."""
     scorer = Scorer.of(bundle)
     scores = [scorer.score(batch) for batch in pieces.read(bundle.schema.names)]
     return np.concatenate(scores) if scores else np.empty(0)

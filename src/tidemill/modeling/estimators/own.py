@@ -36,9 +36,13 @@ def fit_own(name: str, own: Own, training: Training) -> Fitted:
         If it refuses the data.
     """
     model = instance_of(
-        name, own, training.task, random_state=training.random_state, n_threads=training.n_threads,
+        name,
+        own,
+        training.task,
+        random_state=training.random_state,
+        n_threads=training.n_threads,
         parameters=training.parameters,
-    )  # fmt: skip
+    )
     transformer, X, _ = training.encoded(own.encoding)
     try:
         model.fit(X, training.y)
@@ -124,7 +128,7 @@ def instance_of(
 
 
 def _accepted(kind: Any) -> list[str]:
-    """Give the arguments of a class; behind ``**kwargs`` stand those that an object of it says it has."""
+    """Return the arguments of a class; behind ``**kwargs`` stand those that an object of it says it has."""
     known = inspect.signature(kind).parameters.values()
     names = [item.name for item in known if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)]
     if any(item.kind is item.VAR_KEYWORD for item in known) and hasattr(kind, "get_params"):

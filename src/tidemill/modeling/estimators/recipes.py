@@ -53,7 +53,7 @@ class Training:
         return self.memory[key]
 
     def encoded(self, encoding: str) -> tuple[Any, Any, Any]:
-        """Give the transformer of an encoding, fitted on the train set, with the train and the validation matrix.
+        """Return the transformer of an encoding, fitted on the train set, with the train and the validation matrix.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class Training:
         return X, (transformer.transform(self.X_validation) if len(self.X_validation) else X[:0])
 
     def settings(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """Give a recipe's defaults with what replaces them."""
+        """Return a recipe's defaults with what replaces them."""
         return {**defaults, **self.parameters}
 
     def _transformer(self, encoding: str) -> Any:

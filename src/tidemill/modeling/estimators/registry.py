@@ -27,7 +27,7 @@ CANDIDATES = tuple(_CANDIDATES)
 
 
 def candidates(task: str) -> tuple[str, ...]:
-    """Give the names that a spec of a task may list under ``train.estimators``.
+    """Return the names that a spec of a task may list under ``train.estimators``.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def candidates(task: str) -> tuple[str, ...]:
 
 
 def parameter_names(estimator: str, task: str) -> tuple[str, ...]:
-    """Give the parameters of an estimator that may be set.
+    """Return the parameters of an estimator that may be set.
 
     Raises
     ------

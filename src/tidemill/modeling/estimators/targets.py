@@ -55,7 +55,7 @@ class Labels:
 
 
 def classes_of(task: str, y: npt.ArrayLike) -> tuple[bool, ...] | tuple[str, ...]:
-    """Give the labels that a model can answer with.
+    """Return the labels that a model can answer with.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def classes_of(task: str, y: npt.ArrayLike) -> tuple[bool, ...] | tuple[str, ...
 
 
 def encoded(task: str, y: npt.ArrayLike, classes: tuple[Any, ...]) -> npt.NDArray[Any]:
-    """Give labels as 0 and 1, as positions in ``classes`` (-1 where they are none of them), or as numbers.
+    """Return labels as 0 and 1, as positions in ``classes`` (-1 where they are none of them), or as numbers.
 
     Raises
     ------

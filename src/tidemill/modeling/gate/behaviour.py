@@ -72,7 +72,7 @@ def _outcome(name: str, check: Callable[[], str | None]) -> BehaviourCheck:
 
 
 def _sound(bundle: Bundle, score: Floats) -> str | None:
-    """Say what is wrong with scores, or None."""
+    """Return what is wrong with scores, or None."""
     wrong = int((~np.isfinite(score)).sum())
     if wrong:
         return f"{wrong} of {score.size} scores are not finite"

@@ -14,7 +14,7 @@ Numbers = npt.NDArray[np.float64]
 def changed_decisions(
     answer_a: npt.ArrayLike, answer_b: npt.ArrayLike, blocks: npt.ArrayLike | None = None
 ) -> MetricValue:
-    """Give the share of rows whose decision differs, with its 95 % interval.
+    """Return the share of rows whose decision differs, with its 95 % interval.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def changed_decisions(
 def changed_values(
     value_a: npt.ArrayLike, value_b: npt.ArrayLike, y_true: npt.ArrayLike, blocks: npt.ArrayLike | None = None
 ) -> MetricValue:
-    """Give the mean absolute change of a predicted number, in standard deviations of the label.
+    """Return the mean absolute change of a predicted number, in standard deviations of the label.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def changed_values(
 
 
 def mean_change(score_a: npt.ArrayLike, score_b: npt.ArrayLike, blocks: npt.ArrayLike | None = None) -> MetricValue:
-    """Give the mean absolute difference of two models' scores.
+    """Return the mean absolute difference of two models' scores.
 
     Parameters
     ----------

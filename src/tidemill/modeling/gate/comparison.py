@@ -148,8 +148,9 @@ def weigh_slices(report: EvaluationReport, by: Yardstick, declared: tuple[str, .
         [item.n_blocks or 0 for item in weighable],
         by.slice_margin,
     )
-    return _slice_findings(report, by, [item for item, is_worse in zip(weighable, worse, strict=True) if is_worse],
-                           len(weighable))  # fmt: skip
+    return _slice_findings(
+        report, by, [item for item, is_worse in zip(weighable, worse, strict=True) if is_worse], len(weighable)
+    )
 
 
 def _slice_findings(report: EvaluationReport, by: Yardstick, worse: list[MetricValue], n_weighed: int) -> list[Finding]:
@@ -173,7 +174,7 @@ def _is_weighable(item: MetricValue, by: Yardstick) -> bool:
 
 
 def _spans_too_little(difference: MetricValue) -> bool:
-    """Say whether the interval is missing for no other reason than that there are too few blocks of time."""
+    """Return whether the interval is missing for no other reason than that there are too few blocks of time."""
     return difference.n_blocks is not None and difference.n_blocks < MIN_BLOCKS and is_number(difference.value)
 
 

@@ -35,12 +35,12 @@ class Finding:
 
     @classmethod
     def shown(cls, reason: str) -> Self:
-        """Tell what was not weighed: it stops nothing."""
+        """Return what was not weighed: it stops nothing."""
         return cls(Verdict.ACCEPT, reason)
 
 
 def is_number(value: float | None) -> bool:
-    """Say whether a value can be decided on.
+    """Return whether a value can be decided on.
 
     Examples
     --------

@@ -31,7 +31,7 @@ class Shortfall:
 
 
 def shortfall(gap: float, standard_error: float, n_blocks: int, n_rows: int) -> Shortfall:
-    """Say how much more evidence would show a gap, if it is what it seems to be.
+    """Return how much more evidence would show a gap, if it is what it seems to be.
 
     Parameters
     ----------

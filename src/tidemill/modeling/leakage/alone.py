@@ -63,7 +63,7 @@ def find_telling(
 
 
 def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task: str = "binary") -> dict[str, float]:
-    """Say how well each column alone tells the label.
+    """Return how well each column alone tells the label.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task:
 
 
 def _chance(y: Floats) -> float:
-    """Give an AUC that a column without meaning does not reach: of a few rows, any."""
+    """Return an AUC that a column without meaning does not reach: of a few rows, any."""
     n_positive = float(y.sum())
     pairs = n_positive * (len(y) - n_positive)
     return 0.5 + _Z * np.sqrt((len(y) + 1) / (12 * pairs)) if pairs else np.inf

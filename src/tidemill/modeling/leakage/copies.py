@@ -51,6 +51,7 @@ def find_copies(
 def _leak(copied: npt.NDArray[np.bool_], test: pd.DataFrame, key: str, by: str) -> Leak:
     first = test[key].tolist()[int(copied.argmax())]
     return Leak(
-        kind="copies", subject="rows",
+        kind="copies",
+        subject="rows",
         how=f"{copied.sum():,} of {len(test):,} test rows stand in the train set too, by {by}, such as {first!r}",
-    )  # fmt: skip
+    )

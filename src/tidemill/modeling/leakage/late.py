@@ -43,11 +43,12 @@ def find_late(X: pd.DataFrame, cutoffs: Iterable[pd.Timestamp], keys: Iterable[o
             first = named[int(late.argmax())]
             found.append(
                 Leak(
-                    kind="late", subject=subject,
+                    kind="late",
+                    subject=subject,
                     how=f"{subject!r} was observed after the cutoff in {late.sum():,} of {len(late):,} rows, by its "
                     f"{name!r}, such as {first!r}",
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -81,12 +82,13 @@ def find_changed(
             found.append((share, name))
     return [
         Leak(
-            kind="changed", subject=name,
+            kind="changed",
+            subject=name,
             how=f"{name!r} differs in {share:.0%} of {len(both):,} rows from what was served at the same cutoff: it is "
             "written later",
         )
         for share, name in sorted(found, reverse=True)
-    ]  # fmt: skip
+    ]
 
 
 def _differs(before: pd.Series, after: pd.Series) -> npt.NDArray[np.bool_]:

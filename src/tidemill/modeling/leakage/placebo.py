@@ -21,9 +21,14 @@ Score = Callable[[pd.DataFrame], npt.NDArray[np.float64]]
 
 
 def placebo(
-    fit: Scorer, X_train: pd.DataFrame, y_train: npt.ArrayLike, X_validation: pd.DataFrame, y_validation: npt.ArrayLike,
-    *, random_state: int,
-) -> list[Leak]:  # fmt: skip
+    fit: Scorer,
+    X_train: pd.DataFrame,
+    y_train: npt.ArrayLike,
+    X_validation: pd.DataFrame,
+    y_validation: npt.ArrayLike,
+    *,
+    random_state: int,
+) -> list[Leak]:
     """Shuffle all labels, fit, and see whether the scores know them nevertheless.
 
     The model learns from the train rows and stops by every other validation row, as always; it is measured on the rest of
@@ -60,15 +65,16 @@ def placebo(
         return []
     return [
         Leak(
-            kind="placebo", subject="pipeline",
+            kind="placebo",
+            subject="pipeline",
             how=f"fitted on shuffled labels the model still tells them, {z:.0f} standard errors above chance: the pipeline "
             "itself carries labels from one row to another",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _above_chance(score: npt.NDArray[np.float64], y: npt.NDArray[np.generic]) -> float:
-    """Give the rank correlation in standard errors; 0 where nothing varies."""
+    """Return the rank correlation in standard errors; 0 where nothing varies."""
     if score.ndim == 1:
         pairs = [(score, y.astype(np.float64))]
     else:

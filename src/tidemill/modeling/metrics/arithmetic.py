@@ -52,7 +52,7 @@ def weighted_mean(terms: Any, weights: Floats) -> Floats:
 
 
 def tie_starts(ordered: npt.NDArray[Any]) -> Integers:
-    """Give the first row of each run of equal values.
+    """Return the first row of each run of equal values.
 
     Examples
     --------

@@ -25,12 +25,12 @@ Interval = tuple[npt.ArrayLike, npt.ArrayLike]
 
 
 def options(threshold: float | None, classes: Sequence[str] | None, interval: Interval | None) -> Mapping[str, Any]:
-    """Give what a task's sample needs beside labels and scores."""
+    """Return what a task's sample needs beside labels and scores."""
     return {"threshold": 0.5 if threshold is None else threshold, "classes": classes, "interval": interval}
 
 
 def default_metrics(task: str, interval: Interval | None) -> tuple[str, ...]:
-    """Give all metrics of a task, those of an interval only if there is one."""
+    """Return all metrics of a task, those of an interval only if there is one."""
     return tuple(name for name in _of_task(task).compute if interval is not None or name not in INTERVAL_METRICS)
 
 
@@ -48,7 +48,7 @@ def computation(
     block: Integers,
     options: Mapping[str, Any],
 ) -> Callable[[Integers], Floats] | None:
-    """Give a function from counts of blocks to values, one column a metric; None if none is defined on the rows."""
+    """Return a function from counts of blocks to values, one column a metric; None if none is defined on the rows."""
     of_task = _of_task(task)
     unknown = [name for name in metrics if name not in of_task.compute]
     if unknown:
@@ -67,12 +67,12 @@ def computation(
 
 
 def figure(metric: str, value: float, draws: Floats, n_samples: int, n_blocks: int, slice: str | None) -> MetricValue:
-    """Give a value with the interval that its draws show."""
+    """Return a value with the interval that its draws show."""
     low, high = percentile_interval(draws, n_blocks) if np.isfinite(value) else (float("nan"), float("nan"))
     return MetricValue(name=metric, value=float(value), low=low, high=high, n=n_samples, slice=slice)
 
 
 def undefined(metric: str, n_samples: int, slice: str | None) -> MetricValue:
-    """Give a value that is not defined."""
+    """Return a value that is not defined."""
     nan = float("nan")
     return MetricValue(name=metric, value=nan, low=nan, high=nan, n=n_samples, slice=slice)

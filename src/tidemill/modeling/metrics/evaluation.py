@@ -26,7 +26,7 @@ def point_value(
     classes: Sequence[str] | None = None,
     interval: Interval | None = None,
 ) -> float:
-    """Give one metric without an interval.
+    """Return one metric without an interval.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def evaluate(
     random_state: int = 0,
     n_replicates: int = N_REPLICATES,
 ) -> tuple[MetricValue, ...]:
-    """Give metrics with 95 % intervals.
+    """Return metrics with 95 % intervals.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def by_slice(
     random_state: int = 0,
     n_replicates: int = N_REPLICATES,
 ) -> tuple[MetricValue, ...]:
-    """Give metrics for each value of some features.
+    """Return metrics for each value of some features.
 
     Parameters
     ----------

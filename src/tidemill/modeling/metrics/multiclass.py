@@ -42,7 +42,7 @@ class _Sample:
 
 
 def encode(y: npt.ArrayLike, classes: Sequence[str]) -> Integers:
-    """Give labels as positions in ``classes``, -1 where they are none of them.
+    """Return labels as positions in ``classes``, -1 where they are none of them.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def encode(y: npt.ArrayLike, classes: Sequence[str]) -> Integers:
 
 
 def spread(score: Floats, classes: Sequence[str], wanted: Sequence[str]) -> Floats:
-    """Give probabilities in the columns of other classes, 0 where the model does not know one.
+    """Return probabilities in the columns of other classes, 0 where the model does not know one.
 
     Examples
     --------

@@ -30,7 +30,7 @@ def paired_difference(
     random_state: int = 0,
     n_replicates: int = N_REPLICATES,
 ) -> MetricValue:
-    """Give the metric of A minus the metric of B on the same rows, with its 95 % interval.
+    """Return the metric of A minus the metric of B on the same rows, with its 95 % interval.
 
     Both are computed on the same days, so what makes a day hard for both cancels out.
 
@@ -68,9 +68,15 @@ def paired_difference(
     0.5
     """
     pair = Pair(
-        y_true=y_true, score_a=score_a, score_b=score_b, blocks=blocks, threshold_a=threshold_a,
-        threshold_b=threshold_b, classes_a=classes_a, classes_b=classes_b,
-    )  # fmt: skip
+        y_true=y_true,
+        score_a=score_a,
+        score_b=score_b,
+        blocks=blocks,
+        threshold_a=threshold_a,
+        threshold_b=threshold_b,
+        classes_a=classes_a,
+        classes_b=classes_b,
+    )
     return mean_difference(
         metric, (pair,), task=task, slice=slice, random_state=random_state, n_replicates=n_replicates
     )
@@ -107,7 +113,7 @@ def mean_difference(
     random_state: int = 0,
     n_replicates: int = N_REPLICATES,
 ) -> MetricValue:
-    """Give the mean over several sets of rows of the metric of A minus that of B, with its 95 % interval.
+    """Return the mean over several sets of rows of the metric of A minus that of B, with its 95 % interval.
 
     Scores of different sets need not be comparable, as those of models fitted on different folds are not. The blocks of
     all sets are drawn together.
@@ -146,9 +152,15 @@ def mean_difference(
 
     found = estimate(mean, n_blocks, n_samples, random_state, n_replicates)
     return MetricValue(
-        name=metric, value=found.value, low=found.low, high=found.high, n=n_samples, slice=slice,
-        standard_error=found.standard_error, n_blocks=n_blocks,
-    )  # fmt: skip
+        name=metric,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        n=n_samples,
+        slice=slice,
+        standard_error=found.standard_error,
+        n_blocks=n_blocks,
+    )
 
 
 def _difference(metric: str, task: str, pair: Pair, block: Integers) -> Callable[[Integers], Floats] | None:

@@ -89,9 +89,17 @@ class FoldSet:
         def rows(fold: Fold) -> _Rows:
             train, measured = np.isin(blocks, fold.train), np.isin(blocks, fold.validation)
             prepared = prepare(
-                estimator, task, schema, X[train], y[train], X[measured], y[measured], random_state=random_state,
-                n_threads=n_threads, own=own,
-            )  # fmt: skip
+                estimator,
+                task,
+                schema,
+                X[train],
+                y[train],
+                X[measured],
+                y[measured],
+                random_state=random_state,
+                n_threads=n_threads,
+                own=own,
+            )
             return _Rows(prepared=prepared, X=X[measured], y=y[measured], blocks=blocks[measured])
 
         return cls(task, metric, tuple(rows(fold) for fold in folds))
@@ -117,7 +125,7 @@ class FoldSet:
         return Measured(score=score, y_score=y_score, threshold=bundle.threshold, classes=classes)
 
     def gain(self, parameters: Parameters, random_state: int) -> MetricValue:
-        """Give the metric with some parameters minus that with the defaults: the mean over folds, with its interval.
+        """Return the metric with some parameters minus that with the defaults: the mean over folds, with its interval.
 
         Parameters
         ----------
@@ -132,9 +140,15 @@ class FoldSet:
     def _pair(self, parameters: Parameters, fold: int) -> Pair:
         rows, a, b = self.rows[fold], self.measure(parameters, fold), self.measure({}, fold)
         return Pair(
-            y_true=rows.y, score_a=a.y_score, score_b=b.y_score, blocks=rows.blocks, threshold_a=a.threshold,
-            threshold_b=b.threshold, classes_a=a.classes, classes_b=b.classes,
-        )  # fmt: skip
+            y_true=rows.y,
+            score_a=a.y_score,
+            score_b=b.y_score,
+            blocks=rows.blocks,
+            threshold_a=a.threshold,
+            threshold_b=b.threshold,
+            classes_a=a.classes,
+            classes_b=b.classes,
+        )
 
 
 def _key(parameters: Parameters) -> str:

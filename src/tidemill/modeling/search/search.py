@@ -124,7 +124,7 @@ def search(
 
 
 def best_of(trials: Sequence[Trial], *, greater_is_better: bool) -> Trial:
-    """Give the best trial that was measured on all folds; the earlier one wins a tie, so the defaults do.
+    """Return the best trial that was measured on all folds; the earlier one wins a tie, so the defaults do.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def best_of(trials: Sequence[Trial], *, greater_is_better: bool) -> Trial:
 
 
 def mean_score(trial: Trial) -> float:
-    """Give the mean over the folds that a trial was measured on."""
+    """Return the mean over the folds that a trial was measured on."""
     return sum(trial.scores) / len(trial.scores)
 
 
@@ -212,7 +212,7 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 
 
 def _parameters(proposed: optuna.Trial, space: Space) -> Parameters:
-    """Give what was proposed, in few digits and inside the space still."""
+    """Return what was proposed, in few digits and inside the space still."""
     found: Parameters = {}
     for name, value in proposed.params.items():
         low, high = space[name].low, space[name].high

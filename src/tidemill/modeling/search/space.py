@@ -85,7 +85,7 @@ _EDGE = 0.01  # share of a range, on its own scale, that counts as its edge
 
 
 def space_of(estimator: str, chosen: Mapping[str, Space]) -> Space:
-    """Give the space of an estimator: the spec's if it names one, else the usual one; empty if there is none.
+    """Return the space of an estimator: the spec's if it names one, else the usual one; empty if there is none.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def space_of(estimator: str, chosen: Mapping[str, Space]) -> Space:
 
 
 def space_problems(estimator: str, space: Space) -> Iterator[str]:
-    """Give what is wrong with a spec's space, one sentence each; estimators of the user's own are not judged.
+    """Return what is wrong with a spec's space, one sentence each; estimators of the user's own are not judged.
 
     Examples
     --------
@@ -153,7 +153,7 @@ def _value_problems(place: str, dimension: Dimension, limits: _Limits) -> Iterat
 
 
 def at_bounds(estimator: str, space: Space, parameters: Parameters) -> tuple[str, ...]:
-    """Say which settings lie at the edge of their range, where something better may lie beyond.
+    """Return which settings lie at the edge of their range, where something better may lie beyond.
 
     An edge beyond which there is nothing, such as 1 for a share, is not said.
 
@@ -182,7 +182,7 @@ def at_bounds(estimator: str, space: Space, parameters: Parameters) -> tuple[str
 
 
 def _place(low: float, high: float, value: float, *, log: bool) -> float:
-    """Say where in its range a value lies, from 0 to 1."""
+    """Return where in its range a value lies, from 0 to 1."""
     if log:
         low, high, value = math.log(low), math.log(high), math.log(value)
     return (value - low) / (high - low)

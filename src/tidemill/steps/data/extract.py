@@ -100,15 +100,23 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
 
     stored = job.store.write(job.spec.model, "snapshots", fill)
     snapshot = SnapshotRef(
-        model=job.spec.model, purpose=purpose, partition=job.partition.key, digest=stored.digest, uri=stored.uri,
-        n_rows=counted["features"], size_bytes=stored.size_bytes, start=interval.start, end=interval.end,
-        cutoff=job.partition.cutoff, query_digest=query_digest(*queries),
-    )  # fmt: skip
+        model=job.spec.model,
+        purpose=purpose,
+        partition=job.partition.key,
+        digest=stored.digest,
+        uri=stored.uri,
+        n_rows=counted["features"],
+        size_bytes=stored.size_bytes,
+        start=interval.start,
+        end=interval.end,
+        cutoff=job.partition.cutoff,
+        query_digest=query_digest(*queries),
+    )
     return snapshot, joined(*queries)
 
 
 def training_partitions(job: Job) -> tuple[Partition, ...]:
-    """Give the partitions of the training window, oldest first: as long as the spec says, up to the partition itself.
+    """Return the partitions of the training window, oldest first: as long as the spec says, up to the partition itself.
 
     The newest have not matured yet; ``prepare`` leaves them out and counts them.
 
@@ -121,9 +129,11 @@ def training_partitions(job: Job) -> tuple[Partition, ...]:
     start = job.partition.cutoff - spec.label.matures_after - spec.train.window
     if spec.partitions.first is not None:
         start = max(start, spec.local_midnight(spec.partitions.first))
-    found = tuple(
-        spec.partitions.every.within(Interval(start=start, end=end), spec.timezone, spec.partitions.cutoff)
-    ) if start < end else ()  # fmt: skip
+    found = (
+        tuple(spec.partitions.every.within(Interval(start=start, end=end), spec.timezone, spec.partitions.cutoff))
+        if start < end
+        else ()
+    )
     if not found:
         raise EmptyPartition(
             f"There is no data of {spec.model!r} before partition {job.partition.key!r} to train on.",
@@ -150,7 +160,7 @@ def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed
 
 
 def query_parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime]:
-    """Give the values of a query's names."""
+    """Return the values of a query's names."""
     return {"start": interval.start, "end": interval.end, "cutoff": cutoff}
 
 
@@ -214,13 +224,13 @@ def refuse_late_labels(labels: pa.RecordBatch | pa.Table, spec: ModelSpec, cutof
 
 
 def wanted_features(spec: ModelSpec) -> list[str]:
-    """Give the columns that the features query has to give."""
+    """Return the columns that the features query has to give."""
     named = () if spec.features is None else spec.features.numeric + spec.features.categorical
     return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices)))
 
 
 def wanted_labels(spec: ModelSpec) -> list[str]:
-    """Give the columns that the labels query has to give."""
+    """Return the columns that the labels query has to give."""
     return [spec.entity_key, spec.label.column, OBSERVED_AT]
 
 

@@ -49,7 +49,7 @@ class LabelledSet:
 
 
 def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
-    """Say which columns are features: those that the spec names, or all but key, time and label by their types."""
+    """Return which columns are features: those that the spec names, or all but key, time and label by their types."""
     declared = {
         direction: tuple(sorted(name for name, way in spec.train.monotonic.items() if way == direction))
         for direction in ("increasing", "decreasing")
@@ -97,7 +97,7 @@ def read_some(path: Path) -> tuple[pa.Table, pa.Array]:
 
 
 def piece_rows(n_columns: int) -> int:
-    """Say how many rows are read at once where not all are in memory: fewer where they are wide.
+    """Return how many rows are read at once where not all are in memory: fewer where they are wide.
 
     Examples
     --------
@@ -144,14 +144,14 @@ def read_columns(path: Path, names: list[str]) -> pa.Table:
 
 
 def keys_of(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
-    """Give texts as objects, of which each is in memory once, however many rows hold it."""
+    """Return texts as objects, of which each is in memory once, however many rows hold it."""
     found = column.combine_chunks().dictionary_encode()
     levels = np.array([*found.dictionary.to_pylist()], dtype=object)
     return levels[found.indices.to_numpy(zero_copy_only=False)] if len(levels) else levels
 
 
 def target_values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """Give the labels of a split as estimators and metrics take them."""
+    """Return the labels of a split as estimators and metrics take them."""
     if pa.types.is_string(column.type):
         return keys_of(column)
     return np.asarray(column.to_numpy())

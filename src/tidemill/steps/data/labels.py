@@ -29,7 +29,7 @@ def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
 
 
 def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:
-    """Give the label of each key, null where it is not known.
+    """Return the label of each key, null where it is not known.
 
     Parameters
     ----------

@@ -36,9 +36,14 @@ def freshness(job: Job, collected: CollectedRef) -> MonitorRef:
         FreshnessLimits(volume_ratio=job.spec.monitor.volume_ratio, model_age=job.spec.monitor.model_age / DAY),
     )
     job.ledger.record_metrics(
-        job.spec.model, job.partition.key, "freshness", metrics, release_id=collected.release_id,
-        as_of=job.partition.cutoff, run_id=job.run_id,
-    )  # fmt: skip
+        job.spec.model,
+        job.partition.key,
+        "freshness",
+        metrics,
+        release_id=collected.release_id,
+        as_of=job.partition.cutoff,
+        run_id=job.run_id,
+    )
     return MonitorRef(part="freshness", n_metrics=len(metrics), alerts=alerts, ages=dict(evidence.ages))
 
 
@@ -78,7 +83,7 @@ def _evidence(job: Job, collected: CollectedRef) -> FreshnessEvidence:
         columns_before=_columns(job, past[0]) if past else None,
         versions=_versions(current),
         versions_before=_versions(past[0]) if past else None,
-    )  # fmt: skip
+    )
 
 
 def _versions(item: Provenance) -> dict[str, str]:
@@ -86,7 +91,7 @@ def _versions(item: Provenance) -> dict[str, str]:
 
 
 def _columns(job: Job, item: Provenance) -> dict[str, str] | None:
-    """Give the type of each column of a partition's snapshot, or None if it is gone, as retention may have it."""
+    """Return the type of each column of a partition's snapshot, or None if it is gone, as retention may have it."""
     try:
         folder = job.store.folder(item.snapshot_uri, item.snapshot_digest)
     except ArtifactCorrupt:
@@ -114,14 +119,14 @@ def _ages(job: Job, collected: CollectedRef) -> dict[str, float]:
 
 
 def _gaps(spec: ModelSpec, partition: Partition, published: set[str]) -> Iterator[str]:
-    """Give the partitions before one that were due and are not there, no older than the oldest that is."""
+    """Return the partitions before one that were due and are not there, no older than the oldest that is."""
     span = Interval(start=spec.partition(min(published)).interval.start, end=partition.interval.end)
     before = spec.partitions.every.within(span, spec.timezone, spec.partitions.cutoff)
     yield from (item.key for item in list(before)[-N_GAPS - 1 :] if item.key not in published and _is_due(spec, item))
 
 
 def _is_due(spec: ModelSpec, partition: Partition) -> bool:
-    """Tell whether a tick of the predict schedule falls into a partition."""
+    """Return whether a tick of the predict schedule falls into a partition."""
     if spec.predict.schedule is None:
         return False
     zone = ZoneInfo(spec.timezone)
@@ -135,7 +140,7 @@ def _span(partition: Partition) -> tuple[datetime, datetime]:
 
 
 def _season(spec: ModelSpec, key: str) -> Mapping[str, int]:
-    """Give what partitions have in common whose rows are counted alike: the weekday, and of hours the hour."""
+    """Return what partitions have in common whose rows are counted alike: the weekday, and of hours the hour."""
     start = spec.partitions.every.of(key, spec.timezone, spec.partitions.cutoff).interval.start
     local = start.astimezone(ZoneInfo(spec.timezone))
     match spec.partitions.every:

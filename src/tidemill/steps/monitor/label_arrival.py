@@ -62,9 +62,14 @@ def count_labels(job: Job, matured: Mapping[str, Outcomes], runs: Mapping[str, P
         age = hours_since_end(job, key)
         figures = _figures(job, item, arrival, age)
         job.ledger.record_metrics(
-            job.spec.model, key, LABELS, figures, release_id=item.run.release_id, as_of=job.partition.cutoff,
+            job.spec.model,
+            key,
+            LABELS,
+            figures,
+            release_id=item.run.release_id,
+            as_of=job.partition.cutoff,
             run_id=job.run_id,
-        )  # fmt: skip
+        )
         if key in matured and not arrival.has_enough(item.label_coverage, age):
             late.append(key)
     coverage = {key: item.label_coverage for key, item in outcomes.items()}
@@ -72,8 +77,11 @@ def count_labels(job: Job, matured: Mapping[str, Outcomes], runs: Mapping[str, P
 
 
 def arrival_of(
-    job: Job, until: str, newest: Sequence[Mapping[float, float]] = (), leave_out: frozenset[str] | set[str] = frozenset()
-) -> Arrival:  # fmt: skip
+    job: Job,
+    until: str,
+    newest: Sequence[Mapping[float, float]] = (),
+    leave_out: frozenset[str] | set[str] = frozenset(),
+) -> Arrival:
     """Learn the curve from the ledger's counts and from some that are not in it yet.
 
     Parameters
@@ -97,7 +105,7 @@ def arrival_of(
 
 
 def hours_since_end(job: Job, key: str) -> float:
-    """Give the age of a partition at the job's cutoff, in hours."""
+    """Return the age of a partition at the job's cutoff, in hours."""
     return (job.partition.cutoff - job.spec.partition(key).interval.end) / HOUR
 
 
@@ -107,10 +115,14 @@ def _young(
     """Read the partitions that have ended and not matured; their labels by one query."""
     newest = max(matured, default="")
     found = [
-        run for key, run in runs.items()
-        if newest < key <= until and run.n_rows and run.task == job.spec.task and hours_since_end(job, key) >= 0
+        run
+        for key, run in runs.items()
+        if newest < key <= until
+        and run.n_rows
+        and run.task == job.spec.task
+        and hours_since_end(job, key) >= 0
         and hours_since_end(job, key) < _matures_after(job)
-    ][-N_YOUNG:]  # fmt: skip
+    ][-N_YOUNG:]
     if not found:
         return {}
     intervals = [job.spec.partition(run.partition).interval for run in found]

@@ -44,7 +44,7 @@ N_MATURED = 7  # newest matured partitions measured again each day: late labels 
 
 
 def collect(job: Job) -> CollectedRef:
-    """Say what a partition's monitoring looks at.
+    """Return what a partition's monitoring looks at.
 
     Raises
     ------
@@ -111,16 +111,17 @@ def performance(job: Job, collected: CollectedRef) -> MonitorRef:
         _keep(job, "performance", key, (*metrics, *errors, *together), runs[key].release_id)
         judged = (*whole, *errors, *(m for m in together if m.slice is None))  # a slice of a day is too small to judge
         part = replace(
-            part, n_metrics=part.n_metrics + len(metrics) + len(errors) + len(together),
+            part,
+            n_metrics=part.n_metrics + len(metrics) + len(errors) + len(together),
             alerts=raise_alerts(judged, thresholds(job)),
-        )  # fmt: skip
+        )
     ahead = _look_ahead(job, collected, runs[collected.partition])
     back = _look_back(job, collected, runs, maturity)
     return replace(part, alerts=(*part.alerts, *ahead, *back))
 
 
 def _recent(job: Job, measured: list[tuple[MetricValue, ...]]) -> tuple[MetricValue, ...]:
-    """Give the acceptance metric over partitions together, oldest first: of all rows, and of each slice."""
+    """Return the acceptance metric over partitions together, oldest first: of all rows, and of each slice."""
     by_slice: dict[str | None, list[MetricValue]] = {}
     for metrics in measured:
         for figure in metrics:
@@ -211,13 +212,18 @@ def _record(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...
 
 
 def thresholds(job: Job) -> AlertThresholds:
-    """Give the spec's thresholds."""
+    """Return the spec's thresholds."""
     monitor, accept = job.spec.monitor, job.spec.accept
     return AlertThresholds(
-        psi=monitor.psi, drift_share=monitor.drift_share, null_share=monitor.null_share,
-        label_coverage=monitor.label_coverage, compute_ratio=monitor.compute_ratio, metric=f"{accept.metric}_recent",
-        floor=_floor(job), greater_is_better=greater_is_better(accept.metric),
-    )  # fmt: skip
+        psi=monitor.psi,
+        drift_share=monitor.drift_share,
+        null_share=monitor.null_share,
+        label_coverage=monitor.label_coverage,
+        compute_ratio=monitor.compute_ratio,
+        metric=f"{accept.metric}_recent",
+        floor=_floor(job),
+        greater_is_better=greater_is_better(accept.metric),
+    )
 
 
 def _evidence(job: Job, release_id: int | None) -> dict[str, Any]:
@@ -232,7 +238,7 @@ def _importance(job: Job, collected: CollectedRef) -> dict[str, float]:
 
 
 def _floor(job: Job) -> float | None:
-    """Give the spec's floor as it holds for the metric of single partitions."""
+    """Return the spec's floor as it holds for the metric of single partitions."""
     floor = job.spec.accept.minimum
     return None if floor is None else floor + _of_partitions(job)
 

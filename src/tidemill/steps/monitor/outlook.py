@@ -41,7 +41,7 @@ BINS = 10  # of the predicted value, with as many test rows each, in which a reg
 
 
 def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Give what monitoring needs, as JSON types.
+    """Return what monitoring needs, as JSON types.
 
     Parameters
     ----------
@@ -56,10 +56,15 @@ def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]
     loss = LOSSES[Task(bundle.task)]
     losses = {
         str(key): point_value(
-            loss, test.y[test.blocks == key], score[test.blocks == key], bundle.threshold, task=bundle.task, classes=names
+            loss,
+            test.y[test.blocks == key],
+            score[test.blocks == key],
+            bundle.threshold,
+            task=bundle.task,
+            classes=names,
         )
         for key in np.unique(test.blocks)
-    }  # fmt: skip
+    }
     known = {key: value for key, value in losses.items() if np.isfinite(value)}
     return {"losses": known, **_curves(bundle, test.y, score, names)}
 
@@ -87,7 +92,7 @@ def estimated(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Met
 
 
 def estimate_errors(estimates: tuple[MetricValue, ...], realised: tuple[MetricValue, ...]) -> tuple[MetricValue, ...]:
-    """Say how far an estimate was off, now that the truth is in: realised minus estimated, for each metric.
+    """Return how far an estimate was off, now that the truth is in: realised minus estimated, for each metric.
 
     Parameters
     ----------
@@ -102,12 +107,14 @@ def estimate_errors(estimates: tuple[MetricValue, ...], realised: tuple[MetricVa
     known = {item.name.removeprefix(PREFIX): item.value for item in estimates if np.isfinite(item.value)}
     return tuple(
         MetricValue(
-            name=f"{item.name}_estimate_error", value=item.value - known[item.name], n=item.n,
+            name=f"{item.name}_estimate_error",
+            value=item.value - known[item.name],
+            n=item.n,
             label_coverage=item.label_coverage,
         )
         for item in realised
         if item.name in known and item.slice is None and np.isfinite(item.value)
-    )  # fmt: skip
+    )
 
 
 def loss_change(
@@ -140,9 +147,11 @@ def _curves(
 ) -> dict[str, Any]:
     if bundle.task == "regression":
         return {"errors": _errors(y.astype(np.float64), score)}
-    columns = {"true": (y, score)} if names is None else {
-        name: (y.astype(str) == name, score[:, at]) for at, name in enumerate(names)
-    }  # fmt: skip
+    columns = (
+        {"true": (y, score)}
+        if names is None
+        else {name: (y.astype(str) == name, score[:, at]) for at, name in enumerate(names)}
+    )
     curves = {name: Calibration.fit("isotonic", truth, column) for name, (truth, column) in columns.items()}
     if any(curve is None for curve in curves.values()):
         return {

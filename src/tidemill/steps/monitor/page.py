@@ -78,7 +78,7 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
 
 
 def distribution_of(counted: ColumnProfile) -> Histogram | Categories:
-    """Give a counted column as what charts draw."""
+    """Return a counted column as what charts draw."""
     if counted.kind is ColumnKind.NUMERIC:
         return Histogram(edges=(float("-inf"), *counted.edges, float("inf")), counts=counted.counts)
     names = (*counted.categories, *(("all others",) if len(counted.counts) > len(counted.categories) else ()))
@@ -141,7 +141,7 @@ def _in_words(counted: ColumnProfile) -> str:
 
 
 def _slice_rows(job: Job, figures: Iterable[MetricValue], release: Champion | None) -> list[SliceRow]:
-    """Give the newest figure of each slice over partitions together, beside what it was at acceptance."""
+    """Return the newest figure of each slice over partitions together, beside what it was at acceptance."""
     recent = {figure.slice: figure for figure in figures if figure.name == f"{job.spec.accept.metric}_recent"}
     known = () if release is None else (MetricValue.from_dict(item) for item in release.evidence["metrics"])
     accepted = {figure.slice: figure for figure in known if figure.name == job.spec.accept.metric}
@@ -154,7 +154,7 @@ def _is_late(job: Job, arrival: Arrival, key: str, figures: Iterable[MetricValue
 
 
 def _labels(job: Job, arrival: Arrival, key: str) -> dict[str, Any]:
-    """Give what the page says about labels, by its arguments."""
+    """Return what the page says about labels, by its arguments."""
     due = job.spec.label.matures_after / HOUR
     rows = []
     for partition, figures in sorted(job.ledger.metrics(job.spec.model, LABELS, until=key).items())[-N_LABELS:]:
@@ -162,14 +162,16 @@ def _labels(job: Job, arrival: Arrival, key: str) -> dict[str, Any]:
         hours, coverage = by_name["hours_since_end"], by_name["label_coverage"]
         state = "arriving" if hours < due else "mature" if arrival.has_enough(coverage, hours) else "late"
         rows.append(
-            LabelRow(
-                partition=partition, hours=hours, coverage=coverage, usual=arrival.expected(hours), state=state
-            )
-        )  # fmt: skip
+            LabelRow(partition=partition, hours=hours, coverage=coverage, usual=arrival.expected(hours), state=state)
+        )
     sentence = arrival_sentence(
-        half=arrival.after(0.5), nearly_all=arrival.after(0.99), final=arrival.final, due=due,
-        by_then=arrival.expected(due), n=arrival.n_partitions,
-    )  # fmt: skip
+        half=arrival.after(0.5),
+        nearly_all=arrival.after(0.99),
+        final=arrival.final,
+        due=due,
+        by_then=arrival.expected(due),
+        n=arrival.n_partitions,
+    )
     ages, shares = (arrival.ages, arrival.shares) if arrival.known else ((), ())
     picture = charts.to_svg(arrival_chart(ages, shares, rows, due))
     return {"labels": rows, "arrival": sentence, "arrival_picture": picture}

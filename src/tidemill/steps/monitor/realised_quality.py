@@ -126,7 +126,7 @@ def _measured(
 
 
 def _slices(job: Job, outcomes: Outcomes) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    """Give the rows of each value of the declared slices; nothing if retention has removed what was scored."""
+    """Return the rows of each value of the declared slices; nothing if retention has removed what was scored."""
     features, key, run = job.spec.accept.slices, job.spec.entity_key, outcomes.run
     if not features or not outcomes.rows.num_rows:
         return

@@ -23,7 +23,7 @@ BROKEN = ("break:", "nulls:", "unseen:")
 def count_newest(
     job: Job, collected: CollectedRef, reference: tuple[ColumnProfile, ...]
 ) -> list[tuple[FeatureCounts, ...]]:
-    """Give the counts of the newest published partitions before the job's, in any order.
+    """Return the counts of the newest published partitions before the job's, in any order.
 
     After a promotion they are counted again in the new release's groups; a snapshot that retention has removed, or that
     lacks a column, is left out. So is a feature where it was found broken: it says nothing of what is usual, and would

@@ -21,7 +21,7 @@ CHUNK_ROWS = 20_000  # rows explained at once: of 100 features and 10 classes th
 
 
 def answers(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, pa.Array]:
-    """Give the columns that a model's task answers.
+    """Return the columns that a model's task answers.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def answers(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, pa.Arra
 
 
 def reasons_of(bundle: Bundle, X: pd.DataFrame, n: int) -> pa.Array:
-    """Give the features that moved each row's score most, as JSON.
+    """Return the features that moved each row's score most, as JSON.
 
     Parameters
     ----------

@@ -92,14 +92,18 @@ def score(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) ->
 
     stored = job.store.write(job.spec.model, "scores", fill)
     return ScoresRef(
-        shard=shard, snapshot_digest=snapshot.digest, bundle_digest=release.bundle_digest, digest=stored.digest,
-        uri=stored.uri, n_rows=n_rows,
-    )  # fmt: skip
+        shard=shard,
+        snapshot_digest=snapshot.digest,
+        bundle_digest=release.bundle_digest,
+        digest=stored.digest,
+        uri=stored.uri,
+        n_rows=n_rows,
+    )
 
 
 @contextmanager
 def _answered(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Give what is published of some rows of the snapshot, scored while it is asked for."""
+    """Return what is published of some rows of the snapshot, scored while it is asked for."""
     spec = job.spec
     asked = job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted
     n_rows = shard.stop - shard.start
@@ -127,7 +131,7 @@ def _compiled(folder: Path, digest: str, trusted: frozenset[str]) -> Scorer:
 
 
 def _scored(job: Job, release: ReleaseRef, scorer: Scorer, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Give what is published of some rows of the snapshot."""
+    """Return what is published of some rows of the snapshot."""
     spec, bundle = job.spec, scorer.bundle
     scores = scorer.score(batch)
     keys = batch.column(spec.entity_key).cast(pa.string())

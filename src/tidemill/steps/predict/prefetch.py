@@ -18,7 +18,7 @@ Made = TypeVar("Made")
 
 @contextmanager
 def ahead(make: Callable[[Item], Made], items: Iterable[Item], n_threads: int) -> Iterator[Iterator[Made]]:
-    """Give what a function makes of each item, in the items' order; an error comes where its item would have come.
+    """Return what a function makes of each item, in the items' order; an error comes where its item would have come.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ __all__ = ["resolve_release"]
 def resolve_release(
     job: Job, release: int | None = None, policy: str = "live_then", simulate: bool = False, dry_run: bool = False
 ) -> ReleaseRef:
-    """Give the release that scores the partition, and claim the partition before anything is read.
+    """Return the release that scores the partition, and claim the partition before anything is read.
 
     So the attempt that began last publishes, and not the one that was slowest.
 

@@ -43,7 +43,7 @@ def cut(n_rows: int, shard_rows: int) -> tuple[Shard, ...]:
 def put_together(
     store: Store, snapshot: SnapshotRef, bundle_digest: str, scores: Sequence[ScoresRef], batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
-    """Give what was answered for all shards, in the snapshot's order.
+    """Return what was answered for all shards, in the snapshot's order.
 
     Raises
     ------

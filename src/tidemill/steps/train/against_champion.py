@@ -66,7 +66,7 @@ def compare_with_champion(
 
 
 def _unseen(job: Job, champion: Champion, test: LabelledSet) -> Rows:
-    """Say which rows begin no earlier than what the champion has not learnt from."""
+    """Return which rows begin no earlier than what the champion has not learnt from."""
     keys = {key: job.spec.partition(key).interval.start >= champion.learnt_until for key in np.unique(test.blocks)}
     return np.array([keys[key] for key in test.blocks], dtype=bool)
 
@@ -79,30 +79,43 @@ class _Pair:
     """Candidate and champion, scored on the same rows."""
 
     def __init__(
-        self, job: Job, test: LabelledSet, bundle: Bundle, score: Numbers, serving: Bundle, its_score: Numbers,
+        self,
+        job: Job,
+        test: LabelledSet,
+        bundle: Bundle,
+        score: Numbers,
+        serving: Bundle,
+        its_score: Numbers,
         rows: Rows,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._job, self._test, self.rows = job, test, rows
         self._bundle, self._score, self._serving, self._its_score = bundle, score, serving, its_score
 
     def difference(self, rows: Rows, name: str) -> MetricValue:
         """Give candidate minus champion on some rows."""
         return paired_difference(
-            self._job.spec.accept.metric, self._test.y[rows], self._score[rows], self._its_score[rows],
-            self._test.blocks[rows], task=self._bundle.task, threshold_a=self._bundle.threshold,
-            threshold_b=self._serving.threshold, classes_a=self._bundle.class_names, classes_b=self._serving.class_names,
+            self._job.spec.accept.metric,
+            self._test.y[rows],
+            self._score[rows],
+            self._its_score[rows],
+            self._test.blocks[rows],
+            task=self._bundle.task,
+            threshold_a=self._bundle.threshold,
+            threshold_b=self._serving.threshold,
+            classes_a=self._bundle.class_names,
+            classes_b=self._serving.class_names,
             slice=name,
-        )  # fmt: skip
+        )
 
     def churn(self) -> MetricValue:
-        """Say how far the answers are apart on all test rows, which needs no label."""
+        """Return how far the answers are apart on all test rows, which needs no label."""
         answers = self._bundle.answer_of(self._score), self._serving.answer_of(self._its_score)
         if self._bundle.task == "regression":
             return changed_values(*answers, self._test.y, self._test.blocks)
         return changed_decisions(*answers, self._test.blocks)
 
     def slices(self) -> Iterator[tuple[str, Rows]]:
-        """Give the compared rows of each value of the declared slices."""
+        """Return the compared rows of each value of the declared slices."""
         for feature in self._job.spec.accept.slices:
             column = pd.Series(self._test.X[feature].to_numpy(dtype=object))
             texts = column.map(str).where(column.notna(), "missing")

@@ -76,9 +76,14 @@ def _column(counted: Counted, kind: pa.DataType, correlation: float | None) -> C
         )
     n_distinct = len(counted.categories) + len(counted.rare) if counted.kind is ColumnKind.CATEGORICAL else None
     return ColumnProfile(
-        name=counted.name, type=kind_name, null_share=counted.n_null / counted.n, n_distinct=n_distinct, summary=summary,
-        label_correlation=correlation, picture=charts.to_svg(drawn),
-    )  # fmt: skip
+        name=counted.name,
+        type=kind_name,
+        null_share=counted.n_null / counted.n,
+        n_distinct=n_distinct,
+        summary=summary,
+        label_correlation=correlation,
+        picture=charts.to_svg(drawn),
+    )
 
 
 def _findings(counted: tuple[Counted, ...], associations: dict[str, float]) -> Iterator[str]:

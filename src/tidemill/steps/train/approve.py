@@ -44,7 +44,7 @@ def approve(
 
 
 def _judge(job: Job, answer: Answer) -> Decision:
-    """Say what an answer is worth: two pairs of eyes may be asked for, and silence is a no."""
+    """Return what an answer is worth: two pairs of eyes may be asked for, and silence is a no."""
     comment = f": {answer.comment}" if answer.comment else ""
     at = f"{answer.at:%Y-%m-%d %H:%M %Z}"
     if not answer.by:

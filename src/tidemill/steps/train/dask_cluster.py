@@ -80,7 +80,7 @@ class _Share:
 
 
 def address_of(spec: ModelSpec) -> str:
-    """Give the scheduler's address.
+    """Return the scheduler's address.
 
     Raises
     ------
@@ -98,9 +98,14 @@ def address_of(spec: ModelSpec) -> str:
 
 
 def boost_on_cluster(
-    job: Job, split: SplitRef, address: str, boosting: Boosting, encoding: Encoding, labels: Labels,
+    job: Job,
+    split: SplitRef,
+    address: str,
+    boosting: Boosting,
+    encoding: Encoding,
+    labels: Labels,
     used: npt.NDArray[np.bool_],
-) -> xgboost.Booster:  # fmt: skip
+) -> xgboost.Booster:
     """Grow trees on all workers of a cluster; the last four arguments are those of `Boost`.
 
     Raises
@@ -118,19 +123,31 @@ def boost_on_cluster(
         workers = workers[: min(len(labels.train), len(stops) or len(labels.train))]  # nobody comes away empty
         with _tracker(address, len(workers)) as tracker:
             share = _Share(
-                task=job.spec.task.value, model=job.spec.model, split=split, boosting=boosting, encoding=encoding,
-                classes=labels.classes, train=range(0), validation=range(0), newer_from=_newer_from(job, split),
-                environment=environment(), tracker=tracker,
-            )  # fmt: skip
+                task=job.spec.task.value,
+                model=job.spec.model,
+                split=split,
+                boosting=boosting,
+                encoding=encoding,
+                classes=labels.classes,
+                train=range(0),
+                validation=range(0),
+                newer_from=_newer_from(job, split),
+                environment=environment(),
+                tracker=tracker,
+            )
             futures = [
                 client.submit(
-                    _boost_share, replace(share, train=train, validation=validation), workers=[worker],
-                    allow_other_workers=False, pure=False, retries=0,
+                    _boost_share,
+                    replace(share, train=train, validation=validation),
+                    workers=[worker],
+                    allow_other_workers=False,
+                    pure=False,
+                    retries=0,
                 )
                 for worker, train, validation in zip(
                     workers, _cut(np.arange(len(labels.train)), len(workers)), _cut(stops, len(workers)), strict=True
                 )
-            ]  # fmt: skip
+            ]
             answers = _answers(client, address, workers, futures)
     booster = xgboost.Booster()
     booster.load_model(bytearray(next(filter(None, answers))))
@@ -267,7 +284,7 @@ def _answers(
 
 
 def _meaning(address: str, failed: list[BaseException], lost: set[str]) -> BaseException:
-    """Give what went wrong at a worker, if one can say it; else that one was lost."""
+    """Return what went wrong at a worker, if one can say it; else that one was lost."""
     told = next((error for error in failed if isinstance(error, TidemillError)), None)
     if told is not None:
         return told

@@ -112,7 +112,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
 
 
 def _best(bundles: Sequence[BundleRef], metric: str) -> BundleRef:
-    """Give the candidate that is best on the validation set; the first listed wins a tie."""
+    """Return the candidate that is best on the validation set; the first listed wins a tie."""
     sign = 1 if greater_is_better(metric) else -1
     candidates = [ref for ref in bundles if not ref.baseline and np.isfinite(ref.validation_score)]
     if not candidates:
@@ -130,9 +130,13 @@ def _scored(job: Job, ref: BundleRef, test: LabelledSet) -> _Scored:
 
 def _importance(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, ...]:
     return permutation_importance(
-        best.bundle, test.X, test.y, metric=job.spec.accept.metric, blocks=test.blocks,
+        best.bundle,
+        test.X,
+        test.y,
+        metric=job.spec.accept.metric,
+        blocks=test.blocks,
         random_state=job.spec.train.random_state,
-    )  # fmt: skip
+    )
 
 
 def _rehearsal(job: Job, best: _Scored, test: LabelledSet, *, apart: bool) -> Rehearsal:
@@ -143,10 +147,12 @@ def _rehearsal(job: Job, best: _Scored, test: LabelledSet, *, apart: bool) -> Re
 def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, ...]:
     accept, bundle = job.spec.accept, best.bundle
     options: dict[str, Any] = {
-        "threshold": bundle.threshold, "classes": bundle.class_names, "blocks": test.blocks,
+        "threshold": bundle.threshold,
+        "classes": bundle.class_names,
+        "blocks": test.blocks,
         "random_state": job.spec.train.random_state,
         "interval": bundle.interval_of(best.score) if bundle.residual_quantiles else None,
-    }  # fmt: skip
+    }
     whole = evaluate_scores(bundle.task, test.y, best.score, **options)
     whole = tuple(sorted(whole, key=lambda figure: figure.name != accept.metric))  # the deciding one first
     slices = {name: test.X[name] for name in accept.slices}
@@ -155,7 +161,7 @@ def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, .
 
 
 def _unknown(bundle: Bundle, test: LabelledSet) -> tuple[MetricValue, ...]:
-    """Give the share of rows whose class the train set lacks, so that no answer can be right."""
+    """Return the share of rows whose class the train set lacks, so that no answer can be right."""
     if bundle.class_names is None or not len(test.y):
         return ()
     share = float((~np.isin(test.y.astype(str), bundle.class_names)).mean())
@@ -165,19 +171,24 @@ def _unknown(bundle: Bundle, test: LabelledSet) -> tuple[MetricValue, ...]:
 def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> MetricValue:
     """Mean of the metric over single partitions, which is what monitoring will see of it."""
     bundle = best.bundle
-    values = np.array([
-        point_value(
-            metric, test.y[rows], best.score[rows], bundle.threshold, task=bundle.task, classes=bundle.class_names
-        )
-        for rows in (test.blocks == key for key in np.unique(test.blocks))
-    ])  # fmt: skip
+    values = np.array(
+        [
+            point_value(
+                metric, test.y[rows], best.score[rows], bundle.threshold, task=bundle.task, classes=bundle.class_names
+            )
+            for rows in (test.blocks == key for key in np.unique(test.blocks))
+        ]
+    )
     known = values[np.isfinite(values)]
     spread = 1.96 * known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else None
     mean = float(known.mean()) if len(known) else float("nan")
     return MetricValue(
-        name=f"{metric}_of_partitions", value=mean, n=len(test.y),
-        low=None if spread is None else mean - float(spread), high=None if spread is None else mean + float(spread),
-    )  # fmt: skip
+        name=f"{metric}_of_partitions",
+        value=mean,
+        n=len(test.y),
+        low=None if spread is None else mean - float(spread),
+        high=None if spread is None else mean + float(spread),
+    )
 
 
 def _search_gain(job: Job, best: _Scored, test: LabelledSet) -> MetricValue | None:
@@ -191,10 +202,18 @@ def _search_gain(job: Job, best: _Scored, test: LabelledSet) -> MetricValue | No
 
 def _difference(metric: str, test: LabelledSet, best: _Scored, other: _Scored) -> MetricValue:
     return paired_difference(
-        metric, test.y, best.score, other.score, test.blocks, task=best.bundle.task,
-        threshold_a=best.bundle.threshold, threshold_b=other.bundle.threshold,
-        classes_a=best.bundle.class_names, classes_b=other.bundle.class_names, slice=other.ref.estimator,
-    )  # fmt: skip
+        metric,
+        test.y,
+        best.score,
+        other.score,
+        test.blocks,
+        task=best.bundle.task,
+        threshold_a=best.bundle.threshold,
+        threshold_b=other.bundle.threshold,
+        classes_a=best.bundle.class_names,
+        classes_b=other.bundle.class_names,
+        slice=other.ref.estimator,
+    )
 
 
 def _pictures(
@@ -203,11 +222,16 @@ def _pictures(
     metric, scored = job.spec.accept.metric, (best, *baselines)
     compared = {
         item.ref.estimator: evaluate_scores(
-            item.bundle.task, test.y, item.score, threshold=item.bundle.threshold, classes=item.bundle.class_names,
-            blocks=test.blocks, metrics=(metric,),
+            item.bundle.task,
+            test.y,
+            item.score,
+            threshold=item.bundle.threshold,
+            classes=item.bundle.class_names,
+            blocks=test.blocks,
+            metrics=(metric,),
         )[0]
         for item in scored
-    }  # fmt: skip
+    }
     return {
         **task_pictures(best.bundle, test.y, {item.ref.estimator: item.score for item in scored}),
         "importance": charts.importance(importance),

@@ -73,23 +73,33 @@ class Fitted:
 
     @classmethod
     def finished(
-        cls, spec: ModelSpec, bundle: Bundle, first: pd.DataFrame, score: npt.NDArray[np.float64], y: npt.NDArray[Any],
-        newer: npt.NDArray[np.bool_], started: float,
-    ) -> "Fitted":  # fmt: skip
+        cls,
+        spec: ModelSpec,
+        bundle: Bundle,
+        first: pd.DataFrame,
+        score: npt.NDArray[np.float64],
+        y: npt.NDArray[Any],
+        newer: npt.NDArray[np.bool_],
+        started: float,
+    ) -> "Fitted":
         """Finish a bundle by what it scores on the validation set."""
         bundle = finish(
             bundle, score, y, calibration=spec.train.calibration, calibrate_on=newer, threshold=spec.train.threshold
         )
         fit_s = time.perf_counter() - started
         worth = point_value(
-            spec.accept.metric, y, bundle.calibrated(score), bundle.threshold, task=bundle.task,
+            spec.accept.metric,
+            y,
+            bundle.calibrated(score),
+            bundle.threshold,
+            task=bundle.task,
             classes=bundle.class_names,
-        )  # fmt: skip
+        )
         return cls(bundle=bundle, first=first, validation_score=worth, fit_s=fit_s)
 
 
 def fitting_of(spec: ModelSpec, estimator: str) -> Callable[[Job, SplitRef, str, Parameters], Fitted]:
-    """Say how an estimator of a model is fitted; what it gives may raise as `tidemill.modeling.estimators.fit` does."""
+    """Return how an estimator of a model is fitted; what it gives may raise as `tidemill.modeling.estimators.fit` does."""
     if spec.train.engine == "local":
         return _in_memory
     if estimator in BASELINES:
@@ -133,9 +143,11 @@ def _in_pieces(job: Job, split: SplitRef, estimator: str, parameters: Parameters
         with scratch(job.store.root / job.spec.model / "bundles") as cache:
             _learning_begins()
             return boost_on_disk(
-                boosting, lambda: encoding.pages(train.pieces, labels.train, every),
-                lambda: encoding.pages(validation.pieces, labels.validation, used), cache,
-            )  # fmt: skip
+                boosting,
+                lambda: encoding.pages(train.pieces, labels.train, every),
+                lambda: encoding.pages(validation.pieces, labels.validation, used),
+                cache,
+            )
 
     return _fitted_in_pieces(job, parameters, train, validation, boost, started)
 
@@ -161,24 +173,44 @@ def _fitted_in_pieces(
 ) -> Fitted:
     spec, newer = job.spec, newer_half(validation.blocks())
     bundle, score = fit_in_pieces(
-        spec.task.value, train.schema, train.pieces, validation.pieces, stops=_stops(spec, newer), boost=boost,
-        random_state=spec.train.random_state, n_threads=spec.train.threads, parameters=parameters,
-    )  # fmt: skip
+        spec.task.value,
+        train.schema,
+        train.pieces,
+        validation.pieces,
+        stops=_stops(spec, newer),
+        boost=boost,
+        random_state=spec.train.random_state,
+        n_threads=spec.train.threads,
+        parameters=parameters,
+    )
     return Fitted.finished(spec, bundle, validation.first(), score, validation.pieces.y, newer, started)
 
 
 def _fit(
-    spec: ModelSpec, estimator: str, train: LabelledSet, validation: LabelledSet, stops: npt.NDArray[np.bool_],
+    spec: ModelSpec,
+    estimator: str,
+    train: LabelledSet,
+    validation: LabelledSet,
+    stops: npt.NDArray[np.bool_],
     parameters: Parameters,
-) -> Bundle:  # fmt: skip
+) -> Bundle:
     return fit(
-        estimator, spec.task.value, train.schema, train.X, train.y, validation.X[stops], validation.y[stops],
-        random_state=spec.train.random_state, n_threads=spec.train.threads, parameters=parameters, own=spec.train.own,
-    )  # fmt: skip
+        estimator,
+        spec.task.value,
+        train.schema,
+        train.X,
+        train.y,
+        validation.X[stops],
+        validation.y[stops],
+        random_state=spec.train.random_state,
+        n_threads=spec.train.threads,
+        parameters=parameters,
+        own=spec.train.own,
+    )
 
 
 def _stops(spec: ModelSpec, newer: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Say which validation rows stop boosting: those that the calibration is not fitted on."""
+    """Return which validation rows stop boosting: those that the calibration is not fitted on."""
     return np.ones_like(newer) if spec.train.calibration == "none" else ~newer
 
 
@@ -205,7 +237,7 @@ class _Streamed:
         return keys_of(read_columns(self.path, [PARTITION])[PARTITION])
 
     def first(self) -> pd.DataFrame:
-        """Give the first rows, with all columns."""
+        """Return the first rows, with all columns."""
         columns = read_schema(self.path)
         some = next(read_batches(self.path, columns.names, _FIRST_ROWS), None)
         frame: pd.DataFrame = (columns.empty_table() if some is None else some).to_pandas()

@@ -50,7 +50,7 @@ class LabelView:
         return [str(name) for name in names[np.argsort(-counts, kind="stable")]]
 
     def association(self, values: Floats) -> float:
-        """Give how far a number goes with the label: Pearson's correlation, or the correlation ratio of several classes.
+        """Return how far a number goes with the label: Pearson's correlation, or the correlation ratio of several classes.
 
         The ratio, 0 to 1, is the root of the share of the number's variance that lies between the classes. NaN where it
         is not defined.
@@ -69,7 +69,7 @@ class LabelView:
         return float("nan") if np.ptp(y) == 0 else float(np.corrcoef(x, y)[0, 1])
 
     def facts(self) -> dict[str, str]:
-        """Give the figures for the top of the page, by their names."""
+        """Return the figures for the top of the page, by their names."""
         if not self.y.size:
             return {}
         if self.task is Task.BINARY:
@@ -81,7 +81,7 @@ class LabelView:
         return {"Median label": f"{middle:.4g}", "Labels, four of five": f"{low:.4g} to {high:.4g}"}
 
     def findings(self) -> list[str]:
-        """Say whether the labels have moved within the window."""
+        """Return whether the labels have moved within the window."""
         thirds = np.array_split(np.unique(self.keys.astype(str)), 3)
         if any(not len(third) for third in thirds):
             return []
@@ -127,9 +127,12 @@ def _mean(values: Floats) -> MetricValue:
     half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else None
     mean = float(values.mean())
     return MetricValue(
-        name="mean_label", value=mean, n=len(values),
-        low=None if half is None else mean - half, high=None if half is None else mean + half,
-    )  # fmt: skip
+        name="mean_label",
+        value=mean,
+        n=len(values),
+        low=None if half is None else mean - half,
+        high=None if half is None else mean + half,
+    )
 
 
 def _histogram(values: Floats) -> Histogram:

@@ -88,7 +88,7 @@ def _changed(job: Job, rows: pa.Table, names: list[str]) -> list[Leak]:
 
 
 def _served(job: Job, rows: pa.Table) -> Iterator[pd.DataFrame]:
-    """Give the rows of the newest partitions of the window as they were scored: same query, same cutoff."""
+    """Return the rows of the newest partitions of the window as they were scored: same query, same cutoff."""
     digest = query_digest(job.workspace.query(job.spec.source.features))
     keys = sorted(set(rows[PARTITION].to_pylist()))
     for served in job.publisher.served(job.spec.model, keys, digest, limit=N_SERVED):
@@ -108,9 +108,17 @@ def _placebo(
         X_train: pd.DataFrame, y_train: npt.NDArray[np.generic], X_stop: pd.DataFrame, y_stop: npt.NDArray[np.generic]
     ) -> Callable[[pd.DataFrame], npt.NDArray[np.float64]]:
         return fit(
-            train.estimators[0], spec.task.value, features, X_train, y_train, X_stop, y_stop,
-            random_state=train.random_state, n_threads=train.threads, own=train.own,
-        ).score  # fmt: skip
+            train.estimators[0],
+            spec.task.value,
+            features,
+            X_train,
+            y_train,
+            X_stop,
+            y_stop,
+            random_state=train.random_state,
+            n_threads=train.threads,
+            own=train.own,
+        ).score
 
     return placebo(
         scorer, frames["train"], y["train"], frames["validation"], y["validation"], random_state=train.random_state

@@ -44,7 +44,7 @@ class SplitPlan:
     """First instant after the test set; later partitions have not matured."""
 
     def set_of(self, start: datetime) -> str | None:
-        """Say which set a partition belongs to, by its start; None if it has not matured."""
+        """Return which set a partition belongs to, by its start; None if it has not matured."""
         if start >= self.test_end:
             return None
         return "test" if start >= self.test_start else "validation" if start >= self.validation_start else "train"
@@ -135,11 +135,19 @@ def cut(
     stored = job.store.write(job.spec.model, "splits", fill)
     plan = marks.plan
     return SplitRef(
-        snapshot_digest=snapshot.digest, digest=stored.digest, uri=stored.uri,
-        n_train=marks.count("train"), n_validation=marks.count("validation"), n_test=marks.count("test"),
-        n_unlabelled=marks.n_unlabelled, n_immature=marks.n_immature, train_start=plan.train_start,
-        validation_start=plan.validation_start, test_start=plan.test_start, test_end=plan.test_end,
-    )  # fmt: skip
+        snapshot_digest=snapshot.digest,
+        digest=stored.digest,
+        uri=stored.uri,
+        n_train=marks.count("train"),
+        n_validation=marks.count("validation"),
+        n_test=marks.count("test"),
+        n_unlabelled=marks.n_unlabelled,
+        n_immature=marks.n_immature,
+        train_start=plan.train_start,
+        validation_start=plan.validation_start,
+        test_start=plan.test_start,
+        test_end=plan.test_end,
+    )
 
 
 Look = Callable[[pa.Table, dict[str, pa.Table]], None]
@@ -181,16 +189,16 @@ class _Marks:
         return int(pc.sum(pc.and_(pc.is_valid(self.member), pc.is_null(self.target))).as_py() or 0)
 
     def cut(self, rows: pa.Table) -> dict[str, pa.Table]:
-        """Give the labelled rows of each set; of all rows, or of those that these are the marks of."""
+        """Return the labelled rows of each set; of all rows, or of those that these are the marks of."""
         rows = rows.append_column(TARGET, self.target)
         return {name: rows.filter(self._rows_of(name)) for name in SETS}
 
     def at(self, positions: pa.Array) -> "_Marks":
-        """Give the marks of some rows."""
+        """Return the marks of some rows."""
         return replace(self, member=self.member.take(positions), target=self.target.take(positions))
 
     def slice(self, start: int, n_rows: int) -> "_Marks":
-        """Give the marks of rows that follow each other."""
+        """Return the marks of rows that follow each other."""
         return replace(self, member=self.member.slice(start, n_rows), target=self.target.slice(start, n_rows))
 
     def _rows_of(self, name: str) -> pa.ChunkedArray:
@@ -234,7 +242,7 @@ def _in_pieces(path: Path, marks: _Marks, look: Look) -> Fill:
 
 
 def _first_start(partitions: list[Partition], instant: datetime) -> datetime:
-    """Give the start of the first partition that begins at an instant or later, or of the last one."""
+    """Return the start of the first partition that begins at an instant or later, or of the last one."""
     return next(
         (item.interval.start for item in partitions if item.interval.start >= instant), partitions[-1].interval.start
     )

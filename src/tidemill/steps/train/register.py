@@ -115,9 +115,15 @@ def _approver(approval: Decision | None) -> str:
 
 
 def _card_facts(
-    job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: EvaluationReport, decision: Decision,
-    approval: Decision | None, release_id: int | None, bundle: Bundle,
-) -> CardFacts:  # fmt: skip
+    job: Job,
+    snapshot: SnapshotRef,
+    split: SplitRef,
+    evaluation: EvaluationReport,
+    decision: Decision,
+    approval: Decision | None,
+    release_id: int | None,
+    bundle: Bundle,
+) -> CardFacts:
     spec = job.spec
     return CardFacts(
         model=spec.model,
@@ -152,7 +158,7 @@ def _command(model: str, partition: str, bundle: BundleRef) -> str:
 
 
 def _stages(bundle: Bundle) -> dict[str, str]:
-    """Say what comes after the model, where something does."""
+    """Return what comes after the model, where something does."""
     found = {}
     if bundle.calibration is not None:
         found["calibration"] = bundle.calibration.described

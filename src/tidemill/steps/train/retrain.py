@@ -49,7 +49,7 @@ def record_outcome(job: Job, decision: Decision, dry_run: bool = False) -> Decis
 
 
 def _outcome(job: Job, decision: Decision, *, dry_run: bool) -> str | None:
-    """Say what came of a decision; None if there should be something and is not."""
+    """Return what came of a decision; None if there should be something and is not."""
     if not decision.accepted:
         return "No training was started."
     if dry_run:
@@ -67,10 +67,17 @@ def _policy(job: Job) -> RetrainPolicy:
     retrain, metric = job.spec.retrain, job.spec.accept.metric
     n_drifted, n_recent = retrain.persistence.split(" of ")
     return RetrainPolicy(
-        cooldown=retrain.cooldown, max_age=retrain.max_age, drift_share=retrain.drift_share, n_drifted=int(n_drifted),
-        n_recent=int(n_recent), quality_drop=retrain.quality_drop, label_coverage=job.spec.monitor.label_coverage,
-        greater_is_better=greater_is_better(metric), relative=metric in RELATIVE, budget=retrain.budget,
-    )  # fmt: skip
+        cooldown=retrain.cooldown,
+        max_age=retrain.max_age,
+        drift_share=retrain.drift_share,
+        n_drifted=int(n_drifted),
+        n_recent=int(n_recent),
+        quality_drop=retrain.quality_drop,
+        label_coverage=job.spec.monitor.label_coverage,
+        greater_is_better=greater_is_better(metric),
+        relative=metric in RELATIVE,
+        budget=retrain.budget,
+    )
 
 
 def _evidence(job: Job) -> RetrainEvidence:

@@ -71,10 +71,16 @@ def search_settings(job: Job, split: SplitRef, estimator: str, n_trials: int) ->
         greater_is_better=greater_is_better(spec.accept.metric, spec.task.value),
         random_state=spec.train.random_state,
     )
-    log = TrialLog.of(job.store.root / spec.model / "searches", {
-        "spec": spec.digest, "split": split.digest, "estimator": estimator, "code": code_version(),
-        "packages": lock_digest(),
-    })  # fmt: skip
+    log = TrialLog.of(
+        job.store.root / spec.model / "searches",
+        {
+            "spec": spec.digest,
+            "split": split.digest,
+            "estimator": estimator,
+            "code": code_version(),
+            "packages": lock_digest(),
+        },
+    )
 
     known = log.read()
     trials = list(known)

@@ -88,10 +88,16 @@ def refit(
     uri = folder.relative_to(job.store.root).as_posix()
     job.store.share(uri)
     return BundleRef(
-        estimator=estimator, digest=digest, uri=uri,
-        size_bytes=sum(path.stat().st_size for path in folder.iterdir()), fit_s=fitted.fit_s,
-        baseline=estimator in BASELINES, validation_score=fitted.validation_score, parameters=parameters, search=report,
-    )  # fmt: skip
+        estimator=estimator,
+        digest=digest,
+        uri=uri,
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
+        fit_s=fitted.fit_s,
+        baseline=estimator in BASELINES,
+        validation_score=fitted.validation_score,
+        parameters=parameters,
+        search=report,
+    )
 
 
 def _n_trials(spec: ModelSpec, trials: int | None) -> int:

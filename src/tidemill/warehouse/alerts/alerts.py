@@ -81,13 +81,13 @@ class Alerts:
         return changes
 
     def crossed(self, model: str) -> dict[str, frozenset[str]]:
-        """Give the rules that each of a model's newest partitions crossed, as it was last examined."""
+        """Return the rules that each of a model's newest partitions crossed, as it was last examined."""
         with transaction(self.url) as cursor:
             found = _examinations(cursor, model)
         return {item.partition: frozenset(alert.rule for alert in item.findings) for item in found}
 
     def open(self, model: str | None = None) -> tuple[OpenAlert, ...]:
-        """Give the open alerts of a model, or of all, what needs action first."""
+        """Return the open alerts of a model, or of all, what needs action first."""
         with transaction(self.url) as cursor:
             return open_alerts(cursor, model)
 
@@ -116,7 +116,7 @@ def _insert_examination(cursor: Cursor, model: str, examination: Examination, ru
 
 
 def _examinations(cursor: Cursor, model: str) -> list[Examination]:
-    """Give the newest partitions, the newest first, each as it was last examined."""
+    """Return the newest partitions, the newest first, each as it was last examined."""
     cursor.execute(
         "SELECT DISTINCT ON (partition) partition, parts, findings FROM tidemill.examination WHERE model = %s"
         " ORDER BY partition DESC, examination_id DESC LIMIT %s",
@@ -129,7 +129,7 @@ def _examinations(cursor: Cursor, model: str) -> list[Examination]:
 
 
 def open_alerts(cursor: Cursor, model: str | None) -> tuple[OpenAlert, ...]:
-    """Give the open alerts of a model, or of all, what needs action first, within the caller's transaction."""
+    """Return the open alerts of a model, or of all, what needs action first, within the caller's transaction."""
     cursor.execute(
         "SELECT alert_id, model, rule, severity, message, value, threshold, owner, first_partition, last_partition, told,"
         " told_partition, acknowledged_by FROM tidemill.alert WHERE status = 'open' AND (%(model)s IS NULL"
@@ -138,13 +138,32 @@ def open_alerts(cursor: Cursor, model: str | None) -> tuple[OpenAlert, ...]:
     )
     return tuple(
         OpenAlert(
-            alert_id=alert_id, model=of, owner=owner, first_partition=first, last_partition=last,
-            told=Alert.from_dict(told), told_partition=told_partition, acknowledged_by=acknowledged_by,
+            alert_id=alert_id,
+            model=of,
+            owner=owner,
+            first_partition=first,
+            last_partition=last,
+            told=Alert.from_dict(told),
+            told_partition=told_partition,
+            acknowledged_by=acknowledged,
             alert=Alert(rule=rule, severity=Severity(severity), message=message, value=value, threshold=threshold),
         )
-        for alert_id, of, rule, severity, message, value, threshold, owner, first, last, told, told_partition,
-        acknowledged_by in cursor.fetchall()
-    )  # fmt: skip
+        for (
+            alert_id,
+            of,
+            rule,
+            severity,
+            message,
+            value,
+            threshold,
+            owner,
+            first,
+            last,
+            told,
+            told_partition,
+            acknowledged,
+        ) in cursor.fetchall()
+    )
 
 
 def _apply(cursor: Cursor, model: str, partition: str, change: AlertChange, run_id: int) -> tuple[int, int] | None:
@@ -186,14 +205,23 @@ def _record_event(cursor: Cursor, alert_id: int, partition: str, change: AlertCh
     cursor.execute(
         "INSERT INTO tidemill.alert_event (alert_id, event, partition, severity, message, value, threshold,"
         " first_partition, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id",
-        (alert_id, change.event.value, partition, alert.severity.value, alert.message, alert.value, alert.threshold,
-         change.first_partition, run_id),
-    )  # fmt: skip
+        (
+            alert_id,
+            change.event.value,
+            partition,
+            alert.severity.value,
+            alert.message,
+            alert.value,
+            alert.threshold,
+            change.first_partition,
+            run_id,
+        ),
+    )
     return int(fetch_value(cursor))
 
 
 def _knows(cursor: Cursor, alert_id: int, channel: str) -> bool:
-    """Tell whether a channel has been told of an alert, or will be."""
+    """Return whether a channel has been told of an alert, or will be."""
     cursor.execute(
         "SELECT EXISTS (SELECT FROM tidemill.alert_message m JOIN tidemill.alert_event e ON e.event_id = ANY (m.event_ids)"
         " WHERE m.channel = %s AND e.alert_id = %s)",

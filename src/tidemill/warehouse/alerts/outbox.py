@@ -162,7 +162,7 @@ class Outbox:
             return int(fetch_value(cursor))
 
     def page(self, model: str, partition: str) -> str | None:
-        """Give the folder of the newest monitoring page of a partition, relative to the storage root."""
+        """Return the folder of the newest monitoring page of a partition, relative to the storage root."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT (SELECT result ->> 'uri' FROM tidemill.run WHERE model = %s AND partition = %s"

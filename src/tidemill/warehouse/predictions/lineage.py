@@ -43,7 +43,7 @@ _HOPS = """
 
 
 def trace(url: str, model: str, entity_key: str, partition: str) -> dict[str, Any]:
-    """Give one published row: its answer, and its run, data, query, code, packages, release, evidence and approver.
+    """Return one published row: its answer, and its run, data, query, code, packages, release, evidence and approver.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ class PartitionCounts:
     """Connection of the role ``tidemill_writer``."""
 
     def load(self, release_id: int, prediction_run_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-        """Give what is known of prediction runs in the groups of a release, by prediction run."""
+        """Return what is known of prediction runs in the groups of a release, by prediction run."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT prediction_run_id, counts FROM tidemill.partition_counts"

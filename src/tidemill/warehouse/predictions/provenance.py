@@ -28,7 +28,7 @@ class Provenance:
 
 
 def provenance(url: str, model: str, until: str, *, limit: int) -> tuple[Provenance, ...]:
-    """Give the newest published partitions up to a key, the newest first."""
+    """Return the newest published partitions up to a key, the newest first."""
     with transaction(url) as cursor:
         cursor.execute(
             "SELECT p.partition, r.n_rows, s.uri AS snapshot_uri, s.digest AS snapshot_digest, s.query_digest,"

@@ -169,9 +169,17 @@ class Publisher:
             with connection, connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT tidemill.open_prediction_run(%s, %s, %s, %s, %s, %s, %s, %s)",
-                    (release.model, release.partition, release.release_id, snapshot.digest, token, threshold,
-                     release.simulated, run_id),
-                )  # fmt: skip
+                    (
+                        release.model,
+                        release.partition,
+                        release.release_id,
+                        snapshot.digest,
+                        token,
+                        threshold,
+                        release.simulated,
+                        run_id,
+                    ),
+                )
                 prediction_run_id = int(fetch_value(cursor))
             fault_point("write-opened")
             with _judged(release), connection, connection.cursor() as cursor:
@@ -188,15 +196,21 @@ class Publisher:
                 fault_point("write-before-commit")
         fault_point("write-after-commit")
         written = PredictionRef(
-            model=release.model, partition=release.partition, prediction_run_id=prediction_run_id,
-            release_id=release.release_id, token=token, n_rows=n_rows, checksum=checksum, mean_score=mean_score,
-        )  # fmt: skip
+            model=release.model,
+            partition=release.partition,
+            prediction_run_id=prediction_run_id,
+            release_id=release.release_id,
+            token=token,
+            n_rows=n_rows,
+            checksum=checksum,
+            mean_score=mean_score,
+        )
         if token:  # a dry run has none
             self._refuse_stale(written)
         return written
 
     def published(self, model: str) -> tuple[PublishedRun, ...]:
-        """Give the visible run of every partition of a model, in order of key."""
+        """Return the visible run of every partition of a model, in order of key."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri AS snapshot_uri,"
@@ -209,7 +223,7 @@ class Publisher:
             return fetch_all(cursor, PublishedRun)
 
     def served(self, model: str, partitions: Sequence[str], query: str, *, limit: int) -> tuple[Served, ...]:
-        """Give the newest data sets that some partitions were published from, by a query's digest, newest first."""
+        """Return the newest data sets that some partitions were published from, by a query's digest, newest first."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT p.partition, s.digest AS snapshot_digest, s.uri AS snapshot_uri, s.cutoff FROM tidemill.published p"
@@ -388,9 +402,19 @@ def _move_pointer(cursor: Cursor, prediction: PredictionRef) -> None:
     cursor.execute("UPDATE tidemill.prediction_run SET status = 'superseded' WHERE prediction_run_id = %s", (previous,))
     cursor.execute(
         "SELECT tidemill.append_audit('publish', %s, %s)",
-        (prediction.model, json.dumps({"partition": prediction.partition, "prediction_run_id": prediction.prediction_run_id,
-                                       "previous": previous, "n_rows": prediction.n_rows, "checksum": prediction.checksum})),
-    )  # fmt: skip
+        (
+            prediction.model,
+            json.dumps(
+                {
+                    "partition": prediction.partition,
+                    "prediction_run_id": prediction.prediction_run_id,
+                    "previous": previous,
+                    "n_rows": prediction.n_rows,
+                    "checksum": prediction.checksum,
+                }
+            ),
+        ),
+    )
 
 
 def _table(prediction_run_id: int) -> str:

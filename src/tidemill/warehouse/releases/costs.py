@@ -26,7 +26,7 @@ class FitCost:
 
 
 def fit_costs(url: str, model: str, partition: str, digests: Collection[str]) -> dict[str, FitCost]:
-    """Give the newest fit of each bundle, by digest.
+    """Return the newest fit of each bundle, by digest.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ class Holds:
             cursor.execute("SELECT tidemill.unhold(%s, %s, %s, %s)", (model, what, name, why))
 
     def held(self, model: str | None = None) -> tuple[Hold, ...]:
-        """Give what is held, of one model or of all."""
+        """Return what is held, of one model or of all."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT model, what, name, why, held_by, held_at FROM tidemill.held WHERE model = coalesce(%s, model)"

@@ -92,7 +92,7 @@ class Origins:
     """Connection; reading needs any role, recording ``tidemill_writer``."""
 
     def release(self, model: str, release_id: int) -> ReleaseOrigin:
-        """Give the origin of a release.
+        """Return the origin of a release.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Origins:
         return found
 
     def rows(self, model: str, prediction_run_id: int) -> RowsOrigin:
-        """Give the origin of a prediction run.
+        """Return the origin of a prediction run.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Origins:
         return found
 
     def snapshot(self, model: str, digest: str) -> SnapshotRef:
-        """Give a snapshot that a release or a prediction run stands on."""
+        """Return a snapshot that a release or a prediction run stands on."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT model, purpose, partition, digest, uri, n_rows, size_bytes, start_at AS start, end_at AS end, cutoff,"
@@ -137,7 +137,7 @@ class Origins:
             return found
 
     def scored(self, model: str, prediction_run_id: int) -> tuple[ScoredRow, ...]:
-        """Give the rows of a prediction run as they are in the table now."""
+        """Return the rows of a prediction run as they are in the table now."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT entity_key, score FROM tidemill.prediction WHERE model = %s AND prediction_run_id = %s",
@@ -157,14 +157,14 @@ class Origins:
             return str(fetch_value(cursor))
 
     def document(self, digest: str) -> str | None:
-        """Give the text that a digest is of, or None if it was not kept then."""
+        """Return the text that a digest is of, or None if it was not kept then."""
         with transaction(self.url) as cursor:
             cursor.execute("SELECT content FROM tidemill.document WHERE digest = %s", (digest,))
             row = cursor.fetchone()
         return None if row is None else bytes(row[0]).decode()
 
     def reproducible(self, model: str, known_until: datetime) -> tuple[int, ...]:
-        """Give the releases that were made here, ever served, knew nothing later than an instant, and are kept."""
+        """Return the releases that were made here, ever served, knew nothing later than an instant, and are kept."""
         with transaction(self.url) as cursor:
             cursor.execute(_REPRODUCIBLE, {"model": model, "known_until": known_until})
             return tuple(int(row[0]) for row in cursor.fetchall())
@@ -176,10 +176,19 @@ class Origins:
                 "INSERT INTO tidemill.reproduction (model, release_id, prediction_run_id, verdict, steps, changes,"
                 " as_declared, code_version, lock_digest, run_id)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING reproduction_id",
-                (done.model, done.release_id, done.prediction_run_id, done.verdict.value,
-                 json.dumps([step.to_dict() for step in done.steps]), list(done.changes), done.as_declared,
-                 code_version, lock_digest, run_id),
-            )  # fmt: skip
+                (
+                    done.model,
+                    done.release_id,
+                    done.prediction_run_id,
+                    done.verdict.value,
+                    json.dumps([step.to_dict() for step in done.steps]),
+                    list(done.changes),
+                    done.as_declared,
+                    code_version,
+                    lock_digest,
+                    run_id,
+                ),
+            )
             number = int(fetch_value(cursor))
             details = {"reproduction_id": number, "release_id": done.release_id, "verdict": done.verdict.value}
             cursor.execute("SELECT tidemill.append_audit('reproduce', %s, %s)", (done.model, json.dumps(details)))

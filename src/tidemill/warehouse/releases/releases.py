@@ -121,20 +121,20 @@ class Releases:
     """Connection; reading needs any role, writing ``tidemill_promoter``."""
 
     def champion(self, model: str) -> Champion | None:
-        """Give the release that serves now, or None."""
+        """Return the release that serves now, or None."""
         return self._one(
             f"SELECT {_COLUMNS} FROM tidemill.release JOIN tidemill.champion USING (release_id) WHERE champion.model = %s",
             (model,),
         )
 
     def release(self, model: str, release_id: int) -> Champion | None:
-        """Give one release of a model, or None."""
+        """Return one release of a model, or None."""
         return self._one(
             f"SELECT {_COLUMNS} FROM tidemill.release WHERE model = %s AND release_id = %s", (model, release_id)
         )
 
     def live_at(self, model: str, cutoff: datetime) -> Champion | None:
-        """Give the release that was live for a partition's cutoff; what was rolled back never was."""
+        """Return the release that was live for a partition's cutoff; what was rolled back never was."""
         return self._one(
             f"SELECT {_COLUMNS} FROM tidemill.release WHERE release_id = ("
             " SELECT release_id FROM tidemill.live WHERE model = %s AND live_from <= %s"
@@ -143,7 +143,7 @@ class Releases:
         )
 
     def live_from(self, model: str) -> tuple[datetime, ...]:
-        """Give the model time from which the champion serves; empty without one."""
+        """Return the model time from which the champion serves; empty without one."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT d.live_from FROM tidemill.deployment d JOIN tidemill.champion c USING (deployment_id)"
@@ -163,7 +163,7 @@ class Releases:
             return fetch_all(cursor, Deployment)
 
     def undone(self, model: str) -> tuple[int, ...]:
-        """Give the releases that were rolled back and have not been promoted again since."""
+        """Return the releases that were rolled back and have not been promoted again since."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT DISTINCT previous_release_id FROM tidemill.deployment WHERE model = %s AND kind = 'rollback'"
@@ -181,11 +181,27 @@ class Releases:
                 " lock_digest, run_id, requested_by)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
                 " ON CONFLICT (model, partition, bundle_digest) DO NOTHING RETURNING release_id",
-                (new.model, new.bundle.digest, new.bundle.uri, new.snapshot_digest, new.split_digest, new.partition,
-                 new.bundle.estimator, new.metric, new.metric_value, json.dumps(new.evidence), new.decision.decision_id,
-                 new.learnt_until, new.known_until, new.spec_digest, new.code_version, new.lock_digest, new.run_id,
-                 new.requested_by),
-            )  # fmt: skip
+                (
+                    new.model,
+                    new.bundle.digest,
+                    new.bundle.uri,
+                    new.snapshot_digest,
+                    new.split_digest,
+                    new.partition,
+                    new.bundle.estimator,
+                    new.metric,
+                    new.metric_value,
+                    json.dumps(new.evidence),
+                    new.decision.decision_id,
+                    new.learnt_until,
+                    new.known_until,
+                    new.spec_digest,
+                    new.code_version,
+                    new.lock_digest,
+                    new.run_id,
+                    new.requested_by,
+                ),
+            )
             row = cursor.fetchone()
             if row is None:
                 cursor.execute(
@@ -261,7 +277,7 @@ class Releases:
         return champion == release_id
 
     def way_back(self, model: str, to: int | None) -> int:
-        """Give the release that `rollback` would go back to; raises what it would."""
+        """Return the release that `rollback` would go back to; raises what it would."""
         with transaction(self.url) as cursor:
             live = list(_live_releases(cursor, model))
             return live[_way_back(model, live, to)]
@@ -310,7 +326,7 @@ class Releases:
 
 
 def _lock_champion(cursor: Cursor, model: str) -> int | None:
-    """Give the champion, and keep everybody else from changing it until the transaction ends."""
+    """Return the champion, and keep everybody else from changing it until the transaction ends."""
     cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%s)))", (model,))
     cursor.execute("SELECT release_id FROM tidemill.champion WHERE model = %s", (model,))
     row = cursor.fetchone()
@@ -318,7 +334,7 @@ def _lock_champion(cursor: Cursor, model: str) -> int | None:
 
 
 def _live_releases(cursor: Cursor, model: str) -> dict[int, datetime]:
-    """Give the releases that are or were live, the champion first, each with the model time from which it serves."""
+    """Return the releases that are or were live, the champion first, each with the model time from which it serves."""
     cursor.execute(
         "SELECT release_id, live_from FROM tidemill.live WHERE model = %s ORDER BY live_from DESC, deployment_id DESC",
         (model,),
@@ -330,7 +346,7 @@ def _live_releases(cursor: Cursor, model: str) -> dict[int, datetime]:
 
 
 def _way_back(model: str, live: list[int], to: int | None) -> int:
-    """Give the position of the release to go back to."""
+    """Return the position of the release to go back to."""
     if not live:
         raise NoChampion(f"Model {model!r} has no champion to roll back.", "Train one first.")
     if to in live:
@@ -377,7 +393,7 @@ def _deploy(
 
 
 def current_release(releases: Releases, model: str) -> int:
-    """Give the champion's id.
+    """Return the champion's id.
 
     Raises
     ------
@@ -431,9 +447,15 @@ def resolve_release(
             "Score a later partition, choose an older release, or say that this is a simulation.",
         )
     return ReleaseRef(
-        model=model, release_id=found.release_id, bundle_digest=found.bundle_digest, bundle_uri=found.bundle_uri,
-        snapshot_digest=found.snapshot_digest, known_until=found.known_until, partition=partition.key, simulated=from_future,
-    )  # fmt: skip
+        model=model,
+        release_id=found.release_id,
+        bundle_digest=found.bundle_digest,
+        bundle_uri=found.bundle_uri,
+        snapshot_digest=found.snapshot_digest,
+        known_until=found.known_until,
+        partition=partition.key,
+        simulated=from_future,
+    )
 
 
 def _nothing_live(champion: Champion | None, model: str, partition: Partition) -> tuple[str, str]:

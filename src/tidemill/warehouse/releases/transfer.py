@@ -20,7 +20,7 @@ class Carried:
     """Connection; reading needs any role, writing ``tidemill_writer``."""
 
     def known(self, model: str, release_id: int, champion: int | None) -> dict[str, Any]:
-        """Give what else a passport says of a release: figures, decisions, deployments, and whose ledger it is."""
+        """Return what else a passport says of a release: figures, decisions, deployments, and whose ledger it is."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT r.metric, r.metric_value, r.learnt_until, r.requested_by,"
@@ -46,7 +46,7 @@ class Carried:
         return found | {"decision": decisions[0], "approvals": tuple(decisions[1:]), "deployments": deployments}
 
     def release(self, model: str, partition: str, bundle_digest: str) -> int | None:
-        """Give the number of a bundle's release, or None if it has none here."""
+        """Return the number of a bundle's release, or None if it has none here."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT max(release_id) FROM tidemill.release WHERE model = %s AND partition = %s AND bundle_digest = %s",
@@ -56,7 +56,7 @@ class Carried:
             return None if number is None else int(number)
 
     def decision(self, model: str, archive: str) -> Decision | None:
-        """Give what the gate has said here of an archive, or None if it was not asked yet."""
+        """Return what the gate has said here of an archive, or None if it was not asked yet."""
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT decision_id, verdict, reasons FROM tidemill.decision WHERE model = %s AND kind = 'accept'"
@@ -76,9 +76,11 @@ class Carried:
     def note_import(self, model: str, release_id: int, archive: str, passport: Passport, by: str) -> None:
         """Append to the audit where a release comes from, once."""
         details = {
-            "release_id": release_id, "archive": archive, "by": by,
+            "release_id": release_id,
+            "archive": archive,
+            "by": by,
             "origin": {"ledger": passport.ledger, "release_id": passport.release_id},
-        }  # fmt: skip
+        }
         with transaction(self.url) as cursor:
             cursor.execute(
                 "SELECT tidemill.append_audit('import', %(model)s, %(details)s) WHERE NOT EXISTS (SELECT FROM tidemill.audit"

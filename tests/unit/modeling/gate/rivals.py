@@ -84,8 +84,9 @@ def judge(days: Days) -> Verdict:
 
 _SOUND = EvaluationReport(
     estimator="simulated",
-    bundle=BundleRef(estimator="simulated", digest="", uri="", size_bytes=1, fit_s=1.0, baseline=False,
-                     validation_score=0.7),
+    bundle=BundleRef(
+        estimator="simulated", digest="", uri="", size_bytes=1, fit_s=1.0, baseline=False, validation_score=0.7
+    ),
     candidates=(),
     metrics=(MetricValue(name="roc_auc", value=0.7),),
     importance=(),
@@ -97,4 +98,4 @@ _SOUND = EvaluationReport(
     behaviour=(BehaviourCheck(name="row order", passed=True, observed=""),),
     rehearsal=Rehearsal(n_rows=1, n_different=0, seconds_per_million=1.0, peak_rss_bytes=2**20),
     uri="",
-)  # fmt: skip
+)

@@ -21,7 +21,7 @@ class Raw:
 
 
 def bundle_that(score, schema=SCHEMA, task="binary"):
-    """Give a bundle whose scores are a function of the aligned frame."""
+    """Return a bundle whose scores are a function of the aligned frame."""
 
     class Model:
         def predict_proba(self, X):
@@ -32,9 +32,16 @@ def bundle_that(score, schema=SCHEMA, task="binary"):
             return np.asarray(score(X), dtype=float)
 
     return Bundle(
-        task=task, estimator="own", schema=schema, preprocessing=Raw(), model=Model(), threshold=0.5,
-        threshold_criterion="", random_state=0, n_threads=1,
-    )  # fmt: skip
+        task=task,
+        estimator="own",
+        schema=schema,
+        preprocessing=Raw(),
+        model=Model(),
+        threshold=0.5,
+        threshold_criterion="",
+        random_state=0,
+        n_threads=1,
+    )
 
 
 def failed(bundle, X, **options):
@@ -49,8 +56,13 @@ def test_every_estimator_behaves(fitted, test_set, name):
 def test_all_that_is_tried_is_told(fitted, test_set):
     checks = check_behaviour(fitted("logistic_regression"), test_set[0], monotonic={"hour": "increasing"})
     assert [check.name for check in checks] == [
-        "scores", "row order", "batch size", "missing values", "unseen category", "monotonic: hour increasing",
-    ]  # fmt: skip
+        "scores",
+        "row order",
+        "batch size",
+        "missing values",
+        "unseen category",
+        "monotonic: hour increasing",
+    ]
 
 
 def hour(X):

@@ -59,9 +59,14 @@ GOOD = EvaluationReport(
     uri="u",
 )
 STRICT = Accept(
-    minimum=0.62, margin=0.005, slices=("origin",), calibration_error=0.05, churn=0.1, seconds_per_million=60,
+    minimum=0.62,
+    margin=0.005,
+    slices=("origin",),
+    calibration_error=0.05,
+    churn=0.1,
+    seconds_per_million=60,
     memory_mb=2048,
-)  # fmt: skip
+)
 FIRST = {"champion_release": None, "champion_difference": None, "champion_slices": (), "churn": None}
 
 

@@ -19,9 +19,17 @@ def cut(train, schema):
 
     def make(estimator="xgboost", schema=schema):
         return FoldSet.cut(
-            FOLDS, X, y, blocks, estimator=estimator, task="binary", metric="roc_auc", schema=schema, random_state=7,
+            FOLDS,
+            X,
+            y,
+            blocks,
+            estimator=estimator,
+            task="binary",
+            metric="roc_auc",
+            schema=schema,
+            random_state=7,
             n_threads=1,
-        )  # fmt: skip
+        )
 
     return make
 

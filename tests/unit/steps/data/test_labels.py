@@ -13,10 +13,16 @@ KEYS = pa.chunked_array([["a", "b", "c"]])
 
 
 def spec(task: str, **label: Any) -> ModelSpec:
-    return ModelSpec.model_validate({
-        "model": "m", "task": task, "entity_key": "id", "event_time": "at",
-        "source": {"features": "a.sql", "labels": "b.sql"}, "label": {"column": "y", **label},
-    })  # fmt: skip
+    return ModelSpec.model_validate(
+        {
+            "model": "m",
+            "task": task,
+            "entity_key": "id",
+            "event_time": "at",
+            "source": {"features": "a.sql", "labels": "b.sql"},
+            "label": {"column": "y", **label},
+        }
+    )
 
 
 def labels(values: list[Any], kind: pa.DataType | None = None) -> pa.Table:

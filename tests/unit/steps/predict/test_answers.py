@@ -25,9 +25,17 @@ class _Nothing:
 
 def bundle(task: str, **changes: Any) -> Bundle:
     return Bundle(
-        task=task, estimator="none", schema=FeatureSchema(), preprocessing=_Nothing(), model=_Nothing(), threshold=None,
-        threshold_criterion="", random_state=0, n_threads=1, **changes,
-    )  # fmt: skip
+        task=task,
+        estimator="none",
+        schema=FeatureSchema(),
+        preprocessing=_Nothing(),
+        model=_Nothing(),
+        threshold=None,
+        threshold_criterion="",
+        random_state=0,
+        n_threads=1,
+        **changes,
+    )
 
 
 @given(st.integers(0, 20), st.integers(0, 10_000))
@@ -72,10 +80,14 @@ def test_binary_answers_with_its_score_alone(score: np.ndarray) -> None:
 @pytest.fixture(scope="module")
 def ridge() -> tuple[Bundle, pd.DataFrame]:
     rng = np.random.default_rng(1)
-    X = pd.DataFrame({
-        "hour": rng.integers(0, 24, 300), "wind": rng.normal(size=300), "full": rng.random(300) < 0.5,
-        "origin": rng.choice(["EWR", 'J"K'], 300),
-    })  # fmt: skip
+    X = pd.DataFrame(
+        {
+            "hour": rng.integers(0, 24, 300),
+            "wind": rng.normal(size=300),
+            "full": rng.random(300) < 0.5,
+            "origin": rng.choice(["EWR", 'J"K'], 300),
+        }
+    )
     y = 3.0 * X["hour"] + 5.0 * (X["origin"] == "EWR")
     X.loc[:9, "wind"] = np.nan
     schema = FeatureSchema(numeric=("hour", "wind", "full"), categorical=("origin",))

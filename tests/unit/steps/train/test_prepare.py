@@ -11,12 +11,19 @@ from tidemill.steps.train.prepare import plan_split
 
 
 def spec(**train: str) -> ModelSpec:
-    return ModelSpec.model_validate({
-        "model": "m", "task": "binary", "entity_key": "id", "event_time": "at", "timezone": "America/New_York",
-        "source": {"features": "a.sql", "labels": "b.sql"}, "label": {"column": "y", "matures_after": "2 days"},
-        "partitions": {"cutoff": "5 hours"},
-        "train": {"window": "30 days", "validation": "5 days", "test": "4 days"} | train,
-    })  # fmt: skip
+    return ModelSpec.model_validate(
+        {
+            "model": "m",
+            "task": "binary",
+            "entity_key": "id",
+            "event_time": "at",
+            "timezone": "America/New_York",
+            "source": {"features": "a.sql", "labels": "b.sql"},
+            "label": {"column": "y", "matures_after": "2 days"},
+            "partitions": {"cutoff": "5 hours"},
+            "train": {"window": "30 days", "validation": "5 days", "test": "4 days"} | train,
+        }
+    )
 
 
 def test_sets_follow_each_other_and_have_the_lengths_of_the_spec() -> None:
