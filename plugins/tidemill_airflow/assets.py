@@ -8,10 +8,10 @@ __all__ = ["predictions_asset", "release_asset"]
 
 
 def release_asset(spec: ModelSpec) -> Asset:
-    """The model's champion; renewed by training, read by prediction."""
+    """Return the asset of the model's champion; renewed by training, read by prediction."""
     return Asset(name=f"{spec.model}_champion", uri=f"tidemill://models/{spec.model}", group="models")
 
 
 def predictions_asset(spec: ModelSpec) -> Asset:
-    """The model's published predictions; renewed by prediction, read by monitoring."""
+    """Return the asset of the model's published predictions; renewed by prediction, read by monitoring."""
     return Asset(name=f"{spec.model}_predictions", uri=f"tidemill://predictions/{spec.model}", group="predictions")

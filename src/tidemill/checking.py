@@ -98,7 +98,7 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
 
 
 def _schedule_problems(spec: ModelSpec) -> Iterator[str]:
-    """A run before its cutoff reads rows that the same query will give otherwise once the cutoff has come."""
+    """Report a schedule that runs before the cutoff: the same query returns other rows once the cutoff has come."""
     for chain, schedule in (("train", spec.train.schedule), ("predict", spec.predict.schedule)):
         if schedule is not None and (early := _first_too_early(spec, schedule)) is not None:
             tick, partition = early

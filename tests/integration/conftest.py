@@ -25,6 +25,8 @@ from .data import Mill, generate_parcels, load_parcels
 
 PROJECT = Path(__file__).parents[2]
 DagRun = Callable[..., dict[str, Any]]
+FIRST_PORT = 54320
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))  # each has a server of its own
 ROLES = {"warehouse": "tidemill_reader", "tidemill": "tidemill_writer", "tidemill_promoter": "tidemill_promoter"}
 
 
@@ -49,7 +51,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     home.create()
     cluster = postgres.place(home, None)
     postgres.initialise(home, cluster)
-    port = choose(Ports(postgres=54320)).postgres
+    port = choose(Ports(postgres=FIRST_PORT + WORKER)).postgres
     server = subprocess.Popen(
         postgres.server_arguments(cluster, port),
         env=postgres.server_environment(cluster, os.environ),

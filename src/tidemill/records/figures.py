@@ -60,7 +60,7 @@ class Record:
 
 
 def _adapter(kind: type) -> TypeAdapter[Any]:
-    """Building one takes as long as a hundred uses of it."""
+    """Return the cached adapter: building one takes as long as a hundred uses."""
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     return _ADAPTERS[kind]

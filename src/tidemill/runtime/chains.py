@@ -51,7 +51,7 @@ def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "", tri
 
 
 def predict_chain(*, release: int | None = None, simulate: bool = False, dry_run: bool = False) -> Chain:
-    """The rows of one partition, scored by the release that was live for it."""
+    """Score one partition with the release that was live for it."""
     found = yield "resolve_release", {"release": release, "simulate": simulate, "dry_run": dry_run}
     snapshot = yield "extract", {"purpose": "score"}
     yield "validate_data", {"snapshot": snapshot}

@@ -41,7 +41,7 @@ def give_back() -> None:
 
 @cache
 def memory_limit_bytes() -> int:
-    """What this process may use before somebody kills it: its control groups' limit, or all of the machine; in bytes."""
+    """Return what this process may use, in bytes: the limit of its control groups, or all memory of the machine."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([machine, *_limits(Path("/proc/self/cgroup"), _CGROUPS)])
 

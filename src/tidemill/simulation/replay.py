@@ -109,7 +109,7 @@ class Replay:
 
     @contextmanager
     def _recorded(self, partition: Partition, chain: str) -> Iterator[None]:
-        """A chain that fails is a fact of the simulated day; production would go on with the next day, too."""
+        """Record a chain that fails as a fact of the simulated day; production goes on with the next day, too."""
         try:
             yield
         except FatalError as error:

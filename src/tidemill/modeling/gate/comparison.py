@@ -82,7 +82,7 @@ def _weigh_baseline(difference: MetricValue, by: Yardstick) -> Finding:
 
 
 def weigh_champion(report: EvaluationReport, by: Yardstick) -> Finding:
-    """The whole interval has to stay above minus the margin."""
+    """Require that the whole interval stays above minus the margin."""
     difference, release = report.champion_difference, report.champion_release
     if difference is None and release is None:
         return Finding.of(True, "There is no champion yet to compare with.")

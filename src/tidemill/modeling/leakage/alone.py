@@ -120,7 +120,7 @@ def _r2(column: pd.Series, y: Floats, is_number: bool) -> float:
 
 
 def _levels(column: pd.Series, is_number: bool) -> npt.NDArray[np.int64]:
-    """Number the levels of a text, or the quantiles of a number; -1 where there is none."""
+    """Return codes: levels of a text, or quantiles of a number; -1 where the value is missing."""
     if not is_number:
         return np.asarray(pd.factorize(column)[0], dtype=np.int64)
     numbers = column.to_numpy()

@@ -58,7 +58,7 @@ def _root_mean_squared_error(sample: _Sample, weights: Floats) -> Floats:
 
 
 def _median_absolute_error(sample: _Sample, weights: Floats) -> Floats:
-    """The middle one, or the mean of the middle two, with each row as often as it weighs."""
+    """Return the weighted median: the middle value, or the mean of the middle two."""
     error, below = np.abs(sample.error), np.cumsum(weights, axis=1)
     half = below[:, -1:] / 2
     lower, upper = (np.argmax(reached, axis=1) for reached in (below >= half, below > half))

@@ -232,7 +232,7 @@ def _evidence(job: Job, release_id: int | None) -> dict[str, Any]:
 
 
 def _importance(job: Job, collected: CollectedRef) -> dict[str, float]:
-    """What each feature contributes to the release, as its evaluation has measured it."""
+    """Return what each feature contributes to the release, as its evaluation measured it."""
     found = (MetricValue.from_dict(item) for item in _evidence(job, collected.release_id).get("importance", ()))
     return {item.feature: item.value for item in found if item.feature is not None}
 

@@ -113,7 +113,7 @@ def _evidence(job: Job) -> RetrainEvidence:
 
 
 def _at_acceptance(champion: Champion, metric: str) -> MetricValue | None:
-    """The metric over single partitions of the test set: one day's figure compares with one day's.
+    """Return the metric of single test partitions, so that one day is compared with one day.
 
     None if the champion was accepted by another metric than the spec names today: a loss is no area under a curve.
     """

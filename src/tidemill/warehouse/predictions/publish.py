@@ -435,7 +435,7 @@ def _copy(cursor: Cursor, prediction_run_id: int, given: Sequence[str], batches:
 
 @contextmanager
 def _judged(release: ReleaseRef) -> Iterator[None]:
-    """What Postgres refuses about the rows is the rows' fault: say so, in its words, which name the row."""
+    """Raise what Postgres refuses about the rows in its own words, which name the row."""
     try:
         yield
     except (DataError, IntegrityError) as error:
