@@ -218,7 +218,7 @@ MUTANTS = (
     ),
     Mutant(
         "lock of the champion, and the compare-and-set of its row",  # each makes up for the other
-        "src/tidemill/warehouse/releases/releases.py",
+        "src/tidemill/warehouse/releases/promotion.py",
         "SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%s)))",
         "SELECT %s",
         ("tests/chaos/test_races.py", "-k", "promotions"),

@@ -143,7 +143,8 @@ def reproduce(
     """Build a release again, and say step by step whether it is the same, bit by bit; exit status 1 if not."""
     from tidemill.operations.reproduce import partition_of
     from tidemill.runtime.run import run_step
-    from tidemill.warehouse.releases.releases import Releases, current_release
+    from tidemill.warehouse.releases.releases import Releases
+    from tidemill.warehouse.releases.resolution import current_release
     from tidemill.workspace import LEDGER
 
     if sum(item is not None for item in (release, run, partition)) > 1:

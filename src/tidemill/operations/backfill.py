@@ -15,7 +15,8 @@ from tidemill.runtime.chains import drive, predict_chain
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.connections import kept_open
 from tidemill.warehouse.predictions.publish import Publisher
-from tidemill.warehouse.releases.releases import Releases, current_release, resolve_release
+from tidemill.warehouse.releases.releases import Releases
+from tidemill.warehouse.releases.resolution import current_release, resolve_release
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["Backfill", "Policy", "backfill", "release_of"]

@@ -18,7 +18,8 @@ from tidemill.storage.bundles import MODEL_CARD, adopt_bundle, keep_card, load_b
 from tidemill.storage.store import Store, digest_folder, room
 from tidemill.warehouse.ledger import Ledger
 from tidemill.warehouse.releases.origins import Origins, ReleaseOrigin
-from tidemill.warehouse.releases.releases import Champion, NewRelease, Releases, current_release
+from tidemill.warehouse.releases.releases import Champion, NewRelease, Releases
+from tidemill.warehouse.releases.resolution import current_release
 from tidemill.warehouse.releases.transfer import Carried
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tidemill.records import ReleaseRef
 from tidemill.runtime.job import Job
-from tidemill.warehouse.releases import releases
+from tidemill.warehouse.releases import resolution
 
 __all__ = ["resolve_release"]
 
@@ -36,5 +36,7 @@ def resolve_release(
     ReleaseFromTheFuture
         If it learnt from data after the partition's cutoff, and this is no simulation.
     """
-    found = releases.resolve_release(job.releases, job.spec.model, job.partition, release_id=release, simulate=simulate)
+    found = resolution.resolve_release(
+        job.releases, job.spec.model, job.partition, release_id=release, simulate=simulate
+    )
     return found if dry_run else replace(found, token=job.publisher.claim(found.model, found.partition, job.run_id))

@@ -6,13 +6,13 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from tidemill.errors import LostRace, NoChampion, ReleaseFromTheFuture
+from tidemill.errors import LostRace
 from tidemill.faults import fault_point
-from tidemill.intervals import Partition
-from tidemill.records import BundleRef, Decision, ReleaseRef
-from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, transaction
+from tidemill.records import BundleRef, Decision
+from tidemill.warehouse.connections import fetch_all, fetch_one, transaction
+from tidemill.warehouse.releases.promotion import deploy, live_releases, lock_champion, way_back
 
-__all__ = ["Champion", "Deployment", "NewRelease", "Releases", "current_release", "resolve_release"]
+__all__ = ["Champion", "Deployment", "NewRelease", "Releases"]
 
 _COLUMNS = (
     "release_id, bundle_digest, bundle_uri, snapshot_digest, known_until, metric, metric_value, learnt_until, evidence,"
@@ -264,14 +264,14 @@ class Releases:
             If another release became the champion since.
         """
         with transaction(self.url) as cursor:
-            current = _lock_champion(cursor, model)
+            current = lock_champion(cursor, model)
             if current == release_id:
                 return True
             if current != expected:
                 found = f"Release {release_id} of {model!r} was compared with release {expected}"
                 next_step = "Train again, so that it is compared with the new champion."
                 raise LostRace(f"{found}, but the champion is now {current}.", next_step)
-            champion = _deploy(cursor, model, release_id, current, kind, live_from, approved_by, reason)
+            champion = deploy(cursor, model, release_id, current, kind, live_from, approved_by, reason)
             fault_point("promote-before-commit")
         fault_point("promote-after-commit")
         return champion == release_id
@@ -279,8 +279,8 @@ class Releases:
     def way_back(self, model: str, to: int | None) -> int:
         """Return the release that `rollback` would go back to; raises what it would."""
         with transaction(self.url) as cursor:
-            live = list(_live_releases(cursor, model))
-            return live[_way_back(model, live, to)]
+            live = list(live_releases(cursor, model))
+            return live[way_back(model, live, to)]
 
     def rollback(self, model: str, to: int | None, *, approved_by: str, reason: str) -> tuple[int, tuple[int, ...]]:
         """Make an earlier champion the champion again; everything that came after it counts as never live.
@@ -309,12 +309,12 @@ class Releases:
             If there is no champion, or ``to`` was not live before it.
         """
         with transaction(self.url) as cursor:
-            _lock_champion(cursor, model)
-            live = _live_releases(cursor, model)
-            position = _way_back(model, list(live), to)
+            lock_champion(cursor, model)
+            live = live_releases(cursor, model)
+            position = way_back(model, list(live), to)
             steps = list(live.items())[: position + 1]
             for (bad, live_from), (before, _) in pairwise(steps):
-                _deploy(cursor, model, before, bad, "rollback", live_from, approved_by, reason)
+                deploy(cursor, model, before, bad, "rollback", live_from, approved_by, reason)
             fault_point("rollback-before-commit")
         fault_point("rollback-after-commit")
         return steps[-1][0], tuple(release_id for release_id, _ in steps[:-1])
@@ -323,149 +323,3 @@ class Releases:
         with transaction(self.url) as cursor:
             cursor.execute(query, parameters)
             return fetch_one(cursor, Champion)
-
-
-def _lock_champion(cursor: Cursor, model: str) -> int | None:
-    """Return the champion, and keep everybody else from changing it until the transaction ends."""
-    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%s)))", (model,))
-    cursor.execute("SELECT release_id FROM tidemill.champion WHERE model = %s", (model,))
-    row = cursor.fetchone()
-    return None if row is None else int(row[0])
-
-
-def _live_releases(cursor: Cursor, model: str) -> dict[int, datetime]:
-    """Return the releases that are or were live, the champion first, each with the model time from which it serves."""
-    cursor.execute(
-        "SELECT release_id, live_from FROM tidemill.live WHERE model = %s ORDER BY live_from DESC, deployment_id DESC",
-        (model,),
-    )
-    found: dict[int, datetime] = {}
-    for release_id, live_from in cursor.fetchall():
-        found.setdefault(release_id, live_from)
-    return found
-
-
-def _way_back(model: str, live: list[int], to: int | None) -> int:
-    """Return the position of the release to go back to."""
-    if not live:
-        raise NoChampion(f"Model {model!r} has no champion to roll back.", "Train one first.")
-    if to in live:
-        return live.index(to)
-    if to is None and len(live) > 1:
-        return 1
-    target = "an earlier one" if to is None else f"release {to}, which was never live"
-    raise NoChampion(
-        f"Release {live[0]} of {model!r} is the champion, and there is no way back to {target}.",
-        f"See 'tidemill history {model}'; to promote a release that was never live, use 'tidemill promote'.",
-    )
-
-
-def _deploy(
-    cursor: Cursor,
-    model: str,
-    release_id: int,
-    previous: int | None,
-    kind: str,
-    live_from: datetime,
-    by: str,
-    reason: str,
-) -> int:
-    """Write a deployment, and make the champion what is live for the newest partitions; give the champion."""
-    cursor.execute(
-        "INSERT INTO tidemill.deployment (model, release_id, previous_release_id, kind, live_from, approved_by, reason)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        (model, release_id, previous, kind, live_from, by, reason),
-    )
-    cursor.execute(
-        "INSERT INTO tidemill.champion AS c (model, release_id, deployment_id)"
-        " SELECT model, release_id, deployment_id FROM tidemill.live WHERE model = %s"
-        " ORDER BY live_from DESC, deployment_id DESC LIMIT 1"
-        " ON CONFLICT (model) DO UPDATE SET release_id = excluded.release_id, deployment_id = excluded.deployment_id"
-        " WHERE c.release_id IS NOT DISTINCT FROM %s RETURNING release_id",
-        (model, previous),
-    )
-    row = cursor.fetchone()
-    if row is None:
-        raise LostRace(f"The champion of {model!r} was changed in this instant.", "Look at the history and try again.")
-    details = {"release_id": release_id, "previous": previous, "by": by, "reason": reason}
-    cursor.execute("SELECT tidemill.append_audit(%s, %s, %s)", (kind, model, json.dumps(details)))
-    return int(row[0])
-
-
-def current_release(releases: Releases, model: str) -> int:
-    """Return the champion's id.
-
-    Raises
-    ------
-    NoChampion
-        If there is none.
-    """
-    champion = releases.champion(model)
-    if champion is None:
-        raise NoChampion(f"Model {model!r} has no champion: no release has been promoted yet.", "Train one first.")
-    return champion.release_id
-
-
-def resolve_release(
-    releases: Releases, model: str, partition: Partition, *, release_id: int | None = None, simulate: bool = False
-) -> ReleaseRef:
-    """Say, once for a whole run, which release scores a partition.
-
-    Parameters
-    ----------
-    releases : Releases
-        The ledger's view.
-    model : str
-        Name of the model.
-    partition : Partition
-        What is to be scored.
-    release_id : int, optional
-        A release by its id; by default the one that was live for the partition.
-    simulate : bool, default False
-        Allow a release that saw data from after the partition's cutoff, and mark its rows.
-
-    Raises
-    ------
-    NoChampion
-        If no release was live for the partition, or the release does not exist.
-    ReleaseFromTheFuture
-        If the release saw data from after the partition's cutoff and this is no simulation.
-    """
-    found = releases.live_at(model, partition.cutoff) if release_id is None else releases.release(model, release_id)
-    if found is None and release_id is not None:
-        raise NoChampion(
-            f"Model {model!r} has no release {release_id}.", f"See 'tidemill history {model}' for those it has."
-        )
-    if found is None:
-        raise NoChampion(*_nothing_live(releases.champion(model), model, partition))
-    from_future = found.known_until > partition.cutoff
-    if from_future and not simulate:
-        raise ReleaseFromTheFuture(
-            f"Release {found.release_id} of {model!r} learnt from data up to {found.known_until:%Y-%m-%d %H:%M %Z}, "
-            f"after the cutoff of partition {partition.key!r} ({partition.cutoff:%Y-%m-%d %H:%M %Z}); "
-            "its scores would pretend to know the future.",
-            "Score a later partition, choose an older release, or say that this is a simulation.",
-        )
-    return ReleaseRef(
-        model=model,
-        release_id=found.release_id,
-        bundle_digest=found.bundle_digest,
-        bundle_uri=found.bundle_uri,
-        snapshot_digest=found.snapshot_digest,
-        known_until=found.known_until,
-        partition=partition.key,
-        simulated=from_future,
-    )
-
-
-def _nothing_live(champion: Champion | None, model: str, partition: Partition) -> tuple[str, str]:
-    if champion is None:
-        return (
-            f"Model {model!r} has no champion: no release has been promoted yet.",
-            f"Train one: 'tidemill train {model} --partition …'.",
-        )
-    return (
-        f"No release of {model!r} was live for partition {partition.key!r}: the champion, release {champion.release_id}, "
-        f"learnt from data up to {champion.known_until:%Y-%m-%d %H:%M %Z}.",
-        f"Train as of an earlier partition, or score it as a simulation with release {champion.release_id}.",
-    )
