@@ -13,7 +13,7 @@ from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
 from tidemill.steps.data.extract import require_columns, wanted_features, wanted_labels
 from tidemill.steps.data.labels import labelled
-from tidemill.warehouse.queries import PARAMETERS, bind
+from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.reading import describe, frozen_view
 from tidemill.workspace import Workspace
 

@@ -43,7 +43,7 @@ FAULT_POINTS: Mapping[str, str] = {
     "restore-before-commit": "the pointer has moved back, for this transaction alone",
     "restore-after-commit": "readers see the earlier rows again, and the caller does not know it",
     # alerts
-    "settle-before-commit": "the alerts have changed and their messages wait, for this transaction alone",
+    "alerts-before-commit": "the alerts have changed and their messages wait, for this transaction alone",
     "message-claimed": "a message is this sender's, and has not gone out",
     "message-sent": "a message has gone out, and the outbox does not know it",
     # releases

@@ -20,7 +20,7 @@ import psycopg2
 import pyarrow as pa
 
 from tidemill.records import ReleaseRef, SnapshotRef
-from tidemill.warehouse.predictions.publish import Publisher
+from tidemill.warehouse.predictions.publisher import Publisher
 
 from ..chaos.server import Server
 

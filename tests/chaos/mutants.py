@@ -43,14 +43,14 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "stale-attempt check in publish",
-        "src/tidemill/warehouse/predictions/publish.py",
+        "src/tidemill/warehouse/predictions/publisher.py",
         "stale = row is None or row[0] != prediction.token",
         "stale = False",
         ("tests/integration/test_publishing.py", "-k", "stale or older or newer"),
     ),
     Mutant(
         "stale-attempt check after writing",
-        "src/tidemill/warehouse/predictions/publish.py",
+        "src/tidemill/warehouse/predictions/publisher.py",
         "if token:  # a dry run has none",
         "if False:",
         ("tests/chaos/test_frozen.py", "-k", "older_of_two and write-in-copy"),
@@ -64,7 +64,7 @@ MUTANTS = (
     ),
     Mutant(
         "a chain that was overtaken takes no token",
-        "src/tidemill/warehouse/predictions/publish.py",
+        "src/tidemill/warehouse/predictions/publisher.py",
         " WHERE model = %s AND partition = %s AND origin = %s RETURNING token",
         " WHERE model = %s AND partition = %s AND %s > 0 RETURNING token",
         ("tests/chaos/test_frozen.py", "-k", "overtaken"),
@@ -162,21 +162,21 @@ MUTANTS = (
     ),
     Mutant(
         "ledger asked first when publishing again",
-        "src/tidemill/warehouse/predictions/publish.py",
-        "if _visible(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:",
+        "src/tidemill/warehouse/predictions/publisher.py",
+        "if visible_run(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:",
         "if False:",
         ("tests/chaos/test_connections.py", "-k", "lost_answer"),
     ),
     Mutant(
         "completeness: rows written against rows extracted",
-        "src/tidemill/warehouse/predictions/publish.py",
+        "src/tidemill/warehouse/predictions/publisher.py",
         "if n_rows != snapshot.n_rows:",
         "if False:",
         ("tests/integration/test_publishing.py", "-k", "other_number_of_rows"),
     ),
     Mutant(
         "count and checksum compared when the pointer moves",
-        "src/tidemill/warehouse/predictions/publish.py",
+        "src/tidemill/warehouse/predictions/pointer.py",
         " AND n_rows = %s AND checksum = %s RETURNING 1",
         " AND (n_rows = %s OR true OR checksum = %s) RETURNING 1",
         ("tests/integration/test_publishing.py", "-k", "does_not_match_what_was_written"),
@@ -211,7 +211,7 @@ MUTANTS = (
     ),
     Mutant(
         "compare-and-set of the champion",
-        "src/tidemill/warehouse/releases/releases.py",
+        "src/tidemill/warehouse/releases/registry.py",
         "if current != expected:",
         "if False:",
         ("tests/chaos/test_races.py", "-k", "promotions"),

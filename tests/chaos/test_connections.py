@@ -13,8 +13,8 @@ from tidemill.local import databases
 from tidemill.local.launch import until
 from tidemill.local.secrets import password
 from tidemill.records import PredictionRef
-from tidemill.warehouse.predictions.publish import Publisher
-from tidemill.warehouse.releases.releases import Releases
+from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.registry import Releases
 
 from ..integration.data import NEXT, PER_DAY, SCORED
 from .conftest import Proved, Subject

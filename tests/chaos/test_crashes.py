@@ -34,7 +34,7 @@ TRAIN = {
 UNDO = {
     "rollback-before-commit": 1, "rollback-after-commit": 1, "restore-before-commit": 1, "restore-after-commit": 1,
 }  # fmt: skip
-ALERTS = {"settle-before-commit", "message-claimed", "message-sent"}  # killed in tests/integration/test_delivery.py
+ALERTS = {"alerts-before-commit", "message-claimed", "message-sent"}  # killed in tests/integration/test_delivery.py
 
 
 def kills(points: dict[str, int], short: Callable[[str, int], bool]) -> list[Any]:

@@ -39,8 +39,8 @@ from tidemill.runtime import interrupts as ending
 from tidemill.runtime.chains import drive, one_by_one, predict_chain, train_chain
 from tidemill.runtime.job import Job
 from tidemill.runtime.run import run_step
-from tidemill.warehouse.predictions.publish import Publisher
-from tidemill.warehouse.releases.releases import Releases
+from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.registry import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace, connection_from_environment
 
 ADDRESS_SPACE = "CHAOS_ADDRESS_SPACE"  # bytes that a child may have beyond what it has

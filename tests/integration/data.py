@@ -19,8 +19,8 @@ from tidemill.runtime.chains import drive, monitor_chain, predict_chain, retrain
 from tidemill.runtime.run import run_step
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.ledger import Ledger, Origin
-from tidemill.warehouse.predictions.publish import Publisher
-from tidemill.warehouse.releases.releases import NewRelease, Releases
+from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.registry import NewRelease, Releases
 from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace
 
 ZONE = ZoneInfo("America/New_York")

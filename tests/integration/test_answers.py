@@ -20,7 +20,7 @@ from tidemill.local import databases
 from tidemill.local.secrets import password
 from tidemill.records import PredictionRef
 from tidemill.warehouse.migrations import apply_migrations, migrations_folder
-from tidemill.warehouse.predictions.lineage import trace
+from tidemill.warehouse.predictions.trace import trace
 
 from .data import SCORED, Mill
 

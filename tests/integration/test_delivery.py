@@ -17,10 +17,10 @@ from tidemill.doctor.findings import Health
 from tidemill.doctor.ledger import check_outbox
 from tidemill.errors import ChannelUnavailable
 from tidemill.faults import VARIABLE
-from tidemill.monitoring.persistence import Persistence, settle
+from tidemill.monitoring.persistence import Persistence, decide_changes
 from tidemill.records import Alert, AlertChange, Examination, MetricValue, SentRef, Severity
-from tidemill.warehouse.alerts.alerts import Alerts
 from tidemill.warehouse.alerts.outbox import LEASE
+from tidemill.warehouse.alerts.state import Alerts
 from tidemill.warehouse.connections import transaction
 from tidemill.workspace import Workspace
 
@@ -44,10 +44,10 @@ class Watched:
     def examine(self, day: int, *findings: Alert) -> tuple[AlertChange, ...]:
         key = f"2024-03-{day:02}"
         examination = Examination(partition=key, parts=("drift", "performance"), findings=findings)
-        return Alerts(self.workspace.connection("tidemill")).settle(
+        return Alerts(self.workspace.connection("tidemill")).update(
             self.mill.model,
             examination,
-            lambda opened, examined: settle(
+            lambda opened, examined: decide_changes(
                 opened, examined, persistence=lambda _: Persistence(), owner=lambda _: "owner@example.com"
             ),
             channels=self.channels,
@@ -311,15 +311,16 @@ def send_in_a_process(watched: Watched, fault: str) -> int:
 SETTLING = """
 import sys
 from datetime import UTC, datetime
-from tidemill.monitoring.persistence import Persistence, settle
+from tidemill.monitoring.persistence import Persistence, decide_changes
 from tidemill.records import Alert, Examination, Severity
-from tidemill.warehouse.alerts.alerts import Alerts
+from tidemill.warehouse.alerts.state import Alerts
 
 ledger, model, run_id = sys.argv[1:]
 found = Alert(rule="drift:dep_hour", severity=Severity.WARN, message="m", value=0.5, threshold=0.2)
-Alerts(ledger).settle(
+Alerts(ledger).update(
     model, Examination(partition="2024-03-01", parts=("drift",), findings=(found,)),
-    lambda opened, examined: settle(opened, examined, persistence=lambda _: Persistence(), owner=lambda _: "a@example.com"),
+    lambda opened, examined: decide_changes(
+        opened, examined, persistence=lambda _: Persistence(), owner=lambda _: "a@example.com"),
     channels=[("dead_end", Severity.WARN)], run_id=int(run_id), now=datetime.now(UTC))
 """
 
@@ -327,14 +328,14 @@ Alerts(ledger).settle(
 def test_killed_while_settling_nothing_has_changed_and_again_it_opens_once(mill: Mill) -> None:
     arguments = [mill.workspace.connection("tidemill"), mill.model, str(mill.start_run("2024-03-01", "alert"))]
 
-    def settle_in_a_process(fault: str) -> list[int]:
+    def update_in_a_process(fault: str) -> list[int]:
         subprocess.run([sys.executable, "-c", SETTLING, *arguments], env=os.environ | {VARIABLE: fault}, check=False)
         tables = ("examination", "alert", "alert_message")
         return [mill.sql(f"SELECT count(*) FROM tidemill.{name} WHERE model = '{{m}}'")[0][0] for name in tables]
 
-    assert settle_in_a_process("settle-before-commit:kill") == [0, 0, 0]
-    assert settle_in_a_process("") == [1, 1, 1]
-    assert settle_in_a_process("") == [2, 1, 1]
+    assert update_in_a_process("alerts-before-commit:kill") == [0, 0, 0]
+    assert update_in_a_process("") == [1, 1, 1]
+    assert update_in_a_process("") == [2, 1, 1]
     mill.sql("UPDATE tidemill.alert_message SET state = 'sent' WHERE model = '{m}'")  # nobody is there to take it
 
 

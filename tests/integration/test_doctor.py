@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from tidemill.cli import app
 from tidemill.doctor import Finding, Health, examine
-from tidemill.doctor.freshness import GRACE, check_freshness, due_partitions
+from tidemill.doctor.due_partitions import GRACE, check_freshness, due_partitions
 from tidemill.doctor.machine import check_disk, check_packages, check_tracking
-from tidemill.doctor.registry import check_alias
+from tidemill.doctor.mlflow import check_alias
 from tidemill.errors import FatalError
 from tidemill.local.postgres import ADMIN
 from tidemill.local.secrets import password

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import app
+from tidemill.doctor.due_partitions import check_freshness
 from tidemill.doctor.findings import Health
-from tidemill.doctor.freshness import check_freshness
 from tidemill.errors import ContractBroken, EmptyPartition
 from tidemill.operations.backfill import Policy, backfill
 

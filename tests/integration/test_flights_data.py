@@ -11,7 +11,7 @@ import pytest
 from psycopg2.extensions import cursor as Cursor
 
 from tidemill.local.flights import load_flights
-from tidemill.warehouse.queries import bind
+from tidemill.warehouse.model_queries import bind
 
 SQL = Path(__file__).parents[2] / "sql" / "flight_delays"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tidemill.errors import LostRace, NoChampion, ReleaseFromTheFuture, SettingsError
 from tidemill.warehouse.migrations import apply_migrations, migrations_folder
-from tidemill.warehouse.releases.releases import Releases
+from tidemill.warehouse.releases.registry import Releases
 from tidemill.warehouse.releases.resolution import resolve_release
 
 from .data import LAST, NEXT, SCORED, TRAINED, Mill

@@ -17,7 +17,7 @@ from tidemill.errors import IncompletePublish, StaleAttempt, TidemillError
 from tidemill.local.launch import until
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import transaction
-from tidemill.warehouse.predictions.publish import Publisher
+from tidemill.warehouse.predictions.publisher import Publisher
 
 from .data import NEXT, PER_DAY, SCORED, Mill
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tidemill.errors import SchemaChanged, SettingsError, SpecError, TidemillError, WarehouseUnavailable
 from tidemill.warehouse.connections import connect, kept_open
-from tidemill.warehouse.queries import PARAMETERS, bind
+from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.reading import copy_batches, describe, frozen_view
 
 from .data import Mill

@@ -151,7 +151,7 @@ def test_it_is_in_the_audit_whose_chain_stays_whole(old: Mill) -> None:
 
 
 def test_every_published_row_can_be_traced_afterwards(old: Mill) -> None:
-    from tidemill.warehouse.predictions.lineage import trace
+    from tidemill.warehouse.predictions.trace import trace
 
     gone(old)
     found = trace(old.workspace.connection("warehouse"), old.model, "20240325-001", SCORED)

@@ -26,7 +26,7 @@ from tidemill.records import BundleRef, Decision, PredictionRef, ReleaseRef, Sna
 from tidemill.retention import KINDS, Removal, collect_garbage
 from tidemill.storage.store import Store, Stored
 from tidemill.warehouse.ledger import Cost
-from tidemill.warehouse.releases.releases import NewRelease
+from tidemill.warehouse.releases.registry import NewRelease
 from tidemill_airflow.operators import CollectGarbageOperator
 from tidemill_airflow.params import trigger_form
 

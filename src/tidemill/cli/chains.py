@@ -217,7 +217,7 @@ def _said_of_search(record: dict[str, Any]) -> tuple[str, ...]:
 
 def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None:
     from tidemill.operations.backfill import release_of
-    from tidemill.warehouse.releases.releases import Releases
+    from tidemill.warehouse.releases.registry import Releases
     from tidemill.workspace import LEDGER
 
     return release_of(model, Releases(workspace.connection(LEDGER)), policy)

@@ -15,8 +15,8 @@ __all__: list[str] = []
 @app.command()
 def history(model: Model) -> None:
     """Show which release was live when, by whose word and why."""
-    from tidemill.warehouse.predictions.publish import Publisher
-    from tidemill.warehouse.releases.releases import Releases
+    from tidemill.warehouse.predictions.publisher import Publisher
+    from tidemill.warehouse.releases.registry import Releases
     from tidemill.workspace import LEDGER
 
     workspace = Workspace.from_environment()
@@ -48,7 +48,7 @@ def trace(
     model: Model, entity: Annotated[str, typer.Argument(help="Entity key of the row.")], partition: PartitionKey
 ) -> None:
     """Show everything behind one published prediction: data, query, code, packages, release, evidence, approver."""
-    from tidemill.warehouse.predictions.lineage import trace as trace_row
+    from tidemill.warehouse.predictions.trace import trace as trace_row
     from tidemill.workspace import LEDGER
 
     table = Table("what", Column("value", overflow="fold"))
@@ -143,7 +143,7 @@ def reproduce(
     """Build a release again, and say step by step whether it is the same, bit by bit; exit status 1 if not."""
     from tidemill.operations.reproduce import partition_of
     from tidemill.runtime.run import run_step
-    from tidemill.warehouse.releases.releases import Releases
+    from tidemill.warehouse.releases.registry import Releases
     from tidemill.warehouse.releases.resolution import current_release
     from tidemill.workspace import LEDGER
 

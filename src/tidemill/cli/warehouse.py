@@ -30,7 +30,7 @@ def alerts(
     from datetime import UTC
 
     from tidemill.delivery.sending import send_waiting, try_channel
-    from tidemill.warehouse.alerts.alerts import Alerts
+    from tidemill.warehouse.alerts.state import Alerts
     from tidemill.workspace import LEDGER
 
     workspace = Workspace.from_environment()

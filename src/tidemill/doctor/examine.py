@@ -5,8 +5,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from tidemill.doctor.artifacts import Depth, check_bundles, check_predictions, check_snapshots
+from tidemill.doctor.due_partitions import check_freshness
 from tidemill.doctor.findings import Finding, Health
-from tidemill.doctor.freshness import check_freshness
 from tidemill.doctor.ledger import (
     check_audit,
     check_clock,
@@ -149,7 +149,7 @@ def _mirror(workspace: Workspace, url: str, specs: tuple[ModelSpec, ...], *, rep
     yield finding
     if uri is None or finding.severity is not Health.OK:
         return
-    from tidemill.doctor.registry import check_alias, check_waiting  # loads the modeling room
+    from tidemill.doctor.mlflow import check_alias, check_waiting  # loads the modeling room
     from tidemill.mlflow_mirror.alias import mirrored_champion
 
     for spec in specs:

@@ -36,7 +36,7 @@ from tidemill.tracking import (
 )
 from tidemill.versions import code_version, lock_digest
 from tidemill.warehouse.releases.costs import fit_costs
-from tidemill.warehouse.releases.releases import Releases
+from tidemill.warehouse.releases.registry import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
 __all__ = ["WAITING", "Shown", "show_all_waiting", "show_daily_page", "show_training", "show_waiting", "waiting"]

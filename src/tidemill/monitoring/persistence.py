@@ -12,7 +12,7 @@ from typing import Self
 from tidemill.monitoring.families import FAMILIES
 from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAlert, Severity
 
-__all__ = ["Persistence", "settle"]
+__all__ = ["Persistence", "decide_changes"]
 
 LEAST_QUIET = 2  # a column that is NULL every other day is one alert, not one a day
 REMIND_AFTER = 7  # partitions since somebody was told, while nobody has acknowledged
@@ -56,7 +56,7 @@ class Persistence:
         return sum(item is not None for item in found[: self.of]) >= self.n
 
 
-def settle(
+def decide_changes(
     opened: Iterable[OpenAlert],
     examinations: Sequence[Examination],
     *,

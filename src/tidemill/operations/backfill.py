@@ -14,8 +14,8 @@ from tidemill.records import ReleaseRef
 from tidemill.runtime.chains import drive, predict_chain
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.connections import kept_open
-from tidemill.warehouse.predictions.publish import Publisher
-from tidemill.warehouse.releases.releases import Releases
+from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.registry import Releases
 from tidemill.warehouse.releases.resolution import current_release, resolve_release
 from tidemill.workspace import LEDGER, Workspace
 

@@ -17,9 +17,9 @@ from tidemill.steps.data.features import read_columns
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.store import Store
-from tidemill.warehouse.predictions.lineage import trace
-from tidemill.warehouse.predictions.publish import Publisher
-from tidemill.warehouse.releases.releases import Releases
+from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.predictions.trace import trace
+from tidemill.warehouse.releases.registry import Releases
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["ExplainedRow", "FeaturePart", "explain_row"]

@@ -13,8 +13,8 @@ from tidemill.records import Record
 from tidemill.spec import ModelSpec
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.store import Store
-from tidemill.warehouse.predictions.publish import Publisher
-from tidemill.warehouse.releases.releases import Champion, Releases
+from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.registry import Release, Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
 __all__ = ["Rollback", "promote_by_hand", "roll_back"]
@@ -122,7 +122,7 @@ def promote_by_hand(
     follow(workspace, spec.model)
 
 
-def _refuse_without_leave(spec: ModelSpec, release: Champion, *, force: bool, approved_by: str) -> None:
+def _refuse_without_leave(spec: ModelSpec, release: Release, *, force: bool, approved_by: str) -> None:
     """Hold a promotion by hand against the gate's word, another person's, and the spec's four eyes."""
     named = f"release {release.release_id} of {spec.model!r}"
     if spec.accept.four_eyes and approved_by == release.requested_by:

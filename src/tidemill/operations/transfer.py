@@ -18,9 +18,9 @@ from tidemill.storage.bundles import MODEL_CARD, adopt_bundle, keep_card, load_b
 from tidemill.storage.store import Store, digest_folder, room
 from tidemill.warehouse.ledger import Ledger
 from tidemill.warehouse.releases.origins import Origins, ReleaseOrigin
-from tidemill.warehouse.releases.releases import Champion, NewRelease, Releases
+from tidemill.warehouse.releases.passports import Passports
+from tidemill.warehouse.releases.registry import NewRelease, Release, Releases
 from tidemill.warehouse.releases.resolution import current_release
-from tidemill.warehouse.releases.transfer import Carried
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
 __all__ = ["Imported", "export_release", "import_release"]
@@ -127,7 +127,7 @@ def _files(folder: Path, name: str) -> dict[str, Path]:
 
 
 def _passport(url: str, origin: ReleaseOrigin, report: EvaluationReport) -> Passport:
-    origins, known = Origins(url), Carried(url).known(origin.model, origin.release_id, report.champion_release)
+    origins, known = Origins(url), Passports(url).known(origin.model, origin.release_id, report.champion_release)
     digests = {"spec": origin.spec_digest, "packages": origin.lock_digest, "queries": origin.query_digest}
     texts = {kind: origins.document(digest) for kind, digest in digests.items()}
     return Passport(
@@ -183,7 +183,7 @@ def _copy_into(source: Path, folder: Path) -> None:
 
 
 def _register(workspace: Workspace, spec: ModelSpec, passport: Passport, digest: str, by: str) -> Imported:
-    releases, carried = Releases(workspace.connection(PROMOTER)), Carried(workspace.connection(LEDGER))
+    releases, carried = Releases(workspace.connection(PROMOTER)), Passports(workspace.connection(LEDGER))
     ledger, report = Ledger(carried.url), passport.evaluation
     known = carried.release(spec.model, passport.partition, report.bundle.digest)
     judged = _as_here(report, passport, releases.champion(spec.model))
@@ -212,7 +212,7 @@ def _register(workspace: Workspace, spec: ModelSpec, passport: Passport, digest:
     )
 
 
-def _as_here(report: EvaluationReport, passport: Passport, champion: Champion | None) -> EvaluationReport:
+def _as_here(report: EvaluationReport, passport: Passport, champion: Release | None) -> EvaluationReport:
     """Return the evidence as far as it speaks of what serves here."""
     if champion is not None and champion.bundle_digest == passport.champion_digest:
         return replace(report, champion_release=champion.release_id)

@@ -6,17 +6,17 @@ never touched. Everything here may be killed at any instant and run again. A fol
 its end, a rename, the deletion; so no row of the ledger speaks of a missing folder that it believes alive.
 
 ===============  =================================================================
-``collecting``   the whole, one model after the other, never two at once
+``collection``  the whole, one model after the other, never two at once
 ``runs``         rows of prediction runs
 ``folders``      folders on the storage, and which of them something stands on
-``records``      the ledger's own rows
+``ledger_rows``  the ledger's own rows
 ``removal``      one thing that goes
 ===============  =================================================================
 """
 
-from tidemill.retention.collecting import close_all_lost_runs, collect_garbage
+from tidemill.retention.collection import close_all_lost_runs, collect_garbage
 from tidemill.retention.folders import DEAD_AFTER, KINDS, kept_folders
-from tidemill.retention.records import LOOKED_BACK
+from tidemill.retention.ledger_rows import LOOKED_BACK
 from tidemill.retention.removal import Removal
 
 __all__ = [

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from tidemill.intervals import Partition
 from tidemill.spec import ModelSpec
 from tidemill.storage.store import Store
-from tidemill.warehouse.alerts.alerts import Alerts
+from tidemill.warehouse.alerts.state import Alerts
 from tidemill.warehouse.ledger import Ledger, Origin
-from tidemill.warehouse.predictions.publish import Publisher
-from tidemill.warehouse.releases.releases import Releases
+from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.registry import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
 __all__ = ["Job"]

@@ -36,7 +36,7 @@ from tidemill.steps.data.extract import query_parameters, require_columns, wante
 from tidemill.steps.data.features import feature_schema
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.migrations import apply_migrations
-from tidemill.warehouse.queries import Query, bind
+from tidemill.warehouse.model_queries import Query, bind
 from tidemill.warehouse.reading import Column, describe, frozen_view
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 

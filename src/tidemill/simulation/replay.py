@@ -22,7 +22,7 @@ from tidemill.spec import ModelSpec
 from tidemill.steps.data.labels import labelled, labels_as_of
 from tidemill.steps.monitor.realised_quality import NEEDED, measured
 from tidemill.warehouse.connections import fetch_all, kept_open, transaction
-from tidemill.warehouse.predictions.publish import PublishedRun, Publisher
+from tidemill.warehouse.predictions.publisher import PublishedRun, Publisher
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["Replay", "main", "model_name"]

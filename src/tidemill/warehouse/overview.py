@@ -16,7 +16,7 @@ from tidemill.records import (
     StandingRelease,
     Verdict,
 )
-from tidemill.warehouse.alerts.alerts import open_alerts
+from tidemill.warehouse.alerts.state import open_alerts
 from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, fetch_value, transaction
 
 __all__ = ["Overview", "ReleaseEvidence"]

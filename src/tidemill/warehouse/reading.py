@@ -28,7 +28,7 @@ from psycopg2.errors import (
 
 from tidemill.errors import SchemaChanged, SettingsError, SpecError, WarehouseUnavailable
 from tidemill.warehouse.connections import Cursor, transaction
-from tidemill.warehouse.queries import Query
+from tidemill.warehouse.model_queries import Query
 
 __all__ = ["Column", "copy_batches", "describe", "frozen_view"]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.monitoring.families import FAMILIES
-from tidemill.monitoring.persistence import Persistence, settle
+from tidemill.monitoring.persistence import Persistence, decide_changes
 from tidemill.records import Alert, AlertEvent, Examination, OpenAlert, Severity
 from tidemill.spec import RULES
 
@@ -17,7 +17,7 @@ def found(value=0.5, severity=Severity.WARN, rule=RULE):
 
 
 def examined(*days, parts=("drift",)):
-    """Examinations from oldest to newest: a finding, or None on a quiet day; given as settle wants them."""
+    """Examinations from oldest to newest: a finding, or None on a quiet day; given as decide_changes wants them."""
     listed = [
         Examination(partition=f"2024-03-{day:02}", parts=parts, findings=() if item is None else (item,))
         for day, item in enumerate(days, 1)
@@ -41,7 +41,7 @@ def opened(alert=None, first=1, last=1, told=None, told_on=1, by=None):
 
 
 def events(opened_alerts, examinations, persistence="1 of 1", always=False):
-    changes = settle(
+    changes = decide_changes(
         opened_alerts,
         examinations,
         persistence=lambda family: Persistence.parse(persistence, always=always),
@@ -54,7 +54,7 @@ def replay(days, persistence="1 of 1"):
     """Run day after day, as the ledger would, and give what was told on each."""
     alert, told = None, []
     for n in range(1, len(days) + 1):
-        changes = settle(
+        changes = decide_changes(
             [] if alert is None else [alert],
             examined(*days[:n]),
             persistence=lambda family: Persistence.parse(persistence),
@@ -100,7 +100,7 @@ def test_a_persistence_of_the_spec_holds_for_what_needs_action_too():
 
 
 def test_an_alert_says_since_when():
-    (change,) = settle(
+    (change,) = decide_changes(
         [],
         examined(found(), None, found(), found()),
         persistence=lambda family: Persistence(n=3, of=5),
@@ -177,7 +177,7 @@ def test_what_needs_action_comes_first():
     day = Examination(
         partition="2024-03-01", parts=("drift",), findings=(found(rule="nulls:a"), found(severity=Severity.FAIL))
     )
-    changes = settle([], [day], persistence=lambda family: Persistence(), owner=lambda family: "o")
+    changes = decide_changes([], [day], persistence=lambda family: Persistence(), owner=lambda family: "o")
     assert [change.alert.rule for change in changes] == [RULE, "nulls:a"]
 
 

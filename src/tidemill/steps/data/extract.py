@@ -21,7 +21,7 @@ from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
 from tidemill.storage.layout import FEATURES, GROUP_ROWS, LABELS, PARTITION
 from tidemill.storage.tables import in_groups, table_writer
-from tidemill.warehouse.queries import bind, joined, query_digest
+from tidemill.warehouse.model_queries import bind, joined, query_digest
 from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
 
 __all__ = [

@@ -1,31 +1,27 @@
 """From a partition's findings to alerts, by the rules of the spec, and to whom they are told."""
 
 from dataclasses import replace
+from functools import partial
 
 from tidemill.delivery.sending import send_waiting
 from tidemill.errors import ChannelUnavailable
 from tidemill.monitoring.families import FAMILIES
-from tidemill.monitoring.persistence import Persistence, settle
+from tidemill.monitoring.persistence import Persistence, decide_changes
 from tidemill.records import Alert, AlertsRef, Examination, SentRef
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec, Rule
 
-__all__ = ["notify", "settle_alerts"]
+__all__ = ["notify", "update_alerts"]
 
 
-def settle_alerts(job: Job, examined: Examination) -> AlertsRef:
+def update_alerts(job: Job, examined: Examination) -> AlertsRef:
     """Open, update and resolve the model's alerts, and put what is to be told into the outbox."""
     spec = job.spec
     judged = replace(examined, findings=tuple(_judged(spec, item) for item in examined.findings))
-    changes = job.alerts.settle(
+    changes = job.alerts.update(
         spec.model,
         judged,
-        lambda opened, examinations: settle(
-            opened,
-            examinations,
-            persistence=lambda family: _persistence(spec, family),
-            owner=lambda family: _rule(spec, family).owner or spec.owner,
-        ),
+        partial(decide_changes, persistence=partial(_persistence, spec), owner=partial(_owner, spec)),
         channels=[(item.channel, item.severity) for item in spec.alerts],
         run_id=job.run_id,
         now=job.ledger.now(),
@@ -53,6 +49,10 @@ def notify(job: Job) -> SentRef:
 
 def _rule(spec: ModelSpec, family: str) -> Rule:
     return spec.monitor.rules.get(family, Rule())
+
+
+def _owner(spec: ModelSpec, family: str) -> str:
+    return _rule(spec, family).owner or spec.owner
 
 
 def _judged(spec: ModelSpec, found: Alert) -> Alert:

@@ -15,7 +15,7 @@ from tidemill.records import CollectedRef, Examination, MonitorRef
 from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec
 from tidemill.steps.data.labels import labels_as_of
-from tidemill.steps.monitor.alerting import settle_alerts
+from tidemill.steps.monitor.alerting import update_alerts
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.tables import read_table
 from tidemill.warehouse.predictions.provenance import Provenance, provenance
@@ -51,7 +51,7 @@ def miss(job: Job) -> None:
     """Open an alert about a partition that was due and has no predictions; there is nothing else to examine in it."""
     if _is_due(job.spec, job.partition):
         found = missing_alert([job.partition.key])
-        settle_alerts(job, Examination(partition=job.partition.key, parts=("collect",), findings=(found,)))
+        update_alerts(job, Examination(partition=job.partition.key, parts=("collect",), findings=(found,)))
 
 
 def _evidence(job: Job, collected: CollectedRef) -> FreshnessEvidence:

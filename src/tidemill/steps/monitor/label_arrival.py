@@ -17,7 +17,7 @@ from tidemill.records import MetricValue
 from tidemill.runtime.job import Job
 from tidemill.steps.data.labels import labels_as_of
 from tidemill.steps.monitor.realised_quality import Outcomes, outcomes_of
-from tidemill.warehouse.predictions.publish import PublishedRun
+from tidemill.warehouse.predictions.publisher import PublishedRun
 
 __all__ = ["LABELS", "Maturity", "arrival_of", "count_labels", "hours_since_end"]
 

@@ -20,7 +20,7 @@ from tidemill.monitoring.recent import recent_quality
 from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
 from tidemill.runtime.job import Job
 from tidemill.spec.metrics import greater_is_better
-from tidemill.steps.monitor.alerting import settle_alerts
+from tidemill.steps.monitor.alerting import update_alerts
 from tidemill.steps.monitor.freshness import miss
 from tidemill.steps.monitor.label_arrival import Maturity, count_labels
 from tidemill.steps.monitor.outlook import LOSSES, estimate_errors, estimated, loss_change
@@ -28,7 +28,7 @@ from tidemill.steps.monitor.realised_quality import outcomes_of, realised
 from tidemill.steps.monitor.recent_counts import count_newest
 from tidemill.steps.monitor.reference import count_partition, read_reference
 from tidemill.steps.monitor.skew import skew_of
-from tidemill.warehouse.predictions.publish import PublishedRun
+from tidemill.warehouse.predictions.publisher import PublishedRun
 
 __all__ = [
     "alert",
@@ -175,7 +175,7 @@ def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> A
     # Alerts of a part that had nothing to measure stay as they are.
     asked = ("collect", *(part.part for part in parts if not part.empty))
     examined = Examination(partition=collected.partition, parts=asked, findings=found)
-    return settle_alerts(job, examined)
+    return update_alerts(job, examined)
 
 
 def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:

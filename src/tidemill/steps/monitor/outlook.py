@@ -29,7 +29,7 @@ from tidemill.spec import Task
 from tidemill.steps.data.features import LabelledSet
 from tidemill.steps.monitor.label_arrival import hours_since_end
 from tidemill.steps.predict.answers import probabilities_of
-from tidemill.warehouse.predictions.publish import PublishedRun
+from tidemill.warehouse.predictions.publisher import PublishedRun
 
 __all__ = ["LOSSES", "OUTLOOK", "estimate_errors", "estimated", "loss_change", "outlook_of"]
 

@@ -18,7 +18,7 @@ from tidemill.spec import Task
 from tidemill.steps.monitor.label_arrival import LABELS, arrival_of, hours_since_end
 from tidemill.steps.monitor.reference import count_partition, read_reference
 from tidemill.storage.layout import SCORE
-from tidemill.warehouse.releases.releases import Champion
+from tidemill.warehouse.releases.registry import Release
 
 __all__ = ["build_page", "distribution_of"]
 
@@ -140,7 +140,7 @@ def _in_words(counted: ColumnProfile) -> str:
     return f"mostly {most}, {null}"
 
 
-def _slice_rows(job: Job, figures: Iterable[MetricValue], release: Champion | None) -> list[SliceRow]:
+def _slice_rows(job: Job, figures: Iterable[MetricValue], release: Release | None) -> list[SliceRow]:
     """Return the newest figure of each slice over partitions together, beside what it was at acceptance."""
     recent = {figure.slice: figure for figure in figures if figure.name == f"{job.spec.accept.metric}_recent"}
     known = () if release is None else (MetricValue.from_dict(item) for item in release.evidence["metrics"])

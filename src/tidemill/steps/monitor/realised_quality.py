@@ -18,7 +18,7 @@ from tidemill.steps.data.labels import labelled, labels_as_of
 from tidemill.steps.predict.answers import probabilities_of
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.tables import read_table
-from tidemill.warehouse.predictions.publish import PublishedRun
+from tidemill.warehouse.predictions.publisher import PublishedRun
 
 __all__ = ["NEEDED", "Outcomes", "measured", "outcomes_of", "realised"]
 

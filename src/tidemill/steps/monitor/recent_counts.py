@@ -11,7 +11,7 @@ from tidemill.records import CollectedRef
 from tidemill.runtime.job import Job
 from tidemill.storage.layout import FEATURES
 from tidemill.warehouse.predictions.partition_counts import PartitionCounts
-from tidemill.warehouse.predictions.publish import PublishedRun
+from tidemill.warehouse.predictions.publisher import PublishedRun
 from tidemill.workspace import LEDGER
 
 __all__ = ["count_newest"]

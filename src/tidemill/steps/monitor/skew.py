@@ -6,7 +6,7 @@ from tidemill.runtime.job import Job
 from tidemill.steps.data.extract import rows_as_of
 from tidemill.steps.data.features import read_columns
 from tidemill.storage.layout import FEATURES
-from tidemill.warehouse.predictions.publish import PublishedRun
+from tidemill.warehouse.predictions.publisher import PublishedRun
 from tidemill.warehouse.releases.origins import Origins
 
 __all__ = ["skew_of"]

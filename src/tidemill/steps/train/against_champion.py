@@ -21,7 +21,7 @@ from tidemill.records import EvaluationReport, MetricValue
 from tidemill.runtime.job import Job
 from tidemill.steps.data.features import LabelledSet
 from tidemill.storage.bundles import load_bundle
-from tidemill.warehouse.releases.releases import Champion
+from tidemill.warehouse.releases.registry import Release
 
 __all__ = ["compare_with_champion"]
 
@@ -65,7 +65,7 @@ def compare_with_champion(
     )
 
 
-def _unseen(job: Job, champion: Champion, test: LabelledSet) -> Rows:
+def _unseen(job: Job, champion: Release, test: LabelledSet) -> Rows:
     """Return which rows begin no earlier than what the champion has not learnt from."""
     keys = {key: job.spec.partition(key).interval.start >= champion.learnt_until for key in np.unique(test.blocks)}
     return np.array([keys[key] for key in test.blocks], dtype=bool)

@@ -16,7 +16,7 @@ from tidemill.runtime.job import Job
 from tidemill.steps.data.features import feature_schema, target_values
 from tidemill.storage.layout import FEATURES, PARTITION, TARGET
 from tidemill.storage.tables import read_table
-from tidemill.warehouse.queries import query_digest
+from tidemill.warehouse.model_queries import query_digest
 
 __all__ = ["refuse_leaks"]
 

@@ -14,7 +14,7 @@ from tidemill.runtime.job import Job
 from tidemill.storage.bundles import keep_card, load_bundle
 from tidemill.storage.pyfunc_loader import requirements
 from tidemill.versions import code_version, lock_digest
-from tidemill.warehouse.releases.releases import NewRelease
+from tidemill.warehouse.releases.registry import NewRelease
 
 __all__ = ["register"]
 

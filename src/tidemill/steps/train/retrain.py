@@ -8,7 +8,7 @@ from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence,
 from tidemill.records import Decision, MetricValue, Verdict
 from tidemill.runtime.job import Job
 from tidemill.spec.metrics import greater_is_better
-from tidemill.warehouse.releases.releases import Champion
+from tidemill.warehouse.releases.registry import Release
 
 __all__ = ["decide", "record_outcome"]
 
@@ -112,7 +112,7 @@ def _evidence(job: Job) -> RetrainEvidence:
     )
 
 
-def _at_acceptance(champion: Champion, metric: str) -> MetricValue | None:
+def _at_acceptance(champion: Release, metric: str) -> MetricValue | None:
     """Return the metric of single test partitions, so that one day is compared with one day.
 
     None if the champion was accepted by another metric than the spec names today: a loss is no area under a curve.

@@ -3,7 +3,7 @@
 from tidemill.errors import NoChampion, ReleaseFromTheFuture
 from tidemill.intervals import Partition
 from tidemill.records import ReleaseRef
-from tidemill.warehouse.releases.releases import Champion, Releases
+from tidemill.warehouse.releases.registry import Release, Releases
 
 __all__ = ["current_release", "resolve_release"]
 
@@ -74,7 +74,7 @@ def resolve_release(
     )
 
 
-def _nothing_live(champion: Champion | None, model: str, partition: Partition) -> tuple[str, str]:
+def _nothing_live(champion: Release | None, model: str, partition: Partition) -> tuple[str, str]:
     if champion is None:
         return (
             f"Model {model!r} has no champion: no release has been promoted yet.",

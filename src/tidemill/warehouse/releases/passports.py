@@ -9,11 +9,11 @@ from tidemill.records import Decision, Passport, Verdict
 from tidemill.warehouse.connections import fetch_value, transaction
 from tidemill.warehouse.ledger import keep_documents
 
-__all__ = ["Carried"]
+__all__ = ["Passports"]
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class Passports:
     """The ledger's view of releases that leave it or have come to it."""
 
     url: str

@@ -16,9 +16,9 @@ from tidemill.faults import fault_point
 from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAlert, Severity
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
 
-__all__ = ["Alerts", "Settle", "open_alerts"]
+__all__ = ["Alerts", "Decide", "open_alerts"]
 
-Settle = Callable[[Sequence[OpenAlert], Sequence[Examination]], Sequence[AlertChange]]
+Decide = Callable[[Sequence[OpenAlert], Sequence[Examination]], Sequence[AlertChange]]
 """From open alerts and the newest examinations to what becomes of the alerts."""
 
 N_EXAMINATIONS = 100  # newest partitions that are looked back on; no persistence asks for more than 99
@@ -31,11 +31,11 @@ class Alerts:
     url: str
     """Connection of the role ``tidemill_writer``."""
 
-    def settle(
+    def update(
         self,
         model: str,
         examination: Examination,
-        decide: Settle,
+        decide: Decide,
         *,
         channels: Sequence[tuple[str, Severity]],
         run_id: int,
@@ -77,7 +77,7 @@ class Alerts:
                 ]
                 if heard:
                     _enqueue(cursor, model, examination.partition, channel, heard, run_id, now)
-            fault_point("settle-before-commit")
+            fault_point("alerts-before-commit")
         return changes
 
     def crossed(self, model: str) -> dict[str, frozenset[str]]:

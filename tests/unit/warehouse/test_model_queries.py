@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import SpecError
-from tidemill.warehouse.queries import bind, query_digest
+from tidemill.warehouse.model_queries import bind, query_digest
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tidemill.records import BundleRef, Decision
 from tidemill.warehouse.connections import fetch_all, fetch_one, transaction
 from tidemill.warehouse.releases.promotion import deploy, live_releases, lock_champion, way_back
 
-__all__ = ["Champion", "Deployment", "NewRelease", "Releases"]
+__all__ = ["Deployment", "NewRelease", "Release", "Releases"]
 
 _COLUMNS = (
     "release_id, bundle_digest, bundle_uri, snapshot_digest, known_until, metric, metric_value, learnt_until, evidence,"
@@ -24,7 +24,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Champion:
+class Release:
     """A release as the ledger knows it."""
 
     release_id: int
@@ -120,20 +120,20 @@ class Releases:
     url: str
     """Connection; reading needs any role, writing ``tidemill_promoter``."""
 
-    def champion(self, model: str) -> Champion | None:
+    def champion(self, model: str) -> Release | None:
         """Return the release that serves now, or None."""
         return self._one(
             f"SELECT {_COLUMNS} FROM tidemill.release JOIN tidemill.champion USING (release_id) WHERE champion.model = %s",
             (model,),
         )
 
-    def release(self, model: str, release_id: int) -> Champion | None:
+    def release(self, model: str, release_id: int) -> Release | None:
         """Return one release of a model, or None."""
         return self._one(
             f"SELECT {_COLUMNS} FROM tidemill.release WHERE model = %s AND release_id = %s", (model, release_id)
         )
 
-    def live_at(self, model: str, cutoff: datetime) -> Champion | None:
+    def live_at(self, model: str, cutoff: datetime) -> Release | None:
         """Return the release that was live for a partition's cutoff; what was rolled back never was."""
         return self._one(
             f"SELECT {_COLUMNS} FROM tidemill.release WHERE release_id = ("
@@ -319,7 +319,7 @@ class Releases:
         fault_point("rollback-after-commit")
         return steps[-1][0], tuple(release_id for release_id, _ in steps[:-1])
 
-    def _one(self, query: str, parameters: tuple[object, ...]) -> Champion | None:
+    def _one(self, query: str, parameters: tuple[object, ...]) -> Release | None:
         with transaction(self.url) as cursor:
             cursor.execute(query, parameters)
-            return fetch_one(cursor, Champion)
+            return fetch_one(cursor, Release)

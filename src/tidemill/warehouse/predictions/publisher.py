@@ -4,36 +4,22 @@ Claim, write without a lock, publish by moving a pointer; the protocol and its r
 ``docs/architecture.md``. Readers see the old batch or the new one, never a mix and never nothing.
 """
 
-import io
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import IO, cast
+from typing import cast
 
-import psycopg2
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-from psycopg2 import DataError, IntegrityError
 
 from tidemill.errors import IncompletePublish, StaleAttempt
 from tidemill.faults import fault_point
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
-from tidemill.warehouse.connections import Cursor, connect, fetch_all, fetch_one, fetch_value, transaction
-from tidemill.warehouse.writing import BinaryRows, encode
+from tidemill.warehouse.connections import connect, fetch_all, fetch_one, fetch_value, transaction
+from tidemill.warehouse.predictions.pointer import mark_stale, move_pointer, take_claim, visible_run
+from tidemill.warehouse.predictions.rows import copy_rows, read_rows, rows_judged
 
 __all__ = ["PublishedRun", "Publisher", "Served"]
-
-_ANSWER_TYPES = {
-    "predicted": pa.string(),
-    "probabilities": pa.string(),
-    "low": pa.float64(),
-    "high": pa.float64(),
-    "reasons": pa.string(),
-}
-COPY_COLUMNS = ("entity_key", "event_time", "score", *_ANSWER_TYPES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +74,7 @@ class Publisher:
     def claim(self, model: str, partition: str, run_id: int) -> int:
         """Take the next token of a partition: from now on, older attempts cannot publish."""
         with transaction(self.url) as cursor:
-            token = _take_claim(cursor, model, partition, run_id)
+            token = take_claim(cursor, model, partition, run_id)
             fault_point("claim-before-commit")
         fault_point("claim-after-commit")
         return token
@@ -182,9 +168,9 @@ class Publisher:
                 )
                 prediction_run_id = int(fetch_value(cursor))
             fault_point("write-opened")
-            with _judged(release), connection, connection.cursor() as cursor:
+            with rows_judged(release), connection, connection.cursor() as cursor:
                 if first is not None:
-                    _copy(cursor, prediction_run_id, first.schema.names, chain([first], batches))
+                    copy_rows(cursor, prediction_run_id, first.schema.names, chain([first], batches))
                 cursor.execute("SELECT * FROM tidemill.seal_prediction_run(%s)", (prediction_run_id,))
                 n_rows, checksum, mean_score = cast(tuple[int, str, float | None], cursor.fetchone())
                 if n_rows != snapshot.n_rows:
@@ -246,26 +232,7 @@ class Publisher:
             Answers beside ``entity_key`` and ``score``: ``predicted``, ``probabilities``, ``low``, ``high``, ``reasons``.
             JSON comes as text.
         """
-        types = {"entity_key": pa.string(), "score": pa.float64(), **{name: _ANSWER_TYPES[name] for name in more}}
-        texts = ", ".join(name for name, kind in types.items() if kind == pa.string())
-        spool = io.BytesIO()
-        with transaction(self.url) as cursor:
-            cursor.copy_expert(
-                f"COPY (SELECT {', '.join(types)} FROM {_table(prediction_run_id)} ORDER BY entity_key)"
-                f" TO STDOUT (FORMAT csv, FORCE_QUOTE ({texts}))",
-                spool,
-            )
-        if not spool.tell():
-            return pa.schema(list(types.items())).empty_table()
-        spool.seek(0)
-        return pa_csv.read_csv(
-            spool,
-            pa_csv.ReadOptions(column_names=list(types)),
-            pa_csv.ParseOptions(newlines_in_values=True),
-            pa_csv.ConvertOptions(
-                column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-            ),
-        )
+        return read_rows(self.url, prediction_run_id, more)
 
     def publish(self, prediction: PredictionRef) -> None:
         """Make a written run the visible one of its partition; doing it again changes nothing.
@@ -281,13 +248,13 @@ class Publisher:
                 (prediction.model, prediction.partition),
             )
             row = cursor.fetchone()
-            if _visible(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:
+            if visible_run(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:
                 return  # by an attempt whose COMMIT was answered by nobody, perhaps
             stale = row is None or row[0] != prediction.token
             if stale:
-                _mark_stale(cursor, prediction)
+                mark_stale(cursor, prediction)
             else:
-                _move_pointer(cursor, prediction)
+                move_pointer(cursor, prediction)
             fault_point("publish-before-commit")
         fault_point("publish-after-commit")
         if stale:
@@ -302,7 +269,7 @@ class Publisher:
             )
             overtaken = cursor.fetchone() != (prediction.token,)
             if overtaken:
-                _mark_stale(cursor, prediction)
+                mark_stale(cursor, prediction)
         if overtaken:
             raise _stale(_holding(prediction))
 
@@ -324,7 +291,7 @@ class Publisher:
             The prediction run that is visible now, or None if there is none to go back to.
         """
         with transaction(self.url) as cursor:
-            _take_claim(cursor, model, partition, run_id)  # an attempt that is under way becomes stale
+            take_claim(cursor, model, partition, run_id)  # an attempt that is under way becomes stale
             cursor.execute(
                 "SELECT model, partition, prediction_run_id, release_id, token, n_rows, checksum, mean_score"
                 " FROM tidemill.prediction_run WHERE model = %s AND partition = %s AND status = 'superseded'"
@@ -333,29 +300,10 @@ class Publisher:
             )
             found = fetch_one(cursor, PredictionRef)
             if found is not None:
-                _move_pointer(cursor, found)
+                move_pointer(cursor, found)
             fault_point("restore-before-commit")
         fault_point("restore-after-commit")
         return None if found is None else found.prediction_run_id
-
-
-def _take_claim(cursor: Cursor, model: str, partition: str, run_id: int | None) -> int:
-    cursor.execute(
-        "INSERT INTO tidemill.claim (model, partition, token, origin, run_id)"
-        " SELECT %s, %s, token, token, %s FROM nextval('tidemill.claim_token') token"
-        " ON CONFLICT (model, partition) DO UPDATE"
-        " SET (token, origin) = (SELECT token, token FROM nextval('tidemill.claim_token') token),"  # under the row's lock
-        " run_id = excluded.run_id, claimed_at = now() RETURNING token",
-        (model, partition, run_id),
-    )
-    return int(fetch_value(cursor))
-
-
-def _mark_stale(cursor: Cursor, prediction: PredictionRef) -> None:
-    cursor.execute(
-        "UPDATE tidemill.prediction_run SET status = 'stale' WHERE prediction_run_id = %s AND status = 'written'",
-        (prediction.prediction_run_id,),
-    )
 
 
 def _holding(prediction: PredictionRef) -> str:
@@ -370,79 +318,3 @@ def _stale(subject: str) -> StaleAttempt:
         f"{subject}, but a newer attempt has claimed the partition.",
         "Nothing needs to be done: the newer attempt publishes.",
     )
-
-
-def _visible(cursor: Cursor, model: str, partition: str) -> int | None:
-    cursor.execute(
-        "SELECT prediction_run_id FROM tidemill.published WHERE model = %s AND partition = %s", (model, partition)
-    )
-    row = cursor.fetchone()
-    return None if row is None else int(row[0])
-
-
-def _move_pointer(cursor: Cursor, prediction: PredictionRef) -> None:
-    key = (prediction.model, prediction.partition)
-    previous = _visible(cursor, *key)
-    if previous == prediction.prediction_run_id:
-        return
-    cursor.execute(
-        "UPDATE tidemill.prediction_run SET status = 'published', published_at = now()"
-        " WHERE prediction_run_id = %s AND status IN ('written', 'superseded') AND n_rows = %s AND checksum = %s RETURNING 1",
-        (prediction.prediction_run_id, prediction.n_rows, prediction.checksum),
-    )
-    if cursor.fetchone() is None:
-        raise IncompletePublish(
-            f"Prediction run {prediction.prediction_run_id} is not completely written.", "Run the partition again."
-        )
-    cursor.execute(
-        "INSERT INTO tidemill.published (model, partition, prediction_run_id) VALUES (%s, %s, %s)"
-        " ON CONFLICT (model, partition) DO UPDATE SET prediction_run_id = excluded.prediction_run_id, published_at = now()",
-        (*key, prediction.prediction_run_id),
-    )
-    cursor.execute("UPDATE tidemill.prediction_run SET status = 'superseded' WHERE prediction_run_id = %s", (previous,))
-    cursor.execute(
-        "SELECT tidemill.append_audit('publish', %s, %s)",
-        (
-            prediction.model,
-            json.dumps(
-                {
-                    "partition": prediction.partition,
-                    "prediction_run_id": prediction.prediction_run_id,
-                    "previous": previous,
-                    "n_rows": prediction.n_rows,
-                    "checksum": prediction.checksum,
-                }
-            ),
-        ),
-    )
-
-
-def _table(prediction_run_id: int) -> str:
-    return f"tidemill.prediction_run_{int(prediction_run_id)}"
-
-
-def _copy(cursor: Cursor, prediction_run_id: int, given: Sequence[str], batches: Iterable[pa.RecordBatch]) -> None:
-    columns = [name for name in COPY_COLUMNS if name in given]  # those that the task does not answer stay NULL
-    sent = BinaryRows(encode(batch.select(columns) for batch in batches))
-    statement = f"COPY {_table(prediction_run_id)} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
-    try:
-        cursor.copy_expert(statement, cast(IO[bytes], sent))
-    except psycopg2.Error as error:
-        if sent.error is not None:  # the rows' own, of which psycopg2 keeps the text alone
-            raise sent.error from error
-        raise
-
-
-@contextmanager
-def _judged(release: ReleaseRef) -> Iterator[None]:
-    """Raise what Postgres refuses about the rows in its own words, which name the row."""
-    try:
-        yield
-    except (DataError, IntegrityError) as error:
-        reason = (
-            f"{error.diag.message_primary or error}. {error.diag.message_detail or error.diag.context or ''}".strip()
-        )
-        raise IncompletePublish(
-            f"Postgres refuses the rows of partition {release.partition!r} of {release.model!r}: {reason.rstrip('.')}.",
-            "Nothing was published; look at the query's keys and the release's scores.",
-        ) from error

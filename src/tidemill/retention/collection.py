@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tidemill.errors import SettingsError, TransientError
 from tidemill.retention.folders import due_folders, kept_folders, last_use, remove
-from tidemill.retention.records import collect_records
+from tidemill.retention.ledger_rows import collect_records
 from tidemill.retention.removal import Removal
 from tidemill.retention.runs import drop_runs, due_runs
 from tidemill.spec import ModelSpec

@@ -1,0 +1,83 @@
+"""The rows of a prediction run: written and read by COPY."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, cast
+
+import psycopg2
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from psycopg2 import DataError, IntegrityError
+
+from tidemill.errors import IncompletePublish
+from tidemill.records import ReleaseRef
+from tidemill.warehouse.connections import Cursor, transaction
+from tidemill.warehouse.writing import BinaryRows, encode
+
+__all__ = ["COPY_COLUMNS", "copy_rows", "read_rows", "rows_judged"]
+
+_ANSWER_TYPES = {
+    "predicted": pa.string(),
+    "probabilities": pa.string(),
+    "low": pa.float64(),
+    "high": pa.float64(),
+    "reasons": pa.string(),
+}
+COPY_COLUMNS = ("entity_key", "event_time", "score", *_ANSWER_TYPES)
+
+
+def copy_rows(cursor: Cursor, prediction_run_id: int, given: Sequence[str], batches: Iterable[pa.RecordBatch]) -> None:
+    """Write rows into the table of an open prediction run; an error that ends them early is raised as it is."""
+    columns = [name for name in COPY_COLUMNS if name in given]  # those that the task does not answer stay NULL
+    sent = BinaryRows(encode(batch.select(columns) for batch in batches))
+    statement = f"COPY {_table(prediction_run_id)} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
+    try:
+        cursor.copy_expert(statement, cast(IO[bytes], sent))
+    except psycopg2.Error as error:
+        if sent.error is not None:  # the rows' own, of which psycopg2 keeps the text alone
+            raise sent.error from error
+        raise
+
+
+def read_rows(url: str, prediction_run_id: int, more: Sequence[str] = ()) -> pa.Table:
+    """Return the rows of a prediction run in order of key."""
+    types = {"entity_key": pa.string(), "score": pa.float64(), **{name: _ANSWER_TYPES[name] for name in more}}
+    texts = ", ".join(name for name, kind in types.items() if kind == pa.string())
+    spool = io.BytesIO()
+    with transaction(url) as cursor:
+        cursor.copy_expert(
+            f"COPY (SELECT {', '.join(types)} FROM {_table(prediction_run_id)} ORDER BY entity_key)"
+            f" TO STDOUT (FORMAT csv, FORCE_QUOTE ({texts}))",
+            spool,
+        )
+    if not spool.tell():
+        return pa.schema(list(types.items())).empty_table()
+    spool.seek(0)
+    return pa_csv.read_csv(
+        spool,
+        pa_csv.ReadOptions(column_names=list(types)),
+        pa_csv.ParseOptions(newlines_in_values=True),
+        pa_csv.ConvertOptions(
+            column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    )
+
+
+@contextmanager
+def rows_judged(release: ReleaseRef) -> Iterator[None]:
+    """Raise what Postgres refuses about the rows in its own words, which name the row."""
+    try:
+        yield
+    except (DataError, IntegrityError) as error:
+        reason = (
+            f"{error.diag.message_primary or error}. {error.diag.message_detail or error.diag.context or ''}".strip()
+        )
+        raise IncompletePublish(
+            f"Postgres refuses the rows of partition {release.partition!r} of {release.model!r}: {reason.rstrip('.')}.",
+            "Nothing was published; look at the query's keys and the release's scores.",
+        ) from error
+
+
+def _table(prediction_run_id: int) -> str:
+    return f"tidemill.prediction_run_{int(prediction_run_id)}"
