@@ -3,14 +3,10 @@
 Results are plain lists and numbers, ready to be data of a chart. This module must not import Altair.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from tidemill.report.values import Histogram
-
-__all__ = ["densities", "finite_edges", "reliability_bins", "roc_points", "wilson_interval"]
+__all__ = ["reliability_bins", "roc_points", "wilson_interval"]
 
 _Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
 _ROC_POINTS = 300  # points kept of a curve: finer than a pixel at this size
@@ -95,36 +91,3 @@ def reliability_bins(
             }
         )
     return bins
-
-
-def finite_edges(edges: tuple[float, ...]) -> list[float]:
-    """Give bin edges that can be drawn: an infinite outer bin gets the width of its neighbour.
-
-    Examples
-    --------
-    >>> finite_edges((-float("inf"), 0.0, 2.0, float("inf")))
-    [-2.0, 0.0, 2.0, 4.0]
-    """
-    inner = [edge for edge in edges if np.isfinite(edge)]
-    width = (inner[-1] - inner[0]) / (len(inner) - 1) if len(inner) > 1 else 1.0
-    first = edges[:1] if np.isfinite(edges[0]) else (inner[0] - width if inner else 0.0,)
-    last = edges[-1:] if np.isfinite(edges[-1]) else (inner[-1] + width if inner else 1.0,)
-    return [float(edge) for edge in (*first, *edges[1:-1], *last)]
-
-
-def densities(histogram: Histogram) -> list[dict[str, Any]]:
-    """Turn counts into bars whose area is the share of rows, as wide as their bins.
-
-    Examples
-    --------
-    >>> densities(Histogram(edges=(0.0, 1.0, 3.0), counts=(1, 1)))
-    [{'left': 0.0, 'right': 1.0, 'y': 0.5}, {'left': 1.0, 'right': 3.0, 'y': 0.25}]
-    """
-    edges = np.asarray(finite_edges(histogram.edges))
-    width = np.diff(edges)
-    share = np.asarray(histogram.counts, dtype=float) / max(sum(histogram.counts), 1)
-    height = np.divide(share, width, out=np.zeros_like(share), where=width > 1e-300)  # below, the height overflows
-    return [
-        {"left": float(left), "right": float(right), "y": float(y)}
-        for left, right, y in zip(edges[:-1], edges[1:], height, strict=True)
-    ]

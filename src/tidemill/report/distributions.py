@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from tidemill.report import marks
-from tidemill.report.curves import densities
+from tidemill.report.histograms import Bar, equal_bars
 from tidemill.report.marks import ACCENT, REFERENCE, Row
 from tidemill.report.values import Categories, Histogram
 
@@ -46,20 +46,20 @@ def layers_of(sets: Sequence[Histogram | Categories], title: str, *, bare: bool)
 
 def _numeric(sets: Sequence[Histogram], title: str, bare: bool) -> list[alt.Chart]:
     """Draw the first set as bars, and the second as an outline over it."""
+    first, *others = equal_bars(sets)
     x = alt.X("left:Q", title=title, scale=alt.Scale(zero=False, nice=False), axis=_axis(bare, grid=False))
-    y = alt.Y("y:Q", title=None if bare else "density", axis=_axis(bare, labels=False), stack=None)
-    colour = REFERENCE if len(sets) > 1 else ACCENT
-    bars = alt.Chart(marks.data(densities(sets[0]))).mark_rect(color=colour, opacity=0.55)
+    y = alt.Y("y:Q", title=None if bare else "share of rows", axis=_axis(bare, labels=False), stack=None)
+    colour = REFERENCE if others else ACCENT
+    bars = alt.Chart(marks.data(first)).mark_rect(color=colour, opacity=0.55)
     layers = [bars.encode(x=x, x2=alt.X2("right:Q"), y=y, y2=alt.Y2Datum(0))]
-    if len(sets) > 1:
-        outline = alt.Chart(marks.data(_outline(sets[1]))).mark_line(color=ACCENT, strokeWidth=1.6)
+    for bins in others:
+        outline = alt.Chart(marks.data(_outline(bins))).mark_line(color=ACCENT, strokeWidth=1.6)
         layers.append(outline.encode(x=x, y=y, order=alt.Order("order:Q")))
     return layers
 
 
-def _outline(histogram: Histogram) -> list[Row]:
+def _outline(bins: Sequence[Bar]) -> list[Row]:
     """Return the corners of a histogram's upper edge, from the ground to the ground."""
-    bins = densities(histogram)
     corners = [(bins[0]["left"], 0.0)]
     for one in bins:
         corners += [(one["left"], one["y"]), (one["right"], one["y"])]

@@ -18,6 +18,8 @@ class Histogram:
     """Ends of the bins, ascending, one more than counts; the outer two may be infinite."""
     counts: tuple[int, ...]
     """Rows in each bin."""
+    points: bool = False
+    """Whether each bin holds a single value, its left end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from tidemill.report.curves import densities, finite_edges, reliability_bins, roc_points, wilson_interval
-from tidemill.report.values import Histogram
+from tidemill.report.curves import reliability_bins, roc_points, wilson_interval
 
 scores = st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=2, max_size=60).filter(
     lambda rows: len({label for label, _ in rows}) == 2
@@ -40,12 +39,3 @@ def test_wilson_interval_holds_the_share(n_positive, n_negative):
 def test_reliability_bins_count_every_row(values):
     bins = reliability_bins(np.zeros(len(values), dtype=bool), np.array(values), 10)
     assert sum(b["n"] for b in bins) == len(values)
-
-
-def test_density_of_unequal_bins_has_the_area_one():
-    bars = densities(Histogram(edges=(0.0, 1.0, 10.0), counts=(30, 70)))
-    assert sum((b["right"] - b["left"]) * b["y"] for b in bars) == 1
-
-
-def test_two_infinite_edges_alone_can_be_drawn():
-    assert finite_edges((-np.inf, np.inf)) == [0.0, 1.0]

@@ -1,5 +1,6 @@
 """What the daily page of a model says: the ledger's figures and counted bins, turned into the report room's values."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -24,6 +25,7 @@ __all__ = ["build_page", "distribution_of"]
 
 HOUR = timedelta(hours=1)
 DISTANCES = ("psi", "jensen_shannon", "wasserstein", "cohens_w")  # those that a column has, the first to sort by
+MOST_POINTS = 61  # cut points up to which each bin of a profile is a single value, as a rule
 N_LABELS = 12  # newest partitions whose labels are shown
 
 SHOWN: Mapping[Task, tuple[str, ...]] = {
@@ -79,10 +81,16 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
 
 def distribution_of(counted: ColumnProfile) -> Histogram | Categories:
     """Return a counted column as what charts draw."""
-    if counted.kind is ColumnKind.NUMERIC:
-        return Histogram(edges=(float("-inf"), *counted.edges, float("inf")), counts=counted.counts)
-    names = (*counted.categories, *(("all others",) if len(counted.counts) > len(counted.categories) else ()))
-    return Categories(names=names, counts=counted.counts)
+    if counted.kind is not ColumnKind.NUMERIC:
+        names = (*counted.categories, *(("all others",) if len(counted.counts) > len(counted.categories) else ()))
+        return Categories(names=names, counts=counted.counts)
+    edges = counted.edges
+    if counted.minimum is None or counted.maximum is None or not edges:
+        return Histogram(edges=(-math.inf, *edges, math.inf), counts=counted.counts)
+    low, high = min(counted.minimum, edges[0]), max(counted.maximum, edges[-1])
+    if len(edges) <= MOST_POINTS:  # a bin per value: below the first, the values, above the last
+        return Histogram(edges=(low, *edges[:-1], high, math.inf), counts=counted.counts, points=True)
+    return Histogram(edges=(low, *edges, high), counts=counted.counts)
 
 
 def _pictures(
