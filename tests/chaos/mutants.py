@@ -56,6 +56,20 @@ MUTANTS = (
         ("tests/chaos/test_frozen.py", "-k", "older_of_two and write-in-copy"),
     ),
     Mutant(
+        "digits of whole numbers beside a NULL",
+        "src/tidemill/arrow.py",
+        "    if not with_null:\n",
+        "    if True:\n",
+        ("tests/unit/test_arrow.py", "-k", "keeps_its_digits"),
+    ),
+    Mutant(
+        "refusal of whole numbers that a float has rounded",
+        "src/tidemill/modeling/schema.py",
+        "abs(level) > _EXACT",
+        "False",
+        ("tests/unit/modeling/test_schema.py", "-k", "may_have_rounded"),
+    ),
+    Mutant(
         "a token of its own for each attempt to write",
         "src/tidemill/steps/predict/predict.py",
         "job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0",

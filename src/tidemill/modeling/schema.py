@@ -6,6 +6,7 @@ Nothing here imputes, encodes or drops rows: that is fitted inside the model.
 """
 
 import difflib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,6 +23,7 @@ from tidemill.records import Record
 
 __all__ = ["FeatureSchema", "align", "refuse_overlarge"]
 
+_EXACT = 2**53  # from here on, neighbouring whole numbers share a float64
 _LARGEST = float(np.finfo(np.float32).max)  # XGBoost reads float32: anything larger would silently become infinite
 
 
@@ -128,7 +130,7 @@ def _with_hint(missing: list[str], have: list[str]) -> Iterator[str]:
 
 
 def _numbers(values: pd.Series) -> pd.Series:
-    """Give numbers and booleans as float64; TypeError says what was found instead."""
+    """Return numbers and booleans as float64; raise TypeError for anything else."""
     dtype = values.dtype
     if types.is_bool_dtype(dtype) or (types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)):
         return _float64(values)
@@ -154,22 +156,33 @@ def _number(value: SupportsFloat) -> float:
 
 
 def _texts(values: pd.Series) -> pd.Series:
-    """Return texts, whole numbers and booleans as ``str``; TypeError says what was found instead."""
+    """Return texts, whole numbers and booleans as ``str``; raise TypeError for anything else."""
     dtype = values.dtype
     if isinstance(dtype, pd.StringDtype):
         return values.astype("str").reset_index(drop=True)
+    if types.is_object_dtype(dtype) and len({type(value) for value in values.dropna()}) > 1:
+        # True, 1 and 1.0 are equal to pandas, and would all take the spelling of whichever comes first.
+        spellings = [np.nan if missing else _spell(value) for value, missing in zip(values, values.isna(), strict=True)]
+        return pd.Series(spellings, dtype="str")
     codes, levels = pd.factorize(values)  # a category is spelt once, however many rows hold it
     spelt = np.array([_spell(level) for level in levels] + [np.nan], dtype=object)
     return pd.Series(spelt[codes], dtype="str")  # code -1, missing, picks the NaN at the end
 
 
 def _spell(level: object) -> str:
+    """Return the category that a value stands for: 1, 1.0 and ``Decimal("1.00")`` are one."""
     if isinstance(level, str):
         return level
     if isinstance(level, bool | np.bool_):
         return "true" if level else "false"
-    # A database column of integers with a NULL arrives as float: 1.0 has to be the category 1.
-    if isinstance(level, Integral | float | Decimal) and float(level).is_integer():
+    if isinstance(level, Integral):
+        return str(int(level))
+    if isinstance(level, float | Decimal) and math.isfinite(level) and level == int(level):
+        if isinstance(level, float) and abs(level) > _EXACT:
+            raise TypeError(
+                f"is categorical in the model, but holds the whole number {level:.0f} as a float, which has lost digits "
+                "beyond 2**53 (pandas' Int64 keeps them beside missing values)"
+            )
         return str(int(level))
     raise TypeError(f"is categorical in the model, but holds {type(level).__name__} values such as {str(level)[:40]!r}")
 

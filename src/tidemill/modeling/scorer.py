@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xgboost
 
+from tidemill.arrow import to_frame
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.compiled.forest import Forest
 from tidemill.modeling.compiled.lookups import LookUps
@@ -57,7 +58,7 @@ class Scorer:
             If the columns cannot be aligned.
         """
         if self.lookups is None or not batch.num_rows or not self.lookups.takes(batch.schema):
-            return self.bundle.score(batch.to_pandas())
+            return self.bundle.score(to_frame(batch))
         dtype: Any = np.float32 if isinstance(self.bundle.model, xgboost.Booster) else np.float64
         matrix = self.lookups.matrix(batch, dtype)
         if self.forest is None:

@@ -1,8 +1,8 @@
-"""Columns of Arrow as numpy arrays and level counts, without loading pandas.
+"""Arrow columns as numpy arrays and level counts, without loading pandas.
 
-``Array.to_numpy``, ``pa.array`` and every Arrow function that takes a Python scalar import pandas behind
-one's back (a second and a half, once a task). Buffers, ``cast``, ``value_counts`` and ``to_pylist`` do not, so this
-file uses these alone; a test in a fresh process holds it to that.
+``Array.to_numpy``, ``pa.array`` and every Arrow function that takes a Python scalar import pandas, which costs each task
+a second and a half. Buffers, ``cast``, ``value_counts`` and ``to_pylist`` do not, so this file uses only these. A test
+in a fresh process checks it.
 """
 
 from collections import Counter
@@ -14,21 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["is_number", "is_text", "level_counts", "level_indices", "to_floats"]
+from tidemill.arrow import to_texts
 
-
-def is_number(kind: pa.DataType) -> bool:
-    """Return whether a column of this type can be profiled as numbers; booleans count as 0 and 1."""
-    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
-    return any(test(kind) for test in tests)
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Return whether a column of this type can be profiled as categories."""
-    if pa.types.is_dictionary(kind):
-        return is_text(kind.value_type)
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_boolean, pa.types.is_integer, pa.types.is_null)
-    return any(test(kind) for test in tests)
+__all__ = ["level_counts", "level_indices", "to_floats"]
 
 
 def to_floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
@@ -72,11 +60,13 @@ def level_counts(column: pa.ChunkedArray) -> tuple[Counter[str], int]:
     n_null = 0
     for chunk in _chunks(_as_levels(column)):
         found = pc.value_counts(chunk)
-        for level, n in zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True):
+        for level, n in zip(
+            to_texts(found.field("values")).to_pylist(), found.field("counts").to_pylist(), strict=True
+        ):
             if level is None:
                 n_null += n
             else:
-                counts[str(level)] += n
+                counts[level] += n
     return counts, n_null
 
 
@@ -106,8 +96,8 @@ def level_indices(column: pa.ChunkedArray, index_of: dict[str, int], *, missing:
     parts = [np.empty(0, np.int64)]
     for chunk in _chunks(_as_levels(column)):
         encoded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-        levels = encoded.dictionary.to_pylist()
-        table = np.array([null if v is None else index_of.get(str(v), missing) for v in levels] + [null], np.int64)
+        levels = to_texts(encoded.dictionary).to_pylist()
+        table = np.array([null if v is None else index_of.get(v, missing) for v in levels] + [null], np.int64)
         indices = encoded.indices.cast(pa.int64())
         # A null row's slot in the buffer holds anything: send it to the last entry of the table.
         parts.append(table[np.where(_validity(indices), _buffer(indices, np.int64), len(levels))])
@@ -138,7 +128,7 @@ def _buffer(array: pa.Array, dtype: type[np.generic]) -> NDArray[Any]:
 
 
 def _validity(array: pa.Array) -> NDArray[np.bool_]:
-    """Give True where an Arrow array has a value."""
+    """Return True where an Arrow array has a value."""
     bitmap = array.buffers()[0]
     if bitmap is None:
         return np.ones(len(array), bool)

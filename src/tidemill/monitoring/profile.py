@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tidemill.arrow import is_category, is_number
 from tidemill.errors import SchemaChanged
-from tidemill.monitoring.columns import is_number, is_text, level_counts, level_indices, to_floats
+from tidemill.monitoring.columns import level_counts, level_indices, to_floats
 from tidemill.monitoring.groups import category_groups, quantile_groups
 from tidemill.monitoring.past import usual_null_share, usual_psi
 from tidemill.records import Record
@@ -156,7 +157,7 @@ def count_into(reference: ColumnProfile, column: pa.ChunkedArray) -> ColumnProfi
     if reference.kind is ColumnKind.NUMERIC:
         _refuse([reference.name] if not is_number(column.type) else [], "be numbers")
         return _count_numeric(reference, to_floats(column))
-    _refuse([reference.name] if not is_text(column.type) else [], "be texts")
+    _refuse([reference.name] if not is_category(column.type) else [], "be texts")
     return _count_categorical(reference, *level_counts(column))
 
 
@@ -213,7 +214,7 @@ def _require(table: pa.Table, numeric: Sequence[str], categorical: Sequence[str]
     names = set(table.column_names)
     _refuse([name for name in (*numeric, *categorical) if name not in names], "be in the snapshot")
     _refuse([name for name in numeric if not is_number(table.schema.field(name).type)], "be numbers")
-    _refuse([name for name in categorical if not is_text(table.schema.field(name).type)], "be texts")
+    _refuse([name for name in categorical if not is_category(table.schema.field(name).type)], "be texts")
 
 
 def _refuse(columns: Sequence[str], expected: str) -> None:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from tidemill.arrow import to_frame
 from tidemill.records import Likeness, MetricValue
 
 __all__ = [
@@ -140,7 +141,7 @@ def likeness_of_figures(then: Sequence[MetricValue], now: Mapping[str, float]) -
 
 
 def _by_label(table: pa.Table, labels: list[str]) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = to_frame(table)
     frame["__nth"] = frame.groupby(labels, dropna=False, observed=True).cumcount()  # a key may stand twice
     return frame.set_index([*labels, "__nth"])
 
@@ -152,7 +153,7 @@ def _named(index: pd.Index) -> str:
 
 def _same(then: pd.Series, now: pd.Series) -> npt.NDArray[np.bool_]:
     missing = (then.isna() & now.isna()).to_numpy()
-    equal = then.astype(object).to_numpy() == now.astype(object).to_numpy()
+    equal = then.to_numpy(object, na_value=np.nan) == now.to_numpy(object, na_value=np.nan)
     return np.asarray(np.asarray(equal, dtype=bool) | missing)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidemill.arrow import to_frame
 from tidemill.errors import ExplanationFailed, NotPublished
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.explain import Explanation, encoded_columns, explain
@@ -81,7 +82,7 @@ def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partitio
     bundle = load_bundle(store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
     path = store.folder(run.snapshot_uri, run.snapshot_digest) / FEATURES
     rows = read_columns(path, [spec.entity_key, *bundle.schema.names])
-    others, row = rows.to_pandas(), _row(rows, spec.entity_key, entity_key, partition)
+    others, row = to_frame(rows), _row(rows, spec.entity_key, entity_key, partition)
     found = explain(bundle, row, background=others)
     published = answer["prediction" if bundle.task == "regression" else "score"]
     score = _answered(bundle, row)
@@ -109,7 +110,7 @@ def _row(rows: pa.Table, key: str, entity_key: str, partition: str) -> pd.DataFr
         raise NotPublished(
             f"The snapshot of {partition!r} has no row {entity_key!r}.", "Look at the published rows of the partition."
         )
-    frame: pd.DataFrame = row.to_pandas()
+    frame: pd.DataFrame = to_frame(row)
     return frame
 
 

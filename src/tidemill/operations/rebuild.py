@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tidemill.arrow import to_frame
 from tidemill.errors import ArtifactCorrupt, FatalError
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.metrics import METRICS, point_value
@@ -183,7 +184,7 @@ class Rebuilding:
         bundle = self._released() if self._bundle is None else self._rebuilt(self._bundle)
         path = self.store.folder(then.uri, then.digest) / FEATURES
         table = read_columns(path, [spec.entity_key, *bundle.schema.names])
-        score = np.asarray(answers(bundle, bundle.score(table.to_pandas()))["score"])
+        score = np.asarray(answers(bundle, bundle.score(to_frame(table)))["score"])
         keys = table[spec.entity_key].cast(pa.string()).to_pylist()
         now = dict(zip(keys, score.tolist(), strict=True))
         published = {row.entity_key: row.score for row in self.origins.scored(self.made.model, rows.prediction_run_id)}

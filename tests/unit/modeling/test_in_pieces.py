@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tidemill.arrow import to_frame
 from tidemill.errors import ContractBroken, NotTrainable, SpecError, StorageFull
 from tidemill.modeling.estimators import Pieces, boost_on_disk, fit, fit_in_pieces, score_in_pieces
 from tidemill.modeling.schema import FeatureSchema
@@ -136,3 +137,25 @@ def test_without_validation_it_boosts_for_a_fixed_number_of_rounds(tmp_path):
     bundle, score = in_pieces("regression", (X, y), (X[:0], y[:0]), tmp_path)
     assert (bundle.model.save_raw(), bundle.remarks) == (whole.model.save_raw(), whole.remarks)
     assert score.shape == (0,)
+
+
+@pytest.mark.parametrize("size", [130, 1500], ids=["many pieces", "one piece"])
+def test_whole_numbers_beyond_2_to_53_are_learnt_alike_beside_a_null_in_some_piece(tmp_path, size):
+    rng = np.random.default_rng(0)
+    picked = rng.integers(0, 8, 1_500)
+    y = rng.random(1_500) < np.where(picked % 2, 0.9, 0.1)
+    mask = np.arange(1_500) == 77  # one NULL, in one piece
+    table = pa.table({"x": rng.normal(size=1_500), "shop": pa.array(2**60 + picked, pa.int64(), mask=mask)})
+    rows = Pieces(read=partial(batches, table, size), y=y)
+    schema = FeatureSchema(numeric=("x",), categorical=("shop",))
+
+    def boost(boosting, encoding, labels, used):
+        every = np.full(len(labels.train), True)
+        pages = partial(encoding.pages, rows, labels.train, every)
+        return boost_on_disk(boosting, pages, pages, tmp_path)
+
+    given = {"random_state": 7, "n_threads": 1}
+    bundle, score = fit_in_pieces("binary", schema, rows, rows, stops=np.full(1_500, True), boost=boost, **given)
+    whole = fit("xgboost", "binary", schema, to_frame(table), y, to_frame(table), y, **given)
+    assert bundle.model.save_raw() == whole.model.save_raw()
+    assert ((score > 0.5) == (picked % 2 == 1))[~mask].all()

@@ -82,6 +82,29 @@ def test_a_boolean_category_is_spelt_as_in_sql():
     assert aligned([True, False], TEXT).tolist() == ["true", "false"]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_values_that_pandas_takes_for_equal_are_spelt_each_by_itself(order):
+    values = pd.Series([True, 1, None, "true", 0, False, Decimal("1.0")][::order], dtype=object)
+    expected = pd.Series(["true", "1", None, "true", "0", "false", "1"][::order], dtype="str", name="x")
+    pd.testing.assert_series_equal(aligned(values, TEXT), expected)
+
+
+@pytest.mark.parametrize("value", [2**64, 10**400, -(2**60) - 1, Decimal(2**60 + 1)])
+def test_a_whole_number_of_any_size_is_spelt_by_all_its_digits(value):
+    assert aligned(pd.Series([value, None], dtype=object), TEXT)[0] == str(value)
+
+
+@pytest.mark.parametrize("value", [Decimal(2**60 + 1) + Decimal("0.5"), np.inf, Decimal("Infinity")])
+def test_what_is_no_whole_number_is_no_category(value):
+    with pytest.raises(SchemaChanged, match="'x' is categorical in the model, but holds"):
+        aligned(pd.Series([value, "a"], dtype=object), TEXT)
+
+
+def test_whole_numbers_that_a_float_may_have_rounded_are_refused():
+    with pytest.raises(SchemaChanged, match=r"lost digits beyond 2\*\*53"):
+        aligned(pd.Series([2**60 + 1, np.nan]), TEXT)
+
+
 @pytest.mark.parametrize("values", [[1.5, 2.0], [b"a", b"b"], pd.to_datetime(["2013-07-01", "2013-07-02"])])
 def test_a_categorical_column_of_another_type_is_refused_by_name(values):
     with pytest.raises(SchemaChanged, match="'x' is categorical in the model, but holds"):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tidemill.arrow import to_frame
 from tidemill.errors import ContractBroken, SchemaChanged
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.compiled.lookups import LookUps
@@ -128,7 +129,7 @@ def test_matrix_is_that_of_the_fitted_transformer(bundles: Any, values: list[tup
         np.testing.assert_array_equal(lookups.matrix(batch, np.float64), expected)
 
 
-def test_categories_that_come_as_numbers_go_the_frames_way(bundles: Any) -> None:
+def test_categories_that_come_as_numbers_score_as_in_a_frame(bundles: Any) -> None:
     table = rows(100).set_column(5, "plane", pa.array(range(100)))
     bundle = bundles["xgboost", "binary"]
     found = in_batches(Scorer.of(bundle), table, 10)
@@ -152,3 +153,59 @@ def test_frame_of_other_order_scores_the_same(bundles: Any) -> None:
     turned: pd.DataFrame = table.select(table.column_names[::-1]).to_pandas()
     found = in_batches(Scorer.of(bundle), table, 50)
     assert found.tobytes() == bundle.score(turned).tobytes()
+
+
+IDS = [2**60 + number * 7 for number in range(8)]  # neighbours share a float64
+KINDS = {
+    "int64": pa.int64(),
+    "uint64": pa.uint64(),
+    "decimal": pa.decimal128(20, 0),
+    "string": pa.string(),
+    "large_string": pa.large_string(),
+    "dictionary of texts": pa.dictionary(pa.int32(), pa.string()),
+    "dictionary of integers": pa.dictionary(pa.int8(), pa.int64()),
+}
+
+
+def shops(kind: pa.DataType, picked: np.ndarray) -> pa.Array:
+    """Return shop ids in some type; -1 picks a NULL."""
+    values = [None if at < 0 else IDS[at] for at in picked]
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    texts = inner in (pa.string(), pa.large_string())
+    array = pa.array(
+        [value if value is None or not texts else str(value) for value in values], inner if texts else None
+    )
+    array = array.cast(inner) if inner != array.type else array
+    return array.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else array
+
+
+def bought(kind: pa.DataType, n_rows: int, null_share: float, random_state: int) -> tuple[pa.Table, np.ndarray]:
+    """Rows whose label depends on the shop."""
+    rng = np.random.default_rng(random_state)
+    picked = rng.integers(0, 8, n_rows)
+    y = rng.random(n_rows) < np.where(picked % 2, 0.85, 0.15)
+    picked[rng.random(n_rows) < null_share] = -1
+    return pa.table({"x": rng.normal(size=n_rows), "shop": shops(kind, picked)}), y
+
+
+@pytest.mark.parametrize(
+    ("kind", "estimator", "null_share"),
+    [
+        *((kind, "xgboost", 0.02) for kind in KINDS),
+        *(("int64", name, share) for name in ("xgboost", "logistic_regression") for share in (0.0, 0.02)),
+        ("decimal", "hist_gradient_boosting", 0.02),
+    ],
+)
+def test_a_score_depends_on_its_row_only_for_every_type(kind: str, estimator: str, null_share: float) -> None:
+    schema = FeatureSchema(numeric=("x",), categorical=("shop",))
+    train, y = bought(KINDS[kind], 1_500, null_share, 1)
+    aside, y_aside = bought(KINDS[kind], 300, null_share, 2)
+    bundle = fit(estimator, "binary", schema, to_frame(train), y, to_frame(aside), y_aside, random_state=0, n_threads=1)
+    scorer = Scorer.of(bundle).compiled()
+    one_of_each = pa.table({"x": np.zeros(9), "shop": shops(KINDS[kind], np.array([*range(8), -1]))}).combine_chunks()
+    together = scorer.score(one_of_each.to_batches()[0])
+    without_null = scorer.score(one_of_each.slice(0, 8).combine_chunks().to_batches()[0])
+    alone = np.concatenate([scorer.score(one_of_each.slice(at, 1).to_batches()[0]) for at in range(9)])
+    assert together[:8].tobytes() == without_null.tobytes()
+    assert together.tobytes() == alone.tobytes() == bundle.score(to_frame(one_of_each)).tobytes()
+    assert (together[:8] > 0.5).tolist() == [False, True] * 4  # each shop has been learnt by itself

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.monitoring.columns import is_number, is_text, level_counts, level_indices, to_floats
+from tidemill.monitoring.columns import level_counts, level_indices, to_floats
 
 
 def _nan_as_none(values):
@@ -57,15 +57,14 @@ def test_level_indices_equal_looking_up_by_hand(values, encoded, data):
     assert level_indices(column, {"a": 0, "b": 1}, missing=2, null=3).tolist() == [expected[v] for v in values[start:]]
 
 
-@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.string(), pa.list_(pa.int64())])
-def test_times_texts_and_lists_are_no_numbers(kind):
-    assert not is_number(kind)
-
-
-@pytest.mark.parametrize("kind", [pa.float64(), pa.timestamp("us"), pa.list_(pa.string())])
-def test_floats_times_and_lists_are_no_categories(kind):
-    assert not is_text(kind)
-
-
-def test_a_dictionary_of_texts_is_a_category():
-    assert is_text(pa.dictionary(pa.int32(), pa.string()))
+@pytest.mark.parametrize(
+    ("values", "levels"),
+    [([2**60 + 1, None, 2**60 + 1], {str(2**60 + 1): 2}), ([True, False, None], {"true": 1, "false": 1})],
+)
+def test_levels_have_the_text_that_the_model_knows_them_by(values, levels):
+    column = pa.chunked_array([values])
+    counts, n_null = level_counts(column)
+    assert (dict(counts), n_null) == (levels, 1)
+    assert level_indices(column, {level: 7 for level in levels}, missing=0, null=1).tolist() == [
+        1 if value is None else 7 for value in values
+    ]

@@ -1,9 +1,8 @@
 """Encoders compiled to look-ups: Arrow columns straight to the matrix that the fitted transformer would give.
 
-A category has one code, whatever row it stands in, so the fitted transformer is asked once for the code of each level,
-of a missing value and of an unseen one; after that a column is a hash look-up. No frame is made and no text becomes a
-Python object. What is not of this kind (scaled columns, categories that come as numbers) goes the transformer's own
-way; the bits are the same either way, and a test holds it.
+A category has one code, whatever row it stands in. So the fitted transformer is asked once for the code of each level,
+of a missing value and of an unseen one. After that a column is a hash look-up, without a frame or Python objects.
+Other columns (scaled numbers, decimals) go through the transformer itself. A test checks that the bits are the same.
 """
 
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
 
+from tidemill.arrow import is_category, is_number, to_texts
 from tidemill.modeling.schema import FeatureSchema, refuse_overlarge
 
 __all__ = ["LookUps"]
@@ -67,10 +67,12 @@ class LookUps:
         return cls(schema, tuple((name, at) for at, name in enumerate(numeric)), lookups, n_columns)
 
     def takes(self, columns: pa.Schema) -> bool:
-        """Return whether the columns are plain numbers and texts; others are `align`'s to judge."""
+        """Return whether these columns need no frame; `align` converts or refuses the others."""
         kinds = {field.name: field.type for field in columns}
-        return all(name in kinds and _is_plain(kinds[name]) for name in self.schema.numeric) and all(
-            name in kinds and pa.types.is_string(kinds[name]) for name in self.schema.categorical
+        return len(kinds) == len(columns) and all(
+            name in kinds and fits(kinds[name])
+            for names, fits in ((self.schema.numeric, _is_plain), (self.schema.categorical, is_category))
+            for name in names
         )
 
     def matrix(self, batch: pa.RecordBatch, dtype: npt.DTypeLike) -> Matrix:
@@ -109,7 +111,8 @@ def _passes(numbers: Any) -> bool:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+    """Whether Arrow converts a type to float64 as numpy does; decimals are rounded otherwise."""
+    return is_number(kind) and not pa.types.is_decimal(kind)
 
 
 def _asked(transformer: Any, encoder: Any, names: Sequence[str], first: int) -> dict[str, _LookUp]:
@@ -136,14 +139,15 @@ def _asked(transformer: Any, encoder: Any, names: Sequence[str], first: int) -> 
 
 
 def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
-    """Give float64 with NaN for NULL, as pandas does."""
+    """Return float64 with NaN for NULL, as pandas does."""
     wide = column.cast(pa.float64(), safe=False)
     return np.asarray(wide.fill_null(np.nan).to_numpy(zero_copy_only=False))
 
 
 def _positions(column: pa.Array, levels: pa.Array) -> npt.NDArray[np.int32]:
     """Return each value's place in the codes: after the levels come unseen and missing."""
-    found = pc.index_in(column, value_set=levels).fill_null(len(levels)).to_numpy(zero_copy_only=False)
-    if column.null_count:
-        found = np.where(column.is_null().to_numpy(zero_copy_only=False), len(levels) + 1, found)
+    texts = to_texts(column)  # in which a dictionary's NULL entries are NULL rows
+    found = pc.index_in(texts, value_set=levels).fill_null(len(levels)).to_numpy(zero_copy_only=False)
+    if texts.null_count:
+        found = np.where(texts.is_null().to_numpy(zero_copy_only=False), len(levels) + 1, found)
     return np.asarray(found)

@@ -19,6 +19,7 @@ import pyarrow as pa
 import xgboost
 from threadpoolctl import threadpool_limits
 
+from tidemill.arrow import to_frame
 from tidemill.errors import StorageFull
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.compiled.lookups import LookUps
@@ -62,14 +63,14 @@ class Encoding:
         """Fit in one pass over the train set."""
         texts = FeatureSchema(categorical=schema.categorical)
         batches = pieces.read(schema.categorical) if schema.categorical else ()
-        encoders = fit_for_trees(schema, (align(batch.to_pandas(), texts) for batch in batches))
+        encoders = fit_for_trees(schema, (align(to_frame(batch), texts) for batch in batches))
         return cls(encoders, schema, LookUps.of(encoders, schema))
 
     def matrix(self, batch: pa.RecordBatch) -> Matrix:
         """Return what the encoders make of a piece, shape (n_samples, n_features)."""
         if self.lookups is not None and self.lookups.takes(batch.schema):
             return np.asarray(self.lookups.matrix(batch, np.float32))
-        return np.asarray(self.transformer.transform(align(batch.to_pandas(), self.schema)), dtype=np.float32)
+        return np.asarray(self.transformer.transform(align(to_frame(batch), self.schema)), dtype=np.float32)
 
     def pages(self, pieces: Pieces, y: npt.NDArray[Any], used: npt.NDArray[np.bool_]) -> Iterator[Page]:
         """Return the matrix and the labels of each piece, of the rows that are used."""

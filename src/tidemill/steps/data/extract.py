@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg2.extensions import cursor as Cursor
 
+from tidemill.arrow import is_category, is_number
 from tidemill.errors import EmptyPartition, LeakageFound, SchemaChanged, SpecError
 from tidemill.intervals import Interval, Partition
-from tidemill.monitoring.columns import is_number, is_text
 from tidemill.records import SnapshotRef
 from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
@@ -268,9 +268,9 @@ def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataTy
     return {
         spec.entity_key: ("text or a whole number, to be the key", lambda kind: not pa.types.is_floating(kind)),
         **dict.fromkeys((spec.event_time, OBSERVED_AT), ("timestamptz", pa.types.is_timestamp)),
-        **dict.fromkeys(spec.accept.slices, ("text, a whole number or boolean, to be a slice", is_text)),
+        **dict.fromkeys(spec.accept.slices, ("text, a whole number or boolean, to be a slice", is_category)),
         **dict.fromkeys(numeric, ("a number or boolean, to be a numeric feature", is_number)),
-        **dict.fromkeys(categorical, ("text, a whole number or boolean, to be a categorical feature", is_text)),
+        **dict.fromkeys(categorical, ("text, a whole number or boolean, to be a categorical feature", is_category)),
     }
 
 

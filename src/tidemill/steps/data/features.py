@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from tidemill.arrow import is_number, is_text, to_frame
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import SplitRef
 from tidemill.runtime.job import Job
@@ -59,8 +60,8 @@ def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
     reserved = {spec.entity_key, spec.event_time, spec.label.column, PARTITION, TARGET}
     fields = [field for field in columns if field.name not in reserved]
     return FeatureSchema(
-        numeric=tuple(field.name for field in fields if _is_number(field.type)),
-        categorical=tuple(field.name for field in fields if pa.types.is_string(field.type)),
+        numeric=tuple(field.name for field in fields if is_number(field.type)),
+        categorical=tuple(field.name for field in fields if is_text(field.type)),
         **declared,
     )
 
@@ -131,7 +132,7 @@ def _path(job: Job, split: SplitRef, name: str) -> Path:
 
 def _labelled_set(job: Job, table: pa.Table) -> LabelledSet:
     return LabelledSet(
-        X=table.to_pandas(),
+        X=to_frame(table),
         y=target_values(table[TARGET]),
         blocks=keys_of(table[PARTITION]),
         schema=feature_schema(job.spec, table.schema),
@@ -155,7 +156,3 @@ def target_values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     if pa.types.is_string(column.type):
         return keys_of(column)
     return np.asarray(column.to_numpy())
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from tidemill.arrow import to_frame
 from tidemill.errors import IncompletePublish
 from tidemill.modeling.scorer import Scorer
 from tidemill.records import PredictionRef, ReleaseRef, ScoresRef, Shard, SnapshotRef
@@ -112,7 +113,7 @@ def _answered(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard
         give_back()  # what extracting them has left in this process
     scorer = (_compiled if many else _scorer)(*asked)
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
-    scorer.bundle.score(read_schema(path).empty_table().to_pandas())  # refuses columns that do not fit, of no rows too
+    scorer.bundle.score(to_frame(read_schema(path).empty_table()))  # refuses columns that do not fit, of no rows too
     names = [spec.entity_key, spec.event_time, *scorer.bundle.schema.names]
     batches = read_batches(path, names, BATCH_ROWS, shard.start, shard.stop)
     n_threads = min(spec.predict.threads or cores(), n_rows // BATCH_ROWS)
@@ -138,7 +139,7 @@ def _scored(job: Job, release: ReleaseRef, scorer: Scorer, batch: pa.RecordBatch
     _refuse_undefined(keys, scores, release)
     columns = {"entity_key": keys, "event_time": batch.column(spec.event_time), **answers(bundle, scores)}
     if spec.predict.reasons:
-        columns["reasons"] = reasons_of(bundle, batch.to_pandas(), spec.predict.reasons)
+        columns["reasons"] = reasons_of(bundle, to_frame(batch), spec.predict.reasons)
     return pa.record_batch(columns)
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import xgboost
 
+from tidemill.arrow import to_frame
 from tidemill.errors import SettingsError
 from tidemill.faults import fault_point
 from tidemill.modeling.bundle import Bundle
@@ -240,7 +241,7 @@ class _Streamed:
         """Return the first rows, with all columns."""
         columns = read_schema(self.path)
         some = next(read_batches(self.path, columns.names, _FIRST_ROWS), None)
-        frame: pd.DataFrame = (columns.empty_table() if some is None else some).to_pandas()
+        frame: pd.DataFrame = to_frame(columns.empty_table() if some is None else some)
         return frame
 
 

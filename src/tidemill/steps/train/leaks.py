@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from tidemill.arrow import to_frame
 from tidemill.errors import ArtifactCorrupt, LeakageFound
 from tidemill.modeling.estimators import fit
 from tidemill.modeling.leakage import Leak, find_changed, find_copies, find_late, find_telling, placebo
@@ -48,7 +49,7 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
         numeric=tuple(name for name in every.numeric if name not in vouched),
         categorical=tuple(name for name in every.categorical if name not in vouched),
     )
-    frames = {name: table.to_pandas() for name, table in sets.items()}
+    frames = {name: to_frame(table) for name, table in sets.items()}
     train, features = frames["train"], feature_schema(spec, rows.schema)
     found = [
         *find_telling(train, target_values(sets["train"][TARGET]), looked_at, spec.task.value),
@@ -83,7 +84,7 @@ def _changed(job: Job, rows: pa.Table, names: list[str]) -> list[Leak]:
     if not served:
         return []
     before = pd.concat(served)
-    now = rows.to_pandas()
+    now = to_frame(rows)
     return find_changed(before, now[now[PARTITION].isin(set(before[PARTITION]))], key, names)
 
 
@@ -95,7 +96,7 @@ def _served(job: Job, rows: pa.Table) -> Iterator[pd.DataFrame]:
         if served.cutoff == job.spec.partition(served.partition).cutoff:
             with suppress(ArtifactCorrupt):  # retention has taken it; the doctor tells of any other reason
                 folder = job.store.folder(served.snapshot_uri, served.snapshot_digest)
-                yield read_table(folder / FEATURES).to_pandas()
+                yield to_frame(read_table(folder / FEATURES))
 
 
 def _placebo(
