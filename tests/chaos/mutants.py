@@ -70,6 +70,13 @@ MUTANTS = (
         ("tests/unit/modeling/test_schema.py", "-k", "may_have_rounded"),
     ),
     Mutant(
+        "behaviour check of rows as they are stored",
+        "src/tidemill/modeling/gate/behaviour.py",
+        "_differing(whole, score(table, nulls)[:-1], ",
+        "_differing(whole, whole, ",
+        ("tests/unit/modeling/gate/test_behaviour.py", "-k", "null_in_the_batch or beside_a_null"),
+    ),
+    Mutant(
         "a token of its own for each attempt to write",
         "src/tidemill/steps/predict/predict.py",
         "job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0",

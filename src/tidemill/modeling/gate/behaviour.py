@@ -1,7 +1,7 @@
 """What a model has to do whatever the data are: checks that need no label.
 
-A score may hang on its own row alone, broken and unheard-of values must give a score all the same, and a declared
-direction must hold. A failing check refuses the candidate, however good its metrics are.
+A score may depend only on its own row, broken and unknown values must still give a score, and a declared direction must
+hold. A failing check rejects the candidate, however good its metrics are.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
+from tidemill.arrow import to_frame
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.schema import align
+from tidemill.modeling.scorer import Scorer
 from tidemill.records import BehaviourCheck
 
 __all__ = ["check_behaviour"]
@@ -27,9 +30,14 @@ _TOLERANCE = 1e-6  # how far the probabilities of the classes may be from 1 toge
 
 
 def check_behaviour(
-    bundle: Bundle, X: pd.DataFrame, *, monotonic: Mapping[str, str] | None = None, random_state: int = 0
+    bundle: Bundle,
+    X: pd.DataFrame,
+    *,
+    stored: pa.Table | None = None,
+    monotonic: Mapping[str, str] | None = None,
+    random_state: int = 0,
 ) -> tuple[BehaviourCheck, ...]:
-    """Try a model on real rows, reordered, cut up and broken.
+    """Try a model on real rows: reordered, cut up, broken, and as they are stored.
 
     Parameters
     ----------
@@ -37,6 +45,8 @@ def check_behaviour(
         Fitted model.
     X : pandas.DataFrame of shape (n_samples, n_columns)
         Raw features, such as the test set's; up to 500 rows are used.
+    stored : pyarrow.Table, default None
+        Such rows as they are stored, before any conversion; up to 500 are used. Made from ``X`` by default.
     monotonic : mapping of str to str, default None
         Feature to ``increasing`` or ``decreasing``: where the score may go when the feature grows.
     random_state : int, default 0
@@ -55,6 +65,7 @@ def check_behaviour(
         ("scores", lambda: _sound(bundle, bundle.score(rows))),
         ("row order", lambda: _row_order(bundle, rows, rng)),
         ("batch size", lambda: _batch_size(bundle, rows)),
+        ("rows as stored", lambda: _as_stored(bundle, X.head(_N_ROWS) if stored is None else stored.slice(0, _N_ROWS))),
         ("missing values", lambda: _missing(bundle, rows)),
         ("unseen category", lambda: _unseen(bundle, rows)),
     ]
@@ -99,6 +110,32 @@ def _batch_size(bundle: Bundle, rows: pd.DataFrame) -> str | None:
         return flaw
     alone = np.concatenate([bundle.score(rows.iloc[[row]]) for row in range(min(_N_SINGLE, len(rows)))])
     return _differing(whole[: len(alone)], alone, "when a row comes alone")
+
+
+def _as_stored(bundle: Bundle, rows: pd.DataFrame | pa.Table) -> str | None:
+    """Score rows as publishing does, from Arrow: none may change beside a row of NULLs, or by way of a frame.
+
+    The other checks begin with aligned rows, and so cannot see what a conversion of a whole batch does to a row.
+    """
+    names = list(bundle.schema.names)
+    table = (
+        rows.select(names) if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows[names], preserve_index=False)
+    )
+    scorer, nulls = Scorer.of(bundle), pa.table({field.name: pa.nulls(1, field.type) for field in table.schema})
+
+    def score(*parts: pa.Table) -> Floats:
+        (batch,) = pa.concat_tables(parts).combine_chunks().to_batches()
+        return scorer.score(batch)
+
+    whole, singles = score(table), range(min(_N_SINGLE, table.num_rows))
+    alone = [score(table.slice(row, 1)) for row in singles]
+    beside_null = [score(table.slice(row, 1), nulls)[:1] for row in singles]
+    return (
+        _differing(whole, score(table, nulls)[:-1], "when a row of NULLs is in the batch")
+        or _differing(whole[: len(alone)], np.concatenate(alone), "when a row comes alone from storage")
+        or _differing(whole[: len(alone)], np.concatenate(beside_null), "when a row comes with one row of NULLs")
+        or _differing(whole, bundle.score(to_frame(table)), "when the batch becomes a frame")
+    )
 
 
 def _missing(bundle: Bundle, rows: pd.DataFrame) -> str | None:

@@ -32,7 +32,8 @@ __all__ = [
     "target_values",
 ]
 
-_PIECE_ROWS, _PIECE_BYTES = 65_536, 2**24  # most that are read at once where not all rows are in memory
+_STORED_ROWS = 500  # kept as stored, for the gate's behaviour checks
+_PIECE_ROWS, _PIECE_BYTES = 65_536, 2**24  # limits per read where not all rows fit into memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,15 +43,17 @@ class LabelledSet:
     X: pd.DataFrame
     """All columns of the features query, shape (n_samples, n_columns)."""
     y: npt.NDArray[Any]
-    """binary: 1 for the positive class, else 0; multiclass: the class; regression: the number; shape (n_samples,)."""
+    """Labels, shape (n_samples,). Binary: 1 for the positive class, else 0; multiclass: the class; regression: the number."""
     blocks: npt.NDArray[np.object_]
     """Key of each row's partition, shape (n_samples,): rows of one day are not independent."""
     schema: FeatureSchema
     """Which columns are features."""
+    stored: pa.Table
+    """Up to 500 of the rows, spread evenly, as they are stored."""
 
 
 def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
-    """Return which columns are features: those that the spec names, or all but key, time and label by their types."""
+    """Return the feature columns: those that the spec names, else all but key, time and label, sorted by their types."""
     declared = {
         direction: tuple(sorted(name for name, way in spec.train.monotonic.items() if way == direction))
         for direction in ("increasing", "decreasing")
@@ -82,14 +85,14 @@ def read_enough(job: Job, split: SplitRef, name: str) -> LabelledSet:
 
 
 def read_some(path: Path) -> tuple[pa.Table, pa.Array]:
-    """Read every so-manieth row of a stored table, evenly over it; no more than `SAMPLE_ROWS`, without holding all.
+    """Read every n-th row of a stored table, at most `SAMPLE_ROWS` rows, without loading the others.
 
     Returns
     -------
     rows : pyarrow.Table
         The rows.
     positions : pyarrow.Array of int64
-        Where they stand.
+        Their row numbers.
     """
     schema, n_rows = read_schema(path), count_rows(path)
     step = one_of(n_rows)
@@ -98,7 +101,7 @@ def read_some(path: Path) -> tuple[pa.Table, pa.Array]:
 
 
 def piece_rows(n_columns: int) -> int:
-    """Return how many rows are read at once where not all are in memory: fewer where they are wide.
+    """Return the number of rows per read where not all fit into memory: fewer rows if they are wide.
 
     Examples
     --------
@@ -109,7 +112,7 @@ def piece_rows(n_columns: int) -> int:
 
 
 def one_of(n_rows: int) -> int:
-    """Say of how many rows one is in the sample, from 1.
+    """Return n, from 1, such that every n-th row is in the sample.
 
     Examples
     --------
@@ -136,16 +139,17 @@ def _labelled_set(job: Job, table: pa.Table) -> LabelledSet:
         y=target_values(table[TARGET]),
         blocks=keys_of(table[PARTITION]),
         schema=feature_schema(job.spec, table.schema),
+        stored=table.take(pa.array(np.arange(0, table.num_rows, max(1, -(-table.num_rows // _STORED_ROWS))))),
     )
 
 
 def read_columns(path: Path, names: list[str]) -> pa.Table:
-    """Read some columns of a stored set, those that it has."""
+    """Read some columns of a stored set; names that it lacks are skipped."""
     return read_table(path, names)
 
 
 def keys_of(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
-    """Return texts as objects, of which each is in memory once, however many rows hold it."""
+    """Return texts as objects; equal texts share one object."""
     found = column.combine_chunks().dictionary_encode()
     levels = np.array([*found.dictionary.to_pylist()], dtype=object)
     return levels[found.indices.to_numpy(zero_copy_only=False)] if len(levels) else levels

@@ -97,7 +97,11 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         n_test=len(test.y),
         n_test_blocks=len(np.unique(test.blocks)),
         behaviour=check_behaviour(
-            best.bundle, test.X, monotonic=spec.train.monotonic, random_state=spec.train.random_state
+            best.bundle,
+            test.X,
+            stored=test.stored,
+            monotonic=spec.train.monotonic,
+            random_state=spec.train.random_state,
         ),
         rehearsal=_rehearsal(job, best, test, apart=shown),
         threshold=best.bundle.threshold,

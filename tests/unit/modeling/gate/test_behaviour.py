@@ -1,10 +1,14 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
+from tidemill.arrow import to_frame
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.estimators import candidates
+from tidemill.modeling.compiled import lookups
+from tidemill.modeling.estimators import candidates, fit
 from tidemill.modeling.gate.behaviour import check_behaviour
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES
@@ -59,6 +63,7 @@ def test_all_that_is_tried_is_told(fitted, test_set):
         "scores",
         "row order",
         "batch size",
+        "rows as stored",
         "missing values",
         "unseen category",
         "monotonic: hour increasing",
@@ -112,3 +117,31 @@ def test_without_a_row_nothing_is_claimed(test_set):
 def test_regression_values_may_lie_anywhere(test_set):
     bundle = replace(bundle_that(lambda X: hour(X) * 1000, task="regression"))
     assert failed(bundle, test_set[0]) == {}
+
+
+def test_a_score_that_a_null_in_the_batch_changes_is_found():
+    bundle = bundle_that(lambda X: 0.5 + 0.1 * X["origin"].isna().any() + 0 * X["hour"])
+    X = pd.DataFrame({"hour": [1.0, 2.0], "wind": [1.0, 2.0], "origin": ["JFK", "EWR"]})
+    assert failed(bundle, X)["rows as stored"] == "2 of 2 rows score differently when a row of NULLs is in the batch"
+
+
+def through_floats(column):
+    """Spell whole numbers as they come out of a float column, if one of them is NULL."""
+    return (
+        column.cast(pa.float64(), safe=False).cast(pa.int64()).cast(pa.string())
+        if column.null_count
+        else column.cast(pa.string())
+    )
+
+
+def test_whole_numbers_that_lose_digits_beside_a_null_are_found(monkeypatch):
+    rng = np.random.default_rng(0)
+    picked = rng.integers(0, 8, 1_000)
+    rows = pa.table({"x": rng.normal(size=1_000), "shop": pa.array(2**60 + picked)})
+    X, schema = to_frame(rows), FeatureSchema(numeric=("x",), categorical=("shop",))
+    y = rng.random(1_000) < np.where(picked % 2, 0.9, 0.1)
+    bundle = fit("xgboost", "binary", schema, X, y, X, y, random_state=0, n_threads=1)
+    assert failed(bundle, X, stored=rows) == {}
+    monkeypatch.setattr(lookups, "to_texts", through_floats)
+    assert "when a row of NULLs is in the batch" in failed(bundle, X, stored=rows)["rows as stored"]
+    assert "when a row of NULLs is in the batch" in failed(bundle, X)["rows as stored"]
