@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from tidemill import __version__
-from tidemill.runtime.limits import LIMITS, execution_timeout
+from tidemill.runtime.declarations import STEPS
+from tidemill.runtime.limits import execution_timeout
 from tidemill_airflow.retry import DEFAULT_ARGS
 
 PROJECT = Path(__file__).parents[1]
@@ -166,7 +167,7 @@ def test_more_workers_stay_more_when_the_others_are_started_again(name: str) -> 
 
 
 def test_a_task_is_handed_out_again_later_than_any_task_may_take() -> None:
-    longest = max(DEFAULT_ARGS["execution_timeout"], *map(execution_timeout, LIMITS))
+    longest = max(DEFAULT_ARGS["execution_timeout"], *map(execution_timeout, STEPS))
     visible = timedelta(seconds=scheduling("CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"))
     assert visible > longest
 

@@ -22,6 +22,8 @@ from typer.testing import CliRunner
 
 from tidemill import errors, spec
 from tidemill.cli import app
+from tidemill.runtime.declarations import STEPS
+from tidemill.runtime.step import Batches, LaterSteps, NoRows, Rows, Step
 from tidemill.spec import BASELINES, ModelSpec
 from tidemill.spec_file import read_spec
 
@@ -161,15 +163,42 @@ def test_hooks_run_the_tools_of_the_lock() -> None:
 # ---------------------------------------------------------------- code
 
 
-def test_every_operator_is_documented() -> None:
-    # Read and not imported: importing it loads Airflow.
-    source = ast.parse(text(PROJECT / "plugins" / "tidemill_airflow" / "operators" / "__init__.py"))
-    (exported,) = [
-        ast.literal_eval(node.value)
-        for node in source.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-    ]
-    assert set(exported) == set(re.findall(r"`([A-Z]\w+Operator)`", text(ARCHITECTURE)))
+def step_row(step: Step[..., Any]) -> str:
+    """Return a step's row of the table in the page, from its declaration."""
+    inputs = [f"*{name}*" if taken.chosen else name for name, taken in step.inputs.items()]
+    memory = {
+        NoRows: "",
+        Rows: "{0.times:g} copies of the rows",
+        Batches: "{0.times:g} copies of some batches",
+        LaterSteps: "checks the later steps",
+    }[type(step.memory)]
+    limit = step.limit // timedelta(minutes=1)
+    cells = (
+        f"`{step.name}`{' in Airflow' if step.airflow_only else ''}",
+        ", ".join(step.chains),
+        ", ".join(inputs),
+        f"`{step.record.__name__}`",
+        f"{limit} min" if limit % 60 else f"{limit // 60} h",
+        memory.format(step.memory),
+    )
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
+
+
+def test_the_table_of_steps_is_that_of_their_declarations() -> None:
+    head = "| step | chains | takes | returns | limit | memory |\n|---|---|---|---|---|---|\n"
+    table = head + "\n".join(map(step_row, STEPS.values())) + "\n"
+    assert table in text(ARCHITECTURE), f"docs/architecture.md needs this table:\n{table}"
+
+
+def test_every_operator_that_does_more_than_its_step_is_documented() -> None:
+    folder = PROJECT / "plugins" / "tidemill_airflow" / "operators"
+    classes = {
+        node.name
+        for path in folder.glob("*.py")
+        for node in ast.parse(text(path)).body
+        if isinstance(node, ast.ClassDef)
+    }
+    assert classes == set(re.findall(r"`([A-Z]\w+Operator)`", text(ARCHITECTURE))) - {"SummariseOperator"}
 
 
 def test_every_field_of_the_trigger_forms_is_documented() -> None:

@@ -10,7 +10,7 @@ import importlib
 
 from airflow.executors.local_executor import LocalExecutor
 
-from tidemill.runtime.run import STEPS
+from tidemill.runtime.declarations import STEPS
 from tidemill_airflow.quiet import without_chatter
 
 __all__ = ["WarmLocalExecutor", "warm_up"]
@@ -30,5 +30,5 @@ class WarmLocalExecutor(LocalExecutor):
 def warm_up() -> None:
     """Import what the steps import, once."""
     with without_chatter():
-        for module in sorted({f"tidemill.{name}" for name in STEPS.values()}) + list(_ALSO):
+        for module in sorted({f"tidemill.{step.module}" for step in STEPS.values()}) + list(_ALSO):
             importlib.import_module(module)

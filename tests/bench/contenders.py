@@ -150,13 +150,14 @@ def tidemill(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
     """The predict chain through its real entry point, whole publishing protocol included; the contract aside."""
     import importlib
 
-    from tidemill.runtime.run import STEPS, run_step
+    from tidemill.runtime.declarations import STEPS
+    from tidemill.runtime.run import run_step
     from tidemill.workspace import Workspace
 
     workspace = Workspace.from_environment()
     importlib.import_module("tidemill.modeling.compiled.kernels")  # what it compiles is compiled while the clock runs
     for step in ("resolve_release", "extract", "predict", "publish"):
-        importlib.import_module(f"tidemill.{STEPS[step]}")
+        importlib.import_module(f"tidemill.{STEPS[step].module}")
 
     def work() -> dict[str, float]:
         shares: dict[str, float] = {}

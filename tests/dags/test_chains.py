@@ -80,7 +80,11 @@ def test_a_step_takes_in_the_chain_what_its_task_takes_in_the_dag(described: Des
         for step, inputs in requests(verb)
     }
     in_dag = {
-        name: {argument: value for argument, value in task["takes"].items() if (name, argument) not in MAPPED}
+        name: {
+            argument: value
+            for argument, value in task["takes"].items()
+            if (name, argument) not in MAPPED and value is not None
+        }
         for name, task in tasks.items()
         if task["step"]
     }

@@ -15,7 +15,6 @@ import pytest
 from tidemill.errors import OutOfMemory, SpecError
 from tidemill.local.launch import until
 from tidemill.runtime.chains import drive, train_chain
-from tidemill.runtime.parallel import usable_cores
 from tidemill.workspace import Workspace
 
 from .conftest import ROLES
@@ -124,7 +123,3 @@ def test_steps_end_with_the_process_that_has_started_them(searching: Mill, tmp_p
     assert psutil.wait_procs(children, timeout=30)[1] == []
     running = "SELECT count(*) FROM tidemill.run WHERE model = '{m}' AND step = 'train' AND status = 'running'"
     assert searching.sql(running) == [(0,)]
-
-
-def test_there_is_a_core() -> None:
-    assert usable_cores() >= 1

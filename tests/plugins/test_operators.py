@@ -11,8 +11,8 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 
 from tidemill.errors import PartitionError, RetrainingFailed, SettingsError
+from tidemill.runtime.declarations import STEPS
 from tidemill.runtime.limits import GRACE, execution_timeout, limit_of
-from tidemill.runtime.run import STEPS
 from tidemill_airflow import operators
 from tidemill_airflow.operators import (
     CutOperator,
@@ -30,12 +30,6 @@ from .contexts import context
 OPERATORS = [item for item in vars(operators).values() if inspect.isclass(item) and issubclass(item, StepOperator)]
 STEP_OPERATORS = [operator for operator in OPERATORS if operator is not StepOperator]
 MODELS = Path(__file__).parents[2] / "dags" / "models"
-
-
-def step_arguments(operator: type[StepOperator]) -> set[str]:
-    """Names of what the step's function takes beyond its job."""
-    function = getattr(importlib.import_module(f"tidemill.{STEPS[operator.step]}"), operator.step)
-    return set(list(inspect.signature(function).parameters)[1:])
 
 
 def new(operator: type[StepOperator]) -> StepOperator:
@@ -56,7 +50,7 @@ def test_every_step_has_one_operator() -> None:
 def test_an_operator_gives_its_step_exactly_what_it_takes(operator: type[StepOperator]) -> None:
     task = new(operator)
     of_simulations = {"shown"} if operator.step == "evaluate" else set()  # in Airflow somebody looks
-    assert {*task.template_fields, *task.chosen(RunParams())} == step_arguments(operator) - of_simulations
+    assert {*task.template_fields, *task.chosen(RunParams())} == set(STEPS[operator.step].inputs) - of_simulations
 
 
 @pytest.mark.parametrize("operator", STEP_OPERATORS)
@@ -91,17 +85,28 @@ def test_an_operator_documents_each_of_its_arguments(operator: type[StepOperator
 
 
 @pytest.mark.parametrize("operator", STEP_OPERATORS)
-def test_an_operator_lives_in_the_file_of_its_step(operator: type[StepOperator]) -> None:
-    assert operator.__module__ == f"tidemill_airflow.operators.{operator.step}"
+def test_an_operator_is_imported_by_its_own_name(operator: type[StepOperator]) -> None:
+    assert getattr(operators, operator.__name__) is operator
+    assert operator.__name__.removesuffix("Operator").lower() == operator.step.replace("_", "")
 
 
 def test_the_room_offers_every_operator() -> None:
-    defined = {
-        name
-        for module in pkgutil.iter_modules(operators.__path__)
-        for name in importlib.import_module(f"tidemill_airflow.operators.{module.name}").__all__
-    }
-    assert set(operators.__all__) == defined
+    modules = [
+        importlib.import_module(f"{operators.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(operators.__path__)
+    ]
+    written = {name for module in modules for name in module.__all__} - {"declared_operators"}
+    assert set(operators.__all__) == written | {operator.__name__ for operator in STEP_OPERATORS}
+
+
+def test_an_operator_without_an_input_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="missing keyword argument 'split'"):
+        TrainOperator(task_id="train", model="flight_delays", estimator="xgboost")
+
+
+def test_an_operator_with_an_unknown_input_is_refused() -> None:
+    with pytest.raises(TypeError, match="estimators"):
+        TrainOperator(task_id="train", model="flight_delays", split={}, estimator="xgboost", estimators=[])
 
 
 # ---------------------------------------------------------------- running

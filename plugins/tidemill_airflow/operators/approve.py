@@ -89,5 +89,5 @@ class ApproveOperator(StepOperator, HITLOperator):
         return {name: context["params"][name] for name in context["params"] if name != COMMENT}
 
     def chosen(self, params: RunParams) -> dict[str, Any]:
-        """Pass on what was answered, and whether the run is a dry one."""
-        return {"answer": self.answer, "dry_run": params.dry_run}
+        """Return the answer beside the inputs that the person who triggered the run chose."""
+        return super().chosen(params) | {"answer": self.answer}

@@ -6,7 +6,6 @@ from airflow.sdk import Context
 
 from tidemill.errors import RetrainingFailed
 from tidemill_airflow.operators.step import StepOperator
-from tidemill_airflow.params import RunParams
 
 __all__ = ["RecordOutcomeOperator"]
 
@@ -29,10 +28,6 @@ class RecordOutcomeOperator(StepOperator):
     def __init__(self, *, decision: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.decision = decision
-
-    def chosen(self, params: RunParams) -> dict[str, Any]:
-        """Give whether the run only looks."""
-        return {"dry_run": params.dry_run}
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Record, then say what failed."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from airflow.sdk import BaseOperator, Context
 
 from tidemill.errors import TidemillError
+from tidemill.runtime.declarations import declaration
 from tidemill.runtime.limits import execution_timeout
 from tidemill_airflow.params import RunParams
 from tidemill_airflow.quiet import without_chatter
@@ -19,8 +20,8 @@ __all__ = ["StepOperator"]
 class StepOperator(BaseOperator):
     """Run one step of one model for the partition of the DAG run.
 
-    A subclass says which step, and names the step's arguments in ``template_fields``: outputs of other tasks
-    among them are resolved before the task runs. The step's record is the task's XCom.
+    A subclass names its step, and lists the inputs that come from other tasks in ``template_fields``: Airflow resolves
+    them before the task runs. The step's record is the task's XCom.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class StepOperator(BaseOperator):
         self.model = model
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Run the step, tell of it, and return its record."""
+        """Run the step, report its figures, and return its record."""
         began = time.perf_counter()
         with lines_of(self.model, self.step):
             try:
@@ -53,11 +54,12 @@ class StepOperator(BaseOperator):
         return record
 
     def chosen(self, params: RunParams) -> dict[str, Any]:
-        """Return the arguments that a person may choose when triggering; none for most steps."""
-        return {}
+        """Return the inputs of the step that the person who triggers the run may choose."""
+        inputs = declaration(self.step).inputs
+        return {name: getattr(params, name) for name in inputs if inputs[name].chosen and hasattr(params, name)}
 
     def asked(self, context: Context) -> Mapping[str, Any]:
-        """Return the run's parameters, as they came."""
+        """Return the run's parameters, unchecked."""
         parameters: Mapping[str, Any] = context["params"]
         return parameters
 
@@ -85,7 +87,7 @@ class StepOperator(BaseOperator):
 
 
 def _lines(record: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
-    """Tell a record in short lines: values as they are, sentences one by one, and of nested records how many."""
+    """Yield the fields of a record as short lines: plain values, sentences one by one, and the number of nested records."""
     for name, value in record.items():
         if isinstance(value, Mapping):
             yield from _lines(value, f"{within}{name}.")

@@ -153,7 +153,7 @@ def run(
 
 def _searches_at_once(spec: ModelSpec, trials: int | None) -> int:
     """Return how many candidates are searched side by side; a fit alone is over before another process has started."""
-    from tidemill.runtime.parallel import usable_cores
+    from tidemill.runtime.limits import usable_cores
 
     searching = spec.train.search.trials if trials is None else trials
     return min(max(1, usable_cores() // spec.train.threads), len(spec.train.estimators)) if searching else 1

@@ -16,6 +16,7 @@ from tidemill.errors import ArtifactCorrupt, NoChampion
 from tidemill.operations.comparison import changed_keys, changed_packages
 from tidemill.operations.rebuild import Rebuilding
 from tidemill.records import Likeness, Reproduction
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.storage.bundles import read_manifest
@@ -38,6 +39,7 @@ class _Recipe:
     changes: tuple[str, ...]
 
 
+@declarations.reproduce
 def reproduce(
     job: Job, release: int | None = None, prediction_run: int | None = None, as_declared: bool = False
 ) -> Reproduction:

@@ -1,8 +1,8 @@
-"""What a step will need of memory, reckoned from rows and columns before it starts, and held against what it may use.
+"""Estimate a step's memory from rows and columns before it starts, and refuse it if it would not fit.
 
-It is an estimate: bytes a row as Arrow holds them, by the first rows, times how often a step holds the rows in one form or
-another. How often was measured (docs/performance.md). A step that would not fit says so, and what helps, instead of being
-killed in its middle without a word; of a training that is known as soon as its rows are.
+The estimate is the bytes per row as Arrow holds them, from the first rows, times the copies of the rows that the step
+holds at its peak, by its declaration. A step that would not fit fails with the figures and with what helps, instead of
+being killed halfway without a word; for a training that is known as soon as its rows are.
 """
 
 import logging
@@ -16,9 +16,11 @@ from typing import Any
 
 from tidemill.errors import ArtifactCorrupt, OutOfMemory, SettingsError
 from tidemill.records import SnapshotRef, SplitRef
+from tidemill.runtime.declarations import declaration, steps_of
 from tidemill.runtime.job import Job
-from tidemill.runtime.limits import BATCH_ROWS, cores
+from tidemill.runtime.limits import BATCH_ROWS, usable_cores
 from tidemill.runtime.memory import memory_limit_bytes, resident_bytes
+from tidemill.runtime.step import Batches, LaterSteps, NoRows, Rows, Step
 from tidemill.spec import ModelSpec
 from tidemill.storage.layout import FEATURES, SAMPLE_ROWS
 from tidemill.storage.tables import read_batches
@@ -26,146 +28,158 @@ from tidemill.storage.tables import read_batches
 __all__ = ["SHARE", "VARIABLE", "Need", "budget_bytes", "need_of", "refuse_if_too_large"]
 
 VARIABLE = "TIDEMILL_MEMORY_MB"
-"""What one step may use, in MiB; without it, `SHARE` of what control groups or the machine give."""
+"""Memory that one step may use, in MiB; without it, `SHARE` of the limit of the control groups or of the machine."""
 SHARE = 0.8
-"""The rest is for what the estimate does not see."""
+"""The rest is for what the estimate does not cover."""
 
-_TIMES = {"analyse": 4.0, "prepare": 5.0, "train": 4.5, "evaluate": 3.0, "score": 4.0, "predict": 4.0}
-_BESIDE = {"analyse": 250, "prepare": 250, "train": 60, "evaluate": 60}  # bytes a row where not all rows are in memory
-_LOOKED_AT = 1_000  # rows that the bytes of a row are taken from
-_AHEAD: Mapping[tuple[str, str], tuple[str, ...]] = {
-    ("train", "validate_data"): ("analyse", "prepare", "train", "evaluate"),
-}
-"""By chain and step, the later steps that are reckoned already there, since their rows are known."""
+_SAMPLED = 1_000  # rows from which the bytes per row are measured
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What one step will need."""
+    """Estimated memory of one step."""
 
     step: str
     """The step."""
     n_rows: int
-    """Rows that it holds at once."""
+    """Rows in memory at once."""
     n_columns: int
-    """Columns of each."""
+    """Columns per row."""
     row_bytes: float
-    """Bytes of a row as Arrow holds it."""
+    """Bytes per row as Arrow holds it."""
     times: float
-    """How often it holds them, in one form or another."""
-    beside_bytes: int = 0
-    """What it holds of all rows where it does not hold the rows."""
+    """Copies of the rows, in any form."""
+    extra_bytes: int = 0
+    """Bytes of labels and keys of all rows, where the rows themselves are on disk."""
     helps: str
-    """Settings that make it less."""
+    """Settings that lower it."""
 
     @property
     def total_bytes(self) -> int:
-        """Bytes beyond those of the process."""
-        return int(self.n_rows * self.row_bytes * self.times) + self.beside_bytes
+        """Bytes on top of those of the process."""
+        return int(self.n_rows * self.row_bytes * self.times) + self.extra_bytes
 
     @property
-    def told(self) -> str:
-        """The reckoning in words."""
-        beside = f", and {_mb(self.beside_bytes)} of labels and keys" if self.beside_bytes else ""
+    def description(self) -> str:
+        """The estimate in words."""
+        extra = f", and {_mb(self.extra_bytes)} of labels and keys" if self.extra_bytes else ""
         return (
-            f"{_mb(self.total_bytes)} ({self.n_rows:,} rows of {self.n_columns} columns, {self.row_bytes:,.0f} bytes a "
-            f"row, {self.times:g} times over{beside})"
+            f"{_mb(self.total_bytes)} ({self.n_rows:,} rows of {self.n_columns} columns, {self.row_bytes:,.0f} bytes "
+            f"per row, {self.times:g} copies{extra})"
         )
 
 
 def budget_bytes() -> int:
-    """Return what one step may use, in bytes.
+    """Return the memory that one step may use, in bytes.
 
     Raises
     ------
     SettingsError
-        If ``TIDEMILL_MEMORY_MB`` is no whole number.
+        If ``TIDEMILL_MEMORY_MB`` is not a whole number.
     """
     given = os.environ.get(VARIABLE, "")
     if not given:
         return int(memory_limit_bytes() * SHARE)
     if not re.fullmatch(r"[1-9]\d{0,8}", given):
-        raise SettingsError(f"{VARIABLE} is {given!r}, expected whole mebibytes.", "Correct it, or take it away.")
+        raise SettingsError(f"{VARIABLE} is {given!r}, expected whole mebibytes.", "Correct it, or unset it.")
     return int(given) * 2**20
 
 
-def refuse_if_too_large(job: Job, chain: str, step: str, inputs: Mapping[str, Any]) -> None:
-    """Refuse a step that would need more than it may use, and a training whose later steps would.
+def refuse_if_too_large(job: Job, step: Step[..., Any], chain: str, inputs: Mapping[str, Any]) -> None:
+    """Refuse a step that would need more memory than it may use, and a training whose later steps would.
 
     Raises
     ------
     OutOfMemory
-        With the figure, how it was reckoned, and what helps.
+        With the estimate, the limit, and what helps.
     """
-    budget, process = budget_bytes(), resident_bytes()
-    for need in _needs(job, _AHEAD.get((chain, step), (step,)), inputs):
-        _log.info("Step %s will need about %s.", need.step, need.told)
+    for need in _needs(job, step, chain, inputs):
+        budget, process = budget_bytes(), resident_bytes()
+        _log.info("Step %s will need about %s.", need.step, need.description)
         if process + need.total_bytes > budget:
-            own = (
-                VARIABLE
-                if os.environ.get(VARIABLE)
-                else f"{SHARE:.0%} of the {_mb(memory_limit_bytes())} that are here"
+            limit = (
+                VARIABLE if os.environ.get(VARIABLE) else f"{SHARE:.0%} of the available {_mb(memory_limit_bytes())}"
             )
             raise OutOfMemory(
-                f"Step {need.step} of {job.spec.model!r} would need about {need.told} beside the {_mb(process)} of the "
-                f"process, and may use {_mb(budget)} ({own}); nothing of it was begun.",
-                f"{need.helps}; or give it more, and say so in {VARIABLE}.",
+                f"Step {need.step} of {job.spec.model!r} would need about {need.description} on top of the "
+                f"{_mb(process)} of the process, and may use {_mb(budget)} ({limit}). It has not started.",
+                f"{need.helps}; or add memory and raise {VARIABLE}.",
             )
 
 
-def _needs(job: Job, steps: tuple[str, ...], inputs: Mapping[str, Any]) -> Iterator[Need]:
+def _needs(job: Job, step: Step[..., Any], chain: str, inputs: Mapping[str, Any]) -> Iterator[Need]:
     rows = inputs.get("split") or inputs.get("snapshot")
-    known = [step for step in steps if step in _TIMES]
-    if not known or not isinstance(rows, SnapshotRef | SplitRef):
+    steps = [found for found in _checked(step, chain) if isinstance(found.memory, Rows | Batches)]
+    if not steps or not isinstance(rows, SnapshotRef | SplitRef):
         return
     file = FEATURES if isinstance(rows, SnapshotRef) else "train.parquet"
-    with suppress(ArtifactCorrupt):  # told by the step, whose business it is
+    with suppress(ArtifactCorrupt):  # the step itself reports it
         n_columns, row_bytes = _measured(job.store.path(rows.uri) / file)
-        for step in known:
-            yield need_of(job.spec, step, rows, n_columns, row_bytes)
+        for found in steps:
+            yield need_of(job.spec, found.name, rows, n_columns, row_bytes)
+
+
+def _checked(step: Step[..., Any], chain: str) -> list[Step[..., Any]]:
+    """Return the steps whose memory is checked before a step: itself, or the later steps of its chain."""
+    if not isinstance(step.memory, LaterSteps):
+        return [step]
+    steps = steps_of(chain)
+    return steps[steps.index(step) + 1 :] if chain == step.memory.chain else []
 
 
 def _measured(path: Path) -> tuple[int, float]:
-    """Return the number of columns, and the mean bytes of the first rows."""
-    batch = next(read_batches(path, None, _LOOKED_AT), None)
+    """Return the number of columns, and the mean bytes per row of the first rows."""
+    batch = next(read_batches(path, None, _SAMPLED), None)
     return (0, 0.0) if batch is None else (batch.num_columns, batch.nbytes / batch.num_rows)
 
 
 def need_of(spec: ModelSpec, step: str, rows: SnapshotRef | SplitRef, n_columns: int, row_bytes: float) -> Need:
-    """Reckon what a step needs.
+    """Estimate the memory of a step.
 
     Parameters
     ----------
     spec : ModelSpec
         The model.
     step : str
-        ``analyse``, ``prepare``, ``train``, ``evaluate``, ``score`` or ``predict``.
+        A step whose declaration says that it holds rows.
     rows : SnapshotRef or SplitRef
-        What it reads.
+        Rows that it reads.
     n_columns : int
-        Columns of a row.
+        Columns per row.
     row_bytes : float
-        Bytes of a row as Arrow holds it.
+        Bytes per row as Arrow holds it.
+
+    Raises
+    ------
+    ValueError
+        If the step holds no rows, or there is no such step.
     """
     n_all, n_test = _counts(spec, rows)
-    about: dict[str, Any] = {"step": step, "n_columns": n_columns, "row_bytes": row_bytes, "times": _TIMES[step]}
-    if step in ("score", "predict"):
-        n_threads = min(spec.predict.threads or cores(), n_all // BATCH_ROWS)
-        n_batches = 2 * n_threads + 1  # scored, waiting, and being read
-        return Need(**about, n_rows=min(n_all, n_batches * BATCH_ROWS), helps="Lower 'predict.threads'")
-    if spec.train.engine == "local":
-        n_rows = n_all - n_test if step == "train" else n_all
-        helps = "Shorten 'train.window', or write 'train: {engine: external_memory, estimators: [xgboost]}'"
-        return Need(**about, n_rows=n_rows, helps=helps)
-    n_rows = min(n_all, SAMPLE_ROWS) + (n_test if step == "evaluate" else 0)
-    helps = "Shorten 'train.test'" if step == "evaluate" else "Shorten 'train.window'"
-    return Need(**about, n_rows=n_rows, beside_bytes=n_all * _BESIDE[step], helps=helps)
+    about: dict[str, Any] = {"step": step, "n_columns": n_columns, "row_bytes": row_bytes}
+    memory = declaration(step).memory
+    match memory:
+        case Batches():
+            n_threads = min(spec.predict.threads or usable_cores(), n_all // BATCH_ROWS)
+            n_batches = 2 * n_threads + 1  # scored, waiting, and being read
+            n_rows = min(n_all, n_batches * BATCH_ROWS)
+            return Need(**about, times=memory.times, n_rows=n_rows, helps="Lower 'predict.threads'")
+        case Rows() if spec.train.engine == "local":
+            n_rows = n_all - n_test if memory.without_test else n_all
+            helps = "Shorten 'train.window', or write 'train: {engine: external_memory, estimators: [xgboost]}'"
+            return Need(**about, times=memory.times, n_rows=n_rows, helps=helps)
+        case Rows():
+            n_rows = min(n_all, SAMPLE_ROWS) + (n_test if memory.whole_test else 0)
+            helps = "Shorten 'train.test'" if memory.whole_test else "Shorten 'train.window'"
+            extra_bytes = n_all * memory.extra_bytes
+            return Need(**about, times=memory.times, n_rows=n_rows, extra_bytes=extra_bytes, helps=helps)
+        case NoRows() | LaterSteps():
+            raise ValueError(f"Step {step!r} is declared to hold no rows.")
 
 
 def _counts(spec: ModelSpec, rows: SnapshotRef | SplitRef) -> tuple[int, int]:
-    """Return the number of all rows and of the test set's; before they are cut, by the lengths that the spec says."""
+    """Return the numbers of all rows and of the test set's; before the split, by the lengths in the spec."""
     if isinstance(rows, SplitRef):
         return rows.n_train + rows.n_validation + rows.n_test, rows.n_test
     return rows.n_rows, int(rows.n_rows * (spec.train.test / spec.train.window))

@@ -17,7 +17,7 @@ from typing import Any
 from tidemill.errors import OutOfMemory, TidemillError
 from tidemill.runtime.run import run_step
 
-__all__ = ["Call", "run_side_by_side", "usable_cores"]
+__all__ = ["Call", "run_side_by_side"]
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 """Arguments of `run_step`, by position and by name."""
@@ -26,11 +26,6 @@ _SPAWN = multiprocessing.get_context("spawn")  # a fork would inherit threads, a
 _END_S = 20.0  # that a process which was told to end has, to roll back and to say so in the ledger
 
 Running = dict[Connection, tuple[int, BaseProcess]]
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_side_by_side(

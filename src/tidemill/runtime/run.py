@@ -1,6 +1,6 @@
-"""Running one step: its spec, its partition, its row in the ledger, what it costs.
+"""Run one step: read its spec, find its partition, keep its row in the ledger, measure its cost.
 
-The CLI, a notebook, a test and an Airflow task all come through here, so that they are one code path.
+The CLI, a notebook, a test and an Airflow task all come through here, so that there is one code path.
 """
 
 import importlib
@@ -11,67 +11,41 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from tidemill.errors import PartitionError
 from tidemill.faults import fault_point
 from tidemill.intervals import Partition
 from tidemill.records import Record
+from tidemill.runtime.declarations import declaration
 from tidemill.runtime.interrupts import Ending, end_in_words
 from tidemill.runtime.job import Job
 from tidemill.runtime.limits import limit_of
 from tidemill.runtime.memory import memory_limit_bytes, peak_rss_bytes
 from tidemill.runtime.memory_budget import refuse_if_too_large
+from tidemill.runtime.step import Step
 from tidemill.versions import code_version, lock_digest, lock_file, packages, refuse_drift
 from tidemill.warehouse.ledger import Cost, Ledger, Origin
 from tidemill.warehouse.lost_runs import close_lost_runs
 from tidemill.warehouse.pulse import Pulse
 from tidemill.workspace import LEDGER, Workspace
 
-__all__ = ["RECKONED", "STEPS", "run_step"]
+__all__ = ["RunOptions", "run_step"]
 
-STEPS: Mapping[str, str] = {
-    "extract": "steps.data.extract",
-    "validate_data": "steps.data.validate_data",
-    "analyse": "steps.train.analyse",
-    "prepare": "steps.train.prepare",
-    "train": "steps.train.train",
-    "evaluate": "steps.train.evaluate",
-    "validate_model": "steps.train.validate_model",
-    "approve": "steps.train.approve",
-    "register": "steps.train.register",
-    "resolve_release": "steps.predict.resolve_release",
-    "score": "steps.predict.predict",
-    "predict": "steps.predict.predict",
-    "publish": "steps.predict.publish",
-    "collect": "steps.monitor.monitor",
-    "drift": "steps.monitor.monitor",
-    "performance": "steps.monitor.monitor",
-    "compute": "steps.monitor.monitor",
-    "freshness": "steps.monitor.freshness",
-    "alert": "steps.monitor.monitor",
-    "report": "steps.monitor.monitor",
-    "notify": "steps.monitor.alerting",
-    "decide": "steps.train.retrain",
-    "record_outcome": "steps.train.retrain",
-    "reproduce": "operations.reproduce",
-}
-"""Name of each step, which is also its function's, and the module that holds it."""
 
-RECKONED = frozenset({"validate_data", "analyse", "prepare", "train", "evaluate", "score", "predict"})
-"""Steps before which it is reckoned whether memory will do."""
+class RunOptions(TypedDict):
+    """What a step runs with, beside its inputs."""
+
+    workspace: Workspace
+    """Folders and connections."""
+    origin: NotRequired[Origin | None]
+    """The Airflow task that runs it."""
+    cutoff: NotRequired[datetime | None]
+    """Instant as of which features and labels are known; the partition's own by default."""
 
 
 def run_step(
-    chain: str,
-    step: str,
-    model: str,
-    partition: str,
-    inputs: Mapping[str, Any],
-    *,
-    workspace: Workspace,
-    origin: Origin | None = None,
-    cutoff: datetime | None = None,
+    chain: str, step: str, model: str, partition: str, inputs: Mapping[str, Any], **options: Unpack[RunOptions]
 ) -> dict[str, Any]:
     """Run one step of one partition and record it.
 
@@ -80,19 +54,15 @@ def run_step(
     chain : str
         ``train``, ``predict``, ``monitor``, ``retrain`` or ``reproduce``: what the step is run for.
     step : str
-        A key of ``STEPS``.
+        A declared step.
     model : str
         Name of the model.
     partition : str
         Key of the partition.
     inputs : mapping of str to object
-        The step's own arguments; records may come as dicts, as XCom gives them.
-    workspace : Workspace
-        Folders and connections.
-    origin : Origin, optional
-        The Airflow task that runs it.
-    cutoff : datetime, optional
-        Instant as of which features and labels are known; the partition's own by default.
+        The step's own arguments; records may come as dicts, as in XCom.
+    **options
+        See `RunOptions`.
 
     Returns
     -------
@@ -106,11 +76,11 @@ def run_step(
     TidemillError
         Whatever the step raises, once it has been recorded.
     """
-    if os.environ.get("TIDEMILL_LOCK"):  # a lock that is named is a promise; without one the doctor tells
+    if os.environ.get("TIDEMILL_LOCK"):  # a lock that is named is a promise; without one, only the doctor warns
         refuse_drift(lock_file())
-    function = _function(step)
-    spec = workspace.spec(model)
-    piece = _as_of(spec.asked(partition), cutoff)
+    declared, workspace, origin = declaration(step), options["workspace"], options.get("origin") or Origin()
+    function, spec = _function(declared), workspace.spec(model)
+    piece = _as_of(spec.asked(partition), options.get("cutoff"))
     url = workspace.connection(LEDGER)
     ledger = Ledger(url)
     with Ending(f"Step {step} of {model!r}, partition {partition!r},", limit_of(step).total_seconds()) as ending:
@@ -120,18 +90,17 @@ def run_step(
             chain,
             step,
             partition,
-            origin or Origin(),
+            origin,
             code_version=code_version(),
             spec_digest=spec.digest,
             lock_digest=lock_digest(),
             documents={"spec": spec.meaning, "packages": packages()},
         )
         fault_point("step-started")
-        job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin or Origin())
+        job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin)
         with _Recorded(ledger, run_id) as outcome, _InWords(ending), Pulse(url, run_id, _memory):
-            arguments = _typed(function, inputs)
-            if step in RECKONED:
-                refuse_if_too_large(job, chain, step, arguments)
+            arguments = _typed(declared, inputs)
+            refuse_if_too_large(job, declared, chain, arguments)
             record = function(job, **arguments)
             outcome["result"], outcome["n_rows"] = record.to_dict(), getattr(record, "n_rows", None)
             fault_point("step-done")
@@ -151,17 +120,17 @@ def _as_of(partition: Partition, cutoff: datetime | None) -> Partition:
     return replace(partition, cutoff=cutoff)
 
 
-def _function(step: str) -> Callable[..., Record]:
-    if step not in STEPS:
-        raise ValueError(f"unknown step {step!r}; steps are {', '.join(STEPS)}")
-    function: Callable[..., Record] = getattr(importlib.import_module(f"tidemill.{STEPS[step]}"), step)
+def _function(step: Step[..., Any]) -> Callable[..., Record]:
+    function: Callable[..., Record] = getattr(importlib.import_module(f"tidemill.{step.module}"), step.name)
     return function
 
 
-def _typed(function: Callable[..., Record], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Rebuild the records among the inputs from their dicts, by the function's annotations."""
-    hints = typing.get_type_hints(function)
-    return {name: _rebuilt(hints.get(name, object), value) for name, value in inputs.items()}
+def _typed(step: Step[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Rebuild the records among the inputs from their dicts, by the declared types."""
+    declared = step.inputs
+    return {
+        name: _rebuilt(declared[name].hint if name in declared else object, value) for name, value in inputs.items()
+    }
 
 
 def _rebuilt(hint: Any, value: Any) -> Any:
@@ -176,7 +145,7 @@ def _rebuilt(hint: Any, value: Any) -> Any:
 
 
 class _Recorded:
-    """Measures a block, and records its end however it ends."""
+    """Measure a block, and record its end however it ends."""
 
     def __init__(self, ledger: Ledger, run_id: int) -> None:
         self._ledger, self._run_id = ledger, run_id
@@ -197,7 +166,7 @@ class _Recorded:
 
 @dataclass(frozen=True, slots=True)
 class _InWords:
-    """Lets an error of a block out as what it really means."""
+    """Raise an error of a block as what it really means."""
 
     ending: Ending
 

@@ -10,13 +10,11 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from tidemill.records import MonitorRef, ProfileRef
-from tidemill.runtime.run import run_step
-from tidemill.workspace import Workspace
+from tidemill.runtime.run import RunOptions, run_step
 
 __all__ = ["SimulatedSteps"]
 
@@ -44,17 +42,9 @@ class SimulatedSteps:
         folder.mkdir(exist_ok=True)
 
     def run_step(
-        self,
-        chain: str,
-        step: str,
-        model: str,
-        partition: str,
-        inputs: Inputs,
-        *,
-        workspace: Workspace,
-        cutoff: datetime | None = None,
+        self, chain: str, step: str, model: str, partition: str, inputs: Inputs, **options: Unpack[RunOptions]
     ) -> dict[str, Any]:
-        """Run a step, or give the record of its like; the arguments are those of ``tidemill.runtime.run.run_step``.
+        """Run a step, or return the record of an equal one; the arguments are those of ``tidemill.runtime.run.run_step``.
 
         ``analyse`` draws for readers and ``compute`` would judge the simulator's own pace: both do nothing here.
         ``evaluate`` leaves its pictures out.
@@ -67,11 +57,11 @@ class SimulatedSteps:
             inputs = {**inputs, "shown": False}
 
         def run() -> dict[str, Any]:
-            return run_step(chain, step, model, partition, inputs, workspace=workspace, cutoff=cutoff)
+            return run_step(chain, step, model, partition, inputs, **options)
 
         if step not in _ALIKE:
             return run()
-        return self._once(f"{step} {partition} {cutoff} {_ALIKE[step](inputs)}", run)
+        return self._once(f"{step} {partition} {options.get('cutoff')} {_ALIKE[step](inputs)}", run)
 
     def _once(self, key: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         path = self._folder / hashlib.sha256(key.encode()).hexdigest()

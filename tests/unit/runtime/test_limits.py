@@ -3,17 +3,22 @@ from datetime import timedelta
 import pytest
 
 from tidemill.errors import SettingsError
-from tidemill.runtime.limits import GRACE, LIMITS, execution_timeout, limit_of
-from tidemill.runtime.run import STEPS
+from tidemill.runtime.declarations import STEPS
+from tidemill.runtime.limits import GRACE, execution_timeout, limit_of, usable_cores
 
 
-def test_every_step_has_a_limit() -> None:
-    assert set(LIMITS) == set(STEPS)
+def test_the_limit_of_an_unknown_step_is_an_error() -> None:
+    with pytest.raises(ValueError, match="Unknown step 'paint'"):
+        limit_of("paint")
+
+
+def test_there_is_a_core() -> None:
+    assert usable_cores() >= 1
 
 
 def test_the_environment_gives_another_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMILL_TRAIN_TIMEOUT_S", "43200")
-    assert (limit_of("train"), limit_of("predict")) == (timedelta(hours=12), LIMITS["predict"])
+    assert (limit_of("train"), limit_of("predict")) == (timedelta(hours=12), STEPS["predict"].limit)
 
 
 @pytest.mark.parametrize("words", ["0", "-1", "1.5", "12 hours", "1" * 10, "٣"])

@@ -5,10 +5,10 @@ import pytest
 
 from tidemill.errors import SettingsError
 from tidemill.records import SnapshotRef, SplitRef
+from tidemill.runtime.declarations import STEPS
 from tidemill.runtime.limits import BATCH_ROWS
 from tidemill.runtime.memory import memory_limit_bytes
-from tidemill.runtime.memory_budget import SHARE, Need, budget_bytes, need_of
-from tidemill.runtime.run import RECKONED, STEPS
+from tidemill.runtime.memory_budget import SHARE, Need, _checked, budget_bytes, need_of
 from tidemill.spec import ModelSpec
 
 DAY = datetime(2024, 3, 1, tzinfo=UTC)
@@ -60,14 +60,30 @@ def need(step: str, engine: str = "local", rows: SnapshotRef | SplitRef = SPLIT,
     return need_of(spec(engine, threads), step, rows, 20, 200.0)
 
 
-def test_every_reckoned_step_is_a_step() -> None:
-    assert set(STEPS) >= RECKONED
+def test_a_step_without_rows_has_no_estimate() -> None:
+    with pytest.raises(ValueError, match="Step 'publish' is declared to hold no rows"):
+        need("publish")
 
 
-def test_the_figure_says_how_it_was_reckoned() -> None:
+def test_before_a_training_every_later_step_is_checked_and_before_a_prediction_itself() -> None:
+    def checked(step: str, chain: str) -> list[str]:
+        return [found.name for found in _checked(STEPS[step], chain)]
+
+    assert checked("validate_data", "train") == [
+        "analyse",
+        "prepare",
+        "train",
+        "evaluate",
+        "validate_model",
+        "register",
+    ]
+    assert (checked("validate_data", "predict"), checked("predict", "predict")) == ([], ["predict"])
+
+
+def test_the_figure_says_how_it_was_estimated() -> None:
     held = Need(step="train", n_rows=2_400_000, n_columns=24, row_bytes=195.4, times=4.0, helps="")
-    assert held.told == "1.9 GB (2,400,000 rows of 24 columns, 195 bytes a row, 4 times over)"
-    assert replace(held, beside_bytes=10**8).told.endswith("4 times over, and 100 MB of labels and keys)")
+    assert held.description == "1.9 GB (2,400,000 rows of 24 columns, 195 bytes per row, 4 copies)"
+    assert replace(held, extra_bytes=10**8).description.endswith("4 copies, and 100 MB of labels and keys)")
 
 
 def test_a_fit_holds_all_rows_but_those_of_the_test_set() -> None:

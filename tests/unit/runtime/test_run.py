@@ -8,8 +8,10 @@ import pytest
 from tidemill.errors import IncompatibleVersions, PartitionError
 from tidemill.intervals import Every
 from tidemill.records import BundleRef, PageRef, Record, SnapshotRef
+from tidemill.runtime.declarations import STEPS, declaration
 from tidemill.runtime.job import Job
-from tidemill.runtime.run import STEPS, _as_of, _function, _rebuilt, _typed, run_step
+from tidemill.runtime.run import _as_of, _function, _rebuilt, _typed, run_step
+from tidemill.runtime.step import NO_ROWS, step
 
 DAY = Every.DAY.of("2024-03-25", "America/New_York", timedelta(hours=5))
 SNAPSHOT = SnapshotRef(
@@ -36,33 +38,38 @@ BUNDLE = BundleRef(
 )
 
 
-def step(
+@step("nowhere", chains=(), limit=timedelta(hours=1), memory=NO_ROWS)
+def taking(
     job: Job, snapshot: SnapshotRef, bundles: tuple[BundleRef, ...], purpose: str, n: int | None = None
 ) -> PageRef:
     raise NotImplementedError
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_every_step_is_a_function_that_takes_a_job_and_gives_a_record(name: str) -> None:
-    function = _function(name)
+def test_every_step_is_a_function_with_the_declared_inputs_and_record(name: str) -> None:
+    function = _function(STEPS[name])
     hints = get_type_hints(function)
-    assert next(iter(inspect.signature(function).parameters)) == "job"
+    taken = STEPS[name].inputs
+    given = {key: value for key, value in taken.items() if name != "register" or value.chosen}  # the rest is one value
+    assert list(inspect.signature(function).parameters)[: len(given) + 1] == ["job", *given]
+    assert {key: hints[key] for key in given} == {key: value.hint for key, value in given.items()}
     assert issubclass(hints["return"], Record)
+    assert hints["return"] is STEPS[name].record
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_every_step_is_exported_by_its_module(name: str) -> None:
-    function = _function(name)
+    function = _function(STEPS[name])
     assert name in inspect.getmodule(function).__all__
 
 
 def test_unknown_step_is_answered_with_those_that_exist() -> None:
-    with pytest.raises(ValueError, match="unknown step 'paint'; steps are extract, validate_data"):
-        _function("paint")
+    with pytest.raises(ValueError, match=r"Unknown step 'paint'\. Steps are resolve_release, extract"):
+        declaration("paint")
 
 
 def typed(**inputs: Any) -> dict[str, Any]:
-    return _typed(step, inputs)
+    return _typed(taking, inputs)
 
 
 def test_dict_becomes_the_record_of_the_annotation() -> None:

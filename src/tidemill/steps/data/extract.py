@@ -17,6 +17,7 @@ from tidemill.arrow import is_category, is_number
 from tidemill.errors import EmptyPartition, LeakageFound, SchemaChanged, SpecError
 from tidemill.intervals import Interval, Partition
 from tidemill.records import SnapshotRef
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
 from tidemill.storage.layout import FEATURES, GROUP_ROWS, LABELS, PARTITION
@@ -44,6 +45,7 @@ _TYPES = {
 STATEMENT_TIMEOUT_S = 1800  # one partition's query; a day of flights takes 0.05 s
 
 
+@declarations.extract
 def extract(job: Job, purpose: str) -> SnapshotRef:
     """Take a snapshot of the source.
 

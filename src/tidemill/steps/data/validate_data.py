@@ -9,6 +9,7 @@ from tidemill.errors import ContractBroken
 from tidemill.intervals import Interval
 from tidemill.records import CheckReport, CheckResult, Severity, SnapshotRef
 from tidemill.report.pages import contract_page
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import Expectation
 from tidemill.storage.layout import FEATURES, PARTITION
@@ -19,6 +20,7 @@ __all__ = ["validate_data"]
 N_CASES = 5  # offending values named in an error
 
 
+@declarations.validate_data
 def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     """Hold the model's contract against a snapshot; of one without rows, what the contract says about the table.
 

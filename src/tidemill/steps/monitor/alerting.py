@@ -8,6 +8,7 @@ from tidemill.errors import ChannelUnavailable
 from tidemill.monitoring.families import FAMILIES
 from tidemill.monitoring.persistence import Persistence, decide_changes
 from tidemill.records import Alert, AlertsRef, Examination, SentRef
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec, Rule
 
@@ -29,6 +30,7 @@ def update_alerts(job: Job, examined: Examination) -> AlertsRef:
     return AlertsRef(alerts=judged.findings, n_open=len(job.alerts.open(spec.model)), changes=changes)
 
 
+@declarations.notify
 def notify(job: Job) -> SentRef:
     """Tell the channels what waits for them about the model; it runs last, so that the page that it links to is there.
 

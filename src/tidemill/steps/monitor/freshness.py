@@ -12,6 +12,7 @@ from tidemill.errors import ArtifactCorrupt
 from tidemill.intervals import Every, Interval, Partition
 from tidemill.monitoring.freshness import FreshnessEvidence, FreshnessLimits, examine_freshness, missing_alert
 from tidemill.records import CollectedRef, Examination, MonitorRef
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec
 from tidemill.steps.data.labels import labels_as_of
@@ -28,6 +29,7 @@ N_PAST, N_PAST_HOURS = 60, 8 * 7 * 24  # partitions that say what is usual: eigh
 DAY = timedelta(days=1)
 
 
+@declarations.freshness
 def freshness(job: Job, collected: CollectedRef) -> MonitorRef:
     """Compare the partition's supply with that of the partitions before it."""
     evidence = _evidence(job, collected)

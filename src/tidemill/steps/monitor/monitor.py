@@ -18,6 +18,7 @@ from tidemill.monitoring.drift import detect_drift, detect_score_drift
 from tidemill.monitoring.outlook_alerts import change_alerts, estimate_alerts, skew_alerts
 from tidemill.monitoring.recent import recent_quality
 from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec.metrics import greater_is_better
 from tidemill.steps.monitor.alerting import update_alerts
@@ -43,6 +44,7 @@ __all__ = [
 N_MATURED = 7  # newest matured partitions measured again each day: late labels still count for a week
 
 
+@declarations.collect
 def collect(job: Job) -> CollectedRef:
     """Return what a partition's monitoring looks at.
 
@@ -76,6 +78,7 @@ def collect(job: Job) -> CollectedRef:
     )
 
 
+@declarations.drift
 def drift(job: Job, collected: CollectedRef) -> MonitorRef:
     """Compare the partition with what the release was trained and tested on, and with the newest partitions before it."""
     if not collected.n_rows:
@@ -91,6 +94,7 @@ def drift(job: Job, collected: CollectedRef) -> MonitorRef:
     return _record(job, "drift", job.partition.key, metrics, collected.release_id)
 
 
+@declarations.performance
 def performance(job: Job, collected: CollectedRef) -> MonitorRef:
     """Measure the realised quality of partitions whose labels have matured, and estimate this one's before it has labels.
 
@@ -158,6 +162,7 @@ def _look_back(
     return (*alerts, *skew_alerts(figures, run.partition))
 
 
+@declarations.compute
 def compute(job: Job, collected: CollectedRef) -> MonitorRef:
     """Compare what the partition's steps cost with what they cost for other partitions."""
     by_partition: dict[str, dict[str, StepFigures]] = {}
@@ -169,6 +174,7 @@ def compute(job: Job, collected: CollectedRef) -> MonitorRef:
     return _record(job, "compute", job.partition.key, metrics, collected.release_id)
 
 
+@declarations.alert
 def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> AlertsRef:
     """Open new alerts, update those that go on, and resolve those that are over."""
     found = tuple(item for part in parts for item in part.alerts)
@@ -178,6 +184,7 @@ def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> A
     return update_alerts(job, examined)
 
 
+@declarations.report
 def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
     """Write the partition's page, and show it in MLflow too, now or once MLflow answers."""
     from tidemill.steps.monitor.page import build_page  # draws, which the other parts have no need to import

@@ -16,8 +16,9 @@ from tidemill.arrow import to_frame
 from tidemill.errors import IncompletePublish
 from tidemill.modeling.scorer import Scorer
 from tidemill.records import PredictionRef, ReleaseRef, ScoresRef, Shard, SnapshotRef
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
-from tidemill.runtime.limits import BATCH_ROWS, cores
+from tidemill.runtime.limits import BATCH_ROWS, usable_cores
 from tidemill.runtime.memory import give_back
 from tidemill.steps.predict.answers import answers, reasons_of
 from tidemill.steps.predict.prefetch import ahead
@@ -33,6 +34,7 @@ COMPILED_FROM_ROWS = 250_000
 """Rows from which trees are compiled: that takes 1.5 s of a processor, and saves 6 microseconds a row. Scores are the same."""
 
 
+@declarations.predict
 def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[ScoresRef, ...] = ()) -> PredictionRef:
     """Write the scores of every row of a snapshot into a table of their own.
 
@@ -68,6 +70,7 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[
         return write(rows)
 
 
+@declarations.score
 def score(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) -> ScoresRef:
     """Score some rows of a snapshot, and keep what is to be published of them; doing it again changes nothing.
 
@@ -116,7 +119,7 @@ def _answered(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard
     scorer.bundle.score(to_frame(read_schema(path).empty_table()))  # refuses columns that do not fit, of no rows too
     names = [spec.entity_key, spec.event_time, *scorer.bundle.schema.names]
     batches = read_batches(path, names, BATCH_ROWS, shard.start, shard.stop)
-    n_threads = min(spec.predict.threads or cores(), n_rows // BATCH_ROWS)
+    n_threads = min(spec.predict.threads or usable_cores(), n_rows // BATCH_ROWS)
     with ahead(partial(_scored, job, release, scorer), batches, n_threads) as rows:
         yield rows
 

@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 from tidemill.records import PredictionRef
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 
 __all__ = ["publish"]
 
 
+@declarations.publish
 def publish(job: Job, prediction: PredictionRef, dry_run: bool = False) -> PredictionRef:
     """Move the partition's pointer to a prediction run, in one short transaction.
 

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from tidemill.records import ReleaseRef
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.warehouse.releases import resolution
 
 __all__ = ["resolve_release"]
 
 
+@declarations.resolve_release
 def resolve_release(
     job: Job, release: int | None = None, policy: str = "live_then", simulate: bool = False, dry_run: bool = False
 ) -> ReleaseRef:

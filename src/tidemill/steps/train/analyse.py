@@ -13,6 +13,7 @@ from tidemill.records import MetricValue, ProfileRef, SnapshotRef
 from tidemill.report import charts
 from tidemill.report.pages import profile_page
 from tidemill.report.values import ColumnProfile
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.steps.data.features import feature_schema, one_of, read_some
 from tidemill.steps.data.labels import labelled
@@ -27,6 +28,7 @@ MANY_NULLS = 0.3  # share from which a column's nulls are worth a sentence
 STRONG = 0.6  # correlation with the label that is too good to pass unread
 
 
+@declarations.analyse
 def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
     """Draw the profile of a training snapshot: types, nulls, distributions, association with the label, drift within."""
     folder = job.store.folder(snapshot.uri, snapshot.digest)

@@ -6,11 +6,13 @@ Asking is the orchestrator's work; without one, training ends with a release tha
 from dataclasses import replace
 
 from tidemill.records import Answer, Decision, EvaluationReport, Verdict
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 
 __all__ = ["approve"]
 
 
+@declarations.approve
 def approve(
     job: Job, evaluation: EvaluationReport, decision: Decision, answer: Answer | None = None, dry_run: bool = False
 ) -> Decision:

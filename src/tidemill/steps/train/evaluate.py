@@ -23,6 +23,7 @@ from tidemill.modeling.metrics import evaluate as evaluate_scores
 from tidemill.modeling.schema import align
 from tidemill.records import BundleRef, EvaluationReport, MetricValue, Rehearsal, SplitRef
 from tidemill.report import charts
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.steps.data.features import LabelledSet, read_enough, read_set
 from tidemill.steps.monitor.outlook import OUTLOOK, outlook_of
@@ -44,6 +45,7 @@ class _Scored:
     score: npt.NDArray[np.float64]
 
 
+@declarations.evaluate
 def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: bool = True) -> EvaluationReport:
     """Measure the best candidate on the test set, against the baselines and the champion.
 

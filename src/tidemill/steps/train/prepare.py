@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from tidemill.errors import NotTrainable
 from tidemill.intervals import Partition
 from tidemill.records import SnapshotRef, SplitRef
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.features import piece_rows, read_some
@@ -89,6 +90,7 @@ def plan_split(spec: ModelSpec, partitions: tuple[Partition, ...], cutoff: datet
     )
 
 
+@declarations.prepare
 def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
     """Cut a training snapshot into three labelled sets.
 

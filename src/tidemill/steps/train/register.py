@@ -1,15 +1,18 @@
-"""Register: a judged bundle becomes a release, an accepted one the champion; every training is shown in MLflow.
+"""Make a judged bundle a release and an accepted one the champion, and show every training in MLflow.
 
 The ledger comes first, the mirror second: if MLflow is down the champion serves all the same, and the training is shown
 later.
 """
 
 import getpass
+from typing import Unpack
 
 from tidemill.mlflow_mirror.mirror import show_training
 from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
-from tidemill.records import BundleRef, Decision, DeploymentRef, EvaluationReport, ProfileRef, SnapshotRef, SplitRef
+from tidemill.records import BundleRef, Decision, DeploymentRef, EvaluationReport, SnapshotRef, SplitRef
 from tidemill.report.card import CardFacts, model_card
+from tidemill.runtime import declarations
+from tidemill.runtime.declarations import TrainingRecords
 from tidemill.runtime.job import Job
 from tidemill.storage.bundles import keep_card, load_bundle
 from tidemill.storage.pyfunc_loader import requirements
@@ -21,38 +24,32 @@ __all__ = ["register"]
 GATE = "gate"  # approver of automatic promotions
 
 
+@declarations.register
 def register(
-    job: Job,
-    snapshot: SnapshotRef,
-    profile: ProfileRef,
-    split: SplitRef,
-    evaluation: EvaluationReport,
-    decision: Decision,
-    approval: Decision | None = None,
-    dry_run: bool = False,
-    reason: str = "",
+    job: Job, *, dry_run: bool = False, reason: str = "", **training: Unpack[TrainingRecords]
 ) -> DeploymentRef:
-    """Release a bundle with its evidence, promote it if nobody objects, and log the training to MLflow.
+    """Release a bundle with its evidence, promote it unless somebody objects, and log the training to MLflow.
 
-    Objections are the gate's, and a person's where the spec asks for one; without an answer the release waits.
+    Objections come from the gate and, where the spec asks one, from a person; without an answer the release waits.
 
     Raises
     ------
     LostRace
         If the champion is no longer the one that the bundle was compared with.
     """
+    evaluation, decision, approval = training["evaluation"], training["decision"], training.get("approval")
     release_id = None
     if not dry_run:
-        release_id = _release(job, snapshot, split, evaluation, decision)
+        release_id = _release(job, training["snapshot"], training["split"], evaluation, decision)
     waiting = decision.accepted and approval is None and job.spec.accept.approval == "manual"
     agreed = decision.accepted and not waiting and (approval is None or approval.accepted)
     promoted = release_id is not None and agreed and _promote(job, release_id, evaluation, approval, reason)
     bundle_folder = job.store.path(evaluation.bundle.uri)
     bundle = load_bundle(bundle_folder, evaluation.bundle.digest, job.spec.train.trusted)
-    facts = _card_facts(job, snapshot, split, evaluation, decision, approval, release_id, bundle)
+    facts = _card_facts(job, training, release_id, bundle)
     if release_id is not None:
         keep_card(job.store, evaluation.bundle.uri, model_card(facts))
-    shown = show_training(job, facts, profile)
+    shown = show_training(job, facts, training["profile"])
     return DeploymentRef(
         model=job.spec.model,
         decision=decision,
@@ -114,17 +111,8 @@ def _approver(approval: Decision | None) -> str:
     return GATE if approval is None or not approval.by else approval.by
 
 
-def _card_facts(
-    job: Job,
-    snapshot: SnapshotRef,
-    split: SplitRef,
-    evaluation: EvaluationReport,
-    decision: Decision,
-    approval: Decision | None,
-    release_id: int | None,
-    bundle: Bundle,
-) -> CardFacts:
-    spec = job.spec
+def _card_facts(job: Job, training: TrainingRecords, release_id: int | None, bundle: Bundle) -> CardFacts:
+    spec, evaluation = job.spec, training["evaluation"]
     return CardFacts(
         model=spec.model,
         description=spec.description,
@@ -132,12 +120,12 @@ def _card_facts(
         purpose=f"Scores of one {spec.partitions.every.value} at a time, known {spec.partitions.cutoff} after its start.",
         task=spec.task.value,
         release_id=release_id,
-        snapshot=snapshot,
-        split=split,
+        snapshot=training["snapshot"],
+        split=training["split"],
         bundle=evaluation.bundle,
         evaluation=evaluation,
-        decision=decision,
-        approver=_approver(approval),
+        decision=training["decision"],
+        approver=_approver(training.get("approval")),
         code_version=code_version(),
         features=bundle.schema.names,
         parameters={

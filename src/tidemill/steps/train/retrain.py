@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from tidemill.errors import RetrainingFailed
 from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
 from tidemill.records import Decision, MetricValue, Verdict
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec.metrics import greater_is_better
 from tidemill.warehouse.releases.registry import Release
@@ -16,6 +17,7 @@ NO_VERDICT = "Training was due, but has not come to a verdict."
 RELATIVE = ("mean_absolute_error", "root_mean_squared_error", "median_absolute_error")  # in the label's own unit
 
 
+@declarations.decide
 def decide(job: Job) -> Decision:
     """Decide, from what the ledger knows, whether to train now; the decision is recorded with its evidence."""
     evidence = _evidence(job)
@@ -26,6 +28,7 @@ def decide(job: Job) -> Decision:
     return replace(decision, decision_id=decision_id)
 
 
+@declarations.record_outcome
 def record_outcome(job: Job, decision: Decision, dry_run: bool = False) -> Decision:
     """Write down what came of a decision, and give it with a sentence about that.
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tidemill.errors import SettingsError
 from tidemill.records import BundleRef, Parameters, SearchReport, SplitRef
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import BASELINES, ModelSpec, Search
 from tidemill.steps.train.fitting import fitting_of
@@ -17,6 +18,7 @@ __all__ = ["refit", "train"]
 N_GOLDEN = 50  # rows whose scores every later load has to reproduce
 
 
+@declarations.train
 def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) -> BundleRef:
     """Search for good settings if that is asked for, and fit one estimator by name.
 

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.records import Decision, EvaluationReport
+from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 
 __all__ = ["validate_model"]
 
 
+@declarations.validate_model
 def validate_model(job: Job, evaluation: EvaluationReport) -> Decision:
     """Decide whether the candidate may serve; a refusal is a value, not an error."""
     decision = decide_acceptance(evaluation, job.spec.accept, unit=job.spec.partitions.every.value)
