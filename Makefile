@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask
+.PHONY: help setup demo test test-all integration release chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,8 +32,13 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 demo: setup ## Train, predict, monitor and decide on New York's flights, through the real scheduler
 	@$(BIN)/tidemill demo
 
-test: setup ## Run all tests but the end-to-end ones
-	@$(BIN)/python -m pytest -q src tests --ignore tests/e2e --ignore tests/chaos --ignore tests/bench --ignore tests/oracles
+test: setup ## Run the tests that need no server
+	@$(BIN)/python -m pytest -q -n auto src tests/unit tests/plugins tests/dags tests/test_*.py
+
+integration: setup ## Run the tests on a real Postgres, Airflow and MLflow, which they start
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/integration
+
+test-all: test integration e2e chaos-short bench-short ## Run every test that CI runs
 
 oracles: ## Hold monitoring against Evidently and NannyML, which get an environment of their own
 	@if ! cmp -s tests/oracles/requirements.txt .venv-oracles/.lock; then \
@@ -97,8 +102,9 @@ bench-planning: setup ## Read one partition of a model that has 3,000 runs
 e2e: setup ## Run the chain through the real scheduler and look at it, as CI does
 	@$(BIN)/python -m pytest -q tests/e2e
 
-check: setup ## Lint, type-check, and hold the rooms to their import rules
-	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+check: setup ## Lint, type-check, spell-check, and check the import rules and the word list
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo && \
+		$(BIN)/codespell && $(BIN)/python -m pytest -q tests/test_style.py
 
 up: setup ## Start Postgres, MLflow and Airflow on this machine
 	@$(BIN)/tidemill up
@@ -141,6 +147,14 @@ compose-demo: compose-up ## The demo's chain, by Celery
 compose-down: ## Stop the containers; their volumes stay
 	@$(COMPOSE) --profile '*' down
 
+release: setup ## Build wheel and sdist, check them, and install the wheel in an environment of its own
+	@rm -rf dist .venv-release && $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist . && \
+		$(BIN)/twine check --strict dist/* && \
+		$(PYTHON) -m venv .venv-release && \
+		.venv-release/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt && \
+		.venv-release/bin/python -m pip install --quiet --no-deps dist/*.whl && \
+		TIDEMILL_RELEASED=.venv-release $(BIN)/python -m pytest -q tests/release
+
 lock: setup ## Resolve pyproject.toml into requirements.txt again
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --no-annotate \
 		--no-header pyproject.toml --output-file requirements.txt
@@ -150,4 +164,4 @@ format: setup ## Format the code
 
 clean: down ## Remove .venv, the local stack's state and caches
 	@[ ! -x $(BIN)/tidemill ] || $(BIN)/tidemill remove
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-release .venv-oracles dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
