@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from croniter import croniter
 
-from tidemill.errors import SpecError, TidemillError
-from tidemill.intervals import Partition
+from tidemill.errors import NotTrainable, SpecError, TidemillError
+from tidemill.intervals import Every, Partition, day_of
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
-from tidemill.steps.data.extract import require_columns, wanted_features, wanted_labels
+from tidemill.steps.data.extract import require_columns, training_window, wanted_features, wanted_labels
 from tidemill.steps.data.labels import labelled
 from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.reading import describe, frozen_view
@@ -19,6 +19,7 @@ from tidemill.workspace import Workspace
 
 __all__ = ["check_models"]
 
+DAY = timedelta(days=1)
 N_TICKS = 200  # of a schedule that are looked at: a week of hours, a half year of days
 
 
@@ -54,6 +55,7 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
     yield from _contract_problems(spec)
     yield from _name_problems(spec)
     yield from _schedule_problems(spec)
+    yield from _split_problems(spec)
     for file, wanted in _queries(spec):
         try:
             if source:
@@ -117,6 +119,52 @@ def _first_too_early(spec: ModelSpec, schedule: str) -> tuple[datetime, Partitio
         if tick < partition.cutoff:
             return tick, partition
     return None
+
+
+def _split_problems(spec: ModelSpec) -> Iterator[str]:
+    """Report a window that leaves nothing to train on, and a test set that can never pass the gate."""
+    from tidemill.modeling.bootstrap import MIN_BLOCKS  # loads pandas
+
+    every, test = spec.partitions.every, f"{spec.model}: train.test ({spec.train.test / DAY:g} days)"
+    plans = [
+        _split_of(spec, every.containing(day, spec.timezone, spec.partitions.cutoff))
+        for day in _days_of_training(every)
+    ]
+    if None in plans:
+        gap = (
+            f", and label.matures_after ({spec.label.matures_after / DAY:g} days) twice,"
+            if spec.label.matures_after
+            else ""
+        )
+        yield (
+            f"{test} and train.validation ({spec.train.validation / DAY:g} days){gap} leave nothing of train.window "
+            f"({spec.train.window / DAY:g} days) to train on. Lengthen train.window."
+        )
+    n_blocks = min((plan for plan in plans if plan is not None), default=MIN_BLOCKS)
+    if n_blocks < MIN_BLOCKS:
+        unit, least = every.block_unit, MIN_BLOCKS * (31 if every is Every.MONTH else 7 if every is Every.WEEK else 1)
+        yield (
+            f"{test} holds {n_blocks} {unit}{'' if n_blocks == 1 else 's'}; the gate needs at least {MIN_BLOCKS} to decide, "
+            f"so no model could ever pass. Write 'train: {{test: {least} days}}', and lengthen train.window by as much."
+        )
+
+
+def _days_of_training(every: Every) -> list[datetime]:
+    """Return instants of a year at which to look at the window: each month where the length of months matters."""
+    months = range(1, 13) if every in (Every.WEEK, Every.MONTH) else (7,)
+    return [datetime(2024, month, 15, 12, tzinfo=UTC) for month in months]
+
+
+def _split_of(spec: ModelSpec, partition: Partition) -> int | None:
+    """Return how many blocks of time the test set of a training has; None if nothing is left to train on."""
+    from tidemill.steps.train.prepare import plan_split  # loads what the step needs
+
+    partitions = tuple(training_window(spec, partition))
+    try:
+        plan = plan_split(spec, partitions, partition.cutoff)
+    except NotTrainable:
+        return None
+    return len({day_of(item.key) for item in partitions if plan.set_of(item.interval.start) == "test"})
 
 
 def _queries(spec: ModelSpec) -> Iterator[tuple[str, list[str]]]:

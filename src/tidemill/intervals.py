@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from tidemill.errors import PartitionError
 from tidemill.records import Record
 
-__all__ = ["Every", "Interval", "Partition", "parse_duration"]
+__all__ = ["Every", "Interval", "Partition", "day_of", "parse_duration"]
 
 _UNITS = {
     "minute": timedelta(minutes=1),
@@ -55,6 +55,19 @@ def parse_duration(words: str) -> timedelta:
     return duration
 
 
+def day_of(key: str) -> str:
+    """Return the day of an hour's key, and any other partition's key as it is.
+
+    Rows of one day share what happened on it, so statistics count days, or longer partitions, but never hours.
+
+    Examples
+    --------
+    >>> day_of("2013-07-04T05-0400"), day_of("2013-07-04"), day_of("2013-W27")
+    ('2013-07-04', '2013-07-04', '2013-W27')
+    """
+    return key[:10]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval(Record):
     """A half-open stretch of time, ``[start, end)``."""
@@ -75,6 +88,30 @@ class Partition(Record):
     """The event times that belong to it."""
     cutoff: datetime
     """Nothing observed later may enter a row of this partition."""
+    timezone: str = "UTC"
+    """IANA name of the zone on whose wall clock its durations are counted."""
+
+    def due(self, after: timedelta) -> datetime:
+        """Return the instant at which something that takes a while after the end of the partition is there."""
+        return self.shift(self.interval.end, after)
+
+    def shift(self, instant: datetime, duration: timedelta) -> datetime:
+        """Return the instant a duration later, or earlier, on the wall clock.
+
+        For partitions of an hour only whole days follow the wall clock; hours and minutes are exact.
+
+        Examples
+        --------
+        >>> day = Every.DAY.of("2013-11-02", "America/New_York")
+        >>> (day.shift(day.interval.end, timedelta(days=1)) - day.interval.end) / timedelta(hours=1)
+        25.0
+        """
+        hourly = self.interval.end - self.interval.start == _UNITS["hour"]
+        on_clock = timedelta(days=int(duration / _UNITS["day"])) if hourly else duration
+        exact, zone = duration - on_clock, ZoneInfo(self.timezone)
+        if not on_clock:
+            return instant + exact
+        return _instant(instant.astimezone(zone).replace(tzinfo=None) + on_clock, zone) + exact
 
 
 class Every(StrEnum):
@@ -89,6 +126,11 @@ class Every(StrEnum):
     def key_format(self) -> str:
         """Format of the partition key, for ``strftime``."""
         return {"hour": "%Y-%m-%dT%H%z", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}[self.value]
+
+    @property
+    def block_unit(self) -> str:
+        """What statistics count: days, or longer partitions."""
+        return "day" if self is Every.HOUR else self.value
 
     def of(self, key: str, timezone: str, cutoff: timedelta = timedelta(0)) -> Partition:
         """Return the partition of a key.
@@ -119,7 +161,7 @@ class Every(StrEnum):
             end, known = start + timedelta(hours=1), start + cutoff  # instants: an hour is an hour
         else:
             end, known = _instant(self._following(local), zone), _instant(local + cutoff, zone)
-        return Partition(key=key, interval=Interval(start=start, end=end), cutoff=known)
+        return Partition(key=key, interval=Interval(start=start, end=end), cutoff=known, timezone=timezone)
 
     def containing(self, instant: datetime, timezone: str, cutoff: timedelta = timedelta(0)) -> Partition:
         """Return the partition that an instant falls into.
@@ -132,7 +174,7 @@ class Every(StrEnum):
         return self.of(instant.astimezone(ZoneInfo(timezone)).strftime(self.key_format), timezone, cutoff)
 
     def within(self, interval: Interval, timezone: str, cutoff: timedelta = timedelta(0)) -> Iterator[Partition]:
-        """Give, in order, every partition that starts in an interval."""
+        """Yield every partition that starts in an interval, oldest first."""
         partition = self.containing(interval.start, timezone, cutoff)
         while partition.interval.start < interval.end:
             if partition.interval.start >= interval.start:

@@ -121,7 +121,7 @@ def test_run_says_what_it_cost(trained_mill: Trained) -> None:
 def test_rows_of_every_set_are_accounted_for(trained_mill: Trained) -> None:
     _, records = trained_mill
     split = records["prepare"]
-    parts = ("n_train", "n_validation", "n_test", "n_unlabelled", "n_immature")
+    parts = ("n_train", "n_validation", "n_test", "n_unlabelled", "n_purged", "n_immature")
     assert sum(split[name] for name in parts) == records["extract"]["n_rows"]
 
 
@@ -176,9 +176,9 @@ def test_the_evidence_holds_what_the_gate_weighs(trained_mill: Trained) -> None:
 def test_a_second_training_is_compared_on_the_rows_that_the_champion_has_not_seen(
     serving: Mill, trained_mill: Trained
 ) -> None:
-    evaluation = serving.train(NEXT)["evaluate"]
     champion = serving.promoter.champion(serving.model)
     assert champion is not None
+    evaluation = serving.train(NEXT)["evaluate"]
     assert evaluation["champion_release"] == champion.release_id
     assert not evaluation["champion_saw_test"]
     assert {item["slice"] for item in evaluation["champion_slices"]} == {"carrier=A", "carrier=B", "carrier=C"}

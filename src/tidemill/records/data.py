@@ -106,11 +106,13 @@ class SplitRef(Record):
     """Rows left out because no label was known at the cutoff."""
     n_immature: int
     """Rows left out because their partition had not matured at the cutoff."""
+    n_purged: int = 0
+    """Rows left out because their label was not known when the next set begins."""
     train_start: datetime
     """First instant of the train set."""
     validation_start: datetime
-    """First instant of the validation set, and the end of the train set."""
+    """First instant of the validation set."""
     test_start: datetime
-    """First instant of the test set, and the end of the validation set."""
+    """First instant of the test set."""
     test_end: datetime
     """First instant after the test set."""

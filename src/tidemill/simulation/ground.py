@@ -111,7 +111,7 @@ class Ground:
         features = bind(workspace.query(source.features), source.features)
         labels = bind(workspace.query(source.labels), source.labels)
         whole = Interval(start=partitions[0].interval.start, end=partitions[-1].interval.end)
-        latest = query_parameters(whole, whole.end + 2 * spec.label.matures_after)
+        latest = query_parameters(whole, partitions[-1].due(2 * spec.label.matures_after))
         with (
             frozen_view(workspace.connection(source.connection), TIMEOUT_S) as reader,
             transaction(self.owner_url) as writer,

@@ -125,7 +125,7 @@ def model_name(policy: Policy) -> str:
 def _quality(spec: ModelSpec, workspace: Workspace, partitions: tuple[Partition, ...]) -> dict[str, float | None]:
     whole = Interval(start=partitions[0].interval.start, end=partitions[-1].interval.end)
     job = Job(spec=spec, partition=partitions[-1], workspace=workspace, run_id=0)
-    labels = labels_as_of(job, whole, whole.end + 2 * spec.label.matures_after)
+    labels = labels_as_of(job, whole, partitions[-1].due(2 * spec.label.matures_after))
     publisher = Publisher(workspace.connection(LEDGER))
 
     def realised(run: PublishedRun) -> float | None:

@@ -75,4 +75,4 @@ def cut_folds(
 
 
 def _matured(earlier: Sequence[Partition], first: Partition, gap: timedelta) -> tuple[str, ...]:
-    return tuple(item.key for item in earlier if item.interval.end + gap <= first.cutoff)
+    return tuple(item.key for item in earlier if item.due(gap) <= first.cutoff)

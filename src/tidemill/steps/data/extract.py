@@ -4,7 +4,7 @@ One query serves both. For training it is run once for every partition of the wi
 cutoff, so that a training row is made exactly as it would have been made on its day.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ __all__ = [
     "rows_as_of",
     "take_snapshot",
     "training_partitions",
+    "training_window",
     "wanted_features",
     "wanted_labels",
 ]
@@ -127,14 +128,10 @@ def training_partitions(job: Job) -> tuple[Partition, ...]:
     EmptyPartition
         If the source's data begin at this partition.
     """
-    spec, end = job.spec, job.partition.interval.start
-    start = job.partition.cutoff - spec.label.matures_after - spec.train.window
-    if spec.partitions.first is not None:
-        start = max(start, spec.local_midnight(spec.partitions.first))
-    found = (
-        tuple(spec.partitions.every.within(Interval(start=start, end=end), spec.timezone, spec.partitions.cutoff))
-        if start < end
-        else ()
+    spec, first = job.spec, job.spec.partitions.first
+    begin = None if first is None else spec.local_midnight(first)
+    found = tuple(
+        item for item in training_window(spec, job.partition) if begin is None or item.interval.start >= begin
     )
     if not found:
         raise EmptyPartition(
@@ -142,6 +139,13 @@ def training_partitions(job: Job) -> tuple[Partition, ...]:
             "Train as of a later partition.",
         )
     return found
+
+
+def training_window(spec: ModelSpec, partition: Partition) -> Iterator[Partition]:
+    """Yield the partitions of a training window, oldest first, wherever the data begin."""
+    start = partition.shift(partition.cutoff, -spec.label.matures_after - spec.train.window)
+    interval = Interval(start=start, end=partition.interval.start)
+    yield from spec.partitions.every.within(interval, spec.timezone, spec.partitions.cutoff)
 
 
 def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed: list[str]) -> pa.Table:

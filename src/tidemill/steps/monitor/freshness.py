@@ -109,9 +109,8 @@ def _ages(job: Job, collected: CollectedRef) -> dict[str, float]:
     file = job.store.folder(collected.snapshot_uri, collected.snapshot_digest) / FEATURES
     newest = pc.max(read_table(file, [spec.event_time])[spec.event_time]).as_py()
     length = partition.interval.end - partition.interval.start
-    looked_at = Interval(
-        start=partition.interval.start - spec.label.matures_after - 7 * length, end=partition.interval.end
-    )
+    start = partition.shift(partition.interval.start, -spec.label.matures_after) - 7 * length
+    looked_at = Interval(start=start, end=partition.interval.end)
     observed = pc.max(labels_as_of(job, looked_at, partition.cutoff)[OBSERVED_AT]).as_py()
     return {
         "model": (partition.cutoff - release.known_until) / DAY,

@@ -121,7 +121,7 @@ def _young(
         and run.n_rows
         and run.task == job.spec.task
         and hours_since_end(job, key) >= 0
-        and hours_since_end(job, key) < _matures_after(job)
+        and job.partition.cutoff < job.spec.partition(key).due(job.spec.label.matures_after)
     ][-N_YOUNG:]
     if not found:
         return {}

@@ -204,7 +204,7 @@ def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
 
 
 def _has_matured(job: Job, key: str) -> bool:
-    return job.spec.partition(key).interval.end + job.spec.label.matures_after <= job.partition.cutoff
+    return job.spec.partition(key).due(job.spec.label.matures_after) <= job.partition.cutoff
 
 
 def _keep(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> None:

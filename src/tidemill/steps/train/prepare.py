@@ -1,9 +1,10 @@
 """Prepare: labels joined, and the window cut by time into train, validation and test; never at random.
 
-Rows whose partition has not matured, or whose label is unknown, are left out and counted.
+Rows whose partition has not matured, whose label is unknown, or whose label was not known when the next set begins, are
+left out and counted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,31 +29,42 @@ from tidemill.storage.tables import read_batches, read_schema, read_table, table
 __all__ = ["SETS", "SplitPlan", "cut", "plan_split", "prepare"]
 
 SETS = ("train", "validation", "test")
+GAP = "gap"
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitPlan:
-    """Where the window is cut; all instants are starts of partitions."""
+    """Where the window is cut: for each set its first instant and the first instant after it."""
 
     train_start: datetime
     """First instant of the train set."""
+    train_end: datetime
+    """First instant after it; labels of later partitions were not known when validation begins."""
     validation_start: datetime
     """First instant of the validation set."""
+    validation_end: datetime
+    """First instant after it; labels of later partitions were not known when the test set begins."""
     test_start: datetime
     """First instant of the test set."""
     test_end: datetime
     """First instant after the test set; later partitions have not matured."""
 
     def set_of(self, start: datetime) -> str | None:
-        """Return which set a partition belongs to, by its start; None if it has not matured."""
-        if start >= self.test_end:
-            return None
-        return "test" if start >= self.test_start else "validation" if start >= self.validation_start else "train"
+        """Return the set that a partition belongs to, by its start; None if it lies in a gap or has not matured."""
+        bounds = {
+            "train": (self.train_start, self.train_end),
+            "validation": (self.validation_start, self.validation_end),
+            "test": (self.test_start, self.test_end),
+        }
+        return next((name for name, (first, end) in bounds.items() if first <= start < end), None)
 
 
 def plan_split(spec: ModelSpec, partitions: tuple[Partition, ...], cutoff: datetime) -> SplitPlan:
-    """Decide where to cut a window.
+    """Cut a window so that each set holds only labels that were known when the next set begins.
+
+    Labels that look 30 days ahead would otherwise tell the train set about the days of the test set (purging: López de
+    Prado, *Advances in Financial Machine Learning*, 2018, section 7.4.1).
 
     Parameters
     ----------
@@ -66,26 +78,53 @@ def plan_split(spec: ModelSpec, partitions: tuple[Partition, ...], cutoff: datet
     Raises
     ------
     NotTrainable
-        If the matured part of the window is no longer than validation and test together, of which each has at least one
-        partition, be it longer than the spec says.
+        If no partition is left for one of the sets. Validation and test have at least one partition each, even one that is
+        longer than the spec says.
     """
-    mature = [item for item in partitions if item.interval.end + spec.label.matures_after <= cutoff]
-    if mature:
-        end = mature[-1].interval.end
-        test_start = _first_start(mature, end - spec.train.test)
-        earlier = [item for item in mature if item.interval.start < test_start]
-        validation_start = _first_start(earlier or mature, test_start - spec.train.validation)
-        if mature[0].interval.start < validation_start < test_start:
-            return SplitPlan(
-                train_start=mature[0].interval.start,
-                validation_start=validation_start,
-                test_start=test_start,
-                test_end=end,
-            )
-    raise NotTrainable(
-        f"Only {len(mature)} partition(s) of {spec.model!r} have matured by {cutoff:%Y-%m-%d %H:%M %Z}; "
-        f"validation ({spec.train.validation / DAY:g} days) and test ({spec.train.test / DAY:g} days) leave nothing to "
-        "train on.",
+    mature = _known(spec, partitions, cutoff)
+    test = _newest(mature, spec.train.test)
+    validation = _newest(_known(spec, _before(mature, test), test[0].cutoff), spec.train.validation) if test else []
+    train = _known(spec, _before(mature, validation), validation[0].cutoff) if validation else []
+    if not train:
+        raise _too_short(spec, len(mature), cutoff)
+    return SplitPlan(
+        train_start=train[0].interval.start,
+        train_end=train[-1].interval.end,
+        validation_start=validation[0].interval.start,
+        validation_end=validation[-1].interval.end,
+        test_start=test[0].interval.start,
+        test_end=test[-1].interval.end,
+    )
+
+
+def _known(spec: ModelSpec, partitions: Sequence[Partition], instant: datetime) -> list[Partition]:
+    """Return the partitions whose labels are known at an instant."""
+    return [item for item in partitions if item.due(spec.label.matures_after) <= instant]
+
+
+def _newest(partitions: Sequence[Partition], length: timedelta) -> list[Partition]:
+    """Return the newest partitions that begin within a duration, and the last one in any case."""
+    if not partitions:
+        return []
+    last = partitions[-1]
+    start = min(last.shift(last.interval.end, -length), last.interval.start)
+    return [item for item in partitions if item.interval.start >= start]
+
+
+def _before(partitions: Sequence[Partition], later: Sequence[Partition]) -> list[Partition]:
+    return [item for item in partitions if item.interval.start < later[0].interval.start]
+
+
+def _too_short(spec: ModelSpec, n_mature: int, cutoff: datetime) -> NotTrainable:
+    gaps = (
+        f", and the gap of {spec.label.matures_after / DAY:g} days before each of them, in which labels were not known yet,"
+        if spec.label.matures_after
+        else ""
+    )
+    return NotTrainable(
+        f"Only {n_mature} partition(s) of {spec.model!r} have matured by {cutoff:%Y-%m-%d %H:%M %Z}; "
+        f"validation ({spec.train.validation / DAY:g} days) and test ({spec.train.test / DAY:g} days){gaps} leave nothing "
+        "to train on.",
         "Train as of a later partition, lengthen train.window, or shorten train.validation and train.test.",
     )
 
@@ -144,6 +183,7 @@ def cut(
         n_validation=marks.count("validation"),
         n_test=marks.count("test"),
         n_unlabelled=marks.n_unlabelled,
+        n_purged=marks.n_purged,
         n_immature=marks.n_immature,
         train_start=plan.train_start,
         validation_start=plan.validation_start,
@@ -162,7 +202,7 @@ class _Marks:
 
     plan: SplitPlan
     member: pa.Array
-    """Name of the set; null if the row's partition has not matured."""
+    """Name of the set, or ``gap``; null if the row's partition has not matured."""
     target: pa.ChunkedArray
     """Label; null if it is not known."""
 
@@ -172,7 +212,10 @@ class _Marks:
         keys = pc.unique(rows[PARTITION])
         partitions = {key: spec.partition(key) for key in sorted(keys.to_pylist())}
         plan = plan_split(spec, tuple(partitions.values()), cutoff)
-        sets = pa.array([plan.set_of(partitions[key].interval.start) for key in keys.to_pylist()], pa.string())
+        starts = [partitions[key].interval.start for key in keys.to_pylist()]
+        sets = pa.array(
+            [plan.set_of(start) or (GAP if start < plan.test_end else None) for start in starts], pa.string()
+        )
         member = sets.take(pc.index_in(rows[PARTITION], value_set=keys).combine_chunks())
         return cls(plan=plan, member=member, target=labelled(rows[spec.entity_key], read_table(folder / LABELS), spec))
 
@@ -186,9 +229,15 @@ class _Marks:
         return int(self.member.null_count)
 
     @property
+    def n_purged(self) -> int:
+        """Rows whose label was not known when the next set begins."""
+        return int(pc.sum(pc.equal(self.member, GAP)).as_py() or 0)
+
+    @property
     def n_unlabelled(self) -> int:
-        """Rows of matured partitions without a label."""
-        return int(pc.sum(pc.and_(pc.is_valid(self.member), pc.is_null(self.target))).as_py() or 0)
+        """Rows of the three sets without a label."""
+        inside = pc.is_in(self.member, value_set=pa.array(SETS))
+        return int(pc.sum(pc.and_(inside, pc.is_null(self.target))).as_py() or 0)
 
     def cut(self, rows: pa.Table) -> dict[str, pa.Table]:
         """Return the labelled rows of each set; of all rows, or of those that these are the marks of."""
@@ -241,10 +290,3 @@ def _in_pieces(path: Path, marks: _Marks, look: Look) -> Fill:
                         writers[name].write_table(table)
 
     return fill
-
-
-def _first_start(partitions: list[Partition], instant: datetime) -> datetime:
-    """Return the start of the first partition that begins at an instant or later, or of the last one."""
-    return next(
-        (item.interval.start for item in partitions if item.interval.start >= instant), partitions[-1].interval.start
-    )

@@ -1,13 +1,15 @@
+import itertools
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import NotTrainable
-from tidemill.intervals import Every
-from tidemill.spec import ModelSpec, Partitions
-from tidemill.steps.train.prepare import plan_split
+from tidemill.intervals import Every, Interval
+from tidemill.spec import Label, ModelSpec, Partitions
+from tidemill.steps.train.prepare import SETS, plan_split
 
 
 def spec(**train: str) -> ModelSpec:
@@ -32,17 +34,61 @@ def test_sets_follow_each_other_and_have_the_lengths_of_the_spec() -> None:
     assert plan.test_end - plan.test_start == timedelta(days=4)
 
 
-def test_a_partition_whose_labels_are_still_coming_belongs_to_no_set() -> None:
+def test_a_partition_whose_labels_are_still_coming_or_came_after_the_next_set_began_belongs_to_no_set() -> None:
     partitions = tuple(spec().partitions_between("2013-03-01", "2013-03-30"))
     plan = plan_split(spec(), partitions, partitions[-1].cutoff)
-    assert [item.key for item in partitions if plan.set_of(item.interval.start) is None] == [
-        "2013-03-28",
-        "2013-03-29",
-        "2013-03-30",
+    assert [item.key[-2:] for item in partitions if plan.set_of(item.interval.start) is None] == [
+        *("15", "16"),  # before validation, 17 to 21
+        *("22", "23"),  # before the test set, 24 to 27
+        *("28", "29", "30"),  # labels still to come
     ]
 
 
-@given(st.integers(16, 60), st.integers(1, 5), st.integers(1, 5))
+@given(
+    st.integers(0, 45),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.sampled_from(["2013-03-10", "2013-11-03", "2013-07-04"]),
+)
+def test_every_label_of_a_set_was_known_when_the_next_set_begins(
+    delay: int, validation: int, test: int, end: str
+) -> None:
+    chosen = spec(window="300 days", validation=f"{validation} days", test=f"{test} days")
+    chosen = chosen.model_copy(update={"label": Label(column="y", matures_after=timedelta(days=delay))})
+    partitions = tuple(chosen.partitions_between("2012-06-01", end))
+    plan = plan_split(chosen, partitions, partitions[-1].cutoff)
+    sets = {name: [item for item in partitions if plan.set_of(item.interval.start) == name] for name in SETS}
+    assert (len(sets["validation"]), len(sets["test"])) == (validation, test)
+    for earlier, later in itertools.pairwise(SETS):
+        assert sets[earlier][-1].due(timedelta(days=delay)) <= sets[later][0].cutoff
+        skipped = partitions[partitions.index(sets[earlier][-1]) + 1]
+        assert skipped is sets[later][0] or skipped.due(timedelta(days=delay)) > sets[later][0].cutoff
+
+
+@pytest.mark.parametrize(
+    "zone", ["UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Casablanca"]
+)
+@pytest.mark.parametrize(("every", "last", "days", "n"), [
+    ("week", "2013-W46", 35, 5), ("week", "2013-W14", 35, 5), ("day", "2013-11-10", 14, 14), ("day", "2013-03-31", 14, 14),
+    ("day", "2013-10-06", 14, 14), ("month", "2013-12", 61, 2), ("month", "2013-04", 59, None),
+])  # fmt: skip
+def test_a_clock_change_leaves_the_sets_as_long_as_the_spec_says(
+    zone: str, every: str, last: str, days: int, n: int | None
+) -> None:
+    end = Every(every).of(last, zone)
+    start = end.interval.start - timedelta(days=400 if every == "month" else 120)
+    partitions = tuple(Every(every).within(Interval(start=start, end=end.interval.start), zone))
+    chosen = spec(window="400 days", validation=f"{days} days", test=f"{days} days")
+    chosen = chosen.model_copy(update={"label": Label(column="y"), "timezone": zone})
+    plan = plan_split(chosen, partitions, end.cutoff)
+    if n is not None:
+        names = [plan.set_of(item.interval.start) for item in partitions]
+        assert (names.count("validation"), names.count("test")) == (n, n)
+    local = [instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for instant in (plan.test_start, plan.test_end)]
+    assert local[1] - local[0] == timedelta(days=days)
+
+
+@given(st.integers(18, 60), st.integers(1, 5), st.integers(1, 5))
 def test_no_test_row_is_older_than_the_newest_train_row(n_days: int, validation: int, test: int) -> None:
     chosen = spec(window="60 days", validation=f"{validation} days", test=f"{test} days")
     partitions = tuple(chosen.partitions_between("2013-02-20", "2013-05-01"))[:n_days]
@@ -50,6 +96,22 @@ def test_no_test_row_is_older_than_the_newest_train_row(n_days: int, validation:
     sets = [plan.set_of(item.interval.start) for item in partitions]
     order = [name for name in sets if name is not None]
     assert order == sorted(order, key=["train", "validation", "test"].index)
+
+
+@pytest.mark.parametrize(("zone", "day"), [("America/New_York", "2013-11-04"), ("Europe/Berlin", "2013-04-01")])
+def test_two_days_of_hours_are_two_days_when_the_clocks_change(zone: str, day: str) -> None:
+    end = Every.DAY.of(day, zone).interval.start
+    partitions = tuple(Every.HOUR.within(Interval(start=end - timedelta(days=9), end=end), zone))
+    chosen = spec(validation="2 days", test="2 days").model_copy(update={"label": Label(column="y"), "timezone": zone})
+    plan = plan_split(chosen, partitions, end)
+    local = [instant.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for instant in (plan.test_start, plan.test_end)]
+    assert local[1] - local[0] == timedelta(days=2)
+
+
+def test_hours_after_an_hour_are_exact_when_the_clocks_change() -> None:
+    hour = Every.HOUR.of("2013-03-10T00-0500", "America/New_York")
+    assert hour.due(timedelta(hours=2)) - hour.interval.end == timedelta(hours=2)
+    assert hour.due(timedelta(days=1)) - hour.interval.end == timedelta(hours=23)
 
 
 def test_a_window_that_leaves_nothing_to_train_on_is_refused_with_counts() -> None:
@@ -64,7 +126,8 @@ def test_each_set_has_a_partition_even_if_that_is_longer_than_the_spec_says(ever
     first, last = ("2013-W01", "2013-W09") if every == "week" else ("2013-01", "2013-09")
     partitions = tuple(chosen.partitions_between(first, last))
     plan = plan_split(chosen, partitions, partitions[-1].interval.end)
-    assert [plan.set_of(item.interval.start) for item in partitions[-4:-1]] == ["train", "validation", "test"]
+    names = [plan.set_of(item.interval.start) for item in partitions[-6:]]
+    assert names == ["train", None, "validation", None, "test", None]  # labels of two days leave a partition between
 
 
 def test_a_day_of_25_hours_is_a_test_set_of_one_day() -> None:
