@@ -16,9 +16,10 @@ RUN python -m venv /opt/venv \
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY plugins plugins
+COPY examples examples
 COPY sql/migrations sql/migrations
 COPY docker /opt/tidemill/docker
-RUN pip install --no-cache-dir --no-deps --no-build-isolation . && rm -r src plugins \
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . && rm -r src plugins examples \
     && mkdir -p logs storage artifacts && chown -R tidemill:tidemill logs storage artifacts
 
 # Last, since it is another with every commit, and what comes after it is built again.

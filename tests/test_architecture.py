@@ -16,14 +16,15 @@ import pytest
 from tidemill import errors, records
 from tidemill.errors import FatalError, TidemillError, TransientError
 from tidemill.local import components, settings
+from tidemill.local.config import StackConfig
 from tidemill.local.home import Home
-from tidemill.local.plan import Plan
 from tidemill.local.ports import Ports
-from tidemill.local.postgres import Cluster
 from tidemill.local.secrets import airflow_keys
+from tidemill.postgres.cluster import Cluster
 
 PROJECT = Path(__file__).parents[1]
-SOURCES = sorted([*(PROJECT / "src").rglob("*.py"), *(PROJECT / "plugins").rglob("*.py")])
+ROOTS = [PROJECT / name for name in ("src", "plugins", "examples")]
+SOURCES = sorted(path for root in ROOTS for path in root.rglob("*.py"))
 DAG_FILES = sorted((PROJECT / "dags").glob("*.py"))
 OPERATOR_FILES = sorted((PROJECT / "plugins/tidemill_airflow/operators").glob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in [*SOURCES, *DAG_FILES]}
@@ -36,7 +37,7 @@ MAX_DAG_FILE, MAX_OPERATOR_FILE = 60, 120  # lines
 FAULTS = "src/tidemill/faults.py"
 """Breaks things on a chaos test's order, in ways that the rest of the code must not expect."""
 SLEEPERS = {
-    "src/tidemill/local/launch.py",
+    "src/tidemill/machine/polling.py",
     "src/tidemill/local/airflow_api.py",
     "plugins/tidemill_airflow/operators/trigger_training.py",
     FAULTS,
@@ -81,7 +82,7 @@ def is_command(path: Path) -> bool:
 
 
 def module_of(path: Path) -> str:
-    root = PROJECT / ("src" if (PROJECT / "src") in path.parents else "plugins")
+    root = next(root for root in ROOTS if root in path.parents)
     return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -335,7 +336,7 @@ CLOCKS = {
     "src/tidemill/cli/warehouse.py": "when a person acknowledged an alert",
     "src/tidemill/delivery/sending.py": "when a message is due: by a wrong clock it comes late, or a second time",
     "src/tidemill/doctor/examine.py": "compares this machine's clock with the warehouse's",
-    "src/tidemill/local/processes.py": "the age of a process, which the machine tells by the same clock",
+    "src/tidemill/local/supervision/processes.py": "the age of a process, which the machine tells by the same clock",
 }
 """Who may look at the machine's clock, and what for: all else goes by the database's, or by partitions and cutoffs."""
 
@@ -403,9 +404,9 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str
     home.create()
     airflow_keys(home)
     cluster = Cluster(programs=Path("/w/bin"), data=home.folder / "postgres")
-    plan = Plan(project=PROJECT, ports=Ports(), cluster=cluster)
-    started = {one.name: dict(one.environment) for one in components.build_components(home, plan)}
-    return started | {"cli": settings.variables(home, plan)}
+    config = StackConfig(project=PROJECT, ports=Ports(), cluster=cluster)
+    started = {one.name: dict(one.environment) for one in components.build_components(home, config)}
+    return started | {"cli": settings.variables(home, config)}
 
 
 @pytest.mark.parametrize("program", [components.MLFLOW, *components.AIRFLOW, "cli"])

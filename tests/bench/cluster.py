@@ -18,7 +18,7 @@ from pathlib import Path
 
 import distributed
 
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 from tidemill.modeling.metrics import point_value
 from tidemill.records import BundleRef, SplitRef
 from tidemill.steps.data.features import read_set

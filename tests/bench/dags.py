@@ -23,8 +23,10 @@ from typing import Any
 
 from rich.console import Console
 
-from tidemill.local import demo, stack
+from tidemill.local import stack
 from tidemill.local.airflow_api import AirflowApi
+from tidemill.workspace import read_environment_file
+from tidemill_examples.demo import load_example
 
 PROJECT = Path(__file__).parents[2]
 EVERY = 45  # flights, of which one is trained on
@@ -48,10 +50,11 @@ def running_stack() -> Iterator[tuple[Path, AirflowApi]]:
         write_small_model(project)
         home, err = project / ".tidemill", Console(stderr=True)
         os.chdir(project)
-        os.environ["PYTHONPATH"] = f"{project / 'src'}:{project / 'plugins'}"
+        os.environ["PYTHONPATH"] = f"{project / 'src'}:{project / 'plugins'}:{project / 'examples'}"
         try:
-            summary = demo.start(home, project, err)
-            demo.load_example(err)
+            summary = stack.up(home, project, err.print)
+            read_environment_file(home / "environment")
+            load_example(err)
             airflow = AirflowApi(summary.ui_url, *stack.login(home))
             airflow.wait_for_dags(["flight_delays_train", "flight_delays_predict", f"{SMALL}_train"])
             timed(airflow, home, "flight_delays_train", FIRST)  # the champion that predicts

@@ -25,7 +25,8 @@ import psutil
 
 from tidemill.local import stack
 from tidemill.local.airflow_api import FINAL, AirflowApi
-from tidemill.local.ports import Ports, free_port
+from tidemill.local.ports import Ports
+from tidemill.machine.ports import free_port
 from tidemill.steps.predict.shards import SCORES
 from tidemill.warehouse.migrations import apply_migrations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.faults import VARIABLE
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 
 PROJECT = Path(__file__).parents[2]
 LIMIT_S = 60  # of any single process of these tests

@@ -8,11 +8,11 @@ from typing import Any
 
 import psycopg2
 
-from tidemill.local import databases, postgres
 from tidemill.local.home import Home
-from tidemill.local.launch import until
-from tidemill.local.ports import Ports, choose
-from tidemill.local.secrets import password
+from tidemill.machine.polling import until
+from tidemill.machine.ports import free_port
+from tidemill.postgres.cluster import ADMIN, initialise, place, server_arguments, server_environment
+from tidemill.postgres.server import Server as Postgres
 from tidemill.warehouse.migrations import apply_migrations
 
 ROLES = {"warehouse": "tidemill_reader", "tidemill": "tidemill_writer", "tidemill_promoter": "tidemill_promoter"}
@@ -25,9 +25,9 @@ class Server:
     def __init__(self, folder: Path, *options: str) -> None:
         self.home = Home(folder=folder / ".tidemill")
         self.home.create()
-        self.cluster = postgres.place(self.home, None)
-        postgres.initialise(self.home, self.cluster)
-        self.port = choose(Ports(postgres=54400)).postgres
+        self.cluster = place(self.home.folder)
+        initialise(self.cluster, self.home.secrets, self.home.log("initdb"))
+        self.port = free_port()
         self.options = options
         self.wrapper: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
@@ -45,17 +45,17 @@ class Server:
         uid, gid = self.cluster.uid, self.cluster.gid
         become = [] if uid is None else ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
         return subprocess.Popen(
-            [*self.wrapper, *become, *postgres.server_arguments(self.cluster, self.port), *self.options],
-            env=postgres.server_environment(self.cluster, os.environ),
+            [*self.wrapper, *become, *server_arguments(self.cluster, self.port), *self.options],
+            env=server_environment(self.cluster, os.environ),
             cwd=self.cluster.data,
             stderr=subprocess.DEVNULL,
         )
 
     def is_ready(self) -> bool:
-        return databases.is_ready(self.home, self.port)
+        return self._postgres().is_ready()
 
     def create_ledger(self) -> None:
-        databases.create_databases(self.home, self.port)
+        self._postgres().create_databases()
         apply_migrations(self.url("tidemill_owner"))
 
     def kill(self) -> None:
@@ -78,21 +78,25 @@ class Server:
         if self.cluster.uid is not None:  # root's Postgres keeps its data outside the home
             shutil.rmtree(self.cluster.data.parent)
 
-    def url(self, role: str) -> str:
-        return databases.url(self.home, self.port, role)
+    def url(self, role: str, port: int | None = None) -> str:
+        """Return a role's connection, perhaps through another port."""
+        return self._postgres(port).url(role)
+
+    def password(self, role: str) -> str:
+        return self._postgres().password(role)
 
     def environment(self, port: int | None = None) -> dict[str, str]:
         """Return the connections as the platform reads them, perhaps through another port."""
-        urls = {name: databases.url(self.home, port or self.port, role) for name, role in ROLES.items()}
+        urls = {name: self.url(role, port) for name, role in ROLES.items()}
         return {f"TIDEMILL_CONN_{name.upper()}": url for name, url in urls.items()}
 
     def as_admin(self, statement: str, database: str = "warehouse") -> list[tuple[Any, ...]]:
         connection = psycopg2.connect(
             host="127.0.0.1",
             port=self.port,
-            user=postgres.ADMIN,
+            user=ADMIN,
             dbname=database,
-            password=password(self.home, postgres.ADMIN),
+            password=self.password(ADMIN),
             connect_timeout=5,
         )
         try:
@@ -102,3 +106,6 @@ class Server:
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
+
+    def _postgres(self, port: int | None = None) -> Postgres:
+        return Postgres(port=port or self.port, passwords=self.home.secrets)

@@ -22,8 +22,9 @@ import pytest
 from tidemill.faults import VARIABLE
 from tidemill.local import stack
 from tidemill.local.airflow_api import FINAL, AirflowApi
-from tidemill.local.launch import until
-from tidemill.local.ports import Ports, free_port
+from tidemill.local.ports import Ports
+from tidemill.machine.polling import until
+from tidemill.machine.ports import free_port
 from tidemill.warehouse.migrations import apply_migrations
 from tidemill.workspace import Workspace
 

@@ -9,9 +9,7 @@ import psycopg2
 import pytest
 
 from tidemill.errors import WarehouseUnavailable
-from tidemill.local import databases
-from tidemill.local.launch import until
-from tidemill.local.secrets import password
+from tidemill.machine.polling import until
 from tidemill.records import PredictionRef
 from tidemill.warehouse.predictions.publisher import Publisher
 from tidemill.warehouse.releases.registry import Releases
@@ -33,7 +31,7 @@ def proxy(serving: Subject) -> Iterator[CuttingProxy]:
 
 
 def through(proxy: CuttingProxy, subject: Subject, role: str) -> str:
-    return databases.url(subject.server.home, proxy.port, role)
+    return subject.server.url(role, proxy.port)
 
 
 def publish_events(subject: Subject) -> int:
@@ -177,7 +175,7 @@ def _lives(pid: int) -> bool:
 
 @pytest.mark.timeout(180)
 def test_absent_server_is_named_without_its_password(serving: Subject, proved: Proved) -> None:
-    word = password(serving.server.home, "tidemill_writer")
+    word = serving.server.password("tidemill_writer")
     serving.server.stop()
     try:
         ending = serving.predict()

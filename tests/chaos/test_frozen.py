@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tidemill.doctor import examine
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 from tidemill.retention import collect_garbage
 from tidemill.warehouse import lost_runs as lost
 from tidemill.warehouse.connections import IDLE_TIMEOUT_S

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tidemill.doctor import examine
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 from tidemill.retention import collect_garbage
 
 from ..integration.data import PER_DAY, SCORED, TRAINED

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 
 from ..integration.data import NEXT, SCORED
 from .conftest import PUBLISHES, ROUNDS, Proved, Subject, release_and_snapshot

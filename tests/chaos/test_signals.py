@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 
 from ..integration.data import SCORED, TRAINED
 from .conftest import Proved, Subject, some

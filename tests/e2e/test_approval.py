@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 
 MODEL, TRAINED = "air_time_approved", "2013-07-01"
 RUN, WHY = f"by_hand__{TRAINED}", "Looked at the slices; fine."

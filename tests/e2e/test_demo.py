@@ -17,7 +17,8 @@ import psutil
 import psycopg2
 import pytest
 
-from tidemill.local import databases, plan, stack
+from tidemill.local import stack
+from tidemill.local.config import load_config, server_of
 from tidemill.local.home import Home
 
 ZONE = ZoneInfo("America/New_York")
@@ -166,7 +167,7 @@ def test_no_password_is_in_a_log_or_in_what_tasks_pass_on(demo) -> None:
     words = [path.read_text(encoding="utf-8").strip().rpartition(":")[2] for path in home.secrets.glob("*.pgpass")]
     logs = [path for folder in (home.logs, home.airflow) for path in folder.rglob("*.log")]
     sinks = {path.as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in logs}
-    with psycopg2.connect(databases.url(home, plan.load(home).ports.postgres, "airflow")) as airflow:
+    with psycopg2.connect(server_of(home, load_config(home)).url("airflow")) as airflow:
         for column in ("xcom.value", "rendered_task_instance_fields.rendered_fields"):
             with airflow.cursor() as cursor:
                 cursor.execute(f"SELECT {column}::text FROM {column.partition('.')[0]}")
@@ -230,7 +231,7 @@ def test_the_console_shows_nothing_to_somebody_who_has_not_logged_in(demo, page:
 
 
 def test_down_leaves_no_process_and_free_ports_and_up_finds_everything(demo) -> None:
-    before, ports = demo.checksums(), plan.load(Home(folder=demo.home)).ports
+    before, ports = demo.checksums(), load_config(Home(folder=demo.home)).ports
     demo.make("down")
     left = [process.pid for process in psutil.process_iter() if str(demo.project) in " ".join(_command(process))]
     assert left == []

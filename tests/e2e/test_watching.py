@@ -7,7 +7,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tidemill.local import databases, plan
+from tidemill.local.config import load_config, server_of
 from tidemill.local.home import Home
 
 MODEL, DAY = "flight_delays", "2013-07-10"
@@ -22,7 +22,7 @@ LIMIT_S = 1500  # a hang is a failure; on two quiet cores it takes about two min
 def watched(demo: Any) -> Any:
     """The demo's stack after a day whose flights came without tail numbers: scored, looked at, and decided on."""
     home = Home(folder=demo.home)
-    owner = psycopg2.connect(databases.url(home, plan.load(home).ports.postgres, "tidemill_owner"))
+    owner = psycopg2.connect(server_of(home, load_config(home)).url("tidemill_owner"))
     with owner, owner.cursor() as cursor:
         cursor.execute(
             "UPDATE raw.flights SET tailnum = NULL WHERE (scheduled_departure AT TIME ZONE 'America/New_York')::date = %s",

@@ -3,8 +3,6 @@
 import itertools
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,10 +12,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tidemill.local import databases, postgres
-from tidemill.local.home import Home
-from tidemill.local.launch import until
-from tidemill.local.ports import Ports, choose
+from tidemill.postgres.server import Server
+from tidemill.postgres.throwaway import throwaway_server
 from tidemill.warehouse.migrations import apply_migrations
 from tidemill.workspace import Workspace
 
@@ -33,11 +29,14 @@ ROLES = {"warehouse": "tidemill_reader", "tidemill": "tidemill_writer", "tidemil
 class Warehouse:
     """Where the server is, by role."""
 
-    def __init__(self, home: Home, port: int) -> None:
-        self.home, self.port = home, port
+    def __init__(self, server: Server) -> None:
+        self.server, self.port = server, server.port
 
     def url(self, role: str) -> str:
-        return databases.url(self.home, self.port, role)
+        return self.server.url(role)
+
+    def password(self, role: str) -> str:
+        return self.server.password(role)
 
     def rows(self, query: str, role: str = "tidemill_owner") -> list[tuple]:
         with psycopg2.connect(self.url(role)) as connection, connection.cursor() as cursor:
@@ -47,30 +46,9 @@ class Warehouse:
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    home = Home(folder=tmp_path_factory.mktemp("stack") / ".tidemill")
-    home.create()
-    cluster = postgres.place(home, None)
-    postgres.initialise(home, cluster)
-    port = choose(Ports(postgres=FIRST_PORT + WORKER)).postgres
-    server = subprocess.Popen(
-        postgres.server_arguments(cluster, port),
-        env=postgres.server_environment(cluster, os.environ),
-        user=cluster.uid,
-        group=cluster.gid,
-        extra_groups=None if cluster.uid is None else [],
-        cwd=cluster.data,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert until(lambda: databases.is_ready(home, port), 30), "Postgres did not start"
-        databases.create_databases(home, port)
-        apply_migrations(databases.url(home, port, "tidemill_owner"))
-        yield Warehouse(home, port)
-    finally:
-        server.send_signal(signal.SIGINT)  # closes sessions that a test has left open
-        server.wait(30)
-        if cluster.uid is not None:  # root's Postgres keeps its data outside the home
-            shutil.rmtree(cluster.data.parent)
+    with throwaway_server(tmp_path_factory.mktemp("stack")) as server:
+        apply_migrations(server.url("tidemill_owner"))
+        yield Warehouse(server)
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ import pyarrow as pa
 import pytest
 
 from tidemill.errors import IncompletePublish
-from tidemill.local import databases
-from tidemill.local.secrets import password
+from tidemill.postgres.cluster import ADMIN
 from tidemill.records import PredictionRef
 from tidemill.warehouse.migrations import apply_migrations, migrations_folder
 from tidemill.warehouse.predictions.trace import trace
@@ -219,14 +218,14 @@ def old_ledger(warehouse: Any) -> Iterator[str]:
     admin = psycopg2.connect(
         host="127.0.0.1",
         port=warehouse.port,
-        user=databases.ADMIN,
+        user=ADMIN,
         dbname="postgres",
-        password=password(warehouse.home, databases.ADMIN),
+        password=warehouse.password(ADMIN),
     )
     admin.autocommit = True
     with closing(admin), admin.cursor() as cursor:
         cursor.execute("CREATE DATABASE before_tasks OWNER tidemill_owner")
-        word = quote(password(warehouse.home, "tidemill_owner"))
+        word = quote(warehouse.password("tidemill_owner"))
         yield f"postgresql://tidemill_owner:{word}@127.0.0.1:{warehouse.port}/before_tasks"
         cursor.execute("DROP DATABASE before_tasks")
 

@@ -12,12 +12,10 @@ import pytest
 
 from tidemill.doctor import Finding, Health, examine
 from tidemill.errors import SettingsError, StackError
-from tidemill.local import plan
 from tidemill.local.backup import back_up
-from tidemill.local.plan import Plan
+from tidemill.local.config import StackConfig, save_config
 from tidemill.local.ports import Ports
-from tidemill.local.postgres import ADMIN
-from tidemill.local.secrets import password
+from tidemill.postgres.cluster import ADMIN
 from tidemill.warehouse.connections import transaction
 from tidemill.workspace import Workspace
 
@@ -35,7 +33,7 @@ class Cluster(Server):
     def run(self, program: str, *arguments: str, stdin: bytes | None = None) -> bytes:
         return subprocess.run(
             [self.cluster.programs / program, "-h", "127.0.0.1", "-p", str(self.port), "-U", ADMIN, *arguments],
-            env={"PATH": os.environ["PATH"], "PGPASSWORD": password(self.home, ADMIN)},
+            env={"PATH": os.environ["PATH"], "PGPASSWORD": self.password(ADMIN)},
             input=stdin,
             check=True,
             capture_output=True,
@@ -144,7 +142,7 @@ def test_runtime_roles_have_no_more_rights_than_they_had(restored: Mill) -> None
 
 def test_postgres_is_put_back_by_the_command_that_the_backup_prints(tmp_path: Path) -> None:
     server = Cluster(tmp_path)
-    plan.save(server.home, Plan(project=tmp_path, ports=Ports(), cluster=server.cluster))
+    save_config(server.home, StackConfig(project=tmp_path, ports=Ports(), cluster=server.cluster))
     try:
         server.start()
         server.create_ledger()

@@ -12,7 +12,7 @@ import distributed
 import pytest
 
 from tidemill.errors import ClusterUnavailable, IncompatibleVersions, SettingsError
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 from tidemill.records import BundleRef, SplitRef
 from tidemill.steps.train.train import dask_cluster as on_cluster
 from tidemill.steps.train.train import refit

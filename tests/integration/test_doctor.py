@@ -20,9 +20,8 @@ from tidemill.doctor.due_partitions import GRACE, check_freshness, due_partition
 from tidemill.doctor.machine import check_disk, check_packages, check_tracking
 from tidemill.doctor.mlflow import check_alias
 from tidemill.errors import FatalError
-from tidemill.local.postgres import ADMIN
-from tidemill.local.secrets import password
 from tidemill.mlflow_mirror.alias import Mirrored
+from tidemill.postgres.cluster import ADMIN
 from tidemill.spec import ModelSpec
 from tidemill.storage import bundles
 from tidemill.storage.store import Store
@@ -236,7 +235,7 @@ def test_a_role_with_too_much_power(
                 port=warehouse.port,
                 user=ADMIN,
                 dbname="postgres",
-                password=password(warehouse.home, ADMIN),
+                password=warehouse.password(ADMIN),
             )
         ) as admin,
         admin.cursor() as cursor,
@@ -512,7 +511,7 @@ def test_a_broken_spec_hides_no_other_model(healthy: Mill) -> None:
 
 
 def test_a_folder_of_secrets_that_others_may_enter(healthy: Mill, warehouse: Warehouse) -> None:
-    with mode(warehouse.home.secrets, 0o750):
+    with mode(warehouse.server.passwords, 0o750):
         assert found(healthy) == {"permissions": Health.FAIL}
 
 
@@ -685,5 +684,5 @@ def test_the_task_fails_without_a_retry_and_says_what_failed(
     task = DoctorOperator(task_id="doctor")
     context: Any = {}
     assert [item["check"] for item in task.execute(context)] == ["mlflow"]  # its data have ended long ago
-    with mode(warehouse.home.secrets, 0o755), pytest.raises(FatalError, match="permissions of machine"):
+    with mode(warehouse.server.passwords, 0o755), pytest.raises(FatalError, match="permissions of machine"):
         task.execute(context)

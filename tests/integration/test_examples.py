@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tidemill.local.flights import load_flights
 from tidemill.runtime.chains import drive, monitor_chain, predict_chain, train_chain
 from tidemill.workspace import Workspace
+from tidemill_examples.flights import load_flights
 
 PROJECT = Path(__file__).parents[2]
 TRAINED, LOOKED_BACK = "2013-07-01", "2013-07-04"

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import app
-from tidemill.local.flights import load_flights
+from tidemill_examples.flights import load_flights
 
 README = Path(__file__).parents[2] / "README.md"
 MODEL, PARTITION = "late_departures", "2013-07-01"

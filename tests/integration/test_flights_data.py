@@ -10,8 +10,8 @@ import psycopg2
 import pytest
 from psycopg2.extensions import cursor as Cursor
 
-from tidemill.local.flights import load_flights
 from tidemill.warehouse.model_queries import bind
+from tidemill_examples.flights import load_flights
 
 SQL = Path(__file__).parents[2] / "sql" / "flight_delays"
 

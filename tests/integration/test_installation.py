@@ -18,8 +18,7 @@ from psycopg2.extensions import parse_dsn
 
 from tidemill.doctor import Health, examine_installation
 from tidemill.doctor.installation import DAG_FILES
-from tidemill.local.postgres import ADMIN
-from tidemill.local.secrets import password
+from tidemill.postgres.cluster import ADMIN
 from tidemill.warehouse.migrations import apply_migrations
 
 from .conftest import PROJECT, ROLES, Warehouse
@@ -111,7 +110,7 @@ def test_an_airflow_with_everything_lacks_nothing(complete: pytest.MonkeyPatch) 
 
 def test_one_login_with_all_three_roles_is_enough(complete: pytest.MonkeyPatch, warehouse: Warehouse) -> None:
     admin = psycopg2.connect(
-        host="127.0.0.1", port=warehouse.port, user=ADMIN, dbname="warehouse", password=password(warehouse.home, ADMIN)
+        host="127.0.0.1", port=warehouse.port, user=ADMIN, dbname="warehouse", password=warehouse.password(ADMIN)
     )
     admin.autocommit = True
     with admin.cursor() as cursor:
@@ -141,7 +140,9 @@ def test_a_database_without_a_ledger_lacks_migrations(complete: pytest.MonkeyPat
         url = warehouse.url("tidemill_owner")
         complete.setenv(
             f"AIRFLOW_CONN_{name}",
-            connection(url, dbname="postgres", user=ADMIN, passfile=str(warehouse.home.secrets / f"{ADMIN}.pgpass")),
+            connection(
+                url, dbname="postgres", user=ADMIN, passfile=str(warehouse.server.passwords / f"{ADMIN}.pgpass")
+            ),
         )
     assert lacking() == {"migrations": "ledger"}
 
@@ -156,7 +157,7 @@ def test_the_roles_of_the_page_can_migrate_and_lack_nothing(complete: pytest.Mon
         for line in recipe.replace("DATABASE warehouse", "DATABASE theirs").splitlines()
         if not line.startswith("CREATE ROLE")
     ]
-    admin = {"host": "127.0.0.1", "port": warehouse.port, "user": ADMIN, "password": password(warehouse.home, ADMIN)}
+    admin = {"host": "127.0.0.1", "port": warehouse.port, "user": ADMIN, "password": warehouse.password(ADMIN)}
     with closing(psycopg2.connect(**admin, dbname="postgres")) as connected:
         connected.autocommit = True
         with connected.cursor() as cursor:
@@ -165,9 +166,9 @@ def test_the_roles_of_the_page_can_migrate_and_lack_nothing(complete: pytest.Mon
                 with closing(psycopg2.connect(**admin, dbname="theirs")) as inside, inside, inside.cursor() as setting:
                     setting.execute("\n".join(statements))
                 place = f"127.0.0.1:{warehouse.port}/theirs"  # of which the password files know nothing
-                apply_migrations(f"postgresql://tidemill_owner:{password(warehouse.home, 'tidemill_owner')}@{place}")
+                apply_migrations(f"postgresql://tidemill_owner:{warehouse.password('tidemill_owner')}@{place}")
                 for name, role in ROLES.items():
-                    url = f"postgres://{role}:{password(warehouse.home, role)}@{place}"
+                    url = f"postgres://{role}:{warehouse.password(role)}@{place}"
                     complete.setenv(f"AIRFLOW_CONN_{name.upper()}", url)
                 assert lacking() == {}
             finally:

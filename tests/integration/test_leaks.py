@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from tidemill.errors import LeakageFound
-from tidemill.local.flights import load_flights
 from tidemill.modeling.leakage import find_telling
 from tidemill.records import SnapshotRef
 from tidemill.runtime.run import run_step
@@ -18,6 +17,7 @@ from tidemill.steps.data.features import feature_schema
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.store import Store
 from tidemill.workspace import Workspace
+from tidemill_examples.flights import load_flights
 
 from .conftest import PROJECT, ROLES, Warehouse
 from .data import FEATURES_SQL, SCORED, SPEC, TRAINED, Mill

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tidemill.errors import OutOfMemory, SpecError
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 from tidemill.runtime.chains import drive, train_chain
 from tidemill.workspace import Workspace
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from tidemill.errors import IncompletePublish, StaleAttempt, TidemillError
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.predictions.publisher import Publisher

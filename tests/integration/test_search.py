@@ -13,7 +13,7 @@ import pytest
 
 from tidemill.checking import check_models
 from tidemill.errors import NotTrainable, SettingsError, SpecError
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 from tidemill.records import Trial
 from tidemill.retention import collect_garbage, kept_folders
 from tidemill.storage.trials import TRIALS, TrialLog

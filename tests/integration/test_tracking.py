@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tidemill.errors import TrackingUnavailable
-from tidemill.local.launch import until
+from tidemill.machine.polling import until
 from tidemill.mlflow_mirror.alias import follow, follow_all
 from tidemill.mlflow_mirror.mirror import show_waiting, waiting
 from tidemill.operations.rollback import promote_by_hand, roll_back

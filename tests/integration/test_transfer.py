@@ -18,10 +18,9 @@ from typer.testing import CliRunner
 
 from tidemill.cli import app
 from tidemill.errors import ArtifactCorrupt, NotApproved, SpecError
-from tidemill.local.postgres import ADMIN
-from tidemill.local.secrets import password
 from tidemill.operations.rollback import promote_by_hand
 from tidemill.operations.transfer import export_release, import_release
+from tidemill.postgres.cluster import ADMIN
 from tidemill.storage.archive import LIMIT_BYTES, read_archive
 from tidemill.warehouse.migrations import apply_migrations
 
@@ -49,7 +48,7 @@ def archive(staging: Mill, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 
 
 def place(warehouse: Warehouse, role: str, database: str) -> str:
-    return f"postgresql://{role}:{password(warehouse.home, role)}@127.0.0.1:{warehouse.port}/{database}"
+    return f"postgresql://{role}:{warehouse.password(role)}@127.0.0.1:{warehouse.port}/{database}"
 
 
 @contextmanager

@@ -9,8 +9,7 @@ import psycopg2
 import pytest
 
 from tidemill.doctor.ledger import check_migrations, check_rights
-from tidemill.local.postgres import ADMIN
-from tidemill.local.secrets import password
+from tidemill.postgres.cluster import ADMIN
 from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.migrations import apply_migrations, migrations_folder
 
@@ -36,9 +35,7 @@ class Old:
     """A database whose ledger has the migrations before a given one, and two published days."""
 
     def __init__(self, warehouse: Warehouse, folder: Path, before: str) -> None:
-        self.url = (
-            f"postgresql://{OWNER}:{password(warehouse.home, OWNER)}@127.0.0.1:{warehouse.port}/{folder.name[:40]}"
-        )
+        self.url = f"postgresql://{OWNER}:{warehouse.password(OWNER)}@127.0.0.1:{warehouse.port}/{folder.name[:40]}"
         for path in migrations_folder().glob("*.sql"):
             if path.name < before:
                 shutil.copy(path, folder)
@@ -85,7 +82,7 @@ def old(warehouse: Warehouse, tmp_path: Path, request: pytest.FixtureRequest) ->
     folder = tmp_path / "upgraded"
     folder.mkdir()
     admin = psycopg2.connect(
-        host="127.0.0.1", port=warehouse.port, user=ADMIN, dbname="postgres", password=password(warehouse.home, ADMIN)
+        host="127.0.0.1", port=warehouse.port, user=ADMIN, dbname="postgres", password=warehouse.password(ADMIN)
     )
     admin.autocommit = True
     with admin.cursor() as cursor:

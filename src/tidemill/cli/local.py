@@ -1,20 +1,24 @@
-"""Commands of the local stack, and of the example."""
+"""The commands of the local stack and of the example."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Column, Table
 
 from tidemill.cli.console import HOME, app, out
+from tidemill.workspace import read_environment_file
+
+if TYPE_CHECKING:
+    from tidemill.local.stack import Summary
 
 __all__: list[str] = []
 
 
 @app.command()
 def load() -> None:
-    """Load the example's data, the flights that left New York in 2013, into the warehouse."""
-    from tidemill.local.demo import load_example
+    """Load the example's data into the warehouse: the flights that left New York in 2013."""
+    from tidemill_examples.demo import load_example
 
     load_example(out)
 
@@ -22,9 +26,7 @@ def load() -> None:
 @app.command()
 def up() -> None:
     """Start Postgres, MLflow and Airflow on this machine."""
-    from tidemill.local.demo import start, tell_where
-
-    tell_where(out, start(HOME, Path.cwd(), out), HOME)
+    _print_addresses(_start())
 
 
 @app.command()
@@ -37,19 +39,22 @@ def down() -> None:
 
 @app.command()
 def backup() -> None:
-    """Copy the data of the stopped stack's Postgres, and print how to go back to it."""
+    """Back up the stopped stack's Postgres, and print how to restore it."""
     from datetime import UTC, datetime
 
     from tidemill.local.backup import back_up
 
     made = back_up(HOME, datetime.now(UTC), out.print)
     if made is not None:
-        out.print(f"To go back: make down, take the version of before, and then:\n{made.way_back}", soft_wrap=True)
+        out.print(
+            f"To restore it: make down, check out the earlier version, and then:\n{made.restore_command}",
+            soft_wrap=True,
+        )
 
 
 @app.command()
 def remove() -> None:
-    """Stop the local stack and delete everything that it kept."""
+    """Stop the local stack and delete all of its state."""
     from tidemill.local import stack
 
     stack.remove(HOME, out.print)
@@ -57,21 +62,21 @@ def remove() -> None:
 
 @app.command()
 def status() -> None:
-    """Show the local stack's components."""
+    """Show the state of the local stack's components."""
     from tidemill.local import stack
 
     rows = stack.status(HOME)
     table = Table("component", "state", "pid", "restarts", "last exit", Column("url", overflow="fold"))
     for row in rows:
         table.add_row(row.component, row.state, str(row.pid or ""), str(row.restarts), row.last_exit, row.url)
-    out.print(table if rows else "No stack has been started here: make up.")
-    if not rows or any(row.state not in ("running",) for row in rows):
+    out.print(table if rows else "No stack has been started here. Start one: make up.")
+    if not rows or any(row.state != "running" for row in rows):
         raise typer.Exit(1)
 
 
 @app.command()
 def sql(query: Annotated[str, typer.Argument(help="A SELECT on the warehouse.")]) -> None:
-    """Ask the warehouse, as the role that can only read."""
+    """Query the warehouse as the role that can only read."""
     from tidemill.local import stack
 
     answer = stack.sql(HOME, query)
@@ -84,7 +89,7 @@ def sql(query: Annotated[str, typer.Argument(help="A SELECT on the warehouse.")]
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def airflow(context: typer.Context) -> None:
-    """Run a command of the local stack's Airflow; --help is Airflow's, too."""
+    """Run a command of the local stack's Airflow; --help is also Airflow's."""
     from tidemill.local import stack
 
     raise typer.Exit(stack.airflow(HOME, context.args))
@@ -93,20 +98,45 @@ def airflow(context: typer.Context) -> None:
 @app.command()
 def demo(
     airflow: Annotated[
-        str | None, typer.Option(help="URL of an Airflow that is there; by default one is started.")
+        str | None, typer.Option(help="URL of a running Airflow; by default a local stack is started.")
     ] = None,
     user: Annotated[str, typer.Option(help="Login on that Airflow.")] = "admin",
     password_file: Annotated[Path | None, typer.Option(help="File with its password.")] = None,
 ) -> None:
     """Run the whole chain on New York's flights through the real scheduler."""
+    from tidemill.local import stack
     from tidemill.local.airflow_api import AirflowApi
-    from tidemill.local.demo import run_chains, run_demo
+    from tidemill_examples.demo import load_example, run_chains
 
     if airflow is None:
-        succeeded = run_demo(HOME, Path.cwd(), out)
+        summary = _start()
+        load_example(out)
+        succeeded = run_chains(AirflowApi(summary.ui_url, *stack.login(HOME)), out)
+        _print_addresses(summary)
     elif password_file is None:
-        raise typer.BadParameter("an Airflow that is there needs --password-file", param_hint="--airflow")
+        raise typer.BadParameter("a running Airflow needs --password-file", param_hint="--airflow")
     else:
         succeeded = run_chains(AirflowApi(airflow, user, password_file.read_text(encoding="utf-8").strip()), out)
     if not succeeded:
         raise typer.Exit(1)
+
+
+def _start() -> "Summary":
+    from tidemill.local import stack
+
+    summary = stack.up(HOME, Path.cwd(), out.print)
+    read_environment_file(HOME / "environment")
+    return summary
+
+
+def _print_addresses(summary: "Summary") -> None:
+    """Print the addresses and the login; nothing else shows the password."""
+    from tidemill.local import stack
+
+    user, password = stack.login(HOME)
+    for line in (
+        f"Airflow   {summary.ui_url}   login: {user}   password: {password}",
+        f"MLflow    {summary.mlflow_url}",
+        "Postgres  make sql Q='SELECT …'",
+    ):
+        out.print(line, soft_wrap=True, highlight=False)

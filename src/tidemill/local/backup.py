@@ -1,6 +1,6 @@
-"""A copy of Postgres standing still, to go back to: what an upgrade may change, and nothing else.
+"""A backup of the stopped Postgres, to return to after an upgrade.
 
-The folders of the storage are named by their content and never changed, so no upgrade touches them.
+Folders of the storage are named by their content and never change, so upgrades do not affect them.
 """
 
 import shlex
@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from tidemill.errors import StackError
-from tidemill.local import plan
+from tidemill.local.config import find_config
 from tidemill.local.home import Home, is_held
 from tidemill.storage.store import room
 
@@ -23,45 +23,45 @@ __all__ = ["Backup", "back_up"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
-    """A copy that was made."""
+    """A finished backup."""
 
     file: Path
-    """Plain tar of Postgres' folder, readable by its owner alone."""
+    """Plain tar of Postgres's folder, readable only by its owner."""
     data: Path
-    """The folder that it is of."""
+    """The folder that was copied."""
 
     @property
-    def way_back(self) -> str:
-        """The command that puts the copy in the folder's place, once the stack is stopped."""
+    def restore_command(self) -> str:
+        """The command that restores the folder while the stack is stopped."""
         data, parent, file = (shlex.quote(str(path)) for path in (self.data, self.data.parent, self.file))
         return f"rm -r {data} && tar --extract --preserve-permissions --file {file} --directory {parent}"
 
 
 def back_up(home: Path, now: datetime, report: Callable[[str], None]) -> Backup | None:
-    """Copy the data of the stack's Postgres, which must not run; None if there has never been one.
+    """Copy the data of the stack's stopped Postgres; return None if there has never been one.
 
     Parameters
     ----------
     home : Path
         Folder of the stack's state.
     now : datetime
-        Names the copy.
+        Part of the backup's name.
     report : callable
-        Told what was made.
+        Receives a sentence about the result.
 
     Raises
     ------
     StackError
-        If the stack runs: a copy of files that change is worth nothing.
+        If the stack runs: a copy of changing files is useless.
     StorageFull
-        If there is no room; nothing is left of the attempt.
+        If there is not enough space; nothing is left of the attempt.
     """
     place = Home(folder=home.absolute())
-    decided = plan.recorded(place)
-    if decided is None or not decided.cluster.data.is_dir():
+    config = find_config(place)
+    if config is None or not config.cluster.data.is_dir():
         report("There is nothing to back up yet.")
         return None
-    data = decided.cluster.data
+    data = config.cluster.data
     if is_held(place.supervisor_lock) or _runs(data):
         raise StackError(f"Postgres may be running on '{data}'.", "Stop the stack first: make down.")
     folder = place.folder / "backups"
@@ -78,6 +78,6 @@ def back_up(home: Path, now: datetime, report: Callable[[str], None]) -> Backup 
 
 
 def _runs(data: Path) -> bool:
-    """Return whether the server of a folder lives; one that was killed leaves its file, and a folder that recovers."""
+    """Return whether the server of a folder runs; a killed one leaves its lock file, and a folder that recovers."""
     lock = data / "postmaster.pid"
     return lock.is_file() and psutil.pid_exists(int(lock.read_text(encoding="utf-8").splitlines()[0]))

@@ -1,4 +1,4 @@
-"""How the supervisor's process begins: detached from whoever started it, alone in its home.
+"""The supervisor's process: detached from whoever started it, and the only one in its home.
 
 Run as ``python -m tidemill.local.daemon HOME``, with orders as lines on its standard input.
 """
@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tidemill.local.components import build_components
+from tidemill.local.config import load_config
 from tidemill.local.health import airflow_health, silent_components
 from tidemill.local.home import Home, held
-from tidemill.local.plan import load
-from tidemill.local.supervisor import Supervisor
+from tidemill.local.supervision.supervisor import Supervisor
 
 __all__ = ["main"]
 
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     arguments : list of str
         The program's name and the home folder.
     """
-    # The caller waits for the first process, so the supervisor is nobody's child and never anybody's zombie.
+    # The caller waits for the first process, so the supervisor has no parent and never becomes a zombie.
     if os.fork() != 0:
         os._exit(0)
     os.setsid()
@@ -38,14 +38,9 @@ def main(arguments: list[str]) -> None:
 
 
 async def _supervise(home: Home) -> None:
-    plan = load(home)
-    supervisor = Supervisor(
-        home.folder,
-        build_components(home, plan),
-        record=home.record,
-        logs=home.logs,
-        silent=lambda: silent_components(airflow_health(plan)),
-    )
+    config = load_config(home)
+    components = build_components(home, config)
+    supervisor = Supervisor(home, components, silent=lambda: silent_components(airflow_health(config)))
     await supervisor.run(_orders())
 
 

@@ -1,4 +1,4 @@
-"""Asking the running programs how they are, over HTTP on this machine."""
+"""Health of the running programs, read over HTTP on this machine."""
 
 import http.client
 import json
@@ -7,7 +7,7 @@ import urllib.request
 from datetime import datetime
 from typing import Any
 
-from tidemill.local.plan import Plan
+from tidemill.local.config import StackConfig
 from tidemill.local.settings import api_url, mlflow_url
 
 __all__ = [
@@ -20,17 +20,17 @@ __all__ = [
 ]
 
 _PARTS = {"scheduler": "scheduler", "dag_processor": "dag-processor", "triggerer": "triggerer"}
-# A proxy of the environment has no business between two programs of one machine.
+# Two programs of one machine need no proxy, whatever the environment says.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def fetch(url: str, timeout_s: float = 5.0) -> bytes | None:
-    """Get a page, or None if there is no good answer in time.
+    """Return the content of a page, or None if there is no successful response in time.
 
     Parameters
     ----------
     url : str
-        On this machine.
+        A page on this machine.
     timeout_s : float, default=5.0
         Seconds.
     """
@@ -42,37 +42,37 @@ def fetch(url: str, timeout_s: float = 5.0) -> bytes | None:
         return None
 
 
-def airflow_health(plan: Plan) -> dict[str, Any] | None:
-    """Ask Airflow's API server, or give None while it does not answer."""
-    content = fetch(f"{api_url(plan)}/api/v2/monitor/health")
+def airflow_health(config: StackConfig) -> dict[str, Any] | None:
+    """Return the health report of Airflow's API server, or None if it does not answer."""
+    content = fetch(f"{api_url(config)}/api/v2/monitor/health")
     try:
         return None if content is None else dict(json.loads(content))
     except ValueError:  # another program has the port
         return None
 
 
-def execution_api_is_ready(plan: Plan) -> bool:
+def execution_api_is_ready(config: StackConfig) -> bool:
     """Return whether tasks can report to the API server.
 
-    The first request builds the routes of every version, which takes seconds: better now than in the first task.
+    The first request builds the routes of every version, which takes seconds. This call spares the first task that time.
     """
-    return fetch(f"{api_url(plan)}/execution/health", timeout_s=30.0) is not None
+    return fetch(f"{api_url(config)}/execution/health", timeout_s=30.0) is not None
 
 
-def mlflow_is_ready(plan: Plan) -> bool:
+def mlflow_is_ready(config: StackConfig) -> bool:
     """Return whether MLflow's server answers."""
-    return fetch(f"{mlflow_url(plan)}/health") is not None
+    return fetch(f"{mlflow_url(config)}/health") is not None
 
 
 def ready_components(health: dict[str, Any] | None, started: dict[str, float]) -> frozenset[str]:
-    """Name the Airflow components that are ready.
+    """Return the Airflow components that are ready.
 
     Parameters
     ----------
     health : dict, optional
-        Airflow's answer; None if there was none, and then nothing is ready.
+        Airflow's health report; without one, nothing is ready.
     started : dict of str to float
-        When each component's process started, seconds since 1970; a heartbeat from before is a predecessor's.
+        Start of each component's process, in seconds since 1970; an earlier heartbeat is its predecessor's.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def ready_components(health: dict[str, Any] | None, started: dict[str, float]) -
 
 
 def silent_components(health: dict[str, Any] | None) -> frozenset[str] | None:
-    """Name the Airflow components whose heartbeat is too old, or None if that cannot be known.
+    """Return the Airflow components whose heartbeat is too old, or None if that is unknown.
 
     Examples
     --------

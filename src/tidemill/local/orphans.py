@@ -1,4 +1,4 @@
-"""Ending what a killed supervisor left running, so that a stop is a stop and a start is clean."""
+"""Ending the processes that a killed supervisor left running."""
 
 import signal
 from collections.abc import Callable
@@ -6,43 +6,46 @@ from collections.abc import Callable
 import psutil
 
 from tidemill.errors import StackError
-from tidemill.local import processes
 from tidemill.local.components import POSTGRES
-from tidemill.local.home import Home, read_json
-from tidemill.local.processes import Identity
-from tidemill.local.supervisor import SupervisorRecord
+from tidemill.local.home import Home
+from tidemill.local.supervision import processes
+from tidemill.local.supervision.processes import Identity
+from tidemill.local.supervision.supervisor import SupervisorRecord
+from tidemill.machine.files import read_json
 
 __all__ = ["clear"]
 
 
 def clear(home: Home, report: Callable[[str], None]) -> None:
-    """End every process of the stack; Postgres last, and in order.
+    """End every process of the stack, Postgres last and in order.
 
     Parameters
     ----------
     home : Home
-        Whose processes; its supervisor must be gone.
+        The stack's home; its supervisor must have ended.
     report : callable
-        Told if there were any.
+        Receives a sentence if there were any.
 
     Raises
     ------
     StackError
-        If a process outlived its kill.
+        If a process survives its kill.
     """
-    leaders = _recorded_leaders(home)
-    found = processes.find(home.folder, leaders=leaders)
+    found = processes.find(home.folder, leaders=_recorded_leaders(home))
     if found:
         report(f"Ending {len(found)} processes that a killed supervisor left behind.")
     database = processes.with_descendants(processes.find(home.folder, POSTGRES))
     numbers = {process.pid for process in database}
-    stubborn = processes.end(process for process in processes.with_descendants(found) if process.pid not in numbers)
-    stubborn += _end_database(database)
-    stubborn += processes.end(processes.find(home.folder), timeout_s=2.0)  # what was started meanwhile
-    if stubborn:
-        listed = ", ".join(str(process.pid) for process in stubborn)
+    survivors = processes.end(process for process in processes.with_descendants(found) if process.pid not in numbers)
+    # The server is the process whose parent is not in the family; it ends its children itself.
+    servers = [process for process in database if _parent(process) not in numbers]
+    processes.end(servers, first=signal.SIGINT, timeout_s=30.0)
+    survivors += processes.end([process for process in database if process.is_running()], timeout_s=5.0)
+    survivors += processes.end(processes.find(home.folder), timeout_s=2.0)  # started in the meantime
+    if survivors:
+        listed = ", ".join(str(process.pid) for process in survivors)
         raise StackError(
-            f"These processes of the stack cannot be ended: {listed}.", "Look at them with ps, and end them by hand."
+            f"Could not end these processes of the stack: {listed}.", "Inspect them with ps, and end them."
         )
     home.record.unlink(missing_ok=True)
 
@@ -52,14 +55,6 @@ def _recorded_leaders(home: Home) -> list[Identity | None]:
     if values is None:
         return []
     return [watched.process for watched in SupervisorRecord.from_dict(values).components.values()]
-
-
-def _end_database(database: list[psutil.Process]) -> list[psutil.Process]:
-    # The server is the one whose parent is not in the family; it ends its children itself.
-    numbers = {process.pid for process in database}
-    servers = [process for process in database if _parent(process) not in numbers]
-    processes.end(servers, first=signal.SIGINT, timeout_s=30.0)
-    return processes.end([process for process in database if process.is_running()], timeout_s=5.0)
 
 
 def _parent(process: psutil.Process) -> int | None:

@@ -1,8 +1,7 @@
-"""The steps of a start: what to decide, in which order to start, and when it is done.
+"""A start of the stack: what to decide, in which order to start, and when the start is complete."""
 
-``launch`` gives the orders; this module knows which orders make a stack.
-"""
-
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,73 +9,79 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tidemill.errors import StackError
-from tidemill.local import databases, health, plan, postgres, secrets, settings
+from tidemill.local import health, secrets, settings
 from tidemill.local.components import AIRFLOW, MLFLOW, POSTGRES, airflow_environment
-from tidemill.local.home import Home, last_lines
-from tidemill.local.launch import Launch, read_record, run_once, until
-from tidemill.local.plan import Plan
+from tidemill.local.config import StackConfig, find_config, save_config, server_of
+from tidemill.local.home import Home
 from tidemill.local.ports import Ports, choose
+from tidemill.local.supervision.client import Launch, read_record
+from tidemill.machine.files import last_lines
+from tidemill.machine.polling import until
+from tidemill.postgres.cluster import initialise, place
 
-__all__ = ["decide", "start", "wait_until_healthy"]
+__all__ = ["Migrate", "configure", "start", "wait_until_healthy"]
 
-_POSTGRES_S = 60.0  # seconds; after a crash Postgres replays its log before it takes connections
+Migrate = Callable[[str], tuple[str, ...]]
+"""Applies the ledger's migrations as the owner with this URL; returns the names of those that were due."""
+
+_POSTGRES_S = 60.0  # seconds; after a crash Postgres replays its log before it accepts connections
 
 
-def decide(home: Home, project: Path, wished: Ports, report: Callable[[str], None]) -> Plan:
-    """Make the plan of this start from the last one, and make the files that it needs.
+def configure(home: Home, project: Path, preferred: Ports, report: Callable[[str], None]) -> StackConfig:
+    """Decide the configuration of this start from the last one, and create the files that it needs.
 
     Parameters
     ----------
     home : Home
-        Where the last plan is, if there was one.
+        Where the last configuration is, if there was one.
     project : Path
-        Absolute.
-    wished : Ports
-        Taken where the last start's ports are not free.
+        Absolute path.
+    preferred : Ports
+        Used where the ports of the last start are not free.
     report : callable
-        Told of a first start, and of ports that differ from the wished ones.
+        Receives a sentence about a first start, and about ports that differ from the preferred ones.
     """
-    last = plan.recorded(home)
-    chosen = choose(wished) if last is None else choose(last.ports, wished)
-    if chosen != wished:
-        report(f"Ports: Airflow {chosen.api}, MLflow {chosen.mlflow}, Postgres {chosen.postgres}.")
-    cluster = postgres.place(home, None if last is None else last.cluster)
-    first = Plan(project=project, ports=chosen, cluster=cluster)
-    decided = replace(last or first, project=project, ports=chosen, cluster=cluster)
-    plan.save(home, decided)
-    if postgres.initialise(home, decided.cluster):
-        report(f"Created a Postgres in '{decided.cluster.data}'.")
+    last = find_config(home)
+    ports = choose(preferred) if last is None else choose(last.ports, preferred)
+    if ports != preferred:
+        report(f"Ports: Airflow {ports.api}, MLflow {ports.mlflow}, Postgres {ports.postgres}.")
+    cluster = place(home.folder, None if last is None else last.cluster)
+    first = StackConfig(project=project, ports=ports, cluster=cluster)
+    config = replace(last or first, project=project, ports=ports, cluster=cluster)
+    save_config(home, config)
+    if initialise(config.cluster, home.secrets, home.log("initdb")):
+        report(f"Created a Postgres in '{config.cluster.data}'.")
     secrets.airflow_keys(home)
     secrets.create_login(home)
-    return decided
+    return config
 
 
-def start(launch: Launch, decided: Plan, report: Callable[[str], None], migrate: Callable[[str], None] | None) -> None:
-    """Start everything, each thing as soon as what it needs is there.
+def start(launch: Launch, config: StackConfig, report: Callable[[str], None], migrate: Migrate) -> None:
+    """Start every component as soon as its dependencies are ready.
 
     Raises
     ------
     StackError
-        If Postgres does not come up, or Airflow's database cannot be migrated.
+        If Postgres does not start, or Airflow's database cannot be migrated.
     """
     home = launch.home
     report("Starting Postgres.")
     launch.start(POSTGRES)
-    _wait_for_postgres(home, decided)
-    databases.create_databases(home, decided.ports.postgres)
-    _upgrade_mlflow(home, decided)
+    _wait_for_postgres(home, config)
+    server_of(home, config).create_databases()
+    _upgrade_mlflow(home, config)
     launch.start(MLFLOW)
-    if migrate is not None:
-        migrate(settings.owner_url(home, decided))
-    _migrate_airflow(home, decided, report)
+    applied = migrate(settings.owner_url(home, config))
+    report(f"The ledger's schema: {', '.join(applied)}." if applied else "The ledger's schema is up to date.")
+    _migrate_airflow(home, config, report)
     report("Starting Airflow.")
     for name in AIRFLOW:
         launch.start(name)
-    plan.save(home, replace(decided, airflow_schema=version("apache-airflow"), mlflow_schema=version("mlflow")))
+    save_config(home, replace(config, airflow_schema=version("apache-airflow"), mlflow_schema=version("mlflow")))
 
 
-def wait_until_healthy(home: Home, decided: Plan, report: Callable[[str], None], timeout_s: float) -> None:
-    """Wait until each component answers or has a heartbeat of this life.
+def wait_until_healthy(home: Home, config: StackConfig, report: Callable[[str], None], timeout_s: float) -> None:
+    """Wait until each component answers or has sent a heartbeat since its start.
 
     Raises
     ------
@@ -84,52 +89,71 @@ def wait_until_healthy(home: Home, decided: Plan, report: Callable[[str], None],
         If one of them does not in time; the end of its log is in the message.
     """
     began = time.monotonic()
-    if not until(lambda: not _missing(home, decided), timeout_s):
-        missing = _missing(home, decided)
-        ends = "\n".join(f"--- {home.log(name)}\n{last_lines(home.log(name))}" for name in missing)
+    if not until(lambda: not _unhealthy(home, config), timeout_s):
+        unhealthy = _unhealthy(home, config)
+        ends = "\n".join(f"--- {home.log(name)}\n{last_lines(home.log(name))}" for name in unhealthy)
         raise StackError(
-            f"Not healthy after {timeout_s:.0f} s: {', '.join(missing)}.\n{ends}\n",
-            "The stack goes on trying: start it again to wait longer, or stop it.",
+            f"Not healthy after {timeout_s:.0f} s: {', '.join(unhealthy)}.\n{ends}\n",
+            "The stack keeps trying: start it again to wait longer, or stop it.",
         )
     report(f"All components are healthy ({time.monotonic() - began:.0f} s).")
 
 
-def _wait_for_postgres(home: Home, decided: Plan) -> None:
-    def came_or_crashed() -> bool:
+def _wait_for_postgres(home: Home, config: StackConfig) -> None:
+    server = server_of(home, config)
+
+    def started_or_crashed() -> bool:
         record = read_record(home)
         crashed = record is not None and POSTGRES in record.components and record.components[POSTGRES].restarts > 1
-        return crashed or databases.is_ready(home, decided.ports.postgres)
+        return crashed or server.is_ready()
 
-    until(came_or_crashed, _POSTGRES_S)
-    if not databases.is_ready(home, decided.ports.postgres):
+    until(started_or_crashed, _POSTGRES_S)
+    if not server.is_ready():
         log = home.log(POSTGRES)
         raise StackError(f"Postgres does not start:\n{last_lines(log)}\n", f"The whole log is '{log}'.")
 
 
-def _migrate_airflow(home: Home, decided: Plan, report: Callable[[str], None]) -> None:
-    # Even when there is nothing to do it takes some seconds, so only a new version does it.
-    if decided.airflow_schema != version("apache-airflow"):
+def _migrate_airflow(home: Home, config: StackConfig, report: Callable[[str], None]) -> None:
+    # It takes some seconds even when nothing is due, so it runs only for a new version.
+    if config.airflow_schema != version("apache-airflow"):
         report("Migrating Airflow's database.")
-        run_once(home, "airflow-migrate", ("airflow", "db", "migrate"), airflow_environment(home, decided))
+        _run_once(home, config, "airflow-migrate", ("airflow", "db", "migrate"))
 
 
-def _upgrade_mlflow(home: Home, decided: Plan) -> None:
+def _upgrade_mlflow(home: Home, config: StackConfig) -> None:
     # The server creates its tables, and refuses to start on those of an older version.
-    if decided.mlflow_schema not in (None, version("mlflow")):
-        store = databases.url(home, decided.ports.postgres, "mlflow", scheme="postgresql+psycopg2")
-        run_once(home, "mlflow-upgrade", ("mlflow", "db", "upgrade", store), airflow_environment(home, decided))
+    if config.mlflow_schema not in (None, version("mlflow")):
+        store = server_of(home, config).url("mlflow", scheme="postgresql+psycopg2")
+        _run_once(home, config, "mlflow-upgrade", ("mlflow", "db", "upgrade", store))
 
 
-def _missing(home: Home, decided: Plan) -> list[str]:
+def _run_once(home: Home, config: StackConfig, name: str, arguments: tuple[str, ...]) -> None:
+    """Run a command of Airflow or MLflow to its end, with its own log; raise StackError if it fails."""
+    log = home.log(name)
+    with log.open("wb") as stream:
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            cwd=home.folder,
+            env=airflow_environment(home, config),
+        )
+    if done.returncode != 0:
+        raise StackError(f"'{' '.join(arguments[:3])}' failed:\n{last_lines(log)}\n", f"The whole log is '{log}'.")
+
+
+def _unhealthy(home: Home, config: StackConfig) -> list[str]:
     record = read_record(home)
     if record is None:
         return ["supervisor"]
     running = {name: one.process.started_at for name, one in record.components.items() if one.process is not None}
-    ready = health.ready_components(health.airflow_health(decided), running) & running.keys()
-    if "api-server" in ready and not health.execution_api_is_ready(decided):
+    ready = health.ready_components(health.airflow_health(config), running) & running.keys()
+    if "api-server" in ready and not health.execution_api_is_ready(config):
         ready -= {"api-server"}
-    if MLFLOW in running and health.mlflow_is_ready(decided):
+    if MLFLOW in running and health.mlflow_is_ready(config):
         ready |= {MLFLOW}
-    if POSTGRES in running and databases.is_ready(home, decided.ports.postgres):
+    if POSTGRES in running and server_of(home, config).is_ready():
         ready |= {POSTGRES}
     return [name for name in (POSTGRES, MLFLOW, *AIRFLOW) if name not in ready]

@@ -187,7 +187,7 @@ def _most_frequent(ground: Ground, spec: ModelSpec, partition: Partition, column
         "SELECT {column}::text FROM {table} WHERE {time} >= %s AND {time} < %s AND {column} IS NOT NULL"
         " GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
     ).format(column=sql.Identifier(column), table=FEATURES_TABLE, time=sql.Identifier(spec.event_time))
-    with transaction(ground.owner_url) as cursor:
+    with transaction(ground.database.url) as cursor:
         cursor.execute(statement, (partition.interval.start, partition.interval.end))
         row = cursor.fetchone()
     return None if row is None else str(row[0])
@@ -201,7 +201,7 @@ def _tried(
     on_progress: Callable[[str, int, int], None],
 ) -> Iterator[Tried]:
     """Try faults one at a time, and leave the ground as it was."""
-    ground.keep()
+    ground.database.keep()
     for done, fault in enumerate(faults, start=1):
         lived = partitions[: _PATIENCE.get(fault.kind, 1)]
         try:
@@ -217,14 +217,14 @@ def _tried(
             for partition in lived:
                 watching.look(partition)
             yield _seen(fault, n_rows, lived, watching.alerts(), watching.stopped)
-        ground.restore()
+        ground.database.restore()
         on_progress(f"faults on {partitions[0].key}", done, len(faults))
 
 
 def _count(ground: Ground, spec: ModelSpec, fault: Injection, partition: Partition) -> int:
     interval = partition.interval
     try:
-        with transaction(ground.owner_url) as cursor:
+        with transaction(ground.database.url) as cursor:
             cursor.execute(fault.counting(spec.entity_key, spec.event_time, interval.start, interval.end))
             return int(fetch_value(cursor))
     except (SchemaChanged, psycopg2.ProgrammingError, psycopg2.DataError) as error:

@@ -1,20 +1,14 @@
-"""A warehouse that lasts as long as a block: a Postgres of its own, with an empty ledger and a copy of the source.
+"""The warehouse of a simulation: an empty ledger, a copy of the source, specs and queries.
 
-Features are read from the real source once, each partition with its own cutoff as in production, and kept in a table;
-so the year can be lived again by several policies without asking the source again.
+The features are read from the real source once, each partition with its own cutoff as in production, and stored in a
+table. Several policies can then replay them without another query on the source.
 """
 
-import ctypes
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Self, cast
@@ -24,71 +18,60 @@ import pyarrow as pa
 import yaml
 from psycopg2 import sql
 
-from tidemill.errors import SchemaChanged, SpecError, StackError
+from tidemill.errors import SchemaChanged, SpecError
 from tidemill.intervals import Interval, Partition
-from tidemill.local import databases, postgres
-from tidemill.local.home import Home
-from tidemill.local.launch import until
-from tidemill.local.ports import Ports, choose
+from tidemill.machine.files import read_json, write_private
+from tidemill.simulation.database import SimulationDatabase, simulation_database
 from tidemill.simulation.injections import FEATURES_TABLE, LABELS_TABLE, Injection
 from tidemill.spec import OBSERVED_AT, ModelSpec
 from tidemill.steps.data.extract import query_parameters, require_columns, wanted_features, wanted_labels
 from tidemill.steps.data.features import feature_schema
 from tidemill.warehouse.connections import Cursor, transaction
-from tidemill.warehouse.migrations import apply_migrations
 from tidemill.warehouse.model_queries import Query, bind
 from tidemill.warehouse.reading import Column, describe, frozen_view
-from tidemill.workspace import LEDGER, PROMOTER, Workspace
+from tidemill.workspace import Workspace
 
 __all__ = ["Ground", "throwaway_ground"]
 
-START_TIMEOUT_S = 30  # seconds until Postgres answers; it takes one
-TIMEOUT_S = 1800  # of one statement on the source, as in ``extract``
+TIMEOUT_S = 1800  # seconds per statement on the source, as in ``extract``
 SPOOL_BYTES = 64 * 2**20
-UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}  # nothing here outlives a crash
-KEPT = "kept"  # database that holds what `Ground.restore` brings back
 QUERIES = {"features": "simulated/features.sql", "labels": "simulated/labels.sql"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """Where a simulation takes place."""
+    """The folder and the database of a simulation."""
 
     folder: Path
-    """Specs, queries, storage and passwords; gone at the end."""
-    port: int
-    """Where its Postgres listens, on 127.0.0.1."""
+    """Specs, queries, storage and passwords, deleted at the end."""
+    database: SimulationDatabase
+    """The database with the ledger and the copied source."""
 
     @property
     def workspace(self) -> Workspace:
-        """The workspace of its steps; there is no MLflow."""
+        """The workspace of its steps, without MLflow; one login reads and writes."""
         return Workspace(
             models=self.folder / "models",
             sql=self.folder / "sql",
             storage=self.folder / "storage",
             tracking_uri=None,
-            connection=self._connection,
+            connection=lambda name: self.database.url,
         )
 
-    @property
-    def owner_url(self) -> str:
-        """Connection of the role that owns the tables."""
-        return self._url("tidemill_owner")
-
     def save(self) -> None:
-        """Write down what a child process needs to find it."""
-        (self.folder / "ground.json").write_text(json.dumps({"port": self.port}), encoding="utf-8")
+        """Write the file that a child process needs to load it."""
+        write_private(self.folder / "ground.json", json.dumps(asdict(self.database)))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Find the ground that a parent process has laid."""
-        return cls(folder=folder, port=json.loads((folder / "ground.json").read_text(encoding="utf-8"))["port"])
+        """Load the ground that a parent process has saved."""
+        return cls(folder=folder, database=SimulationDatabase(**read_json(folder / "ground.json")))
 
     def declare(self, spec: ModelSpec, name: str) -> None:
-        """Write the spec once more under another name, reading from the copied source."""
+        """Write the spec under another name, so that it reads from the copied source."""
         values = spec.model_dump(mode="json") | {"model": name}
         values["source"] = {"connection": "warehouse", **QUERIES}
-        if spec.train.engine == "dask":  # whose workers do not read this machine's folder
+        if spec.train.engine == "dask":  # Dask's workers cannot read this machine's folder
             values["train"]["engine"] = "external_memory"
         path = self.folder / "models" / f"{name}.yaml"
         path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -100,12 +83,12 @@ class Ground:
         partitions: Sequence[Partition],
         on_partition: Callable[[str], None],
     ) -> None:
-        """Copy the rows of partitions, each as known at its own cutoff, and all labels that they ever got.
+        """Copy the rows of partitions, each as known at its own cutoff, and all of their labels.
 
         Raises
         ------
         SchemaChanged, SpecError
-            If a query does not give what the spec names.
+            If a query does not return the spec's columns.
         """
         source = spec.source
         features = bind(workspace.query(source.features), source.features)
@@ -114,7 +97,7 @@ class Ground:
         latest = query_parameters(whole, partitions[-1].due(2 * spec.label.matures_after))
         with (
             frozen_view(workspace.connection(source.connection), TIMEOUT_S) as reader,
-            transaction(self.owner_url) as writer,
+            transaction(self.database.url) as writer,
         ):
             writer.execute("CREATE SCHEMA simulation")
             first = query_parameters(partitions[0].interval, partitions[0].cutoff)
@@ -130,39 +113,31 @@ class Ground:
         self._write_queries(spec)
 
     def inject(self, spec: ModelSpec, injections: Sequence[Injection]) -> None:
-        """Put faults into the copied rows.
+        """Inject faults into the copied rows.
 
         Raises
         ------
         SpecError
-            If a column does not exist, or cannot hold what the fault makes of it.
+            If a column does not exist, or cannot store the fault's values.
         """
         for injection in injections:
             start = spec.partition(injection.partition).interval.start
             try:
-                with transaction(self.owner_url) as cursor:
+                with transaction(self.database.url) as cursor:
                     for statement in injection.statements(spec.entity_key, spec.event_time, start):
                         cursor.execute(statement)
             except (SchemaChanged, psycopg2.ProgrammingError, psycopg2.DataError) as error:
                 raise SpecError(
                     f"{injection.words!r} cannot be injected: {str(error).splitlines()[0]}.",
-                    f"Name a column that {spec.source.features} gives, of a type that can hold it.",
+                    f"Name a column of {spec.source.features} with a type that can store the value.",
                 ) from error
 
     def feature_columns(self, spec: ModelSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the numeric and the categorical features among the copied columns."""
-        with transaction(self.owner_url) as cursor:
+        with transaction(self.database.url) as cursor:
             found = describe(cursor, bind("SELECT * FROM simulation.features", QUERIES["features"]), {})
         schema = feature_schema(spec, pa.schema([(column.name, column.arrow) for column in found]))
         return schema.numeric, schema.categorical
-
-    def keep(self) -> None:
-        """Keep rows and ledger aside as they are; nobody may be connected."""
-        databases.copy_database(Home(folder=self.folder), self.port, "warehouse", KEPT, "tidemill_owner")
-
-    def restore(self) -> None:
-        """Make rows and ledger again what they were when they were kept."""
-        databases.copy_database(Home(folder=self.folder), self.port, KEPT, "warehouse", "tidemill_owner")
 
     def _write_queries(self, spec: ModelSpec) -> None:
         folder = self.folder / "sql" / "simulated"
@@ -177,65 +152,30 @@ class Ground:
             encoding="utf-8",
         )
 
-    def _connection(self, name: str) -> str:
-        return self._url({LEDGER: "tidemill_writer", PROMOTER: "tidemill_promoter"}.get(name, "tidemill_reader"))
-
-    def _url(self, role: str) -> str:
-        return databases.url(Home(folder=self.folder), self.port, role)
-
 
 @contextmanager
 def throwaway_ground() -> Iterator[Ground]:
-    """Start a Postgres that nobody else uses, with an empty ledger; at the end of the block nothing is left of it.
+    """Create a folder and a database with an empty ledger; at the end of the block nothing of them is left.
 
     Raises
     ------
-    StackError
-        If it does not start.
+    SettingsError
+        If there is no Postgres for it.
     """
-    with tempfile.TemporaryDirectory(prefix="tidemill-simulation-") as folder:
-        home = Home(folder=Path(folder))
-        home.create()
-        (home.folder / "models").mkdir()
-        cluster = postgres.place(home, None)
-        postgres.initialise(home, cluster)
-        port = choose(Ports()).postgres
-        settings = [part for name, value in UNSAFE.items() for part in ("-c", f"{name}={value}")]
-        server = subprocess.Popen(
-            [*postgres.server_arguments(cluster, port), *settings],
-            env=postgres.server_environment(cluster, os.environ),
-            user=cluster.uid,
-            group=cluster.gid,
-            extra_groups=None if cluster.uid is None else [],
-            cwd=cluster.data,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for us, who then stop it
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-        )
-        try:
-            if not until(lambda: databases.is_ready(home, port), START_TIMEOUT_S):
-                raise StackError("The simulation's Postgres did not start.", "See whether memory and disk suffice.")
-            databases.create_databases(home, port)
-            ground = Ground(folder=home.folder, port=port)
-            apply_migrations(ground.owner_url)
+    with tempfile.TemporaryDirectory(prefix="tidemill-simulation-") as name:
+        folder = Path(name)
+        for part in ("models", "postgres"):
+            (folder / part).mkdir(mode=0o700)
+        with simulation_database(folder / "postgres") as database:
+            ground = Ground(folder=folder, database=database)
             ground.save()
             yield ground
-        finally:
-            server.send_signal(signal.SIGINT)  # fast shutdown: sessions are closed, nothing is waited for
-            server.wait()
-            if cluster.uid is not None:  # root's Postgres keeps its data outside the home
-                shutil.rmtree(cluster.data.parent)
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to stop the server when this process is killed before it can."""
-    ctypes.CDLL(None).prctl(1, signal.SIGINT)  # 1: PR_SET_PDEATHSIG
 
 
 def _create(
     reader: Cursor, writer: Cursor, query: Query, parameters: Mapping[str, datetime], table: sql.Identifier
 ) -> tuple[Column, ...]:
-    """Make a table of the query's columns, with their very types."""
+    """Create a table with the columns and types of a query."""
     columns = describe(reader, query, parameters)
     reader.execute(
         "SELECT pg_catalog.format_type(oid, NULL) FROM unnest(%s) WITH ORDINALITY AS wanted (oid, place)"
@@ -267,5 +207,3 @@ def _finish(writer: Cursor, spec: ModelSpec) -> None:
     for table, column in ((FEATURES_TABLE, spec.event_time), (LABELS_TABLE, spec.entity_key)):
         writer.execute(sql.SQL("CREATE INDEX ON {} ({})").format(table, sql.Identifier(column)))
         writer.execute(sql.SQL("ANALYZE {}").format(table))
-    writer.execute("GRANT USAGE ON SCHEMA simulation TO tidemill_reader, tidemill_writer")
-    writer.execute("GRANT SELECT ON ALL TABLES IN SCHEMA simulation TO tidemill_reader, tidemill_writer")

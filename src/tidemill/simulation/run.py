@@ -11,7 +11,7 @@ from typing import cast
 
 from tidemill.errors import FatalError
 from tidemill.intervals import Partition
-from tidemill.local.home import last_lines
+from tidemill.machine.files import last_lines
 from tidemill.modeling.metrics import greater_is_better
 from tidemill.records import MetricValue, Record
 from tidemill.runtime.job import Job

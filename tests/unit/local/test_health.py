@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tidemill.local.health import fetch, ready_components, silent_components
-from tidemill.local.ports import free_port
+from tidemill.machine.ports import free_port
 
 HEALTHY = {
     "metadatabase": {"status": "healthy"},

@@ -17,43 +17,10 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_every_secret_is_readable_by_its_owner_alone(home: Home) -> None:
-    secrets.create_password(home, "airflow", "airflow")
     secrets.create_login(home)
     secrets.airflow_keys(home)
 
     assert {path.stat().st_mode & 0o777 for path in home.secrets.iterdir()} == {0o600}
-
-
-def test_passwords_of_two_roles_differ(home: Home) -> None:
-    secrets.create_password(home, "airflow", "airflow")
-    secrets.create_password(home, "mlflow", "mlflow")
-
-    assert secrets.password(home, "airflow") != secrets.password(home, "mlflow")
-
-
-def test_a_password_stays_the_same(home: Home) -> None:
-    secrets.create_password(home, "airflow", "airflow")
-    first = secrets.password(home, "airflow")
-    secrets.create_password(home, "airflow", "airflow")
-
-    assert secrets.password(home, "airflow") == first
-
-
-def test_a_passfile_holds_for_every_port(home: Home) -> None:
-    secrets.create_password(home, "airflow", "airflow")
-
-    assert secrets.passfile(home, "airflow").read_text().startswith("127.0.0.1:*:airflow:airflow:")
-
-
-def test_a_password_needs_no_escape_in_a_passfile(home: Home) -> None:
-    for n in range(50):
-        secrets.create_password(home, f"role{n}", "database")
-        assert not set(secrets.password(home, f"role{n}")) & set(":\\\n")
-
-
-def test_a_missing_password_names_the_next_step(home: Home) -> None:
-    with pytest.raises(StackError, match="make up"):
-        secrets.password(home, "airflow")
 
 
 def test_keys_stay_the_same(home: Home) -> None:

@@ -5,15 +5,15 @@ import pytest
 
 from tidemill.local import settings
 from tidemill.local.components import airflow_environment
+from tidemill.local.config import StackConfig
 from tidemill.local.home import Home
-from tidemill.local.plan import Plan
 from tidemill.local.ports import Ports
-from tidemill.local.postgres import Cluster
 from tidemill.local.secrets import AirflowKeys, airflow_keys
+from tidemill.postgres.cluster import Cluster
 
 HOME = Home(folder=Path("/p/.tidemill"))
 KEYS = AirflowKeys(fernet_key="f", jwt_secret="j", secret_key="s")
-PLAN = Plan(
+CONFIG = StackConfig(
     project=Path("/p"),
     ports=Ports(api=18080, mlflow=15000, postgres=15432),
     cluster=Cluster(programs=Path("/w/bin"), data=Path("/p/.tidemill/postgres")),
@@ -22,7 +22,7 @@ PLAN = Plan(
 
 @pytest.fixture
 def airflow() -> dict[str, str]:
-    return settings.airflow_variables(HOME, PLAN, KEYS)
+    return settings.airflow_variables(HOME, CONFIG, KEYS)
 
 
 def test_the_execution_api_follows_the_api_port(airflow: dict[str, str]) -> None:
@@ -60,7 +60,7 @@ def test_three_tasks_run_at_once(airflow: dict[str, str]) -> None:
 
 
 def test_the_contract_has_its_variables() -> None:
-    assert set(settings.variables(HOME, PLAN)) >= {
+    assert set(settings.variables(HOME, CONFIG)) >= {
         "TIDEMILL_MODELS",
         "TIDEMILL_SQL",
         "TIDEMILL_STORAGE",
@@ -73,13 +73,13 @@ def test_the_contract_has_its_variables() -> None:
 
 
 def test_tasks_never_see_the_owner() -> None:
-    seen = settings.task_variables(HOME, PLAN)
+    seen = settings.task_variables(HOME, CONFIG)
 
     assert not [name for name, value in seen.items() if "OWNER" in name or "tidemill_owner" in value]
 
 
 def test_tasks_see_the_connections_under_airflows_names() -> None:
-    seen = settings.task_variables(HOME, PLAN)
+    seen = settings.task_variables(HOME, CONFIG)
 
     assert seen["AIRFLOW_CONN_WAREHOUSE"] == (
         "postgres://tidemill_reader@127.0.0.1:15432/warehouse?passfile=/p/.tidemill/secrets/tidemill_reader.pgpass"
@@ -87,15 +87,17 @@ def test_tasks_see_the_connections_under_airflows_names() -> None:
 
 
 @pytest.mark.parametrize("variables", [settings.task_variables, settings.mlflow_server_variables, settings.variables])
-def test_mlflow_sends_no_usage_data_and_loads_no_pickle(variables: Callable[[Home, Plan], dict[str, str]]) -> None:
-    chosen = variables(HOME, PLAN)
+def test_mlflow_sends_no_usage_data_and_loads_no_pickle(
+    variables: Callable[[Home, StackConfig], dict[str, str]],
+) -> None:
+    chosen = variables(HOME, CONFIG)
 
     assert (chosen["MLFLOW_DISABLE_TELEMETRY"], chosen["DO_NOT_TRACK"]) == ("true", "true")
     assert chosen["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
 
 
 def test_mlflow_answers_to_names_of_this_machine_alone() -> None:
-    hosts = settings.mlflow_server_variables(HOME, PLAN)["MLFLOW_SERVER_ALLOWED_HOSTS"]
+    hosts = settings.mlflow_server_variables(HOME, CONFIG)["MLFLOW_SERVER_ALLOWED_HOSTS"]
 
     assert hosts == "127.0.0.1:15000,localhost:15000"
 
@@ -104,7 +106,7 @@ def test_threads_of_numerical_libraries_are_left_to_whoever_sets_them() -> None:
     kept = settings.inherited({"OMP_NUM_THREADS": "2"})
 
     assert kept["OMP_NUM_THREADS"] == "2"
-    assert "OMP_NUM_THREADS" not in settings.task_variables(HOME, PLAN)
+    assert "OMP_NUM_THREADS" not in settings.task_variables(HOME, CONFIG)
 
 
 @pytest.mark.parametrize("name", ["PGPASSWORD", "PGHOST", "AIRFLOW__CORE__EXECUTOR", "TIDEMILL_CONN_TIDEMILL_OWNER"])
@@ -113,7 +115,7 @@ def test_settings_of_somebody_elses_shell_are_not_inherited(name: str) -> None:
 
 
 def test_no_url_carries_a_password() -> None:
-    everything = settings.variables(HOME, PLAN) | settings.task_variables(HOME, PLAN)
+    everything = settings.variables(HOME, CONFIG) | settings.task_variables(HOME, CONFIG)
     urls = [value for value in everything.values() if "@" in value]
 
     assert urls
@@ -130,4 +132,4 @@ def test_figures_go_nowhere_unless_the_shell_says_where(
     home = Home(folder=tmp_path / ".tidemill")
     home.create()
     airflow_keys(home)
-    assert airflow_environment(home, PLAN)["AIRFLOW__METRICS__STATSD_ON"] == on
+    assert airflow_environment(home, CONFIG)["AIRFLOW__METRICS__STATSD_ON"] == on

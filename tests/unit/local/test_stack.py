@@ -29,5 +29,5 @@ def test_a_stack_that_was_never_started_names_the_next_step(tmp_path: Path, ask:
 def test_two_commands_at_once_are_refused(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    with held(home / "command.lock"), pytest.raises(StackError, match="by another command"):
+    with held(home / "command.lock"), pytest.raises(StackError, match="Another command"):
         stack.down(home, print)

@@ -1,12 +1,12 @@
--- The example's tables, as an analyst meets them. flights_fill.sql fills them, in the same transaction.
--- Dropped and made again, since the files have changed; whoever may read is told by the grants at the end of the fill.
+-- The example's tables. fill.sql fills them, in the same transaction.
+-- Dropped and created again, because the files have changed. The grants at the end of fill.sql say who may read.
 DROP TABLE IF EXISTS raw.flights, raw.weather, raw.planes, raw.airports, raw.airlines;
 
 CREATE TABLE raw.airlines (
     carrier text PRIMARY KEY,
     name    text NOT NULL
 );
-COMMENT ON TABLE raw.airlines IS 'The 16 airlines that left New York in 2013. Taken as known always.';
+COMMENT ON TABLE raw.airlines IS 'The 16 airlines that left New York in 2013. Assumed to be known at any time.';
 COMMENT ON COLUMN raw.airlines.carrier IS 'Two-character code of the airline, e.g. UA.';
 COMMENT ON COLUMN raw.airlines.name IS 'Name of the airline, e.g. United Air Lines Inc.';
 
@@ -21,7 +21,7 @@ CREATE TABLE raw.airports (
     tzone text
 );
 COMMENT ON TABLE raw.airports IS
-    'Airports of the United States. Taken as known always. Four destinations are not in it: BQN, PSE, SJU and STT.';
+    'Airports of the United States. Assumed to be known at any time. Four destinations are not in it: BQN, PSE, SJU and STT.';
 COMMENT ON COLUMN raw.airports.faa IS 'Code of the airport, e.g. JFK.';
 COMMENT ON COLUMN raw.airports.name IS 'Name of the airport.';
 COMMENT ON COLUMN raw.airports.lat IS 'Latitude in degrees, north is positive.';
@@ -43,9 +43,9 @@ CREATE TABLE raw.planes (
     engine       text NOT NULL
 );
 COMMENT ON TABLE raw.planes IS
-    'Planes, from the register of the Federal Aviation Administration. Taken as known always. It lacks the planes of 15 % of the flights: nearly all of MQ''s and two thirds of AA''s.';
+    'Planes, from the register of the Federal Aviation Administration. Assumed to be known at any time. It lacks the planes of 15 % of the flights: nearly all of MQ''s and two thirds of AA''s.';
 COMMENT ON COLUMN raw.planes.tailnum IS 'Number on the plane''s tail, e.g. N14228.';
-COMMENT ON COLUMN raw.planes.year IS 'Year in which the plane was made; NULL when the register does not say.';
+COMMENT ON COLUMN raw.planes.year IS 'Year in which the plane was built; NULL if the register does not say.';
 COMMENT ON COLUMN raw.planes.type IS 'Kind of aircraft, e.g. Fixed wing multi engine.';
 COMMENT ON COLUMN raw.planes.manufacturer IS 'Maker as the register spells it: AIRBUS and AIRBUS INDUSTRIE are one maker.';
 COMMENT ON COLUMN raw.planes.model IS 'Model, e.g. A320-232.';

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.local import processes
-from tidemill.local.components import Component
-from tidemill.local.home import read_json
-from tidemill.local.processes import MARKER, OWN_NAME
-from tidemill.local.supervisor import DETACH, START, Backoff, Limits, Supervisor, Watched
+from tidemill.local.home import Home
+from tidemill.local.supervision import processes
+from tidemill.local.supervision.component import Component
+from tidemill.local.supervision.processes import MARKER, OWN_NAME
+from tidemill.local.supervision.supervisor import DETACH, START, Backoff, Limits, Supervisor, Watched
+from tidemill.machine.files import read_json
 
 STAY = "import time; time.sleep(600)"
 CRASH = "import sys; sys.exit(3)"
@@ -42,11 +43,12 @@ class Rig:
     """A supervisor with given programs, and the means to look at it."""
 
     def __init__(self, folder: Path, programs: dict[str, str], **settings: Any) -> None:
-        self.folder = folder
+        self.folder, self.home = folder, Home(folder=folder)
+        self.home.logs.mkdir(exist_ok=True)
         self.components = [self._component(name, code) for name, code in programs.items()]
         settings.setdefault("backoff", Backoff(first_s=0.05, longest_s=0.1))
         settings.setdefault("limits", Limits(stop_s=5.0))
-        self.supervisor = Supervisor(folder, self.components, record=folder / "record", logs=folder, **settings)
+        self.supervisor = Supervisor(self.home, self.components, **settings)
         self.stay = asyncio.Event()
 
     def _component(self, name: str, code: str) -> Component:
@@ -62,7 +64,7 @@ class Rig:
         await self.stay.wait()
 
     def watched(self, name: str) -> Watched:
-        values = read_json(self.folder / "record") or {"components": {}}
+        values = read_json(self.home.record) or {"components": {}}
         return Watched.from_dict(values["components"][name]) if name in values["components"] else Watched()
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -121,13 +123,7 @@ def test_a_killed_program_gets_a_new_process(tmp_path: Path) -> None:
 def test_a_program_that_cannot_be_found_is_tried_again(tmp_path: Path) -> None:
     rig = Rig(tmp_path, {})
     rig.components.append(Component(name="missing", command=("/no/such/program",), environment={}, folder=tmp_path))
-    rig.supervisor = Supervisor(
-        tmp_path,
-        rig.components,
-        record=tmp_path / "record",
-        logs=tmp_path,
-        backoff=Backoff(first_s=0.05, longest_s=0.05),
-    )
+    rig.supervisor = Supervisor(rig.home, rig.components, backoff=Backoff(first_s=0.05, longest_s=0.05))
 
     async def act(rig: Rig) -> None:
         await rig.until(lambda: rig.watched("missing").last_exit.startswith("could not be started"))
@@ -174,7 +170,7 @@ def test_what_stops_last_outlives_the_others(tmp_path: Path) -> None:
     rig = Rig(tmp_path, {name: NOTING.format(name=name) for name in ("base", "user")})
     base = rig.components[0]
     rig.components[0] = replace(base, stop_last=True)
-    rig.supervisor = Supervisor(tmp_path, rig.components, record=tmp_path / "record", logs=tmp_path)
+    rig.supervisor = Supervisor(rig.home, rig.components)
     run(rig.while_running(lambda rig: rig.until(lambda: len(list(tmp_path.glob("*.up"))) == 2)))
 
     assert float((tmp_path / "user.end").read_text()) < float((tmp_path / "base.end").read_text())
@@ -235,11 +231,13 @@ def test_a_young_program_may_be_silent(tmp_path: Path) -> None:
 
 
 def test_a_log_that_grew_too_large_is_set_aside(tmp_path: Path) -> None:
-    (tmp_path / "stayer.log").write_text("x" * 100)
+    log = Home(folder=tmp_path).log("stayer")
+    log.parent.mkdir()
+    log.write_text("x" * 100)
     rig = Rig(tmp_path, {"stayer": STAY}, limits=Limits(stop_s=5.0, log_size_bytes=50))
     run(rig.while_running(lambda rig: rig.until(lambda: True)))
 
-    assert (tmp_path / "stayer.old.log").read_text() == "x" * 100
+    assert log.with_suffix(".old.log").read_text() == "x" * 100
 
 
 @given(st.integers(min_value=1, max_value=10_000))

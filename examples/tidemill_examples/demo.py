@@ -1,12 +1,10 @@
-"""The demo: New York's flights through the whole chain, by the real scheduler.
+"""The demo: New York's flights through the whole chain, run by the real scheduler.
 
-Everything goes through the doors that people use: the stack's ``up``, Airflow's API, and SQL. What has
-been done already is not done again.
+It uses only public interfaces, Airflow's API and SQL, and does not repeat what is done already.
 """
 
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,19 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tidemill.local import stack
 from tidemill.local.airflow_api import AirflowApi, RunState
-from tidemill.local.flights import load_flights
 from tidemill.warehouse.connections import transaction
-from tidemill.warehouse.migrations import apply_migrations
-from tidemill.workspace import connection_from_environment, read_environment_file
+from tidemill.workspace import connection_from_environment
+from tidemill_examples.flights import load_flights
 
-__all__ = ["load_example", "run_chains", "run_demo", "start", "tell_where"]
+__all__ = ["load_example", "run_chains"]
 
 MODEL = "flight_delays"
 FIRST, LAST = "2013-07-01", "2013-07-07"
 ZONE = ZoneInfo("America/New_York")
-TIMEOUT_S = 1800  # for one stage; on two cores the longest takes two minutes
+TIMEOUT_S = 1800  # for one stage; the longest takes two minutes on two cores
 
 _TABLE = """
     SELECT p.partition, r.n_rows AS rows, r.release_id AS release, round(r.mean_score::numeric, 4) AS mean_score,
@@ -40,26 +36,8 @@ _DECISION = """
     WHERE model = 'flight_delays' ORDER BY decision_id"""
 
 
-def start(home: Path, project: Path, out: Console) -> stack.Summary:
-    """Start the stack with the ledger's schema in place."""
-    summary = stack.up(home, project, out.print, migrate=lambda url: out.print(_migrated(apply_migrations(url))))
-    read_environment_file(home / "environment")
-    return summary
-
-
-def tell_where(out: Console, summary: stack.Summary, home: Path) -> None:
-    """Print addresses and the login; the one place where the password is shown."""
-    user, password = stack.login(home)
-    for line in (
-        f"Airflow   {summary.ui_url}   login: {user}   password: {password}",
-        f"MLflow    {summary.mlflow_url}",
-        "Postgres  make sql Q='SELECT …'",
-    ):
-        out.print(line, soft_wrap=True, highlight=False)
-
-
 def load_example(out: Console) -> None:
-    """Load the flights, with a progress bar; what is loaded already is left as it is."""
+    """Load the flights unless they are loaded already, with a progress bar."""
     with _progress(out) as progress:
         bars = {}
 
@@ -70,20 +48,11 @@ def load_example(out: Console) -> None:
 
         loaded = load_flights(connection_from_environment("tidemill_owner"), report)
     if not loaded:
-        out.print("The flights are in the warehouse already.")
-
-
-def run_demo(home: Path, project: Path, out: Console) -> bool:
-    """Start the local stack and run the demo on it; give True if everything succeeded."""
-    summary = start(home, project, out)
-    load_example(out)
-    succeeded = run_chains(AirflowApi(summary.ui_url, *stack.login(home)), out)
-    tell_where(out, summary, home)
-    return succeeded
+        out.print("The flights are already in the warehouse.")
 
 
 def run_chains(airflow: AirflowApi, out: Console) -> bool:
-    """Run the demo's chains on an Airflow that is there; give True if everything succeeded."""
+    """Run the demo's chains on a running Airflow; return whether everything succeeded."""
     began = time.monotonic()
     done = _is_done()
     failed = [] if done else _run_stages(airflow, out)
@@ -96,14 +65,10 @@ def run_chains(airflow: AirflowApi, out: Console) -> bool:
     for line in failed:
         out.print("failed", line, style="red", soft_wrap=True)
     if done:
-        out.print("Everything was there already: nothing was changed.")
+        out.print("Everything is already done: nothing was changed.")
     elif not failed:
         out.print(f"Done in {time.monotonic() - began:.0f} s.")
     return not failed
-
-
-def _migrated(applied: tuple[str, ...]) -> str:
-    return f"The ledger's schema: {', '.join(applied)}." if applied else "The ledger's schema is up to date."
 
 
 def _ask(query: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
@@ -124,32 +89,20 @@ def _is_done() -> bool:
 
 
 def _run_stages(airflow: AirflowApi, out: Console) -> list[str]:
-    """Train, predict, monitor, decide; give what failed. A stage that fails ends the demo."""
+    """Train, predict, monitor and decide; return what failed. A failed stage ends the demo."""
     airflow.wait_for_dags([f"{MODEL}_{verb}" for verb in ("train", "predict", "monitor", "retrain")])
     with _progress(out) as progress:
-        for stage in (_train, _predict, _monitor, _retrain):
-            failed = stage(airflow, progress)
+        for verb, run in (("train", _trigger), ("predict", _backfill), ("monitor", _backfill), ("retrain", _trigger)):
+            failed = run(airflow, progress, f"{MODEL}_{verb}")
             if failed:
                 return failed
     return []
 
 
-def _train(airflow: AirflowApi, progress: Progress) -> list[str]:
-    airflow.trigger(f"{MODEL}_train", f"demo__{FIRST}", FIRST)
-    return _follow(airflow, progress, f"{MODEL}_train", [FIRST])
-
-
-def _predict(airflow: AirflowApi, progress: Progress) -> list[str]:
-    return _backfill(airflow, progress, f"{MODEL}_predict")
-
-
-def _monitor(airflow: AirflowApi, progress: Progress) -> list[str]:
-    return _backfill(airflow, progress, f"{MODEL}_monitor")
-
-
-def _retrain(airflow: AirflowApi, progress: Progress) -> list[str]:
-    airflow.trigger(f"{MODEL}_retrain", f"demo__{LAST}", LAST)
-    return _follow(airflow, progress, f"{MODEL}_retrain", [LAST])
+def _trigger(airflow: AirflowApi, progress: Progress, dag_id: str) -> list[str]:
+    partition = FIRST if dag_id.endswith("_train") else LAST
+    airflow.trigger(dag_id, f"demo__{partition}", partition)
+    return _follow(airflow, progress, dag_id, [partition])
 
 
 def _backfill(airflow: AirflowApi, progress: Progress, dag_id: str) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tidemill.local import processes
-from tidemill.local.processes import MARKER, OWN_NAME, Identity
+from tidemill.local.supervision import processes
+from tidemill.local.supervision.processes import MARKER, OWN_NAME, Identity
 
 Spawn = Callable[..., subprocess.Popen[str]]
 
@@ -67,7 +67,8 @@ def test_find_gives_a_grandchild_whose_parent_has_died(tmp_path: Path, spawn: Sp
 
 
 def test_find_spares_the_process_that_asks(tmp_path: Path, spawn: Spawn) -> None:
-    asks = "from tidemill.local import processes; from pathlib import Path; import sys, time; print('up', flush=True);"
+    asks = "from tidemill.local.supervision import processes; from pathlib import Path; import sys, time;"
+    asks += "print('up', flush=True);"
     asks += f"sys.exit(len(processes.find(Path({str(tmp_path)!r}))))"
 
     assert spawn(asks).wait() == 0

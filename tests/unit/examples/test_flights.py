@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import SettingsError
-from tidemill.local import flights
+from tidemill_examples import flights
 
 
 class RecordingCursor:
@@ -87,7 +87,7 @@ def test_last_report_of_a_copy_is_of_all_rows(sizes: list[int]) -> None:
 
 
 def test_staged_tables_take_the_files_columns_in_their_order() -> None:
-    schema = flights._statements("flights_schema.sql")
+    schema = flights._statements("schema.sql")
     for table, staged in flights._STAGED.items():
         (columns,) = re.findall(rf"TABLE {staged} \((.*?)\n\)", schema, re.DOTALL)
         names = [column.split()[0] for column in columns.split(",")]

