@@ -11,10 +11,17 @@ from tidemill.errors import NotTrainable, SpecError, TidemillError
 from tidemill.intervals import Every, Partition, day_of
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
-from tidemill.steps.data.extract import require_columns, training_window, wanted_features, wanted_labels
+from tidemill.steps.data.extract import (
+    require_columns,
+    require_same_keys,
+    training_window,
+    wanted_features,
+    wanted_labels,
+)
 from tidemill.steps.data.labels import labelled
 from tidemill.warehouse.model_queries import PARAMETERS, bind
-from tidemill.warehouse.reading import describe, frozen_view
+from tidemill.warehouse.reading import Column, describe, frozen_view
+from tidemill.warehouse.zone_casts import find_zone_casts
 from tidemill.workspace import Workspace
 
 __all__ = ["check_models"]
@@ -56,13 +63,22 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
     yield from _name_problems(spec)
     yield from _schedule_problems(spec)
     yield from _split_problems(spec)
+    described: dict[str, tuple[Column, ...]] = {}
     for file, wanted in _queries(spec):
         try:
             if source:
-                yield from (f"{model}: {problem}" for problem in _check_query(workspace, spec, file, wanted))
+                described[file], casts = _described(workspace, spec, file, wanted)
+                yield from (
+                    f"{model}: {problem}" for problem in (*casts, *_query_problems(spec, file, described[file]))
+                )
             else:
                 bind(workspace.query(file), file)
         except TidemillError as error:  # a source that is away hides no other problem
+            yield f"{model}: {error}"
+    if len(described) == 2:
+        try:
+            require_same_keys(described[spec.source.features], described[spec.source.labels], spec)
+        except TidemillError as error:
             yield f"{model}: {error}"
 
 
@@ -172,13 +188,25 @@ def _queries(spec: ModelSpec) -> Iterator[tuple[str, list[str]]]:
     yield spec.source.labels, wanted_labels(spec)
 
 
-def _check_query(workspace: Workspace, spec: ModelSpec, file: str, wanted: list[str]) -> Iterator[str]:
+def _described(
+    workspace: Workspace, spec: ModelSpec, file: str, wanted: list[str]
+) -> tuple[tuple[Column, ...], list[str]]:
+    """Return the columns of a query, and the problems of its clocks."""
     bound = bind(workspace.query(file), file)
     noon = datetime(2000, 1, 1, 12, tzinfo=UTC)  # any instants do: the query is described, not run
     parameters = dict(zip(PARAMETERS, (noon, noon + timedelta(days=1), noon), strict=True))
     with frozen_view(workspace.connection(spec.source.connection), timeout_s=30) as cursor:
-        columns = describe(cursor, bound, parameters)
+        columns = describe(cursor, bound, parameters, spec.timezone)
+        casts = find_zone_casts(cursor, bound, parameters, spec.timezone)
     require_columns(columns, wanted, spec, file)
+    return columns, [
+        f"{file}: {expression} takes {name!r}, which names no time zone, for UTC. Name the zone of its clock: "
+        f"{name} AT TIME ZONE '{spec.timezone}'."
+        for name, expression in casts
+    ]
+
+
+def _query_problems(spec: ModelSpec, file: str, columns: tuple[Column, ...]) -> Iterator[str]:
     given = pa.schema([(column.name, column.arrow) for column in columns])
     if file == spec.source.features:
         yield from _column_problems(spec, given)

@@ -77,6 +77,27 @@ MUTANTS = (
         ("tests/unit/modeling/gate/test_behaviour.py", "-k", "null_in_the_batch or beside_a_null"),
     ),
     Mutant(
+        "one type of key in features and labels",
+        "src/tidemill/steps/data/extract.py",
+        "if one.equality != other.equality:",
+        "if False:",
+        ("tests/integration/test_bad_input.py", "-k", "another_type_than_that"),
+    ),
+    Mutant(
+        "refusal of infinite times by column",
+        "src/tidemill/warehouse/reading.py",
+        "            _refuse_endless_times(batch, columns, query)\n",
+        "",
+        ("tests/integration/test_reading.py", "-k", "calendar"),
+    ),
+    Mutant(
+        "wall clocks taken for UTC",
+        "src/tidemill/warehouse/zone_casts.py",
+        "    return list(found.items())",
+        "    return []",
+        ("tests/integration/test_bad_input.py", "-k", "taken_for_utc"),
+    ),
+    Mutant(
         "a token of its own for each attempt to write",
         "src/tidemill/steps/predict/predict.py",
         "job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0",

@@ -194,7 +194,80 @@ def test_text_from_everywhere_passes_from_end_to_end(serving: Mill) -> None:
     assert odd in dict(serving.view())
 
 
+# --- clocks without a zone
+
+ZONED = "shipped_local AT TIME ZONE 'America/New_York'"
+
+
+@pytest.mark.parametrize(
+    ("select", "where", "timezone", "said"),
+    [
+        ("p.shipped_local::timestamptz", "p.shipped_at", "America/New_York", "takes 'shipped_local'"),
+        ("CAST(p.shipped_local + interval '1 hour' AS timestamptz)", "p.shipped_at", "UTC", "takes 'shipped_local'"),
+        ("COALESCE(p.shipped_local, now())", "p.shipped_at", "UTC", "takes 'shipped_local'"),
+        ("p.shipped_on::timestamptz", "p.shipped_at", "Europe/Berlin", "takes 'shipped_on'"),
+        (f"(p.{ZONED})", "p.shipped_local", "America/New_York", "takes 'shipped_local'"),
+        ("p.shipped_on::timestamptz", "p.shipped_at", "UTC", None),
+        (f"(p.{ZONED})", f"(p.{ZONED})", "America/New_York", None),
+        (f"COALESCE((p.{ZONED}), 'infinity'::timestamptz)", "p.shipped_at", "America/New_York", None),
+        ("p.shipped_at", "p.shipped_at", "America/New_York", None),
+    ],
+)
+def test_check_finds_a_wall_clock_that_is_taken_for_utc(
+    mill: Mill, select: str, where: str, timezone: str, said: str | None
+) -> None:
+    mill.sql("ALTER TABLE {t} ADD COLUMN shipped_local timestamp, ADD COLUMN shipped_on date")
+    mill.write(
+        spec=SPEC.replace("timezone: America/New_York", f"timezone: {timezone}"),
+        features=FEATURES_SQL.replace("p.shipped_at,", f"{select} AS shipped_at,", 1).replace(
+            "WHERE p.shipped_at >=", f"WHERE {where} >=", 1
+        ),
+    )
+    problems = [item for item in check_models(mill.workspace, [mill.model], source=True) if "for UTC" in item]
+    if said is None:
+        assert problems == []
+    else:
+        assert said in problems[0]
+        assert f"AT TIME ZONE '{timezone}'" in problems[0]
+
+
+def test_wall_clock_as_event_time_is_refused_with_its_zone(mill: Mill) -> None:
+    mill.sql("ALTER TABLE {t} ADD COLUMN shipped_local timestamp")
+    mill.write(features=FEATURES_SQL.replace("p.shipped_at,", "p.shipped_local AS shipped_at,", 1))
+    message = failing(mill, SpecError, "shipped_at AT TIME ZONE '", "AS shipped_at", chain="train", partition=TRAINED)
+    assert "CAST the column" not in message
+
+
 # --- the labels
+
+
+def test_key_of_another_type_than_that_of_the_features_is_refused_before_anything_runs(serving: Mill) -> None:
+    serving.write(labels=LABELS_SQL.replace("parcel_id", "replace(parcel_id, '-', '')::bigint AS parcel_id", 1))
+    said = "'parcel_id' is of type text in", "of type bigint in", "CAST"
+    failing(serving, SchemaChanged, *said, chain="train", partition=TRAINED)
+    serving.predict(SCORED)
+    failing(serving, SchemaChanged, *said, chain="monitor")
+    (problem,) = check_models(serving.workspace, [serving.model], source=True)
+    assert all(words in problem for words in said), problem
+
+
+def test_blank_padded_keys_labels_and_categories_are_those_that_sql_compares(mill: Mill) -> None:
+    mill.write(
+        spec=SPEC.replace("column: late", "column: late, positive: 'yes'"),
+        features=FEATURES_SQL.replace("parcel_id,", "parcel_id::char(20),", 1),
+        labels=LABELS_SQL.replace("parcel_id,", "parcel_id::varchar,", 1).replace(
+            " late,", " CASE WHEN late THEN 'yes' ELSE 'no' END::char(9) AS late,", 1
+        ),
+    )
+    split = mill.step("train", "prepare", TRAINED, snapshot=mill.extract("train", TRAINED).to_dict())
+    assert split["n_unlabelled"] == 0
+    mill.train()
+    mill.predict(SCORED)
+    assert all(key == key.strip() for key, _ in mill.view())
+    ((n_joined,),) = mill.sql(
+        "SELECT count(*) FROM predictions.{m} v JOIN {t} p ON p.parcel_id::char(20) = v.parcel_id"
+    )
+    assert n_joined == len(mill.view())
 
 
 def test_single_class_is_not_trainable(mill: Mill) -> None:
@@ -349,7 +422,7 @@ def test_check_finds_what_would_fail_after_minutes(mill: Mill, broken: str, word
     ("spec", "labels", "said"),
     [
         ("event_time: delivered_on", "", "'delivered_on' is of type date, and has to be timestamptz"),
-        ("entity_key: weight_kg", "", "'weight_kg' is of type double precision or numeric, and has to be text or a whole"),
+        ("entity_key: weight_kg", "", "'weight_kg' is of type double precision, and has to be text or a whole"),
         ("", "delivered_at::date", "'observed_at' is of type date, and has to be timestamptz"),
         ("features: {numeric: [carrier]}", "", "'carrier' is of type text, and has to be a number or boolean"),
         ("features: {categorical: [carrier, delivered_on]}", "", "'delivered_on' is of type date, and has to be text"),

@@ -174,6 +174,30 @@ def test_type_without_a_faithful_column_is_refused_by_name(warehouse: Any, expre
     assert f"column 'odd' has type {named}" in str(caught.value)
 
 
+@pytest.mark.parametrize("type_", ["timestamptz", "date"])
+@pytest.mark.parametrize("value", ["infinity", "-infinity", "0044-03-15 BC", "10000-01-01"])
+def test_time_that_no_calendar_of_four_digits_holds_is_refused_by_its_column(
+    warehouse: Any, type_: str, value: str
+) -> None:
+    query = f"SELECT 1 AS position, NULL::{type_} AS none, {type_} '{value}' AS ends"
+    with pytest.raises(SpecError, match=f"column 'ends' holds a {type_} that is infinite, before the year 1"):
+        read(warehouse.url("tidemill_reader"), query)
+
+
+@pytest.mark.parametrize("value", ["0001-01-01", "1969-12-31", "9999-12-31"])
+def test_first_and_last_day_are_read(warehouse: Any, value: str) -> None:
+    query = f"SELECT 1 AS position, date '{value}' AS day, timestamptz '{value} 00:00:00.000001+00' AS at"
+    table = read(warehouse.url("tidemill_reader"), query)
+    assert str(table["day"][0].as_py()) == value
+    assert str(table["at"][0].as_py()) == f"{value} 00:00:00.000001+00:00"
+
+
+def test_blanks_that_pad_a_char_are_not_read(warehouse: Any) -> None:
+    query = "SELECT 1 AS position, 'ab '::char(9) AS padded, ' ab '::text AS plain"
+    table = read(warehouse.url("tidemill_reader"), query)
+    assert (table["padded"][0].as_py(), table["plain"][0].as_py()) == ("ab", " ab ")
+
+
 def test_two_columns_of_one_name_are_refused_by_name(warehouse: Any) -> None:
     with pytest.raises(SpecError, match="column 'a' stands twice"):
         read(warehouse.url("tidemill_reader"), "SELECT 1 AS position, 2 AS a, 3 AS a")

@@ -178,8 +178,7 @@ def _create(
     """Create a table with the columns and types of a query."""
     columns = describe(reader, query, parameters)
     reader.execute(
-        "SELECT pg_catalog.format_type(oid, NULL) FROM unnest(%s) WITH ORDINALITY AS wanted (oid, place)"
-        " ORDER BY place",
+        "SELECT pg_catalog.format_type(oid, -1) FROM unnest(%s) WITH ORDINALITY AS wanted (oid, place) ORDER BY place",
         ([column.oid for column in columns],),
     )
     types = [name for (name,) in reader.fetchall()]

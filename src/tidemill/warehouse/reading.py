@@ -1,11 +1,13 @@
 """Bulk reading: a query's rows by COPY, parsed by Arrow while they arrive, in constant memory.
 
-Types are exact: NULL is not the empty string, timestamps keep their microseconds in UTC. ``numeric``
-becomes a double, as every estimator needs it. A type without a faithful column is refused by name.
+Types are exact: NULL is not the empty string, and timestamps keep their microseconds in UTC. ``numeric`` becomes a
+double, as every estimator needs it, and ``char(n)`` loses its padding, which SQL ignores. A type without a faithful column
+is refused by name.
 """
 
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,6 +17,7 @@ from typing import IO, Self, cast
 
 import psycopg2
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from psycopg2 import sql
 from psycopg2.errors import (
@@ -35,12 +38,26 @@ __all__ = ["Column", "copy_batches", "describe", "frozen_view"]
 PIPE_BYTES = 2**20  # between receiving and parsing: some thousand rows of slack
 BLOCK_BYTES = 2**20  # of CSV per record batch: some 7,000 rows of 20 columns; Arrow reads up to 32 blocks ahead
 
-_ARROW = {
-    16: pa.bool_(), 21: pa.int16(), 23: pa.int32(), 20: pa.int64(), 700: pa.float32(), 701: pa.float64(),
-    1700: pa.float64(), 25: pa.string(), 1043: pa.string(), 1042: pa.string(), 19: pa.string(),
-    2950: pa.string(), 1082: pa.date32(), 1184: pa.timestamp("us", "UTC"),
+_TYPES = {
+    16: (pa.bool_(), "boolean"), 21: (pa.int16(), "smallint"), 23: (pa.int32(), "integer"), 20: (pa.int64(), "bigint"),
+    700: (pa.float32(), "real"), 701: (pa.float64(), "double precision"), 1700: (pa.float64(), "numeric"),
+    25: (pa.string(), "text"), 1043: (pa.string(), "varchar"), 1042: (pa.string(), "char"), 19: (pa.string(), "name"),
+    2950: (pa.string(), "uuid"), 1082: (pa.date32(), "date"), 1184: (pa.timestamp("us", "UTC"), "timestamptz"),
 }  # fmt: skip
-_TIMESTAMPTZ = 1184
+"""Type in Arrow and name in SQL of each supported type, by its number in Postgres."""
+_TIMESTAMP, _TIMESTAMPTZ, _DATE, _CHAR = 1114, 1184, 1082, 1042
+_SENT = {
+    # No text form of a time reads back everywhere, so it is sent as microseconds or days since 1970; as the largest
+    # integer if it is infinite.
+    _TIMESTAMPTZ: "CASE WHEN isfinite({0}) THEN (extract(epoch FROM {0}) * 1000000)::bigint"
+    " WHEN {0} IS NOT NULL THEN 9223372036854775807 END AS {0}",
+    _DATE: "CASE WHEN isfinite({0}) THEN {0} - date '1970-01-01' WHEN {0} IS NOT NULL THEN 2147483647 END AS {0}",
+    _CHAR: "{0}::text AS {0}",  # without the padding, which SQL ignores when it compares
+}
+"""What COPY sends of a column, where that is not the column itself."""
+_SENT_AS = {_TIMESTAMPTZ: pa.int64(), _DATE: pa.int32()}
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31 in days since 1970: a year has four digits
+_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +72,24 @@ class Column:
     @property
     def arrow(self) -> pa.DataType:
         """Type in Arrow."""
-        return _ARROW[self.oid]
+        return _TYPES[self.oid][0]
+
+    @property
+    def sql_type(self) -> str:
+        """Type as a query's author knows it, such as ``bigint``."""
+        return _TYPES[self.oid][1]
+
+    @property
+    def equality(self) -> str:
+        """Name of the types with which SQL compares this one by ``=``: all texts are one, and all whole numbers."""
+        if pa.types.is_integer(self.arrow):
+            return "whole number"
+        return "text" if self.sql_type in ("varchar", "char", "name") else self.sql_type
 
     @property
     def expression(self) -> sql.Composable:
         """What COPY has to send, so that nothing is lost on the way through text."""
-        name = sql.Identifier(self.name)
-        if self.oid == _TIMESTAMPTZ:  # whole microseconds since 1970, since no text form reads back everywhere
-            return sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint AS {}").format(name, name)
-        return name
+        return sql.SQL(_SENT.get(self.oid, "{0}")).format(sql.Identifier(self.name))
 
 
 @contextmanager
@@ -85,8 +111,21 @@ def frozen_view(url: str, timeout_s: int) -> Iterator[Cursor]:
         yield cursor
 
 
-def describe(cursor: Cursor, query: Query, parameters: Mapping[str, datetime]) -> tuple[Column, ...]:
+def describe(
+    cursor: Cursor, query: Query, parameters: Mapping[str, datetime], timezone: str = "UTC"
+) -> tuple[Column, ...]:
     """Ask Postgres for the names and types of a query's columns, without running it.
+
+    Parameters
+    ----------
+    cursor : cursor
+        Of the transaction from ``frozen_view``.
+    query : Query
+        From ``queries.bind``.
+    parameters : mapping of str to datetime
+        Values of ``start``, ``end`` and ``cutoff``.
+    timezone : str, default "UTC"
+        The model's time zone, for advice about columns without one.
 
     Raises
     ------
@@ -101,13 +140,18 @@ def describe(cursor: Cursor, query: Query, parameters: Mapping[str, datetime]) -
     columns = tuple(Column(name=item.name, oid=item.type_code) for item in cursor.description or ())
     names = [column.name for column in columns]
     problems = [f"column {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
-    unknown = [column for column in columns if column.oid not in _ARROW]
+    unknown = [column for column in columns if column.oid not in _TYPES]
+    advice = ["CAST the column to a plain type, or rename it."]
     for column in unknown:
         cursor.execute("SELECT pg_catalog.format_type(%s, NULL)", (column.oid,))
         (type_name,) = cast(tuple[str], cursor.fetchone())
         problems.append(f"column {column.name!r} has type {type_name}, which is not supported")
+        if column.oid == _TIMESTAMP:  # a cast would take the clock's time for the session's zone, which is UTC
+            name = column.name
+            advice.append(f"Name the zone of its clock: {name} AT TIME ZONE '{timezone}' AS {name}; do not CAST it.")
     if problems:
-        raise SpecError(f"{query.file}: {'; '.join(problems)}.", "CAST the column to a plain type, or rename it.")
+        clocks = all(column.oid == _TIMESTAMP for column in unknown) and len(problems) == len(unknown)
+        raise SpecError(f"{query.file}: {'; '.join(problems)}.", " ".join(advice[clocks:]))
     return columns
 
 
@@ -130,7 +174,7 @@ def _reading(query: Query, statement: str) -> Iterator[None]:
             _in_words(error, query, statement), "GRANT SELECT on it to the role of the source's connection."
         ) from error
     except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.NotSupportedError, ReadOnlySqlTransaction) as error:
-        raise SpecError(_in_words(error, query, statement), "Mend the query.") from error
+        raise SpecError(_in_words(error, query, statement), "Correct the query.") from error
     except (pa.ArrowInvalid, OverflowError) as error:
         reason = str(error).splitlines()[0]
         raise SpecError(
@@ -218,13 +262,14 @@ def _batches(copying: _Copying, columns: tuple[Column, ...], query: Query) -> It
     n_rows = 0
     with _reading(query, copying.statement):
         try:
-            for batch in _parse(copying.stream, columns) if copying.stream.peek(1) else ():
+            for batch in _parse(copying.stream, columns, query) if copying.stream.peek(1) else ():
                 n_rows += batch.num_rows
                 yield batch
-        except pa.ArrowInvalid:
+        except pa.ArrowInvalid as error:
             if not copying.stream.read(1):  # what came was cut off by an error of the query's, perhaps
                 copying.finish()
-            raise
+            reason = re.sub(r"CSV column #(\d+)", lambda at: f"column {columns[int(at[1])].name!r}", str(error))
+            raise pa.ArrowInvalid(reason) from error
         sent = copying.finish()
     if n_rows != sent:
         raise WarehouseUnavailable(
@@ -233,9 +278,9 @@ def _batches(copying: _Copying, columns: tuple[Column, ...], query: Query) -> It
         )
 
 
-def _parse(stream: IO[bytes], columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
+def _parse(stream: IO[bytes], columns: tuple[Column, ...], query: Query) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([(column.name, column.arrow) for column in columns])
-    sent = {column.name: pa.int64() if column.oid == _TIMESTAMPTZ else column.arrow for column in columns}
+    sent = {column.name: _SENT_AS.get(column.oid, column.arrow) for column in columns}
     reader = pa_csv.open_csv(
         stream,
         read_options=pa_csv.ReadOptions(column_names=list(sent), block_size=BLOCK_BYTES, use_threads=False),
@@ -251,6 +296,21 @@ def _parse(stream: IO[bytes], columns: tuple[Column, ...]) -> Iterator[pa.Record
     )
     for batch in reader:
         if batch.num_rows:
+            _refuse_endless_times(batch, columns, query)
             yield pa.RecordBatch.from_arrays(
                 [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)], schema=schema
+            )
+
+
+def _refuse_endless_times(batch: pa.RecordBatch, columns: tuple[Column, ...], query: Query) -> None:
+    for column, values in zip(columns, batch.columns, strict=True):
+        if column.oid not in _SENT_AS or values.null_count == len(values):
+            continue
+        per_day = _DAY_US if column.oid == _TIMESTAMPTZ else 1
+        ends = pc.min_max(values).as_py()
+        if not _FIRST_DAY * per_day <= ends["min"] <= ends["max"] < (_LAST_DAY + 1) * per_day:
+            raise SpecError(
+                f"{query.file}: column {column.name!r} holds a {column.sql_type} that is infinite, before the year 1 or "
+                "after the year 9999.",
+                f"Make it NULL or a time within them, such as NULLIF({column.name}, 'infinity') AS {column.name}.",
             )

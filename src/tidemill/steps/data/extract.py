@@ -30,6 +30,7 @@ __all__ = [
     "query_parameters",
     "refuse_late_labels",
     "require_columns",
+    "require_same_keys",
     "rows_as_of",
     "take_snapshot",
     "training_partitions",
@@ -38,11 +39,6 @@ __all__ = [
     "wanted_labels",
 ]
 
-_TYPES = {
-    pa.bool_(): "boolean", pa.string(): "text", pa.date32(): "date", pa.float32(): "real",
-    pa.float64(): "double precision or numeric", pa.timestamp("us", "UTC"): "timestamptz",
-}  # fmt: skip
-"""Types as a query's author knows them."""
 STATEMENT_TIMEOUT_S = 1800  # one partition's query; a day of flights takes 0.05 s
 
 
@@ -63,11 +59,11 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
     EmptyPartition
         If there are no rows, unless it is a partition to be scored and ``predict.on_empty`` is ``publish``.
     LeakageFound
-        If the labels query gives what was observed after the cutoff.
+        If the labels query returns labels observed after the cutoff.
     SchemaChanged
         If the source lacks a column or table.
     SpecError
-        If a query does not give what the spec names.
+        If a query lacks what the spec names.
     """
     snapshot, queries = take_snapshot(job, purpose)
     job.ledger.record_snapshot(snapshot, job.run_id, queries)
@@ -75,7 +71,7 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
 
 
 def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
-    """Do the same without telling the ledger; gives the queries' text, too.
+    """Take a snapshot as `extract` does, without recording it; also return the queries' text.
 
     Raises
     ------
@@ -95,6 +91,8 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
 
     def fill(folder: Path) -> None:
         with frozen_view(job.workspace.connection(source.connection), STATEMENT_TIMEOUT_S) as cursor:
+            if purpose == "train":
+                _refuse_other_keys(cursor, job)
             counted["features"] = _write_features(cursor, job, queries[0], partitions, folder / FEATURES)
             if counted["features"] == 0 and not may_be_empty:
                 raise _nothing_found(job, purpose)
@@ -119,7 +117,7 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
 
 
 def training_partitions(job: Job) -> tuple[Partition, ...]:
-    """Return the partitions of the training window, oldest first: as long as the spec says, up to the partition itself.
+    """Return the partitions of the training window, oldest first, up to the partition itself.
 
     The newest have not matured yet; ``prepare`` leaves them out and counts them.
 
@@ -149,31 +147,34 @@ def training_window(spec: ModelSpec, partition: Partition) -> Iterator[Partition
 
 
 def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed: list[str]) -> pa.Table:
-    """Run one of the model's queries for an interval as known at an instant, without keeping what it gives.
+    """Run one of the model's queries for an interval as known at an instant, without storing the rows.
 
     Raises
     ------
     SchemaChanged
-        If it does not give the columns ``needed``, or of another type than the spec says.
+        If it lacks one of the columns ``needed``, gives one with another type than the spec says, or, for labels, if its
+        key has another type than that of the features.
     """
     query, parameters = bind(job.workspace.query(file), file), query_parameters(interval, cutoff)
     with frozen_view(job.workspace.connection(job.spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
-        columns = describe(cursor, query, parameters)
+        columns = describe(cursor, query, parameters, job.spec.timezone)
         require_columns(columns, needed, job.spec, file)
+        if file == job.spec.source.labels:
+            _refuse_other_keys(cursor, job)
         with copy_batches(cursor, query, parameters, columns, job.spec.entity_key) as stream:
             batches = list(stream)
     return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
 
 
 def query_parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime]:
-    """Return the values of a query's names."""
+    """Return the values of a query's parameters."""
     return {"start": interval.start, "end": interval.end, "cutoff": cutoff}
 
 
 def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Partition, ...], path: Path) -> int:
     spec, file = job.spec, job.spec.source.features
     bound = bind(query, file)
-    columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff))
+    columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff), spec.timezone)
     require_columns(columns, wanted_features(spec), spec, file)
     n_rows = 0
     with _writer(path, columns, with_partition=True) as writer:
@@ -200,7 +201,7 @@ def _nothing_found(job: Job, purpose: str) -> EmptyPartition:
 def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path: Path) -> None:
     spec, file = job.spec, job.spec.source.labels
     bound, parameters = bind(query, file), query_parameters(interval, job.partition.cutoff)
-    columns = describe(cursor, bound, parameters)
+    columns = describe(cursor, bound, parameters, spec.timezone)
     require_columns(columns, wanted_labels(spec), spec, file)
     with (
         _writer(path, columns, with_partition=False) as writer,
@@ -212,36 +213,36 @@ def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path
 
 
 def refuse_late_labels(labels: pa.RecordBatch | pa.Table, spec: ModelSpec, cutoff: datetime) -> None:
-    """Refuse labels that by their own word were not known at the cutoff yet.
+    """Refuse labels that were observed after the cutoff, by their ``observed_at``.
 
     Raises
     ------
     LeakageFound
-        If there are any; one is named.
+        If there are any; with the key of one.
     """
     late = pc.greater(labels[OBSERVED_AT], pa.scalar(cutoff, labels[OBSERVED_AT].type))
     if pc.any(late).as_py():
         key = labels[spec.entity_key].filter(late)[0].as_py()
         raise LeakageFound(
-            f"{spec.source.labels} gives labels that were observed after the cutoff, {cutoff:%Y-%m-%d %H:%M %Z}, such as that "
-            f"of {key!r}.",
-            "Let it give only what was observed by then: WHERE … <= :cutoff.",
+            f"{spec.source.labels} returns labels that were observed after the cutoff, {cutoff:%Y-%m-%d %H:%M %Z}, such as "
+            f"that of {key!r}.",
+            "Let it return only what was observed by then: WHERE … <= :cutoff.",
         )
 
 
 def wanted_features(spec: ModelSpec) -> list[str]:
-    """Return the columns that the features query has to give."""
+    """Return the columns that the features query must have."""
     named = () if spec.features is None else spec.features.numeric + spec.features.categorical
     return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices)))
 
 
 def wanted_labels(spec: ModelSpec) -> list[str]:
-    """Return the columns that the labels query has to give."""
+    """Return the columns that the labels query must have."""
     return [spec.entity_key, spec.label.column, OBSERVED_AT]
 
 
 def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec, file: str) -> None:
-    """Refuse a query that does not give what the spec names, or of another type than the spec says.
+    """Refuse a query that lacks a column that the spec names, or gives it with another type.
 
     Raises
     ------
@@ -250,7 +251,7 @@ def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec
     SpecError
         If a column has a name that Tidemill itself uses.
     """
-    given = {column.name: column.arrow for column in columns}
+    given = {column.name: column for column in columns}
     missing = [name for name in names if name not in given]
     if missing:
         raise SchemaChanged(
@@ -258,9 +259,9 @@ def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec
             f"It gives {list(given)}: select them in the query, or change the spec.",
         )
     wrong = [
-        f"{name!r} is of type {_TYPES.get(given[name], given[name])}, and has to be {wanted}"
+        f"{name!r} is of type {given[name].sql_type}, and has to be {wanted}"
         for name, (wanted, fits) in _expected_types(spec).items()
-        if name in names and not fits(given[name])
+        if name in names and not fits(given[name].arrow)
     ]
     if wrong:
         raise SchemaChanged(f"{file}: {'; '.join(wrong)}.", "CAST them in the query, or change the spec.")
@@ -268,8 +269,40 @@ def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec
         raise SpecError(f"{file} gives a column {PARTITION!r}, which Tidemill itself uses.", "Rename it.")
 
 
+def require_same_keys(features: Sequence[Column], labels: Sequence[Column], spec: ModelSpec) -> None:
+    """Refuse queries whose keys SQL would not compare by ``=``, such as a whole number and a text.
+
+    As texts ``7`` and ``0007`` are two keys, as numbers they are one: only the queries' author knows which is meant.
+
+    Raises
+    ------
+    SchemaChanged
+        With both types.
+    """
+    one, other = (next(item for item in columns if item.name == spec.entity_key) for columns in (features, labels))
+    if one.equality != other.equality:
+        raise SchemaChanged(
+            f"The key {spec.entity_key!r} is of type {one.sql_type} in {spec.source.features}, and of type {other.sql_type} in "
+            f"{spec.source.labels}, so that no label can be sure of its row.",
+            f"CAST one of them to the type of the other, such as {spec.entity_key}::{one.sql_type}.",
+        )
+
+
+def _refuse_other_keys(cursor: Cursor, job: Job) -> None:
+    """Describe both queries, and refuse keys of different types."""
+    spec, source = job.spec, job.spec.source
+    parameters = query_parameters(job.partition.interval, job.partition.cutoff)
+    wanted = {source.features: wanted_features(spec), source.labels: wanted_labels(spec)}
+    described = {
+        file: describe(cursor, bind(job.workspace.query(file), file), parameters, spec.timezone) for file in wanted
+    }
+    for file, columns in described.items():
+        require_columns(columns, wanted[file], spec, file)
+    require_same_keys(described[source.features], described[source.labels], spec)
+
+
 def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataType], bool]]]:
-    """Say of which type a column has to be, in words and as a test."""
+    """Return the type that each column must have, in words and as a test."""
     numeric, categorical = (spec.features.numeric, spec.features.categorical) if spec.features else ((), ())
     return {
         spec.entity_key: ("text or a whole number, to be the key", lambda kind: not pa.types.is_floating(kind)),

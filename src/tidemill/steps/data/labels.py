@@ -1,6 +1,7 @@
-"""Labels: what is known about outcomes at an instant, and which row they belong to."""
+"""Labels: what is known about outcomes at an instant, and the row that each belongs to."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 import pyarrow as pa
@@ -16,12 +17,12 @@ __all__ = ["labelled", "labels_as_of"]
 
 
 def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
-    """Read the labels of an interval as they were known at an instant, without keeping them.
+    """Read the labels of an interval as they were known at an instant, without storing them.
 
     Raises
     ------
     LeakageFound
-        If the query gives what was observed later.
+        If the query returns labels observed later.
     """
     labels = rows_as_of(job, job.spec.source.labels, interval, cutoff, wanted_labels(job.spec))
     refuse_late_labels(labels, job.spec, cutoff)
@@ -36,7 +37,7 @@ def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.Chu
     keys : pyarrow.ChunkedArray
         Entity keys of the rows.
     labels : pyarrow.Table
-        What the labels query gave.
+        Result of the labels query.
     spec : ModelSpec
         The model.
 
@@ -50,36 +51,47 @@ def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.Chu
     NotTrainable
         If a key has two labels.
     SpecError
-        If the labels are of a type that the task, or the positive value, does not fit.
+        If the type of the labels does not fit the task or the positive value.
     ContractBroken
-        If a regression's label is NaN or infinite.
+        If the label of a regression is NaN or infinite.
     """
     key = spec.entity_key
+    labels = labels.filter(pc.is_valid(labels[key]))  # NULL is nobody's key
     twice = labels.num_rows - len(pc.unique(labels[key]))
     if twice:
         counts = pc.value_counts(labels[key])
         first = counts.field("values").filter(pc.greater(counts.field("counts"), 1))[0].as_py()
         raise NotTrainable(
             f"The labels of {spec.model!r} name {twice} row(s) twice, such as {first!r}.",
-            f"Make {spec.source.labels} give one row an entity.",
+            f"Make {spec.source.labels} return one row per entity.",
         )
     target = _TARGETS[spec.task](labels[spec.label.column], spec)
     return target.take(pc.index_in(keys.cast(pa.string()), value_set=labels[key].cast(pa.string()).combine_chunks()))
 
 
 def _positives(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
-    positive = spec.label.positive
-    try:
-        wanted = pa.scalar(positive).cast(column.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise SpecError(
-            f"label.positive of {spec.model!r} is {positive!r}, but {spec.label.column!r} is of type {column.type}.",
-            "Write a value that the column can hold.",
-        ) from None
-    target = pc.equal(column, wanted).cast(pa.int8())
+    target = pc.equal(column, _positive(column.type, spec)).cast(pa.int8())
     if pa.types.is_floating(column.type):
         target = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.int8()), target)
     return target
+
+
+def _positive(kind: pa.DataType, spec: ModelSpec) -> pa.Scalar:
+    """Return ``label.positive`` as a value of the label's type, as SQL reads it.
+
+    A text is an untyped literal, which takes the column's type. Numbers and booleans have a type of their own; true and
+    false also stand for the numbers 1 and 0.
+    """
+    positive = spec.label.positive
+    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    fits = isinstance(positive, str) or numeric or (isinstance(positive, bool) and pa.types.is_boolean(kind))
+    with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        if fits:
+            return pa.scalar(int(positive) if isinstance(positive, bool) and numeric else positive).cast(kind)
+    raise SpecError(
+        f"label.positive of {spec.model!r} is {positive!r}, but {spec.label.column!r} is of type {kind}.",
+        "Write a value that the column can hold, a text in quotes.",
+    )
 
 
 def _classes(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
@@ -102,7 +114,7 @@ def _numbers(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
     odd = pc.sum(pc.invert(pc.is_finite(numbers))).as_py() or 0
     if odd:
         raise ContractBroken(
-            f"{odd} label(s) {spec.label.column!r} of {spec.model!r} are NaN or infinite; expected numbers, or NULL.",
+            f"{odd} label(s) {spec.label.column!r} of {spec.model!r} are NaN or infinite; expected finite numbers or NULL.",
             f"Turn them into NULL in {spec.source.labels}, or correct the source.",
         )
     return numbers

@@ -76,3 +76,31 @@ def test_a_regression_refuses_labels_that_are_not_numbers(values: list[Any]) -> 
 def test_an_entity_with_two_labels_is_refused_whatever_the_task(task: str) -> None:
     with pytest.raises(NotTrainable, match="1 row"):
         labelled(KEYS, pa.table({"id": ["a", "a"], "y": np.ones(2, dtype=np.int64)}), spec(task))
+
+
+@pytest.mark.parametrize(
+    ("values", "positive", "expected"),
+    [
+        ([1, 0], True, [0, None, 1]),
+        ([2**60 + 1, 2**60], 2**60 + 1, [0, None, 1]),
+        ([1, 0], "1", [0, None, 1]),
+        ([True, False], "true", [0, None, 1]),
+        ([1.0, math.nan], 1, [None, None, 1]),
+    ],
+)
+def test_a_positive_value_takes_the_type_of_the_label(values: list[Any], positive: Any, expected: list[Any]) -> None:
+    assert labelled(KEYS, labels(values), spec("binary", positive=positive)).to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "positive"),
+    [(["1", "01"], 1), (["true", "no"], True), ([True, False], 2), ([1, 0], "late"), ([0.5, 1.0], 2**60 + 1)],
+)
+def test_a_positive_value_that_sql_would_not_compare_is_refused(values: list[Any], positive: Any) -> None:
+    with pytest.raises(SpecError, match=r"label\.positive of 'm' is"):
+        labelled(KEYS, labels(values), spec("binary", positive=positive))
+
+
+def test_a_label_without_a_key_belongs_to_nobody() -> None:
+    table = pa.table({"id": ["a", None, None], "y": [True, True, False]})
+    assert labelled(KEYS, table, spec("binary")).to_pylist() == [1, None, None]

@@ -1,0 +1,117 @@
+"""Wall clocks taken for UTC: where a query turns a ``timestamp`` or a ``date`` into an instant without naming a zone.
+
+Postgres then takes the session's time zone, which is UTC here, and no error comes. The plan of ``EXPLAIN VERBOSE`` shows
+such conversions, explicit and implicit ones. It does not show the inside of functions that Postgres cannot inline, and
+not the type of an expression; so what is found are columns of tables that stand in a converted expression.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from tidemill.warehouse.connections import Cursor
+from tidemill.warehouse.model_queries import Query
+
+__all__ = ["find_zone_casts"]
+
+_INSTANT = "::timestamp with time zone"
+_NAMES = {
+    "Node Type",
+    "Schema",
+    "Relation Name",
+    "Alias",
+    "Index Name",
+    "Parent Relationship",
+    "CTE Name",
+    "Subplan Name",
+}
+_CLOCKS = """
+    SELECT DISTINCT attname
+    FROM pg_catalog.pg_attribute
+    JOIN pg_catalog.pg_class ON pg_class.oid = attrelid
+    JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE (nspname, relname) IN (SELECT * FROM unnest(%s::text[], %s::text[])) AND atttypid = ANY (%s::regtype[])
+    ORDER BY attname"""
+
+
+def find_zone_casts(
+    cursor: Cursor, query: Query, parameters: Mapping[str, datetime], timezone: str
+) -> list[tuple[str, str]]:
+    """Return each column without a zone that the query takes for UTC, with the expression in which it does.
+
+    For a model in UTC only casts of ``timestamp`` are returned: that a date begins at midnight UTC is then right.
+
+    Parameters
+    ----------
+    cursor : cursor
+        Of the transaction from ``frozen_view``.
+    query, parameters
+        As for ``describe``.
+    timezone : str
+        The model's time zone.
+    """
+    in_utc = timezone in ("UTC", "Etc/UTC")
+    cursor.execute("SET LOCAL enable_partition_pruning = off; SET LOCAL constraint_exclusion = off")  # see all tables
+    statement = cursor.mogrify(f"SELECT * FROM ({query}\n) AS query", parameters).decode()
+    cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}")
+    ((plan,),) = cursor.fetchall()
+    nodes = list(_nodes(plan[0]["Plan"]))
+    tables = sorted({(node["Schema"], node["Relation Name"]) for node in nodes if "Relation Name" in node})
+    types = ["timestamp"] if in_utc else ["timestamp", "date"]
+    cursor.execute(_CLOCKS, ([table[0] for table in tables], [table[1] for table in tables], types))
+    clocks = [name for (name,) in cursor.fetchall()]
+    texts = dict.fromkeys(text for node in nodes for text in _texts(node))
+    found: dict[str, str] = {}
+    for text in texts:
+        for expression in (*_cast(text), *(() if in_utc else _compared(text))):
+            for name in clocks:
+                if name not in found and _mentions(expression, name):
+                    found[name] = expression
+    return list(found.items())
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _texts(node: dict[str, Any]) -> Iterator[str]:
+    for key, value in node.items():
+        if key not in _NAMES:
+            yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))
+
+
+def _cast(text: str) -> Iterator[str]:
+    """Return the operands of casts to an instant, with the cast."""
+    for match in re.finditer(re.escape(_INSTANT), text):
+        start = _start_of_operand(text, match.start())
+        yield text[start : match.end()]
+
+
+def _compared(text: str) -> Iterator[str]:
+    """Return comparisons of one value with the instant of a literal."""
+    instant, value, operator = rf"'[^']*'{_INSTANT}", r"[\w.\"]+", r"(?:<=|>=|<>|=|<|>)"
+    for pattern in (rf"{value} {operator} {instant}", rf"{instant} {operator} {value}"):
+        yield from re.findall(pattern, text)
+
+
+def _start_of_operand(text: str, end: int) -> int:
+    """Return where the operand begins that ends at a place: at its opening bracket, or with its word."""
+    if not text[:end].endswith(")"):
+        return re.search(r"(?:'[^']*'|[\w.\"]*)$", text[:end]).start()  # type: ignore[union-attr]  # matches nothing, too
+    depth = 0
+    for at in range(end - 1, -1, -1):
+        depth += {")": 1, "(": -1}.get(text[at], 0)
+        if depth == 0:
+            return re.search(r"\w*$", text[:at]).start()  # type: ignore[union-attr]  # the name of a function, if any
+    return 0
+
+
+def _mentions(expression: str, name: str) -> bool:
+    """Whether a column stands in an expression without a zone of its own."""
+    column = rf'(?:\w+\.)?(?:{re.escape(name)}\b|"{re.escape(name)}")'
+    without = re.sub(rf"\(?{column} AT TIME ZONE [^)]*\)?|timezone\('[^']*'::text, \(?{column}\)?\)", "", expression)
+    without = re.sub(r"'[^']*'", "", without)
+    return re.search(rf"(?<![\w.\"]){column}", without) is not None
