@@ -58,6 +58,7 @@ def shares(path: Path, candidate: str) -> dict[str, float]:
         random_state=0,
         n_threads=2,
         parameters=parameters,
+        metric="roc_auc",
     )
     with watched(parts, "encode"):
         training.encoded(encoding)

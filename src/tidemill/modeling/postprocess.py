@@ -1,7 +1,7 @@
 """What comes after the fit of a binary model: calibration, and the threshold on calibrated scores.
 
-Both are chosen on the validation set. The rows that calibration was fitted on take part in choosing the threshold, and
-picked the candidate, too; what the result is worth is measured on the test set alone.
+Both are chosen on the validation set. The rows that calibration is fitted on also choose the threshold and the candidate;
+only the test set measures what the result is worth.
 """
 
 from dataclasses import replace
@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.calibration import Calibration
-from tidemill.modeling.threshold import choose_threshold
+from tidemill.modeling.threshold import choose_threshold, constant_threshold
 
-__all__ = ["finish"]
+__all__ = ["finish", "with_constant_answer"]
 
 
 def finish(
@@ -25,7 +25,7 @@ def finish(
     calibrate_on: npt.NDArray[np.bool_],
     threshold: str,
 ) -> Bundle:
-    """Add the stages that the spec asks for; a model of another task is given back as it is.
+    """Add the stages that the spec asks for; return a model of another task as it is.
 
     Parameters
     ----------
@@ -48,6 +48,32 @@ def finish(
     if calibration != "none":
         bundle = _calibrated(bundle, score[calibrate_on], labels[calibrate_on], calibration)
     value, criterion = choose_threshold(labels, bundle.calibrated(score), threshold)
+    bundle = replace(bundle, threshold=value, threshold_criterion=criterion)
+    return with_constant_answer(bundle, score, labels)
+
+
+def with_constant_answer(
+    bundle: Bundle, score: npt.NDArray[np.float64], y: npt.ArrayLike, metric: str = "accuracy"
+) -> Bundle:
+    """Let a binary model that scores every row alike answer as well as a constant can; return others as they are.
+
+    A rule for the threshold tells nothing about such a model, which would call every row positive.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Finished model.
+    score : ndarray of shape (n_samples,)
+        Its scores of the validation set, not calibrated.
+    y : array-like of shape (n_samples,)
+        0 and 1.
+    metric : str, default "accuracy"
+        Metric in which the answer is to be good, as in `constant_threshold`.
+    """
+    if bundle.task != "binary" or not len(score) or np.ptp(score) > 0:
+        return bundle
+    constant = float(bundle.calibrated(score)[0])
+    value, criterion = constant_threshold(np.asarray(y).astype(np.int64), constant, metric)
     return replace(bundle, threshold=value, threshold_criterion=criterion)
 
 

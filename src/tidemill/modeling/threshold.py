@@ -1,15 +1,18 @@
-"""The score from which a row counts as positive.
+"""The score from which a row counts as positive; it may be above every score, if calling nobody positive serves best.
 
 Chosen on the validation set, never on the test set, by the criterion that the spec states, and kept in the bundle with
 that criterion and what it reached.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["choose_threshold"]
+from tidemill.modeling.metrics import greater_is_better, point_value
+
+__all__ = ["choose_threshold", "constant_threshold"]
 
 
 def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: str = "f1") -> tuple[float, str]:
@@ -29,7 +32,8 @@ def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: s
     Returns
     -------
     threshold : float
-        A row is positive if its score is at least this; of equally good ones the highest.
+        A row is positive if its score is at least this; of equally good ones the highest. The highest of all is just above
+        the greatest score and calls nobody positive.
     criterion : str
         How it was chosen and what it reached, in words.
 
@@ -52,9 +56,50 @@ def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: s
     return float(counts.score[position]), words
 
 
+def constant_threshold(y_true: npt.ArrayLike, score: float, metric: str = "accuracy") -> tuple[float, str]:
+    """Choose whether a model that gives every row the same score calls all of them positive or none.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        1 or True for the positive class.
+    score : float
+        The score of every row.
+    metric : str, default "accuracy"
+        Metric in which the answer has to be as good as a constant one can be; the more frequent class where that metric
+        reads no threshold.
+
+    Returns
+    -------
+    threshold : float
+        The score, or the next number above it.
+    criterion : str
+        What it calls positive, in words.
+
+    Examples
+    --------
+    >>> constant_threshold([0, 0, 0, 1], 0.25)[1], constant_threshold([0, 0, 0, 1], 0.25, "f1")[1]
+    ('every row has the same score: none is called positive', 'every row has the same score: all are called positive')
+    """
+    y = np.asarray(y_true, dtype=np.int64)
+    constant = np.full(y.size, score)
+
+    def goodness(threshold: float, name: str) -> float:
+        value = point_value(name, y, constant, threshold)
+        return -math.inf if math.isnan(value) else value if greater_is_better(name) else -value
+
+    choices = {_above(score): "none is called positive", float(score): "all are called positive"}
+    best = max(choices, key=lambda threshold: (goodness(threshold, metric), goodness(threshold, "accuracy")))
+    return best, f"every row has the same score: {choices[best]}"
+
+
+def _above(score: float) -> float:
+    return float(np.nextafter(score, np.inf))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counts:
-    """For each distinct score, from the highest down: what a threshold there would call positive."""
+    """For a threshold above all scores, and at each distinct score from the highest down: what it calls positive."""
 
     score: npt.NDArray[np.float64]
     true: npt.NDArray[np.float64]
@@ -67,22 +112,25 @@ class _Counts:
         order = np.argsort(-score, kind="stable")
         last_of_tie = np.append(np.diff(score[order]) != 0, True)  # a threshold cannot part equal scores
         return cls(
-            score=score[order][last_of_tie],
-            true=np.cumsum(y[order])[last_of_tie].astype(np.float64),
-            called=np.arange(1, y.size + 1, dtype=np.float64)[last_of_tie],
+            score=np.append(_above(score.max()), score[order][last_of_tie]),
+            true=np.append(0.0, np.cumsum(y[order])[last_of_tie]),
+            called=np.append(0.0, np.arange(1, y.size + 1)[last_of_tie]),
             n_positive=int(y.sum()),
             n_rows=y.size,
         )
 
     @property
     def precision(self) -> npt.NDArray[np.float64]:
-        return self.true / self.called
+        """Precision; -1 where nobody is called positive and it is not defined."""
+        return np.where(self.called > 0, self.true / np.maximum(self.called, 1), -1.0)
 
     @property
     def recall(self) -> npt.NDArray[np.float64]:
         return self.true / self.n_positive
 
     def words(self, position: int) -> str:
+        if not self.called[position]:
+            return "nobody is called positive"
         return f"precision {self.precision[position]:.3f}, recall {self.recall[position]:.3f}"
 
 
@@ -105,7 +153,7 @@ def _cost(counts: _Counts, ratio: float) -> tuple[int, str]:
     least = cost[best] / counts.n_rows
     return best, (
         f"least cost on {counts.n_rows} validation rows, a missed positive costing {ratio:g} false alarms: "
-        f"{least:.3f} false alarms a row ({counts.words(best)})"
+        f"{least:.3f} false alarms per row ({counts.words(best)})"
     )
 
 

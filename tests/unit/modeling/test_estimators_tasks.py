@@ -1,6 +1,7 @@
 """Fitting several classes and numbers; what all tasks have in common is in ``test_estimators``."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tidemill.errors import NotTrainable, SpecError
@@ -43,11 +44,11 @@ def test_baselines_get_better_with_what_they_know(fitted_for, sets, task):
     assert prior < group_rate < shallow_tree
 
 
-def test_the_prior_is_the_share_of_each_class_or_the_mean_label(fitted_for, sets):
+def test_the_prior_is_the_share_of_each_class_or_the_median_label(fitted_for, sets):
     X, labels = sets["multiclass"][0]
     shares = [np.mean(labels == name) for name in ("early", "late", "on time")]
     assert np.allclose(fitted_for("multiclass", "prior").score(X), shares)
-    assert np.allclose(fitted_for("regression", "prior").score(X), sets["regression"][0][1].mean())
+    assert np.allclose(fitted_for("regression", "prior").score(X), np.median(sets["regression"][0][1]))
 
 
 def test_group_rate_chooses_the_categorical_with_the_least_error_on_validation(sets):
@@ -210,3 +211,26 @@ def test_parameters_reach_the_estimator(schema, sets, name, parameters):
     assert np.isfinite(
         fit_one(name, "regression", schema, train, validation, parameters=parameters).score(train[0])
     ).all()
+
+
+@pytest.mark.parametrize(
+    ("metric", "loss"),
+    [
+        ("mean_absolute_error", lambda errors: np.abs(errors).mean()),
+        ("median_absolute_error", lambda errors: np.sort(np.abs(errors))[len(errors) // 2]),
+        ("root_mean_squared_error", lambda errors: (errors**2).mean()),
+        ("r2_score", lambda errors: (errors**2).mean()),
+    ],
+)
+@pytest.mark.parametrize("name", BASELINES)
+def test_the_constants_of_a_baseline_are_the_best_in_the_metric_that_decides(metric, loss, name):
+    rng = np.random.default_rng(3)
+    X = pd.DataFrame({"site": np.repeat(["a", "b"], 4001)})
+    y = np.exp(rng.normal(size=8002)) * np.repeat([1.0, 3.0], 4001)  # skewed: mean, median and mode differ
+    schema = FeatureSchema(categorical=("site",))
+    bundle = fit(name, "regression", schema, X, y, X, y, random_state=7, n_threads=1, metric=metric)
+    groups = [np.full(8002, True)] if name == "prior" else [X["site"] == "a", X["site"] == "b"]
+    for rows in groups:
+        (found,) = np.unique(bundle.score(X[rows]))
+        best = min(loss(y[rows] - constant) for constant in np.linspace(*np.quantile(y[rows], [0.01, 0.9]), 2000))
+        assert loss(y[rows] - found) <= best * 1.01  # groups are smoothed

@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from tidemill.modeling.threshold import choose_threshold
+from tidemill.modeling.threshold import choose_threshold, constant_threshold
 
 LABELLED = st.lists(
     st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9])), min_size=2, max_size=40
@@ -30,7 +30,7 @@ def cheapness(y, positive):
 def test_no_other_score_serves_the_criterion_better(criterion, goodness, rows):
     y, score = columns(rows)
     threshold, _ = choose_threshold(y, score, criterion)
-    best = max(goodness(y, score >= other) for other in score)
+    best = max(goodness(y, score >= other) for other in [*score, np.inf])
     assert goodness(y, score >= threshold) == pytest.approx(best)
 
 
@@ -64,3 +64,19 @@ def test_without_both_classes_it_is_one_half_and_says_so(y):
     threshold, criterion = choose_threshold(y, [0.2] * len(y))
     assert threshold == 0.5
     assert "both classes" in criterion
+
+
+def test_calling_nobody_positive_is_chosen_where_it_costs_least():
+    y, score = np.repeat([1, 0], [50, 950]), np.full(1000, 0.05)
+    threshold, criterion = choose_threshold(y, score, "cost 5")
+    assert not (score >= threshold).any()
+    assert criterion.endswith("0.250 false alarms per row (nobody is called positive)")
+    assert (score >= choose_threshold(y, score, "cost 20")[0]).all()
+
+
+@pytest.mark.parametrize(("metric", "share"), [("accuracy", 0.0), ("roc_auc", 0.0), ("f1", 1.0), ("recall", 1.0)])
+def test_a_constant_answer_is_as_good_in_the_metric_as_a_constant_can_be(metric, share):
+    threshold, _ = constant_threshold(np.repeat([1, 0], [5, 95]), 0.05, metric)
+    assert float(threshold <= 0.05) == share
+    threshold, _ = constant_threshold(np.repeat([1, 0], [95, 5]), 0.95, metric)
+    assert threshold <= 0.95

@@ -19,12 +19,29 @@ __all__ = ["GROUP_RATE", "PRIOR", "SHALLOW_TREE"]
 def _fit_prior(training: Training) -> Fitted:
     transformer = preprocessing.for_trees(training.schema)
     X, _ = training.matrices(transformer)
-    model = DummyRegressor(strategy="mean") if training.task == "regression" else DummyClassifier(strategy="prior")
-    return transformer, model.fit(X, training.y)
+    if training.task != "regression":
+        return transformer, DummyClassifier(strategy="prior").fit(X, training.y)
+    constant = _best_constant(training.y, training.metric)
+    return transformer, DummyRegressor(strategy="constant", constant=constant).fit(X, training.y)
+
+
+def _best_constant(y: Any, metric: str) -> float:
+    """Return the number that predicts best, if it has to be the same for every row."""
+    match metric:
+        case "mean_absolute_error":
+            return float(np.median(y))
+        case "median_absolute_error":  # the middle of the shortest interval that holds half of the labels
+            ordered = np.sort(y)
+            half = len(ordered) // 2 + 1
+            width = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
+            first = int(np.argmin(width))
+            return float((ordered[first] + ordered[first + half - 1]) / 2)
+        case _:
+            return float(np.mean(y))
 
 
 def _fit_group_rate(training: Training) -> Fitted:
-    """Fit the rate, or the mean label, of one categorical: the one that does best on validation, by default the first.
+    """Fit the rate, or the best number, of one categorical: the one that does best on validation, by default the first.
 
     Without a categorical there is one group, and its rate is the prior.
     """
@@ -38,7 +55,20 @@ def _fit_group(training: Training, name: str) -> Fitted:
     transformer = preprocessing.for_trees(FeatureSchema(categorical=(name,)))
     X, _ = training.matrices(transformer)
     kind = preprocessing.target_type(training.task, training.n_classes)
-    return transformer, TargetEncoder(target_type=kind, smooth=preprocessing.SMOOTHING).fit(X, training.y)
+    encoder = TargetEncoder(target_type=kind, smooth=preprocessing.SMOOTHING).fit(X, training.y)
+    return transformer, _recentred(encoder, np.asarray(X)[:, 0], training) if kind == "continuous" else encoder
+
+
+def _recentred(encoder: TargetEncoder, codes: Any, training: Training) -> TargetEncoder:
+    """Put the best constant of each group, smoothed, in the place of its mean."""
+    whole = _best_constant(training.y, training.metric)
+    for position, level in enumerate(encoder.categories_[0]):
+        rows = np.isnan(codes) if np.isnan(level) else codes == level
+        own = _best_constant(training.y[rows], training.metric)
+        weight = rows.sum() / (rows.sum() + preprocessing.SMOOTHING)
+        encoder.encodings_[0][position] = weight * own + (1 - weight) * whole
+    encoder.target_mean_ = whole
+    return encoder
 
 
 def _quality(training: Training, transformer: Any, model: Any) -> float:
@@ -56,15 +86,19 @@ def _fit_shallow_tree(training: Training) -> Fitted:
     transformer = preprocessing.for_trees(training.schema)
     X, _ = training.matrices(transformer)
     estimator = DecisionTreeRegressor if training.task == "regression" else DecisionTreeClassifier
-    model = estimator(max_depth=2, min_samples_leaf=20, random_state=training.random_state)
-    return transformer, model.fit(X, training.y)
+    model = estimator(max_depth=2, min_samples_leaf=20, random_state=training.random_state).fit(X, training.y)
+    if training.task == "regression":
+        leaves = model.apply(X)
+        for leaf in np.unique(leaves):
+            model.tree_.value[leaf, 0, 0] = _best_constant(training.y[leaves == leaf], training.metric)
+    return transformer, model
 
 
 PRIOR = Recipe(_fit_prior)
-"""The same for every row: the shares of the classes, or the mean label."""
+"""The same for every row: the shares of the classes, or the number that is best in the metric that decides."""
 
 GROUP_RATE = Recipe(_fit_group_rate)
-"""The rate or the mean label of the row's group."""
+"""The rate of the row's group, or its best number."""
 
 SHALLOW_TREE = Recipe(_fit_shallow_tree)
 """A tree of two levels."""

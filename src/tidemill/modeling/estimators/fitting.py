@@ -16,6 +16,7 @@ from tidemill.modeling.estimators.own import BLOCK_ROWS, fit_own, refuse_unstead
 from tidemill.modeling.estimators.recipes import TASKS, Fitted, Parameter, Training
 from tidemill.modeling.estimators.registry import recipe_of
 from tidemill.modeling.estimators.targets import Labels
+from tidemill.modeling.metrics import default_metric
 from tidemill.modeling.schema import FeatureSchema, align
 from tidemill.modeling.threshold import choose_threshold
 from tidemill.spec import Own
@@ -36,6 +37,7 @@ def fit(
     n_threads: int,
     parameters: Mapping[str, Parameter] | None = None,
     own: Mapping[str, Own] | None = None,
+    metric: str | None = None,
 ) -> Bundle:
     """Fit one estimator; choose its threshold, or the quantiles of its residuals.
 
@@ -59,6 +61,8 @@ def fit(
         What replaces the estimator's defaults.
     own : mapping of str to Own, default None
         Estimators of the user's own by name.
+    metric : str, default None
+        Metric that decides, which the baselines of a regression aim at; None is the task's default.
 
     Raises
     ------
@@ -81,6 +85,7 @@ def fit(
         random_state=random_state,
         n_threads=n_threads,
         own=own,
+        metric=metric,
     )
     return prepared.fit(parameters)
 
@@ -135,6 +140,7 @@ def prepare(
     random_state: int,
     n_threads: int,
     own: Mapping[str, Own] | None = None,
+    metric: str | None = None,
 ) -> Prepared:
     """Make rows ready to be fitted on with one setting after the other; arguments and errors as for `fit`."""
     mine = (own or {}).get(estimator)
@@ -152,6 +158,7 @@ def prepare(
         random_state=random_state,
         n_threads=n_threads,
         parameters={},
+        metric=metric or default_metric(task),
     )
     return Prepared(estimator, mine, labels.classes, labels.remarks, training)
 

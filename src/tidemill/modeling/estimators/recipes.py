@@ -43,6 +43,8 @@ class Training:
     """Threads."""
     parameters: Mapping[str, Parameter]
     """What replaces the recipe's defaults."""
+    metric: str
+    """Metric that decides; baselines of a regression fit the constant that is best in it."""
     memory: dict[Any, Any] = field(default_factory=dict, repr=False)
     """What was made of these rows before, whatever the parameters: encodings, bins."""
 

@@ -34,7 +34,7 @@ from tidemill.modeling.estimators import (
     score_in_pieces,
 )
 from tidemill.modeling.metrics import point_value
-from tidemill.modeling.postprocess import finish
+from tidemill.modeling.postprocess import finish, with_constant_answer
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import Parameters, SplitRef
 from tidemill.runtime.job import Job
@@ -87,6 +87,7 @@ class Fitted:
         bundle = finish(
             bundle, score, y, calibration=spec.train.calibration, calibrate_on=newer, threshold=spec.train.threshold
         )
+        bundle = with_constant_answer(bundle, score, y, spec.accept.metric)
         fit_s = time.perf_counter() - started
         worth = point_value(
             spec.accept.metric,
@@ -207,6 +208,7 @@ def _fit(
         n_threads=spec.train.threads,
         parameters=parameters,
         own=spec.train.own,
+        metric=spec.accept.metric,
     )
 
 
