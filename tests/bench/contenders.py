@@ -40,7 +40,7 @@ def common_pipeline(release: dict[str, Any]) -> Any:
     estimator = bundle.model
     if isinstance(estimator, xgboost.Booster):
         estimator = xgboost.XGBClassifier(n_jobs=bundle.n_threads)
-        estimator.load_model(folder / "model.ubj")
+        estimator.load_model(folder / "model.json")
     return make_pipeline(bundle.preprocessing, estimator)
 
 

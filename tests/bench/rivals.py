@@ -115,7 +115,8 @@ def predicting(path: Path, folder: Path, n_rows: int) -> Iterator[tuple[str, flo
     import mlflow
 
     from tidemill.modeling.scorer import Scorer
-    from tidemill.storage.bundles import keep_bundle, load_bundle
+    from tidemill.storage.bundles import load_bundle
+    from tidemill.storage.bundles.save import keep_bundle
     from tidemill.storage.tables import read_batches
 
     from .flights_scaled import real_flights
@@ -125,7 +126,10 @@ def predicting(path: Path, folder: Path, n_rows: int) -> Iterator[tuple[str, flo
     (folder / "bundles").mkdir()
     kept, digest = keep_bundle(fitted(XGBOOST, real), folder / "bundles", real.head(50))
     mlflow.pyfunc.save_model(
-        folder / "model", loader_module="tidemill.storage.pyfunc_loader", data_path=str(kept), pip_requirements=[]
+        folder / "model",
+        loader_module="tidemill.storage.bundles.pyfunc_loader",
+        data_path=str(kept),
+        pip_requirements=[],
     )
     names = [*NUMERIC, *CATEGORICAL]
     read_table(path).select(names).slice(0, n_rows).to_pandas().to_csv(folder / "rows.csv", index=False)

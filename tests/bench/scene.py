@@ -17,7 +17,7 @@ import psycopg2
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.estimators import fit
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.storage.bundles import keep_bundle
+from tidemill.storage.bundles.save import keep_bundle
 
 from ..chaos.server import Server
 from . import flights_scaled

@@ -232,7 +232,7 @@ MUTANTS = (
     ),
     Mutant(
         "digests of a bundle's files",
-        "src/tidemill/storage/bundles.py",
+        "src/tidemill/storage/bundles/load.py",
         "if found != expected:",
         "if False:",
         ("tests/unit/storage/test_bundles.py",),
@@ -275,8 +275,8 @@ MUTANTS = (
     ),
     Mutant(
         "a model card is written beside the bundle's folder",
-        "src/tidemill/storage/bundles.py",
-        "written = Path(aside) / path.name",
+        "src/tidemill/storage/bundles/save.py",
+        "written = beside / path.name",
         'written = path.with_name(".card")',
         ("tests/chaos/test_crashes.py", "-k", "card-written"),
     ),

@@ -23,7 +23,7 @@ from tidemill.errors import FatalError
 from tidemill.mlflow_mirror.alias import Mirrored
 from tidemill.postgres.cluster import ADMIN
 from tidemill.spec import ModelSpec
-from tidemill.storage import bundles
+from tidemill.storage.bundles import load
 from tidemill.storage.store import Store
 from tidemill.tracking import Tracking
 from tidemill.versions import lock_file
@@ -133,8 +133,8 @@ def test_a_bucket_that_does_not_answer_keeps_no_other_check_from_being_made(heal
 
 
 def test_a_bundle_made_with_another_major_version_is_a_finding(healthy: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = bundles.environment()
-    monkeypatch.setattr(bundles, "environment", lambda: here | {"numpy": "99.0"})
+    here = load.environment()
+    monkeypatch.setattr(load, "environment", lambda: here | {"numpy": "99.0"})
     assert "and here is 99.0" in the(healthy, "bundles").message
 
 

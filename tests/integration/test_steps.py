@@ -11,7 +11,7 @@ import pytest
 
 from tidemill.errors import NotPublished, RetrainingFailed
 from tidemill.records import SnapshotRef
-from tidemill.storage import pyfunc_loader
+from tidemill.storage.bundles import pyfunc_loader
 from tidemill.storage.layout import FEATURES, LABELS, PARTITION
 from tidemill.storage.store import Store
 

@@ -60,7 +60,7 @@ def test_mlflow_gives_the_published_bits(serving: tuple[Mill, BundleRef], tmp_pa
     store = Store(mill.workspace.storage)
     mlflow.pyfunc.save_model(
         tmp_path / "model",
-        loader_module="tidemill.storage.pyfunc_loader",
+        loader_module="tidemill.storage.bundles.pyfunc_loader",
         data_path=str(store.path(bundle.uri)),
         pip_requirements=[],
     )

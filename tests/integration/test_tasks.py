@@ -9,8 +9,7 @@ import pytest
 
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.modeling.bundle import Bundle
-from tidemill.storage import pyfunc_loader
-from tidemill.storage.bundles import load_bundle
+from tidemill.storage.bundles import load_bundle, pyfunc_loader
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.store import Store
 

@@ -5,7 +5,6 @@ Folders of the storage are named by their content and never change, so upgrades 
 
 import shlex
 import tarfile
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ import psutil
 from tidemill.errors import StackError
 from tidemill.local.config import find_config
 from tidemill.local.home import Home, is_held
-from tidemill.storage.store import room
+from tidemill.storage.atomic import aside
 
 __all__ = ["Backup", "back_up"]
 
@@ -66,9 +65,9 @@ def back_up(home: Path, now: datetime, report: Callable[[str], None]) -> Backup 
         raise StackError(f"Postgres may be running on '{data}'.", "Stop the stack first: make down.")
     folder = place.folder / "backups"
     file = folder / f"postgres-{now:%Y%m%dT%H%M%SZ}.tar"
-    with room(folder), tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as aside:
+    with aside(folder) as beside:
         folder.chmod(0o700)
-        written = Path(aside) / file.name
+        written = beside / file.name
         written.touch(mode=0o600)
         with tarfile.open(written, "w") as archive:
             archive.add(data, arcname=data.name)

@@ -20,7 +20,7 @@ from tidemill.report.pages import evaluation_page
 from tidemill.runtime.job import Job
 from tidemill.spec_file import load_sound_specs
 from tidemill.storage.bundles import load_bundle
-from tidemill.storage.pyfunc_loader import requirements, signature_of
+from tidemill.storage.bundles.pyfunc_loader import requirements, signature_of
 from tidemill.storage.store import Store
 from tidemill.tracking import (
     DailyPage,

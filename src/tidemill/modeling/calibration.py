@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from tidemill.records import Record
+from tidemill.record import Record
 
 __all__ = ["METHODS", "Calibration", "newer_half"]
 

@@ -19,7 +19,7 @@ import pandas as pd
 from pandas.api import types
 
 from tidemill.errors import ContractBroken, SchemaChanged
-from tidemill.records import Record
+from tidemill.record import Record
 
 __all__ = ["FeatureSchema", "align", "refuse_overlarge"]
 

@@ -14,8 +14,10 @@ from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.records import Decision, EvaluationReport, Passport, Record
 from tidemill.spec import ModelSpec
 from tidemill.storage.archive import BUNDLE, CARD, EVALUATION, PROTOCOL, read_archive, write_archive
-from tidemill.storage.bundles import MODEL_CARD, adopt_bundle, keep_card, load_bundle
-from tidemill.storage.store import Store, digest_folder, room
+from tidemill.storage.atomic import writable
+from tidemill.storage.bundles import MODEL_CARD, load_bundle
+from tidemill.storage.bundles.save import adopt_bundle, keep_card
+from tidemill.storage.store import Store, digest_folder
 from tidemill.warehouse.ledger import Ledger
 from tidemill.warehouse.releases.origins import Origins, ReleaseOrigin
 from tidemill.warehouse.releases.passports import Passports
@@ -108,7 +110,7 @@ def import_release(workspace: Workspace, source: Path, *, by: str, digest: str |
     IncompatibleVersions
         If the bundle was made with another major version of a library.
     """
-    with room(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="tidemill-import-") as aside:
+    with writable(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="tidemill-import-") as aside:
         passport, found = read_archive(source, Path(aside))
         if digest is not None and digest != found:
             raise ArtifactCorrupt(

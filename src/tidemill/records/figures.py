@@ -1,16 +1,11 @@
-"""What other records are made of: the base, verdicts and figures."""
+"""What other records are made of: verdicts and figures."""
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
 
-from pydantic import ConfigDict, TypeAdapter
+from tidemill.record import Record
 
 __all__ = ["Decision", "MetricValue", "Record", "Severity", "Verdict"]
-
-
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 
 
 class Severity(StrEnum):
@@ -26,44 +21,6 @@ class Verdict(StrEnum):
     ACCEPT = "accept"
     REJECT = "reject"
     NOT_ENOUGH_EVIDENCE = "not_enough_evidence"
-
-
-class Record:
-    """Base of all records: plain data that turns into JSON types and back."""
-
-    __slots__ = ()
-    # Infinity and NaN are not JSON, and Postgres refuses them: they travel as words.
-    __pydantic_config__ = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON types.
-
-        Examples
-        --------
-        >>> MetricValue(name="roc_auc", value=0.75, low=0.73, high=0.77, n=900).to_dict()["value"]
-        0.75
-        """
-        values: dict[str, Any] = json.loads(_adapter(type(self)).dump_json(self))
-        return values
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Rebuild a record.
-
-        Raises
-        ------
-        pydantic.ValidationError
-            If a key is unknown or missing, or a value has the wrong type.
-        """
-        record: Self = _adapter(cls).validate_python(values)
-        return record
-
-
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    """Return the cached adapter: building one takes as long as a hundred uses."""
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

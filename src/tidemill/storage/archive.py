@@ -16,7 +16,6 @@ import io
 import json
 import re
 import tarfile
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -25,7 +24,8 @@ from pydantic import ValidationError
 
 from tidemill.errors import ArtifactCorrupt
 from tidemill.records import Passport
-from tidemill.storage.store import digest_file, room
+from tidemill.storage.atomic import aside
+from tidemill.storage.store import digest_file
 
 __all__ = ["BUNDLE", "CARD", "EVALUATION", "PROTOCOL", "read_archive", "write_archive"]
 
@@ -58,11 +58,8 @@ def write_archive(target: Path, passport: Passport, files: Mapping[str, Path]) -
     digests = {name: digest_file(files[name]) for name in sorted(files)}
     values = passport.to_dict() | {"files": digests}
     content = json.dumps(values, sort_keys=True, indent=1, allow_nan=False).encode() + b"\n"
-    with (
-        room(target.absolute().parent),
-        tempfile.TemporaryDirectory(prefix=".writing-", dir=target.absolute().parent) as aside,
-    ):
-        written = Path(aside) / target.name
+    with aside(target.absolute().parent) as beside:
+        written = beside / target.name
         with tarfile.open(written, "w", format=tarfile.USTAR_FORMAT) as archive:
             _add(archive, _PASSPORT, io.BytesIO(content), len(content))
             for name in digests:

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 
+from tidemill.storage.atomic import WRITING
 from tidemill.storage.bucket import Bucket
 from tidemill.storage.store import LIST, MANIFEST, Store
 
 __all__ = ["Aside", "Folder", "Shelf"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_WRITING, _GOING = ".writing-", ".collected-"  # what the store writes, and what is on its way out
+_GOING = ".collected-"  # begins the names of folders that are being removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Shelf:
             whole, uri = _DIGEST.fullmatch(path.name) is not None, f"{model}/{kind}/{path.name}"
             if whole and self.store.bucket is None:
                 yield Folder(uri=uri, written_at=_written_at(path), size_bytes=_size(path))
-            elif path.name.startswith((_WRITING, _GOING)):
+            elif path.name.startswith((WRITING, _GOING)):
                 with suppress(FileNotFoundError):  # its writer has finished in this instant
                     newest = max(_written_at(item) for item in (path, *path.rglob("*")))
                     going = path.name.startswith(_GOING)

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tidemill.storage.store import room
+from tidemill.storage.atomic import WRITING, writable
 
 __all__ = ["scratch"]
 
-_WRITING = ".writing-"  # what the collector takes, once it is a day old
-_SCRATCH = ".writing-scratch-"
+_SCRATCH = f"{WRITING}scratch-"
 _LOCK = "lock"
 
 
@@ -29,10 +28,10 @@ def scratch(parent: Path) -> Iterator[Path]:
     StorageFull
         If the disk has no room.
     """
-    with room(parent):
+    with writable(parent):
         _clear(parent)
-        made = Path(tempfile.mkdtemp(prefix=_WRITING, dir=parent))
-        folder = made.with_name(_SCRATCH + made.name.removeprefix(_WRITING))
+        made = Path(tempfile.mkdtemp(prefix=WRITING, dir=parent))
+        folder = made.with_name(_SCRATCH + made.name.removeprefix(WRITING))
         with (made / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             made.rename(folder)  # others look for it by this name, and find it locked

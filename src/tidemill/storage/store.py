@@ -3,29 +3,24 @@
 With a bucket, the root is this machine's copy of what the bucket holds: written through, and fetched when it is needed.
 """
 
-import errno
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.errors import ArtifactCorrupt, SettingsError, StorageFull
+from tidemill.errors import ArtifactCorrupt
 from tidemill.faults import fault_point
+from tidemill.storage.atomic import aside, flush_files, move_into_place, replace_file
 from tidemill.storage.bucket import Bucket
 from tidemill.workspace import Workspace
 
-__all__ = ["Store", "Stored", "digest_file", "digest_folder", "room"]
+__all__ = ["Store", "Stored", "digest_file", "digest_folder"]
 
 LIST = ".digests"
 """File with the digest of each other one in its folder; the folder's digest is of this text, so it proves itself."""
 MANIFEST = "manifest.json"
 """The same of a bundle's folder, with more about it."""
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)  # no retry and no other content changes these
 _RESTORE = "Restore it from a backup, or build it again."
 
 
@@ -83,20 +78,18 @@ class Store:
             If the bucket does not take it; a second attempt puts it there.
         """
         parent = self.root / model / kind
-        with room(parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=parent) as aside:
-            folder = Path(aside) / "content"
+        with aside(parent) as beside:
+            folder = beside / "content"
             folder.mkdir()
             fill(folder)
+            size_bytes = sum(path.stat().st_size for path in _files(folder))
             lines = _lines(folder)
             (folder / LIST).write_text(lines, encoding="utf-8")
-            digest, size_bytes = hashlib.sha256(lines.encode()).hexdigest(), 0
-            for path in _files(folder):
-                size_bytes += path.stat().st_size
-                _flush(path)
+            digest = hashlib.sha256(lines.encode()).hexdigest()
+            flush_files(folder)
             fault_point("store-filled")
-            self._settle(folder, parent / digest)
+            move_into_place(folder, parent / digest, _is_sound)
             fault_point("store-renamed")
-        _flush(parent)
         uri = f"{model}/{kind}/{digest}"
         self.share(uri)
         return Stored(digest=digest, uri=uri, size_bytes=size_bytes)
@@ -165,8 +158,8 @@ class Store:
         if hashlib.sha256(content).hexdigest() != target.name:
             raise ArtifactCorrupt(f"Artifact {uri} in {bucket.place} has another {last} than its name says.", _RESTORE)
         wanted = _listed(last, content)
-        with room(target.parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as aside:
-            folder = Path(aside) / "content"
+        with aside(target.parent) as beside:
+            folder = beside / "content"
             folder.mkdir()
             try:
                 bucket.fetch(uri, sorted(wanted), folder)
@@ -179,7 +172,7 @@ class Store:
                         f"Artifact {uri} in {bucket.place} has changed: {name} was {digest}, is {found}.", _RESTORE
                     )
             (folder / last).write_bytes(content)
-            self._settle(folder, target)
+            move_into_place(folder, target, _is_sound)
 
     # ------------------------------------------------------------ notes: small files that come and go, not immutable
 
@@ -196,12 +189,7 @@ class Store:
         if self.bucket is not None:
             self.bucket.write(uri, content)
             return
-        path = self.path(uri)
-        with room(path.parent), tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as aside:
-            written = Path(aside) / path.name
-            written.write_bytes(content)
-            _flush(written)
-            written.replace(path)
+        replace_file(self.path(uri), content)
 
     def notes(self, model: str, kind: str) -> tuple[str, ...]:
         """Return the names of a model's notes of one kind that end in ``.json``, oldest first."""
@@ -228,46 +216,6 @@ class Store:
         else:
             (self.root / uri).unlink(missing_ok=True)
 
-    def _settle(self, folder: Path, target: Path) -> None:
-        bundle = (folder / MANIFEST).is_file() and not (folder / LIST).is_file()  # which is compared when it is loaded
-        if not bundle and target.is_dir() and digest_folder(target) != target.name:
-            target.rename(folder.with_name("corrupt"))  # removed with the temporary folder
-        try:
-            folder.rename(target)
-        except OSError:
-            if not target.is_dir():  # else the same content is there already
-                raise
-
-
-@contextmanager
-def room(parent: Path) -> Iterator[None]:
-    """Make sure that a folder is there, and say in our words if something written into it does not fit, or may not.
-
-    Raises
-    ------
-    SettingsError
-        If this account may not write there, or it is no folder.
-    StorageFull
-        If the disk, or the account's part of it, is full.
-    """
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        if error.errno in _REFUSED:
-            raise SettingsError(
-                f"Nothing can be written to {parent}: {error.strerror}.",
-                "Let the user that this runs as write there, or name another folder: by TIDEMILL_STORAGE, or by TIDEMILL_CACHE "
-                "if the storage is a bucket and this its copy.",
-            ) from error
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        free = shutil.disk_usage(next(path for path in (parent, *parent.parents) if path.exists())).free
-        raise StorageFull(
-            f"The storage is full: what was to be written to {parent} needs more than the {free:,} bytes that are free.",
-            "Nothing of it was kept. Make room, for instance with 'tidemill gc', and run it again.",
-        ) from error
-
 
 def digest_file(path: Path) -> str:
     """SHA-256 of a file's bytes."""
@@ -284,6 +232,12 @@ def digest_folder(folder: Path) -> str:
         If the folder holds a symbolic link.
     """
     return hashlib.sha256(_lines(folder).encode()).hexdigest()
+
+
+def _is_sound(folder: Path) -> bool:
+    """Whether a folder holds what its name says; a bundle is compared when it is loaded."""
+    is_bundle = (folder / MANIFEST).is_file() and not (folder / LIST).is_file()
+    return is_bundle or digest_folder(folder) == folder.name
 
 
 def _lines(folder: Path) -> str:
@@ -327,12 +281,3 @@ def _told(folder: Path, digest: str) -> str:
 def _files(folder: Path) -> list[Path]:
     found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     return sorted(path for path in found if path != folder / LIST)
-
-
-def _flush(path: Path) -> None:
-    """Make a file or a folder's entries survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,17 +6,15 @@ folder's prefix is that of unfinished work, so retention removes it once its pro
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.records import Trial
-from tidemill.storage.store import room
+from tidemill.storage.atomic import WRITING, replace_file
 
 __all__ = ["TRIALS", "TrialLog"]
 
@@ -45,7 +43,7 @@ class TrialLog:
             Everything that changes a trial, as JSON types.
         """
         identity = hashlib.sha256(json.dumps(dict(depends_on), sort_keys=True).encode()).hexdigest()
-        return cls(parent / f".writing-{identity}")
+        return cls(parent / f"{WRITING}{identity}")
 
     def read(self) -> tuple[Trial, ...]:
         """Return the trials kept so far, from number 0 on, up to the first that is missing or damaged."""
@@ -68,11 +66,8 @@ class TrialLog:
         StorageFull
             If the disk has no room.
         """
-        with room(self.folder), tempfile.NamedTemporaryFile(dir=self.folder, delete=False) as stream:
-            stream.write(json.dumps(trial.to_dict(), sort_keys=True).encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-            Path(stream.name).replace(self.folder / f"trial-{trial.number:04}.json")
+        content = json.dumps(trial.to_dict(), sort_keys=True).encode()
+        replace_file(self.folder / f"trial-{trial.number:04}.json", content)
 
     def remove(self) -> None:
         """Remove the log: the search is over, and its trials are kept elsewhere."""

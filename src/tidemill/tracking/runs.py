@@ -125,7 +125,7 @@ def _log_model(session: Session, run_id: str, bundle: Path, signature: Any, pip:
         warnings.simplefilter("ignore", UserWarning)  # advice: our signature is written, not guessed from an example
         mlflow.pyfunc.log_model(
             name="model",
-            loader_module="tidemill.storage.pyfunc_loader",
+            loader_module="tidemill.storage.bundles.pyfunc_loader",
             data_path=str(bundle),
             signature=signature,
             pip_requirements=pip,

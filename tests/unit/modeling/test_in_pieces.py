@@ -13,7 +13,7 @@ from tidemill.arrow import to_frame
 from tidemill.errors import ContractBroken, NotTrainable, SpecError, StorageFull
 from tidemill.modeling.estimators import Pieces, boost_on_disk, fit, fit_in_pieces, score_in_pieces
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.storage.bundles import pack_bundle
+from tidemill.storage.bundles.save import pack_bundle
 
 from .conftest import SCHEMA, make_answers, make_rows
 

@@ -6,7 +6,8 @@ import pytest
 from tidemill.modeling.estimators import fit
 from tidemill.modeling.postprocess import finish
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.storage.bundles import keep_bundle, load_bundle
+from tidemill.storage.bundles import load_bundle
+from tidemill.storage.bundles.save import keep_bundle
 
 
 def finished(bundle, validation, calibration="none", threshold="f1", newer=True):

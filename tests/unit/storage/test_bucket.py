@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tidemill.errors import ArtifactCorrupt, SettingsError, StorageFull, StorageUnavailable
+from tidemill.storage.atomic import writable
 from tidemill.storage.bucket import Bucket
 from tidemill.storage.cache import Shelf
-from tidemill.storage.store import LIST, Store, Stored, room
+from tidemill.storage.store import LIST, Store, Stored
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_folder_without_files_comes_back(here: Store, there: Store) -> None:
 
 
 def test_a_disk_that_is_full_is_no_fault_of_the_bucket(bucket: Bucket, tmp_path: Path) -> None:
-    with pytest.raises(StorageFull), room(tmp_path), bucket._reached("GetObject", "m/x"):
+    with pytest.raises(StorageFull), writable(tmp_path), bucket._reached("GetObject", "m/x"):
         Path("/dev/full").write_bytes(b"x")
 
 

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from sklearn.linear_model import Ridge
 
 from tidemill.errors import ArtifactCorrupt, SpecError
+from tidemill.modeling.compiled.forest import Forest
 from tidemill.modeling.estimators import candidates, fit
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES, Own
-from tidemill.storage import safe_skops
-from tidemill.storage.bundles import keep_bundle, load_bundle, pack_bundle, save_bundle
-from tidemill.storage.pyfunc_loader import _load_pyfunc, signature_of
+from tidemill.storage.bundles import bundle_digest, load_bundle, safe_skops
+from tidemill.storage.bundles.pyfunc_loader import _load_pyfunc, signature_of
+from tidemill.storage.bundles.save import keep_bundle, pack_bundle, save_bundle
 
 PROTOCOL_1 = "511acc1fff0382c8bea443a9e214ca7549c3bba2266071271565a537f813a435"
 EVERY = [(task, name) for task in ("multiclass", "regression") for name in (*candidates(task), *BASELINES)]
@@ -102,7 +104,7 @@ def test_the_same_fit_twice_gives_the_same_files(fitted, task, name):
 
 def test_a_changed_score_of_any_class_is_found(fitted, tmp_path, monkeypatch):
     digest = save_bundle(fitted("multiclass", "xgboost"), tmp_path / "b", GOLDEN)
-    monkeypatch.setattr("tidemill.storage.golden._TOLERANCE", 1e-9)
+    monkeypatch.setattr("tidemill.storage.bundles.golden._TOLERANCE", 1e-9)
     score = type(fitted("multiclass", "xgboost")).score
     change = np.zeros((20, 3))
     change[7, 2] = 1e-6
@@ -196,6 +198,26 @@ def test_a_model_of_plain_bytes_is_kept_if_the_spec_trusts_its_class(fitted, tmp
         load_bundle(folder, digest)
 
 
+# ---------------------------------------------------------------- boosters as JSON
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_json_keeps_every_bit_of_a_booster(task):
+    """Thresholds and leaves of all magnitudes, compared through XGBoost's binary form and the compiled trees."""
+    rng = np.random.default_rng(3)
+    data = (rng.normal(size=(4000, 6)) * 10.0 ** rng.integers(-30, 30, (1, 6))).astype(np.float32)
+    y = rng.integers(0, 3 if task == "multiclass" else 2, 4000) if task != "regression" else rng.normal(size=4000) * 1e9
+    objective = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}[task]
+    classes = {"num_class": 3} if task == "multiclass" else {}
+    booster = xgboost.train({"objective": objective, "nthread": 1, **classes}, xgboost.DMatrix(data, label=y), 20)
+    loaded = xgboost.Booster({"nthread": 1})
+    loaded.load_model(bytearray(booster.save_raw("json")))
+    assert loaded.save_raw("ubj") == booster.save_raw("ubj")
+    assert loaded.inplace_predict(data).tobytes() == booster.inplace_predict(data).tobytes()
+    compiled = [Forest.of(model, task, 6) for model in (booster, loaded)]
+    assert len({forest.answer(data, task).tobytes() for forest in compiled}) == 1
+
+
 # ---------------------------------------------------------------- older protocols
 
 
@@ -204,3 +226,14 @@ def test_a_bundle_of_protocol_1_is_still_read(tmp_path):
     bundle = load_bundle(tmp_path / "bundle", PROTOCOL_1)
     assert (bundle.task, bundle.estimator, bundle.classes) == ("binary", "shallow_tree", (False, True))
     assert (bundle.calibration, bundle.residual_quantiles, bundle.remarks) == (None, None, ())
+
+
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_a_booster_of_an_older_protocol_is_refused_in_words(fitted, tmp_path, protocol):
+    folder, _ = keep_bundle(fitted("regression", "xgboost"), tmp_path, GOLDEN)
+    manifest = json.loads((folder / "manifest.json").read_bytes()) | {"protocol": protocol}
+    manifest["files"]["model.ubj"] = manifest["files"].pop("model.json")
+    (folder / "model.json").rename(folder / "model.ubj")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactCorrupt, match=rf"is a booster of protocol {protocol}; protocol 3 keeps .*train again"):
+        load_bundle(folder, bundle_digest(folder))

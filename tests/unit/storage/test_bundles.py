@@ -19,9 +19,10 @@ from tidemill.errors import ArtifactCorrupt
 from tidemill.modeling.estimators import candidates, fit
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES
-from tidemill.storage import bundles, safe_skops
-from tidemill.storage.bundles import bundle_digest, keep_bundle, load_bundle, pack_bundle, save_bundle
-from tidemill.storage.pyfunc_loader import _load_pyfunc, requirements, signature_of
+from tidemill.storage import bundles
+from tidemill.storage.bundles import bundle_digest, load_bundle, safe_skops
+from tidemill.storage.bundles.pyfunc_loader import _load_pyfunc, requirements, signature_of
+from tidemill.storage.bundles.save import _canonical_json, _sha256, keep_bundle, pack_bundle, save_bundle
 
 EVERY = candidates("binary") + BASELINES
 SCHEMA = FeatureSchema(numeric=("hour", "gust"), categorical=("origin",))
@@ -71,14 +72,14 @@ def rewrite(folder, **files):
     """Change files and make manifest and digest fit, as somebody would who can write to the store."""
     manifest = json.loads((folder / "manifest.json").read_bytes())
     for name, content in files.items():
-        file = {"model": "model.skops", "ubj": "model.ubj", "golden": "golden.parquet"}[name]
+        file = {"model": "model.skops", "booster": "model.json", "golden": "golden.parquet"}[name]
         (folder / file).write_bytes(content)
-        manifest["files"][file] = bundles._sha256(content)
+        manifest["files"][file] = _sha256(content)
     return rewrite_manifest(folder, manifest)
 
 
 def rewrite_manifest(folder, manifest):
-    (folder / "manifest.json").write_bytes(bundles._canonical_json(manifest))
+    (folder / "manifest.json").write_bytes(_canonical_json(manifest))
     return bundle_digest(folder)
 
 
@@ -175,15 +176,10 @@ def test_a_kill_while_writing_leaves_no_bundle(tmp_path):
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from pathlib import Path
         import test_bundles as here
-        written = here.bundles._write
-        def write_and_die(path, content):
-            written(path, content)
-            if path.name == "golden.parquet":
-                os.kill(os.getpid(), 9)
-        here.bundles._write = write_and_die
         here.save_bundle(here.fit_one("prior"), Path({str(tmp_path / "b")!r}), here.GOLDEN)
     """
-    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
+    armed = os.environ | {"TIDEMILL_FAULT": "bundle-written:kill"}
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False, env=armed)
     assert killed.returncode == -9
     assert not (tmp_path / "b").exists()
 
@@ -263,8 +259,8 @@ def test_another_valid_bundle_in_its_place_is_refused(fitted, saved):
 
 def test_another_protocol_is_refused_with_both_numbers(saved):
     folder, _ = saved
-    manifest = json.loads((folder / "manifest.json").read_bytes()) | {"protocol": 3}
-    with pytest.raises(ArtifactCorrupt, match="expected protocol 1 or 2, got 3"):
+    manifest = json.loads((folder / "manifest.json").read_bytes()) | {"protocol": 4}
+    with pytest.raises(ArtifactCorrupt, match="expected protocol 1, 2 or 3, got 4"):
         load_bundle(folder, rewrite_manifest(folder, manifest))
 
 
@@ -305,8 +301,8 @@ def test_a_pickle_in_place_of_a_model_is_never_read(saved, tmp_path):
 def test_a_broken_booster_is_refused(fitted, tmp_path):
     folder = tmp_path / "b"
     save_bundle(fitted("xgboost"), folder, GOLDEN)
-    with pytest.raises(ArtifactCorrupt, match=r"model.ubj: a part is missing"):
-        load_bundle(folder, rewrite(folder, ubj=b"{}"))
+    with pytest.raises(ArtifactCorrupt, match=r"model\.json: a part is missing"):
+        load_bundle(folder, rewrite(folder, booster=b"{}"))
 
 
 def test_the_list_of_types_holds_nothing_that_is_not_needed(fitted):
@@ -411,9 +407,9 @@ def test_mlflow_loads_it_in_another_process_and_scores_the_same_bits(fitted, tmp
         from pathlib import Path
         import mlflow.pyfunc
         from tidemill.storage.bundles import load_bundle
-        from tidemill.storage.pyfunc_loader import requirements, signature_of
+        from tidemill.storage.bundles.pyfunc_loader import requirements, signature_of
         folder = Path({str(folder)!r})
-        mlflow.pyfunc.save_model({str(tmp_path / "model")!r}, loader_module="tidemill.storage.pyfunc_loader",
+        mlflow.pyfunc.save_model({str(tmp_path / "model")!r}, loader_module="tidemill.storage.bundles.pyfunc_loader",
             data_path=str(folder), signature=signature_of(load_bundle(folder, folder.name)),
             pip_requirements=requirements())
     """

@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.storage.bundles import keep_bundle
+from tidemill.storage.bundles.save import keep_bundle
 from tidemill.storage.rehearsal import rehearse
 
 ROWS = pd.DataFrame({"hour": np.arange(120.0) % 24, "wind": np.linspace(0, 30, 120)})

@@ -6,7 +6,6 @@ import operator
 import os
 import pickle
 import random
-import re
 import subprocess
 import sys
 import textwrap
@@ -22,11 +21,10 @@ from sklearn.preprocessing import FunctionTransformer
 from skops import io as skops_io
 
 from tidemill.errors import ArtifactCorrupt, IncompatibleVersions
-from tidemill.storage import bundles
-from tidemill.storage.bundles import load_bundle, save_bundle
-from tidemill.storage.pyfunc_loader import _load_pyfunc
-from tidemill.storage.sound_trees import refuse_unsound_booster, refuse_unsound_trees
-from tidemill.storage.ubjson import read_ubjson
+from tidemill.storage.bundles import load, load_bundle
+from tidemill.storage.bundles.pyfunc_loader import _load_pyfunc
+from tidemill.storage.bundles.save import _sha256, save_bundle
+from tidemill.storage.bundles.tree_checks import refuse_unsound_booster, refuse_unsound_trees
 
 from .test_bundles import GOLDEN, Canary, X, Y, fit_one, rewrite_manifest
 
@@ -54,7 +52,7 @@ def replace_file(folder, name, content):
     """Change a file, and the manifest with it: what somebody can do who writes to the store; gives the new digest."""
     (folder / name).write_bytes(content)
     manifest = json.loads((folder / "manifest.json").read_bytes())
-    manifest["files"][name] = bundles._sha256(content)
+    manifest["files"][name] = _sha256(content)
     return rewrite_manifest(folder, manifest)
 
 
@@ -86,8 +84,8 @@ def test_a_file_cut_off_anywhere_is_refused(saved, file):
 def test_nothing_is_parsed_before_the_digests_fit(boosted, monkeypatch):
     folder, digest = boosted
     (folder / "golden.parquet").write_bytes(b"x")  # the last of the files to be read
-    monkeypatch.setattr(bundles.safe_skops, "load", lambda *a: pytest.fail("skops was parsed"))
-    monkeypatch.setattr(bundles, "refuse_unsound_booster", lambda *a: pytest.fail("the booster was parsed"))
+    monkeypatch.setattr(load.safe_skops, "load", lambda *a: pytest.fail("skops was parsed"))
+    monkeypatch.setattr(load, "refuse_unsound_booster", lambda *a: pytest.fail("the booster was parsed"))
     with pytest.raises(ArtifactCorrupt, match=r"golden\.parquet has changed"):
         load_bundle(folder, digest)
 
@@ -230,49 +228,45 @@ def test_a_parquet_file_of_millions_of_rows_in_a_few_bytes_is_refused_unread(sav
 # ---------------------------------------------------------------- whoever can: trees that lead astray
 
 
-def with_numbers(raw, key, change, nth=0):
-    """Change a list of 32-bit numbers of the nth tree of a booster, in place."""
-    at = [found.end() for found in re.finditer(re.escape(f"{key}[$l#L".encode()), raw)][nth]
-    length = int.from_bytes(raw[at : at + 8], "big")
-    values = np.frombuffer(raw[at + 8 : at + 8 + 4 * length], ">i4").copy()
-    change(values)
-    return raw[: at + 8] + values.tobytes() + raw[at + 8 + 4 * length :]
-
-
-def set_at(position, value):
-    def change(values):
-        values[position] = value
-
-    return change
+def with_tree(raw, key, position, value, nth=0):
+    """Change one number in a list of the nth tree of a booster."""
+    document = json.loads(raw)
+    document["learner"]["gradient_booster"]["model"]["trees"][nth][key][position] = value
+    return json.dumps(document).encode()
 
 
 @pytest.mark.parametrize(
-    ("key", "change", "said"),
+    ("key", "value", "said"),
     [
-        ("left_children", set_at(0, 10**6), "a node's child is no node"),
-        ("right_children", set_at(0, 2**31 - 1), "a node's child is no node"),
-        ("left_children", set_at(0, -7), "a node's child is no node"),
-        ("left_children", set_at(0, 0), "a node's child is no node"),
-        ("right_children", set_at(0, 1), "two nodes have one child"),
-        ("split_indices", set_at(0, 10**6), "a feature that there is not"),
-        ("split_indices", set_at(0, -3), "a feature that there is not"),
+        ("left_children", 10**6, "a node's child is no node"),
+        ("right_children", 2**31 - 1, "a node's child is no node"),
+        ("left_children", -7, "a node's child is no node"),
+        ("left_children", 0, "a node's child is no node"),
+        ("right_children", 1, "two nodes have one child"),
+        ("split_indices", 10**6, "a feature that there is not"),
+        ("split_indices", -3, "a feature that there is not"),
+        ("left_children", 1.0, "an index is no whole number"),
+        ("left_children", "1", "an index is no whole number"),
+        ("left_children", None, "an index is no whole number"),
+        ("left_children", 2**64 - 1, "an index is no whole number"),
+        ("left_children", 2**32 + 1, "a node's child is no node"),
     ],
 )
-def test_a_booster_whose_nodes_point_elsewhere_is_refused_before_xgboost_reads_it(boosted, key, change, said):
-    raw = with_numbers((boosted[0] / "model.ubj").read_bytes(), key, change)
-    with pytest.raises(ArtifactCorrupt, match=rf"model\.ubj, tree 0: .*{said}"):
-        load_bundle(boosted[0], replace_file(boosted[0], "model.ubj", raw))
+def test_a_booster_whose_nodes_point_elsewhere_is_refused_before_xgboost_reads_it(boosted, key, value, said):
+    raw = with_tree((boosted[0] / "model.json").read_bytes(), key, 0, value)
+    with pytest.raises(ArtifactCorrupt, match=rf"model\.json, tree 0: .*{said}"):
+        load_bundle(boosted[0], replace_file(boosted[0], "model.json", raw))
 
 
 def test_a_wild_child_kills_a_process_that_trusts_it_and_not_this_one(boosted, tmp_path):
     folder, _ = boosted
-    raw = with_numbers((folder / "model.ubj").read_bytes(), "left_children", set_at(0, 2**30))
-    (tmp_path / "wild.ubj").write_bytes(raw)
+    raw = with_tree((folder / "model.json").read_bytes(), "left_children", 0, 2**30)
+    (tmp_path / "wild.json").write_bytes(raw)
     trusting = f"""
         import numpy, resource, xgboost
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         booster = xgboost.Booster()
-        booster.load_model(bytearray(open({str(tmp_path / "wild.ubj")!r}, "rb").read()))
+        booster.load_model(bytearray(open({str(tmp_path / "wild.json")!r}, "rb").read()))
         booster.inplace_predict(numpy.zeros((50, 3), dtype=numpy.float32))
         print("survived")
     """
@@ -281,28 +275,28 @@ def test_a_wild_child_kills_a_process_that_trusts_it_and_not_this_one(boosted, t
     )
     assert "survived" not in victim.stdout
     with pytest.raises(ArtifactCorrupt):
-        load_bundle(folder, replace_file(folder, "model.ubj", raw))
+        load_bundle(folder, replace_file(folder, "model.json", raw))
 
 
 @pytest.mark.parametrize("n_bytes", [1, 100, 1000, -1])
 def test_a_booster_cut_off_is_refused(boosted, n_bytes):
-    raw = (boosted[0] / "model.ubj").read_bytes()[:n_bytes]
-    with pytest.raises(ArtifactCorrupt, match=r"model\.ubj is no booster"):
-        load_bundle(boosted[0], replace_file(boosted[0], "model.ubj", raw))
+    raw = (boosted[0] / "model.json").read_bytes()[:n_bytes]
+    with pytest.raises(ArtifactCorrupt, match=r"model\.json: a part is missing or of another kind"):
+        load_bundle(boosted[0], replace_file(boosted[0], "model.json", raw))
 
 
 def test_a_booster_with_a_flipped_bit_is_refused_or_harmless(boosted):
     script = f"""
         import numpy, random, resource, xgboost
         from tidemill.errors import ArtifactCorrupt
-        from tidemill.storage.sound_trees import refuse_unsound_booster
+        from tidemill.storage.bundles.tree_checks import refuse_unsound_booster
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        raw, chosen = open({str(boosted[0] / "model.ubj")!r}, "rb").read(), random.Random(3)
+        raw, chosen = open({str(boosted[0] / "model.json")!r}, "rb").read(), random.Random(3)
         for _ in range(400):
             offset, bit = chosen.randrange(len(raw)), chosen.randrange(8)
             flipped = raw[:offset] + bytes([raw[offset] ^ (1 << bit)]) + raw[offset + 1 :]
             try:
-                refuse_unsound_booster(flipped, "model.ubj")
+                refuse_unsound_booster(flipped, "model.json")
                 booster = xgboost.Booster({{"nthread": 1}})
                 booster.load_model(bytearray(flipped))
                 booster.inplace_predict(numpy.zeros((20, booster.num_features()), dtype=numpy.float32))
@@ -324,20 +318,30 @@ def test_every_booster_that_xgboost_writes_is_sound(parameters):
     y = np.arange(len(X)) % 3 if "num_class" in parameters else Y
     data = xgboost.DMatrix(X[["hour", "gust"]], label=y)
     booster = xgboost.train({"objective": "binary:logistic", **parameters, "nthread": 1}, data, 5)
-    refuse_unsound_booster(bytes(booster.save_raw("ubj")), "model.ubj")
+    refuse_unsound_booster(bytes(booster.save_raw("json")), "model.json")
 
 
 @pytest.mark.parametrize(
-    "junk", [b"", b"{", b"[#L", b"{L\xff\xff\xff\xff\xff\xff\xff\xff", b"[$l#L" + b"\x7f" * 8, b"Q"]
+    "junk",
+    [b"", b"{", b"[]", b"1", b"\xff\xfe", b"[" * 100_000, b'{"learner": []}', '{"learner": {}}'.encode("utf-16")],
 )
-def test_what_is_no_document_is_refused(junk):
-    with pytest.raises(ArtifactCorrupt, match="is no booster"):
-        read_ubjson(junk, "model.ubj")
+def test_what_is_no_booster_is_refused(junk):
+    with pytest.raises(ArtifactCorrupt, match=r"model\.json: a part is missing or of another kind"):
+        refuse_unsound_booster(junk, "model.json")
 
 
-def test_a_document_that_is_nested_without_end_is_refused():
-    with pytest.raises(ArtifactCorrupt, match="nested too deep"):
-        read_ubjson(b"[#i\x01" * 1000, "model.ubj")
+def test_a_key_that_stands_twice_is_refused_since_readers_differ_on_which_one_counts(boosted):
+    raw = (boosted[0] / "model.json").read_bytes()
+    twice = raw.replace(b'"left_children":', b'"left_children":[1000000],"left_children":', 1)
+    with pytest.raises(ArtifactCorrupt, match="a key stands twice"):
+        load_bundle(boosted[0], replace_file(boosted[0], "model.json", twice))
+
+
+def test_the_same_key_spelt_with_an_escape_counts_as_the_same(boosted):
+    raw = (boosted[0] / "model.json").read_bytes()
+    twice = raw.replace(b'"left_children":', b'"\\u006ceft_children":[1000000],"left_children":', 1)
+    with pytest.raises(ArtifactCorrupt, match="a key stands twice"):
+        load_bundle(boosted[0], replace_file(boosted[0], "model.json", twice))
 
 
 def crafted_tree(tree, **changes):
@@ -371,6 +375,82 @@ def test_a_tree_of_histogram_boosting_whose_nodes_point_elsewhere_is_refused(nam
 @pytest.mark.parametrize("name", ["shallow_tree", "random_forest", "hist_gradient_boosting"])
 def test_fitted_trees_are_sound(fitted, name):
     refuse_unsound_trees(fitted[name].model, "model.skops")
+
+
+# ---------------------------------------------------------------- whoever can: descriptions that are none
+
+NO_SCHEMA = {
+    "no JSON": b"{",
+    "no text": b"\xff\xfe\x00",
+    "nested without end": b"[" * 100_000,
+    "a list": b"[]",
+    "nothing": b"{}",
+}
+CHANGED = {
+    "task": "ranking", "estimator": None, "features": {"numeric": "hour"}, "classes": "ab", "threshold": "high",
+    "calibration": {"method": "isotonic"}, "residual_quantiles": [1.0], "block_rows": 0, "remarks": 3, "extra": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NO_SCHEMA.values(), ids=NO_SCHEMA)
+@pytest.mark.parametrize("load", [load_bundle, lambda folder, _: _load_pyfunc(str(folder))], ids=["load", "pyfunc"])
+def test_a_schema_that_is_none_is_refused_in_words(saved, content, load):
+    digest = replace_file(saved[0], "schema.json", content)
+    with pytest.raises(ArtifactCorrupt, match=r"schema\.json"):
+        load(saved[0], digest)
+
+
+@pytest.mark.parametrize(("name", "value"), CHANGED.items(), ids=CHANGED)
+def test_a_schema_with_a_value_of_another_kind_is_refused_by_its_name(saved, name, value):
+    described = json.loads((saved[0] / "schema.json").read_bytes()) | {name: value}
+    digest = replace_file(saved[0], "schema.json", json.dumps(described).encode())
+    with pytest.raises(ArtifactCorrupt, match=rf"schema\.json is malformed: {name}"):
+        load_bundle(saved[0], digest)
+
+
+@pytest.mark.parametrize("name", ["task", "estimator", "features", "classes", "threshold", "threshold_criterion"])
+def test_a_schema_without_a_value_is_refused_by_its_name(saved, name):
+    described = json.loads((saved[0] / "schema.json").read_bytes())
+    del described[name]
+    digest = replace_file(saved[0], "schema.json", json.dumps(described).encode())
+    with pytest.raises(ArtifactCorrupt, match=rf"schema\.json is malformed: {name}"):
+        load_bundle(saved[0], digest)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"features": {"numeric": ["hour"], "categorical": []}},
+        {"features": {"numeric": ["hour", "wind"], "categorical": ["origin"]}},
+        {"features": {"numeric": ["origin", "gust"], "categorical": ["hour"]}},
+        {"task": "multiclass", "classes": ["a", "b", "c"], "threshold": None},
+        {"calibration": {"method": "sigmoid", "x": [1.0, 2.0, 3.0], "n_rows": 1}},
+    ],
+    ids=str,
+)
+def test_a_schema_that_does_not_fit_the_model_is_refused_in_words(saved, change):
+    described = json.loads((saved[0] / "schema.json").read_bytes()) | change
+    digest = replace_file(saved[0], "schema.json", json.dumps(described).encode())
+    with pytest.raises(ArtifactCorrupt, match=r"golden\.parquet"):
+        load_bundle(saved[0], digest)
+
+
+@pytest.mark.parametrize("content", NO_SCHEMA.values(), ids=NO_SCHEMA)
+@pytest.mark.parametrize("load", [load_bundle, lambda folder, _: _load_pyfunc(str(folder))], ids=["load", "pyfunc"])
+def test_a_manifest_that_is_none_is_refused_in_words(saved, content, load):
+    (saved[0] / "manifest.json").write_bytes(content)
+    with pytest.raises(ArtifactCorrupt, match=r"manifest\.json"):
+        load(saved[0], _sha256(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("files", []), ("files", {"model.skops": 3}), ("environment", None), ("random_state", "x"),
+                        ("n_threads", 0), ("extra", 1)], ids=str
+)  # fmt: skip
+def test_a_manifest_with_a_value_of_another_kind_is_refused_by_its_name(saved, name, value):
+    manifest = json.loads((saved[0] / "manifest.json").read_bytes()) | {name: value}
+    with pytest.raises(ArtifactCorrupt, match=rf"manifest\.json is malformed: {name}"):
+        load_bundle(saved[0], rewrite_manifest(saved[0], manifest))
 
 
 # ---------------------------------------------------------------- other versions

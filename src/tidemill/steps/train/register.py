@@ -14,8 +14,9 @@ from tidemill.report.card import CardFacts, model_card
 from tidemill.runtime import declarations
 from tidemill.runtime.declarations import TrainingRecords
 from tidemill.runtime.job import Job
-from tidemill.storage.bundles import keep_card, load_bundle
-from tidemill.storage.pyfunc_loader import requirements
+from tidemill.storage.bundles import load_bundle
+from tidemill.storage.bundles.pyfunc_loader import requirements
+from tidemill.storage.bundles.save import keep_card
 from tidemill.versions import code_version, lock_digest
 from tidemill.warehouse.releases.registry import NewRelease
 

@@ -11,7 +11,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import BASELINES, ModelSpec, Search
 from tidemill.steps.train.fitting import fitting_of
-from tidemill.storage.bundles import keep_bundle
+from tidemill.storage.bundles.save import keep_bundle
 
 __all__ = ["refit", "train"]
 

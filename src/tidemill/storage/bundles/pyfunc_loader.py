@@ -1,4 +1,4 @@
-"""The door through which MLflow loads a bundle: ``loader_module="tidemill.storage.pyfunc_loader"``.
+"""The door through which MLflow loads a bundle: ``loader_module="tidemill.storage.bundles.pyfunc_loader"``.
 
 MLflow's store is where people look, not the truth: the digest that counts is in the ledger, and publishing never
 loads through here. What this loader can check, it does: the folder's content against its own manifest, the list of

@@ -4,6 +4,7 @@ A digest says that a file is what was saved. Where the digest itself travels wit
 is what stands between a crafted tree and the process.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tidemill.errors import ArtifactCorrupt
-from tidemill.storage.ubjson import read_ubjson
 
 __all__ = ["refuse_unsound_booster", "refuse_unsound_trees"]
 
@@ -32,7 +32,7 @@ def refuse_unsound_booster(data: bytes, file: str) -> None:
     Parameters
     ----------
     data : bytes
-        ``Booster.save_raw("ubj")``.
+        ``Booster.save_raw("json")``.
     file : str
         Name for the error.
 
@@ -42,7 +42,7 @@ def refuse_unsound_booster(data: bytes, file: str) -> None:
         If it is no booster of trees, or an index points elsewhere.
     """
     try:
-        learner = read_ubjson(data, file)["learner"]
+        learner = json.loads(data.decode(), object_pairs_hook=_object)["learner"]
         booster, parameters = learner["gradient_booster"], learner["learner_model_param"]
         model, n_features = booster["model"], int(parameters["num_feature"])
         n_groups = max(int(parameters["num_class"]), int(parameters.get("num_target", 1)), 1)
@@ -58,8 +58,16 @@ def refuse_unsound_booster(data: bytes, file: str) -> None:
             if tree["id"] != number:
                 raise _unsound(f"{file}, tree {number}", f"it says that it is number {tree['id']}")
             _refuse_tree(tree, n_features, f"{file}, tree {number}")
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise _unsound(file, f"a part is missing or of another kind, {error}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that stands twice: which of the two counts differs between readers, and only one is checked."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
 
 
 def _refuse_tree(tree: Mapping[str, Any], n_features: int, where: str) -> None:
@@ -69,7 +77,7 @@ def _refuse_tree(tree: Mapping[str, Any], n_features: int, where: str) -> None:
         raise _unsound(where, f"{n_nodes} nodes, and a list of another length")
     if int(tree["tree_param"].get("size_leaf_vector", 1)) > 1:
         raise _unsound(where, "leaves that hold more than one number")
-    if any(arrays[name].dtype.kind not in "iu" for name in _INDICES):
+    if any(arrays[name].dtype.kind != "i" for name in _INDICES):
         raise _unsound(where, "an index is no whole number")
     left, right, parents = (arrays[name].astype(np.int64) for name in _INDICES[:3])
     inner = left != -1

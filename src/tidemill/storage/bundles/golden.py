@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from tidemill.errors import ArtifactCorrupt, IncompatibleVersions
+from tidemill.errors import ArtifactCorrupt, FatalError, IncompatibleVersions
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.schema import align
 from tidemill.versions import LIBRARIES
@@ -19,6 +19,9 @@ __all__ = ["check_golden", "golden_parquet", "refuse_incompatible"]
 _MAX_ROWS = 10_000  # 50 are kept; a file that says more would be a bomb
 _OWN_FORMAT = ("pyarrow",)  # golden rows are Parquet, which every version reads
 _SCORE = "_score"  # column of expected scores; a feature's name never starts with an underscore
+_RESTORE = "Restore the bundle from a backup, or train again."
+_UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, FatalError)
+"""What a model raises whose parts do not belong together."""
 _TOLERANCE = 1e-6  # largest difference across library versions, of 1 or of the score; float32 resolves 6e-8 near 1
 
 
@@ -86,7 +89,11 @@ def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, 
     rows = _rows(content, file)
     names = [name for name in rows.columns if name.startswith(_SCORE)]
     expected = rows[names].to_numpy(dtype=np.float64)
-    found = bundle.score(rows).reshape(len(rows), -1)
+    try:
+        found = bundle.score(rows).reshape(len(rows), -1)
+    except _UNFIT as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ArtifactCorrupt(f"{file}: the model cannot score its own golden rows: {said}", _RESTORE) from error
     changed = [
         f"{name} {there.get(name, 'none')} there, {here.get(name, 'none')} here"
         for name in sorted(here.keys() | there.keys())
@@ -94,16 +101,10 @@ def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, 
     ]
     allowed = _TOLERANCE if changed else 0.0
     if found.shape != expected.shape:
-        raise ArtifactCorrupt(
-            f"{file}: expected {expected.shape[1]} score(s) a row, got {found.shape[1]}.",
-            "Restore the bundle from a backup, or train again.",
-        )
+        raise ArtifactCorrupt(f"{file}: expected {expected.shape[1]} score(s) per row, got {found.shape[1]}.", _RESTORE)
     apart = ~(np.abs(found - expected) <= allowed * np.maximum(1.0, np.abs(expected)))  # so written, NaN fails
     if apart.any():
-        raise ArtifactCorrupt(
-            f"{file}: {_difference(expected, found, apart)} ({_reason(allowed, changed)}).",
-            "Restore the bundle from a backup, or train again.",
-        )
+        raise ArtifactCorrupt(f"{file}: {_difference(expected, found, apart)} ({_reason(allowed, changed)}).", _RESTORE)
 
 
 def _rows(content: bytes, file: str) -> pd.DataFrame:
@@ -117,10 +118,7 @@ def _rows(content: bytes, file: str) -> pd.DataFrame:
             )
         rows: pd.DataFrame = golden.read().to_pandas()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise ArtifactCorrupt(
-            f"{file} is no Parquet file: {str(error).splitlines()[0]}.",
-            "Restore the bundle from a backup, or train again.",
-        ) from error
+        raise ArtifactCorrupt(f"{file} is no Parquet file: {str(error).splitlines()[0]}.", _RESTORE) from error
     return rows
 
 

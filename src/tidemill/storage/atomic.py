@@ -1,0 +1,107 @@
+"""Write aside, flush, rename: a file or folder is there whole or not at all, also after a kill or a power cut."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tidemill.errors import SettingsError, StorageFull
+
+__all__ = ["WRITING", "aside", "flush_files", "move_into_place", "replace_file", "writable"]
+
+WRITING = ".writing-"
+"""Begins the names of unfinished folders; the collector removes those that are a day old."""
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)  # no retry and no other content changes these
+
+
+@contextmanager
+def writable(parent: Path) -> Iterator[None]:
+    """Make sure that a folder exists, and translate what the system says of a full or forbidden disk.
+
+    Raises
+    ------
+    SettingsError
+        If this account may not write there, or it is no folder.
+    StorageFull
+        If the disk, or the account's share of it, is full.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno in _REFUSED:
+            raise SettingsError(
+                f"Nothing can be written to {parent}: {error.strerror}.",
+                "Let the user that this runs as write there, or name another folder: by TIDEMILL_STORAGE, or by TIDEMILL_CACHE "
+                "if the storage is a bucket and this its copy.",
+            ) from error
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(next(path for path in (parent, *parent.parents) if path.exists())).free
+        raise StorageFull(
+            f"The storage is full: what was to be written to {parent} needs more than the {free:,} bytes that are free.",
+            "Nothing of it was kept. Make room, for instance with 'tidemill gc', and run it again.",
+        ) from error
+
+
+@contextmanager
+def aside(parent: Path) -> Iterator[Path]:
+    """Yield an empty folder next to the final place; what is left in it is removed at the end. Raises as `writable`."""
+    with writable(parent), tempfile.TemporaryDirectory(prefix=WRITING, dir=parent) as folder:
+        yield Path(folder)
+
+
+def move_into_place(folder: Path, target: Path, is_sound: Callable[[Path], bool]) -> None:
+    """Rename a complete folder to its final name; a sound one that is already there stays, a damaged one is replaced.
+
+    Parameters
+    ----------
+    folder : Path
+        Complete, in a folder of `aside`.
+    target : Path
+        Final name, on the same disk.
+    is_sound : callable
+        Whether a folder under the final name holds what it should.
+    """
+    if not (_is_filled(target) and is_sound(target)):
+        if _is_filled(target):
+            target.rename(folder.with_name("damaged"))  # goes with the temporary folder
+        try:
+            folder.rename(target)
+        except OSError:  # unless another process has just put the same content there
+            if not (_is_filled(target) and is_sound(target)):
+                raise
+    _flush(target.parent)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a small file, or replace it. Raises as `writable`."""
+    with aside(path.parent) as folder:
+        written = folder / path.name
+        written.write_bytes(content)
+        _flush(written)
+        written.replace(path)
+    _flush(path.parent)
+
+
+def flush_files(folder: Path) -> None:
+    """Make all files below a folder survive a power cut."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            _flush(path)
+
+
+def _is_filled(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _flush(path: Path) -> None:
+    """Make a file's content, or a folder's entries, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,192 @@
+"""Save a bundle: pack a fitted model into files, load it back, and move it into place."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xgboost
+
+from tidemill.errors import ArtifactCorrupt
+from tidemill.faults import fault_point
+from tidemill.modeling.bundle import Bundle
+from tidemill.storage.atomic import aside, flush_files, move_into_place
+from tidemill.storage.bundles import safe_skops
+from tidemill.storage.bundles.golden import golden_parquet
+from tidemill.storage.bundles.load import (
+    BOOSTER,
+    ESTIMATOR,
+    GOLDEN,
+    MANIFEST,
+    MODEL_CARD,
+    PREPROCESSING,
+    PROTOCOL,
+    SCHEMA,
+    Description,
+    Manifest,
+    bundle_digest,
+    file_names,
+    load_bundle,
+    read_file,
+    read_manifest,
+)
+from tidemill.storage.store import Store
+from tidemill.versions import environment
+
+__all__ = ["adopt_bundle", "keep_bundle", "keep_card", "pack_bundle", "save_bundle"]
+
+
+def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame, trusted: frozenset[str] = frozenset()) -> str:
+    """Write a bundle, after it has been read back and has scored its golden rows; return its digest.
+
+    The files are written aside and the folder is renamed last: a kill leaves the whole bundle, or nothing but a
+    ``.writing-…`` folder. Writing the same bundle again changes nothing, and repairs a damaged file.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Fitted model.
+    folder : Path
+        Where to put it; missing, empty, or already holding this very bundle.
+    golden : pandas.DataFrame of shape (n_samples, n_columns)
+        Raw rows to keep with their scores, at least one; some fifty that differ are plenty.
+    trusted : frozenset of str, default empty
+        Import paths that the spec allows beyond our own list, for an estimator of the user's own.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If the folder holds something else, or the bundle cannot be read back.
+    SpecError
+        If the estimator holds objects that may not be stored.
+    StorageFull
+        If the disk has no room; nothing is left of the attempt.
+    """
+    return _save(pack_bundle(bundle, golden, trusted), folder, trusted)
+
+
+def keep_bundle(
+    bundle: Bundle, parent: Path, golden: pd.DataFrame, trusted: frozenset[str] = frozenset()
+) -> tuple[Path, str]:
+    """Write a bundle into a folder named by its digest; return the folder and the digest."""
+    files = pack_bundle(bundle, golden, trusted)
+    folder = parent / _sha256(files[MANIFEST])
+    return folder, _save(files, folder, trusted)
+
+
+def adopt_bundle(source: Path, folder: Path, digest: str, trusted: frozenset[str] = frozenset()) -> None:
+    """Put a bundle from elsewhere into its folder, after it has passed every check of loading.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If it is not what the digest says.
+    IncompatibleVersions
+        If it was made with another major version of a library.
+    """
+    names = (*file_names(source, read_manifest(source, digest)), MANIFEST)
+    _save({name: read_file(source, name) for name in names}, folder, trusted)
+
+
+def keep_card(store: Store, uri: str, text: str) -> None:
+    """Put the card beside the bundle's own files; half of one would be a file that no bundle may have."""
+    path = store.root / uri / MODEL_CARD
+    with aside(path.parents[1]) as beside:
+        written = beside / path.name
+        written.write_text(text, encoding="utf-8")
+        fault_point("card-written")
+        written.replace(path)
+    if store.bucket is not None:
+        store.note(f"{uri}/{MODEL_CARD}", text.encode())
+
+
+def pack_bundle(bundle: Bundle, golden: pd.DataFrame, trusted: frozenset[str] = frozenset()) -> dict[str, bytes]:
+    """Return the files of a bundle by name, manifest included, without writing them.
+
+    Raises
+    ------
+    ValueError
+        If there is no golden row.
+    SpecError
+        If the estimator holds objects that may not be stored.
+    """
+    if golden.empty:
+        raise ValueError("a bundle needs at least one golden row")
+    files = {
+        SCHEMA: _canonical_json(_describe(bundle).to_dict()),
+        PREPROCESSING: safe_skops.dump(bundle.preprocessing),
+        GOLDEN: golden_parquet(bundle, golden),
+    }
+    if isinstance(bundle.model, xgboost.Booster):
+        files[BOOSTER] = bytes(bundle.model.save_raw("json"))
+    else:
+        files[ESTIMATOR] = safe_skops.dump(bundle.model, trusted)
+    manifest = Manifest(
+        protocol=PROTOCOL,
+        files={name: _sha256(content) for name, content in files.items()},
+        environment=environment(),
+        random_state=bundle.random_state,
+        n_threads=bundle.n_threads,
+    )
+    return files | {MANIFEST: _canonical_json(manifest.to_dict())}
+
+
+def _describe(bundle: Bundle) -> Description:
+    return Description.from_dict(
+        {
+            "task": bundle.task,
+            "estimator": bundle.estimator,
+            "features": bundle.schema,
+            "classes": bundle.classes,
+            "threshold": bundle.threshold,
+            "threshold_criterion": bundle.threshold_criterion,
+            "calibration": bundle.calibration,
+            "residual_quantiles": bundle.residual_quantiles,
+            "block_rows": bundle.block_rows,
+            "remarks": bundle.remarks,
+        }
+    )
+
+
+def _save(files: dict[str, bytes], folder: Path, trusted: frozenset[str]) -> str:
+    digest = _sha256(files[MANIFEST])
+    _refuse_other_content(folder, digest)
+    with aside(folder.parent) as beside:
+        written = beside / "bundle"
+        written.mkdir()
+        for name, content in files.items():
+            (written / name).write_bytes(content)
+        flush_files(written)
+        load_bundle(written, digest, trusted)
+        fault_point("bundle-written")
+        move_into_place(written, folder, lambda there: _is_sound(there, digest, trusted))
+        fault_point("bundle-renamed")
+    return digest
+
+
+def _is_sound(folder: Path, digest: str, trusted: frozenset[str]) -> bool:
+    try:
+        load_bundle(folder, digest, trusted)
+    except ArtifactCorrupt:
+        return False
+    return True
+
+
+def _refuse_other_content(folder: Path, digest: str) -> None:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    found = bundle_digest(folder)
+    if found != digest:
+        raise ArtifactCorrupt(
+            f"{folder} already holds another bundle: expected digest {digest}, got {found}.",
+            "Choose another folder; a stored bundle is never changed.",
+        )
+
+
+def _canonical_json(values: dict[str, Any]) -> bytes:
+    return json.dumps(values, sort_keys=True, indent=1, allow_nan=False).encode() + b"\n"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
