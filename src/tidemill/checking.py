@@ -139,7 +139,7 @@ def _first_too_early(spec: ModelSpec, schedule: str) -> tuple[datetime, Partitio
 
 def _split_problems(spec: ModelSpec) -> Iterator[str]:
     """Report a window that leaves nothing to train on, and a test set that can never pass the gate."""
-    from tidemill.modeling.bootstrap import MIN_BLOCKS  # loads pandas
+    from tidemill.metrics.blocks import MIN_BLOCKS  # loads numpy
 
     every, test = spec.partitions.every, f"{spec.model}: train.test ({spec.train.test / DAY:g} days)"
     plans = [

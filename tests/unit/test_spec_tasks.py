@@ -51,7 +51,7 @@ def test_a_floor_that_is_named_stands():
     [
         ("regression", "roc_auc", "'roc_auc' cannot be decided on for task 'regression'. Choose one of mean_absolute"),
         ("binary", "r2_score", "Choose one of roc_auc, "),
-        ("multiclass", "macro_f", "Is it 'macro_f1'?"),
+        ("multiclass", "macro_f", "Did you mean 'macro_f1'?"),
         ("regression", "mean_error", "cannot be decided on"),
     ],
 )

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import mean, stdev
+from statistics import mean
 
-from tidemill.monitoring.student import student_quantile
+from tidemill.metrics.student import half_width
 from tidemill.records import MetricValue
 
 __all__ = ["recent_quality"]
@@ -41,7 +41,7 @@ def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
     if len(known) < MIN_PARTITIONS:
         return replace(newest, name=name)
     values = [figure.value for figure in known]
-    middle, spread = mean(values), student_quantile(len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    middle, spread = mean(values), half_width(values)
     return MetricValue(
         name=name,
         value=middle,

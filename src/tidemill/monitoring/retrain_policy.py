@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import mean, stdev
+from statistics import mean
 
-from tidemill.monitoring.student import student_quantile
+from tidemill.metrics.student import half_width
 from tidemill.records import Decision, MetricValue, Record, Verdict
 
 __all__ = ["PartitionFigure", "RetrainEvidence", "RetrainPolicy", "decide_retraining"]
@@ -269,8 +269,7 @@ def _compare(recent: Sequence[float], acceptance: MetricValue, policy: RetrainPo
     """Hold the mean of recent partitions against acceptance; both are uncertain."""
     tolerated = _tolerated(acceptance, policy)
     fall = (acceptance.value - mean(recent)) * (1 if policy.greater_is_better else -1)
-    of_days = student_quantile(len(recent) - 1) * stdev(recent) / math.sqrt(len(recent))
-    margin = math.hypot(of_days, _half_width(acceptance))
+    margin = math.hypot(half_width(recent), _half_width(acceptance))
     way = "fall" if policy.greater_is_better else "rise"
     sentence = (
         f"Realised {acceptance.name} over the last {len(recent)} matured partitions is {mean(recent):.3f}, at "

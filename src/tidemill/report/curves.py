@@ -6,6 +6,8 @@ Results are plain lists and numbers, ready to be data of a chart. This module mu
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.metrics.statistic import area
+
 __all__ = ["reliability_bins", "roc_points", "wilson_interval"]
 
 _Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
@@ -37,9 +39,8 @@ def roc_points(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> tuple
     last_of_ties = np.append(np.flatnonzero(np.diff(score)), y.size - 1)
     found = np.concatenate([[0.0], np.cumsum(y)[last_of_ties] / y.sum()])
     false = np.concatenate([[0.0], np.cumsum(~y)[last_of_ties] / (~y).sum()])
-    area = float(np.trapezoid(found, false))
     kept = np.unique(np.linspace(0, false.size - 1, min(false.size, _ROC_POINTS)).astype(int))
-    return false[kept].round(5).tolist(), found[kept].round(5).tolist(), area
+    return false[kept].round(5).tolist(), found[kept].round(5).tolist(), area(y_true.astype(np.float64), y_score).value
 
 
 def wilson_interval(n_positive: int, n: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ This module must not import Altair.
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import (
     Alert,
     CheckResult,
@@ -22,7 +23,6 @@ from tidemill.records import (
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, when
 from tidemill.report.search import search_sentences
 from tidemill.report.values import ColumnProfile, DriftRow, LabelRow, SliceRow, StepCompute
-from tidemill.spec.metrics import greater_is_better
 
 __all__ = ["contract_page", "evaluation_page", "monitor_page", "profile_page"]
 

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import mean, stdev
+from statistics import mean
 
-from tidemill.monitoring.student import student_quantile
+from tidemill.metrics.student import half_width
 from tidemill.records import MetricValue
 
 __all__ = ["gain"]
@@ -59,4 +59,4 @@ def _half_width(differences: Sequence[float]) -> float | None:
     means = [mean(differences[start : start + BLOCK]) for start in starts]
     if len(means) < LEAST_BLOCKS:
         return None
-    return student_quantile(len(means) - 1) * stdev(means) / math.sqrt(len(means))
+    return half_width(means)

@@ -4,9 +4,9 @@ Light on purpose: DAG files import this room while Airflow parses them. Reading 
 ``spec_file``'s work; here are the meaning, the defaults and the rules that tie fields together.
 """
 
+from tidemill.metrics.definitions import DECIDABLE, default_metric, greater_is_better
 from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
 from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Source, Task
-from tidemill.spec.metrics import DECIDABLE, default_metric, greater_is_better
 from tidemill.spec.model import ModelSpec
 from tidemill.spec.operation import Monitor, OnEmpty, Predict, Reproduce, Retention, Retrain
 from tidemill.spec.search import Dimension, Search, Window

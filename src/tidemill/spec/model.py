@@ -12,10 +12,10 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tidemill.errors import PartitionError, SpecError
 from tidemill.intervals import Every, Interval, Partition
+from tidemill.metrics.definitions import NO_SKILL, default_metric, greater_is_better
 from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
 from tidemill.spec.kinds import Name, Part
-from tidemill.spec.metrics import NO_SKILL, default_metric, greater_is_better
 from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
 from tidemill.spec.training import Accept, Train
 

@@ -7,7 +7,7 @@ WORK = """
 import io, sys
 import numpy as np
 import pyarrow.csv
-from tidemill.monitoring import alerts, classes, compute, drift, performance, profile, retrain_policy, values
+from tidemill.monitoring import alerts, compute, drift, performance, profile, retrain_policy
 
 rows = b"hour,carrier,late\\n6,UA,true\\n,AA,false\\n7,,true\\n"
 table = pyarrow.csv.read_csv(io.BytesIO(rows))
@@ -16,8 +16,8 @@ counted = profile.count_table(reference, table)
 counted = tuple(map(profile.merge, counted, counted))
 figures = drift.detect_drift(reference, counted)
 figures += performance.realised_quality([0, 1], [0.1, 0.9], label_coverage=1.0)
-figures += classes.realised_class_quality(["a"], [[1.0]], ["a"], label_coverage=1.0)
-figures += values.realised_value_quality([0.0, 1.0], [0.1, 0.9], label_coverage=1.0)
+figures += performance.realised_quality(["a"], [[1.0]], label_coverage=1.0, task="multiclass", classes=["a"])
+figures += performance.realised_quality([0.0, 1.0], [0.1, 0.9], label_coverage=1.0, task="regression")
 alerts.raise_alerts(figures, alerts.AlertThresholds())
 profile.ColumnProfile.from_dict(reference[0].to_dict())
 print(*sorted({name.partition(".")[0] for name in sys.modules}))

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.modeling.bootstrap import estimate, index_blocks
+from tidemill.metrics.blocks import estimate, index_blocks
+from tidemill.metrics.statistic import mean
 from tidemill.records import MetricValue
 
 __all__ = ["changed_decisions", "changed_values", "mean_change"]
@@ -29,7 +30,7 @@ def changed_decisions(
     0.25
     """
     differs = np.asarray(answer_a) != np.asarray(answer_b)
-    return _mean("share_of_decisions", differs.astype(np.float64), blocks)
+    return _mean("share_of_decisions", differs.astype(np.float64), blocks, most=1.0)
 
 
 def changed_values(
@@ -72,15 +73,12 @@ def mean_change(score_a: npt.ArrayLike, score_b: npt.ArrayLike, blocks: npt.Arra
     0.05
     """
     change = np.abs(np.asarray(score_a, dtype=np.float64) - np.asarray(score_b, dtype=np.float64))
-    return _mean("mean_change", change.sum(axis=1) / 2 if change.ndim == 2 else change, blocks)
+    return _mean("mean_change", change.sum(axis=1) / 2 if change.ndim == 2 else change, blocks, most=1.0)
 
 
-def _mean(name: str, change: Numbers, blocks: npt.ArrayLike | None) -> MetricValue:
+def _mean(name: str, change: Numbers, blocks: npt.ArrayLike | None, most: float = float("inf")) -> MetricValue:
     if not len(change):
         return MetricValue(name=name, value=float("nan"), n=0)
-    block, n_blocks = index_blocks(blocks, len(change))
-    total, size = np.bincount(block, weights=change, minlength=n_blocks), np.bincount(block, minlength=n_blocks)
-    found = estimate(lambda counts: (counts @ total / (counts @ size))[:, None], n_blocks, len(change))
-    return MetricValue(
-        name=name, value=found.value, low=max(found.low, 0.0), high=found.high, n=len(change), n_blocks=n_blocks
-    )
+    of_rows = index_blocks(blocks, len(change))
+    found = estimate(mean(change, most if np.isfinite(most) else None), of_rows, (0.0, most))
+    return MetricValue(name=name, value=found.value, low=found.low, high=found.high, n=len(change), n_blocks=of_rows.n)

@@ -6,7 +6,7 @@ neither a yes nor a no: how many more days of labels would decide it is said ins
 
 from dataclasses import dataclass
 
-from tidemill.modeling.bootstrap import MIN_BLOCKS
+from tidemill.metrics.blocks import MIN_BLOCKS
 from tidemill.modeling.gate.finding import Finding, is_number
 from tidemill.modeling.gate.power import harmed, shortfall
 from tidemill.records import EvaluationReport, MetricValue

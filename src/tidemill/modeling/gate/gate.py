@@ -5,7 +5,7 @@ what is missing, not a number or infinite is a no; what the spec sets no limit f
 here measures: ``tidemill.steps.train.evaluate`` did.
 """
 
-from tidemill.modeling.bootstrap import MIN_BLOCKS
+from tidemill.metrics.blocks import MIN_BLOCKS
 from tidemill.modeling.gate.comparison import Yardstick, weigh_baselines, weigh_champion, weigh_slices
 from tidemill.modeling.gate.finding import Finding, is_number
 from tidemill.modeling.metrics import greater_is_better

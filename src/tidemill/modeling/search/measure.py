@@ -124,18 +124,16 @@ class FoldSet:
         score = point_value(self.metric, rows.y, y_score, bundle.threshold, task=self.task, classes=classes)
         return Measured(score=score, y_score=y_score, threshold=bundle.threshold, classes=classes)
 
-    def gain(self, parameters: Parameters, random_state: int) -> MetricValue:
+    def gain(self, parameters: Parameters) -> MetricValue:
         """Return the metric with some parameters minus that with the defaults: the mean over folds, with its interval.
 
         Parameters
         ----------
         parameters : dict
             Settings; none of them gives 0.
-        random_state : int
-            Seed of the bootstrap over partitions.
         """
         pairs = [self._pair(parameters, fold) for fold in range(len(self.rows))]
-        return mean_difference(self.metric, pairs, task=self.task, slice="defaults", random_state=random_state)
+        return mean_difference(self.metric, pairs, task=self.task, slice="defaults")
 
     def _pair(self, parameters: Parameters, fold: int) -> Pair:
         rows, a, b = self.rows[fold], self.measure(parameters, fold), self.measure({}, fold)

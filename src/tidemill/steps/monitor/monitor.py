@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.errors import NotPublished
+from tidemill.metrics.definitions import greater_is_better
 from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
 from tidemill.monitoring.breaks import detect_breaks
 from tidemill.monitoring.compute import StepFigures, compare_compute
@@ -20,7 +21,6 @@ from tidemill.monitoring.recent import recent_quality
 from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
-from tidemill.spec.metrics import greater_is_better
 from tidemill.steps.monitor.alerting import update_alerts
 from tidemill.steps.monitor.freshness import miss
 from tidemill.steps.monitor.label_arrival import Maturity, count_labels

@@ -8,9 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.errors import ArtifactCorrupt
-from tidemill.monitoring.classes import realised_class_quality
 from tidemill.monitoring.performance import realised_quality
-from tidemill.monitoring.values import realised_value_quality
 from tidemill.records import MetricValue
 from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT
@@ -111,17 +109,24 @@ def _measured(
 ) -> tuple[MetricValue, ...]:
     if run.task == "multiclass":
         probabilities, classes = probabilities_of(rows["probabilities"])
-        return realised_class_quality(truth.to_pylist(), probabilities, classes, label_coverage=label_coverage)
+        return realised_quality(
+            np.array(truth.to_pylist(), dtype=object),
+            probabilities,
+            label_coverage=label_coverage,
+            task=run.task,
+            classes=classes,
+        )
     if run.task == "regression":
         low, high = (rows[end].to_numpy() for end in ("low", "high"))
-        return realised_value_quality(
-            truth.to_numpy(), rows["score"].to_numpy(), low, high, label_coverage=label_coverage
+        ends = (low, high) if np.isfinite(low).any() else None
+        return realised_quality(
+            truth.to_numpy(), rows["score"].to_numpy(), label_coverage=label_coverage, task=run.task, interval=ends
         )
     return realised_quality(
         np.asarray(truth.to_numpy()),
         rows["score"].to_numpy(),
         label_coverage=label_coverage,
-        threshold=0.5 if run.threshold is None else run.threshold,
+        threshold=run.threshold,
     )
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tidemill.errors import ContractBroken, SchemaChanged
-from tidemill.modeling.bootstrap import MIN_BLOCKS
+from tidemill.metrics.blocks import MIN_BLOCKS
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.gate.churn import changed_decisions, changed_values, mean_change
 from tidemill.modeling.gate.gate import MIN_TEST_ROWS

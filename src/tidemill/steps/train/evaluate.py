@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidemill.errors import NotTrainable
+from tidemill.metrics.student import half_width
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.gate.behaviour import check_behaviour
 from tidemill.modeling.gate.gate import decide_acceptance
@@ -186,14 +187,14 @@ def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> Metric
         ]
     )
     known = values[np.isfinite(values)]
-    spread = 1.96 * known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else None
+    spread = half_width(known.tolist()) if len(known) > 1 else None
     mean = float(known.mean()) if len(known) else float("nan")
     return MetricValue(
         name=f"{metric}_of_partitions",
         value=mean,
         n=len(test.y),
-        low=None if spread is None else mean - float(spread),
-        high=None if spread is None else mean + float(spread),
+        low=None if spread is None else mean - spread,
+        high=None if spread is None else mean + spread,
     )
 
 

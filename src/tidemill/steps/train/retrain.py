@@ -4,11 +4,11 @@ import itertools
 from dataclasses import asdict, replace
 
 from tidemill.errors import RetrainingFailed
+from tidemill.metrics.definitions import greater_is_better
 from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
 from tidemill.records import Decision, MetricValue, Verdict
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
-from tidemill.spec.metrics import greater_is_better
 from tidemill.warehouse.releases.registry import Release
 
 __all__ = ["decide", "record_outcome"]

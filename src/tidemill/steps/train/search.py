@@ -139,7 +139,7 @@ def _report(job: Job, estimator: str, space: Space, folds: FoldSet, found: Found
         parameters=best.parameters,
         score=mean_score(best),
         default_score=mean_score(found.trials[0]),
-        gain=folds.gain(best.parameters, job.spec.train.random_state),
+        gain=folds.gain(best.parameters),
         at_bounds=at_bounds(estimator, space, best.parameters),
         seconds=sum(trial.seconds for trial in found.trials),
         digest=stored.digest,

@@ -1,0 +1,17 @@
+"""The metrics room: each figure about the quality of scores is defined once, for acceptance, monitoring and retraining.
+
+=================  ======================================================================================
+``definitions``    every metric by task: its formula, its direction, its range; importable without numpy
+``rows``           labels and scores of each task, read so that a formula is one line
+``statistic``      a figure under any weights of the rows, and the influence of each row on it
+``intervals``      from a standard error to the ends of a 95 % interval
+``blocks``         standard errors from leaving out one block of time at a time
+``evaluation``     metrics with intervals, for the whole and by slice
+``differences``    two models on the same rows
+=================  ======================================================================================
+
+A metric that the rows do not define (no row, a single class, a score that is no number) is NaN. It is never an exception
+or a flattering default: a decision on NaN fails closed.
+
+This package imports nothing by itself, since specs are parsed with ``definitions``, in every task and in every DAG file.
+"""

@@ -1,0 +1,255 @@
+"""Standard errors and 95 % intervals from whole blocks of rows.
+
+Rows of one day share their weather and their queues, so a day counts as one observation, not its rows. Acceptance leaves
+out one day at a time (jackknife: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 11) and widens
+the error where days resemble the day before. Where there are many blocks, as for the rows of one partition, the rows'
+influences are added up instead, which is the same to first order.
+
+Blocks count only if they hold a row that carries the figure: recall on 14 days with 10 positives in 6 of them has 6
+observations. No variance is ignorance, not certainty: a share or a ranking is then as uncertain as two more rows could
+make it, and any other figure has no interval.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tidemill.metrics.statistic import Floats, Integers, Statistic, combination
+from tidemill.metrics.student import student_quantile
+
+__all__ = ["MIN_BLOCKS", "Blocks", "Estimate", "estimate", "estimate_combination", "index_blocks", "joined"]
+
+MIN_BLOCKS = 5
+"""Blocks below which no honest interval exists at acceptance."""
+MAX_LEFT_OUT = 500
+"""Blocks up to which each is left out once; beyond, influences are added up."""
+_MAX_WEIGHTS = 4_000_000  # replicates times rows held at once: 32 MB
+_MAX_CORRELATION = 0.9  # of neighbouring blocks; more cannot be told from a trend
+_ROUNDING = 1e-12  # of the largest influence: what rounding leaves of none
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Blocks of rows."""
+
+    index: Integers
+    """Number of each row's block, from 0, shape (n_samples,); of partitions in the order of time."""
+    n: int
+    """Number of blocks."""
+    in_time: bool = True
+    """Whether the order of blocks is that of time, so that neighbours may resemble each other."""
+    least: int = MIN_BLOCKS
+    """Blocks with counted rows below which there is no interval."""
+
+    def add(self, values: npt.ArrayLike) -> Floats:
+        """Return the sum of a value of each row over each block."""
+        sums = np.bincount(self.index, weights=np.asarray(values, dtype=np.float64), minlength=self.n)
+        return sums.astype(np.float64)
+
+
+def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BLOCKS) -> Blocks:
+    """Return the blocks of rows by number.
+
+    Parameters
+    ----------
+    keys : array-like of shape (n_samples,) or None
+        Block of each row, such as the key of its partition; keys sort in the order of time. None makes each row a block.
+    n_samples : int
+        Number of rows.
+    least : int, default 5
+        Blocks with counted rows below which there is no interval.
+
+    Examples
+    --------
+    >>> index_blocks(["2013-07-01", "2013-07-01", "2013-07-02"], 3).index.tolist()
+    [0, 0, 1]
+    """
+    if keys is None:
+        return Blocks(index=np.arange(n_samples), n=n_samples, in_time=False, least=least)
+    given = np.asarray(keys)
+    levels, index = _levels(given)
+    if len(given) != n_samples or index.min(initial=0) < 0:
+        raise ValueError("every row needs a block, and no block may be missing")
+    return Blocks(index=index, n=len(levels), least=least)
+
+
+def joined(sets: Sequence[Blocks]) -> Blocks:
+    """Return the blocks of several sets of rows, one set after the other; no block is in two of them."""
+    offsets = np.cumsum([0, *(one.n for one in sets)])
+    index = [one.index + offset for one, offset in zip(sets, offsets, strict=False)]
+    return Blocks(index=np.concatenate(index), n=int(offsets[-1]), in_time=all(one.in_time for one in sets))
+
+
+def _levels(keys: npt.NDArray[np.generic]) -> tuple[Sequence[object], Integers]:
+    if keys.dtype != object:
+        levels, index = np.unique(keys, return_inverse=True)
+        return levels.tolist(), index.astype(np.int64)
+    known = sorted({key for key in keys if key is not None and key == key})  # NaN differs from itself
+    position = {key: number for number, key in enumerate(known)}
+    return known, np.fromiter((position.get(key, -1) for key in keys), dtype=np.int64, count=len(keys))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A figure with its 95 % interval; NaN where it is not defined."""
+
+    value: float
+    """On all rows."""
+    low: float
+    """Lower end of the interval."""
+    high: float
+    """Upper end of the interval."""
+    standard_error: float
+    """Half the width of the interval, divided by Student's quantile."""
+
+
+def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] | None = None) -> Estimate:
+    """Estimate a statistic with its interval.
+
+    Parameters
+    ----------
+    statistic : Statistic
+        The statistic.
+    blocks : Blocks
+        Blocks of its rows.
+    bounds : pair of float, optional
+        Least and greatest value that exist; None for a difference, which is symmetric about 0.
+
+    Examples
+    --------
+    >>> from tidemill.metrics.statistic import mean
+    >>> days = index_blocks(range(6), 6)
+    >>> found = estimate(mean([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), days)
+    >>> found.value, round(found.standard_error, 2)  # 0.76 if days were independent; these rise steadily
+    (3.5, 1.71)
+    """
+    value = statistic.value
+    n_active = len(np.unique(blocks.index[statistic.counted])) if np.isfinite(value) else 0
+    if n_active < max(blocks.least, 2):
+        return Estimate(value=_within(value, bounds), low=NAN, high=NAN, standard_error=NAN)
+    quantile = student_quantile(n_active - 1)
+    error = _standard_error(statistic, blocks, n_active)
+    low, high = _ends(statistic, error, quantile, bounds)
+    value = _within(value, bounds)
+    return Estimate(
+        value=value,
+        low=_within(min(low, value), bounds),
+        high=_within(max(high, value), bounds),
+        standard_error=(high - low) / (2 * quantile),
+    )
+
+
+def _within(value: float, bounds: tuple[float, float] | None) -> float:
+    return value if bounds is None or np.isnan(value) else min(max(value, bounds[0]), bounds[1])
+
+
+def _standard_error(statistic: Statistic, blocks: Blocks, n_active: int) -> float:
+    influence = _of_blocks(statistic, blocks)
+    variance = float((influence**2).sum()) * n_active / (n_active - 1)
+    return float(np.sqrt(variance * (_persistence(influence) if blocks.in_time else 1.0)))
+
+
+def _ends(
+    statistic: Statistic, error: float, quantile: float, bounds: tuple[float, float] | None
+) -> tuple[float, float]:
+    if np.isnan(error):
+        return NAN, NAN
+    if statistic.step is None:
+        if not error:
+            return NAN, NAN
+        value = statistic.value
+        return (
+            statistic.ends(quantile * error) if statistic.ends else (value - quantile * error, value + quantile * error)
+        )
+    if bounds == (0.0, 1.0):
+        return _score_interval(statistic.value, error, statistic.step, quantile)
+    least = float(np.sqrt(2)) * statistic.step
+    half = quantile * max(error, least)
+    return statistic.value - half, statistic.value + half
+
+
+def _score_interval(value: float, error: float, step: float, quantile: float) -> tuple[float, float]:
+    """Return Wilson's interval for as many independent rows as would have the standard error.
+
+    Source: E. Korn, B. Graubard, *Survey Methodology* 24 (1998); Wilson's interval for 1 / step rows at 0 and 1.
+    """
+    chance = value * (1 - value)
+    n = min(chance / error**2, 1 / step) if chance > 0 and error > 0 else 1 / step
+    shrink = quantile**2 / n
+    centre = (value + shrink / 2) / (1 + shrink)
+    half = float(np.sqrt(chance * shrink + shrink**2 / 4)) / (1 + shrink)
+    return centre - half, centre + half
+
+
+def _of_blocks(statistic: Statistic, blocks: Blocks) -> Floats:
+    """Return the influence of each block; NaN if leaving out one leaves the statistic undefined."""
+    if statistic.ends is not None or blocks.n > MAX_LEFT_OUT:
+        influence = blocks.add(statistic.influence())
+    else:
+        values = _leave_out(statistic, blocks)
+        influence = (values.mean() - values) * (blocks.n - 1) / blocks.n
+    return np.where(np.abs(influence) > _ROUNDING, influence, 0.0) if np.isfinite(influence).all() else influence * NAN
+
+
+def _leave_out(statistic: Statistic, blocks: Blocks) -> Floats:
+    at_once = max(1, _MAX_WEIGHTS // max(len(blocks.index), 1))
+    without = np.arange(blocks.n)
+    return np.concatenate(
+        [
+            statistic.values((without[first : first + at_once, None] != blocks.index).astype(np.float64))
+            for first in range(0, blocks.n, at_once)
+        ]
+    )
+
+
+def _persistence(influence: Floats) -> float:
+    """Return the factor by which neighbours that resemble each other raise the variance of a mean, at least 1.
+
+    That of a first-order autoregression; 1 / n corrects the bias of the correlation in short series.
+    """
+    total = float((influence**2).sum())
+    if not total > 0:
+        return 1.0
+    correlation = float((influence[1:] * influence[:-1]).sum()) / total + 1 / len(influence)
+    inside = min(max(correlation, 0.0), _MAX_CORRELATION)
+    return (1 + inside) / (1 - inside)
+
+
+def estimate_combination(statistics: Sequence[Statistic], coefficients: Sequence[float], blocks: Blocks) -> Estimate:
+    """Estimate a weighted sum of statistics of the same rows, such as a difference.
+
+    Statistics whose intervals are not symmetric, such as medians, are combined end by end, with the correlation that
+    their blocks show.
+
+    References
+    ----------
+    G. Zou, A. Donner, *Statistics in Medicine* 27 (2008).
+    """
+    whole = combination(statistics, coefficients)
+    if all(one.ends is None for one in statistics):
+        return estimate(whole, blocks)
+    found = [estimate(one, blocks) for one in statistics]
+    influence = np.array([_of_blocks(one, blocks) for one in statistics])
+    scale = np.sqrt((influence**2).sum(axis=1))
+    unit = np.divide(influence, scale[:, None], out=np.zeros_like(influence), where=scale[:, None] > 0)
+    signs, sizes = np.sign(coefficients), np.abs(coefficients)
+    below, above = (
+        [
+            size * (one.value - one.low if down else one.high - one.value)
+            for one, size, down in zip(found, sizes, way, strict=True)
+        ]
+        for way in (signs > 0, signs < 0)
+    )
+    to_low, to_high = (
+        float(np.sqrt(max(((signs * np.array(each)) @ (unit @ unit.T) * (signs * np.array(each))).sum(), 0.0)))
+        for each in (below, above)
+    )
+    value = whole.value
+    quantile = student_quantile(max(blocks.n - 1, 1))
+    return Estimate(
+        value=value, low=value - to_low, high=value + to_high, standard_error=(to_low + to_high) / (2 * quantile)
+    )

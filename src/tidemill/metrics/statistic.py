@@ -1,0 +1,302 @@
+"""Statistics of rows: the value under any weights, and the influence of each row on it.
+
+Both are properties of one formula, so that acceptance, which leaves out blocks of rows, and monitoring, which adds up
+influences, measure the same thing. Weights have the shape (n_replicates, n_samples); a value is one per replicate.
+
+References
+----------
+Influence functions: F. Hampel, JASA 69 (1974). Area under the curve: E. DeLong, D. DeLong, D. Clarke-Pearson,
+Biometrics 44 (1988); with blocks: N. Obuchowski, Biometrics 53 (1997). Quantiles: R. Woodruff, JASA 47 (1952).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Bools",
+    "Floats",
+    "Integers",
+    "Statistic",
+    "area",
+    "average",
+    "average_precision",
+    "combination",
+    "mean",
+    "median",
+    "ratio",
+    "root",
+    "within",
+]
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Ends = Callable[[float], tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistic:
+    """A figure of rows."""
+
+    values: Callable[[Floats], Floats]
+    """From weights to values; NaN where the statistic is not defined."""
+    influence: Callable[[], Floats]
+    """Change of the value per weight of each row at weights of 1, shape (n_samples,); adds up to 0."""
+    counted: Bools
+    """Rows that carry the figure, shape (n_samples,): of recall the positives, of a ranking the rarer class."""
+    step: float | None = None
+    """Most that one counted row changes about a share or a ranking; None where a row can change anything."""
+    ends: Ends | None = None
+    """From half the interval's width, on the scale of the influence, to its ends; None for value minus and plus."""
+
+    @property
+    def value(self) -> float:
+        """The figure with each row counted once."""
+        return float(self.values(np.ones((1, len(self.counted))))[0])
+
+
+def _divide(numerator: Any, denominator: Any) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where(np.equal(denominator, 0), np.nan, np.divide(numerator, denominator))
+
+
+def ratio(part: npt.ArrayLike, whole: npt.ArrayLike, most: float | None = None) -> Statistic:
+    """Return the ratio of two sums.
+
+    Parameters
+    ----------
+    part, whole : array-like of shape (n_samples,)
+        Terms of either sum.
+    most : float, default None
+        Greatest term of ``part`` if the ratio is a share; None if terms have no greatest value.
+
+    Examples
+    --------
+    >>> found = ratio([1.0, 0.0], [1.0, 1.0])
+    >>> found.value, found.influence().tolist()
+    (0.5, [0.25, -0.25])
+    """
+    above, below = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    total = float(below.sum())
+
+    def influence() -> Floats:
+        return np.asarray((above - above.sum() / total * below) / total)
+
+    return Statistic(
+        values=lambda weights: _divide(weights @ above, weights @ below),
+        influence=influence,
+        counted=below != 0,
+        step=None if most is None or not total else most / total,
+    )
+
+
+def mean(terms: npt.ArrayLike, most: float | None = None) -> Statistic:
+    """Return the mean of a term of each row.
+
+    Examples
+    --------
+    >>> mean([1.0, 3.0]).influence().tolist()
+    [-0.5, 0.5]
+    """
+    values = np.asarray(terms, dtype=np.float64)
+    return ratio(values, np.ones(len(values)), most)
+
+
+def root(of: Statistic) -> Statistic:
+    """Return the square root of a statistic.
+
+    Examples
+    --------
+    >>> root(mean([4.0, 4.0])).value
+    2.0
+    """
+
+    def influence() -> Floats:
+        value = np.sqrt(of.value)
+        return np.asarray(of.influence() / (2 * value)) if value else np.zeros(len(of.counted))
+
+    return Statistic(values=lambda weights: np.sqrt(of.values(weights)), influence=influence, counted=of.counted)
+
+
+def average(statistics: Sequence[Statistic], n_samples: int) -> Statistic:
+    """Return the mean of those statistics that are defined; NaN if none is.
+
+    Examples
+    --------
+    >>> average([ratio([1.0], [1.0]), ratio([1.0], [0.0])], 1).value
+    1.0
+    """
+    defined = [one for one in statistics if not np.isnan(one.value)]
+
+    def values(weights: Floats) -> Floats:
+        each = np.array([one.values(weights) for one in statistics]).reshape(len(statistics), len(weights))
+        return _divide(np.nansum(each, axis=0), np.isfinite(each).sum(axis=0))
+
+    def influence() -> Floats:
+        return np.asarray(np.sum([one.influence() for one in defined], axis=0) / len(defined))
+
+    steps = [one.step for one in defined if one.step is not None]
+    return Statistic(
+        values=values,
+        influence=influence,
+        counted=np.ones(n_samples, dtype=bool),
+        step=float(np.sqrt(np.sum(np.square(steps))) / len(defined)) if steps else None,
+    )
+
+
+def combination(statistics: Sequence[Statistic], coefficients: Sequence[float]) -> Statistic:
+    """Return a weighted sum of statistics of the same rows, such as a difference.
+
+    Examples
+    --------
+    >>> combination([mean([1.0, 3.0]), mean([0.0, 1.0])], [1.0, -1.0]).value
+    1.5
+    """
+    pairs = list(zip(coefficients, statistics, strict=True))
+    steps = [abs(factor) * one.step for factor, one in pairs if one.step is not None]
+    return Statistic(
+        values=lambda weights: np.sum([factor * one.values(weights) for factor, one in pairs], axis=0),
+        influence=lambda: np.sum([factor * one.influence() for factor, one in pairs], axis=0),
+        counted=np.any([one.counted for one in statistics], axis=0),
+        step=max(steps) if steps else None,
+    )
+
+
+def within(statistic: Statistic, start: int, n_samples: int) -> Statistic:
+    """Return a statistic of some rows as one of more rows, which are weightless but for those from ``start`` on."""
+    size = len(statistic.counted)
+
+    def spread(own: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        wide = np.zeros(n_samples, dtype=own.dtype)
+        wide[start : start + size] = own
+        return wide
+
+    return replace(
+        statistic,
+        values=lambda weights: statistic.values(weights[:, start : start + size]),
+        influence=lambda: spread(statistic.influence()),
+        counted=spread(statistic.counted),
+    )
+
+
+class _Runs:
+    """Rows in ascending order of score, with equal scores as one run."""
+
+    def __init__(self, y: Floats, score: Floats) -> None:
+        self.order = np.argsort(score, kind="stable")
+        ordered = score[self.order]
+        self.starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        self.y = y[self.order]
+
+    def of_classes(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Return the weights of positives and of negatives in each run, shape (n_replicates, n_runs)."""
+        ordered = weights[:, self.order]
+        positives = np.add.reduceat(ordered * self.y, self.starts, axis=1)
+        return positives, np.add.reduceat(ordered, self.starts, axis=1) - positives
+
+    def per_row(self, per_run: Floats) -> Floats:
+        """Return the value of each row's run, in the rows' own order."""
+        sizes = np.diff(np.append(self.starts, len(self.order)))
+        rows = np.empty(len(self.order))
+        rows[self.order] = np.repeat(per_run, sizes)
+        return rows
+
+
+def area(y: Floats, score: Floats) -> Statistic:
+    """Return the area under the ROC curve: the share of (positive, negative) pairs in the right order, ties by half.
+
+    Examples
+    --------
+    >>> area(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.6, 0.4, 0.8])).value
+    0.75
+    """
+    runs = _Runs(y, score)
+
+    def values(weights: Floats) -> Floats:
+        positives, negatives = runs.of_classes(weights)
+        below = np.cumsum(negatives, axis=1) - negatives / 2
+        return _divide((positives * below).sum(axis=1), positives.sum(axis=1) * negatives.sum(axis=1))
+
+    def influence() -> Floats:
+        positives, negatives = (of_class[0] for of_class in runs.of_classes(np.ones((1, len(y)))))
+        n_positive, n_negative = positives.sum(), negatives.sum()
+        below = (np.cumsum(negatives) - negatives / 2) / n_negative
+        above = 1 - (np.cumsum(positives) - positives / 2) / n_positive
+        value = float((positives * below).sum() / n_positive)
+        of_positive, of_negative = runs.per_row(below - value), runs.per_row(above - value)
+        return np.asarray(np.where(y == 1, of_positive / n_positive, of_negative / n_negative))
+
+    rarer = y == (1.0 if 2 * y.sum() <= len(y) else 0.0)
+    return Statistic(values=values, influence=influence, counted=rarer, step=1 / rarer.sum() if rarer.any() else None)
+
+
+def average_precision(y: Floats, score: Floats) -> Statistic:
+    """Return precision averaged over the steps of recall, from the highest score down; NaN on a single class.
+
+    Examples
+    --------
+    >>> round(average_precision(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.6, 0.4, 0.8])).value, 3)
+    0.833
+    """
+    runs = _Runs(y, score)
+
+    def descending(weights: Floats) -> tuple[Floats, Floats, Floats]:
+        positives, negatives = runs.of_classes(weights)
+        hits, true = positives[:, ::-1], np.cumsum(positives[:, ::-1], axis=1)
+        return hits, true, true + np.cumsum(negatives[:, ::-1], axis=1)
+
+    def values(weights: Floats) -> Floats:
+        hits, true, called = descending(weights)
+        precision = np.nan_to_num(_divide(true, called))  # steps without weight add nothing to recall either
+        single = (true[:, -1] == 0) | (true[:, -1] == called[:, -1])
+        return np.where(single, np.nan, _divide((hits * precision).sum(axis=1), true[:, -1]))
+
+    def influence() -> Floats:
+        hits, true, called = (one[0] for one in descending(np.ones((1, len(y)))))
+        precision = true / called
+        value = float((hits * precision).sum() / true[-1])
+        # A row changes precision at its own score and at all scores below.
+        gained = np.cumsum((hits / called)[::-1])
+        lost = np.cumsum((hits * precision / called)[::-1])
+        own = precision[::-1] - value
+        return np.asarray((y * runs.per_row(own + gained) - runs.per_row(lost)) / true[-1])
+
+    return Statistic(values=values, influence=influence, counted=y == 1, step=1 / y.sum() if y.any() else None)
+
+
+def median(terms: Floats) -> Statistic:
+    """Return the median of a term of each row: the middle one, or the mean of the middle two.
+
+    Its influence is on the scale of ranks, where it is known whatever the density of the terms: that of the share of
+    rows up to the median. Ends of an interval are quantiles (Woodruff 1952), so that ties neither hide nor exaggerate
+    what is unknown.
+
+    Examples
+    --------
+    >>> median(np.array([1.0, 2.0, 9.0, 4.0])).value
+    3.0
+    """
+    order = np.argsort(terms, kind="stable")
+    ordered = terms[order]
+
+    def values(weights: Floats) -> Floats:
+        below = np.cumsum(weights[:, order], axis=1)
+        half = below[:, -1:] / 2
+        lower, upper = (np.argmax(reached, axis=1) for reached in (below >= half, below > half))
+        return np.where(half[:, 0] > 0, (ordered[lower] + ordered[upper]) / 2, np.nan)
+
+    def ranks() -> Floats:
+        middle = float(values(np.ones((1, len(terms))))[0])
+        reached = terms <= middle
+        return np.asarray((reached - reached.mean()) / len(terms))
+
+    def ends(half: float) -> tuple[float, float]:
+        n = len(ordered)
+        lower, upper = np.floor(n * (0.5 - half)), np.ceil(n * (0.5 + half)) - 1
+        return float(ordered[int(max(lower, 0))]), float(ordered[int(min(max(upper, 0), n - 1))])
+
+    return Statistic(values=values, influence=ranks, counted=np.ones(len(terms), dtype=bool), ends=ends)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from tidemill.metrics.blocks import MAX_LEFT_OUT, estimate, index_blocks
+from tidemill.metrics.statistic import Statistic, mean, median, ratio
+
+
+def of_days(values, **about):
+    return estimate(mean(values), index_blocks(np.arange(len(values)), len(values)), **about)
+
+
+def test_the_error_of_a_mean_of_independent_days_is_the_textbooks():
+    days = np.random.default_rng(8).permutation(np.linspace(0, 1, 200))
+    assert of_days(days).standard_error == pytest.approx(days.std(ddof=1) / np.sqrt(200), rel=0.05)
+
+
+def test_the_interval_is_students():
+    found = of_days(np.array([1.0, -1.0] * 7))
+    assert (found.high - found.low) / found.standard_error == pytest.approx(2 * 2.1604, rel=1e-3)
+
+
+@pytest.mark.parametrize("n_days", [40, MAX_LEFT_OUT + 100])
+def test_days_that_resemble_the_day_before_widen_the_interval_at_every_size(n_days):
+    days = np.random.default_rng(3).normal(size=n_days)
+    assert of_days(np.sort(days)).standard_error > 2 * of_days(days).standard_error
+
+
+def test_rows_without_blocks_have_no_order_of_time():
+    rows = np.sort(np.random.default_rng(3).normal(size=40))
+    assert estimate(mean(rows), index_blocks(None, 40)).standard_error == pytest.approx(rows.std(ddof=1) / np.sqrt(40))
+
+
+@pytest.mark.parametrize("n_blocks", [1, 4])
+def test_too_few_blocks_have_a_value_and_no_interval(n_blocks):
+    found = of_days(np.arange(n_blocks, dtype=float))
+    assert np.isfinite(found.value)
+    assert np.isnan([found.low, found.high, found.standard_error]).all()
+
+
+def test_blocks_without_a_counted_row_do_not_count():
+    marked = np.repeat([1.0, 0.0], [40, 100])  # on 4 of 14 days
+    found = estimate(ratio(marked, marked, most=1.0), index_blocks(np.repeat(np.arange(14), 10), 140), (0.0, 1.0))
+    assert found.value == 1.0
+    assert np.isnan(found.low)
+
+
+def test_no_variance_is_ignorance_and_not_certainty():
+    assert np.isnan(of_days(np.zeros(14)).low)
+    assert np.isnan(estimate(median(np.ones(140)), index_blocks(np.repeat(np.arange(14), 10), 140)).low)
+
+
+def test_a_share_of_1_is_as_uncertain_as_wilson_says():
+    found = estimate(mean(np.ones(20), most=1.0), index_blocks(np.arange(20), 20), (0.0, 1.0))
+    assert (found.low, found.high) == (pytest.approx(20 / (20 + 2.093**2), rel=1e-3), 1.0)
+
+
+def test_a_statistic_that_one_day_carries_alone_has_no_interval():
+    alone = Statistic(
+        values=lambda weights: np.where(weights[:, 0] > 0, 0.5, np.nan),
+        influence=lambda: np.zeros(14),
+        counted=np.ones(14, dtype=bool),
+    )
+    assert np.isnan(estimate(alone, index_blocks(np.arange(14), 14)).low)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_missing_block_is_refused(missing):
+    with pytest.raises(ValueError, match="every row needs a block"):
+        index_blocks(np.array(["a", missing], dtype=object), 2)
+
+
+@pytest.mark.parametrize("keys", [["b", "a", "b"], np.array(["b", "a", "b"], dtype=object), [2, 1, 2]])
+def test_blocks_are_numbered_in_the_order_of_their_keys(keys):
+    assert index_blocks(keys, 3).index.tolist() == [1, 0, 1]
