@@ -10,6 +10,7 @@ LIGHT = {
     "tidemill",
     "tidemill.errors",
     "tidemill.intervals",
+    "tidemill.metrics",
     "tidemill.records",
     "tidemill.spec",
     "tidemill.spec_file",
