@@ -17,7 +17,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import TargetEncoder
 from threadpoolctl import threadpool_limits
 
-__all__ = ["answer", "probabilities", "shaped"]
+from tidemill.modeling.tasks import task_type
+from tidemill.modeling.tasks.multiclass import row_sums
+
+__all__ = ["answer", "probabilities"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,7 +53,7 @@ def answer(model: Any, matrix: npt.NDArray[Any], *, task: str, n_threads: int, b
         raw = _in_blocks(model, matrix, task, block_rows)
     else:
         raw = _raw(model, matrix, task)
-    return shaped(raw, task)
+    return task_type(task).shaped(raw)
 
 
 def _raw(model: Any, matrix: Floats, task: str) -> Floats:
@@ -62,21 +65,9 @@ def _raw(model: Any, matrix: Floats, task: str) -> Floats:
         return _linear(matrix, np.ravel(model.coef_), float(np.ravel(model.intercept_)[0]))
     if isinstance(model, TargetEncoder):
         return np.asarray(model.transform(matrix), dtype=np.float64)
-    if isinstance(model, HistGradientBoostingClassifier) and task == "multiclass":
+    if isinstance(model, HistGradientBoostingClassifier) and task_type(task).score_per_class:
         return probabilities(np.ascontiguousarray(model.decision_function(matrix)))
-    return _predicted(model, matrix, task)
-
-
-def _predicted(model: Any, matrix: Floats, task: str) -> Floats:
-    return np.asarray(model.predict(matrix) if task == "regression" else model.predict_proba(matrix), dtype=np.float64)
-
-
-def shaped(raw: Floats, task: str) -> Floats:
-    """Return probabilities or values in the shape of the task, contiguous."""
-    if task == "multiclass":
-        both = np.column_stack([1 - np.ravel(raw), np.ravel(raw)]) if raw.ndim == 1 or raw.shape[1] == 1 else raw
-        return np.ascontiguousarray(both / _summed(both)[:, None])
-    return np.ascontiguousarray(raw[:, -1] if raw.ndim == 2 else raw)
+    return task_type(task).asked(model, matrix)
 
 
 def _in_blocks(model: Any, matrix: Floats, task: str, block_rows: int) -> Floats:
@@ -84,7 +75,7 @@ def _in_blocks(model: Any, matrix: Floats, task: str, block_rows: int) -> Floats
     for start in range(0, len(matrix), block_rows):
         part = matrix[start : start + block_rows]
         filled = np.concatenate([part, np.zeros((block_rows - len(part), matrix.shape[1]))])
-        answers.append(_predicted(model, filled, task)[: len(part)])
+        answers.append(task_type(task).asked(model, filled)[: len(part)])
     return np.concatenate(answers)
 
 
@@ -107,11 +98,4 @@ def probabilities(logits: Floats) -> Floats:
     if logits.ndim == 1:
         return np.asarray(expit(logits))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / _summed(powers)[:, None])
-
-
-def _summed(values: Floats) -> Floats:
-    total = np.zeros(len(values))
-    for column in values.T:
-        total += column
-    return total
+    return np.asarray(powers / row_sums(powers)[:, None])

@@ -15,6 +15,7 @@ import pandas as pd
 from tidemill.modeling.answers import answer
 from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.tasks import TaskType, task_type
 
 __all__ = ["INTERVAL_COVERAGE", "Bundle"]
 
@@ -58,9 +59,14 @@ class Bundle:
     """Threads of the fit; bits are only promised for the same number."""
 
     @property
+    def task_type(self) -> TaskType:
+        """What depends on the kind of answer."""
+        return task_type(self.task)
+
+    @property
     def class_names(self) -> tuple[str, ...] | None:
         """Names of the columns of a score, as the metrics take them; None where a score has no columns."""
-        return tuple(map(str, self.classes)) if self.task == "multiclass" else None
+        return self.task_type.class_names(self.classes)
 
     def score(self, X: pd.DataFrame) -> Floats:
         """Return the probability of the positive class or of each class, or the predicted value.
@@ -82,7 +88,7 @@ class Bundle:
         """
         aligned = align(X, self.schema)
         if aligned.empty:
-            return np.empty((0, len(self.classes)) if self.task == "multiclass" else 0, dtype=np.float64)
+            return self.task_type.no_scores(len(self.classes))
         return self.score_of(self.preprocessing.transform(aligned))
 
     def score_of(self, matrix: npt.NDArray[Any], n_threads: int | None = None) -> Floats:
@@ -115,13 +121,8 @@ class Bundle:
 
     def answer_of(self, score: Floats) -> npt.NDArray[Any]:
         """Return the answer that a score means, as `predict` does."""
-        if self.task == "multiclass":
-            return np.asarray(np.asarray(self.classes, dtype=object)[score.argmax(axis=1)])
-        return np.asarray(score if self.threshold is None else score >= self.threshold)
+        return self.task_type.answer(score, self.classes, self.threshold)
 
     def interval_of(self, score: Floats) -> tuple[Floats, Floats]:
         """Return the interval around a score, as `interval` does."""
-        if self.task != "regression":
-            raise ValueError(f"a {self.task} model has no interval")
-        below, above = self.residual_quantiles or (np.nan, np.nan)
-        return score + below, score + above
+        return self.task_type.interval(score, self.residual_quantiles)

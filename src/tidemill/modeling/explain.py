@@ -31,6 +31,7 @@ from tidemill.errors import ExplanationFailed
 from tidemill.modeling.answers import answer
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.schema import align
+from tidemill.modeling.tasks import TaskType
 
 __all__ = ["Explanation", "encoded_columns", "explain"]
 
@@ -102,11 +103,11 @@ def explain(bundle: Bundle, X: pd.DataFrame, background: pd.DataFrame | None = N
     for column, owner in enumerate(owners):
         by_feature[:, names.index(owner)] += parts.columns[:, column]
     raw = answer(bundle.model, matrix, task=bundle.task, n_threads=bundle.n_threads, block_rows=bundle.block_rows)
-    _refuse_another_sum(raw, _linked(parts.base + by_feature.sum(axis=1), parts.link, bundle.task))
+    _refuse_another_sum(raw, _linked(parts.base + by_feature.sum(axis=1), parts.link, bundle.task_type))
     contributions, base = _of_the_answer(bundle, raw, by_feature, parts)
     final = raw if bundle.calibration is None else bundle.calibration.apply(raw)
     scale = {"logit": "log odds", "identity": "value", "probability": "probability"}[parts.link]
-    several = bundle.task == "multiclass"
+    several = bundle.task_type.score_per_class
     return Explanation(
         features=names,
         contributions=contributions,
@@ -177,7 +178,7 @@ def _of_booster(model: xgboost.Booster, matrix: Floats, bundle: Bundle) -> _Part
         matrix.astype(np.float32), feature_types=model.feature_types, enable_categorical=True, nthread=bundle.n_threads
     )
     found = np.asarray(model.predict(rows, pred_contribs=True, strict_shape=True), dtype=np.float64)
-    link = "identity" if bundle.task == "regression" else "logit"
+    link = _link(bundle, "logit")
     return _Parts(
         columns=found[:, :, :-1].transpose(0, 2, 1),
         base=found[:, :, -1],
@@ -189,21 +190,23 @@ def _of_booster(model: xgboost.Booster, matrix: Floats, bundle: Bundle) -> _Part
 def _of_linear(model: Any, matrix: Floats, bundle: Bundle) -> _Parts:
     weights, intercept = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
     base = np.broadcast_to(intercept, (len(matrix), len(intercept)))
-    link = "identity" if bundle.task == "regression" else "logit"
+    link = _link(bundle, "logit")
     return _Parts(columns=matrix[:, :, None] * weights.T[None], base=base, link=link, method="weight times value")
 
 
 def _of_constant(bundle: Bundle, matrix: Floats) -> _Parts:
     base = _outputs(bundle, matrix)
     columns = np.zeros((*matrix.shape, base.shape[1]))
-    return _Parts(columns=columns, base=base, link=_plain(bundle), method="the same for every row")
+    return _Parts(columns=columns, base=base, link=_link(bundle, "probability"), method="the same for every row")
 
 
 def _of_group(bundle: Bundle, matrix: Floats) -> _Parts:
     found = _outputs(bundle, matrix)
     base = np.broadcast_to(np.atleast_1d(bundle.model.target_mean_)[-found.shape[1] :], found.shape)
-    base = base / base.sum(axis=1, keepdims=True) if bundle.task == "multiclass" else base
-    return _Parts(columns=(found - base)[:, None, :], base=base, link=_plain(bundle), method="rate of the group")
+    base = base / base.sum(axis=1, keepdims=True) if bundle.task_type.score_per_class else base
+    return _Parts(
+        columns=(found - base)[:, None, :], base=base, link=_link(bundle, "probability"), method="rate of the group"
+    )
 
 
 def _of_trees(bundle: Bundle, matrix: Floats) -> _Parts:
@@ -212,9 +215,9 @@ def _of_trees(bundle: Bundle, matrix: Floats) -> _Parts:
     columns = found[:, :, None] if found.ndim == 2 else found
     base = np.broadcast_to(np.atleast_1d(explainer.expected_value), (len(matrix), columns.shape[2]))
     boosted = isinstance(bundle.model, HistGradientBoostingClassifier | HistGradientBoostingRegressor)
-    if bundle.task == "binary" and columns.shape[2] == 2:
+    if not bundle.task_type.score_per_class and columns.shape[2] == 2:  # of two classes, the second
         columns, base = columns[:, :, 1:], base[:, 1:]
-    link = "identity" if bundle.task == "regression" else "logit" if boosted else "probability"
+    link = _link(bundle, "logit" if boosted else "probability")
     return _Parts(columns=columns, base=base, link=link, method="shap's TreeExplainer")
 
 
@@ -240,7 +243,7 @@ def _by_permutation(bundle: Bundle, matrix: Floats, background: pd.DataFrame | N
     return _Parts(
         columns=columns,
         base=base,
-        link=_plain(bundle),
+        link=_link(bundle, "probability"),
         method=f"shap's permutations, against {len(others)} rows of the partition",
     )
 
@@ -252,8 +255,9 @@ def _shap() -> Any:
     return shap
 
 
-def _plain(bundle: Bundle) -> str:
-    return "identity" if bundle.task == "regression" else "probability"
+def _link(bundle: Bundle, of_classes: str) -> str:
+    """Return the scale that an estimator's parts add up on: its own for classes, the value itself for numbers."""
+    return of_classes if bundle.task_type.has_classes else "identity"
 
 
 def _outputs(bundle: Bundle, matrix: Floats) -> Floats:
@@ -261,9 +265,9 @@ def _outputs(bundle: Bundle, matrix: Floats) -> Floats:
     return found if found.ndim == 2 else found[:, None]
 
 
-def _linked(total: Floats, link: str, task: str) -> Floats:
+def _linked(total: Floats, link: str, task: TaskType) -> Floats:
     """Return the scores that sums of parts mean, in the shape of `Bundle.score`."""
-    if task == "multiclass":
+    if task.score_per_class:
         if link != "logit":
             return total
         return np.asarray(
@@ -287,7 +291,7 @@ def _of_the_answer(bundle: Bundle, raw: Floats, by_feature: Floats, parts: _Part
 
     What moves the log odds of all classes alike moves no probability, so their mean is taken away.
     """
-    if bundle.task != "multiclass":
+    if not bundle.task_type.score_per_class:
         return by_feature[:, :, 0], np.asarray(parts.base[:, 0])
     base = parts.base
     if parts.link == "logit" and base.shape[1] == 1:  # two classes, one margin

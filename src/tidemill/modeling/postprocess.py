@@ -42,7 +42,7 @@ def finish(
     threshold : str
         Rule, as in `choose_threshold`.
     """
-    if bundle.task != "binary":
+    if bundle.task_type.first_threshold is None:
         return bundle
     labels = np.asarray(y).astype(np.int64)
     if calibration != "none":

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 from tidemill.modeling.schema import FeatureSchema
+from tidemill.modeling.tasks import task_type
 
 __all__ = [
     "MAX_LEVELS_OF_TREES",
@@ -23,7 +24,6 @@ __all__ = [
     "for_linear",
     "for_target_rates",
     "for_trees",
-    "target_type",
 ]
 
 SMOOTHING = 20.0
@@ -60,18 +60,13 @@ def for_target_rates(
     # Folds by class need five rows of each, which only two classes are sure to have.
     splitter = StratifiedKFold if task == "binary" else KFold
     folds = splitter(n_splits=5, shuffle=True, random_state=random_state)
-    rates = TargetEncoder(target_type=target_type(task, n_classes), smooth=SMOOTHING, cv=folds)
+    rates = TargetEncoder(target_type=task_type(task).target_type(n_classes), smooth=SMOOTHING, cv=folds)
     empty = [name for name in schema.numeric if X[name].isna().all()]
     present = FeatureSchema(
         numeric=tuple(name for name in schema.numeric if name not in empty), categorical=schema.categorical
     )
     zero = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
     return _columns(present, "passthrough", rates, ("empty", zero, empty))
-
-
-def target_type(task: str, n_classes: int) -> str:
-    """Return a task in `TargetEncoder`'s words, to which two classes are always binary."""
-    return "continuous" if task == "regression" else "multiclass" if n_classes > 2 else "binary"
 
 
 def for_linear(schema: FeatureSchema) -> Any:

@@ -18,8 +18,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.modeling.answers import answer, shaped
+from tidemill.modeling.answers import answer
 from tidemill.modeling.compiled.trees import Sum, Tree, sum_of
+from tidemill.modeling.tasks import task_type
 
 __all__ = ["PLACES", "Forest"]
 
@@ -158,7 +159,7 @@ class Forest:
         sums[:] = self.model.start[:, None]
         for total, (begin, end) in zip(sums, pairwise(self.word_starts), strict=True):
             add_leaves(rows, self.table, self.values, begin, end, total)
-        return shaped(self.model.finish(matrix, np.ascontiguousarray(sums.T)), task)
+        return task_type(task).shaped(self.model.finish(matrix, np.ascontiguousarray(sums.T)))
 
     def probes(self) -> npt.NDArray[Any]:
         """Make rows of values at thresholds, just below them, beyond all, and of none."""

@@ -17,12 +17,10 @@ from tidemill.modeling.estimators.in_pieces import (
 )
 from tidemill.modeling.estimators.own import instance_of
 from tidemill.modeling.estimators.registry import CANDIDATES, candidates, parameter_names
-from tidemill.modeling.estimators.targets import MAX_CLASSES, MIN_TRAIN_ROWS, Labels, encoded
+from tidemill.modeling.estimators.targets import Labels
 
 __all__ = [
     "CANDIDATES",
-    "MAX_CLASSES",
-    "MIN_TRAIN_ROWS",
     "Boost",
     "Boosting",
     "Encoding",
@@ -32,7 +30,6 @@ __all__ = [
     "Prepared",
     "boost_on_disk",
     "candidates",
-    "encoded",
     "fit",
     "fit_in_pieces",
     "instance_of",

@@ -54,9 +54,9 @@ def _fit_group_rate(training: Training) -> Fitted:
 def _fit_group(training: Training, name: str) -> Fitted:
     transformer = preprocessing.for_trees(FeatureSchema(categorical=(name,)))
     X, _ = training.matrices(transformer)
-    kind = preprocessing.target_type(training.task, training.n_classes)
+    kind = training.task_type.target_type(training.n_classes)
     encoder = TargetEncoder(target_type=kind, smooth=preprocessing.SMOOTHING).fit(X, training.y)
-    return transformer, _recentred(encoder, np.asarray(X)[:, 0], training) if kind == "continuous" else encoder
+    return transformer, _recentred(encoder, np.asarray(X)[:, 0], training) if not training.task_type.has_classes else encoder
 
 
 def _recentred(encoder: TargetEncoder, codes: Any, training: Training) -> TargetEncoder:
@@ -85,9 +85,9 @@ def _quality(training: Training, transformer: Any, model: Any) -> float:
 def _fit_shallow_tree(training: Training) -> Fitted:
     transformer = preprocessing.for_trees(training.schema)
     X, _ = training.matrices(transformer)
-    estimator = DecisionTreeRegressor if training.task == "regression" else DecisionTreeClassifier
+    estimator = training.task_type.pick(DecisionTreeClassifier, DecisionTreeRegressor)
     model = estimator(max_depth=2, min_samples_leaf=20, random_state=training.random_state).fit(X, training.y)
-    if training.task == "regression":
+    if not training.task_type.has_classes:
         leaves = model.apply(X)
         for leaf in np.unique(leaves):
             model.tree_.value[leaf, 0, 0] = _best_constant(training.y[leaves == leaf], training.metric)

@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 
 from tidemill.modeling.estimators.recipes import Fitted, Parameter, Recipe, Training
 from tidemill.modeling.schema import FeatureSchema
+from tidemill.modeling.tasks import task_type
 
 __all__ = ["HIST_GRADIENT_BOOSTING", "XGBOOST", "Boosting"]
 
@@ -76,7 +77,7 @@ class Boosting:
         return cls(
             parameters={
                 **settings,
-                **({"num_class": n_classes} if task == "multiclass" else {}),
+                **({"num_class": n_classes} if task_type(task).score_per_class else {}),
                 **({"monotone_constraints": directions} if directions else {}),
                 "seed": random_state,
                 "nthread": n_threads,
@@ -151,7 +152,7 @@ def _fit_hist_gradient_boosting(training: Training) -> Fitted:
     # Its native categoricals would put functools.partial on the list of types that a bundle may construct.
     transformer, X, X_validation = training.encoded("rates")
     watched = len(np.unique(training.y_validation)) > 1  # it refuses to watch a single class
-    estimator = HistGradientBoostingRegressor if training.task == "regression" else HistGradientBoostingClassifier
+    estimator = training.task_type.pick(HistGradientBoostingClassifier, HistGradientBoostingRegressor)
     settings = training.settings(
         {"max_iter": _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION, **_HIST_GRADIENT_BOOSTING}
     )

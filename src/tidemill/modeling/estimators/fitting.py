@@ -13,15 +13,18 @@ from tidemill.errors import SpecError
 from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
 from tidemill.modeling.conformal import residual_quantiles
 from tidemill.modeling.estimators.own import BLOCK_ROWS, fit_own, refuse_unsteady
-from tidemill.modeling.estimators.recipes import TASKS, Fitted, Parameter, Training
+from tidemill.modeling.estimators.recipes import Fitted, Parameter, Training
 from tidemill.modeling.estimators.registry import recipe_of
 from tidemill.modeling.estimators.targets import Labels
 from tidemill.modeling.metrics import default_metric
 from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.tasks import TASKS
 from tidemill.modeling.threshold import choose_threshold
 from tidemill.spec import Own
 
 __all__ = ["Prepared", "choose_rest", "fit", "prepare", "refuse_unfit"]
+
+Scores = Callable[[], npt.NDArray[np.float64]]
 
 
 def fit(
@@ -118,7 +121,7 @@ class Prepared:
             preprocessing=transformer,
             model=model,
             classes=self.classes,
-            threshold=0.5 if training.task == "binary" else None,
+            threshold=training.task_type.first_threshold,
             threshold_criterion="",
             block_rows=None if self.own is None else BLOCK_ROWS,
             remarks=self.remarks,
@@ -163,7 +166,7 @@ def prepare(
     return Prepared(estimator, mine, labels.classes, labels.remarks, training)
 
 
-def choose_rest(bundle: Bundle, y: npt.NDArray[Any], score: Callable[[], npt.NDArray[np.float64]]) -> Bundle:
+def choose_rest(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
     """Choose on the validation set what the task leaves to choose.
 
     Parameters
@@ -175,15 +178,31 @@ def choose_rest(bundle: Bundle, y: npt.NDArray[Any], score: Callable[[], npt.NDA
     score : callable
         Gives their scores.
     """
-    if bundle.task == "binary":
-        threshold, criterion = choose_threshold(y, score())
-        return replace(bundle, threshold=threshold, threshold_criterion=criterion)
-    if bundle.task == "multiclass":
-        return replace(bundle, threshold_criterion="the likeliest class")
+    return _CHOICES[bundle.task](bundle, y, score)
+
+
+def _threshold(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
+    threshold, criterion = choose_threshold(y, score())
+    return replace(bundle, threshold=threshold, threshold_criterion=criterion)
+
+
+def _likeliest(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
+    return replace(bundle, threshold_criterion="the likeliest class")
+
+
+def _interval(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
     residuals = y - score()
     quantiles = residual_quantiles(residuals, INTERVAL_COVERAGE)
     few = f"No interval: {len(residuals)} validation rows are too few for its ends."
     return replace(bundle, residual_quantiles=quantiles, remarks=bundle.remarks + (() if quantiles else (few,)))
+
+
+_CHOICES: Mapping[str, Callable[[Bundle, npt.NDArray[Any], Scores], Bundle]] = {
+    "binary": _threshold,
+    "multiclass": _likeliest,
+    "regression": _interval,
+}
+"""What each task chooses on the validation set."""
 
 
 def refuse_unfit(

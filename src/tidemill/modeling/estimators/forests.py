@@ -11,7 +11,7 @@ _RANDOM_FOREST = {"n_estimators": 150, "max_depth": 12, "min_samples_leaf": 20}
 
 def _fit_random_forest(training: Training) -> Fitted:
     transformer, X, _ = training.encoded("codes")
-    estimator = RandomForestRegressor if training.task == "regression" else RandomForestClassifier
+    estimator = training.task_type.pick(RandomForestClassifier, RandomForestRegressor)
     model = estimator(
         **training.settings(_RANDOM_FOREST), n_jobs=training.n_threads, random_state=training.random_state
     ).fit(X, training.y)

@@ -30,6 +30,7 @@ from tidemill.modeling.estimators.targets import Labels
 from tidemill.modeling.levels import fit_for_trees
 from tidemill.modeling.schema import FeatureSchema, align
 from tidemill.modeling.scorer import Scorer
+from tidemill.modeling.tasks import task_type
 
 __all__ = ["Boost", "Encoding", "Page", "Pieces", "boost_on_disk", "fit_in_pieces", "score_in_pieces"]
 
@@ -144,7 +145,7 @@ def fit_in_pieces(
         preprocessing=encoding.transformer,
         model=booster,
         classes=labels.classes,
-        threshold=0.5 if task == "binary" else None,
+        threshold=task_type(task).first_threshold,
         threshold_criterion="",
         remarks=labels.remarks,
         random_state=random_state,

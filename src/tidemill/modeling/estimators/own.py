@@ -14,6 +14,7 @@ import numpy as np
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.modeling.answers import answer
 from tidemill.modeling.estimators.recipes import Fitted, Parameter, Training
+from tidemill.modeling.tasks import task_type
 from tidemill.spec import Own
 
 __all__ = ["BLOCK_ROWS", "fit_own", "instance_of", "refuse_unsteady"]
@@ -117,7 +118,7 @@ def instance_of(
             "Leave 'booster' out, or list 'xgboost' or 'ridge' under 'train.estimators'.",
         )
     model = kind(**given)
-    wanted = ("fit", "get_params", "predict" if task == "regression" else "predict_proba")
+    wanted = ("fit", "get_params", task_type(task).pick("predict_proba", "predict"))
     missing = [method for method in wanted if not hasattr(model, method)]
     if missing:
         raise SpecError(

@@ -9,11 +9,9 @@ import pandas as pd
 
 from tidemill.modeling import preprocessing
 from tidemill.modeling.schema import FeatureSchema
+from tidemill.modeling.tasks import TASKS, TaskType, task_type
 
-__all__ = ["TASKS", "Fitted", "Parameter", "Recipe", "Training"]
-
-TASKS = ("binary", "multiclass", "regression")
-"""Every task."""
+__all__ = ["Fitted", "Parameter", "Recipe", "Training"]
 
 Fitted = tuple[Any, Any]  # preprocessing and model
 Parameter = float | int | str | bool | None
@@ -47,6 +45,11 @@ class Training:
     """Metric that decides; baselines of a regression fit the constant that is best in it."""
     memory: dict[Any, Any] = field(default_factory=dict, repr=False)
     """What was made of these rows before, whatever the parameters: encodings, bins."""
+
+    @property
+    def task_type(self) -> TaskType:
+        """What depends on the kind of answer."""
+        return task_type(self.task)
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """Make something of the rows, or give what was made under that key before; it must not hang on parameters."""
@@ -97,5 +100,5 @@ class Recipe:
     """Fits preprocessing and model."""
     parameters: tuple[str, ...] = ()
     """What may replace its defaults."""
-    tasks: tuple[str, ...] = TASKS
+    tasks: tuple[str, ...] = tuple(TASKS)
     """Tasks that it knows."""

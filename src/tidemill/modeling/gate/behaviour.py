@@ -26,7 +26,6 @@ _N_SINGLE = 20  # rows scored alone
 _N_STEPS = 15  # values of a feature with a declared direction that are tried
 _UNSEEN = "\N{SNOWMAN} never seen"
 _SLACK = 1e-9  # a step against the declared direction that rounding explains
-_TOLERANCE = 1e-6  # how far the probabilities of the classes may be from 1 together
 
 
 def check_behaviour(
@@ -87,14 +86,7 @@ def _sound(bundle: Bundle, score: Floats) -> str | None:
     wrong = int((~np.isfinite(score)).sum())
     if wrong:
         return f"{wrong} of {score.size} scores are not finite"
-    if bundle.task == "regression":
-        return None
-    outside = int(((score < 0) | (score > 1)).sum())
-    if outside:
-        return f"{outside} of {score.size} scores lie outside 0 to 1"
-    if bundle.task == "multiclass" and (np.abs(score.sum(axis=1) - 1) > _TOLERANCE).any():
-        return "the probabilities of the classes do not sum to 1"
-    return None
+    return bundle.task_type.unsound(score)
 
 
 def _row_order(bundle: Bundle, rows: pd.DataFrame, rng: np.random.Generator) -> str | None:

@@ -33,7 +33,8 @@ from xgboost.tracker import RabitTracker
 
 from tidemill.errors import ClusterUnavailable, IncompatibleVersions, SettingsError, TidemillError
 from tidemill.modeling.calibration import newer_half
-from tidemill.modeling.estimators import Boosting, Encoding, Labels, Page, Pieces, boost_on_disk, encoded
+from tidemill.modeling.estimators import Boosting, Encoding, Labels, Page, Pieces, boost_on_disk
+from tidemill.modeling.tasks import task_type
 from tidemill.records import SplitRef
 from tidemill.runtime.job import Job
 from tidemill.runtime.memory import give_back
@@ -190,9 +191,9 @@ def _boost_share(share: _Share) -> bytes:
 
 
 def _pages(share: _Share, path: Path, rows: range, newer_from: str | None) -> Callable[[], Iterator[Page]]:
-    read = partial(_read, path, rows)
-    y = encoded(share.task, target_values(_column(read, path, TARGET)), share.classes)
-    used = y >= 0 if share.task == "multiclass" else np.full(len(y), True)
+    read, kind = partial(_read, path, rows), task_type(share.task)
+    y = kind.encode(target_values(_column(read, path, TARGET)), share.classes)
+    used = kind.known(y)
     if newer_from is not None:
         used &= keys_of(_column(read, path, PARTITION)) < newer_from
     give_back()  # what reading has left would come on top of the trees
