@@ -19,7 +19,7 @@ __all__ = ["GROUP_RATE", "PRIOR", "SHALLOW_TREE"]
 def _fit_prior(training: Training) -> Fitted:
     transformer = preprocessing.for_trees(training.schema)
     X, _ = training.matrices(transformer)
-    if training.task != "regression":
+    if training.task_type.has_classes:
         return transformer, DummyClassifier(strategy="prior").fit(X, training.y)
     constant = _best_constant(training.y, training.metric)
     return transformer, DummyRegressor(strategy="constant", constant=constant).fit(X, training.y)
@@ -56,7 +56,9 @@ def _fit_group(training: Training, name: str) -> Fitted:
     X, _ = training.matrices(transformer)
     kind = training.task_type.target_type(training.n_classes)
     encoder = TargetEncoder(target_type=kind, smooth=preprocessing.SMOOTHING).fit(X, training.y)
-    return transformer, _recentred(encoder, np.asarray(X)[:, 0], training) if not training.task_type.has_classes else encoder
+    return transformer, _recentred(
+        encoder, np.asarray(X)[:, 0], training
+    ) if not training.task_type.has_classes else encoder
 
 
 def _recentred(encoder: TargetEncoder, codes: Any, training: Training) -> TargetEncoder:
