@@ -373,7 +373,7 @@ def test_every_rule_has_a_section_in_the_runbook() -> None:
 
 @pytest.mark.parametrize("rule", spec.RULES)
 def test_a_section_of_the_runbook_says_when_the_rule_opens_an_alert_and_what_to_do(rule: str) -> None:
-    from tidemill.monitoring.families import FAMILIES
+    from tidemill.monitoring.alerts.families import FAMILIES
 
     assert f"{FAMILIES[rule].persistence} partition" in runbook_sections()[rule]
     assert "1. " in runbook_sections()[rule]

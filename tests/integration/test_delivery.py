@@ -17,7 +17,7 @@ from tidemill.doctor.findings import Health
 from tidemill.doctor.ledger import check_outbox
 from tidemill.errors import ChannelUnavailable
 from tidemill.faults import VARIABLE
-from tidemill.monitoring.persistence import Persistence, decide_changes
+from tidemill.monitoring.alerts.persistence import Persistence, decide_changes
 from tidemill.records import Alert, AlertChange, Examination, MetricValue, SentRef, Severity
 from tidemill.warehouse.alerts.outbox import LEASE
 from tidemill.warehouse.alerts.state import Alerts
@@ -311,7 +311,7 @@ def send_in_a_process(watched: Watched, fault: str) -> int:
 SETTLING = """
 import sys
 from datetime import UTC, datetime
-from tidemill.monitoring.persistence import Persistence, decide_changes
+from tidemill.monitoring.alerts.persistence import Persistence, decide_changes
 from tidemill.records import Alert, Examination, Severity
 from tidemill.warehouse.alerts.state import Alerts
 

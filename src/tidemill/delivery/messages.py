@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from tidemill.monitoring.families import FAMILIES
+from tidemill.monitoring.alerts.families import FAMILIES
 from tidemill.records import AlertEvent, Severity
 from tidemill.report.html import environment
 from tidemill.report.theme import COLOURS, FONT

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tidemill.monitoring.families import FAMILIES
+from tidemill.monitoring.alerts.families import FAMILIES
 from tidemill.records import AlertEvent, MetricValue
 from tidemill.warehouse.alerts.outbox import Told, WaitingMessage
 from tidemill.warehouse.ledger import Ledger

@@ -2,40 +2,34 @@
 
 If the scores are calibrated, each row says how probable each outcome is, and with that the expected confusion matrix,
 ranking and loss follow (confidence-based performance estimation, CBPE). It holds as long as the outcome given the
-features stays as it was when the scores were calibrated: a shift of the features is seen, a change of the world is not.
-The interval is that of the labels' chance alone, and says nothing about a change of the world either.
+score stays as it was when the scores were calibrated: a shift of the features is seen, a change of the world is not.
+The interval allows for the chance of the labels and for the error of the calibration, and for nothing else.
 
-Calibration itself is fitted with the acceptance evidence; here it is a table to look up.
+Numbers are not estimated: their errors depend on features that the prediction does not show.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tidemill.monitoring.calibration import log_odds, share_of
 from tidemill.records import MetricValue
 
-__all__ = ["PREFIX", "calibrated", "estimate_binary", "estimate_multiclass", "estimate_regression"]
+__all__ = ["PREFIX", "calibrated", "estimate_binary", "estimate_multiclass"]
 
 PREFIX = "estimated_"
 """Before the name of the realised metric that is estimated."""
 
-_NORMAL = 1.96  # 0.975 quantile: the sum of many independent labels is close to normal
-_MANY = 30  # rows from which it is; of one row's area under the curve the interval would be a point
+_MANY = 30  # rows from which there is an interval; of one row's area under the curve it would be a point
+_N_DRAWS = 400  # of calibration and labels: the ends of the interval are known to a tenth of its width
+_N_GROUPS = 1_000  # of scores that labels are drawn for; more rows share the nearest
 _LEAST_COUNT = 1e-9  # expected rows below which there is nothing to divide by
 _LEAST_PROBABILITY = 1e-15  # as in the realised log loss
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    """A figure's expectation, and what each row's label would change about it."""
-
-    value: float
-    influence: Floats
 
 
 def calibrated(y_score: ArrayLike, knots: tuple[ArrayLike, ArrayLike]) -> Floats:
@@ -62,7 +56,14 @@ def calibrated(y_score: ArrayLike, knots: tuple[ArrayLike, ArrayLike]) -> Floats
     return np.interp(np.asarray(y_score, np.float64), at, probability)
 
 
-def estimate_binary(y_score: ArrayLike, probability: ArrayLike, *, threshold: float = 0.5) -> tuple[MetricValue, ...]:
+def estimate_binary(
+    y_score: ArrayLike,
+    probability: ArrayLike,
+    *,
+    threshold: float = 0.5,
+    deviations: ArrayLike | None = None,
+    random_state: int = 0,
+) -> tuple[MetricValue, ...]:
     """Estimate what the scores of a binary model are worth.
 
     Parameters
@@ -73,13 +74,18 @@ def estimate_binary(y_score: ArrayLike, probability: ArrayLike, *, threshold: fl
         Calibrated probability of the positive class, 0 to 1.
     threshold : float, default 0.5
         Score from which a row counts as positive.
+    deviations : array-like of shape (n_directions, n_samples), optional
+        Error of the calibration, in log odds per standard deviation, from `CalibrationCurve.deviations`; by default the
+        probabilities are exact.
+    random_state : int, default 0
+        Seed of the draws that the interval rests on.
 
     Returns
     -------
     tuple of MetricValue
         ``estimated_roc_auc``, ``accuracy``, ``precision``, ``recall``, ``f1``, ``log_loss``, ``brier_score`` and
-        ``base_rate``, each with that prefix and the 95 % interval within which the realised figure falls if the
-        calibration holds, from 30 rows on. NaN where there is nothing to divide by.
+        ``base_rate``, each with that prefix and, from 30 rows on, the 95 % interval within which the realised figure
+        falls if the world has not changed. NaN where there is nothing to divide by.
 
     Raises
     ------
@@ -99,22 +105,99 @@ def estimate_binary(y_score: ArrayLike, probability: ArrayLike, *, threshold: fl
     """
     score, p = _checked(y_score, probability)
     decided = (score >= threshold).astype(np.float64)
-    right = decided * p
     clipped = np.clip(score, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
     figures = {
         "roc_auc": _ranking(score, p),
-        "accuracy": _mean(np.where(decided == 1, p, 1 - p), 2 * decided - 1),
-        "precision": _ratio(right, decided, decided, np.zeros_like(p)),
-        "recall": _ratio(right, p, decided, np.ones_like(p)),
-        "f1": _ratio(2 * right, decided + p, 2 * decided, np.ones_like(p)),
-        "log_loss": _mean(-(p * np.log(clipped) + (1 - p) * np.log1p(-clipped)), np.log1p(-clipped) - np.log(clipped)),
-        "brier_score": _mean(p * (1 - score) ** 2 + (1 - p) * score**2, (1 - score) ** 2 - score**2),
-        "base_rate": _mean(p, np.ones_like(p)),
+        "accuracy": _mean(np.where(decided == 1, p, 1 - p)),
+        "precision": _ratio(decided * p, decided),
+        "recall": _ratio(decided * p, p),
+        "f1": _ratio(2 * decided * p, decided + p),
+        "log_loss": _mean(-(p * np.log(clipped) + (1 - p) * np.log1p(-clipped))),
+        "brier_score": _mean(p * (1 - score) ** 2 + (1 - p) * score**2),
+        "base_rate": _mean(p),
     }
-    return _metrics(figures, lambda influence: float((p * (1 - p) * influence**2).sum()), p.size)
+    if p.size < _MANY:
+        return tuple(_metric(name, value, None, p.size) for name, value in figures.items())
+    error = np.zeros((0, p.size)) if deviations is None else np.asarray(deviations, np.float64)
+    groups = _grouped(score, p, decided, error)
+    drawn = _drawn(groups, np.random.default_rng(random_state))
+    return tuple(_metric(name, value, drawn[name], p.size) for name, value in figures.items())
 
 
-def estimate_multiclass(y_score: ArrayLike, probability: ArrayLike) -> tuple[MetricValue, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Groups:
+    """Rows of nearly one score, ascending, as labels are drawn for them."""
+
+    n: NDArray[np.int64]
+    """Rows of each group."""
+    score: Floats
+    """Mean score."""
+    odds: Floats
+    """Log odds of the mean probability."""
+    error: Floats
+    """Mean deviations, of shape (n_directions, n_groups)."""
+    decided: Floats
+    """1 where the rows count as positive; no group holds both."""
+    loss_positive: Floats
+    """Mean log loss of a row if its label is positive."""
+    loss_negative: Floats
+    """Mean log loss of a row if its label is negative."""
+
+
+def _grouped(score: Floats, p: Floats, decided: Floats, error: Floats) -> _Groups:
+    """Put rows of equal score together, or where there are too many scores those of neighbouring ones."""
+    levels, index = np.unique(score, return_inverse=True)
+    if levels.size > _N_GROUPS:
+        order = np.argsort(score, kind="stable")
+        index = np.empty(score.size, np.int64)
+        index[order] = np.arange(score.size) * _N_GROUPS // score.size
+        index = np.unique(2 * index + decided.astype(np.int64), return_inverse=True)[1]
+    n = np.bincount(index)
+    clipped = np.clip(score, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+
+    def average(values: Floats) -> Floats:
+        return np.asarray(np.bincount(index, weights=values) / n, np.float64)
+
+    return _Groups(
+        n=n,
+        score=average(score),
+        odds=log_odds(np.clip(average(p), _LEAST_PROBABILITY, 1 - 1e-15)),
+        error=np.array([average(one) for one in error]).reshape(len(error), n.size),
+        decided=average(decided),
+        loss_positive=average(-np.log(clipped)),
+        loss_negative=average(-np.log1p(-clipped)),
+    )
+
+
+def _drawn(groups: _Groups, rng: np.random.Generator) -> dict[str, Floats]:
+    """Return each figure for labels drawn from calibrations that are drawn from what is known of the curve."""
+    off = rng.standard_normal((_N_DRAWS, len(groups.error))) @ groups.error
+    positive = rng.binomial(groups.n, share_of(groups.odds + off)).astype(np.float64)
+    negative = groups.n - positive
+    n, n_positive, n_negative = groups.n.sum(), positive.sum(axis=1), negative.sum(axis=1)
+    n_decided, right = groups.decided @ groups.n, positive @ groups.decided
+    below = np.cumsum(negative, axis=1) - negative / 2
+    spread = groups.score**2
+    with np.errstate(invalid="ignore", divide="ignore"):  # a draw without positives has no recall: left out below
+        return {
+            "roc_auc": (positive * below).sum(axis=1) / (n_positive * n_negative),
+            "accuracy": (right + negative @ (1 - groups.decided)) / n,
+            "precision": right / n_decided,
+            "recall": right / n_positive,
+            "f1": 2 * right / (n_decided + n_positive),
+            "log_loss": (positive @ groups.loss_positive + negative @ groups.loss_negative) / n,
+            "brier_score": (positive @ (1 - groups.score) ** 2 + negative @ spread) / n,
+            "base_rate": n_positive / n,
+        }
+
+
+def estimate_multiclass(
+    y_score: ArrayLike,
+    probability: ArrayLike,
+    *,
+    deviations: ArrayLike | None = None,
+    random_state: int = 0,
+) -> tuple[MetricValue, ...]:
     """Estimate what the scores of a multiclass model are worth.
 
     Parameters
@@ -123,12 +206,16 @@ def estimate_multiclass(y_score: ArrayLike, probability: ArrayLike) -> tuple[Met
         Scores as published; the highest decides.
     probability : array-like of shape (n_samples, n_classes)
         Calibrated probability of each class; rows add up to 1.
+    deviations : array-like of shape (n_directions, n_samples, n_classes), optional
+        Error of the calibration, in log odds per standard deviation; each class has its own.
+    random_state : int, default 0
+        Seed of the draws that the interval rests on.
 
     Returns
     -------
     tuple of MetricValue
         ``estimated_accuracy``, ``estimated_log_loss``, ``estimated_macro_f1`` and ``estimated_roc_auc_ovr``, the first
-        two with an interval.
+        two with an interval from 30 rows on.
 
     Raises
     ------
@@ -143,56 +230,39 @@ def estimate_multiclass(y_score: ArrayLike, probability: ArrayLike) -> tuple[Met
     """
     score, p = _checked(y_score, probability)
     if not p.size:
-        return _metrics(dict.fromkeys(("accuracy", "log_loss", "macro_f1", "roc_auc_ovr"), _unknown(0)), _no_spread, 0)
+        names = ("accuracy", "log_loss", "macro_f1", "roc_auc_ovr")
+        return tuple(_metric(name, math.nan, None, 0) for name in names)
     decided = score.argmax(axis=1)
     loss = -np.log(np.clip(score, _LEAST_PROBABILITY, 1.0))
-    hit = p[np.arange(len(p)), decided]
-    spread = {"accuracy": hit * (1 - hit), "log_loss": (p * loss**2).sum(axis=1) - (p * loss).sum(axis=1) ** 2}
-    means = {"accuracy": hit, "log_loss": (p * loss).sum(axis=1)}
-    with_interval = tuple(
-        _metric(name, float(means[name].mean()), float(np.sqrt(spread[name].sum()) / len(p)), len(p))
-        for name in ("accuracy", "log_loss")
-    )
     chosen = np.eye(p.shape[1])[decided]
-    f1 = [_ratio(2 * c * q, c + q, 2 * c, np.ones_like(q)).value for c, q in zip(chosen.T, p.T, strict=True)]
-    auc = [_ranking(s, q).value for s, q in zip(score.T, p.T, strict=True)]
+    f1 = [_ratio(2 * c * q, c + q) for c, q in zip(chosen.T, p.T, strict=True)]
+    auc = [_ranking(s, q) for s, q in zip(score.T, p.T, strict=True)]
+    gains = {"accuracy": chosen, "log_loss": loss}
+    drawn = _drawn_means(p, gains, deviations, np.random.default_rng(random_state)) if len(p) >= _MANY else {}
+    means = {name: float((p * gain).sum(axis=1).mean()) for name, gain in gains.items()}
     return (
-        *with_interval,
+        *(_metric(name, value, drawn.get(name), len(p)) for name, value in means.items()),
         _metric("macro_f1", float(np.mean(f1)), None, len(p)),
         _metric("roc_auc_ovr", float(np.mean(auc)), None, len(p)),
     )
 
 
-def estimate_regression(absolute_error: ArrayLike, squared_error: ArrayLike) -> tuple[MetricValue, ...]:
-    """Estimate what the predictions of a regression are worth, from the errors that are expected of each row.
-
-    Parameters
-    ----------
-    absolute_error, squared_error : array-like of shape (n_samples,)
-        Expected of each row by a model of the errors (direct loss estimation), from 0.
-
-    Returns
-    -------
-    tuple of MetricValue
-        ``estimated_mean_absolute_error`` and ``estimated_root_mean_squared_error``; the first with an interval, since
-        the two say how far a row's error scatters about its mean.
-
-    Examples
-    --------
-    >>> mae, rmse = estimate_regression([1.0, 3.0], [2.0, 14.0])
-    >>> mae.value, round(rmse.value, 3)
-    (2.0, 2.828)
-    """
-    first, second = np.asarray(absolute_error, np.float64), np.asarray(squared_error, np.float64)
-    if first.shape != second.shape:
-        raise ValueError(f"{first.shape} absolute and {second.shape} squared errors: give one of each a row")
-    if not first.size:
-        return tuple(_metric(name, math.nan, None, 0) for name in ("mean_absolute_error", "root_mean_squared_error"))
-    scatter = np.clip(second - first**2, 0.0, None)
-    return (
-        _metric("mean_absolute_error", float(first.mean()), float(np.sqrt(scatter.sum()) / first.size), first.size),
-        _metric("root_mean_squared_error", float(np.sqrt(second.mean())), None, first.size),
-    )
+def _drawn_means(
+    p: Floats, gains: Mapping[str, Floats], deviations: ArrayLike | None, rng: np.random.Generator
+) -> dict[str, Floats]:
+    """Return means of what each row gains by its label, for drawn calibrations; the labels' chance is nearly normal."""
+    error = np.zeros((0, *p.shape)) if deviations is None else np.asarray(deviations, np.float64)
+    odds = log_odds(np.clip(p, _LEAST_PROBABILITY, 1 - 1e-15))
+    drawn: dict[str, list[float]] = {name: [] for name in gains}
+    for _ in range(_N_DRAWS):
+        off = (rng.standard_normal((len(error), 1, p.shape[1])) * error).sum(axis=0)
+        q = share_of(odds + off) if len(error) else p
+        q = q / q.sum(axis=1, keepdims=True)
+        for name, gain in gains.items():
+            expected = (q * gain).sum(axis=1)
+            variance = ((q * gain**2).sum(axis=1) - expected**2).clip(0).sum() / len(p) ** 2
+            drawn[name].append(float(rng.normal(expected.mean(), math.sqrt(variance))))
+    return {name: np.array(values) for name, values in drawn.items()}
 
 
 def _checked(y_score: ArrayLike, probability: ArrayLike) -> tuple[Floats, Floats]:
@@ -204,61 +274,37 @@ def _checked(y_score: ArrayLike, probability: ArrayLike) -> tuple[Floats, Floats
     return score, p
 
 
-def _ranking(score: Floats, p: Floats) -> _Expected:
+def _ranking(score: Floats, p: Floats) -> float:
     """Return the expected area under the curve: pairs in the right order, each row being both classes in part.
 
     As in the curve drawn through expected counts, a row is compared with itself too, as a tie, and so are equal scores.
     """
     positive, negative = p.sum(), (1 - p).sum()
     if min(positive, negative) < _LEAST_COUNT:
-        return _unknown(p.size)
+        return math.nan
     levels, index = np.unique(score, return_inverse=True)
     of_positive = np.bincount(index, weights=p, minlength=levels.size)
     of_negative = np.bincount(index, weights=1 - p, minlength=levels.size)
     below = np.cumsum(of_negative) - of_negative / 2  # negatives that a positive of this level is ahead of
-    above = positive - np.cumsum(of_positive) + of_positive / 2  # positives that are ahead of a negative of this level
-    pairs = positive * negative
-    value = float((of_positive * below).sum() / pairs)
-    influence = (below - above)[index] / pairs - value * (negative - positive) / pairs
-    return _Expected(value, influence)
+    return float((of_positive * below).sum() / (positive * negative))
 
 
-def _mean(expected: Floats, change: Floats) -> _Expected:
-    if not expected.size:
-        return _unknown(0)
-    return _Expected(float(expected.mean()), change / expected.size)
+def _mean(expected: Floats) -> float:
+    return float(expected.mean()) if expected.size else math.nan
 
 
-def _ratio(part: Floats, whole: Floats, part_change: Floats, whole_change: Floats) -> _Expected:
-    """Return the ratio of two expected sums; a label's influence is the ratio's linearisation."""
+def _ratio(part: Floats, whole: Floats) -> float:
     total = float(whole.sum())
-    if total < _LEAST_COUNT:
-        return _unknown(part.size)
-    value = float(part.sum()) / total
-    return _Expected(value, (part_change - value * whole_change) / total)
+    return float(part.sum()) / total if total >= _LEAST_COUNT else math.nan
 
 
-def _unknown(n: int) -> _Expected:
-    return _Expected(math.nan, np.zeros(n))
-
-
-def _no_spread(influence: Floats) -> float:
-    return 0.0
-
-
-def _metrics(figures: Mapping[str, _Expected], variance: Callable[[Floats], float], n: int) -> tuple[MetricValue, ...]:
-    return tuple(
-        _metric(name, figure.value, math.sqrt(variance(figure.influence)), n) for name, figure in figures.items()
-    )
-
-
-def _metric(name: str, value: float, deviation: float | None, n: int) -> MetricValue:
-    unknown = deviation is None or math.isnan(value) or n < _MANY
-    top = math.inf if name in ("log_loss", "mean_absolute_error") else 1.0
+def _metric(name: str, value: float, drawn: Floats | None, n: int) -> MetricValue:
+    known = np.empty(0) if drawn is None or math.isnan(value) else drawn[np.isfinite(drawn)]
+    low, high = np.quantile(known, (0.025, 0.975)).tolist() if known.size else (None, None)
     return MetricValue(
         name=f"{PREFIX}{name}",
         value=value,
-        low=None if unknown or deviation is None else max(value - _NORMAL * deviation, 0.0),
-        high=None if unknown or deviation is None else min(value + _NORMAL * deviation, top),
+        low=None if low is None else min(low, value),
+        high=None if high is None else max(high, value),
         n=n,
     )

@@ -209,7 +209,7 @@ def report(job: "Job", collected: CollectedRef, alerts: AlertsRef) -> PageRef:
 
 
 @step(
-    "steps.monitor.alerting",
+    "steps.monitor.notify",
     chains=("monitor",),
     limit=timedelta(minutes=30),  # delivers over the network
     memory=NO_ROWS,

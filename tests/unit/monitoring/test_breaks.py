@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
+from tidemill.monitoring.alerts.rules import AlertThresholds, raise_alerts
 from tidemill.monitoring.breaks import FeatureCounts, count_groups, detect_breaks
 from tidemill.monitoring.drift import detect_drift
 from tidemill.monitoring.profile import build_profile, count_table

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score, roc_auc_score
 
-from tidemill.monitoring.estimate import calibrated, estimate_binary, estimate_multiclass, estimate_regression
+from tidemill.monitoring.calibration import fit_curve
+from tidemill.monitoring.estimate import calibrated, estimate_binary, estimate_multiclass
 from tidemill.records import MetricValue
 
 ORACLE = json.loads(Path(__file__).with_name("oracles").joinpath("nannyml_cbpe.json").read_text(encoding="utf-8"))
@@ -136,12 +138,44 @@ def test_multiclass_without_rows_gives_no_figure() -> None:
     assert all(np.isnan(item.value) for item in estimate_multiclass(np.empty((0, 3)), np.empty((0, 3))))
 
 
-def test_regression_interval_covers_the_mean_error() -> None:
-    rng = np.random.default_rng(6)
-    scale = rng.uniform(1, 4, size=500)
-    # Of a normal error, the mean absolute value is sqrt(2 / pi) of its deviation.
-    mae, rmse = estimate_regression(scale * np.sqrt(2 / np.pi), scale**2)
-    drawn = np.abs(rng.normal(size=(1000, 500)) * scale)
-    means = drawn.mean(axis=1)
-    assert ((means >= mae.low) & (means <= mae.high)).mean() == pytest.approx(0.95, abs=0.02)
-    assert np.sqrt((drawn**2).mean()) == pytest.approx(rmse.value, rel=0.01)
+def draw(rng: np.random.Generator, n: int, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores of a model that is not calibrated and sees the features through noise."""
+    x = rng.normal(size=n)
+    return rng.random(n) < expit(rate + x), expit(rate + 0.9 * x + 0.4 * rng.normal(size=n))
+
+
+N_RUNS = 200
+
+
+@pytest.mark.parametrize(("rate", "n_test"), [(-1.5, 300), (-1.5, 1_400), (-4.6, 1_400), (-4.6, 12_600)])
+def test_estimates_are_neither_optimistic_nor_too_sure(rate: float, n_test: int) -> None:
+    rng = np.random.default_rng(0)
+    inside: dict[str, list[bool]] = {}
+    bias = []
+    for run in range(N_RUNS):
+        curve = fit_curve(*draw(rng, n_test, rate))
+        label, score = draw(rng, 900, rate)
+        if curve is None or not 0 < label.sum() < 900:
+            continue
+        probability, deviations = curve.probability(score), curve.deviations(score)
+        found = by_name(
+            estimate_binary(score, probability, threshold=expit(rate), deviations=deviations, random_state=run)
+        )
+        decided = score >= expit(rate)
+        real = {
+            "roc_auc": roc_auc_score(label, score),
+            "log_loss": log_loss(label, score, labels=[False, True]),
+            "brier_score": ((score - label) ** 2).mean(),
+            "recall": recall_score(label, decided),
+            "precision": precision_score(label, decided),
+            "f1": f1_score(label, decided),
+            "accuracy": accuracy_score(label, decided),
+            "base_rate": label.mean(),
+        }
+        bias.append(found["roc_auc"].value - real["roc_auc"])
+        for name, value in real.items():
+            inside.setdefault(name, []).append(found[name].low <= value <= found[name].high)
+    assert abs(np.mean(bias)) < 0.02  # an isotonic curve promised 0.046 too much
+    coverage = {name: float(np.mean(values)) for name, values in inside.items()}
+    assert min(coverage.values()) > 0.91, coverage
+    assert max(coverage.values()) < 0.99, coverage

@@ -7,7 +7,8 @@ WORK = """
 import io, sys
 import numpy as np
 import pyarrow.csv
-from tidemill.monitoring import alerts, compute, drift, performance, profile, retrain_policy
+from tidemill.monitoring import calibration, change, compute, drift, estimate, performance, profile, retrain_policy
+from tidemill.monitoring.alerts import persistence, rules
 
 rows = b"hour,carrier,late\\n6,UA,true\\n,AA,false\\n7,,true\\n"
 table = pyarrow.csv.read_csv(io.BytesIO(rows))
@@ -18,7 +19,7 @@ figures = drift.detect_drift(reference, counted)
 figures += performance.realised_quality([0, 1], [0.1, 0.9], label_coverage=1.0)
 figures += performance.realised_quality(["a"], [[1.0]], label_coverage=1.0, task="multiclass", classes=["a"])
 figures += performance.realised_quality([0.0, 1.0], [0.1, 0.9], label_coverage=1.0, task="regression")
-alerts.raise_alerts(figures, alerts.AlertThresholds())
+rules.raise_alerts(figures, rules.AlertThresholds())
 profile.ColumnProfile.from_dict(reference[0].to_dict())
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """

@@ -16,7 +16,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec
 from tidemill.steps.data.labels import labels_as_of
-from tidemill.steps.monitor.alerting import update_alerts
+from tidemill.steps.monitor.notify import update_alerts
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.tables import read_table
 from tidemill.warehouse.predictions.provenance import Provenance, provenance

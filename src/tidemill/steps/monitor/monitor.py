@@ -5,26 +5,26 @@ from each other; ``alert`` opens and resolves; ``report`` writes the page.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tidemill.errors import NotPublished
 from tidemill.metrics.definitions import greater_is_better
-from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
+from tidemill.monitoring.alerts.rules import AlertThresholds, raise_alerts
 from tidemill.monitoring.breaks import detect_breaks
+from tidemill.monitoring.change import change_alerts
 from tidemill.monitoring.compute import StepFigures, compare_compute
 from tidemill.monitoring.drift import detect_drift, detect_score_drift
-from tidemill.monitoring.outlook_alerts import change_alerts, estimate_alerts, skew_alerts
 from tidemill.monitoring.recent import recent_quality
 from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
-from tidemill.steps.monitor.alerting import update_alerts
 from tidemill.steps.monitor.freshness import miss
 from tidemill.steps.monitor.label_arrival import Maturity, count_labels
-from tidemill.steps.monitor.outlook import LOSSES, estimate_errors, estimated, loss_change
+from tidemill.steps.monitor.notify import update_alerts
+from tidemill.steps.monitor.outlook import estimate_errors, estimated, loss_change, watched_loss
 from tidemill.steps.monitor.realised_quality import outcomes_of, realised
 from tidemill.steps.monitor.recent_counts import count_newest
 from tidemill.steps.monitor.reference import count_partition, read_reference
@@ -136,30 +136,28 @@ def _recent(job: Job, measured: list[tuple[MetricValue, ...]]) -> tuple[MetricVa
 
 def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Alert, ...]:
     """Estimate the partition's quality before its labels."""
-    accept = job.spec.accept
     estimates = estimated(job, collected, run) if collected.n_rows else ()
     _keep(job, "estimate", collected.partition, estimates, collected.release_id)
-    return estimate_alerts(
-        estimates, metric=accept.metric, floor=_floor(job), greater_is_better=greater_is_better(accept.metric)
-    )
+    return raise_alerts(_finite(estimates), thresholds(job))
 
 
 def _look_back(
     job: Job, collected: CollectedRef, runs: Mapping[str, PublishedRun], maturity: Maturity
 ) -> tuple[Alert, ...]:
     """Look for a lasting rise of the loss, and make the rows of the newest matured partition again."""
-    statistic, change = loss_change(job, collected, runs.values(), maturity.arrival)
-    loss = LOSSES[job.spec.task]
+    watched = watched_loss(job, collected)
+    served = [key for key, run in runs.items() if run.release_id == collected.release_id]
+    statistic, change = loss_change(job, watched, served, collected.partition, maturity.arrival)
     if math.isfinite(statistic):
-        figure = MetricValue(name=f"{loss}_change", value=statistic)
+        figure = MetricValue(name=f"{watched.loss}_change", value=statistic)
         _keep(job, "skew", collected.partition, (figure,), collected.release_id)
-    alerts = change_alerts(change, loss=loss)
+    alerts = change_alerts(change, loss=watched.loss, beyond_estimate=watched.beyond_estimate)
     if not collected.matured or not collected.n_rows:
         return alerts
     run = runs[collected.matured[-1]]
     figures = skew_of(job, run, tuple(profile.name for profile in read_reference(job, collected)[:-1]))
     _keep(job, "skew", run.partition, figures, run.release_id)
-    return (*alerts, *skew_alerts(figures, run.partition))
+    return (*alerts, *raise_alerts(_finite(figures), thresholds(job), partition=run.partition))
 
 
 @declarations.compute
@@ -201,6 +199,10 @@ def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
 
     shown = show_daily_page(job, uri, collected.release_id)
     return PageRef(uri=uri, mlflow_run_id=shown.run_id, mirror_problem=shown.problem)
+
+
+def _finite(metrics: Iterable[MetricValue]) -> tuple[MetricValue, ...]:
+    return tuple(metric for metric in metrics if math.isfinite(metric.value))
 
 
 def _has_matured(job: Job, key: str) -> bool:

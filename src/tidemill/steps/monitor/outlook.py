@@ -1,28 +1,23 @@
 """The outlook: what acceptance leaves behind so that quality can be estimated before labels, and change be noticed.
 
-Curves from score to probability, or from predicted value to expected error, and the loss of each partition of the test
-set; all from rows that the model was neither fitted nor chosen on.
+Curves from score to probability with their error, and the loss of each partition of the test set, as it was and as far
+as the curves did not foresee it; all from rows that the model was neither fitted nor chosen on.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.metrics import point_value
 from tidemill.monitoring.arrival import Arrival
+from tidemill.monitoring.calibration import CalibrationCurve, fit_curve
 from tidemill.monitoring.change import Change, detect_change
-from tidemill.monitoring.estimate import (
-    PREFIX,
-    calibrated,
-    estimate_binary,
-    estimate_multiclass,
-    estimate_regression,
-)
+from tidemill.monitoring.estimate import PREFIX, estimate_binary, estimate_multiclass
 from tidemill.records import CollectedRef, MetricValue
 from tidemill.runtime.job import Job
 from tidemill.spec import Task
@@ -31,13 +26,37 @@ from tidemill.steps.monitor.label_arrival import hours_since_end
 from tidemill.steps.predict.answers import probabilities_of
 from tidemill.warehouse.predictions.publisher import PublishedRun
 
-__all__ = ["LOSSES", "OUTLOOK", "estimate_errors", "estimated", "loss_change", "outlook_of"]
+__all__ = [
+    "LOSSES",
+    "OUTLOOK",
+    "WatchedLoss",
+    "estimate_errors",
+    "estimated",
+    "loss_change",
+    "outlook_of",
+    "watched_loss",
+]
 
 OUTLOOK = "outlook.json"
 LOSSES = {Task.BINARY: "log_loss", Task.MULTICLASS: "log_loss", Task.REGRESSION: "mean_absolute_error"}
 """The loss of each task whose lasting rise counts as a change; every row of a partition has a part in it."""
 
-BINS = 10  # of the predicted value, with as many test rows each, in which a regression's errors are averaged
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedLoss:
+    """The daily loss whose lasting rise counts as a change."""
+
+    loss: str
+    """Name of the loss."""
+    beyond_estimate: bool
+    """Whether it is the part that the estimate did not foresee."""
+    reference: tuple[float, ...]
+    """Its values in the partitions of the test set."""
+
+    @property
+    def figure(self) -> str:
+        """Name of its figure in the ledger."""
+        return f"{self.loss}_estimate_error" if self.beyond_estimate else self.loss
 
 
 def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]) -> dict[str, Any]:
@@ -66,29 +85,61 @@ def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]
         for key in np.unique(test.blocks)
     }
     known = {key: value for key, value in losses.items() if np.isfinite(value)}
-    return {"losses": known, **_curves(bundle, test.y, score, names)}
+    curves = _curves(bundle, test.y, score, names)
+    excess = {
+        key: value - _expected_loss(loss, score[test.blocks.astype(str) == key], curves["curves"], names)
+        for key, value in known.items()
+        if curves["curves"]
+    }
+    return {"losses": known, "excess": excess, **curves}
 
 
 def estimated(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[MetricValue, ...]:
-    """Estimate what the partition's predictions are worth; nothing for a release that was accepted without an outlook."""
-    outlook = _read(job, collected.evaluation_uri)
-    if run.task == "multiclass" and outlook.get("curves"):
+    """Estimate what the partition's predictions are worth; nothing for a release that was accepted without an outlook.
+
+    Numbers are not estimated: how far they are off depends on features that the prediction does not show.
+    """
+    curves = _read(job, collected.evaluation_uri).get("curves")
+    if not curves:
+        return ()
+    if run.task == "multiclass":
         rows = job.publisher.scores(run.prediction_run_id, ("probabilities",))
         score, classes = probabilities_of(rows["probabilities"])
-        columns = [calibrated(score[:, at], _knots(outlook["curves"].get(name))) for at, name in enumerate(classes)]
-        raised = np.stack(columns, axis=1) if columns else np.empty((0, 0))
-        total = raised.sum(axis=1, keepdims=True)
-        return estimate_multiclass(score, np.divide(raised, total, out=score.copy(), where=total > 0))
+        return _estimate_classes(score, curves, tuple(classes))
     scores = job.publisher.scores(run.prediction_run_id)["score"].to_numpy()
-    if run.task == "binary" and outlook.get("curves"):
-        probability = calibrated(scores, _knots(outlook["curves"]["true"]))
-        return estimate_binary(scores, probability, threshold=0.5 if run.threshold is None else run.threshold)
-    if run.task == "regression" and outlook.get("errors"):
-        at = outlook["errors"]["at"]
-        return estimate_regression(
-            np.interp(scores, at, outlook["errors"]["absolute"]), np.interp(scores, at, outlook["errors"]["squared"])
-        )
-    return ()
+    return _estimate_two(scores, curves, 0.5 if run.threshold is None else run.threshold)
+
+
+def _estimate_two(
+    score: npt.NDArray[np.float64], curves: Mapping[str, Any], threshold: float
+) -> tuple[MetricValue, ...]:
+    curve = CalibrationCurve.from_json(curves["true"])
+    return estimate_binary(score, curve.probability(score), threshold=threshold, deviations=curve.deviations(score))
+
+
+def _estimate_classes(
+    score: npt.NDArray[np.float64], curves: Mapping[str, Any], classes: tuple[str, ...]
+) -> tuple[MetricValue, ...]:
+    """Estimate with a curve per class; a class without one keeps its scores."""
+    if not len(score):
+        return estimate_multiclass(np.empty((0, 0)), np.empty((0, 0)))
+    fitted = [CalibrationCurve.from_json(curves[name]) if name in curves else None for name in classes]
+    n_directions = max((len(curve.error) for curve in fitted if curve is not None), default=0)
+    raised, deviations = score.copy(), np.zeros((n_directions, *score.shape))
+    for at, curve in enumerate(fitted):
+        if curve is not None:
+            raised[:, at] = curve.probability(score[:, at])
+            deviations[: len(curve.error), :, at] = curve.deviations(score[:, at])
+    total = raised.sum(axis=1, keepdims=True)
+    probability = np.divide(raised, total, out=score.copy(), where=total > 0)
+    return estimate_multiclass(score, probability, deviations=deviations)
+
+
+def _expected_loss(
+    loss: str, score: npt.NDArray[np.float64], curves: Mapping[str, Any], names: tuple[str, ...] | None
+) -> float:
+    figures = _estimate_two(score, curves, 0.5) if names is None else _estimate_classes(score, curves, names)
+    return next(item.value for item in figures if item.name == PREFIX + loss)
 
 
 def estimate_errors(estimates: tuple[MetricValue, ...], realised: tuple[MetricValue, ...]) -> tuple[MetricValue, ...]:
@@ -117,23 +168,41 @@ def estimate_errors(estimates: tuple[MetricValue, ...], realised: tuple[MetricVa
     )
 
 
+def watched_loss(job: Job, collected: CollectedRef) -> WatchedLoss:
+    """Return the loss to watch: where it is estimated, the part that the estimate did not foresee."""
+    outlook, loss = _read(job, collected.evaluation_uri), LOSSES[job.spec.task]
+    excess = outlook.get("excess") or {}
+    reference = excess or outlook.get("losses", {})
+    return WatchedLoss(loss=loss, beyond_estimate=bool(excess), reference=tuple(reference.values()))
+
+
 def loss_change(
-    job: Job, collected: CollectedRef, runs: Iterable[PublishedRun], arrival: Arrival
+    job: Job, watched: WatchedLoss, served: Iterable[str], until: str, arrival: Arrival
 ) -> tuple[float, Change | None]:
-    """Look for a lasting rise of the daily loss since the release went live; NaN if acceptance left nothing to hold it to.
+    """Look for a lasting rise of the daily loss since the release went live; NaN if acceptance left no reference.
 
     Partitions that lack labels that are usually there do not count: what comes late is not like what comes in time.
+
+    Parameters
+    ----------
+    job : Job
+        The job.
+    watched : WatchedLoss
+        The loss.
+    served : iterable of str
+        Partitions that the release served.
+    until : str
+        Newest partition to look at.
+    arrival : Arrival
+        How labels arrive.
     """
-    reference = _read(job, collected.evaluation_uri).get("losses", {})
-    loss = LOSSES[job.spec.task]
-    served = {run.partition for run in runs if run.release_id == collected.release_id}
-    known = job.ledger.metrics(job.spec.model, "performance", loss, until=collected.partition)
+    known, keys = job.ledger.metrics(job.spec.model, "performance", watched.figure, until=until), set(served)
     losses = {
         key: values[0].value
         for key, values in known.items()
-        if key in served and arrival.has_enough(values[0].label_coverage or 0.0, hours_since_end(job, key))
+        if key in keys and arrival.has_enough(values[0].label_coverage or 0.0, hours_since_end(job, key))
     }
-    return detect_change(losses, list(reference.values()))
+    return detect_change(losses, watched.reference)
 
 
 def _read(job: Job, uri: str) -> dict[str, Any]:
@@ -146,31 +215,13 @@ def _curves(
     bundle: Bundle, y: npt.NDArray[np.generic], score: npt.NDArray[np.float64], names: tuple[str, ...] | None
 ) -> dict[str, Any]:
     if bundle.task == "regression":
-        return {"errors": _errors(y.astype(np.float64), score)}
+        return {"curves": {}}
     columns = (
         {"true": (y, score)}
         if names is None
         else {name: (y.astype(str) == name, score[:, at]) for at, name in enumerate(names)}
     )
-    curves = {name: Calibration.fit("isotonic", truth, column) for name, (truth, column) in columns.items()}
+    curves = {name: fit_curve(truth, column) for name, (truth, column) in columns.items()}
     if any(curve is None for curve in curves.values()):
-        return {
-            "curves": {}
-        }  # a class that the test set lacks has no curve, and no estimate is better than a wrong one
-    return {"curves": {name: {"x": curve.x, "y": curve.y} for name, curve in curves.items() if curve is not None}}
-
-
-def _errors(y: npt.NDArray[np.float64], score: npt.NDArray[np.float64]) -> dict[str, list[float]]:
-    """Average the errors in bins of the predicted value; where values tie, bins are fewer."""
-    order = np.argsort(score, kind="stable")
-    bins = [rows for rows in np.array_split(order, min(BINS, len(order))) if len(rows)]
-    error = np.abs(y - score)
-    return {
-        "at": [float(score[rows].mean()) for rows in bins],
-        "absolute": [float(error[rows].mean()) for rows in bins],
-        "squared": [float((error[rows] ** 2).mean()) for rows in bins],
-    }
-
-
-def _knots(curve: dict[str, list[float]] | None) -> tuple[list[float], list[float]]:
-    return ([0.0], [0.0]) if curve is None else (curve["x"], curve["y"])
+        return {"curves": {}}  # a class that the test set lacks: no estimate is better than a wrong one
+    return {"curves": {name: curve.to_dict() for name, curve in curves.items() if curve is not None}}

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.monitoring.alerts import AlertThresholds, raise_alerts
+from tidemill.monitoring.alerts.families import FAMILIES
+from tidemill.monitoring.alerts.rules import RULES, AlertThresholds, raise_alerts
 from tidemill.monitoring.compute import StepFigures, compare_compute
 from tidemill.records import MetricValue, Severity
 
@@ -168,6 +169,46 @@ def test_quality_at_the_floor_raises_nothing():
 def test_quality_of_a_slice_is_not_held_against_the_floor():
     figure = MetricValue(name="roc_auc", value=0.5, n=40, slice="origin=LGA")
     assert _alerts(figure, floor=0.62) == {}
+
+
+ESTIMATE = MetricValue(name="estimated_roc_auc", value=0.6, low=0.55, high=0.64, n=900)
+
+
+def test_an_estimate_wholly_below_the_floor_is_an_alert():
+    assert list(_alerts(ESTIMATE, metric="roc_auc_recent", floor=0.7)) == ["estimate:roc_auc"]
+
+
+@pytest.mark.parametrize(("metric", "floor"), [("roc_auc", 0.62), ("roc_auc", None), ("accuracy", 0.7)])
+def test_an_estimate_whose_interval_reaches_the_floor_is_none(metric, floor):
+    assert _alerts(ESTIMATE, metric=metric, floor=floor) == {}
+
+
+def test_an_estimated_error_wholly_above_its_ceiling_is_an_alert():
+    assert list(_alerts(ESTIMATE, floor=0.5, greater_is_better=False)) == ["estimate:roc_auc"]
+
+
+def test_a_skewed_column_is_named_and_a_single_correction_is_not():
+    figures = [
+        MetricValue(name="skew_share", feature="temp", value=0.3, n=900),
+        MetricValue(name="skew_share", feature="wind", value=0.001, n=900),
+        MetricValue(name="skew_rows", value=0.5, n=900),
+    ]
+    found = raise_alerts(figures, AlertThresholds(), partition="2013-07-01")
+    assert [alert.rule for alert in found] == ["skew:temp", "skew:rows"]
+    assert "'temp' of partition 2013-07-01" in found[0].message
+
+
+def test_levels_as_unseen_as_was_usual_raise_nothing():
+    assert _alerts(_feature("unseen_share", 0.1), _feature("unseen_share_usual", 0.1)) == {}
+
+
+def test_levels_more_unseen_than_was_usual_are_a_warning():
+    figures = (_feature("unseen_share", 0.12), _feature("unseen_share_usual", 0.1))
+    assert list(_alerts(*figures)) == ["unseen:dep_hour"]
+
+
+def test_every_rule_belongs_to_a_family():
+    assert {rule.name.partition(":")[0] for rule in RULES} <= set(FAMILIES)
 
 
 def test_a_floor_whose_metric_was_not_measured_is_not_passed_in_silence():

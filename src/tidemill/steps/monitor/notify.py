@@ -5,8 +5,8 @@ from functools import partial
 
 from tidemill.delivery.sending import send_waiting
 from tidemill.errors import ChannelUnavailable
-from tidemill.monitoring.families import FAMILIES
-from tidemill.monitoring.persistence import Persistence, decide_changes
+from tidemill.monitoring.alerts.families import FAMILIES
+from tidemill.monitoring.alerts.persistence import Persistence, decide_changes
 from tidemill.records import Alert, AlertsRef, Examination, SentRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.monitoring.families import FAMILIES
-from tidemill.monitoring.persistence import Persistence, decide_changes
+from tidemill.monitoring.alerts.families import FAMILIES
+from tidemill.monitoring.alerts.persistence import Persistence, decide_changes
 from tidemill.records import Alert, AlertEvent, Examination, OpenAlert, Severity
 from tidemill.spec import RULES
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from tidemill.monitoring.families import FAMILIES
+from tidemill.monitoring.alerts.families import FAMILIES
 from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAlert, Severity
 
 __all__ = ["Persistence", "decide_changes"]
