@@ -22,6 +22,7 @@ _UNITS = {
     "day": timedelta(days=1),
     "week": timedelta(weeks=1),
 }
+_HOUR_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d[+-]\d{4}")
 _DURATION = re.compile(r"(\d{1,8}) (minute|hour|day|week)s?")
 _LONGEST = timedelta(days=36_525)  # a century: what is longer is a slip, and takes dates beyond what they can be
 
@@ -65,7 +66,7 @@ def day_of(key: str) -> str:
     >>> day_of("2013-07-04T05-0400"), day_of("2013-07-04"), day_of("2013-W27")
     ('2013-07-04', '2013-07-04', '2013-W27')
     """
-    return key[:10]
+    return key[:10] if _HOUR_KEY.fullmatch(key) else key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

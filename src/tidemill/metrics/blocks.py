@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tidemill.intervals import day_of
 from tidemill.metrics.statistic import Floats, Integers, Statistic, combination
 from tidemill.metrics.student import student_quantile
 
@@ -58,6 +59,7 @@ def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BL
     ----------
     keys : array-like of shape (n_samples,) or None
         Block of each row, such as the key of its partition; keys sort in the order of time. None makes each row a block.
+        Hours of one day are one block: what happens on a day happens to all of its hours.
     n_samples : int
         Number of rows.
     least : int, default 5
@@ -67,6 +69,8 @@ def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BL
     --------
     >>> index_blocks(["2013-07-01", "2013-07-01", "2013-07-02"], 3).index.tolist()
     [0, 0, 1]
+    >>> index_blocks(["2013-07-01T05+0000", "2013-07-01T06+0000", "2013-07-02T05+0000"], 3).index.tolist()
+    [0, 0, 1]
     """
     if keys is None:
         return Blocks(index=np.arange(n_samples), n=n_samples, in_time=False, least=least)
@@ -74,7 +78,8 @@ def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BL
     levels, index = _levels(given)
     if len(given) != n_samples or index.min(initial=0) < 0:
         raise ValueError("every row needs a block, and no block may be missing")
-    return Blocks(index=index, n=len(levels), least=least)
+    days, of_levels = _levels(np.array([day_of(level) if isinstance(level, str) else level for level in levels]))
+    return Blocks(index=of_levels[index], n=len(days), least=least)
 
 
 def joined(sets: Sequence[Blocks]) -> Blocks:

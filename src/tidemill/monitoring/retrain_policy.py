@@ -7,17 +7,20 @@ that is missing.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from statistics import mean
+from statistics import mean, stdev
+from typing import Self
 
-from tidemill.metrics.student import half_width
+from tidemill.metrics.student import half_width, student_quantile
 from tidemill.records import Decision, MetricValue, Record, Verdict
 
 __all__ = ["PartitionFigure", "RetrainEvidence", "RetrainPolicy", "decide_retraining"]
 
 MOST_DOUBLED = 3  # times that the cooldown is doubled at most: eight weeks instead of one
 BUDGET_PERIOD = timedelta(days=30)
+SHARE_OF_LEAD = 0.15  # of the lead over prior: 0.03 for a ROC AUC of 0.7
+SHARE_OF_FIGURE = 0.03  # of the figure at acceptance, where the lead is not known
 RECORD, LEAST_RECORD = 30, 5  # matured partitions that an estimate is judged by
 
 
@@ -47,12 +50,13 @@ class RetrainPolicy:
     """How many of the newest ``n_recent`` partitions have to have drifted."""
     n_recent: int = 5
     """Partitions that are looked back on, for drift and, matured ones, for quality."""
-    quality_drop: float = 0.03
-    """Change of the acceptance metric for the worse from which quality has decayed."""
+    quality_drop: float | None = None
+    """Change of the acceptance metric for the worse that is tolerated; None for 15 % of the champion's lead over ``prior``
+    at acceptance, or for 3 % of the figure at acceptance where that lead is not known."""
     greater_is_better: bool = True
     """False for errors and losses, which get worse by rising."""
     relative: bool = False
-    """True if ``quality_drop`` is a share of the figure at acceptance: errors have the label's unit."""
+    """True if a ``quality_drop`` that is given is a share of the figure at acceptance: errors have the label's unit."""
     label_coverage: float = 0.9
     """Least share of labels with which a partition's quality counts."""
     budget: int = 8
@@ -86,6 +90,8 @@ class RetrainEvidence:
     acceptance: MetricValue | None = None
     """The same metric at acceptance. Take the mean over the test set's days: a day's area under the curve is lower,
     as a rule, than that of many days together, and the difference would look like decay."""
+    lead: float | None = None
+    """How much better than the baseline ``prior`` the champion was at acceptance, in that metric; None if not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,10 @@ class _Finding:
     """It is a reason to retrain."""
     missing: bool = False
     """It could not be weighed."""
+
+    def __add__(self, more: str) -> Self:
+        """Append to the sentence."""
+        return replace(self, sentence=self.sentence + more)
 
 
 def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decision:
@@ -224,7 +234,7 @@ def _quality(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
             f"Realised quality is known for {len(recent)} matured partition(s); 3 are the least to judge on.{aside}",
             missing=True,
         )
-    return _compare(recent, evidence.acceptance, policy, aside)
+    return _compare(recent, evidence.acceptance, _tolerated(evidence, evidence.acceptance, policy), policy) + aside
 
 
 def _estimate(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
@@ -240,7 +250,7 @@ def _estimate(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
             f"against the truth so far; {LEAST_RECORD} are the least to believe it.",
             missing=True,
         )
-    bias, tolerated = mean(errors), _tolerated(acceptance, policy)
+    bias, tolerated = mean(errors), _tolerated(evidence, acceptance, policy)
     off = mean(abs(error - bias) for error in errors)
     corrected = mean(recent) + bias
     fall = (acceptance.value - corrected) * (1 if policy.greater_is_better else -1)
@@ -256,8 +266,12 @@ def _estimate(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
     return _Finding(f"{sentence}: more than the tolerated {tolerated:.3g}.", speaks_for=True)
 
 
-def _tolerated(acceptance: MetricValue, policy: RetrainPolicy) -> float:
-    return policy.quality_drop * (abs(acceptance.value) if policy.relative else 1.0)
+def _tolerated(evidence: RetrainEvidence, acceptance: MetricValue, policy: RetrainPolicy) -> float:
+    if policy.quality_drop is not None:
+        return policy.quality_drop * (abs(acceptance.value) if policy.relative else 1.0)
+    if evidence.lead is not None and math.isfinite(evidence.lead):
+        return SHARE_OF_LEAD * max(evidence.lead, 0.0)
+    return SHARE_OF_FIGURE * abs(acceptance.value)
 
 
 def _counts(figure: PartitionFigure, policy: RetrainPolicy) -> bool:
@@ -265,21 +279,35 @@ def _counts(figure: PartitionFigure, policy: RetrainPolicy) -> bool:
     return covered and not math.isnan(figure.value)
 
 
-def _compare(recent: Sequence[float], acceptance: MetricValue, policy: RetrainPolicy, aside: str) -> _Finding:
-    """Hold the mean of recent partitions against acceptance; both are uncertain."""
-    tolerated = _tolerated(acceptance, policy)
+def _compare(recent: Sequence[float], acceptance: MetricValue, tolerated: float, policy: RetrainPolicy) -> _Finding:
+    """Compare the mean of recent partitions with acceptance: the whole interval of the fall has to be beyond tolerance."""
     fall = (acceptance.value - mean(recent)) * (1 if policy.greater_is_better else -1)
-    margin = math.hypot(half_width(recent), _half_width(acceptance))
+    margin = _margin_of_fall(recent, acceptance)
     way = "fall" if policy.greater_is_better else "rise"
     sentence = (
         f"Realised {acceptance.name} over the last {len(recent)} matured partitions is {mean(recent):.3f}, at "
         f"acceptance it was {acceptance.value:.3f}: a {way} of {fall:.3f} ± {margin:.3f}"
     )
     if fall <= tolerated:
-        return _Finding(f"{sentence}, within the {tolerated:.3g} that is tolerated.{aside}")
-    if fall <= margin:
-        return _Finding(f"{sentence}, more than the tolerated {tolerated:.3g}, but chance can explain it.{aside}")
-    return _Finding(f"{sentence}, more than the tolerated {tolerated:.3g}, and no chance.{aside}", speaks_for=True)
+        return _Finding(f"{sentence}, within the {tolerated:.3g} that is tolerated.")
+    if fall - margin <= tolerated:
+        return _Finding(f"{sentence}, more than the tolerated {tolerated:.3g}, but chance can explain the excess.")
+    return _Finding(f"{sentence}, more than the tolerated {tolerated:.3g} beyond chance.", speaks_for=True)
+
+
+def _margin_of_fall(recent: Sequence[float], acceptance: MetricValue) -> float:
+    """Return half the 95 % interval of a difference of means: of Student's two samples where the test set's days are known.
+
+    Five days alone say little about their own spread: by chance it looks far too small in one of ten weeks.
+    """
+    n, half = len(recent), _half_width(acceptance)
+    if half == 0 or (acceptance.n_blocks or 0) < 2:
+        return math.hypot(half_width(recent), half)
+    n_test = acceptance.n_blocks or 0
+    of_test = half / student_quantile(n_test - 1) * math.sqrt(n_test)  # the spread of the test set's days
+    freedom = n + n_test - 2
+    pooled = math.sqrt(((n - 1) * stdev(recent) ** 2 + (n_test - 1) * of_test**2) / freedom)
+    return student_quantile(freedom) * pooled * math.sqrt(1 / n + 1 / n_test)
 
 
 def _half_width(figure: MetricValue) -> float:

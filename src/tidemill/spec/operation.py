@@ -80,8 +80,9 @@ class Retrain(Part):
     """Share of the model's importance whose features have drifted, from which a partition has."""
     persistence: Annotated[str, Field(pattern=PERSISTENCE)] = "3 of 5"
     """How many of the newest partitions have to have drifted."""
-    quality_drop: Annotated[float, Field(ge=0)] = 0.03
-    """Change of the acceptance metric for the worse that is tolerated; a share of its figure for errors in the label's unit."""
+    quality_drop: Annotated[float, Field(ge=0)] | None = None
+    """Change of the acceptance metric for the worse that is tolerated, a share of its figure for errors in the label's unit;
+    null for 15 % of the lead over ``prior`` that the champion had at acceptance."""
 
     @field_validator("persistence")
     @classmethod

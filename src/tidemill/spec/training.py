@@ -107,8 +107,8 @@ class Accept(Part):
     """Metric that decides; left out, ``roc_auc``, ``log_loss`` or ``mean_absolute_error`` by the task."""
     minimum: float | None = None
     """Floor of the metric on the test set, or ceiling of an error or a loss; null leaves it to the baselines."""
-    margin: Annotated[float, Field(ge=0)] = 0.005
-    """How much worse than the champion the interval of the difference may reach."""
+    margin: Annotated[float, Field(ge=0)] | None = None
+    """How much worse than the champion the interval may reach; null for 5 % of the candidate's lead over ``prior``."""
     slices: tuple[Name, ...] = ()
     """Categorical features in whose values nobody may be shown to be worse off than with the champion."""
     slice_margin: Annotated[float, Field(ge=0)] | None = None

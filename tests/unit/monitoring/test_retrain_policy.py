@@ -1,9 +1,11 @@
 import math
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
 from tidemill.records import MetricValue, Verdict
@@ -99,7 +101,7 @@ def test_a_fall_within_the_tolerance_is_no_reason():
 def test_a_fall_that_chance_explains_is_no_reason_and_is_said():
     decision = _decide(quality=(0.50, 0.80, 0.45, 0.79, 0.56))
     assert not decision.accepted
-    assert any("chance can explain it" in reason for reason in decision.reasons)
+    assert any("chance can explain the excess" in reason for reason in decision.reasons)
 
 
 def test_an_uncertain_acceptance_makes_a_fall_less_sure():
@@ -282,3 +284,34 @@ def test_a_spent_budget_is_a_no():
 def test_trainings_of_more_than_thirty_days_ago_are_out_of_the_budget():
     trainings = tuple(AS_OF - day * DAY for day in (30, 22, 15, 8))
     assert _decide(drift=(0.9,) * 5, trainings=trainings, policy=RetrainPolicy(budget=4)).accepted
+
+
+def _acceptance(values):
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    mean = float(np.mean(values))
+    return MetricValue(name="roc_auc", value=mean, low=mean - half, high=mean + half, n_blocks=len(values))
+
+
+@pytest.mark.parametrize(("spread", "most"), [(0.02, 0.01), (0.05, 0.05), (0.08, 0.12)])
+def test_runs_of_55_quiet_days_hardly_ever_ask_for_a_training(spread, most):
+    rng = np.random.default_rng(0)
+    n_asked = 0
+    for _ in range(200):
+        accepted, days = _acceptance(rng.normal(0.7, spread, 14)), rng.normal(0.7, spread, 60)
+        n_asked += any(
+            _decide(quality=tuple(days[end - 5 : end]), acceptance=accepted, lead=0.2).accepted for end in range(5, 61)
+        )
+    assert n_asked / 200 <= most
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 60.0])
+def test_the_tolerated_change_follows_the_unit_of_the_label(scale):
+    accepted = MetricValue(name="mean_absolute_error", value=10 * scale, low=9.9 * scale, high=10.1 * scale)
+    policy = RetrainPolicy(greater_is_better=False)
+
+    def asks(value):
+        quality = tuple(scale * (value + step) for step in (-0.02, 0.01, 0, 0.01, 0.02))
+        return _decide(policy=policy, quality=quality, acceptance=accepted, lead=2 * scale).accepted
+
+    assert not asks(10.25)  # 15 % of the lead of 2 are 0.3
+    assert asks(10.6)

@@ -11,7 +11,19 @@ from tidemill.modeling.gate.finding import Finding, is_number
 from tidemill.modeling.gate.power import harmed, shortfall
 from tidemill.records import EvaluationReport, MetricValue
 
-__all__ = ["MIN_SLICE_ROWS", "Yardstick", "weigh_baselines", "weigh_champion", "weigh_slices"]
+__all__ = [
+    "MIN_SLICE_ROWS",
+    "SHARE_OF_LEAD",
+    "Yardstick",
+    "default_margin",
+    "lead_over_prior",
+    "weigh_baselines",
+    "weigh_champion",
+    "weigh_slices",
+]
+
+SHARE_OF_LEAD = 0.05
+"""Share of the lead over ``prior`` that is the margin by default: 0.01 for a ROC AUC of 0.7, whatever the label's unit."""
 
 MIN_SLICE_ROWS = 100
 """Rows below which a slice is shown, but not weighed."""
@@ -54,6 +66,22 @@ class Yardstick:
         if difference.low is not None and difference.high is not None and difference.low > difference.high:
             return f"has an interval that is turned round: {difference.low:.4g} to {difference.high:.4g}"
         return None
+
+
+def lead_over_prior(report: EvaluationReport, metric: str, sign: float) -> float | None:
+    """Return how much better than the baseline ``prior`` the candidate is; None if that is not known."""
+    found = (item for item in report.baselines if item.slice == "prior" and item.name == metric)
+    value = next((item.value for item in found), None)
+    return sign * value if value is not None and is_number(value) else None
+
+
+def default_margin(report: EvaluationReport, metric: str, sign: float) -> float:
+    """Return the margin where the spec names none: a share of the lead over ``prior``, from 0.
+
+    A challenger that is not worse by the margin keeps that much less than the whole of what a model is worth, in any unit
+    of the label (preserved fraction of the effect: U.S. FDA, *Non-Inferiority Clinical Trials*, 2016, section IV).
+    """
+    return SHARE_OF_LEAD * max(lead_over_prior(report, metric, sign) or 0.0, 0.0)
 
 
 def weigh_baselines(report: EvaluationReport, by: Yardstick) -> list[Finding]:

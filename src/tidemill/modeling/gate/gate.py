@@ -1,12 +1,20 @@
 """The acceptance gate: from evidence to a verdict.
 
-Pure, and closed by default. Each thing that is weighed gives a sentence with its numbers, whether it passed or not;
-what is missing, not a number or infinite is a no; what the spec sets no limit for is told and stops nothing. Nothing
-here measures: ``tidemill.steps.train.evaluate`` did.
+Pure, and closed by default. Each check gives a sentence with its numbers, whether it passed or not. Evidence that is
+missing, not a number or infinite never passes; what the spec sets no limit for is shown and stops nothing. Nothing is
+measured here: ``tidemill.steps.train.evaluate`` does that.
 """
 
 from tidemill.metrics.blocks import MIN_BLOCKS
-from tidemill.modeling.gate.comparison import Yardstick, weigh_baselines, weigh_champion, weigh_slices
+from tidemill.modeling.gate.comparison import (
+    SHARE_OF_LEAD,
+    Yardstick,
+    default_margin,
+    lead_over_prior,
+    weigh_baselines,
+    weigh_champion,
+    weigh_slices,
+)
 from tidemill.modeling.gate.finding import Finding, is_number
 from tidemill.modeling.metrics import greater_is_better
 from tidemill.records import Decision, EvaluationReport, MetricValue, Rehearsal, Verdict
@@ -46,11 +54,13 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
     SpecError
         If the metric is unknown, or cannot be decided on.
     """
+    sign = 1.0 if greater_is_better(accept.metric) else -1.0
+    margin = default_margin(report, accept.metric, sign) if accept.margin is None else accept.margin
     by = Yardstick(
         metric=accept.metric,
-        sign=1.0 if greater_is_better(accept.metric) else -1.0,
-        margin=accept.margin,
-        slice_margin=accept.margin if accept.slice_margin is None else accept.slice_margin,
+        sign=sign,
+        margin=margin,
+        slice_margin=margin if accept.slice_margin is None else accept.slice_margin,
         unit=unit,
     )
     findings = [
@@ -58,6 +68,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         _weigh_floor(report, accept.metric, accept.minimum, by.sign),
         *weigh_baselines(report, by),
         weigh_champion(report, by),
+        *_tell_margin(report, by, accept),
         *_tell_unknown(report),
         *weigh_slices(report, by, accept.slices),
         *_weigh_calibration(report, accept.calibration_error),
@@ -95,6 +106,18 @@ def _weigh_floor(report: EvaluationReport, metric: str, minimum: float | None, s
     passed = sign * value >= sign * minimum
     words = {(True, True): "at least", (True, False): "below", (False, True): "at most", (False, False): "above"}
     return Finding.of(passed, f"{metric} {value:.4g} is {words[sign > 0, passed]} the {bound} {minimum:.4g}.")
+
+
+def _tell_margin(report: EvaluationReport, by: Yardstick, accept: Accept) -> list[Finding]:
+    if accept.margin is not None or report.champion_difference is None:
+        return []
+    lead = lead_over_prior(report, by.metric, by.sign)
+    over = (
+        "no lead over the baseline prior is known"
+        if lead is None
+        else f"the lead over the baseline prior is {lead:.4g}"
+    )
+    return [Finding.shown(f"The margin is {by.margin:.4g}, {SHARE_OF_LEAD:.0%} of the lead: {over}.")]
 
 
 def _tell_unknown(report: EvaluationReport) -> list[Finding]:

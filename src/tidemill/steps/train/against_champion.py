@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tidemill.errors import ContractBroken, SchemaChanged
-from tidemill.metrics.blocks import MIN_BLOCKS
+from tidemill.metrics.blocks import MIN_BLOCKS, index_blocks
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.gate.churn import changed_decisions, changed_values, mean_change
 from tidemill.modeling.gate.gate import MIN_TEST_ROWS
@@ -72,7 +72,8 @@ def _unseen(job: Job, champion: Release, test: LabelledSet) -> Rows:
 
 
 def _suffice(rows: Rows, test: LabelledSet) -> bool:
-    return bool(rows.all()) or (rows.sum() >= MIN_TEST_ROWS and len(np.unique(test.blocks[rows])) >= MIN_BLOCKS)
+    n_rows = int(rows.sum())
+    return n_rows == len(rows) or (n_rows >= MIN_TEST_ROWS and index_blocks(test.blocks[rows], n_rows).n >= MIN_BLOCKS)
 
 
 class _Pair:

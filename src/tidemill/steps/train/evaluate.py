@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidemill.errors import NotTrainable
+from tidemill.metrics.blocks import index_blocks
 from tidemill.metrics.student import half_width
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.gate.behaviour import check_behaviour
@@ -98,7 +99,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         champion_difference=None,
         champion_saw_test=False,
         n_test=len(test.y),
-        n_test_blocks=len(np.unique(test.blocks)),
+        n_test_blocks=index_blocks(test.blocks, len(test.y)).n,
         behaviour=check_behaviour(
             best.bundle,
             test.X,
@@ -193,6 +194,7 @@ def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> Metric
         name=f"{metric}_of_partitions",
         value=mean,
         n=len(test.y),
+        n_blocks=len(known),
         low=None if spread is None else mean - spread,
         high=None if spread is None else mean + spread,
     )

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import asdict, replace
+from zoneinfo import ZoneInfo
 
 from tidemill.errors import RetrainingFailed
 from tidemill.metrics.definitions import greater_is_better
@@ -102,16 +103,18 @@ def _evidence(job: Job) -> RetrainEvidence:
             if key in served  # what an earlier champion did says nothing about this one
         )
 
+    zone = ZoneInfo(spec.timezone)  # between instants of one zone Python counts on its wall clock: days are days
     return RetrainEvidence(
-        as_of=job.partition.cutoff,
-        trainings=tuple(sorted(spec.partition(key).cutoff for key, _ in trainings)),
+        as_of=job.partition.cutoff.astimezone(zone),
+        trainings=tuple(sorted(spec.partition(key).cutoff.astimezone(zone) for key, _ in trainings)),
         n_refused=sum(1 for _ in refused),
-        trained_until=None if champion is None else champion.known_until,
+        trained_until=None if champion is None else champion.known_until.astimezone(zone),
         drift_weighted=figures("drift", "drift_weighted"),
         quality=figures("performance", metric),
         estimates=figures("estimate", f"estimated_{metric}"),
         estimate_errors=figures("performance", f"{metric}_estimate_error"),
         acceptance=None if champion is None else _at_acceptance(champion, metric),
+        lead=None if champion is None else _lead(champion, metric),
     )
 
 
@@ -122,6 +125,13 @@ def _at_acceptance(champion: Release, metric: str) -> MetricValue | None:
     """
     metrics = (MetricValue.from_dict(item) for item in champion.evidence["metrics"])
     return next((item for item in metrics if item.name == f"{metric}_of_partitions"), None)
+
+
+def _lead(champion: Release, metric: str) -> float | None:
+    """Return how much better than the baseline ``prior`` a champion was; None if the metric was another one then."""
+    baselines = (MetricValue.from_dict(item) for item in champion.evidence["baselines"])
+    found = next((item.value for item in baselines if (item.name, item.slice) == (metric, "prior")), None)
+    return None if found is None else found if greater_is_better(metric) else -found
 
 
 def _as_json(evidence: RetrainEvidence) -> dict[str, object]:

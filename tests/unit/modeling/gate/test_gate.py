@@ -299,7 +299,34 @@ def test_good_evidence_is_accepted_with_a_sentence_for_each_thing_weighed():
     )
 
 
-NO_LIMITS = Accept(minimum=0.62, seconds_per_million=None, memory_mb=None)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 60.0])
+def test_without_a_margin_in_the_spec_the_unit_of_the_label_does_not_matter(scale):
+    by_error = Accept(metric="mean_absolute_error")
+    loss = {"name": "mean_absolute_error"}
+
+    def verdict(worse):
+        return decide(
+            by_error,
+            metrics=(figure(8 * scale, **loss), figure(0.03, name="expected_calibration_error")),
+            baselines=(difference(-2 * scale, -2.2 * scale, -1.8 * scale, error=0.1 * scale, **loss),),
+            champion_difference=against_champion(
+                worse * scale, (worse - 0.01) * scale, (worse + 0.01) * scale, error=0.005 * scale, **loss
+            ),
+            champion_slices=(),
+        )
+
+    assert verdict(0.08).accepted  # of a lead of 2, 5 % are 0.1
+    assert f"The margin is {0.1 * scale:.4g}, 5% of the lead" in " ".join(verdict(0.08).reasons)
+    assert verdict(0.12).verdict is REJECT
+
+
+def test_without_a_known_lead_over_prior_a_challenger_has_to_be_better_than_the_champion():
+    only_tree = (difference(slice="shallow_tree"),)
+    assert decide(Accept(), baselines=only_tree).verdict is UNDECIDED
+    assert decide(Accept(), baselines=only_tree, champion_difference=against_champion(0.01, 0.001, 0.019)).accepted
+
+
+NO_LIMITS = Accept(minimum=0.62, margin=0.005, seconds_per_million=None, memory_mb=None)
 UNLIMITED = {
     "calibration": {"metrics": (figure(0.741), figure(0.9, name="expected_calibration_error"))},
     "churn": {"churn": figure(0.9, name="share_of_decisions")},
