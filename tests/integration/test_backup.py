@@ -155,7 +155,7 @@ def test_postgres_is_put_back_by_the_command_that_the_backup_prints(tmp_path: Pa
         server.start()
         server.as_admin("DROP SCHEMA tidemill CASCADE")
         server.stop()
-        subprocess.run(made.way_back, shell=True, check=True)
+        subprocess.run(made.restore_command, shell=True, check=True)
         server.start()
         assert server.as_admin("SELECT count(*) FROM tidemill.model") == [(0,)]
     finally:

@@ -12,7 +12,7 @@ import pytest
 from tidemill.errors import SettingsError, SpecError
 from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.records import EvaluationReport
-from tidemill.simulation import Drill, Injection, Outcome, Policy, Simulation, database, drill, simulate
+from tidemill.simulation import Drill, Injection, Outcome, Past, Policy, Simulation, database, drill, simulate
 from tidemill.simulation.database import VARIABLE
 
 from .data import TRAINED, Mill
@@ -20,9 +20,13 @@ from .data import TRAINED, Mill
 LAST = "2024-03-28"
 
 
+def past(mill: Mill, last: str = LAST) -> Past:
+    return Past(spec=mill.spec, first=TRAINED, last=last, workspace=mill.workspace)
+
+
 def lived(mill: Mill, *injections: str, policies: Sequence[Policy] = (Policy.SPEC,)) -> Simulation:
     faults = [Injection.parse(words) for words in injections]
-    return simulate(mill.spec, TRAINED, LAST, mill.workspace, policies=policies, injections=faults)
+    return simulate(past(mill), policies=policies, injections=faults)
 
 
 def only(simulation: Simulation) -> Outcome:
@@ -83,7 +87,7 @@ def test_an_emptied_column_is_named(mill: Mill) -> None:
 def drilled(new_mill) -> Drill:  # type: ignore[no-untyped-def]
     mill = new_mill()
     other = Injection.parse("scale:weight_kg*500@2024-03-29")
-    return drill(mill.spec, TRAINED, "2024-03-30", mill.workspace, on=["2024-03-29"], faults=[other])
+    return drill(past(mill, "2024-03-30"), on=["2024-03-29"], faults=[other])
 
 
 def test_every_fault_is_seen(drilled: Drill) -> None:
@@ -141,7 +145,7 @@ def test_a_named_server_needs_no_postgres_of_ours(
 ) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setenv(VARIABLE, simulator_url)
     monkeypatch.setattr(database, "throwaway_server", None)  # fails if it is called
-    tried = drill(mill.spec, TRAINED, "2024-03-26", mill.workspace, faults=[Injection.parse("half@2024-03-25")]).tried
+    tried = drill(past(mill, "2024-03-26"), faults=[Injection.parse("half@2024-03-25")]).tried
     assert [(item.fault, item.n_rows > 0) for item in tried] == [("half@2024-03-25", True)]
     left = warehouse.rows("SELECT datname FROM pg_database WHERE datname LIKE 'tidemill_simulation%'")
     assert left == []

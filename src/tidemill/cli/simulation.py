@@ -1,4 +1,4 @@
-"""The commands that live a model's past again: once a policy of retraining, or once a fault."""
+"""The commands that replay a model's past, with several retraining policies or injected faults."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_First = Annotated[str, typer.Option("--from", help="First partition; the first model is trained as of it.")]
+_First = Annotated[str, typer.Option("--from", help="First partition, as of which the first model is trained.")]
 _Last = Annotated[str, typer.Option("--to", help="Last partition, included.")]
 _Report = Annotated[Path | None, typer.Option(help="Folder for the page and the figures.")]
 
@@ -37,20 +37,17 @@ def simulate(
     ] = None,
     report: _Report = None,
 ) -> None:
-    """Live a past again day by day, and see what retraining is worth; the real ledger is not touched."""
-    from tidemill.simulation import Injection, Policy
-    from tidemill.simulation import simulate as live_again
+    """Replay a past day by day, and compare retraining policies; the real ledger is not used."""
+    from tidemill.simulation import Injection, Past, Policy
+    from tidemill.simulation import simulate as run_simulation
 
     unknown = sorted(set(policy or ()) - {item.value for item in Policy})
     if unknown:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(Policy)}", param_hint="--policy")
     workspace = Workspace.from_environment(reads_only=True)
     with _bars() as on_progress:
-        done = live_again(
-            workspace.spec(model),
-            first,
-            last,
-            workspace,
+        done = run_simulation(
+            Past(spec=workspace.spec(model), first=first, last=last, workspace=workspace),
             policies=[Policy(name) for name in policy or Policy],
             injections=[Injection.parse(words) for words in inject or ()],
             on_progress=on_progress,
@@ -65,8 +62,8 @@ def simulate(
     out.print(table)
     for figure in done.gains:
         interval = "" if figure.low is None else f" ({figure.low:+.4f} to {figure.high:+.4f})"
-        out.print(f"{figure.slice}: {figure.value:+.4f} {figure.name} a partition{interval}.", highlight=False)
-    out.print(f"The page is {folder / 'index.html'}.", soft_wrap=True)
+        out.print(f"{figure.slice}: {figure.value:+.4f} {figure.name} per partition{interval}.", highlight=False)
+    out.print(f"Page: {folder / 'index.html'}", soft_wrap=True)
 
 
 @app.command()
@@ -82,49 +79,46 @@ def drill(
     ] = None,
     report: _Report = None,
 ) -> None:
-    """Try faults of the source, one at a time, on a quiet past; ends with 1 if one is not seen."""
-    from tidemill.simulation import Injection
-    from tidemill.simulation import drill as try_faults
+    """Inject faults of the source into a past, one at a time; exit with 1 if the monitors miss one."""
+    from tidemill.simulation import Injection, Past
+    from tidemill.simulation import drill as run_drill
 
     workspace = Workspace.from_environment(reads_only=True)
     with _bars() as on_progress:
-        done = try_faults(
-            workspace.spec(model),
-            first,
-            last,
-            workspace,
+        done = run_drill(
+            Past(spec=workspace.spec(model), first=first, last=last, workspace=workspace),
             on=on or (),
             faults=[Injection.parse(words) for words in inject or ()],
             on_progress=on_progress,
         )
     folder = _folder(report, model, first, last)
     (folder / "drill.json").write_text(json.dumps(done.to_dict(), indent=2), encoding="utf-8")
-    _tell(done)
-    out.print(f"The figures are in {folder / 'drill.json'}.", soft_wrap=True)
+    _print(done)
+    out.print(f"Figures: {folder / 'drill.json'}", soft_wrap=True)
     if done.missed:
         raise typer.Exit(1)
 
 
-def _tell(done: "Drill") -> None:
-    table = Table("fault", Column("rows", justify="right"), "seen on", "by the alert", "also spoke")
+def _print(done: "Drill") -> None:
+    table = Table("fault", Column("rows", justify="right"), "detected on", "by the alert", "other alerts")
     for item in done.tried:
-        seen = item.seen_on or ("NOT SEEN" if item.n_rows else "nothing to see")
+        seen = item.seen_on or ("NOT DETECTED" if item.n_rows else "nothing to detect")
         table.add_row(item.fault, f"{item.n_rows:,}", seen, item.alert or "-", ", ".join(item.also[:4]))
     if done.tried:
         out.print(table)
         real = [item for item in done.tried if item.n_rows]
         on_first = sum(item.seen_on == item.fault.rpartition("@")[2] for item in real)
-        text = f"{len(real) - len(done.missed)} of {len(real)} faults were seen, {on_first} of them on their first day."
+        text = f"{len(real) - len(done.missed)} of {len(real)} faults were detected, {on_first} of them on their first day."
         out.print(text, highlight=False)
     for alert in done.quiet:
         out.print(f"Without a fault: {alert.rule} from {alert.first_partition}.", highlight=False)
-    rate = f"{len(done.quiet)} alerts in {done.n_partitions} partitions without a fault: {done.quiet_rate:.1f} in 60."
+    rate = f"{len(done.quiet)} alerts in {done.n_partitions} partitions without a fault: {done.quiet_rate:.1f} per 60."
     out.print(rate, highlight=False)
 
 
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for everything that progress is told of."""
+    """Show a progress bar for each label."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bars: dict[str, TaskID] = {}
     with Progress(*columns, console=err) as progress:

@@ -1,14 +1,28 @@
-"""The simulator: a model's past, lived again day by day under several policies of retraining.
+"""Simulations: a model's past, replayed day by day under several retraining policies or with injected faults.
 
-It runs the same steps as production on a ledger and a storage of its own, which vanish afterwards. Nothing of the real
-ledger is read or written; the source is read once.
+They run production's steps on a temporary ledger and storage. The real ledger is neither read nor written, and the
+source is read once.
+
+===================  ==================================================================
+``past``             the partitions to replay
+``simulate``         replays them once per policy, and compares the policies
+``drill``            injects one fault at a time, and checks which alert sees it
+``replay``           one policy, day by day
+``simulated_steps``  runs a step as in production, and equal ones once
+``injections``       faults of the source
+``sandbox``          specs, queries and a copy of the source's rows
+``database``         the temporary database
+``outcome``          what a replay returns
+``compare``          the gain of one policy over another
+===================  ==================================================================
 """
 
 from tidemill.simulation.compare import gain
 from tidemill.simulation.drill import Drill, Tried, drill
 from tidemill.simulation.injections import Injection
 from tidemill.simulation.outcome import Opened, Outcome, Policy
-from tidemill.simulation.run import SOURCE, Simulation, simulate
+from tidemill.simulation.past import SOURCE, Past
+from tidemill.simulation.simulate import Simulation, simulate
 
 __all__ = [
     "SOURCE",
@@ -16,6 +30,7 @@ __all__ = [
     "Injection",
     "Opened",
     "Outcome",
+    "Past",
     "Policy",
     "Simulation",
     "Tried",

@@ -1,4 +1,4 @@
-"""Whether a policy of retraining is worth its trainings: its quality against another's, on the same partitions."""
+"""The gain of one retraining policy over another on the same partitions."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,28 +9,29 @@ from tidemill.records import MetricValue
 
 __all__ = ["gain"]
 
-BLOCK = 7  # partitions that are taken as one observation: neighbouring days resemble each other
-LEAST_BLOCKS = 3  # below, the spread says next to nothing
+BLOCK = 7  # partitions per observation: neighbouring days are correlated
+MIN_BLOCKS = 3  # fewer say almost nothing about the spread
 
 
 def gain(
     quality: Mapping[str, float | None], other: Mapping[str, float | None], *, name: str, sign: int = 1
 ) -> MetricValue:
-    """Return the mean difference of a metric over the partitions in which both are known.
+    """Return the mean difference of a metric over the partitions where both values are known.
 
     Parameters
     ----------
     quality, other : mapping of str to float or None
-        The metric by partition key, of a policy and of the one that it is compared with.
+        The metric by partition key, of a policy and of the policy to compare with.
     name : str
-        Name of the figure.
+        Name of the metric.
     sign : {1, -1}, default 1
-        -1 where lower is better, so that a gain is positive.
+        -1 if lower is better, so that a gain is positive.
 
     Returns
     -------
     MetricValue
-        With a 95 % interval (Student's t) over the means of blocks of seven partitions; NaN without a partition.
+        Mean difference with a 95 % interval (Student's t) over the means of blocks of seven partitions; NaN if no
+        partition has both values.
 
     Examples
     --------
@@ -55,8 +56,10 @@ def gain(
 
 
 def _half_width(differences: Sequence[float]) -> float | None:
-    starts = range(0, len(differences) - BLOCK + 1, BLOCK)  # a last, shorter block would weigh as much as a full one
+    starts = range(
+        0, len(differences) - BLOCK + 1, BLOCK
+    )  # without the last, shorter block, which would weigh as much as a full one
     means = [mean(differences[start : start + BLOCK]) for start in starts]
-    if len(means) < LEAST_BLOCKS:
+    if len(means) < MIN_BLOCKS:
         return None
     return half_width(means)

@@ -1,7 +1,7 @@
-"""Faults of the source, put into a simulated past: what a monitor has to see on the first day.
+"""Faults of the source, injected into a simulated past: a monitor should detect them on the first day.
 
-An injection is a few words, and becomes statements on the simulation's own copy of the rows. It lasts from the start of
-its partition to the end.
+An injection is written as text, and becomes statements on the simulation's copy of the rows. It lasts from the start of
+its partition to the end of the past.
 """
 
 import re
@@ -39,24 +39,24 @@ class Injection:
     kind: str
     """``null``, ``scale``, ``rename``, ``half``, ``double`` or ``labels_stop``."""
     partition: str
-    """Key of the first partition that it hits, e.g. ``2013-06-10``."""
+    """Key of the first affected partition, e.g. ``2013-06-10``."""
     column: str | None = None
-    """Feature that it hits, if it hits one."""
+    """The affected feature; None if it affects whole rows."""
     old: str = ""
-    """Category that is renamed."""
+    """The category to rename."""
     new: str = ""
     """Its new name."""
     factor: float = 1.0
-    """What numbers are multiplied by."""
+    """The factor of numbers."""
 
     @classmethod
     def parse(cls, words: str) -> Self:
-        """Read an injection.
+        """Parse an injection.
 
         Raises
         ------
         SpecError
-            If the words are none.
+            If the text is no injection.
 
         Examples
         --------
@@ -79,7 +79,7 @@ class Injection:
 
     @property
     def words(self) -> str:
-        """The injection as it is written on the command line."""
+        """The injection as on the command line."""
         what = {
             "null": f":{self.column}",
             "scale": f":{self.column}*{self.factor:g}",
@@ -88,7 +88,7 @@ class Injection:
         return f"{self.kind}{what}@{self.partition}"
 
     def statements(self, entity_key: str, event_time: str, start: datetime) -> Iterator[sql.Composable]:
-        """Yield what puts the fault into the copied rows.
+        """Yield the statements that inject the fault into the copied rows.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class Injection:
         yield from _STATEMENTS[self.kind](self, key, hit, start)
 
     def counting(self, entity_key: str, event_time: str, start: datetime, end: datetime) -> sql.Composable:
-        """Return the query that counts the rows of an interval which the fault would change.
+        """Return the query that counts the rows of an interval that the fault would change.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ def _half(injection: Injection, key: sql.Composable, hit: sql.Composable, start:
 
 
 def _double(injection: Injection, key: sql.Composable, hit: sql.Composable, start: datetime) -> Statements:
-    # The same rows under other keys, as a source does that has been loaded twice.
+    # The same rows under other keys, as in a source that was loaded twice.
     yield sql.SQL("CREATE TEMP TABLE twice AS SELECT * FROM {} WHERE {}").format(FEATURES_TABLE, hit)
     yield sql.SQL("UPDATE twice SET {} = {}").format(key, sql.SQL("{} || '#2'").format(key))
     yield sql.SQL("INSERT INTO {} SELECT * FROM twice").format(FEATURES_TABLE)
@@ -178,5 +178,5 @@ _CHANGED = {
 
 
 def _column(injection: Injection) -> sql.Identifier:
-    assert injection.column is not None  # the words have one
+    assert injection.column is not None  # the parsed text has one
     return sql.Identifier(injection.column)

@@ -1,4 +1,4 @@
-"""What came of a past that was lived again under one policy: the values that a child process hands to its parent."""
+"""The outcome of a replay under one policy, which a child process returns to its parent."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,18 +9,18 @@ __all__ = ["Opened", "Outcome", "Policy", "Stopped", "Trained"]
 
 
 class Policy(StrEnum):
-    """When a challenger is trained; whether it serves is always the gate's decision."""
+    """When a challenger is trained; the gate always decides whether it serves."""
 
     NEVER = "never"
-    """Once at the beginning, and never again."""
+    """Only once, at the beginning."""
     WEEKLY = "weekly"
     """Every seven days, whatever the monitors say."""
     SPEC = "spec"
-    """When the spec's retrain policy says so."""
+    """When the spec's retrain policy decides so."""
 
     @property
     def called(self) -> str:
-        """The policy as its reader calls it.
+        """The policy's name on pages.
 
         Examples
         --------
@@ -35,13 +35,13 @@ class Trained(Record):
     """One training."""
 
     partition: str
-    """Key of the partition as of which it was trained."""
+    """Key of the partition as of which the model was trained."""
     verdict: str
     """The gate's: ``accept``, ``reject`` or ``not_enough_evidence``."""
     reason: str
     """The gate's first reason."""
     promoted: bool
-    """Whether it served from then on."""
+    """Whether the model was promoted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,36 +53,36 @@ class Opened(Record):
     severity: str
     """``fail`` or ``warn``."""
     first_partition: str
-    """Key of the partition that opened it."""
+    """Key of the partition that opened the alert."""
     last_partition: str
-    """Key of the last partition that it spoke of."""
+    """Key of the last partition with the alert."""
     message: str
-    """What it said last."""
+    """Its last message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped(Record):
-    """A partition whose chain ended in an error, as it would have in production."""
+    """A partition whose chain failed, as it would have in production."""
 
     partition: str
     """Key of the partition."""
     chain: str
     """``train``, ``predict``, ``monitor`` or ``retrain``."""
     error: str
-    """Class and words of the error."""
+    """Class and message of the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome(Record):
-    """One policy's past."""
+    """The outcome of one policy."""
 
     policy: Policy
     """The policy."""
     quality: dict[str, float | None]
-    """The acceptance metric of each published partition, with all labels that ever came; None where undefined."""
+    """The acceptance metric of each published partition, with all labels that ever arrived; None where undefined."""
     trained: tuple[Trained, ...]
-    """Trainings in order."""
+    """Trainings in chronological order."""
     alerts: tuple[Opened, ...]
-    """Alerts in order; the monitors run under ``spec`` alone."""
+    """Alerts in order; the monitors run only under ``spec``."""
     stopped: tuple[Stopped, ...]
-    """Chains that ended in an error."""
+    """Chains that failed."""

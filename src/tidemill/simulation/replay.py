@@ -1,6 +1,6 @@
 """One policy, day by day: train, predict, monitor and decide in the order of production's schedules.
 
-Run as a program by ``run``, one process a policy; it prints the key of each partition that is done.
+``simulate`` runs this module as a program, one process per policy. It prints the key of each finished partition.
 """
 
 import json
@@ -15,9 +15,9 @@ from tidemill.errors import FatalError
 from tidemill.intervals import Interval, Partition
 from tidemill.runtime.chains import Chain, drive, monitor_chain, predict_chain, retrain_chain, train_chain
 from tidemill.runtime.job import Job
-from tidemill.simulation.ground import Ground
 from tidemill.simulation.outcome import Opened, Outcome, Policy, Stopped, Trained
-from tidemill.simulation.running import SimulatedSteps
+from tidemill.simulation.sandbox import Sandbox
+from tidemill.simulation.simulated_steps import SimulatedSteps
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.labels import labelled, labels_as_of
 from tidemill.steps.monitor.realised_quality import NEEDED, measured
@@ -31,21 +31,21 @@ WEEK = timedelta(days=7)
 
 
 class Replay:
-    """A past that is being lived.
+    """A replay in progress.
 
     Parameters
     ----------
     workspace : Workspace
-        Of the simulation's ground.
+        The sandbox's workspace.
     policy : Policy
-        When to train; also the name under which the model is declared there.
+        When to train; also part of the model's name in the sandbox.
 
     Attributes
     ----------
     spec : ModelSpec
-        The model as the ground knows it.
+        The model as declared in the sandbox.
     stopped : list of Stopped
-        Chains that ended in an error so far.
+        Chains that have failed so far.
     """
 
     def __init__(self, workspace: Workspace, policy: Policy) -> None:
@@ -55,15 +55,15 @@ class Replay:
         self._trained_at: datetime | None = None
         self.stopped: list[Stopped] = []
 
-    def live(self, partitions: tuple[Partition, ...]) -> Iterator[str]:
-        """Live through partitions, and give each one's key when it is over."""
+    def run(self, partitions: tuple[Partition, ...]) -> Iterator[str]:
+        """Replay partitions, and yield the key of each finished one."""
         for partition in partitions:
             if self._training_is_due(partition):
                 self._trained_at = partition.interval.start
                 with self._recorded(partition, "train"):
                     self._drive("train", train_chain(self.spec), partition)
             if self._policy is Policy.SPEC:
-                self.look(partition)
+                self.observe(partition)
                 with self._recorded(partition, "retrain"):
                     self._drive("retrain", retrain_chain(self.spec), partition)
             else:
@@ -72,13 +72,13 @@ class Replay:
             yield partition.key
 
     def fork(self) -> "Replay":
-        """Return a replay that goes on from here, and whose stops are its own."""
+        """Return a replay that continues from here and records its own failures."""
         other = Replay(self._workspace, self._policy)
         other._trained_at = self._trained_at
         return other
 
-    def look(self, partition: Partition) -> None:
-        """Predict and monitor a partition, and decide nothing."""
+    def observe(self, partition: Partition) -> None:
+        """Predict and monitor a partition, without a retrain decision."""
         with self._recorded(partition, "predict"):
             self._drive("predict", predict_chain(), partition)
         with self._recorded(partition, "monitor"):
@@ -89,7 +89,7 @@ class Replay:
         return _alerts(self.spec.model, self._workspace)
 
     def outcome(self, partitions: tuple[Partition, ...]) -> Outcome:
-        """Return what came of it."""
+        """Return the outcome so far."""
         return Outcome(
             policy=self._policy,
             quality=_quality(self.spec, self._workspace, partitions),
@@ -118,7 +118,7 @@ class Replay:
 
 
 def model_name(policy: Policy) -> str:
-    """Return the name under which the simulated ledger knows the model."""
+    """Return the model's name in the simulated ledger."""
     return f"retrained_{policy.value}"
 
 
@@ -160,12 +160,12 @@ def _alerts(model: str, workspace: Workspace) -> tuple[Opened, ...]:
 
 
 def main(folder: str, policy: str, first: str, last: str) -> None:
-    """Live one policy's past, and write its outcome beside the ground's other files."""
-    workspace = Ground.load(Path(folder)).workspace
+    """Replay the past under one policy, and write its outcome to the sandbox's folder."""
+    workspace = Sandbox.load(Path(folder)).workspace
     replay = Replay(workspace, Policy(policy))
     partitions = tuple(workspace.spec(model_name(Policy(policy))).partitions_between(first, last))
     with kept_open():
-        for key in replay.live(partitions):
+        for key in replay.run(partitions):
             sys.stdout.write(f"{key}\n")
             sys.stdout.flush()
         outcome = replay.outcome(partitions)

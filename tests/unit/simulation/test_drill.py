@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.errors import PartitionError
-from tidemill.simulation import Drill, Injection, Opened, Tried
+from tidemill.simulation import Drill, Injection, Opened, Past, Tried
 from tidemill.simulation import drill as try_faults
 from tidemill.simulation.drill import right_rules
 from tidemill.spec import ModelSpec
@@ -72,7 +72,8 @@ def test_a_fault_that_nobody_would_try_is_refused(key: str) -> None:
         }
     )
     nowhere = Workspace(models=Path("m"), sql=Path("s"), storage=Path("x"), tracking_uri=None)
+    past = Past(spec=spec, first="2013-06-01", last="2013-06-10", workspace=nowhere)
     with pytest.raises(PartitionError, match=f"to the one before '2013-06-10', not on .*{key}"):
-        try_faults(spec, "2013-06-01", "2013-06-10", nowhere, on=[key])
+        try_faults(past, on=[key])
     with pytest.raises(PartitionError, match=key):
-        try_faults(spec, "2013-06-01", "2013-06-10", nowhere, faults=[Injection.parse(f"half@{key}")])
+        try_faults(past, faults=[Injection.parse(f"half@{key}")])

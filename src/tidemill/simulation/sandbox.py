@@ -6,7 +6,7 @@ table. Several policies can then replay them without another query on the source
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,10 +19,11 @@ import yaml
 from psycopg2 import sql
 
 from tidemill.errors import SchemaChanged, SpecError
-from tidemill.intervals import Interval, Partition
+from tidemill.intervals import Interval
 from tidemill.machine.files import read_json, write_private
 from tidemill.simulation.database import SimulationDatabase, simulation_database
 from tidemill.simulation.injections import FEATURES_TABLE, LABELS_TABLE, Injection
+from tidemill.simulation.past import SOURCE, Past, Progress, ignore_progress
 from tidemill.spec import OBSERVED_AT, ModelSpec
 from tidemill.steps.data.extract import query_parameters, require_columns, wanted_features, wanted_labels
 from tidemill.steps.data.features import feature_schema
@@ -31,7 +32,7 @@ from tidemill.warehouse.model_queries import Query, bind
 from tidemill.warehouse.reading import Column, describe, frozen_view
 from tidemill.workspace import Workspace
 
-__all__ = ["Ground", "throwaway_ground"]
+__all__ = ["Sandbox", "open_sandbox"]
 
 TIMEOUT_S = 1800  # seconds per statement on the source, as in ``extract``
 SPOOL_BYTES = 64 * 2**20
@@ -39,7 +40,7 @@ QUERIES = {"features": "simulated/features.sql", "labels": "simulated/labels.sql
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Sandbox:
     """The folder and the database of a simulation."""
 
     folder: Path
@@ -60,12 +61,12 @@ class Ground:
 
     def save(self) -> None:
         """Write the file that a child process needs to load it."""
-        write_private(self.folder / "ground.json", json.dumps(asdict(self.database)))
+        write_private(self.folder / "sandbox.json", json.dumps(asdict(self.database)))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Load the ground that a parent process has saved."""
-        return cls(folder=folder, database=SimulationDatabase(**read_json(folder / "ground.json")))
+        """Load the sandbox that a parent process has saved."""
+        return cls(folder=folder, database=SimulationDatabase(**read_json(folder / "sandbox.json")))
 
     def declare(self, spec: ModelSpec, name: str) -> None:
         """Write the spec under another name, so that it reads from the copied source."""
@@ -76,36 +77,30 @@ class Ground:
         path = self.folder / "models" / f"{name}.yaml"
         path.write_text(yaml.safe_dump(values), encoding="utf-8")
 
-    def copy_source(
-        self,
-        spec: ModelSpec,
-        workspace: Workspace,
-        partitions: Sequence[Partition],
-        on_partition: Callable[[str], None],
-    ) -> None:
-        """Copy the rows of partitions, each as known at its own cutoff, and all of their labels.
+    def copy_source(self, past: Past, on_progress: Progress = ignore_progress) -> None:
+        """Copy the rows of all needed partitions, each as known at its own cutoff, and all of their labels.
 
         Raises
         ------
         SchemaChanged, SpecError
             If a query does not return the spec's columns.
         """
-        source = spec.source
-        features = bind(workspace.query(source.features), source.features)
-        labels = bind(workspace.query(source.labels), source.labels)
+        spec, source, partitions = past.spec, past.spec.source, past.needed
+        features = bind(past.workspace.query(source.features), source.features)
+        labels = bind(past.workspace.query(source.labels), source.labels)
         whole = Interval(start=partitions[0].interval.start, end=partitions[-1].interval.end)
         latest = query_parameters(whole, partitions[-1].due(2 * spec.label.matures_after))
         with (
-            frozen_view(workspace.connection(source.connection), TIMEOUT_S) as reader,
+            frozen_view(past.workspace.connection(source.connection), TIMEOUT_S) as reader,
             transaction(self.database.url) as writer,
         ):
             writer.execute("CREATE SCHEMA simulation")
             first = query_parameters(partitions[0].interval, partitions[0].cutoff)
             columns = _create(reader, writer, features, first, FEATURES_TABLE)
             require_columns(columns, wanted_features(spec), spec, source.features)
-            for partition in partitions:
+            for done, partition in enumerate(partitions, start=1):
                 _copy(reader, writer, features, query_parameters(partition.interval, partition.cutoff), FEATURES_TABLE)
-                on_partition(partition.key)
+                on_progress(SOURCE, done, len(partitions))
             columns = _create(reader, writer, labels, latest, LABELS_TABLE)
             require_columns(columns, wanted_labels(spec), spec, source.labels)
             _copy(reader, writer, labels, latest, LABELS_TABLE)
@@ -154,22 +149,22 @@ class Ground:
 
 
 @contextmanager
-def throwaway_ground() -> Iterator[Ground]:
+def open_sandbox() -> Iterator[Sandbox]:
     """Create a folder and a database with an empty ledger; at the end of the block nothing of them is left.
 
     Raises
     ------
     SettingsError
-        If there is no Postgres for it.
+        If there is no Postgres for the database.
     """
     with tempfile.TemporaryDirectory(prefix="tidemill-simulation-") as name:
         folder = Path(name)
         for part in ("models", "postgres"):
             (folder / part).mkdir(mode=0o700)
         with simulation_database(folder / "postgres") as database:
-            ground = Ground(folder=folder, database=database)
-            ground.save()
-            yield ground
+            sandbox = Sandbox(folder=folder, database=database)
+            sandbox.save()
+            yield sandbox
 
 
 def _create(

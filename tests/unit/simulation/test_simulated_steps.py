@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.errors import SpecError
-from tidemill.simulation.running import SimulatedSteps
+from tidemill.simulation.simulated_steps import SimulatedSteps
 from tidemill.workspace import Workspace
 
 SPLIT = {"split": {"digest": "d"}, "estimator": "xgboost", "trials": None}

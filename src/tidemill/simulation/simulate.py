@@ -1,9 +1,9 @@
-"""A simulation, whole: lay the ground, live the past once a policy, side by side, and compare."""
+"""A simulation: replay the past once per policy, in parallel, and compare the policies."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,24 +14,19 @@ from tidemill.intervals import Partition
 from tidemill.machine.files import last_lines
 from tidemill.modeling.metrics import greater_is_better
 from tidemill.records import MetricValue, Record
-from tidemill.runtime.job import Job
 from tidemill.simulation.compare import gain
-from tidemill.simulation.ground import Ground, throwaway_ground
 from tidemill.simulation.injections import Injection
 from tidemill.simulation.outcome import Outcome, Policy
+from tidemill.simulation.past import Past, Progress, ignore_progress
 from tidemill.simulation.replay import model_name
-from tidemill.spec import ModelSpec
-from tidemill.steps.data.extract import training_partitions
-from tidemill.workspace import Workspace
+from tidemill.simulation.sandbox import Sandbox, open_sandbox
 
-__all__ = ["SOURCE", "Simulation", "simulate"]
-
-SOURCE = "source"  # what progress calls the copying of rows
+__all__ = ["Simulation", "simulate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation(Record):
-    """What came of living a past several times."""
+    """The outcomes of several policies on the same past."""
 
     model: str
     """Name of the model."""
@@ -42,39 +37,32 @@ class Simulation(Record):
     metric: str
     """The spec's acceptance metric."""
     injections: tuple[str, ...]
-    """Faults that were put in, in words."""
+    """The injected faults, as text."""
     outcomes: tuple[Outcome, ...]
-    """One a policy."""
+    """One per policy."""
     gains: tuple[MetricValue, ...]
-    """Mean gain a partition of each policy over each that comes before it; ``slice`` names both."""
+    """Mean gain per partition of each policy over each preceding one; ``slice`` names both."""
 
 
 def simulate(
-    spec: ModelSpec,
-    first: str,
-    last: str,
-    workspace: Workspace,
+    past: Past,
     *,
     policies: Sequence[Policy] = tuple(Policy),
     injections: Sequence[Injection] = (),
-    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    on_progress: Progress = ignore_progress,
 ) -> Simulation:
-    """Live the partitions from one key to another again under each policy.
+    """Replay a past under each policy.
 
     Parameters
     ----------
-    spec : ModelSpec
-        The model.
-    first, last : str
-        Keys, both included. The first model is trained as of the first.
-    workspace : Workspace
-        Where the real source is; nothing of it is changed.
+    past : Past
+        The model and its partitions.
     policies : sequence of Policy, default all
-        What to compare.
+        The policies to compare.
     injections : sequence of Injection, default ()
         Faults of the source, the same for all policies.
     on_progress : callable
-        Told ``source`` or a policy, the partitions done and their number; from several threads.
+        Called with ``source`` or a policy, from several threads.
 
     Raises
     ------
@@ -83,25 +71,20 @@ def simulate(
     SpecError
         If an injection names a column that does not exist.
     """
-    partitions = tuple(spec.partitions_between(first, last))
-    window = training_partitions(Job(spec=spec, partition=partitions[0], workspace=workspace, run_id=0))
-    needed = (*window, *partitions)
-    with throwaway_ground() as ground:
-        copied = iter(range(1, len(needed) + 1))
-        ground.copy_source(spec, workspace, needed, lambda key: on_progress(SOURCE, next(copied), len(needed)))
-        ground.inject(spec, injections)
-        chosen = [policy for policy in Policy if policy in policies]
+    chosen = [policy for policy in Policy if policy in policies]
+    with open_sandbox() as sandbox:
+        sandbox.copy_source(past, on_progress)
+        sandbox.inject(past.spec, injections)
         for policy in chosen:
-            ground.declare(spec, model_name(policy))
-        with ThreadPoolExecutor(
-            max_workers=len(chosen)
-        ) as pool:  # more than processors, perhaps: none idles at the end
-            outcomes = tuple(pool.map(lambda policy: _live(ground, policy, partitions, on_progress), chosen))
-    metric = spec.accept.metric
+            sandbox.declare(past.spec, model_name(policy))
+        # One process per policy, even with fewer processors: none idles at the end.
+        with ThreadPoolExecutor(max_workers=len(chosen)) as pool:
+            outcomes = tuple(pool.map(lambda policy: _replay(sandbox, policy, past.partitions, on_progress), chosen))
+    metric = past.spec.accept.metric
     return Simulation(
-        model=spec.model,
-        first=first,
-        last=last,
+        model=past.spec.model,
+        first=past.first,
+        last=past.last,
         metric=metric,
         injections=tuple(injection.words for injection in injections),
         outcomes=outcomes,
@@ -109,16 +92,14 @@ def simulate(
     )
 
 
-def _live(
-    ground: Ground, policy: Policy, partitions: tuple[Partition, ...], on_progress: Callable[[str, int, int], None]
-) -> Outcome:
-    """Run one policy in a process of its own, and read what it wrote."""
+def _replay(sandbox: Sandbox, policy: Policy, partitions: tuple[Partition, ...], on_progress: Progress) -> Outcome:
+    """Replay one policy in its own process, and read the outcome that it writes."""
     program = [sys.executable, "-m", "tidemill.simulation.replay"]
-    log = ground.folder / f"{policy.value}.log"
+    log = sandbox.folder / f"{policy.value}.log"
     with (
         log.open("w", encoding="utf-8") as errors,
         subprocess.Popen(
-            [*program, str(ground.folder), policy.value, partitions[0].key, partitions[-1].key],
+            [*program, str(sandbox.folder), policy.value, partitions[0].key, partitions[-1].key],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -130,9 +111,9 @@ def _live(
     if child.returncode:
         raise FatalError(
             f"The simulation under policy {policy.value!r} ended with {child.returncode}:\n{last_lines(log)}\n",
-            "See the error; the real ledger was not touched.",
+            "See the error above. The real ledger is unchanged.",
         )
-    written = json.loads((ground.folder / f"{policy.value}.json").read_text(encoding="utf-8"))
+    written = json.loads((sandbox.folder / f"{policy.value}.json").read_text(encoding="utf-8"))
     return Outcome.from_dict(cast(dict[str, object], written))
 
 

@@ -1,8 +1,8 @@
-"""How a simulated step is run: as in production, but nothing twice, and nothing that only a reader would miss.
+"""Running a simulated step as in production, but equal steps only once, and without output for readers.
 
-Several policies check the same rows and, on some days, train on the same ones. Whichever comes first writes its record
-down, the others read it. The keys are digests of what goes in, so a record is shared only where the step could not have
-come to another one.
+Several policies check the same rows and, on some days, train on the same ones. The first one writes its record to a
+file, and the others read it. The keys are digests of the inputs, so a record is shared only if the step would have
+returned the same one.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ _ALIKE: Mapping[str, Callable[[Inputs], str]] = {
     "prepare": lambda inputs: str(inputs["snapshot"]["digest"]),
     "train": lambda inputs: f"{inputs['split']['digest']} {inputs['estimator']} {inputs['trials']}",
 }
-"""Steps whose record hangs on nothing but the spec, the partition and this."""
+"""Steps whose record depends only on the spec, the partition and this key."""
 
 
 class SimulatedSteps:
@@ -34,7 +34,7 @@ class SimulatedSteps:
     Parameters
     ----------
     folder : Path
-        Where policies leave what others may use.
+        Folder of the shared records.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,8 +46,8 @@ class SimulatedSteps:
     ) -> dict[str, Any]:
         """Run a step, or return the record of an equal one; the arguments are those of ``tidemill.runtime.run.run_step``.
 
-        ``analyse`` draws for readers and ``compute`` would judge the simulator's own pace: both do nothing here.
-        ``evaluate`` leaves its pictures out.
+        ``analyse`` draws for readers, and ``compute`` would judge the simulator's own speed: both do nothing here.
+        ``evaluate`` draws no charts.
         """
         if step == "analyse":
             return ProfileRef(snapshot_digest=inputs["snapshot"]["digest"], uri="", n_columns=0, findings=()).to_dict()
@@ -66,9 +66,9 @@ class SimulatedSteps:
     def _once(self, key: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         path = self._folder / hashlib.sha256(key.encode()).hexdigest()
         with path.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # who comes second waits; it goes with the file, and with the process
+            fcntl.flock(file, fcntl.LOCK_EX)  # the second process waits; the lock ends with the file or the process
             file.seek(0)
-            with suppress(json.JSONDecodeError):  # empty: nobody has been here, or whoever was has failed
+            with suppress(json.JSONDecodeError):  # empty: this process is the first, or the first one failed
                 found: dict[str, Any] = json.loads(file.read())
                 return found
             record = run()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.simulation.database import SimulationDatabase
-from tidemill.simulation.ground import Ground
+from tidemill.simulation.sandbox import Sandbox
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
 
@@ -23,5 +23,5 @@ def test_what_a_cluster_would_train_is_trained_on_this_machine(tmp_path: Path, e
         }
     )
     database = SimulationDatabase(server_url="postgresql://127.0.0.1/postgres", name="simulation")
-    Ground(folder=tmp_path, database=database).declare(spec, "never")
+    Sandbox(folder=tmp_path, database=database).declare(spec, "never")
     assert read_spec(tmp_path / "models" / "never.yaml").train.engine == there

@@ -1,0 +1,53 @@
+"""The past that a simulation replays."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tidemill.intervals import Partition
+from tidemill.runtime.job import Job
+from tidemill.spec import ModelSpec
+from tidemill.steps.data.extract import training_partitions
+from tidemill.workspace import Workspace
+
+__all__ = ["SOURCE", "Past", "Progress", "ignore_progress"]
+
+SOURCE = "source"  # what progress calls the copying of rows
+
+Progress = Callable[[str, int, int], None]
+"""Receives a label, the number of steps that are done, and the number of all steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """Consecutive partitions of a model, and the source of their rows."""
+
+    spec: ModelSpec
+    """The model."""
+    first: str
+    """Key of the first partition, as of which the first model is trained."""
+    last: str
+    """Key of the last partition, included."""
+    workspace: Workspace
+    """The real source, which is only read."""
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        """The partitions to replay."""
+        return tuple(self.spec.partitions_between(self.first, self.last))
+
+    @property
+    def needed(self) -> tuple[Partition, ...]:
+        """The partitions to copy: the first training window, and those to replay.
+
+        Raises
+        ------
+        EmptyPartition
+            If there is nothing before the first partition to train on.
+        """
+        partitions = self.partitions
+        job = Job(spec=self.spec, partition=partitions[0], workspace=self.workspace, run_id=0)
+        return (*training_partitions(job), *partitions)
+
+
+def ignore_progress(label: str, done: int, total: int) -> None:
+    """Do nothing."""
