@@ -1,10 +1,10 @@
-# One image for every service: the locked packages, Tidemill, and nothing secret.
+# One image for every service: the locked packages and Tidemill, without any secret.
 FROM python:3.13-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PATH=/opt/venv/bin:$PATH
 
-# tini hands signals on and collects the orphans that a killed task leaves.
+# tini forwards signals and reaps the orphans of killed tasks.
 RUN apt-get update && apt-get install --yes --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 50000 --home-dir /opt/tidemill --create-home --shell /usr/sbin/nologin tidemill
 
@@ -22,7 +22,7 @@ COPY docker /opt/tidemill/docker
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . && rm -r src plugins examples \
     && mkdir -p logs storage artifacts && chown -R tidemill:tidemill logs storage artifacts
 
-# Last, since it is another with every commit, and what comes after it is built again.
+# Last, because it changes with every commit, and everything after it is built again.
 ARG CODE_VERSION=""
 ENV TIDEMILL_CODE_VERSION=$CODE_VERSION
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs once, when Postgres makes its data folder: three databases, a role for each purpose, and no more rights than that.
-# Tables, and who may read them, are the migrations' business.
+# Runs once, when Postgres creates its data folder: creates three databases and one role per purpose, with minimal rights.
+# The migrations create tables and grant access to them.
 set -euo pipefail
 
 make_role() { # ROLE DATABASE OPTIONS

@@ -1,7 +1,7 @@
-"""Whether one of the services is alive: ``python healthy.py scheduler``, ``python healthy.py worker``.
+"""Check whether a service is alive: ``python healthy.py scheduler``, ``python healthy.py worker``.
 
-A component of Airflow is asked of the API server. A worker is asked itself, through the broker and without Airflow, whose
-imports alone take longer on a busy machine than a check may.
+The API server reports on Airflow's components. A worker is asked directly, through the broker and without Airflow: on a
+busy machine, Airflow's imports take longer than a check may.
 """
 
 import json
@@ -16,7 +16,7 @@ TIMEOUT_S = 10
 
 
 def component_answers(name: str) -> bool:
-    """Return whether the API server has heard of a component of Airflow lately."""
+    """Return whether the API server has a recent heartbeat of one of Airflow's components."""
     with urllib.request.urlopen(URL, timeout=TIMEOUT_S) as answer:
         return bool(json.load(answer)[name]["status"] == "healthy")
 

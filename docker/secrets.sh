@@ -1,17 +1,17 @@
 #!/bin/sh
-# Makes every secret of the compose profile that does not exist yet, in secrets/, where only you can enter.
-# Needs nothing but a shell. A file that exists is left alone: a running database would not know a new password.
+# Creates the missing secrets of the compose profile in secrets/, a folder that only you can enter. Needs only a shell.
+# Existing files stay unchanged: a running database would not know a new password.
 set -eu
 cd "$(dirname "$0")/.."
 mkdir -p secrets
 chmod 700 secrets
 cd secrets
 
-random() { # COUNT: so many random bytes in hexadecimal
+random() { # COUNT: random bytes in hexadecimal
     od -An -v -N "$1" -tx1 /dev/urandom | tr -d ' \n'
 }
 
-make_secret() { # NAME VALUE; readable inside a container, whose user has another number, and guarded here by the folder
+make_secret() { # NAME VALUE; readable for the container's user, who has another number; the folder protects it here
     [ -e "$1" ] || { printf '%s\n' "$2" >".$1" && chmod 644 ".$1" && mv ".$1" "$1"; }
 }
 
