@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from croniter import croniter
 
-from tidemill.errors import NotTrainable, SpecError, TidemillError
+from tidemill.errors import NotTrainable, SettingsError, SpecError, TidemillError
 from tidemill.intervals import Every, Partition, day_of
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
@@ -20,9 +20,10 @@ from tidemill.steps.data.extract import (
 )
 from tidemill.steps.data.labels import labelled
 from tidemill.warehouse.model_queries import PARAMETERS, bind
+from tidemill.warehouse.predictions.views import refuse_broken_views
 from tidemill.warehouse.reading import Column, describe, frozen_view
 from tidemill.warehouse.zone_casts import find_zone_casts
-from tidemill.workspace import Workspace
+from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["check_models"]
 
@@ -63,6 +64,8 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
     yield from _name_problems(spec)
     yield from _schedule_problems(spec)
     yield from _split_problems(spec)
+    if source:
+        yield from _view_problems(workspace, spec)
     described: dict[str, tuple[Column, ...]] = {}
     for file, wanted in _queries(spec):
         try:
@@ -80,6 +83,18 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
             require_same_keys(described[spec.source.features], described[spec.source.labels], spec)
         except TidemillError as error:
             yield f"{model}: {error}"
+
+
+def _view_problems(workspace: Workspace, spec: ModelSpec) -> Iterator[str]:
+    """Report views of others that the model's own view would break; a machine without the ledger's connection has none."""
+    try:
+        url = workspace.connection(LEDGER)
+    except SettingsError:
+        return
+    try:
+        refuse_broken_views(url, spec.model, spec.task.value)
+    except TidemillError as error:
+        yield f"{spec.model}: {error}"
 
 
 def _contract_problems(spec: ModelSpec) -> Iterator[str]:

@@ -46,10 +46,12 @@ class Bench:
                     '2024-03-02Z', '2024-03-01Z', '', '', {self.rows.num_rows}, 0);
                 INSERT INTO tidemill.decision (model, partition, kind, verdict, reasons, evidence)
                     VALUES ('{MODEL}', '{PARTITION}', 'accept', 'accept', '{{}}', '{{}}');
-                INSERT INTO tidemill.release (model, bundle_digest, bundle_uri, snapshot_digest, split_digest, partition,
-                    estimator, metric, metric_value, evidence, decision_id, learnt_until, known_until, spec_digest,
-                    code_version, lock_digest) VALUES ('{MODEL}', repeat('0', 64), '', repeat('0', 64), '', '{PARTITION}',
-                    'prior', 'roc_auc', 1, '{{}}', 1, '2024-03-01Z', '2024-03-01Z', '', '', '');"""
+                INSERT INTO tidemill.registration (model, bundle_digest, bundle_uri, partition, estimator)
+                    VALUES ('{MODEL}', repeat('0', 64), '', '{PARTITION}', 'prior');
+                INSERT INTO tidemill.judgement (release_id, decision_id, model, snapshot_digest, split_digest, metric,
+                    metric_value, evidence, learnt_until, known_until, spec_digest, code_version, lock_digest)
+                    VALUES (1, 1, '{MODEL}', repeat('0', 64), '', 'roc_auc', 1, '{{}}', '2024-03-01Z', '2024-03-01Z', '', '',
+                    '');"""
             )
         owner.close()
         self.publisher.declare(MODEL, "row_id", "at")

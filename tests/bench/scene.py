@@ -75,10 +75,12 @@ INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_
     '', '', 1, 0);
 INSERT INTO tidemill.decision (model, partition, kind, verdict, reasons, evidence)
     VALUES (%(model)s, '2024-02-01', 'accept', 'accept', '{}', '{}');
-INSERT INTO tidemill.release (model, bundle_digest, bundle_uri, snapshot_digest, split_digest, partition, estimator, metric,
-    metric_value, evidence, decision_id, learnt_until, known_until, spec_digest, code_version, lock_digest)
-    SELECT %(model)s, %(digest)s, %(uri)s, repeat('0', 64), '', '2024-02-01', %(estimator)s, 'roc_auc', 0.7, '{}',
-        max(decision_id), '2024-02-01Z', '2024-02-01Z', '', '', '' FROM tidemill.decision
+INSERT INTO tidemill.registration (model, bundle_digest, bundle_uri, partition, estimator)
+    VALUES (%(model)s, %(digest)s, %(uri)s, '2024-02-01', %(estimator)s);
+INSERT INTO tidemill.judgement (release_id, decision_id, model, snapshot_digest, split_digest, metric, metric_value,
+    evidence, learnt_until, known_until, spec_digest, code_version, lock_digest)
+    SELECT (SELECT max(release_id) FROM tidemill.registration), max(decision_id), %(model)s, repeat('0', 64), '',
+        'roc_auc', 0.7, '{}', '2024-02-01Z', '2024-02-01Z', '', '', '' FROM tidemill.decision
     RETURNING release_id
 """
 

@@ -106,9 +106,9 @@ MUTANTS = (
     ),
     Mutant(
         "a chain that was overtaken takes no token",
-        "src/tidemill/warehouse/predictions/publisher.py",
-        " WHERE model = %s AND partition = %s AND origin = %s RETURNING token",
-        " WHERE model = %s AND partition = %s AND %s > 0 RETURNING token",
+        "sql/queries/predictions.sql",
+        "WHERE model = %(model)s AND partition = %(partition)s AND origin = %(origin)s",
+        "WHERE model = %(model)s AND partition = %(partition)s AND %(origin)s > 0",
         ("tests/chaos/test_frozen.py", "-k", "overtaken"),
     ),
     Mutant(
@@ -176,14 +176,14 @@ MUTANTS = (
     ),
     Mutant(
         "only the sessions of lost processes are ended",
-        "src/tidemill/warehouse/lost_runs.py",
+        "sql/queries/runs.sql",
         " AND split_part(application_name, ' ', 2) = ANY(%(processes)s)",
         " AND %(processes)s::text[] IS NOT NULL",
         ("tests/integration/test_lost_runs.py", "-k", "nobody_elses"),
     ),
     Mutant(
         "sessions of frozen processes are ended",
-        "src/tidemill/warehouse/lost_runs.py",
+        "sql/queries/runs.sql",
         "pg_terminate_backend(pid) AS ended",
         "true AS ended",
         ("tests/chaos/test_frozen.py", "-k", "session_of_a_process and doctor"),
@@ -218,9 +218,9 @@ MUTANTS = (
     ),
     Mutant(
         "count and checksum compared when the pointer moves",
-        "src/tidemill/warehouse/predictions/pointer.py",
-        " AND n_rows = %s AND checksum = %s RETURNING 1",
-        " AND (n_rows = %s OR true OR checksum = %s) RETURNING 1",
+        "sql/queries/predictions.sql",
+        "    AND checksum = %(checksum)s",
+        "    AND (true OR checksum = %(checksum)s)",
         ("tests/integration/test_publishing.py", "-k", "does_not_match_what_was_written"),
     ),
     Mutant(
@@ -254,17 +254,17 @@ MUTANTS = (
     Mutant(
         "compare-and-set of the champion",
         "src/tidemill/warehouse/releases/registry.py",
-        "if current != expected:",
+        "if current != wanted.expected:",
         "if False:",
         ("tests/chaos/test_races.py", "-k", "promotions"),
     ),
     Mutant(
         "lock of the champion, and the compare-and-set of its row",  # each makes up for the other
-        "src/tidemill/warehouse/releases/promotion.py",
-        "SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%s)))",
-        "SELECT %s",
+        "sql/queries/releases.sql",
+        "SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%(model)s)))",
+        "SELECT %(model)s",
         ("tests/chaos/test_races.py", "-k", "promotions"),
-        also=("WHERE c.release_id IS NOT DISTINCT FROM %s", "WHERE true OR c.release_id = %s"),
+        also=("WHERE c.release_id IS NOT DISTINCT FROM %(previous)s", "WHERE true OR c.release_id = %(previous)s"),
     ),
     Mutant(
         "frozen transactions are ended",

@@ -12,6 +12,7 @@ from tidemill.errors import WarehouseUnavailable
 from tidemill.machine.polling import until
 from tidemill.records import PredictionRef
 from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.promotion import Promotion
 from tidemill.warehouse.releases.registry import Releases
 
 from ..integration.data import NEXT, PER_DAY, SCORED
@@ -111,11 +112,13 @@ def test_promotion_whose_commit_is_cut_is_decided_by_the_ledger(
     def promote() -> None:
         releases.promote(
             mill.model,
-            release_id,
-            expected=champion,
-            live_from=mill.spec.partition(NEXT).cutoff,
-            approved_by="gate",
-            reason="For a test.",
+            Promotion(
+                release_id=release_id,
+                expected=champion,
+                live_from=mill.spec.partition(NEXT).cutoff,
+                approved_by="gate",
+                reason="For a test.",
+            ),
         )
 
     proxy.arm(b"append_audit('promote'", when)

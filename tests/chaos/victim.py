@@ -40,6 +40,7 @@ from tidemill.runtime.chains import drive, one_by_one, predict_chain, train_chai
 from tidemill.runtime.job import Job
 from tidemill.runtime.run import run_step
 from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.promotion import Promotion
 from tidemill.warehouse.releases.registry import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace, connection_from_environment
 
@@ -94,11 +95,13 @@ def promote(model: str, release_id: int, expected: int | None, live_from: str, g
     wait_at(gate)
     releases.promote(
         model,
-        release_id,
-        expected=expected,
-        live_from=datetime.fromisoformat(live_from),
-        approved_by="gate",
-        reason=f"Release {release_id} in a race.",
+        Promotion(
+            release_id=release_id,
+            expected=expected,
+            live_from=datetime.fromisoformat(live_from),
+            approved_by="gate",
+            reason=f"Release {release_id} in a race.",
+        ),
     )
 
 

@@ -18,8 +18,9 @@ from tidemill.records import BundleRef, Decision, PredictionRef, ReleaseRef, Sna
 from tidemill.runtime.chains import drive, monitor_chain, predict_chain, retrain_chain, train_chain
 from tidemill.runtime.run import run_step
 from tidemill.spec import ModelSpec
-from tidemill.warehouse.ledger import Ledger, Origin
+from tidemill.warehouse.ledger import Ledger, NewRun, Origin
 from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.promotion import Promotion
 from tidemill.warehouse.releases.registry import NewRelease, Releases
 from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace
 
@@ -202,14 +203,16 @@ class Mill:
 
     def start_run(self, partition: str = SCORED, step: str = "predict") -> int:
         return self.ledger.start_run(
-            self.model,
-            "predict",
-            step,
-            partition,
-            Origin(),
-            code_version="test",
-            spec_digest="0" * 64,
-            lock_digest="0" * 64,
+            NewRun(
+                model=self.model,
+                chain="predict",
+                step=step,
+                partition=partition,
+                origin=Origin(),
+                code_version="test",
+                spec_digest="0" * 64,
+                lock_digest="0" * 64,
+            )
         )
 
     def register(self, trained: dict[str, dict[str, Any]], partition: str = TRAINED, bundle_digest: str = "") -> int:
@@ -244,11 +247,13 @@ class Mill:
     def promote(self, release_id: int, expected: int | None, partition: str = TRAINED) -> None:
         self.promoter.promote(
             self.model,
-            release_id,
-            expected=expected,
-            live_from=self.spec.partition(partition).cutoff,
-            approved_by="gate",
-            reason="For a test.",
+            Promotion(
+                release_id=release_id,
+                expected=expected,
+                live_from=self.spec.partition(partition).cutoff,
+                approved_by="gate",
+                reason="For a test.",
+            ),
         )
 
     def adopt(self, trained: dict[str, dict[str, Any]], partition: str = TRAINED) -> int:

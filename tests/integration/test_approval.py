@@ -7,13 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG
 
-from tidemill.errors import NotApproved
+from tidemill.errors import LostRace, NotApproved
 from tidemill.operations.rollback import promote_by_hand
-from tidemill.records import SnapshotRef
+from tidemill.records import BundleRef, Decision, SnapshotRef, Verdict
 from tidemill.runtime.run import run_step
 from tidemill.warehouse.ledger import Origin
+from tidemill.warehouse.overview import Overview
+from tidemill.warehouse.releases.origins import Origins
+from tidemill.warehouse.releases.promotion import Promotion
+from tidemill.warehouse.releases.registry import NewRelease
 from tidemill_airflow.operators import ApproveOperator
 from tidemill_airflow.params import RunParams, trigger_form
 
@@ -160,6 +165,115 @@ def test_a_release_knows_who_asked_for_its_training(mill: Mill, asked: Callable[
     assert mill.sql("SELECT requested_by FROM tidemill.release WHERE model = '{m}'") == [("ann",)]
 
 
+# --- judged again: the newest judgement counts
+
+
+def judge_again(mill: Mill, trained: Records, release_id: int, verdict: Verdict) -> int:
+    """Repeat the training on corrected labels: another snapshot and other figures, the same bundle, another verdict."""
+    evaluation = trained["evaluate"] | {"uri": f"{mill.model}/evaluations/{'e' * 64}"}
+    snapshot = replace(SnapshotRef.from_dict(trained["extract"]), model=mill.model, digest="c" * 64)
+    run_id = mill.start_run(TRAINED, "register")
+    mill.ledger.record_snapshot(snapshot, run_id)
+    decision = Decision(kind="accept", verdict=verdict, reasons=("Judged on corrected labels.",))
+    decision_id = mill.ledger.record_decision(mill.model, TRAINED, decision, {}, run_id)
+    at = mill.spec.partition(TRAINED)
+    found = mill.promoter.register(
+        NewRelease(
+            model=mill.model,
+            partition=TRAINED,
+            snapshot_digest=snapshot.digest,
+            split_digest="5" * 64,
+            bundle=BundleRef.from_dict(evaluation["bundle"]),
+            metric="roc_auc",
+            metric_value=0.51,
+            evidence=evaluation,
+            decision=replace(decision, decision_id=decision_id),
+            learnt_until=at.interval.start,
+            known_until=at.cutoff,
+            spec_digest=mill.spec.digest,
+            code_version="test",
+            lock_digest="0" * 64,
+            run_id=run_id,
+        )
+    )
+    assert found == release_id  # the same bundle keeps its id
+    return decision_id
+
+
+def test_a_release_that_was_refused_on_a_second_look_needs_force(
+    mill: Mill, asked: Callable[..., Records], trained_mill: tuple[Mill, Records]
+) -> None:
+    release_id = asked(None)["register"]["release_id"]
+    judge_again(mill, trained_mill[1], release_id, Verdict.REJECT)
+    with pytest.raises(NotApproved, match=r"verdict on release .* is reject"):
+        promote(mill, release_id, "grace")
+    assert not serves(mill)
+    promote(mill, release_id, "grace", force=True)
+    (deployment,) = mill.promoter.deployments(mill.model)
+    assert deployment.kind == "force"
+
+
+def test_a_release_that_was_accepted_on_a_second_look_needs_no_force(
+    mill: Mill, asked: Callable[..., Records], trained_mill: tuple[Mill, Records]
+) -> None:
+    release_id = asked(None)["register"]["release_id"]
+    judge_again(mill, trained_mill[1], release_id, Verdict.REJECT)
+    judge_again(mill, trained_mill[1], release_id, Verdict.ACCEPT)
+    promote(mill, release_id, "grace")
+    assert [item.kind for item in mill.promoter.deployments(mill.model)] == ["promote"]
+
+
+def test_everybody_reads_the_newest_judgement_and_every_one_stays(
+    mill: Mill, asked: Callable[..., Records], trained_mill: tuple[Mill, Records]
+) -> None:
+    release_id = asked(None)["register"]["release_id"]
+    decision_id = judge_again(mill, trained_mill[1], release_id, Verdict.REJECT)
+    url = mill.workspace.connection("tidemill")
+    release, origin = mill.promoter.release(mill.model, release_id), Origins(url).release(mill.model, release_id)
+    details = Overview(url).model(mill.model)
+    evidence = Overview(url).release(mill.model, release_id)
+    assert (release.verdict, release.decision_id, release.metric_value) == ("reject", decision_id, 0.51)
+    assert (release.snapshot_digest, origin.snapshot_digest, origin.split_digest) == ("c" * 64, "c" * 64, "5" * 64)
+    assert (origin.evidence["uri"], release.evidence["uri"]) == (f"{mill.model}/evaluations/{'e' * 64}",) * 2
+    assert [item.verdict for item in details.releases] == ["reject"]
+    assert (evidence.decision.verdict, evidence.snapshot.digest) == (Verdict.REJECT, "c" * 64)
+    assert mill.ledger.trainings(mill.model) == ((TRAINED, "reject"),)
+    assert mill.sql(
+        "SELECT verdict FROM tidemill.judgement j JOIN tidemill.decision d USING (decision_id) WHERE j.model = '{m}'"
+        " ORDER BY decision_id"
+    ) == [("accept",), ("reject",)]
+
+
+def test_an_approval_of_an_older_judgement_promotes_nothing(
+    mill: Mill, asked: Callable[..., Records], trained_mill: tuple[Mill, Records]
+) -> None:
+    release_id = asked(None)["register"]["release_id"]
+    relied_on = mill.promoter.release(mill.model, release_id).decision_id
+    newer = judge_again(mill, trained_mill[1], release_id, Verdict.REJECT)
+    with pytest.raises(LostRace, match=f"judged again: decision {newer} says reject"):
+        mill.promoter.promote(
+            mill.model,
+            Promotion(
+                release_id=release_id,
+                expected=None,
+                live_from=mill.spec.partition(TRAINED).cutoff,
+                approved_by="grace",
+                reason="Late.",
+                decision_id=relied_on,
+            ),
+        )
+    assert not serves(mill)
+
+
+def test_a_person_s_no_holds_until_a_newer_answer(mill: Mill, asked: Callable[..., Records]) -> None:
+    release_id = asked(NO)["register"]["release_id"]
+    assert mill.promoter.release(mill.model, release_id).refused_by == "grace"
+    asked(SILENCE)
+    assert mill.promoter.release(mill.model, release_id).refused_by == "grace"
+    asked(YES)
+    assert mill.promoter.release(mill.model, release_id).refused_by is None
+
+
 # --- in Airflow
 
 
@@ -220,6 +334,26 @@ def test_the_task_takes_airflow_s_timeout_for_a_no(asked: Callable[..., Records]
     approve, context = task(asked(None))
     record = approve.execute_complete(context, answered("Reject", None))
     assert (record["verdict"], record["by"]) == ("reject", "")
+
+
+def test_a_cleared_task_whose_figures_have_changed_asks_nobody(
+    mill: Mill, asked: Callable[..., Records], task: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(HITLOperator, "execute", lambda self, context: shown.append(self.body))
+    found = asked(None)
+    approve, context = task(found)
+    approve.execute(context)
+    approve.execute(context)  # cleared, and judged as before: the form is the same
+    judged = found["validate_model"] | {"reasons": ["Judged on corrected labels."]}
+    again, context = task(found | {"validate_model": judged})
+    with pytest.raises(NotApproved, match="figures of an earlier attempt") as refused:
+        again.execute(context)
+    assert f"new run of {mill.model}_train" in refused.value.next_step
+    context["ti"].run_id = "manual__2"
+    again.execute(context)
+    assert len(shown) == 3
+    assert "corrected labels" in shown[-1]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tidemill.records import Alert, AlertChange, Examination, MetricValue, SentR
 from tidemill.warehouse.alerts.outbox import LEASE
 from tidemill.warehouse.alerts.state import Alerts
 from tidemill.warehouse.connections import transaction
+from tidemill.warehouse.ledger import Measurement
 from tidemill.workspace import Workspace
 
 from .data import SPEC, Mill
@@ -132,7 +133,15 @@ def test_a_mail_shows_the_course_of_the_figure(mailed: Watched, mails: MailSink)
     for day in (1, 2, 3):
         figure = MetricValue(name="null_share", value=day / 10, feature="dep_hour", n=60)
         mailed.mill.ledger.record_metrics(
-            mailed.mill.model, f"2024-03-{day:02}", "drift", [figure], release_id=None, as_of=NOON, run_id=run_id
+            Measurement(
+                model=mailed.mill.model,
+                partition=f"2024-03-{day:02}",
+                part="drift",
+                release_id=None,
+                as_of=NOON,
+                run_id=run_id,
+            ),
+            [figure],
         )
     mailed.examine(3, drift(rule="nulls:dep_hour"))
     mailed.send()

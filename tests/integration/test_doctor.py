@@ -185,8 +185,8 @@ def test_migrations(healthy: Mill, breaking: str, mending: str, said: str) -> No
         ("UPDATE (score) ON tidemill.prediction {} tidemill_writer", "tidemill_writer may UPDATE prediction"),
         ("DELETE ON tidemill.audit {} tidemill_promoter", "tidemill_promoter may DELETE audit"),
         ("TRUNCATE ON tidemill.run {} tidemill_writer", "tidemill_writer may TRUNCATE run"),
-        ("INSERT ON tidemill.release {} tidemill_writer", "tidemill_writer may INSERT release"),
-        ("UPDATE ON tidemill.release {} tidemill_promoter", "tidemill_promoter may UPDATE release"),
+        ("INSERT ON tidemill.judgement {} tidemill_writer", "tidemill_writer may INSERT judgement"),
+        ("UPDATE ON tidemill.registration {} tidemill_promoter", "tidemill_promoter may UPDATE registration"),
         ("INSERT ON tidemill.alert {} PUBLIC", "public may INSERT alert"),
         ("CREATE ON SCHEMA tidemill {} tidemill_writer", "tidemill_writer may create in schema tidemill"),
         ("EXECUTE ON FUNCTION tidemill.append_audit {} tidemill_reader", "tidemill_reader may call append_audit"),
@@ -194,7 +194,9 @@ def test_migrations(healthy: Mill, breaking: str, mending: str, said: str) -> No
     ],
 )
 def test_a_right_too_many(healthy: Mill, right: str, said: str) -> None:
-    column = "GRANT UPDATE (mlflow_run_id) ON tidemill.release TO tidemill_promoter"  # which a REVOKE takes away too
+    column = (
+        "GRANT UPDATE (mlflow_run_id) ON tidemill.registration TO tidemill_promoter"  # which a REVOKE takes away too
+    )
     with broken(healthy, f"GRANT {right.format('TO')}", f"REVOKE {right.format('FROM')}; {column}"):
         assert found(healthy) == {"grants": Health.FAIL}
         assert said in the(healthy, "grants").message

@@ -175,8 +175,8 @@ def refused(warehouse: Any, role: str, statement: str) -> None:
         warehouse.rows(statement, role)
 
 
-TABLES = ["model", "run", "snapshot", "check_result", "decision", "release", "deployment", "champion", "claim",
-          "prediction_run", "published", "prediction", "metric", "alert", "audit"]  # fmt: skip
+TABLES = ["model", "run", "snapshot", "check_result", "decision", "registration", "judgement", "deployment", "champion",
+          "claim", "prediction_run", "published", "prediction", "metric", "alert", "audit"]  # fmt: skip
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -196,12 +196,16 @@ def test_reader_may_select(warehouse: Any, table: str) -> None:
     assert warehouse.rows(f"SELECT count(*) FROM tidemill.{table}", READER)
 
 
-@pytest.mark.parametrize("table", ["release", "deployment", "champion", "audit", "prediction", "decision", "model"])
+@pytest.mark.parametrize(
+    "table", ["registration", "judgement", "deployment", "champion", "audit", "prediction", "decision", "model"]
+)
 def test_writer_may_not_update(warehouse: Any, table: str) -> None:
     refused(warehouse, WRITER, f"UPDATE tidemill.{table} SET model = model")
 
 
-@pytest.mark.parametrize("table", ["release", "deployment", "champion", "audit", "prediction", "prediction_run"])
+@pytest.mark.parametrize(
+    "table", ["registration", "judgement", "deployment", "champion", "audit", "prediction", "prediction_run"]
+)
 def test_writer_may_not_insert(warehouse: Any, table: str) -> None:
     refused(warehouse, WRITER, f"INSERT INTO tidemill.{table} DEFAULT VALUES")
 
@@ -212,7 +216,7 @@ def test_promoter_may_not_insert(warehouse: Any, table: str) -> None:
 
 
 def test_promoter_may_not_change_the_figures_of_a_release(warehouse: Any) -> None:
-    refused(warehouse, PROMOTER, "UPDATE tidemill.release SET metric_value = 1")
+    refused(warehouse, PROMOTER, "UPDATE tidemill.judgement SET metric_value = 1")
 
 
 @pytest.mark.parametrize("role", [READER, WRITER, PROMOTER])
@@ -276,7 +280,8 @@ def test_odd_names_of_columns_are_quoted(warehouse: Any) -> None:
     "statement",
     ["UPDATE tidemill.audit SET details = '{}'", "DELETE FROM tidemill.audit", "TRUNCATE tidemill.audit",
      "UPDATE tidemill.deployment SET reason = ''", "DELETE FROM tidemill.deployment",
-     "DELETE FROM tidemill.release", "TRUNCATE tidemill.release CASCADE"],
+     "DELETE FROM tidemill.registration", "TRUNCATE tidemill.registration CASCADE",
+     "DELETE FROM tidemill.judgement", "TRUNCATE tidemill.judgement"],
 )  # fmt: skip
 def test_owner_cannot_change_what_is_append_only(warehouse: Any, statement: str) -> None:
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="append-only"):
@@ -285,7 +290,7 @@ def test_owner_cannot_change_what_is_append_only(warehouse: Any, statement: str)
 
 def test_owner_cannot_change_the_figures_of_a_release(warehouse: Any, trained_mill: Trained) -> None:
     with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="append-only"):
-        warehouse.rows("UPDATE tidemill.release SET metric_value = 1")
+        warehouse.rows("UPDATE tidemill.judgement SET metric_value = 1")
 
 
 BROKEN_LINKS = """

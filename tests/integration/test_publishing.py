@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import psycopg2
 import pyarrow as pa
 import pytest
 
-from tidemill.errors import IncompletePublish, StaleAttempt, TidemillError
+from tidemill.checking import check_models
+from tidemill.errors import IncompletePublish, SettingsError, StaleAttempt, TidemillError
 from tidemill.machine.polling import until
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import transaction
@@ -193,6 +195,63 @@ def test_renamed_key_renames_the_column_of_the_view(serving: Mill) -> None:
     serving.predict()
     serving.publisher.declare(serving.model, "box_id", "shipped_at")
     assert len(serving.sql("SELECT box_id FROM predictions.{m}")) == PER_DAY
+
+
+# --- what others have built on the view
+
+
+def built_on(serving: Mill, columns: str) -> str:
+    """Create an analyst's view on the model's own, and return its name."""
+    name = f"public.of_{serving.model}"
+    serving.sql(f"CREATE VIEW {name} AS SELECT {columns} FROM predictions.{{m}}")
+    return name
+
+
+@pytest.mark.parametrize(
+    ("key", "time"), [("box_id", "shipped_at"), ("parcel_id", "sent_at"), ("shipped_at", "parcel_id")]
+)
+def test_new_names_of_key_and_time_leave_what_was_built_on_the_view(serving: Mill, key: str, time: str) -> None:
+    serving.predict()
+    name = built_on(serving, "parcel_id, shipped_at, score")
+    before = serving.sql(f"SELECT * FROM {name} ORDER BY 1")
+    serving.publisher.declare(serving.model, key, time)
+    assert serving.sql(f"SELECT * FROM {name} ORDER BY 1") == before
+    assert serving.sql(f"SELECT {key}, {time}, score FROM predictions.{{m}} ORDER BY 1") == before
+
+
+def test_another_task_is_refused_in_words_before_anything_runs(serving: Mill) -> None:
+    serving.predict()
+    name = built_on(serving, "parcel_id, predicted_label")
+    before = serving.sql("SELECT token FROM tidemill.claim WHERE model = '{m}'")
+    serving.sql("UPDATE tidemill.model SET task = 'regression' WHERE model = '{m}'")  # as if it had been one so far
+    named = rf"from regression to binary.*predictions\.{serving.model}, on which (public\.)?of_{serving.model} depends"
+    with pytest.raises(SettingsError, match=named):
+        serving.step("predict", "resolve_release", SCORED)
+    with pytest.raises(SettingsError, match=f"of_{serving.model} depends"):
+        serving.publisher.declare(serving.model, "parcel_id", "shipped_at", "binary")
+    (problem,) = check_models(serving.workspace, [serving.model], source=True)
+    assert re.search(named, problem)
+    assert serving.sql("SELECT token FROM tidemill.claim WHERE model = '{m}'") == before
+    serving.sql(f"DROP VIEW {name}")
+    assert check_models(serving.workspace, [serving.model], source=True) == []
+    serving.predict()
+
+
+def test_grants_and_comments_survive_every_change_of_the_view(serving: Mill) -> None:
+    serving.predict()
+    serving.sql(
+        "GRANT SELECT ON predictions.{m} TO PUBLIC; GRANT UPDATE (release_id) ON predictions.{m} TO tidemill_reader;"
+        " COMMENT ON VIEW predictions.{m} IS 'Ours.'; COMMENT ON COLUMN predictions.{m}.parcel_id IS 'The box.'"
+    )
+    serving.publisher.declare(serving.model, "box_id", "sent_at", "regression")
+    serving.publisher.declare(serving.model, "box_id", "sent_at", "multiclass")
+    ((may, comment, of_key, columns),) = serving.sql(
+        "SELECT has_table_privilege('public', 'predictions.{m}', 'SELECT'),"
+        " obj_description('predictions.{m}'::regclass), col_description('predictions.{m}'::regclass, 2),"
+        " (SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute"
+        "  WHERE attrelid = 'predictions.{m}'::regclass AND attacl IS NOT NULL)"
+    )
+    assert (may, comment, of_key, columns) == (True, "Ours.", "The box.", "release_id")
 
 
 def test_reader_that_polls_sees_one_whole_run_at_each_look(

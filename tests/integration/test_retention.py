@@ -122,9 +122,9 @@ class Place:
                 run_id=run_id,
             )
         )
-        with self.without_triggers("release"):
+        with self.without_triggers("judgement"):
             self.sql(
-                "UPDATE tidemill.release SET registered_at = now() - %s WHERE release_id = %s",
+                "UPDATE tidemill.judgement SET judged_at = now() - %s WHERE release_id = %s",
                 days(age_days),
                 release_id,
             )
@@ -704,8 +704,8 @@ def test_a_folder_of_another_model_that_a_release_stands_on_is_kept(
     release_id = other.release()
     other.deploy(release_id, 1)
     borrowed = place.folder("bundles", age_days=5000)
-    with other.without_triggers("release"):
-        other.sql("UPDATE tidemill.release SET bundle_uri = %s WHERE release_id = %s", borrowed.uri, release_id)
+    with other.without_triggers("registration"):
+        other.sql("UPDATE tidemill.registration SET bundle_uri = %s WHERE release_id = %s", borrowed.uri, release_id)
     place.later()
     assert (place.root / borrowed.uri).is_dir()
 

@@ -8,7 +8,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from tidemill_airflow.operators.step import StepOperator
+from tidemill_airflow.operators.step import StepOperator, origin_of
 from tidemill_airflow.params import RunParams
 
 __all__ = ["ApproveOperator"]
@@ -28,7 +28,8 @@ def _with_comment(params: ParamsDict | None) -> ParamsDict:
 class ApproveOperator(StepOperator, HITLOperator):
     """Ask a person about what the gate accepts, and record the answer; no answer in time is a no.
 
-    What the gate refuses is asked nobody, and neither is a dry run. While it waits, the task holds no worker.
+    Nobody is asked about what the gate refuses or about a dry run. While it waits, the task holds no worker. Airflow keeps
+    the first form of a task when the task is cleared: if the figures have changed since, the task fails instead of asking.
 
     Parameters
     ----------
@@ -62,14 +63,17 @@ class ApproveOperator(StepOperator, HITLOperator):
         self.answer: dict[str, Any] | None = None
 
     def execute(self, context: Context) -> Any:
-        """Ask and wait, or go on where there is nothing to ask."""
+        """Ask and wait, or go on if there is nothing to ask."""
         params = RunParams.check(self.asked(context), context["dag"].params)
         if self.decision["verdict"] != "accept" or params.dry_run:
             return StepOperator.execute(self, context)
         from tidemill.records import Decision, EvaluationReport
         from tidemill.report.approval import approval_request
+        from tidemill.steps.train.approve import refuse_stale_form
+        from tidemill_airflow.workspaces import workspace_of
 
         self.body = approval_request(EvaluationReport.from_dict(self.evaluation), Decision.from_dict(self.decision))
+        refuse_stale_form(workspace_of(context), self.model, origin_of(context), self.body)
         return HITLOperator.execute(self, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
 from tidemill_airflow.telemetry import lines_of, name_partition, tell
 
-__all__ = ["StepOperator"]
+__all__ = ["StepOperator", "origin_of"]
 
 
 class StepOperator(BaseOperator):
@@ -81,7 +81,7 @@ class StepOperator(BaseOperator):
             partition,
             inputs | self.chosen(params),
             workspace=workspace,
-            origin=_origin(context),
+            origin=origin_of(context),
             cutoff=params.cutoff,
         )
 
@@ -99,7 +99,8 @@ def _lines(record: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, A
             yield within + name, f"{len(value)}, in the task's XCom"
 
 
-def _origin(context: Context) -> Any:
+def origin_of(context: Context) -> Any:
+    """Return the task, its run and who has triggered it, for the ledger."""
     from tidemill.warehouse.ledger import Origin
 
     task_instance = context["ti"]

@@ -15,6 +15,7 @@ from tidemill.storage.bundles import load_bundle
 from tidemill.storage.scratch import scratch
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["Depth", "check_bundles", "check_predictions", "check_snapshots"]
 
@@ -39,7 +40,7 @@ class Depth:
 def check_bundles(url: str, store: Store, spec: ModelSpec) -> Finding:
     """Load the champion and what a rollback goes back to: digests, types, golden rows."""
     with transaction(url) as cursor:
-        cursor.execute(_SERVING, {"model": spec.model})
+        execute(cursor, "serving_bundles", model=spec.model)
         releases = cursor.fetchall()
     problems = [
         f"release {number}: {said}"
@@ -59,11 +60,11 @@ def check_bundles(url: str, store: Store, spec: ModelSpec) -> Finding:
 def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Finding:
     """See that the data of every published run are there, and hash the newest; with ``deep`` all that is kept."""
     with transaction(url) as cursor:
-        cursor.execute(_PUBLISHED_SNAPSHOTS, {"model": spec.model})
+        execute(cursor, "published_snapshots", model=spec.model)
         published = cursor.fetchall()
         kept = set()
         if depth.deep:
-            cursor.execute("SELECT clock_timestamp()")
+            execute(cursor, "now")
             kept = kept_folders(cursor, spec.model, spec.retention, fetch_value(cursor))
     hashed = {uri: partition for partition, uri in published[: depth.limit]}
     hashed |= {uri: "kept" for uri in sorted(kept - hashed.keys()) if _is_own_data(uri, spec.model)}
@@ -83,7 +84,7 @@ def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Fi
 def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
     """Count the newest published runs' rows again, and reckon their checksums."""
     with transaction(url) as cursor:
-        cursor.execute(_PUBLISHED_RUNS, {"model": spec.model, "limit": depth.limit})
+        execute(cursor, "published_runs", model=spec.model, limit=depth.limit)
         runs = cursor.fetchall()
     problems = [said for run in runs for said in _row_problems(url, *run)]
     return judged(
@@ -152,27 +153,5 @@ def _row_problems(url: str, partition: str, number: int, n_rows: int, checksum: 
 
 
 def _exists(cursor: Cursor, table: str) -> bool:
-    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
+    execute(cursor, "table_exists", table=table)
     return bool(fetch_value(cursor))
-
-
-_SERVING = """
-SELECT r.release_id, r.bundle_uri, r.bundle_digest, r.evidence ->> 'uri' FROM tidemill.release r
-WHERE r.release_id IN (SELECT release_id FROM tidemill.champion WHERE model = %(model)s
-                       UNION SELECT d.previous_release_id FROM tidemill.deployment d
-                       JOIN tidemill.champion c ON c.model = d.model AND c.release_id = d.release_id
-                       WHERE d.model = %(model)s AND d.kind <> 'rollback')
-ORDER BY 1 DESC
-"""
-
-_PUBLISHED_SNAPSHOTS = """
-SELECT p.partition, s.uri FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)
-JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
-WHERE p.model = %(model)s ORDER BY p.partition DESC
-"""
-
-_PUBLISHED_RUNS = """
-SELECT p.partition, r.prediction_run_id, r.n_rows, r.checksum
-FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)
-WHERE p.model = %(model)s ORDER BY p.partition DESC LIMIT %(limit)s
-"""

@@ -39,6 +39,7 @@ from tidemill.storage.store import Store
 from tidemill.tracking import Tracking
 from tidemill.versions import lock_file
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
+from tidemill.warehouse.statements import execute
 from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace
 
 __all__ = ["examine"]
@@ -104,13 +105,13 @@ def _configured(workspace: Workspace) -> list[str]:
 
 def _is_migrated(url: str) -> bool:
     with transaction(url) as cursor:
-        cursor.execute("SELECT to_regclass('tidemill.audit') IS NOT NULL")
+        execute(cursor, "ledger_exists")
         return bool(fetch_value(cursor))
 
 
 def _now(url: str) -> datetime:
     with transaction(url) as cursor:
-        cursor.execute("SELECT clock_timestamp()")
+        execute(cursor, "now")
         instant: datetime = fetch_value(cursor)
         return instant
 
@@ -128,9 +129,9 @@ def _ledger(url: str) -> Iterator[Finding]:
 def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, depth: Depth) -> Iterator[Finding]:
     store = Store.of(workspace)
     with transaction(url) as cursor:
-        cursor.execute("SELECT partition, empty FROM tidemill.published_partition WHERE model = %s", (spec.model,))
+        execute(cursor, "published_partitions", model=spec.model)
         published = dict(cursor.fetchall())
-        cursor.execute("SELECT EXISTS (SELECT FROM tidemill.champion WHERE model = %s)", (spec.model,))
+        execute(cursor, "has_champion", model=spec.model)
         serves = bool(fetch_value(cursor))
         yield check_pointers(cursor, spec.model)
         yield check_reproductions(cursor, spec.model)

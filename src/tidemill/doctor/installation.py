@@ -25,6 +25,7 @@ from tidemill.doctor.machine import check_tracking, sound_specs
 from tidemill.errors import SettingsError, TidemillError
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
+from tidemill.warehouse.statements import execute
 from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace, connection_from_environment
 
 __all__ = ["DAG_FILES", "check_storage", "examine_installation"]
@@ -37,7 +38,7 @@ FACTS_S = 120
 NEEDS = {
     SOURCE: ("tidemill.run", "SELECT"),
     LEDGER: ("tidemill.run", "INSERT"),
-    PROMOTER: ("tidemill.release", "INSERT"),
+    PROMOTER: ("tidemill.judgement", "INSERT"),
 }
 """A table of the ledger, and what the role of each connection must be able to do with it."""
 _OWNER = "run 'tidemill migrate' with TIDEMILL_CONN_TIDEMILL_OWNER set"
@@ -174,7 +175,7 @@ def _warehouse(urls: Mapping[str, str]) -> Iterator[Finding]:
     for name, url in urls.items():
         try:
             with transaction(url) as cursor:
-                cursor.execute("SELECT current_user::text || ' of ' || current_database()")
+                execute(cursor, "who_is_connected")
                 reached[name] = url
                 yield Finding.ok("warehouse", name, f"It reaches {fetch_value(cursor)}.")
         except TidemillError as error:
@@ -188,7 +189,7 @@ def _warehouse(urls: Mapping[str, str]) -> Iterator[Finding]:
 
 def _ledger(reached: Mapping[str, str]) -> Iterator[Finding]:
     with transaction(reached.get(LEDGER) or next(iter(reached.values()))) as cursor:
-        cursor.execute("SELECT to_regclass('tidemill.audit') IS NOT NULL")
+        execute(cursor, "ledger_exists")
         if not fetch_value(cursor):
             yield check_roles(cursor)
             yield Finding.fail("migrations", "ledger", "The warehouse has no ledger yet.", f"As its owner, {_OWNER}.")
@@ -202,10 +203,7 @@ def _ledger(reached: Mapping[str, str]) -> Iterator[Finding]:
 def _may(name: str, url: str) -> Finding:
     table, right = NEEDS[name]
     with transaction(url) as cursor:
-        cursor.execute(
-            "SELECT current_user, has_schema_privilege('tidemill', 'USAGE') AND has_table_privilege(%s, %s)",
-            (table, right),
-        )
+        execute(cursor, "role_may", table=table, right=right)
         role, may = cursor.fetchone() or ("", False)
     return judged(
         "rights",

@@ -9,6 +9,7 @@ from tidemill.doctor.findings import Finding, judged, listed
 from tidemill.warehouse.connections import Cursor, fetch_value
 from tidemill.warehouse.lost_runs import lost_runs
 from tidemill.warehouse.migrations import migrations_folder
+from tidemill.warehouse.statements import execute
 
 __all__ = [
     "check_audit",
@@ -24,14 +25,14 @@ __all__ = [
 OVERDUE_HOURS = 1  # messages that have waited longer: their channel is dead
 RUNTIME = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")
 OWNER = "tidemill_owner"
-APPEND_ONLY = ("alert_event", "audit", "deployment", "document", "release", "reproduction")
+APPEND_ONLY = ("alert_event", "audit", "deployment", "document", "judgement", "registration", "reproduction")
 START = "0" * 64  # what the first row of the audit names as its predecessor
 SKEW_S = 60  # between two clocks; a tick of a schedule is that early or late
 N_FETCHED = 10_000  # rows of the audit in memory at a time
 _MIGRATE = "'tidemill migrate'; a file that has changed must be restored, a newer ledger needs the newer version."
 _MAY_INSERT = {
     "tidemill_reader": (),
-    "tidemill_promoter": ("release", "deployment", "champion"),
+    "tidemill_promoter": ("registration", "judgement", "deployment", "champion"),
     "tidemill_writer": (
         "run",
         "document",
@@ -62,12 +63,12 @@ def check_migrations(cursor: Cursor, folder: Path | None = None) -> Finding:
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in (folder or migrations_folder()).glob("[0-9]*.sql")
     }
-    cursor.execute("SELECT has_table_privilege(to_regclass('public.tidemill_migration'), 'SELECT')")
+    execute(cursor, "may_read_migrations")
     if not fetch_value(cursor):
         return Finding.fail(
             "migrations", "ledger", "Which are applied cannot be read: it is older than 0002.", _MIGRATE
         )
-    cursor.execute("SELECT name, digest FROM public.tidemill_migration")
+    execute(cursor, "applied_migrations")
     applied = dict(cursor.fetchall())
     problems = [f"{name} is not applied" for name in sorted(files.keys() - applied.keys())]
     problems += [f"{name} was applied by a newer version" for name in sorted(applied.keys() - files.keys())]
@@ -133,12 +134,7 @@ def check_audit(cursor: Cursor) -> Finding:
 
 def check_pointers(cursor: Cursor, model: str) -> Finding:
     """See that what readers are shown and what the ledger calls published is the same."""
-    cursor.execute(
-        "SELECT coalesce(p.partition, r.partition), p.prediction_run_id, r.status FROM tidemill.published p"
-        " FULL JOIN (SELECT * FROM tidemill.prediction_run WHERE status = 'published') r USING (prediction_run_id)"
-        " WHERE coalesce(p.model, r.model) = %s AND (p.prediction_run_id IS NULL OR r.status IS NULL) ORDER BY 1",
-        (model,),
-    )
+    execute(cursor, "wrong_pointers", model=model)
     problems = [
         f"{partition}: a run is 'published' and not visible"
         if shown is None
@@ -156,11 +152,7 @@ def check_pointers(cursor: Cursor, model: str) -> Finding:
 
 def check_outbox(cursor: Cursor) -> Finding:
     """Look for messages about alerts that their channel does not take."""
-    cursor.execute(
-        "SELECT channel, count(*), (array_agg(error ORDER BY message_id DESC))[1] FROM tidemill.alert_message"
-        " WHERE state = 'waiting' AND created_at < now() - make_interval(hours => %s) GROUP BY 1 ORDER BY 1",
-        (OVERDUE_HOURS,),
-    )
+    execute(cursor, "overdue_messages", hours=OVERDUE_HOURS)
     waiting = [f"{n} for {channel!r}: {error or 'not tried yet'}" for channel, n, error in cursor.fetchall()]
     if not waiting:
         return Finding.ok("outbox", "ledger", "No message about an alert has waited for long.")
@@ -188,7 +180,7 @@ def check_dead_runs(cursor: Cursor) -> Finding:
 
 def check_clock(cursor: Cursor, machine: datetime) -> Finding:
     """Compare this machine's clock with the warehouse's, which is the one that counts."""
-    cursor.execute("SELECT clock_timestamp()")
+    execute(cursor, "now")
     ahead = (machine - fetch_value(cursor)).total_seconds()
     if abs(ahead) <= SKEW_S:
         return Finding.ok("clock", "environment", f"This machine and the warehouse agree within {SKEW_S} s.")
@@ -204,11 +196,7 @@ def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:
     """Give number, predecessor's hash, own hash, and what the hash covers, oldest first."""
     last = 0
     while True:
-        cursor.execute(
-            "SELECT audit_id, previous_hash, hash, jsonb_build_array(previous_hash, event, model, details, done_by,"
-            " extract(epoch FROM done_at))::text FROM tidemill.audit WHERE audit_id > %s ORDER BY audit_id LIMIT %s",
-            (last, N_FETCHED),
-        )
+        execute(cursor, "audit_rows", after=last, limit=N_FETCHED)
         rows = cursor.fetchall()
         if not rows:
             return
@@ -218,88 +206,40 @@ def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:
 
 def _decisions_without_audit(cursor: Cursor) -> list[str]:
     """Find a chain that was cut at its end: a decision and its audit row come in one transaction."""
-    cursor.execute(
-        "SELECT decision_id FROM tidemill.decision EXCEPT SELECT (details ->> 'decision_id')::bigint"
-        " FROM tidemill.audit WHERE event LIKE 'decide:%' ORDER BY 1"
-    )
+    execute(cursor, "decisions_without_audit")
     return [f"decision {decision_id} has no row" for (decision_id,) in cursor.fetchall()]
 
 
 def _role_problems(cursor: Cursor) -> Iterator[str]:
-    cursor.execute(
-        "SELECT rolname, rolsuper, rolcreatedb, rolreplication, rolbypassrls, rolcreaterole FROM pg_catalog.pg_roles"
-        " WHERE rolname = ANY(%s)",
-        ([OWNER, *RUNTIME],),
-    )
+    execute(cursor, "role_powers", roles=[OWNER, *RUNTIME])
     powers = ("SUPERUSER", "CREATEDB", "REPLICATION", "BYPASSRLS", "CREATEROLE")
     found = {name: dict(zip(powers, has, strict=True)) for name, *has in cursor.fetchall()}
     yield from (f"{role} does not exist" for role in (OWNER, *RUNTIME) if role not in found)
     for role, has in found.items():
         allowed = ("CREATEROLE",) if role == OWNER else ()  # migrations may make roles
         yield from (f"{role} is {power}" for power in powers if has[power] and power not in allowed)
-    cursor.execute(
-        "SELECT m.rolname, g.rolname FROM pg_catalog.pg_auth_members JOIN pg_catalog.pg_roles m ON m.oid = member"
-        " JOIN pg_catalog.pg_roles g ON g.oid = roleid WHERE m.rolname = ANY(%s)",
-        (list(RUNTIME),),
-    )
+    execute(cursor, "role_memberships", roles=list(RUNTIME))
     yield from (f"{member} is a member of {group}" for member, group in cursor.fetchall())
 
 
 def _grant_problems(cursor: Cursor) -> Iterator[str]:
     """Compare the rights on every table and function of the ledger with the lists above."""
-    cursor.execute(_TABLE_RIGHTS, {"roles": [*RUNTIME, "public"]})
+    execute(cursor, "table_rights", roles=[*RUNTIME, "public"])
     for role, table, right in cursor.fetchall():
         may = {"INSERT": _MAY_INSERT, "UPDATE": _MAY_UPDATE}.get(right, {}).get(role, ())
         if table not in may:
             yield f"{role} may {right} {table}"
-    cursor.execute(_OWNED, {"roles": list(RUNTIME)})
+    execute(cursor, "owned_tables", roles=list(RUNTIME))
     yield from (f"{role} owns {name}" for role, name in cursor.fetchall())
-    cursor.execute(_FUNCTION_RIGHTS)
+    execute(cursor, "function_rights")
     yield from (f"{role} may call {name}" for role, name in cursor.fetchall())
-    cursor.execute(
-        "SELECT proname FROM pg_catalog.pg_proc WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace"
-        " AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=\"\"']"
-    )
+    execute(cursor, "functions_without_search_path")
     yield from (f"function {name} has no fixed search path" for (name,) in cursor.fetchall())
-    cursor.execute(
-        "SELECT role, nspname FROM unnest(%s) role, pg_catalog.pg_namespace"
-        " WHERE nspname IN ('tidemill', 'predictions', 'public') AND has_schema_privilege(role, oid, 'CREATE')",
-        ([*RUNTIME, "public"],),
-    )
+    execute(cursor, "creation_rights", roles=[*RUNTIME, "public"])
     yield from (f"{role} may create in schema {name}" for role, name in cursor.fetchall())
 
 
 def _trigger_problems(cursor: Cursor) -> Iterator[str]:
-    cursor.execute(
-        "SELECT relname FROM pg_catalog.pg_trigger JOIN pg_catalog.pg_class c ON c.oid = tgrelid"
-        " WHERE tgname = 'append_only' AND tgenabled IN ('O', 'A') AND relnamespace = 'tidemill'::regnamespace"
-        " AND tgfoid = 'tidemill.refuse_change'::regproc"
-    )
+    execute(cursor, "append_only_tables")
     guarded = {name for (name,) in cursor.fetchall()}
     yield from (f"tidemill.{name} is not protected" for name in APPEND_ONLY if name not in guarded)
-
-
-# Open prediction runs are the writer's to fill, their number changes, and sealing takes the right away: no finding.
-_TABLE_RIGHTS = """
-SELECT role, relname, kind FROM unnest(%(roles)s) role, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) kind,
-    pg_catalog.pg_class c
-WHERE relnamespace IN ('tidemill'::regnamespace, 'predictions'::regnamespace) AND relkind IN ('r', 'p', 'v')
-  AND CASE WHEN kind IN ('DELETE', 'TRUNCATE') OR (role = 'tidemill_promoter' AND relname = 'release')
-           THEN has_table_privilege(role, c.oid, kind)  -- the promoter may note a release's run in MLflow: one column
-           ELSE has_any_column_privilege(role, c.oid, kind) END
-  AND NOT (role = 'tidemill_writer' AND kind = 'INSERT' AND NOT relispartition AND relname ~ '^prediction_run_\\d+$')
-ORDER BY relname, role, kind
-"""
-
-_OWNED = """
-SELECT rolname, nspname || '.' || relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_roles r ON r.oid = relowner
-JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
-WHERE rolname = ANY(%(roles)s) AND nspname NOT LIKE 'pg\\_%%' ORDER BY 2
-"""
-
-# What runs with the owner's rights is for the writer and the promoter alone, and not for whoever logs in.
-_FUNCTION_RIGHTS = """
-SELECT role, proname FROM unnest(ARRAY['tidemill_reader', 'public']) role, pg_catalog.pg_proc p
-WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace AND has_function_privilege(role, p.oid, 'EXECUTE')
-ORDER BY proname, role
-"""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tidemill.doctor.findings import Finding, listed
 from tidemill.warehouse.connections import Cursor
+from tidemill.warehouse.statements import execute
 
 __all__ = ["check_reproductions"]
 
@@ -13,7 +14,7 @@ _OF_THE_SOURCE = {"extract", "extract_rows"}
 
 def check_reproductions(cursor: Cursor, model: str) -> Finding:
     """Return which releases could not be built again, by the newest attempt at each."""
-    cursor.execute(_NEWEST, {"model": model})
+    execute(cursor, "newest_reproductions", model=model)
     attempts = cursor.fetchall()
     worse = [_told(number, _different(steps)) for number, steps in attempts if _different(steps) - _OF_THE_SOURCE]
     source = [_told(number, _different(steps)) for number, steps in attempts if _different(steps)]
@@ -33,9 +34,3 @@ def _different(steps: Sequence[dict[str, str]]) -> set[str]:
 
 def _told(number: int, steps: set[str]) -> str:
     return f"release {number} in {', '.join(sorted(steps)).replace('_', ' ')}"
-
-
-_NEWEST = """
-SELECT DISTINCT ON (release_id) release_id, steps FROM tidemill.reproduction
-WHERE model = %(model)s AND NOT as_declared ORDER BY release_id, reproduction_id DESC
-"""

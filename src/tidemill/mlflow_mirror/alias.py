@@ -13,6 +13,7 @@ from tidemill.spec_file import load_sound_specs
 from tidemill.storage.store import Store
 from tidemill.tracking import ReleaseTags, Session, Tracking, champion_of, ensure_version, point
 from tidemill.warehouse.connections import fetch_one, transaction
+from tidemill.warehouse.statements import execute
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["Mirrored", "follow", "follow_all", "mirrored_champion", "move_alias", "note_promotion"]
@@ -41,11 +42,7 @@ class Mirrored:
 def mirrored_champion(url: str, model: str) -> Mirrored | None:
     """Return the champion as MLflow should show it, or None if the model has none."""
     with transaction(url) as cursor:
-        cursor.execute(
-            "SELECT release_id, bundle_digest, mlflow_run_id, run_id IS NULL AS imported"
-            " FROM tidemill.release JOIN tidemill.champion USING (release_id) WHERE champion.model = %s",
-            (model,),
-        )
+        execute(cursor, "mirrored_champion", model=model)
         return fetch_one(cursor, Mirrored)
 
 

@@ -14,6 +14,7 @@ from tidemill.spec import ModelSpec
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.store import Store
 from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.releases.promotion import Promotion
 from tidemill.warehouse.releases.registry import Release, Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
@@ -98,8 +99,8 @@ def promote_by_hand(
     NoChampion
         If the model has no such release.
     NotApproved
-        If the gate has not accepted it or a person has refused it, and it is not forced; or if the spec wants four eyes,
-        and the person asked for the training.
+        If the gate's newest verdict is not ``accept`` or a person's newest answer is no, and it is not forced; or if the
+        spec requires four eyes, and the person asked for the training.
     ArtifactCorrupt
         If its bundle is gone or damaged; nothing has changed then.
     """
@@ -111,12 +112,15 @@ def promote_by_hand(
     _verify(spec, workspace, releases, release_id)
     releases.promote(
         spec.model,
-        release_id,
-        expected=None if champion is None else champion.release_id,
-        live_from=max((spec.partition(release.partition).cutoff, *releases.live_from(spec.model))),
-        approved_by=approved_by,
-        reason=reason,
-        kind="promote" if release.verdict == "accept" and not release.refused_by else "force",
+        Promotion(
+            release_id=release_id,
+            expected=None if champion is None else champion.release_id,
+            live_from=max((spec.partition(release.partition).cutoff, *releases.live_from(spec.model))),
+            approved_by=approved_by,
+            reason=reason,
+            kind="promote" if release.verdict == "accept" and not release.refused_by else "force",
+            decision_id=release.decision_id,
+        ),
     )
     note_promotion(workspace, spec.model)
     follow(workspace, spec.model)

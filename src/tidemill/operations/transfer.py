@@ -41,9 +41,9 @@ class Imported(Record):
     digest: str
     """Digest of the archive."""
     known: bool
-    """True if it was here already, and nothing has changed."""
+    """True if the bundle was here already; an evaluation that is new here is judged all the same."""
     decision: Decision
-    """What the gate here says of the evidence."""
+    """Verdict of the gate here on the evidence."""
 
 
 def export_release(workspace: Workspace, model: str, release_id: int | None, target: Path) -> tuple[int, str]:
@@ -193,13 +193,13 @@ def _register(workspace: Workspace, spec: ModelSpec, passport: Passport, digest:
     if decision is None:
         decision = decide_acceptance(judged, spec.accept, unit=spec.partitions.every.block_unit)
         decision = replace(decision, reasons=(_whence(passport, spec), *decision.reasons))
-        if known is None:
+        if not _is_judged(releases, spec.model, known, report):
             origin = passport.to_dict() | {"documents": {}, "files": {}}
             evidence = {"archive": digest, "origin": origin, "imported_by": by}
             number = ledger.record_decision(spec.model, passport.partition, decision, evidence, None)
             decision = replace(decision, decision_id=number)
     release_id = known
-    if release_id is None:
+    if release_id is None or decision.decision_id is not None:
         carried.keep_documents(passport.documents)
         ledger.record_snapshot(replace(passport.snapshot, model=spec.model), None)
         release_id = releases.register(_new(spec, passport, judged, decision))
@@ -212,6 +212,12 @@ def _register(workspace: Workspace, spec: ModelSpec, passport: Passport, digest:
         known=known is not None,
         decision=decision,
     )
+
+
+def _is_judged(releases: Releases, model: str, known: int | None, report: EvaluationReport) -> bool:
+    """Whether the newest judgement of a known release is about this very evaluation."""
+    release = None if known is None else releases.release(model, known)
+    return release is not None and release.evidence.get("uri") == report.uri
 
 
 def _as_here(report: EvaluationReport, passport: Passport, champion: Release | None) -> EvaluationReport:

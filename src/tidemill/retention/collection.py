@@ -16,6 +16,7 @@ from tidemill.storage.store import Store
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
 from tidemill.warehouse.ledger import Ledger
 from tidemill.warehouse.lost_runs import LostRun, close_lost_runs
+from tidemill.warehouse.statements import execute
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
 __all__ = ["close_all_lost_runs", "collect_garbage"]
@@ -87,7 +88,7 @@ def _collect(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, *
 @contextmanager
 def _alone(url: str) -> Iterator[None]:
     with transaction(url) as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))  # held until the connection closes
+        execute(cursor, "try_collection_lock", lock=_LOCK)  # held until the connection closes
         if not fetch_value(cursor):
             raise TransientError(
                 "Another collection is running.", "Airflow tries it again; from a shell, wait for its end."

@@ -9,6 +9,7 @@ from tidemill.retention.removal import Removal
 from tidemill.spec import Retention
 from tidemill.storage.cache import Folder, Shelf
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["DEAD_AFTER", "KINDS", "due_folders", "kept_folders", "last_use", "remove"]
 
@@ -43,14 +44,13 @@ def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime,
     going : sequence of int
         Prediction runs that are not to count.
     """
-    cursor.execute(
-        _KEPT_FOLDERS,
-        {
-            "model": model,
-            "going": list(going),
-            "served": as_of - limits.releases,
-            "registered": as_of - limits.challengers,
-        },
+    execute(
+        cursor,
+        "kept_folders",
+        model=model,
+        going=list(going),
+        served=as_of - limits.releases,
+        registered=as_of - limits.challengers,
     )
     return {uri for (uri,) in cursor.fetchall() if uri is not None}
 
@@ -111,59 +111,24 @@ def _record(url: str, removal: Removal, written_at: datetime) -> None:
         "reason": removal.reason,
     }
     with transaction(url) as cursor:
-        cursor.execute(
-            "SELECT tidemill.append_audit('collect', %(model)s, %(details)s) WHERE NOT EXISTS (SELECT FROM tidemill.collected"
-            " WHERE model = %(model)s AND name = %(name)s AND collected_at > %(written)s)",
-            {"model": removal.model, "details": json.dumps(details), "name": removal.name, "written": written_at},
+        execute(
+            cursor,
+            "record_collection",
+            model=removal.model,
+            details=json.dumps(details),
+            name=removal.name,
+            written=written_at,
         )
 
 
 def _in_use(url: str, model: str, started: datetime) -> bool:
     """Return whether a step of the model is at work, or was since an instant: it may use what nobody used before."""
     with transaction(url) as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM tidemill.run WHERE model = %s AND (greatest(started_at, ended_at) >= %s"
-            " OR (status = 'running' AND started_at > clock_timestamp() - %s)))",
-            (model, started, DEAD_AFTER),
-        )
+        execute(cursor, "model_in_use", model=model, started=started, dead_after=DEAD_AFTER)
         return bool(fetch_value(cursor))
 
 
 def last_use(cursor: Cursor, model: str) -> dict[str, datetime]:
     """Give when a step last spoke of each folder: content that was there already is not written again."""
-    cursor.execute(
-        "SELECT uri #>> '{}', max(coalesce(ended_at, started_at)) FROM tidemill.run,"
-        " jsonb_path_query(result, 'strict $.** ? (@.type() == \"string\" && @ starts with $prefix)', %(vars)s) uri"
-        " WHERE model = %(model)s AND result IS NOT NULL GROUP BY 1",
-        {"model": model, "vars": json.dumps({"prefix": f"{model}/"})},
-    )
+    execute(cursor, "last_use", model=model, vars=json.dumps({"prefix": f"{model}/"}))
     return dict(cursor.fetchall())
-
-
-_KEPT_FOLDERS = """
-WITH live_run AS (
-    SELECT model, release_id, snapshot_digest FROM tidemill.prediction_run
-    WHERE status <> 'collected' AND prediction_run_id <> ALL(%(going)s::bigint[])
-), served AS (
-    SELECT release_id, lead(deployed_at) OVER (ORDER BY deployment_id) AS until
-    FROM tidemill.deployment WHERE model = %(model)s
-), kept AS (
-    SELECT r.* FROM tidemill.release r
-    WHERE r.model <> %(model)s
-       OR r.release_id IN (SELECT release_id FROM tidemill.champion)
-       OR r.release_id IN (SELECT d.previous_release_id FROM tidemill.deployment d
-                           JOIN tidemill.champion c ON c.model = d.model AND c.release_id = d.release_id)
-       OR r.release_id IN (SELECT release_id FROM served WHERE until IS NULL OR until > %(served)s)
-       OR r.registered_at > %(registered)s
-       OR r.release_id IN (SELECT release_id FROM live_run)
-       OR r.release_id::text IN (SELECT name FROM tidemill.held WHERE what = 'release')
-)
-SELECT bundle_uri FROM kept
-UNION SELECT evidence ->> 'uri' FROM kept
-UNION SELECT evidence #>> '{bundle,uri}' FROM kept
-UNION SELECT uri #>> '{}' FROM kept, jsonb_path_query(evidence, 'lax $.candidates[*].search.uri') uri
-UNION SELECT model || '/splits/' || split_digest FROM kept
-UNION SELECT s.uri FROM tidemill.snapshot s
-      WHERE (s.model, s.digest) IN (SELECT model, snapshot_digest FROM kept UNION SELECT model, snapshot_digest FROM live_run
-                                    UNION SELECT model, name FROM tidemill.held WHERE what = 'snapshot')
-"""

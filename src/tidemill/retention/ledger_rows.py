@@ -7,6 +7,7 @@ from tidemill.intervals import Every
 from tidemill.retention.removal import Removal
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.connections import transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["LOOKED_BACK", "collect_records"]
 
@@ -45,13 +46,16 @@ def _delete(url: str, spec: ModelSpec, before: datetime, *, dry_run: bool) -> tu
     n_partitions = LOOKED_BACK_HOURS if spec.partitions.every is Every.HOUR else LOOKED_BACK
     at_most = None if dry_run else N_AT_ONCE
     with transaction(url) as cursor:
-        cursor.execute(
-            "SELECT * FROM tidemill.collect_watching(%s, %s, %s, %s)", (spec.model, before, n_partitions, at_most)
-        )
+        execute(cursor, "collect_watching", model=spec.model, before=before, n_partitions=n_partitions, at_most=at_most)
         watching = cursor.fetchone() or ()
-        cursor.execute(
-            "SELECT * FROM tidemill.collect_records(%s, %s, %s, %s, %s)",
-            (spec.model, before, n_partitions, LOOKED_BACK_RUNS, at_most),
+        execute(
+            cursor,
+            "collect_records",
+            model=spec.model,
+            before=before,
+            n_partitions=n_partitions,
+            n_runs=LOOKED_BACK_RUNS,
+            at_most=at_most,
         )
         found = (*(cursor.fetchone() or ()), *watching)
         if dry_run:

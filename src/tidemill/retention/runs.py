@@ -7,6 +7,7 @@ from datetime import datetime
 from tidemill.retention.removal import Removal
 from tidemill.spec import Retention
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["DueRun", "drop_runs", "due_runs"]
 
@@ -27,13 +28,8 @@ class DueRun:
 
 def due_runs(cursor: Cursor, model: str, limits: Retention, as_of: datetime) -> list[DueRun]:
     """Return the runs that may go."""
-    cursor.execute(
-        _DUE_RUNS,
-        {
-            "model": model,
-            "unpublished": as_of - limits.unpublished,
-            "superseded": as_of - limits.superseded,
-        },
+    execute(
+        cursor, "due_runs", model=model, unpublished=as_of - limits.unpublished, superseded=as_of - limits.superseded
     )
     return [
         DueRun(
@@ -71,23 +67,11 @@ def drop_runs(url: str, due: Sequence[DueRun]) -> Iterator[Removal]:
 def _drop_run(url: str, item: DueRun) -> str:
     """Drop one run's table and record it, in one short transaction."""
     with transaction(url) as cursor:
-        cursor.execute(
-            "SELECT tidemill.collect_prediction_run(%s, %s, %s)",
-            (item.prediction_run_id, item.status_since, item.removal.reason),
+        execute(
+            cursor,
+            "collect_prediction_run",
+            prediction_run_id=item.prediction_run_id,
+            status_since=item.status_since,
+            reason=item.removal.reason,
         )
         return str(fetch_value(cursor))
-
-
-_DUE_RUNS = """
-SELECT r.prediction_run_id, r.partition, r.status, r.status_since,
-       pg_total_relation_size(to_regclass('tidemill.prediction_run_' || r.prediction_run_id))
-FROM tidemill.prediction_run r
-WHERE r.model = %(model)s
-  AND (r.status IN ('writing', 'written', 'stale') AND r.status_since < %(unpublished)s
-       OR r.status = 'superseded' AND r.status_since < %(superseded)s)
-  AND NOT EXISTS (SELECT FROM tidemill.published p WHERE p.prediction_run_id = r.prediction_run_id)
-  AND NOT EXISTS (SELECT FROM tidemill.held h WHERE h.model = r.model
-                  AND (h.what, h.name) IN (('prediction_run', r.prediction_run_id::text), ('partition', r.partition),
-                                           ('release', r.release_id::text)))
-ORDER BY r.prediction_run_id
-"""

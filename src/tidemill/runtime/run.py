@@ -25,7 +25,7 @@ from tidemill.runtime.memory import memory_limit_bytes, peak_rss_bytes
 from tidemill.runtime.memory_budget import refuse_if_too_large
 from tidemill.runtime.step import Step
 from tidemill.versions import code_version, lock_digest, lock_file, packages, refuse_drift
-from tidemill.warehouse.ledger import Cost, Ledger, Origin
+from tidemill.warehouse.ledger import Cost, Ledger, NewRun, Origin
 from tidemill.warehouse.lost_runs import close_lost_runs
 from tidemill.warehouse.pulse import Pulse
 from tidemill.workspace import LEDGER, Workspace
@@ -86,15 +86,17 @@ def run_step(
     with Ending(f"Step {step} of {model!r}, partition {partition!r},", limit_of(step).total_seconds()) as ending:
         close_lost_runs(url, model=model)
         run_id = ledger.start_run(
-            model,
-            chain,
-            step,
-            partition,
-            origin,
-            code_version=code_version(),
-            spec_digest=spec.digest,
-            lock_digest=lock_digest(),
-            documents={"spec": spec.meaning, "packages": packages()},
+            NewRun(
+                model=model,
+                chain=chain,
+                step=step,
+                partition=partition,
+                origin=origin,
+                code_version=code_version(),
+                spec_digest=spec.digest,
+                lock_digest=lock_digest(),
+                documents={"spec": spec.meaning, "packages": packages()},
+            )
         )
         fault_point("step-started")
         job = Job(spec=spec, partition=piece, workspace=workspace, run_id=run_id, origin=origin)

@@ -1,27 +1,27 @@
 """The ledger's plain rows: runs, snapshots, checks, decisions, metrics.
 
-Releases and the champion are in ``releases``, prediction runs and the pointer in ``publishing``, alerts in ``alerts``.
+Releases and the champion are in ``releases``, prediction runs and the pointer in ``predictions``, alerts in ``alerts``.
 Every method is one short transaction; nothing is cached.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
-from psycopg2.extras import execute_values
+from psycopg2.extras import execute_batch
 
 from tidemill.records import CheckResult, Decision, MetricValue, SnapshotRef
 from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, process_name, transaction
+from tidemill.warehouse.statements import execute, statements
 
-__all__ = ["Cost", "Ledger", "Origin", "StepRun", "keep_documents"]
+__all__ = ["Cost", "Ledger", "Measurement", "NewRun", "Origin", "StepRun", "keep_documents"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asked for a step: an Airflow task, or nobody but the CLI."""
+    """Who asked for a step: an Airflow task, or only the command line."""
 
     dag_id: str | None = None
     """DAG, e.g. ``flight_delays_train``."""
@@ -39,7 +39,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a step has cost."""
+    """Time and memory that a step has used."""
 
     wall_s: float
     """Seconds from start to end."""
@@ -69,6 +69,48 @@ class StepRun:
     """Rows worked on, if the step counts rows."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A step that starts."""
+
+    model: str
+    """Name of the model."""
+    chain: str
+    """``train``, ``predict``, ``monitor``, ``retrain`` or ``reproduce``."""
+    step: str
+    """Name of the step."""
+    partition: str
+    """Key of the partition."""
+    origin: Origin
+    """Who asked for it."""
+    code_version: str
+    """Version of the code."""
+    spec_digest: str
+    """Digest of the spec."""
+    lock_digest: str
+    """Digest of the installed packages."""
+    documents: Mapping[str, str] = field(default_factory=dict)
+    """Texts of the digests, by kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What figures are about, and the run that computed them."""
+
+    model: str
+    """Name of the model."""
+    partition: str
+    """Key of the partition."""
+    part: str
+    """``drift``, ``performance``, ``estimate`` or ``compute``."""
+    release_id: int | None
+    """Release that scored the partition; None if the figures are about none."""
+    as_of: datetime
+    """Instant of model time as of which labels count."""
+    run_id: int
+    """Run of the step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """The writer's view of the schema ``tidemill``."""
@@ -78,41 +120,26 @@ class Ledger:
 
     # ------------------------------------------------------------ runs
 
-    def start_run(
-        self,
-        model: str,
-        chain: str,
-        step: str,
-        partition: str,
-        origin: Origin,
-        *,
-        code_version: str,
-        spec_digest: str,
-        lock_digest: str,
-        documents: Mapping[str, str] = MappingProxyType({}),
-    ) -> int:
-        """Record that a step starts, and what its digests stand for, by kind; gives the run's id."""
+    def start_run(self, new: NewRun) -> int:
+        """Record that a step starts, and the texts of its digests; return the run's id."""
         with transaction(self.url) as cursor:
-            keep_documents(cursor, documents)
-            cursor.execute(
-                "INSERT INTO tidemill.run (model, chain, step, partition, dag_id, dag_run_id, task_id, map_index,"
-                " try_number, code_version, spec_digest, lock_digest, process)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING run_id",
-                (
-                    model,
-                    chain,
-                    step,
-                    partition,
-                    origin.dag_id,
-                    origin.dag_run_id,
-                    origin.task_id,
-                    origin.map_index,
-                    origin.try_number,
-                    code_version,
-                    spec_digest,
-                    lock_digest,
-                    process_name(),
-                ),
+            keep_documents(cursor, new.documents)
+            execute(
+                cursor,
+                "start_run",
+                model=new.model,
+                chain=new.chain,
+                step=new.step,
+                partition=new.partition,
+                dag_id=new.origin.dag_id,
+                dag_run_id=new.origin.dag_run_id,
+                task_id=new.origin.task_id,
+                map_index=new.origin.map_index,
+                try_number=new.origin.try_number,
+                code_version=new.code_version,
+                spec_digest=new.spec_digest,
+                lock_digest=new.lock_digest,
+                process=process_name(),
             )
             return int(fetch_value(cursor))
 
@@ -121,190 +148,152 @@ class Ledger:
     ) -> None:
         """Record how a step ended, and what it cost."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "UPDATE tidemill.run SET status = %s, error = %s, result = %s, ended_at = clock_timestamp(),"
-                " wall_s = %s, cpu_s = %s, peak_rss_bytes = %s, n_rows = %s WHERE run_id = %s",
-                (
-                    "failed" if error else "succeeded",
-                    error,
-                    None if result is None else json.dumps(result),
-                    cost.wall_s,
-                    cost.cpu_s,
-                    cost.peak_rss_bytes,
-                    n_rows,
-                    run_id,
-                ),
+            execute(
+                cursor,
+                "end_run",
+                status="failed" if error else "succeeded",
+                error=error,
+                result=None if result is None else json.dumps(result),
+                wall_s=cost.wall_s,
+                cpu_s=cost.cpu_s,
+                peak_rss_bytes=cost.peak_rss_bytes,
+                n_rows=n_rows,
+                run_id=run_id,
             )
 
     def step_runs(self, model: str, *, limit: int = 2000) -> tuple[StepRun, ...]:
         """Return the newest succeeded runs of a model's steps, newest first."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT chain, step, partition, wall_s, cpu_s, peak_rss_bytes, n_rows FROM tidemill.run"
-                " WHERE model = %s AND status = 'succeeded' ORDER BY run_id DESC LIMIT %s",
-                (model, limit),
-            )
+            execute(cursor, "step_runs", model=model, limit=limit)
             return fetch_all(cursor, StepRun)
 
     def trainings(self, model: str) -> tuple[tuple[str, str], ...]:
-        """Give partition and verdict of every training that was not a dry run, the newest first."""
+        """Return partition and newest verdict of every training that was no dry run, the last judged first."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT r.partition, d.verdict FROM tidemill.release r JOIN tidemill.decision d USING (decision_id)"
-                " WHERE r.model = %s ORDER BY r.release_id DESC",
-                (model,),
-            )
+            execute(cursor, "trainings", model=model)
             return tuple((partition, verdict) for partition, verdict in cursor.fetchall())
 
     # ------------------------------------------------------------ data
 
     def record_snapshot(self, snapshot: SnapshotRef, run_id: int | None, queries: str | None = None) -> None:
-        """Record a snapshot, and the text that its ``query_digest`` is of; the same content again changes nothing."""
+        """Record a snapshot, and the text of its ``query_digest``; the same content again changes nothing."""
         with transaction(self.url) as cursor:
             keep_documents(cursor, {} if queries is None else {"queries": queries})
-            cursor.execute(
-                "INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest,"
-                " uri, n_rows, size_bytes, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                " ON CONFLICT (model, digest) DO NOTHING",
-                (
-                    snapshot.digest,
-                    snapshot.model,
-                    snapshot.purpose,
-                    snapshot.partition,
-                    snapshot.start,
-                    snapshot.end,
-                    snapshot.cutoff,
-                    snapshot.query_digest,
-                    snapshot.uri,
-                    snapshot.n_rows,
-                    snapshot.size_bytes,
-                    run_id,
-                ),
+            execute(
+                cursor,
+                "insert_snapshot",
+                digest=snapshot.digest,
+                model=snapshot.model,
+                purpose=snapshot.purpose,
+                partition=snapshot.partition,
+                start=snapshot.start,
+                end=snapshot.end,
+                cutoff=snapshot.cutoff,
+                query_digest=snapshot.query_digest,
+                uri=snapshot.uri,
+                n_rows=snapshot.n_rows,
+                size_bytes=snapshot.size_bytes,
+                run_id=run_id,
             )
 
     def record_checks(self, snapshot_digest: str, results: Sequence[CheckResult], run_id: int) -> None:
         """Record the contract's results."""
         rows = [
-            (
-                run_id,
-                snapshot_digest,
-                r.expectation,
-                r.column,
-                r.severity.value,
-                r.success,
-                r.observed,
-                r.n_unexpected,
-                list(r.failure_cases),
-            )
-            for r in results
+            {
+                "run_id": run_id,
+                "snapshot_digest": snapshot_digest,
+                "expectation": result.expectation,
+                "column": result.column,
+                "severity": result.severity.value,
+                "success": result.success,
+                "observed": result.observed,
+                "n_unexpected": result.n_unexpected,
+                "failure_cases": list(result.failure_cases),
+            }
+            for result in results
         ]
         with transaction(self.url) as cursor:
-            execute_values(
-                cursor,
-                "INSERT INTO tidemill.check_result (run_id, snapshot_digest, expectation, column_name, severity, success,"
-                " observed, n_unexpected, failure_cases) VALUES %s",
-                rows,
-            )
+            execute_batch(cursor, statements()["insert_check_result"], rows)
 
     # ------------------------------------------------------------ decisions
 
     def record_decision(
         self, model: str, partition: str, decision: Decision, evidence: dict[str, Any], run_id: int | None
     ) -> int:
-        """Record a decision, and in the audit who took it where a person did; gives its id."""
+        """Record a decision, and in the audit the person who took it, if one did; return its id."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "INSERT INTO tidemill.decision (model, partition, kind, verdict, reasons, evidence, run_id)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING decision_id",
-                (
-                    model,
-                    partition,
-                    decision.kind,
-                    decision.verdict.value,
-                    list(decision.reasons),
-                    json.dumps(evidence),
-                    run_id,
-                ),
+            execute(
+                cursor,
+                "insert_decision",
+                model=model,
+                partition=partition,
+                kind=decision.kind,
+                verdict=decision.verdict.value,
+                reasons=list(decision.reasons),
+                evidence=json.dumps(evidence),
+                run_id=run_id,
             )
             decision_id = int(fetch_value(cursor))
-            cursor.execute(
-                "SELECT tidemill.append_audit(%s, %s, %s)",
-                (
-                    f"decide:{decision.kind}",
-                    model,
-                    json.dumps(
-                        {"decision_id": decision_id, "partition": partition, "verdict": decision.verdict.value}
-                        | ({"by": decision.by} if decision.by else {})
-                    ),
+            execute(
+                cursor,
+                "append_audit",
+                event=f"decide:{decision.kind}",
+                model=model,
+                details=json.dumps(
+                    {"decision_id": decision_id, "partition": partition, "verdict": decision.verdict.value}
+                    | ({"by": decision.by} if decision.by else {})
                 ),
             )
             return decision_id
 
+    def first_question(self, model: str, origin: Origin, digest: str) -> str:
+        """Record in the audit what a task asks a person; return the digest of the text that it asked first."""
+        details = {
+            "dag_id": origin.dag_id,
+            "dag_run_id": origin.dag_run_id,
+            "task_id": origin.task_id,
+            "digest": digest,
+        }
+        with transaction(self.url) as cursor:
+            execute(cursor, "record_question", model=model, details=json.dumps(details))
+            execute(cursor, "first_question", model=model, dag_id=origin.dag_id, dag_run_id=origin.dag_run_id)
+            return str(fetch_value(cursor))
+
     def decision_after(
         self, model: str, kind: str, partition: str, decision_id: int
     ) -> tuple[str, tuple[str, ...]] | None:
-        """Give verdict and reasons of the newest decision about a partition that came after another one, or None."""
+        """Return verdict and reasons of the newest decision about a partition after another one, or None."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT verdict, reasons FROM tidemill.decision WHERE model = %s AND kind = %s AND partition = %s"
-                " AND decision_id > %s ORDER BY decision_id DESC LIMIT 1",
-                (model, kind, partition, decision_id),
-            )
+            execute(cursor, "decision_after", model=model, kind=kind, partition=partition, decision_id=decision_id)
             row = cursor.fetchone()
             return None if row is None else (row[0], tuple(row[1]))
 
     def now(self) -> datetime:
         """Return the time by the database's clock, which is the same for all machines."""
         with transaction(self.url) as cursor:
-            cursor.execute("SELECT clock_timestamp()")
+            execute(cursor, "now")
             instant: datetime = fetch_value(cursor)
             return instant
 
     def append_audit(self, event: str, model: str, details: dict[str, Any]) -> None:
         """Append to the audit's chain."""
         with transaction(self.url) as cursor:
-            cursor.execute("SELECT tidemill.append_audit(%s, %s, %s)", (event, model, json.dumps(details)))
+            execute(cursor, "append_audit", event=event, model=model, details=json.dumps(details))
 
     # ------------------------------------------------------------ metrics
 
-    def record_metrics(
-        self,
-        model: str,
-        partition: str,
-        part: str,
-        metrics: Sequence[MetricValue],
-        *,
-        release_id: int | None,
-        as_of: datetime,
-        run_id: int,
-    ) -> None:
+    def record_metrics(self, of: Measurement, metrics: Sequence[MetricValue]) -> None:
         """Record figures about a partition."""
-        rows = [
-            (
-                model,
-                partition,
-                part,
-                m.name,
-                m.feature,
-                m.slice,
-                m.value,
-                m.low,
-                m.high,
-                m.n,
-                m.label_coverage,
-                release_id,
-                as_of,
-                run_id,
-            )
-            for m in metrics
-        ]
+        measured = {
+            "model": of.model,
+            "partition": of.partition,
+            "part": of.part,
+            "release_id": of.release_id,
+            "as_of": of.as_of,
+            "run_id": of.run_id,
+        }
         with transaction(self.url) as cursor:
-            execute_values(
-                cursor,
-                "INSERT INTO tidemill.metric (model, partition, part, name, feature, slice, value, low, high, n,"
-                " label_coverage, release_id, as_of, run_id) VALUES %s",
-                rows,
-            )
+            execute_batch(cursor, statements()["insert_metric"], [measured | asdict(metric) for metric in metrics])
 
     def metrics(
         self, model: str, part: str, name: str | None = None, *, until: str
@@ -320,19 +309,10 @@ class Ledger:
         name : str, optional
             One metric's name; all by default.
         until : str
-            Newest partition key to give, inclusive.
+            Newest partition key to return, inclusive.
         """
         with transaction(self.url) as cursor:
-            cursor.execute(
-                # A subquery for each row would look the newest run up by walking all runs from the newest back.
-                "WITH newest AS MATERIALIZED (SELECT partition, max(run_id) AS run_id FROM tidemill.metric"
-                "  WHERE model = %(model)s AND part = %(part)s AND partition <= %(until)s GROUP BY partition)"
-                " SELECT partition, name, feature, slice, value, low, high, n, label_coverage"
-                " FROM newest JOIN tidemill.metric m USING (partition, run_id)"
-                " WHERE model = %(model)s AND part = %(part)s AND (%(name)s IS NULL OR name = %(name)s)"
-                " ORDER BY partition, metric_id",
-                {"model": model, "part": part, "until": until, "name": name},
-            )
+            execute(cursor, "newest_metrics", model=model, part=part, until=until, name=name)
             rows = cursor.fetchall()
         found: dict[str, list[MetricValue]] = {}
         for partition, metric, feature, slice_, value, low, high, n, label_coverage in rows:
@@ -351,10 +331,6 @@ class Ledger:
 
 
 def keep_documents(cursor: Cursor, documents: Mapping[str, str]) -> None:
-    """Keep the texts that digests are of; the ledger reckons the digest itself."""
+    """Keep the texts of digests; the ledger computes each digest itself."""
     for kind, text in documents.items():
-        cursor.execute(
-            "INSERT INTO tidemill.document (digest, kind, content)"
-            " VALUES (encode(sha256(%(content)s), 'hex'), %(kind)s, %(content)s) ON CONFLICT DO NOTHING",
-            {"kind": kind, "content": text.encode()},
-        )
+        execute(cursor, "keep_document", kind=kind, content=text.encode())

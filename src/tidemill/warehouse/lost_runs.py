@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from tidemill.errors import TidemillError
 from tidemill.warehouse.connections import Cursor, fetch_all, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["FROZEN_AFTER", "LostRun", "Session", "close_lost_runs", "lost_runs"]
 
@@ -95,7 +96,7 @@ def lost_runs(
     frozen_after : timedelta
         Silence after which a process that still has sessions counts as frozen.
     """
-    cursor.execute(_LOST, {"model": model, "grace": GRACE, "frozen_after": frozen_after})
+    execute(cursor, "lost_runs", model=model, grace=GRACE, frozen_after=frozen_after)
     return fetch_all(cursor, LostRun)
 
 
@@ -128,18 +129,14 @@ def close_lost_runs(
 
 def _end_sessions(url: str, processes: list[str]) -> tuple[Session, ...]:
     with suppress(TidemillError), transaction(url) as cursor:  # a source that is away holds nobody up
-        cursor.execute(_END, {"processes": processes})
+        execute(cursor, "end_sessions", processes=processes)
         return fetch_all(cursor, Session)
     return ()
 
 
 def _close(ledger: str, run: LostRun, sessions: list[Session]) -> None:
     with transaction(ledger) as cursor:
-        cursor.execute(
-            "UPDATE tidemill.run SET status = 'failed', ended_at = clock_timestamp(), error = %s"
-            " WHERE run_id = %s AND status = 'running' RETURNING 1",
-            (run.why, run.run_id),
-        )
+        execute(cursor, "close_lost_run", error=run.why, run_id=run.run_id)
         if cursor.fetchone() is None:  # it has ended by itself, or somebody else was faster
             return
         details = {
@@ -152,36 +149,4 @@ def _close(ledger: str, run: LostRun, sessions: list[Session]) -> None:
                 {"role": item.role, "query": item.query, "silent_since": str(item.silent_since)} for item in sessions
             ],
         }
-        cursor.execute("SELECT tidemill.append_audit('close_run', %s, %s)", (run.model, json.dumps(details)))
-
-
-# A session is alive while the server works for it; else its last word counts. Waiting for the client is no work.
-_LOST = """
-SELECT r.run_id, r.model, r.step, r.partition, r.process, r.peak_rss_bytes, r.memory_limit_bytes, s.last_sign
-FROM tidemill.run r
-LEFT JOIN (
-    SELECT split_part(application_name, ' ', 2) AS process,
-           max(CASE WHEN state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' THEN clock_timestamp()
-                    ELSE state_change END) AS last_sign
-    FROM pg_catalog.pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND application_name LIKE 'tidemill%% %%'
-    GROUP BY 1
-) s ON s.process = r.process
-WHERE r.status = 'running' AND (%(model)s IS NULL OR r.model = %(model)s)
-  AND CASE WHEN s.last_sign IS NULL THEN r.peak_rss_bytes IS NOT NULL OR r.started_at < clock_timestamp() - %(grace)s
-           ELSE s.last_sign < clock_timestamp() - %(frozen_after)s END
-ORDER BY r.run_id
-"""
-
-# First found, then ended: in one WHERE the planner asks what is cheap first, and would end everybody's sessions.
-_END = """
-WITH found AS MATERIALIZED (
-    SELECT pid, split_part(application_name, ' ', 2) AS process, usename AS role, left(query, 200) AS query,
-           state_change AS silent_since
-    FROM pg_catalog.pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-      AND application_name LIKE 'tidemill%% %%' AND split_part(application_name, ' ', 2) = ANY(%(processes)s)
-)
-SELECT process, role, query, silent_since FROM (SELECT *, pg_terminate_backend(pid) AS ended FROM found OFFSET 0) f
-WHERE ended
-"""
+        execute(cursor, "append_audit", event="close_run", model=run.model, details=json.dumps(details))

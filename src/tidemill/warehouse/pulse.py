@@ -14,6 +14,7 @@ import psycopg2
 
 from tidemill.errors import TidemillError
 from tidemill.warehouse.connections import Cursor, connect
+from tidemill.warehouse.statements import execute
 
 __all__ = ["Pulse"]
 
@@ -64,10 +65,7 @@ class Pulse:
     def _say(self, cursor: Cursor) -> None:
         peak, limit = self._measure()
         if peak < self._told * _TOLD_AGAIN:
-            cursor.execute("SELECT 1")
+            execute(cursor, "sign_of_life")
             return
-        cursor.execute(
-            "UPDATE tidemill.run SET peak_rss_bytes = %s, memory_limit_bytes = %s WHERE run_id = %s AND status = 'running'",
-            (peak, limit, self._run_id),
-        )
+        execute(cursor, "note_memory", peak_rss_bytes=peak, memory_limit_bytes=limit, run_id=self._run_id)
         self._told = peak

@@ -19,6 +19,7 @@ from tidemill.steps.data.labels import labels_as_of
 from tidemill.steps.monitor.notify import update_alerts
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.tables import read_table
+from tidemill.warehouse.ledger import Measurement
 from tidemill.warehouse.predictions.provenance import Provenance, provenance
 from tidemill.workspace import LEDGER
 
@@ -38,13 +39,15 @@ def freshness(job: Job, collected: CollectedRef) -> MonitorRef:
         FreshnessLimits(volume_ratio=job.spec.monitor.volume_ratio, model_age=job.spec.monitor.model_age / DAY),
     )
     job.ledger.record_metrics(
-        job.spec.model,
-        job.partition.key,
-        "freshness",
+        Measurement(
+            model=job.spec.model,
+            partition=job.partition.key,
+            part="freshness",
+            release_id=collected.release_id,
+            as_of=job.partition.cutoff,
+            run_id=job.run_id,
+        ),
         metrics,
-        release_id=collected.release_id,
-        as_of=job.partition.cutoff,
-        run_id=job.run_id,
     )
     return MonitorRef(part="freshness", n_metrics=len(metrics), alerts=alerts, ages=dict(evidence.ages))
 

@@ -17,6 +17,7 @@ from tidemill.records import MetricValue
 from tidemill.runtime.job import Job
 from tidemill.steps.data.labels import labels_as_of
 from tidemill.steps.monitor.realised_quality import Outcomes, outcomes_of
+from tidemill.warehouse.ledger import Measurement
 from tidemill.warehouse.predictions.publisher import PublishedRun
 
 __all__ = ["LABELS", "Maturity", "arrival_of", "count_labels", "hours_since_end"]
@@ -62,13 +63,15 @@ def count_labels(job: Job, matured: Mapping[str, Outcomes], runs: Mapping[str, P
         age = hours_since_end(job, key)
         figures = _figures(job, item, arrival, age)
         job.ledger.record_metrics(
-            job.spec.model,
-            key,
-            LABELS,
+            Measurement(
+                model=job.spec.model,
+                partition=key,
+                part=LABELS,
+                release_id=item.run.release_id,
+                as_of=job.partition.cutoff,
+                run_id=job.run_id,
+            ),
             figures,
-            release_id=item.run.release_id,
-            as_of=job.partition.cutoff,
-            run_id=job.run_id,
         )
         if key in matured and not arrival.has_enough(item.label_coverage, age):
             late.append(key)

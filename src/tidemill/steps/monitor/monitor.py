@@ -29,6 +29,7 @@ from tidemill.steps.monitor.realised_quality import outcomes_of, realised
 from tidemill.steps.monitor.recent_counts import count_newest
 from tidemill.steps.monitor.reference import count_partition, read_reference
 from tidemill.steps.monitor.skew import skew_of
+from tidemill.warehouse.ledger import Measurement
 from tidemill.warehouse.predictions.publisher import PublishedRun
 
 __all__ = [
@@ -211,7 +212,15 @@ def _has_matured(job: Job, key: str) -> bool:
 
 def _keep(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> None:
     job.ledger.record_metrics(
-        job.spec.model, partition, part, metrics, release_id=release_id, as_of=job.partition.cutoff, run_id=job.run_id
+        Measurement(
+            model=job.spec.model,
+            partition=partition,
+            part=part,
+            release_id=release_id,
+            as_of=job.partition.cutoff,
+            run_id=job.run_id,
+        ),
+        metrics,
     )
 
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 from tidemill.records import ReleaseRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
+from tidemill.warehouse.predictions.views import refuse_broken_views
 from tidemill.warehouse.releases import resolution
+from tidemill.workspace import LEDGER
 
 __all__ = ["resolve_release"]
 
@@ -37,7 +39,10 @@ def resolve_release(
         If there is none.
     ReleaseFromTheFuture
         If it learnt from data after the partition's cutoff, and this is no simulation.
+    SettingsError
+        If the model's task has changed, and something depends on the columns of its view.
     """
+    refuse_broken_views(job.workspace.connection(LEDGER), job.spec.model, job.spec.task.value)
     found = resolution.resolve_release(
         job.releases, job.spec.model, job.partition, release_id=release, simulate=simulate
     )

@@ -1,15 +1,49 @@
-"""Approve: a person's word on a model that the gate accepts, recorded with who gave it and when.
+"""Approve: a person's answer about a model that the gate accepts, recorded with who gave it and when.
 
-Asking is the orchestrator's work; without one, training ends with a release that waits for ``tidemill promote``.
+The orchestrator asks; without one, training ends with a release that waits for ``tidemill promote``.
 """
 
+import hashlib
 from dataclasses import replace
 
+from tidemill.errors import NotApproved
 from tidemill.records import Answer, Decision, EvaluationReport, Verdict
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
+from tidemill.warehouse.ledger import Ledger, Origin
+from tidemill.workspace import LEDGER, Workspace
 
-__all__ = ["approve"]
+__all__ = ["approve", "refuse_stale_form"]
+
+
+def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: str) -> None:
+    """Record what a person is asked, and raise if Airflow would show an older text instead.
+
+    Airflow keeps the text of a task's form from the task's first attempt, even when the task is cleared.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Connections.
+    model : str
+        Name of the model.
+    origin : Origin
+        The task that asks.
+    text : str
+        The gate's verdict and the figures behind it.
+
+    Raises
+    ------
+    NotApproved
+        If the same task has asked before, with another text.
+    """
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if Ledger(workspace.connection(LEDGER)).first_question(model, origin, digest) != digest:
+        raise NotApproved(
+            f"Airflow would show the figures of an earlier attempt of this task, and {model!r} has been judged anew since.",
+            f"Trigger a new run of {origin.dag_id}: its form shows the newest figures. Or look at the newest evaluation"
+            " and use 'tidemill promote'.",
+        )
 
 
 @declarations.approve

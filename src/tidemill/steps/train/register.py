@@ -18,6 +18,7 @@ from tidemill.storage.bundles import load_bundle
 from tidemill.storage.bundles.pyfunc_loader import requirements
 from tidemill.storage.bundles.save import keep_card
 from tidemill.versions import code_version, lock_digest
+from tidemill.warehouse.releases.promotion import Promotion
 from tidemill.warehouse.releases.registry import NewRelease
 
 __all__ = ["register"]
@@ -36,7 +37,7 @@ def register(
     Raises
     ------
     LostRace
-        If the champion is no longer the one that the bundle was compared with.
+        If the champion is no longer the one that the bundle was compared with, or the bundle has been judged again since.
     """
     evaluation, decision, approval = training["evaluation"], training["decision"], training.get("approval")
     release_id = None
@@ -44,7 +45,7 @@ def register(
         release_id = _release(job, training["snapshot"], training["split"], evaluation, decision)
     waiting = decision.accepted and approval is None and job.spec.accept.approval == "manual"
     agreed = decision.accepted and not waiting and (approval is None or approval.accepted)
-    promoted = release_id is not None and agreed and _promote(job, release_id, evaluation, approval, reason)
+    promoted = release_id is not None and agreed and _promote(job, release_id, evaluation, decision, approval, reason)
     bundle_folder = job.store.path(evaluation.bundle.uri)
     bundle = load_bundle(bundle_folder, evaluation.bundle.digest, job.spec.train.trusted)
     facts = _card_facts(job, training, release_id, bundle)
@@ -93,18 +94,28 @@ def _requested_by(job: Job) -> str:
     return job.origin.requested_by if job.origin.dag_id else getpass.getuser()
 
 
-def _promote(job: Job, release_id: int, evaluation: EvaluationReport, approval: Decision | None, reason: str) -> bool:
+def _promote(
+    job: Job,
+    release_id: int,
+    evaluation: EvaluationReport,
+    decision: Decision,
+    approval: Decision | None,
+    reason: str,
+) -> bool:
     deciding = evaluation.metrics[0]
     found = f"{deciding.name} {deciding.value:.4f} on {evaluation.n_test:,} test rows"
     if approval is not None:
         found = f"{found}. {approval.reasons[0]}"
     return job.promoter.promote(
         job.spec.model,
-        release_id,
-        expected=evaluation.champion_release,
-        live_from=job.partition.cutoff,
-        approved_by=_approver(approval),
-        reason=f"{reason}: {found}" if reason else found,
+        Promotion(
+            release_id=release_id,
+            expected=evaluation.champion_release,
+            live_from=job.partition.cutoff,
+            approved_by=_approver(approval),
+            reason=f"{reason}: {found}" if reason else found,
+            decision_id=decision.decision_id,
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from tidemill.records import AlertEvent, Severity
 from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["LEASE", "Outbox", "Told", "WaitingMessage"]
 
@@ -18,12 +19,6 @@ LEASE = timedelta(minutes=10)
 """How long a claim holds: longer than any sending takes, whose time-outs add up to two minutes."""
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
-
-_EVENTS = (
-    "SELECT e.event_id, e.alert_id, e.event, e.partition, a.rule, e.severity, e.message, e.value, e.threshold,"
-    " e.first_partition, a.owner FROM tidemill.alert_event e JOIN tidemill.alert a USING (alert_id)"
-    " WHERE e.event_id = ANY (%s) ORDER BY e.severity, e.event_id"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +98,7 @@ class Outbox:
             Only messages with a greater id.
         """
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "UPDATE tidemill.alert_message SET attempts = attempts + 1, claimed_until = %(now)s + %(lease)s"
-                " WHERE message_id = (SELECT message_id FROM tidemill.alert_message WHERE state = 'waiting'"
-                "  AND next_try <= %(now)s AND coalesce(claimed_until, '-infinity') <= %(now)s"
-                "  AND (%(model)s IS NULL OR model = %(model)s) AND channel <> ALL (%(without)s::text[])"
-                "  AND message_id > %(after)s ORDER BY message_id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-                " RETURNING message_id, key, model, partition, channel, attempts, created_at, event_ids",
-                {"now": now, "lease": LEASE, "model": model, "without": list(without), "after": after},
-            )
+            execute(cursor, "claim_message", now=now, lease=LEASE, model=model, without=list(without), after=after)
             row = cursor.fetchone()
             if row is None:
                 return None
@@ -124,69 +111,42 @@ class Outbox:
     def sent(self, message: WaitingMessage, now: datetime) -> None:
         """Record that a message went out."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "UPDATE tidemill.alert_message SET state = 'sent', sent_at = %s, claimed_until = NULL, error = NULL"
-                " WHERE message_id = %s",
-                (now, message.message_id),
-            )
+            execute(cursor, "mark_message_sent", now=now, message_id=message.message_id)
 
     def failed(self, message: WaitingMessage, error: str, now: datetime) -> datetime:
         """Record that an attempt failed; gives the instant of the next one, twice as far off each time."""
         doubled: int = 2 ** min(message.attempts - 1, 10)
         pause = min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "UPDATE tidemill.alert_message SET next_try = %s, claimed_until = NULL, error = %s"
-                " WHERE message_id = %s AND state = 'waiting'",
-                (now + pause, error, message.message_id),
-            )
+            execute(cursor, "mark_message_failed", next_try=now + pause, error=error, message_id=message.message_id)
         return now + pause
 
     def postpone(self, channel: str, until: datetime) -> None:
         """Let all that waits for a dead channel wait as long, so that it goes out in order afterwards."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "UPDATE tidemill.alert_message SET next_try = %s WHERE channel = %s AND state = 'waiting'"
-                " AND claimed_until IS NULL",
-                (until, channel),
-            )
+            execute(cursor, "postpone_messages", until=until, channel=channel)
 
     def n_waiting(self, model: str | None = None) -> int:
         """Count the messages that have not gone out."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM tidemill.alert_message WHERE state = 'waiting'"
-                " AND (%(model)s IS NULL OR model = %(model)s)",
-                {"model": model},
-            )
+            execute(cursor, "count_waiting_messages", model=model)
             return int(fetch_value(cursor))
 
     def page(self, model: str, partition: str) -> str | None:
         """Return the folder of the newest monitoring page of a partition, relative to the storage root."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT (SELECT result ->> 'uri' FROM tidemill.run WHERE model = %s AND partition = %s"
-                " AND chain = 'monitor' AND step = 'report' AND status = 'succeeded' ORDER BY run_id DESC LIMIT 1)",
-                (model, partition),
-            )
+            execute(cursor, "monitoring_page", model=model, partition=partition)
             found: str | None = fetch_value(cursor)
             return found
 
 
 def _told(cursor: Cursor, event_ids: Sequence[int]) -> tuple[Told, ...]:
-    cursor.execute(_EVENTS, (list(event_ids),))
+    execute(cursor, "events", event_ids=list(event_ids))
     return fetch_all(cursor, Told)
 
 
 def _roots(
     cursor: Cursor, message_id: int, channel: str, alert_ids: Sequence[int]
 ) -> tuple[tuple[str, tuple[Told, ...]], ...]:
-    cursor.execute(
-        "SELECT DISTINCT first.message_id, first.key, first.event_ids FROM unnest(%s::bigint[]) alert (alert_id)"
-        " CROSS JOIN LATERAL (SELECT m.message_id, m.key, m.event_ids FROM tidemill.alert_message m"
-        "  JOIN tidemill.alert_event e ON e.event_id = ANY (m.event_ids)"
-        "  WHERE m.channel = %s AND e.alert_id = alert.alert_id ORDER BY m.message_id LIMIT 1) first"
-        " WHERE first.message_id < %s ORDER BY 1",
-        (list(alert_ids), channel, message_id),
-    )
+    execute(cursor, "root_messages", alert_ids=list(alert_ids), channel=channel, message_id=message_id)
     return tuple((key, _told(cursor, event_ids)) for _, key, event_ids in cursor.fetchall())

@@ -1,8 +1,8 @@
-"""Alerts in the ledger: what was found, what is open, what has happened, and the outbox of what is to be told.
+"""Alerts in the ledger: what was found, what is open, what has happened, and the outbox of messages about it.
 
-One transaction takes a partition's findings in, changes the alerts, and puts what its channels are to be told into the
-outbox: nothing is told that is not on record, and nothing on record is forgotten by a process that dies. What becomes
-of an alert is decided by the caller's function; sending is not done here.
+One transaction records a partition's findings, changes the alerts, and puts the messages for the channels into the
+outbox: no message is about something that is not on record, and a process that dies forgets nothing on record. The
+caller's function decides what becomes of an alert; another module sends.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from typing import Any
 from tidemill.faults import fault_point
 from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAlert, Severity
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["Alerts", "Decide", "open_alerts"]
 
@@ -41,7 +42,7 @@ class Alerts:
         run_id: int,
         now: datetime,
     ) -> tuple[AlertChange, ...]:
-        """Take a partition's findings in, and do to the alerts what follows from them.
+        """Record a partition's findings, change the alerts accordingly, and queue messages about the changes.
 
         Parameters
         ----------
@@ -50,9 +51,9 @@ class Alerts:
         examination : Examination
             What was found in the partition.
         decide : callable
-            Says what becomes of the alerts.
+            Returns what becomes of the alerts.
         channels : sequence of (str, Severity)
-            Who is told, and from which severity on.
+            Channels, each with its least severity.
         run_id : int
             The step's run.
         now : datetime
@@ -61,22 +62,18 @@ class Alerts:
         Returns
         -------
         tuple of AlertChange
-            What ``decide`` said.
+            What ``decide`` returned.
         """
         with transaction(self.url) as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('tidemill.alerts'), hashtext(%s))", (model,))
-            _insert_examination(cursor, model, examination, run_id)
+            execute(cursor, "lock_alerts", model=model)
+            examined = _Examined(cursor, model, examination.partition, run_id)
+            examined.record(examination)
             changes = tuple(decide(open_alerts(cursor, model), _examinations(cursor, model)))
-            told = [_apply(cursor, model, examination.partition, change, run_id) for change in changes]
-            events = [(*event, change.alert.severity) for change, event in zip(changes, told, strict=True) if event]
+            events = [event for change in changes if (event := examined.apply(change)) is not None]
             for channel, least in channels:
-                heard = [
-                    event_id
-                    for event_id, alert_id, severity in events
-                    if severity is Severity.FAIL or least is Severity.WARN or _knows(cursor, alert_id, channel)
-                ]
-                if heard:
-                    _enqueue(cursor, model, examination.partition, channel, heard, run_id, now)
+                told = [event.event_id for event in events if _hears(cursor, channel, least, event)]
+                if told:
+                    examined.enqueue(channel, told, now)
             fault_point("alerts-before-commit")
         return changes
 
@@ -92,36 +89,20 @@ class Alerts:
             return open_alerts(cursor, model)
 
     def acknowledge(self, alert_id: int, by: str, now: datetime) -> OpenAlert | None:
-        """Note that somebody knows of an open alert; gives it, or None if it is not open."""
+        """Record that somebody knows of an open alert; return it, or None if it is not open."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "UPDATE tidemill.alert SET acknowledged_by = %s, acknowledged_at = %s"
-                " WHERE alert_id = %s AND status = 'open' RETURNING model",
-                (by, now, alert_id),
-            )
+            execute(cursor, "acknowledge_alert", by=by, now=now, alert_id=alert_id)
             row = cursor.fetchone()
             if row is None:
                 return None
             details = json.dumps({"alert_id": alert_id, "by": by})
-            cursor.execute("SELECT tidemill.append_audit('acknowledge', %s, %s)", (row[0], details))
+            execute(cursor, "append_audit", event="acknowledge", model=row[0], details=details)
             return next(item for item in open_alerts(cursor, row[0]) if item.alert_id == alert_id)
-
-
-def _insert_examination(cursor: Cursor, model: str, examination: Examination, run_id: int) -> None:
-    findings = json.dumps([finding.to_dict() for finding in examination.findings])
-    cursor.execute(
-        "INSERT INTO tidemill.examination (model, partition, parts, findings, run_id) VALUES (%s, %s, %s, %s, %s)",
-        (model, examination.partition, list(examination.parts), findings, run_id),
-    )
 
 
 def _examinations(cursor: Cursor, model: str) -> list[Examination]:
     """Return the newest partitions, the newest first, each as it was last examined."""
-    cursor.execute(
-        "SELECT DISTINCT ON (partition) partition, parts, findings FROM tidemill.examination WHERE model = %s"
-        " ORDER BY partition DESC, examination_id DESC LIMIT %s",
-        (model, N_EXAMINATIONS),
-    )
+    execute(cursor, "newest_examinations", model=model, limit=N_EXAMINATIONS)
     return [
         Examination(partition=key, parts=tuple(parts), findings=tuple(Alert.from_dict(item) for item in findings))
         for key, parts, findings in cursor.fetchall()
@@ -130,119 +111,112 @@ def _examinations(cursor: Cursor, model: str) -> list[Examination]:
 
 def open_alerts(cursor: Cursor, model: str | None) -> tuple[OpenAlert, ...]:
     """Return the open alerts of a model, or of all, what needs action first, within the caller's transaction."""
-    cursor.execute(
-        "SELECT alert_id, model, rule, severity, message, value, threshold, owner, first_partition, last_partition, told,"
-        " told_partition, acknowledged_by FROM tidemill.alert WHERE status = 'open' AND (%(model)s IS NULL"
-        " OR model = %(model)s) ORDER BY severity, model, rule",
-        {"model": model},
-    )
-    return tuple(
-        OpenAlert(
-            alert_id=alert_id,
-            model=of,
-            owner=owner,
-            first_partition=first,
-            last_partition=last,
-            told=Alert.from_dict(told),
-            told_partition=told_partition,
-            acknowledged_by=acknowledged,
-            alert=Alert(rule=rule, severity=Severity(severity), message=message, value=value, threshold=threshold),
+    execute(cursor, "open_alerts", model=model)
+    names = [column.name for column in cursor.description or ()]
+    return tuple(_open_alert(dict(zip(names, row, strict=True))) for row in cursor.fetchall())
+
+
+def _open_alert(row: dict[str, Any]) -> OpenAlert:
+    figures = {name: row.pop(name) for name in ("rule", "message", "value", "threshold")}
+    alert = Alert(severity=Severity(row.pop("severity")), **figures)
+    return OpenAlert(alert=alert, told=Alert.from_dict(row.pop("told")), **row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A recorded event that channels may hear of."""
+
+    event_id: int
+    alert_id: int
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """The transaction in which the alerts of an examined partition change."""
+
+    cursor: Cursor
+    model: str
+    partition: str
+    run_id: int
+
+    def record(self, examination: Examination) -> None:
+        execute(
+            self.cursor,
+            "insert_examination",
+            model=self.model,
+            partition=self.partition,
+            parts=list(examination.parts),
+            findings=json.dumps([finding.to_dict() for finding in examination.findings]),
+            run_id=self.run_id,
         )
-        for (
-            alert_id,
-            of,
-            rule,
-            severity,
-            message,
-            value,
-            threshold,
-            owner,
-            first,
-            last,
-            told,
-            told_partition,
-            acknowledged,
-        ) in cursor.fetchall()
-    )
 
+    def apply(self, change: AlertChange) -> _Event | None:
+        """Write a change; return its event, or None if nobody needs to hear of it."""
+        alert_id = self._open(change) if change.alert_id is None else self._continue(change, change.alert_id)
+        if change.event is AlertEvent.UPDATED:
+            return None
+        if change.event is AlertEvent.RESOLVED:
+            execute(self.cursor, "resolve_alert", alert_id=alert_id)
+        else:
+            told = json.dumps(change.alert.to_dict())
+            execute(self.cursor, "note_told", told=told, told_partition=self.partition, alert_id=alert_id)
+        return _Event(self._record_event(change, alert_id), alert_id, change.alert.severity)
 
-def _apply(cursor: Cursor, model: str, partition: str, change: AlertChange, run_id: int) -> tuple[int, int] | None:
-    """Write a change; gives the ids of its event and alert, or None if it is not worth telling."""
-    alert = change.alert
-    figures = (alert.severity.value, alert.message, alert.value, alert.threshold)
-    span = (change.first_partition, change.last_partition)
-    if change.alert_id is None:
-        cursor.execute(
-            "INSERT INTO tidemill.alert (model, rule, severity, message, value, threshold, first_partition,"
-            " last_partition, owner, told, told_partition, run_id)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING alert_id",
-            (model, alert.rule, *figures, *span, change.owner, json.dumps(alert.to_dict()), partition, run_id),
+    def enqueue(self, channel: str, event_ids: Sequence[int], now: datetime) -> None:
+        """Put one message about several events into the outbox, and let the channel's waiting ones go out before it."""
+        parts = [self.model, self.partition, channel, self.run_id]
+        execute(
+            self.cursor,
+            "insert_message",
+            key=hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32],
+            model=self.model,
+            partition=self.partition,
+            channel=channel,
+            event_ids=list(event_ids),
+            now=now,
         )
-        alert_id = int(fetch_value(cursor))
-    else:
-        alert_id = change.alert_id
-        cursor.execute(
-            "UPDATE tidemill.alert SET severity = %s, message = %s, value = %s, threshold = %s, first_partition = %s,"
-            " last_partition = %s, run_id = %s, updated_at = now() WHERE alert_id = %s",
-            (*figures, *span, run_id, alert_id),
+        execute(self.cursor, "release_waiting_messages", now=now, channel=channel)
+
+    def _open(self, change: AlertChange) -> int:
+        told = json.dumps(change.alert.to_dict())
+        execute(
+            self.cursor,
+            "open_alert",
+            model=self.model,
+            owner=change.owner,
+            told=told,
+            told_partition=self.partition,
+            **self._figures(change),
+            last_partition=change.last_partition,
+            rule=change.alert.rule,
         )
-    if change.event is AlertEvent.UPDATED:
-        return None
-    if change.event is AlertEvent.RESOLVED:
-        cursor.execute(
-            "UPDATE tidemill.alert SET status = 'resolved', resolved_at = now() WHERE alert_id = %s", (alert_id,)
-        )
-    else:
-        cursor.execute(
-            "UPDATE tidemill.alert SET told = %s, told_partition = %s WHERE alert_id = %s",
-            (json.dumps(alert.to_dict()), partition, alert_id),
-        )
-    return _record_event(cursor, alert_id, partition, change, run_id), alert_id
+        return int(fetch_value(self.cursor))
+
+    def _continue(self, change: AlertChange, alert_id: int) -> int:
+        figures = self._figures(change)
+        execute(self.cursor, "update_alert", alert_id=alert_id, last_partition=change.last_partition, **figures)
+        return alert_id
+
+    def _record_event(self, change: AlertChange, alert_id: int) -> int:
+        of = {"alert_id": alert_id, "event": change.event.value, "partition": self.partition}
+        execute(self.cursor, "insert_alert_event", **of, **self._figures(change))
+        return int(fetch_value(self.cursor))
+
+    def _figures(self, change: AlertChange) -> dict[str, Any]:
+        return {
+            "severity": change.alert.severity.value,
+            "message": change.alert.message,
+            "value": change.alert.value,
+            "threshold": change.alert.threshold,
+            "first_partition": change.first_partition,
+            "run_id": self.run_id,
+        }
 
 
-def _record_event(cursor: Cursor, alert_id: int, partition: str, change: AlertChange, run_id: int) -> int:
-    alert = change.alert
-    cursor.execute(
-        "INSERT INTO tidemill.alert_event (alert_id, event, partition, severity, message, value, threshold,"
-        " first_partition, run_id) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING event_id",
-        (
-            alert_id,
-            change.event.value,
-            partition,
-            alert.severity.value,
-            alert.message,
-            alert.value,
-            alert.threshold,
-            change.first_partition,
-            run_id,
-        ),
-    )
-    return int(fetch_value(cursor))
-
-
-def _knows(cursor: Cursor, alert_id: int, channel: str) -> bool:
-    """Return whether a channel has been told of an alert, or will be."""
-    cursor.execute(
-        "SELECT EXISTS (SELECT FROM tidemill.alert_message m JOIN tidemill.alert_event e ON e.event_id = ANY (m.event_ids)"
-        " WHERE m.channel = %s AND e.alert_id = %s)",
-        (channel, alert_id),
-    )
+def _hears(cursor: Cursor, channel: str, least: Severity, event: _Event) -> bool:
+    """Whether a channel is told of an event: it is severe enough, or the channel has heard of its alert before."""
+    if event.severity is Severity.FAIL or least is Severity.WARN:
+        return True
+    execute(cursor, "channel_knows_alert", channel=channel, alert_id=event.alert_id)
     return bool(fetch_value(cursor))
-
-
-def _enqueue(
-    cursor: Cursor, model: str, partition: str, channel: str, event_ids: Sequence[int], run_id: int, now: datetime
-) -> None:
-    """Put one message about several events into the outbox, and let the channel's waiting ones go out before it."""
-    parts: list[Any] = [model, partition, channel, run_id]
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-    cursor.execute(
-        "INSERT INTO tidemill.alert_message (key, model, partition, channel, event_ids, next_try)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        (key, model, partition, channel, list(event_ids), now),
-    )
-    cursor.execute(
-        "UPDATE tidemill.alert_message SET next_try = %(now)s"
-        " WHERE channel = %(channel)s AND state = 'waiting' AND next_try > %(now)s",
-        {"now": now, "channel": channel},
-    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidemill.warehouse.connections import transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["PartitionCounts"]
 
@@ -20,18 +21,17 @@ class PartitionCounts:
     def load(self, release_id: int, prediction_run_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
         """Return what is known of prediction runs in the groups of a release, by prediction run."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT prediction_run_id, counts FROM tidemill.partition_counts"
-                " WHERE release_id = %s AND prediction_run_id = ANY (%s)",
-                (release_id, list(prediction_run_ids)),
-            )
+            execute(cursor, "partition_counts", release_id=release_id, prediction_run_ids=list(prediction_run_ids))
             return dict(cursor.fetchall())
 
     def save(self, release_id: int, prediction_run_id: int, counts: Sequence[dict[str, Any]], run_id: int) -> None:
         """Keep the counts of a prediction run; its rows never change, so the first word stays."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "INSERT INTO tidemill.partition_counts (prediction_run_id, release_id, counts, run_id)"
-                " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                (prediction_run_id, release_id, json.dumps(list(counts)), run_id),
+            execute(
+                cursor,
+                "insert_partition_counts",
+                prediction_run_id=prediction_run_id,
+                release_id=release_id,
+                counts=json.dumps(list(counts)),
+                run_id=run_id,
             )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tidemill.warehouse.connections import fetch_all, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["Provenance", "provenance"]
 
@@ -30,13 +31,5 @@ class Provenance:
 def provenance(url: str, model: str, until: str, *, limit: int) -> tuple[Provenance, ...]:
     """Return the newest published partitions up to a key, the newest first."""
     with transaction(url) as cursor:
-        cursor.execute(
-            "SELECT p.partition, r.n_rows, s.uri AS snapshot_uri, s.digest AS snapshot_digest, s.query_digest,"
-            " step.code_version, step.lock_digest"
-            " FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
-            " JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)"
-            " JOIN tidemill.run step ON step.run_id = r.run_id"
-            " WHERE p.model = %s AND p.partition <= %s ORDER BY p.partition DESC LIMIT %s",
-            (model, until, limit),
-        )
+        execute(cursor, "published_inputs", model=model, until=until, limit=limit)
         return fetch_all(cursor, Provenance)

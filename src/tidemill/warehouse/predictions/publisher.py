@@ -4,13 +4,15 @@ Claim, write without a lock, publish by moving a pointer; the protocol and its r
 ``docs/architecture.md``. Readers see the old batch or the new one, never a mix and never nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import cast
 
 import pyarrow as pa
+from psycopg2.errors import DependentObjectsStillExist
 
 from tidemill.errors import IncompletePublish, StaleAttempt
 from tidemill.faults import fault_point
@@ -18,6 +20,8 @@ from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import connect, fetch_all, fetch_one, fetch_value, transaction
 from tidemill.warehouse.predictions.pointer import mark_stale, move_pointer, take_claim, visible_run
 from tidemill.warehouse.predictions.rows import copy_rows, read_rows, rows_judged
+from tidemill.warehouse.predictions.views import would_break
+from tidemill.warehouse.statements import execute
 
 __all__ = ["PublishedRun", "Publisher", "Served"]
 
@@ -66,9 +70,15 @@ class Publisher:
     """Connection of the role ``tidemill_writer``."""
 
     def declare(self, model: str, entity_key: str, event_time: str, task: str = "binary") -> None:
-        """Make sure that the model has its partition of ``tidemill.prediction``, and a view that suits its task."""
-        with transaction(self.url) as cursor:
-            cursor.execute("SELECT tidemill.declare_model(%s, %s, %s, %s)", (model, entity_key, event_time, task))
+        """Make sure that the model has its partition of ``tidemill.prediction``, and a view that suits its task.
+
+        Raises
+        ------
+        SettingsError
+            If something depends on columns of the view that another task does not have.
+        """
+        with _compatible_view(model, task), transaction(self.url) as cursor:
+            execute(cursor, "declare_model", model=model, entity_key=entity_key, event_time=event_time, task=task)
             fault_point("declare-before-commit")
 
     def claim(self, model: str, partition: str, run_id: int) -> int:
@@ -100,11 +110,7 @@ class Publisher:
             If another chain has claimed the partition since.
         """
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "UPDATE tidemill.claim SET token = nextval('tidemill.claim_token'), run_id = %s, claimed_at = now()"
-                " WHERE model = %s AND partition = %s AND origin = %s RETURNING token",
-                (run_id, model, partition, token),
-            )
+            execute(cursor, "renew_claim", run_id=run_id, model=model, partition=partition, origin=token)
             row = cursor.fetchone()
             fault_point("renew-before-commit")
         fault_point("renew-after-commit")
@@ -153,25 +159,24 @@ class Publisher:
         first = next(batches, None)  # what is wrong with all rows is wrong with these, and nothing is opened for them
         with connect(self.url, "tidemill-predict") as connection:
             with connection, connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT tidemill.open_prediction_run(%s, %s, %s, %s, %s, %s, %s, %s)",
-                    (
-                        release.model,
-                        release.partition,
-                        release.release_id,
-                        snapshot.digest,
-                        token,
-                        threshold,
-                        release.simulated,
-                        run_id,
-                    ),
+                execute(
+                    cursor,
+                    "open_prediction_run",
+                    model=release.model,
+                    partition=release.partition,
+                    release_id=release.release_id,
+                    snapshot_digest=snapshot.digest,
+                    token=token,
+                    threshold=threshold,
+                    simulated=release.simulated,
+                    run_id=run_id,
                 )
                 prediction_run_id = int(fetch_value(cursor))
             fault_point("write-opened")
             with rows_judged(release), connection, connection.cursor() as cursor:
                 if first is not None:
                     copy_rows(cursor, prediction_run_id, first.schema.names, chain([first], batches))
-                cursor.execute("SELECT * FROM tidemill.seal_prediction_run(%s)", (prediction_run_id,))
+                execute(cursor, "seal_prediction_run", prediction_run_id=prediction_run_id)
                 n_rows, checksum, mean_score = cast(tuple[int, str, float | None], cursor.fetchone())
                 if n_rows != snapshot.n_rows:
                     raise IncompletePublish(
@@ -198,27 +203,13 @@ class Publisher:
     def published(self, model: str) -> tuple[PublishedRun, ...]:
         """Return the visible run of every partition of a model, in order of key."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri AS snapshot_uri,"
-                " r.n_rows, r.threshold, r.task"
-                " FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)"
-                " JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)"
-                " WHERE p.model = %s ORDER BY p.partition",
-                (model,),
-            )
+            execute(cursor, "published_of_model", model=model)
             return fetch_all(cursor, PublishedRun)
 
     def served(self, model: str, partitions: Sequence[str], query: str, *, limit: int) -> tuple[Served, ...]:
         """Return the newest data sets that some partitions were published from, by a query's digest, newest first."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT p.partition, s.digest AS snapshot_digest, s.uri AS snapshot_uri, s.cutoff FROM tidemill.published p"
-                " JOIN tidemill.prediction_run r USING (prediction_run_id)"
-                " JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)"
-                " WHERE p.model = %s AND p.partition = ANY(%s) AND s.query_digest = %s AND s.n_rows > 0"
-                " ORDER BY p.partition DESC LIMIT %s",
-                (model, list(partitions), query, limit),
-            )
+            execute(cursor, "newest_served", model=model, partitions=list(partitions), query_digest=query, limit=limit)
             return fetch_all(cursor, Served)
 
     def scores(self, prediction_run_id: int, more: Sequence[str] = ()) -> pa.Table:
@@ -243,10 +234,7 @@ class Publisher:
             If a newer attempt has claimed the partition.
         """
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT token FROM tidemill.claim WHERE model = %s AND partition = %s FOR UPDATE",
-                (prediction.model, prediction.partition),
-            )
+            execute(cursor, "lock_claim", model=prediction.model, partition=prediction.partition)
             row = cursor.fetchone()
             if visible_run(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:
                 return  # by an attempt whose COMMIT was answered by nobody, perhaps
@@ -263,10 +251,7 @@ class Publisher:
     def _refuse_stale(self, prediction: PredictionRef) -> None:
         """End an attempt that was overtaken while it wrote; ``publish`` asks again, under the claim's lock."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT token FROM tidemill.claim WHERE model = %s AND partition = %s",
-                (prediction.model, prediction.partition),
-            )
+            execute(cursor, "claim_token", model=prediction.model, partition=prediction.partition)
             overtaken = cursor.fetchone() != (prediction.token,)
             if overtaken:
                 mark_stale(cursor, prediction)
@@ -292,18 +277,21 @@ class Publisher:
         """
         with transaction(self.url) as cursor:
             take_claim(cursor, model, partition, run_id)  # an attempt that is under way becomes stale
-            cursor.execute(
-                "SELECT model, partition, prediction_run_id, release_id, token, n_rows, checksum, mean_score"
-                " FROM tidemill.prediction_run WHERE model = %s AND partition = %s AND status = 'superseded'"
-                " AND release_id <> ALL(%s) ORDER BY prediction_run_id DESC LIMIT 1",
-                (model, partition, list(undone)),
-            )
+            execute(cursor, "newest_superseded", model=model, partition=partition, undone=list(undone))
             found = fetch_one(cursor, PredictionRef)
             if found is not None:
                 move_pointer(cursor, found)
             fault_point("restore-before-commit")
         fault_point("restore-after-commit")
         return None if found is None else found.prediction_run_id
+
+
+@contextmanager
+def _compatible_view(model: str, task: str) -> Iterator[None]:
+    try:
+        yield
+    except DependentObjectsStillExist as error:
+        raise would_break(model, f"to {task}", (error.diag.message_detail or "other objects").splitlines()) from error
 
 
 def _holding(prediction: PredictionRef) -> str:

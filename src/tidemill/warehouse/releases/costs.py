@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tidemill.warehouse.connections import fetch_all, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["FitCost", "fit_costs"]
 
@@ -38,10 +39,5 @@ def fit_costs(url: str, model: str, partition: str, digests: Collection[str]) ->
         The bundles.
     """
     with transaction(url) as cursor:
-        cursor.execute(
-            "SELECT DISTINCT ON (digest) result ->> 'digest' AS digest, started_at, wall_s, cpu_s, peak_rss_bytes"
-            " FROM tidemill.run WHERE model = %s AND partition = %s AND step = 'train' AND status = 'succeeded'"
-            " AND result ->> 'digest' = ANY(%s) ORDER BY digest, run_id DESC",
-            (model, partition, list(digests)),
-        )
+        execute(cursor, "fit_costs", model=model, partition=partition, digests=list(digests))
         return {cost.digest: cost for cost in fetch_all(cursor, FitCost)}

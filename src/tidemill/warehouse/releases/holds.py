@@ -7,6 +7,7 @@ from psycopg2.errors import NoDataFound
 
 from tidemill.errors import FatalError
 from tidemill.warehouse.connections import fetch_all, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["KINDS", "Hold", "Holds"]
 
@@ -49,7 +50,7 @@ class Holds:
         """
         try:
             with transaction(self.url) as cursor:
-                cursor.execute("SELECT tidemill.hold(%s, %s, %s, %s)", (model, what, name, why))
+                execute(cursor, "hold", model=model, what=what, name=name, why=why)
         except NoDataFound:
             raise FatalError(
                 f"Model {model!r} has no {what} {name!r}.", f"What can be held is a {', '.join(KINDS)} that it has."
@@ -66,14 +67,10 @@ class Holds:
         if (what, name) not in {(item.what, item.name) for item in self.held(model)}:
             raise FatalError(f"The {what} {name!r} of {model!r} is not held.", "See 'tidemill held' for what is.")
         with transaction(self.url) as cursor:
-            cursor.execute("SELECT tidemill.unhold(%s, %s, %s, %s)", (model, what, name, why))
+            execute(cursor, "unhold", model=model, what=what, name=name, why=why)
 
     def held(self, model: str | None = None) -> tuple[Hold, ...]:
         """Return what is held, of one model or of all."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT model, what, name, why, held_by, held_at FROM tidemill.held WHERE model = coalesce(%s, model)"
-                " ORDER BY model, what, name",
-                (model,),
-            )
+            execute(cursor, "held", model=model)
             return fetch_all(cursor, Hold)

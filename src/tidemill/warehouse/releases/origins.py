@@ -8,6 +8,7 @@ from typing import Any
 from tidemill.errors import NoChampion, NotPublished
 from tidemill.records import Reproduction, SnapshotRef
 from tidemill.warehouse.connections import fetch_all, fetch_one, fetch_value, transaction
+from tidemill.warehouse.statements import execute
 
 __all__ = ["Origins", "ReleaseOrigin", "RowsOrigin", "ScoredRow"]
 
@@ -100,7 +101,7 @@ class Origins:
             If the model has no such release.
         """
         with transaction(self.url) as cursor:
-            cursor.execute(_RELEASE, {"model": model, "release_id": release_id})
+            execute(cursor, "release_origin", model=model, release_id=release_id)
             found = fetch_one(cursor, ReleaseOrigin)
         if found is None:
             raise NoChampion(f"Model {model!r} has no release {release_id}.", f"See 'tidemill history {model}'.")
@@ -115,7 +116,7 @@ class Origins:
             If the model has no such run, or its rows were never completely written or are gone.
         """
         with transaction(self.url) as cursor:
-            cursor.execute(_ROWS, {"model": model, "prediction_run_id": prediction_run_id})
+            execute(cursor, "rows_origin", model=model, prediction_run_id=prediction_run_id)
             found = fetch_one(cursor, RowsOrigin)
         if found is None or found.status in ("writing", "collected"):
             why = "does not exist" if found is None else f"is {found.status}: its rows are not there"
@@ -128,95 +129,53 @@ class Origins:
     def snapshot(self, model: str, digest: str) -> SnapshotRef:
         """Return a snapshot that a release or a prediction run stands on."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT model, purpose, partition, digest, uri, n_rows, size_bytes, start_at AS start, end_at AS end, cutoff,"
-                " query_digest FROM tidemill.snapshot WHERE model = %s AND digest = %s",
-                (model, digest),
-            )
+            execute(cursor, "snapshot", model=model, digest=digest)
             (found,) = fetch_all(cursor, SnapshotRef)  # a foreign key holds it
             return found
 
     def scored(self, model: str, prediction_run_id: int) -> tuple[ScoredRow, ...]:
         """Return the rows of a prediction run as they are in the table now."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT entity_key, score FROM tidemill.prediction WHERE model = %s AND prediction_run_id = %s",
-                (model, prediction_run_id),
-            )
+            execute(cursor, "scored_rows", model=model, prediction_run_id=prediction_run_id)
             return fetch_all(cursor, ScoredRow)
 
     def checksum(self, model: str, prediction_run_id: int) -> str:
         """Reckon the checksum of a prediction run's rows again, as ``tidemill.seal_prediction_run`` does."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT to_hex(coalesce(bit_xor("
-                "tidemill.answer_hash(entity_key, score, predicted, probabilities, low, high, reasons)), 0))"
-                " FROM tidemill.prediction WHERE model = %s AND prediction_run_id = %s",
-                (model, prediction_run_id),
-            )
+            execute(cursor, "checksum", model=model, prediction_run_id=prediction_run_id)
             return str(fetch_value(cursor))
 
     def document(self, digest: str) -> str | None:
         """Return the text that a digest is of, or None if it was not kept then."""
         with transaction(self.url) as cursor:
-            cursor.execute("SELECT content FROM tidemill.document WHERE digest = %s", (digest,))
+            execute(cursor, "document", digest=digest)
             row = cursor.fetchone()
         return None if row is None else bytes(row[0]).decode()
 
     def reproducible(self, model: str, known_until: datetime) -> tuple[int, ...]:
         """Return the releases that were made here, ever served, knew nothing later than an instant, and are kept."""
         with transaction(self.url) as cursor:
-            cursor.execute(_REPRODUCIBLE, {"model": model, "known_until": known_until})
+            execute(cursor, "reproducible_releases", model=model, known_until=known_until)
             return tuple(int(row[0]) for row in cursor.fetchall())
 
     def record(self, done: Reproduction, code_version: str, lock_digest: str, run_id: int) -> int:
         """Record what came of a reproduction, and give its number."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "INSERT INTO tidemill.reproduction (model, release_id, prediction_run_id, verdict, steps, changes,"
-                " as_declared, code_version, lock_digest, run_id)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING reproduction_id",
-                (
-                    done.model,
-                    done.release_id,
-                    done.prediction_run_id,
-                    done.verdict.value,
-                    json.dumps([step.to_dict() for step in done.steps]),
-                    list(done.changes),
-                    done.as_declared,
-                    code_version,
-                    lock_digest,
-                    run_id,
-                ),
+            execute(
+                cursor,
+                "insert_reproduction",
+                model=done.model,
+                release_id=done.release_id,
+                prediction_run_id=done.prediction_run_id,
+                verdict=done.verdict.value,
+                steps=json.dumps([step.to_dict() for step in done.steps]),
+                changes=list(done.changes),
+                as_declared=done.as_declared,
+                code_version=code_version,
+                lock_digest=lock_digest,
+                run_id=run_id,
             )
             number = int(fetch_value(cursor))
             details = {"reproduction_id": number, "release_id": done.release_id, "verdict": done.verdict.value}
-            cursor.execute("SELECT tidemill.append_audit('reproduce', %s, %s)", (done.model, json.dumps(details)))
+            execute(cursor, "append_audit", event="reproduce", model=done.model, details=json.dumps(details))
             return number
-
-
-_RELEASE = """
-SELECT r.model, r.release_id, r.partition, r.known_until, r.estimator, r.bundle_digest, r.bundle_uri, r.snapshot_digest,
-       r.split_digest, s.query_digest, r.spec_digest, r.code_version, r.lock_digest, r.evidence
-FROM tidemill.release r JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
-WHERE r.model = %(model)s AND r.release_id = %(release_id)s
-"""
-
-_ROWS = """
-SELECT r.prediction_run_id, r.release_id, r.partition, s.cutoff, r.status, coalesce(r.checksum, '') AS checksum,
-       r.snapshot_digest, s.query_digest, coalesce(step.spec_digest, '') AS spec_digest,
-       coalesce(step.code_version, '') AS code_version, coalesce(step.lock_digest, '') AS lock_digest
-FROM tidemill.prediction_run r JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
-LEFT JOIN tidemill.run step ON step.run_id = r.run_id
-WHERE r.model = %(model)s AND r.prediction_run_id = %(prediction_run_id)s
-"""
-
-_REPRODUCIBLE = """
-SELECT r.release_id FROM tidemill.release r
-JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
-WHERE r.model = %(model)s AND r.known_until <= %(known_until)s
-  AND EXISTS (SELECT FROM tidemill.deployment d WHERE d.release_id = r.release_id AND d.kind <> 'rollback')
-  AND r.run_id IS NOT NULL  -- an imported one's rows are elsewhere
-  AND NOT EXISTS (SELECT FROM tidemill.collected c WHERE c.model = r.model AND c.name IN (r.bundle_uri, s.uri))
-ORDER BY r.release_id
-"""

@@ -1,28 +1,47 @@
-"""Promotion: the statements that lock, read and change the champion, within the caller's transaction."""
+"""Promotion: lock, read and change the champion within the caller's transaction."""
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 
 from tidemill.errors import LostRace, NoChampion
 from tidemill.warehouse.connections import Cursor
+from tidemill.warehouse.statements import execute
 
-__all__ = ["deploy", "live_releases", "lock_champion", "way_back"]
+__all__ = ["Promotion", "deploy", "live_releases", "lock_champion", "refuse_older_judgement", "way_back"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """A release that is to go live, and what the caller knows of the state that it changes."""
+
+    release_id: int
+    """Release to promote."""
+    expected: int | None
+    """Champion that the caller compared it with; None if there was none."""
+    live_from: datetime
+    """Cutoff from which it serves."""
+    approved_by: str
+    """A person, or ``gate``."""
+    reason: str
+    """One sentence."""
+    kind: str = "promote"
+    """``promote``, ``force`` (against the gate's verdict) or ``rollback``."""
+    decision_id: int | None = None
+    """Judgement that the caller relies on; None to rely on none."""
 
 
 def lock_champion(cursor: Cursor, model: str) -> int | None:
     """Return the champion, and keep everybody else from changing it until the transaction ends."""
-    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%s)))", (model,))
-    cursor.execute("SELECT release_id FROM tidemill.champion WHERE model = %s", (model,))
+    execute(cursor, "lock_champion", model=model)
+    execute(cursor, "champion_id", model=model)
     row = cursor.fetchone()
     return None if row is None else int(row[0])
 
 
 def live_releases(cursor: Cursor, model: str) -> dict[int, datetime]:
     """Return the releases that are or were live, the champion first, each with the model time from which it serves."""
-    cursor.execute(
-        "SELECT release_id, live_from FROM tidemill.live WHERE model = %s ORDER BY live_from DESC, deployment_id DESC",
-        (model,),
-    )
+    execute(cursor, "live_releases", model=model)
     found: dict[int, datetime] = {}
     for release_id, live_from in cursor.fetchall():
         found.setdefault(release_id, live_from)
@@ -44,33 +63,48 @@ def way_back(model: str, live: list[int], to: int | None) -> int:
     )
 
 
-def deploy(
-    cursor: Cursor,
-    model: str,
-    release_id: int,
-    previous: int | None,
-    kind: str,
-    live_from: datetime,
-    by: str,
-    reason: str,
-) -> int:
-    """Write a deployment, and make the champion what is live for the newest partitions; give the champion."""
-    cursor.execute(
-        "INSERT INTO tidemill.deployment (model, release_id, previous_release_id, kind, live_from, approved_by, reason)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        (model, release_id, previous, kind, live_from, by, reason),
+def refuse_older_judgement(cursor: Cursor, model: str, wanted: Promotion) -> None:
+    """Raise if the release has been judged again since the decision that a promotion relies on.
+
+    Raises
+    ------
+    LostRace
+        With the newer decision and its verdict.
+    """
+    if wanted.decision_id is None:
+        return
+    execute(cursor, "newest_judgement", model=model, release_id=wanted.release_id)
+    for newest, verdict in cursor.fetchall():
+        if newest != wanted.decision_id:
+            raise LostRace(
+                f"Release {wanted.release_id} of {model!r} has been judged again: decision {newest} says"
+                f" {verdict.replace('_', ' ')}, and this promotion relies on decision {wanted.decision_id}.",
+                "Look at the newest evaluation; then train again or use 'tidemill promote'.",
+            )
+
+
+def deploy(cursor: Cursor, model: str, wanted: Promotion) -> int:
+    """Record a deployment, let the release that serves the newest partitions be the champion, and return the champion."""
+    execute(
+        cursor,
+        "insert_deployment",
+        model=model,
+        release_id=wanted.release_id,
+        previous_release_id=wanted.expected,
+        kind=wanted.kind,
+        live_from=wanted.live_from,
+        approved_by=wanted.approved_by,
+        reason=wanted.reason,
     )
-    cursor.execute(
-        "INSERT INTO tidemill.champion AS c (model, release_id, deployment_id)"
-        " SELECT model, release_id, deployment_id FROM tidemill.live WHERE model = %s"
-        " ORDER BY live_from DESC, deployment_id DESC LIMIT 1"
-        " ON CONFLICT (model) DO UPDATE SET release_id = excluded.release_id, deployment_id = excluded.deployment_id"
-        " WHERE c.release_id IS NOT DISTINCT FROM %s RETURNING release_id",
-        (model, previous),
-    )
+    execute(cursor, "set_champion", model=model, previous=wanted.expected)
     row = cursor.fetchone()
     if row is None:
-        raise LostRace(f"The champion of {model!r} was changed in this instant.", "Look at the history and try again.")
-    details = {"release_id": release_id, "previous": previous, "by": by, "reason": reason}
-    cursor.execute("SELECT tidemill.append_audit(%s, %s, %s)", (kind, model, json.dumps(details)))
+        raise LostRace(f"The champion of {model!r} has just been changed.", "Look at the history and try again.")
+    details = {
+        "release_id": wanted.release_id,
+        "previous": wanted.expected,
+        "by": wanted.approved_by,
+        "reason": wanted.reason,
+    }
+    execute(cursor, "append_audit", event=wanted.kind, model=model, details=json.dumps(details))
     return int(row[0])

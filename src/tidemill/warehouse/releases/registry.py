@@ -1,4 +1,4 @@
-"""Releases, deployments and the champion, as the promoter writes them and everybody reads them."""
+"""Releases, deployments and the champion: written by the promoter, read by everybody."""
 
 import json
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from typing import Any
 from tidemill.errors import LostRace
 from tidemill.faults import fault_point
 from tidemill.records import BundleRef, Decision
-from tidemill.warehouse.connections import fetch_all, fetch_one, transaction
-from tidemill.warehouse.releases.promotion import deploy, live_releases, lock_champion, way_back
+from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, fetch_value, transaction
+from tidemill.warehouse.releases.promotion import (
+    Promotion,
+    deploy,
+    live_releases,
+    lock_champion,
+    refuse_older_judgement,
+    way_back,
+)
+from tidemill.warehouse.statements import execute
 
 __all__ = ["Deployment", "NewRelease", "Release", "Releases"]
-
-_COLUMNS = (
-    "release_id, bundle_digest, bundle_uri, snapshot_digest, known_until, metric, metric_value, learnt_until, evidence,"
-    " partition, (SELECT verdict FROM tidemill.decision d WHERE d.decision_id = release.decision_id) AS verdict,"
-    " requested_by, (SELECT evidence->>'by' FROM tidemill.decision d WHERE d.model = release.model AND d.kind = 'approve'"
-    " AND d.evidence->>'approved' = 'false' AND d.evidence->>'decision_id' = release.decision_id::text"
-    " ORDER BY d.decision_id DESC LIMIT 1) AS refused_by"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A release as the ledger knows it."""
+    """A release with its newest judgement."""
 
     release_id: int
     """Row in ``tidemill.release``."""
@@ -47,12 +47,14 @@ class Release:
     """Its evaluation report, as JSON types."""
     partition: str
     """Partition as of which it was trained."""
+    decision_id: int
+    """The gate's newest decision about it."""
     verdict: str
-    """The gate's: ``accept``, ``reject`` or ``not_enough_evidence``."""
+    """Verdict of that decision: ``accept``, ``reject`` or ``not_enough_evidence``."""
     requested_by: str
-    """Who asked for its training by hand; empty if the schedule did."""
+    """Person who asked for the training that was judged last; empty if the schedule did."""
     refused_by: str | None
-    """Person who said no to it; empty if nobody answered in time, None if nobody was asked or all agreed."""
+    """Person whose newest answer was no; None if nobody answered, or the newest answer was yes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRelease:
-    """What ``register`` writes down about a bundle that the gate has judged."""
+    """A bundle and the gate's judgement of it, to be recorded."""
 
     model: str
     """Name of the model."""
@@ -122,136 +124,78 @@ class Releases:
 
     def champion(self, model: str) -> Release | None:
         """Return the release that serves now, or None."""
-        return self._one(
-            f"SELECT {_COLUMNS} FROM tidemill.release JOIN tidemill.champion USING (release_id) WHERE champion.model = %s",
-            (model,),
-        )
+        return self._found(model, "champion_id")
 
     def release(self, model: str, release_id: int) -> Release | None:
         """Return one release of a model, or None."""
-        return self._one(
-            f"SELECT {_COLUMNS} FROM tidemill.release WHERE model = %s AND release_id = %s", (model, release_id)
-        )
+        with transaction(self.url) as cursor:
+            return _release(cursor, model, release_id)
 
     def live_at(self, model: str, cutoff: datetime) -> Release | None:
-        """Return the release that was live for a partition's cutoff; what was rolled back never was."""
-        return self._one(
-            f"SELECT {_COLUMNS} FROM tidemill.release WHERE release_id = ("
-            " SELECT release_id FROM tidemill.live WHERE model = %s AND live_from <= %s"
-            " ORDER BY live_from DESC, deployment_id DESC LIMIT 1)",
-            (model, cutoff),
-        )
+        """Return the release that was live for a partition's cutoff; a release that was rolled back never was."""
+        return self._found(model, "live_release_id", cutoff=cutoff)
 
     def live_from(self, model: str) -> tuple[datetime, ...]:
         """Return the model time from which the champion serves; empty without one."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT d.live_from FROM tidemill.deployment d JOIN tidemill.champion c USING (deployment_id)"
-                " WHERE c.model = %s",
-                (model,),
-            )
+            execute(cursor, "live_from", model=model)
             return tuple(row[0] for row in cursor.fetchall())
 
     def deployments(self, model: str) -> tuple[Deployment, ...]:
-        """Give everything that was ever live, newest first."""
+        """Return every deployment, newest first."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT live_from, release_id, previous_release_id, kind, approved_by, reason, deployed_at"
-                " FROM tidemill.deployment WHERE model = %s ORDER BY deployment_id DESC",
-                (model,),
-            )
+            execute(cursor, "deployments", model=model)
             return fetch_all(cursor, Deployment)
 
     def undone(self, model: str) -> tuple[int, ...]:
         """Return the releases that were rolled back and have not been promoted again since."""
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "SELECT DISTINCT previous_release_id FROM tidemill.deployment WHERE model = %s AND kind = 'rollback'"
-                " AND previous_release_id NOT IN (SELECT release_id FROM tidemill.live WHERE model = %s)",
-                (model, model),
-            )
+            execute(cursor, "undone_releases", model=model)
             return tuple(sorted(int(row[0]) for row in cursor.fetchall()))
 
     def register(self, new: NewRelease) -> int:
-        """Write a release; registering the same bundle for the same partition again gives the same id."""
+        """Record a bundle and the gate's decision about it; the same bundle of the same partition keeps its id.
+
+        A bundle that is judged again keeps every judgement on record, and the newest one counts.
+        """
         with transaction(self.url) as cursor:
-            cursor.execute(
-                "INSERT INTO tidemill.release (model, bundle_digest, bundle_uri, snapshot_digest, split_digest, partition,"
-                " estimator, metric, metric_value, evidence, decision_id, learnt_until, known_until, spec_digest, code_version,"
-                " lock_digest, run_id, requested_by)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                " ON CONFLICT (model, partition, bundle_digest) DO NOTHING RETURNING release_id",
-                (
-                    new.model,
-                    new.bundle.digest,
-                    new.bundle.uri,
-                    new.snapshot_digest,
-                    new.split_digest,
-                    new.partition,
-                    new.bundle.estimator,
-                    new.metric,
-                    new.metric_value,
-                    json.dumps(new.evidence),
-                    new.decision.decision_id,
-                    new.learnt_until,
-                    new.known_until,
-                    new.spec_digest,
-                    new.code_version,
-                    new.lock_digest,
-                    new.run_id,
-                    new.requested_by,
-                ),
+            of = {"model": new.model, "partition": new.partition, "bundle_digest": new.bundle.digest}
+            execute(cursor, "insert_registration", **of, bundle_uri=new.bundle.uri, estimator=new.bundle.estimator)
+            execute(cursor, "release_of_bundle", **of)
+            release_id = int(fetch_value(cursor))
+            execute(
+                cursor,
+                "insert_judgement",
+                release_id=release_id,
+                decision_id=new.decision.decision_id,
+                model=new.model,
+                snapshot_digest=new.snapshot_digest,
+                split_digest=new.split_digest,
+                metric=new.metric,
+                metric_value=new.metric_value,
+                evidence=json.dumps(new.evidence),
+                learnt_until=new.learnt_until,
+                known_until=new.known_until,
+                spec_digest=new.spec_digest,
+                code_version=new.code_version,
+                lock_digest=new.lock_digest,
+                run_id=new.run_id,
+                requested_by=new.requested_by,
             )
-            row = cursor.fetchone()
-            if row is None:
-                cursor.execute(
-                    "SELECT release_id FROM tidemill.release WHERE model = %s AND partition = %s AND bundle_digest = %s",
-                    (new.model, new.partition, new.bundle.digest),
-                )
-                row = cursor.fetchone()
-            assert row is not None  # inserted now or before
             fault_point("register-before-commit")
         fault_point("register-after-commit")
-        return int(row[0])
+        return release_id
 
     def note_mlflow_run(self, release_id: int, mlflow_run_id: str) -> None:
-        """Remember where MLflow shows the training of a release."""
+        """Record where MLflow shows the training of a release."""
         with transaction(self.url) as cursor:
-            change = "UPDATE tidemill.release SET mlflow_run_id = %s WHERE release_id = %s"
-            cursor.execute(change, (mlflow_run_id, release_id))
+            execute(cursor, "note_mlflow_run", mlflow_run_id=mlflow_run_id, release_id=release_id)
 
-    def promote(
-        self,
-        model: str,
-        release_id: int,
-        *,
-        expected: int | None,
-        live_from: datetime,
-        approved_by: str,
-        reason: str,
-        kind: str = "promote",
-    ) -> bool:
-        """Make a release live, if the champion is still the expected one.
+    def promote(self, model: str, wanted: Promotion) -> bool:
+        """Make a release live, if the champion and the release's newest judgement are still the expected ones.
 
         It becomes the champion unless another one is live for newer partitions already: a training as of an older
-        partition serves from there up to the next.
-
-        Parameters
-        ----------
-        model : str
-            Name of the model.
-        release_id : int
-            Release to promote; promoting the champion again changes nothing.
-        expected : int or None
-            Release that the caller compared it with; None if there was none.
-        live_from : datetime
-            Cutoff from which it serves.
-        approved_by : str
-            A person, or ``gate``.
-        reason : str
-            One sentence.
-        kind : str, default "promote"
-            ``promote``, or ``force`` against the gate's word.
+        partition serves from there up to the next. Promoting the champion again changes nothing.
 
         Returns
         -------
@@ -261,20 +205,23 @@ class Releases:
         Raises
         ------
         LostRace
-            If another release became the champion since.
+            If another release has become the champion, or the release has been judged again.
         """
         with transaction(self.url) as cursor:
             current = lock_champion(cursor, model)
-            if current == release_id:
+            if current == wanted.release_id:
                 return True
-            if current != expected:
-                found = f"Release {release_id} of {model!r} was compared with release {expected}"
-                next_step = "Train again, so that it is compared with the new champion."
-                raise LostRace(f"{found}, but the champion is now {current}.", next_step)
-            champion = deploy(cursor, model, release_id, current, kind, live_from, approved_by, reason)
+            refuse_older_judgement(cursor, model, wanted)
+            if current != wanted.expected:
+                raise LostRace(
+                    f"Release {wanted.release_id} of {model!r} was compared with release {wanted.expected}, but the champion"
+                    f" is now {current}.",
+                    "Train again, so that it is compared with the new champion.",
+                )
+            champion = deploy(cursor, model, wanted)
             fault_point("promote-before-commit")
         fault_point("promote-after-commit")
-        return champion == release_id
+        return champion == wanted.release_id
 
     def way_back(self, model: str, to: int | None) -> int:
         """Return the release that `rollback` would go back to; raises what it would."""
@@ -314,12 +261,29 @@ class Releases:
             position = way_back(model, list(live), to)
             steps = list(live.items())[: position + 1]
             for (bad, live_from), (before, _) in pairwise(steps):
-                deploy(cursor, model, before, bad, "rollback", live_from, approved_by, reason)
+                deploy(
+                    cursor,
+                    model,
+                    Promotion(
+                        release_id=before,
+                        expected=bad,
+                        live_from=live_from,
+                        approved_by=approved_by,
+                        reason=reason,
+                        kind="rollback",
+                    ),
+                )
             fault_point("rollback-before-commit")
         fault_point("rollback-after-commit")
         return steps[-1][0], tuple(release_id for release_id, _ in steps[:-1])
 
-    def _one(self, query: str, parameters: tuple[object, ...]) -> Release | None:
+    def _found(self, model: str, query: str, **values: object) -> Release | None:
         with transaction(self.url) as cursor:
-            cursor.execute(query, parameters)
-            return fetch_one(cursor, Release)
+            execute(cursor, query, model=model, **values)
+            row = cursor.fetchone()
+            return None if row is None else _release(cursor, model, row[0])
+
+
+def _release(cursor: Cursor, model: str, release_id: int) -> Release | None:
+    execute(cursor, "find_release", model=model, release_id=release_id)
+    return fetch_one(cursor, Release)

@@ -1,0 +1,149 @@
+-- name: table_exists
+-- Whether a table exists.
+SELECT to_regclass(%(table)s) IS NOT NULL;
+
+-- name: serving_bundles
+-- The champion's release and the one that a rollback goes back to, newest first.
+SELECT r.release_id, r.bundle_uri, r.bundle_digest, r.evidence ->> 'uri' FROM tidemill.release r
+WHERE r.release_id IN (SELECT release_id FROM tidemill.champion WHERE model = %(model)s
+                       UNION SELECT d.previous_release_id FROM tidemill.deployment d
+                       JOIN tidemill.champion c ON c.model = d.model AND c.release_id = d.release_id
+                       WHERE d.model = %(model)s AND d.kind <> 'rollback')
+ORDER BY 1 DESC;
+
+-- name: published_snapshots
+-- The snapshot of every published partition, newest partition first.
+SELECT p.partition, s.uri FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)
+JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
+WHERE p.model = %(model)s ORDER BY p.partition DESC;
+
+-- name: published_runs
+-- Rows and checksum of the newest published runs.
+SELECT p.partition, r.prediction_run_id, r.n_rows, r.checksum
+FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)
+WHERE p.model = %(model)s ORDER BY p.partition DESC LIMIT %(limit)s;
+
+-- name: ledger_exists
+-- Whether the warehouse has been migrated.
+SELECT to_regclass('tidemill.audit') IS NOT NULL;
+
+-- name: published_partitions
+-- Every published partition of a model, and whether it is empty.
+SELECT partition, empty
+FROM tidemill.published_partition
+WHERE model = %(model)s;
+
+-- name: has_champion
+-- Whether a model has a champion.
+SELECT EXISTS (SELECT FROM tidemill.champion WHERE model = %(model)s);
+
+-- name: role_may
+-- The current role, and whether it has a right on a table of the ledger.
+SELECT current_user, has_schema_privilege('tidemill', 'USAGE') AND has_table_privilege(%(table)s, %(right)s);
+
+-- name: who_is_connected
+-- The current role and database, for a message.
+SELECT current_user::text || ' of ' || current_database();
+
+-- name: may_read_migrations
+-- Whether the current role may read which migrations are applied.
+SELECT has_table_privilege(to_regclass('public.tidemill_migration'), 'SELECT');
+
+-- name: applied_migrations
+-- Name and digest of every applied migration.
+SELECT name, digest
+FROM public.tidemill_migration;
+
+-- name: wrong_pointers
+-- Visible runs that are not 'published', and 'published' runs that are not visible.
+SELECT coalesce(p.partition, r.partition), p.prediction_run_id, r.status
+FROM tidemill.published p
+FULL JOIN (SELECT * FROM tidemill.prediction_run WHERE status = 'published') r USING (prediction_run_id)
+WHERE coalesce(p.model, r.model) = %(model)s AND (p.prediction_run_id IS NULL OR r.status IS NULL)
+ORDER BY 1;
+
+-- name: overdue_messages
+-- Messages about alerts that have waited too long, by channel, with the newest error.
+SELECT channel, count(*), (array_agg(error ORDER BY message_id DESC))[1]
+FROM tidemill.alert_message
+WHERE state = 'waiting' AND created_at < now() - make_interval(hours => %(hours)s)
+GROUP BY 1
+ORDER BY 1;
+
+-- name: decisions_without_audit
+-- Decisions that the audit does not have: both are written in one transaction.
+SELECT decision_id FROM tidemill.decision
+EXCEPT SELECT (details ->> 'decision_id')::bigint FROM tidemill.audit WHERE event LIKE 'decide:%%'
+ORDER BY 1;
+
+-- name: role_powers
+-- What the roles of the ledger may do beyond their grants.
+SELECT rolname, rolsuper, rolcreatedb, rolreplication, rolbypassrls, rolcreaterole
+FROM pg_catalog.pg_roles
+WHERE rolname = ANY(%(roles)s);
+
+-- name: role_memberships
+-- Memberships of the roles that serve at run time; they need none.
+SELECT m.rolname, g.rolname
+FROM pg_catalog.pg_auth_members
+JOIN pg_catalog.pg_roles m ON m.oid = member
+JOIN pg_catalog.pg_roles g ON g.oid = roleid
+WHERE m.rolname = ANY(%(roles)s);
+
+-- name: table_rights
+-- Rights to change tables and views of the ledger. Open prediction runs are the writer's to fill: their number changes,
+-- and sealing takes the right away, so they are no finding. The promoter may note a release's run in MLflow: one column.
+SELECT role, relname, kind FROM unnest(%(roles)s::text[]) role, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) kind,
+    pg_catalog.pg_class c
+WHERE relnamespace IN ('tidemill'::regnamespace, 'predictions'::regnamespace) AND relkind IN ('r', 'p', 'v')
+  AND CASE WHEN kind IN ('DELETE', 'TRUNCATE') OR (role = 'tidemill_promoter' AND relname = 'registration')
+           THEN has_table_privilege(role, c.oid, kind)
+           ELSE has_any_column_privilege(role, c.oid, kind) END
+  AND NOT (role = 'tidemill_writer' AND kind = 'INSERT' AND NOT relispartition AND relname ~ '^prediction_run_\d+$')
+ORDER BY relname, role, kind;
+
+-- name: owned_tables
+-- Tables that a run-time role owns; it should own none.
+SELECT rolname, nspname || '.' || relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_roles r ON r.oid = relowner
+JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
+WHERE rolname = ANY(%(roles)s) AND nspname NOT LIKE 'pg\_%%' ORDER BY 2;
+
+-- name: function_rights
+-- Functions with the owner's rights that anybody but the writer and the promoter may call.
+SELECT role, proname FROM unnest(ARRAY['tidemill_reader', 'public']) role, pg_catalog.pg_proc p
+WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace AND has_function_privilege(role, p.oid, 'EXECUTE')
+ORDER BY proname, role;
+
+-- name: functions_without_search_path
+-- Functions with the owner's rights whose search path is not fixed.
+SELECT proname
+FROM pg_catalog.pg_proc
+WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace
+    AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=""'];
+
+-- name: creation_rights
+-- Schemas in which a role may create something.
+SELECT role, nspname
+FROM unnest(%(roles)s::text[]) role, pg_catalog.pg_namespace
+WHERE nspname IN ('tidemill', 'predictions', 'public') AND has_schema_privilege(role, oid, 'CREATE');
+
+-- name: append_only_tables
+-- Tables whose append-only trigger is there and enabled.
+SELECT relname
+FROM pg_catalog.pg_trigger
+JOIN pg_catalog.pg_class c ON c.oid = tgrelid
+WHERE tgname = 'append_only' AND tgenabled IN ('O', 'A') AND relnamespace = 'tidemill'::regnamespace
+    AND tgfoid = 'tidemill.refuse_change'::regproc;
+
+-- name: audit_rows
+-- A batch of the audit, oldest first: number, predecessor's hash, own hash, and what the hash covers.
+SELECT audit_id, previous_hash, hash,
+    jsonb_build_array(previous_hash, event, model, details, done_by, extract(epoch FROM done_at))::text
+FROM tidemill.audit
+WHERE audit_id > %(after)s
+ORDER BY audit_id LIMIT %(limit)s;
+
+-- name: newest_reproductions
+-- The newest attempt to build each release again.
+SELECT DISTINCT ON (release_id) release_id, steps FROM tidemill.reproduction
+WHERE model = %(model)s AND NOT as_declared ORDER BY release_id, reproduction_id DESC;

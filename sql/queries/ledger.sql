@@ -1,0 +1,109 @@
+-- name: now
+-- The time by the database's clock.
+SELECT clock_timestamp();
+
+-- name: append_audit
+-- Append to the audit's chain.
+SELECT tidemill.append_audit(%(event)s, %(model)s, %(details)s);
+
+-- name: keep_document
+-- Keep the text of a digest; the ledger computes the digest itself.
+INSERT INTO tidemill.document (digest, kind, content)
+VALUES (encode(sha256(%(content)s), 'hex'), %(kind)s, %(content)s)
+ON CONFLICT DO NOTHING;
+
+-- name: start_run
+-- Record that a step starts.
+INSERT INTO tidemill.run (model, chain, step, partition, dag_id, dag_run_id, task_id, map_index, try_number,
+    code_version, spec_digest, lock_digest, process)
+VALUES (%(model)s, %(chain)s, %(step)s, %(partition)s, %(dag_id)s, %(dag_run_id)s, %(task_id)s, %(map_index)s,
+    %(try_number)s, %(code_version)s, %(spec_digest)s, %(lock_digest)s, %(process)s)
+RETURNING run_id;
+
+-- name: end_run
+-- Record how a step ended, and what it cost.
+UPDATE tidemill.run
+SET status = %(status)s, error = %(error)s, result = %(result)s, ended_at = clock_timestamp(), wall_s = %(wall_s)s,
+    cpu_s = %(cpu_s)s,
+    peak_rss_bytes = %(peak_rss_bytes)s, n_rows = %(n_rows)s
+WHERE run_id = %(run_id)s;
+
+-- name: step_runs
+-- The newest succeeded runs of a model's steps, newest first.
+SELECT chain, step, partition, wall_s, cpu_s, peak_rss_bytes, n_rows
+FROM tidemill.run
+WHERE model = %(model)s AND status = 'succeeded'
+ORDER BY run_id DESC LIMIT %(limit)s;
+
+-- name: trainings
+-- Partition and newest verdict of every training that was no dry run, the last judged first.
+SELECT r.partition, d.verdict
+FROM tidemill.release r
+JOIN tidemill.decision d USING (decision_id)
+WHERE r.model = %(model)s
+ORDER BY r.decision_id DESC;
+
+-- name: insert_snapshot
+-- Record a snapshot; the same content again changes nothing.
+INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest, uri,
+    n_rows, size_bytes, run_id)
+VALUES (%(digest)s, %(model)s, %(purpose)s, %(partition)s, %(start)s, %(end)s, %(cutoff)s, %(query_digest)s,
+    %(uri)s, %(n_rows)s, %(size_bytes)s, %(run_id)s)
+ON CONFLICT (model, digest) DO NOTHING;
+
+-- name: insert_decision
+-- Record a decision.
+INSERT INTO tidemill.decision (model, partition, kind, verdict, reasons, evidence, run_id)
+VALUES (%(model)s, %(partition)s, %(kind)s, %(verdict)s, %(reasons)s, %(evidence)s, %(run_id)s)
+RETURNING decision_id;
+
+-- name: decision_after
+-- The newest decision about a partition that came after another one.
+SELECT verdict, reasons
+FROM tidemill.decision
+WHERE model = %(model)s AND kind = %(kind)s AND partition = %(partition)s AND decision_id > %(decision_id)s
+ORDER BY decision_id DESC LIMIT 1;
+
+-- name: newest_metrics
+-- The newest figures of each partition up to a key, oldest partition first. A subquery per row would find the newest run
+-- by walking all runs from the newest back.
+WITH newest AS MATERIALIZED (
+    SELECT partition, max(run_id) AS run_id
+    FROM tidemill.metric
+    WHERE model = %(model)s AND part = %(part)s AND partition <= %(until)s
+    GROUP BY partition
+)
+SELECT partition, name, feature, slice, value, low, high, n, label_coverage
+FROM newest
+JOIN tidemill.metric m USING (partition, run_id)
+WHERE model = %(model)s AND part = %(part)s AND (%(name)s::text IS NULL OR name = %(name)s)
+ORDER BY partition, metric_id;
+
+-- name: insert_check_result
+-- Record the result of one expectation of the contract.
+INSERT INTO tidemill.check_result (run_id, snapshot_digest, expectation, column_name, severity, success, observed,
+    n_unexpected, failure_cases)
+VALUES (%(run_id)s, %(snapshot_digest)s, %(expectation)s, %(column)s, %(severity)s, %(success)s, %(observed)s,
+    %(n_unexpected)s, %(failure_cases)s);
+
+-- name: insert_metric
+-- Record one figure about a partition.
+INSERT INTO tidemill.metric (model, partition, part, name, feature, slice, value, low, high, n, label_coverage,
+    release_id, as_of, run_id)
+VALUES (%(model)s, %(partition)s, %(part)s, %(name)s, %(feature)s, %(slice)s, %(value)s, %(low)s, %(high)s, %(n)s,
+    %(label_coverage)s, %(release_id)s, %(as_of)s, %(run_id)s);
+
+-- name: record_question
+-- Append to the audit what a task asks a person, unless it has asked just that before.
+SELECT tidemill.append_audit('ask', %(model)s, %(details)s::jsonb)
+WHERE NOT EXISTS (
+    SELECT FROM tidemill.audit WHERE event = 'ask' AND model = %(model)s AND details = %(details)s::jsonb
+);
+
+-- name: first_question
+-- Digest of the first text that the task of a DAG run has shown a person.
+SELECT details ->> 'digest'
+FROM tidemill.audit
+WHERE event = 'ask' AND model = %(model)s AND details ->> 'dag_id' = %(dag_id)s
+    AND details ->> 'dag_run_id' = %(dag_run_id)s
+ORDER BY audit_id LIMIT 1;

@@ -1,0 +1,94 @@
+-- name: model_state
+-- Published partitions, those not examined yet, the newest examined one, and the champion.
+WITH seen AS (SELECT max(partition) AS newest FROM tidemill.examination WHERE model = %(model)s)
+SELECT count(partition), count(partition) FILTER (WHERE partition > coalesce(newest, '')), max(newest),
+    (SELECT release_id FROM tidemill.champion WHERE model = %(model)s)
+FROM seen
+LEFT JOIN tidemill.published ON model = %(model)s;
+
+-- name: failed_steps
+-- Failed steps of the newest week of work that have not succeeded since.
+SELECT chain, step, partition, coalesce(error, '') AS error, ended_at
+FROM (
+    SELECT DISTINCT ON (chain, partition, step, coalesce(map_index, -1))
+        chain, step, partition, status, error, ended_at
+    FROM tidemill.run
+    WHERE model = %(model)s
+      AND started_at > (SELECT max(started_at) - interval '7 days' FROM tidemill.run WHERE model = %(model)s)
+    ORDER BY chain, partition, step, coalesce(map_index, -1), run_id DESC
+) newest
+WHERE status = 'failed'
+ORDER BY ended_at DESC LIMIT %(limit)s;
+
+-- name: standing_releases
+-- Releases with their newest verdict, the newest release first; one of them if its id is given.
+SELECT r.release_id, r.estimator, r.partition, r.metric, r.metric_value, d.verdict, live.live_from,
+    live.approved_by, live.reason,
+    coalesce((SELECT CAST(m->>'value' AS double precision) FROM jsonb_array_elements(r.evidence->'metrics') m
+              WHERE m->>'name' = r.metric || '_of_partitions' LIMIT 1), r.metric_value) AS accepted_value
+FROM tidemill.release r
+JOIN tidemill.decision d USING (decision_id)
+LEFT JOIN LATERAL (SELECT live_from, approved_by, reason FROM tidemill.live
+                   WHERE model = r.model AND release_id = r.release_id
+                   ORDER BY deployment_id DESC LIMIT 1) live ON true
+WHERE r.model = %(model)s AND (%(release_id)s::bigint IS NULL OR r.release_id = %(release_id)s)
+ORDER BY r.release_id DESC LIMIT %(limit)s;
+
+-- name: newest_quality
+-- The newest realised figure of the deciding metric.
+SELECT partition, name, value, low, high, n FROM tidemill.metric
+WHERE model = %(model)s AND part = 'performance' AND slice IS NULL AND name IN (%(metric)s, %(metric)s::text || '_recent')
+ORDER BY partition DESC, name DESC, run_id DESC LIMIT 1;
+
+-- name: newest_partitions
+-- The newest published partitions. A figure and a page count in the newest run that has them.
+SELECT p.partition, p.n_rows, p.release_id, p.simulated, p.published_at,
+       realised.name, realised.value, realised.low, realised.high, realised.n,
+       estimated.value AS estimate, estimated.low AS estimate_low, estimated.high AS estimate_high,
+       drift.value AS drift_share, monitoring.uri AS monitoring, contract.uri AS contract
+FROM tidemill.published_partition p
+JOIN tidemill.release r USING (release_id)
+LEFT JOIN LATERAL (SELECT name, value, low, high, n FROM tidemill.metric m
+                   WHERE m.model = p.model AND m.part = 'performance' AND m.partition = p.partition
+                     AND m.name = r.metric AND m.slice IS NULL ORDER BY m.run_id DESC LIMIT 1) realised ON true
+LEFT JOIN LATERAL (SELECT value, low, high FROM tidemill.metric m
+                   WHERE m.model = p.model AND m.part = 'estimate' AND m.partition = p.partition
+                     AND m.name = 'estimated_' || r.metric AND m.slice IS NULL
+                   ORDER BY m.run_id DESC LIMIT 1) estimated ON true
+LEFT JOIN LATERAL (SELECT value FROM tidemill.metric m
+                   WHERE m.model = p.model AND m.part = 'drift' AND m.partition = p.partition
+                     AND m.name = 'drift_share' ORDER BY m.run_id DESC LIMIT 1) drift ON true
+LEFT JOIN LATERAL (SELECT result->>'uri' AS uri FROM tidemill.run
+                   WHERE model = p.model AND chain = 'monitor' AND partition = p.partition AND step = 'report'
+                     AND status = 'succeeded' ORDER BY run_id DESC LIMIT 1) monitoring ON true
+LEFT JOIN LATERAL (SELECT result->>'report_uri' AS uri FROM tidemill.run
+                   WHERE model = p.model AND chain = 'predict' AND partition = p.partition
+                     AND step = 'validate_data' AND status = 'succeeded'
+                   ORDER BY run_id DESC LIMIT 1) contract ON true
+WHERE p.model = %(model)s ORDER BY p.partition DESC LIMIT %(limit)s;
+
+-- name: retrain_decisions
+-- The newest decisions whether to retrain.
+SELECT partition, verdict, reasons
+FROM tidemill.decision
+WHERE model = %(model)s AND kind = 'retrain'
+ORDER BY decision_id DESC LIMIT %(limit)s;
+
+-- name: models
+-- Every model that the ledger knows.
+SELECT DISTINCT model
+FROM tidemill.run
+ORDER BY model;
+
+-- name: model_is_known
+-- Whether the ledger knows a model.
+SELECT EXISTS (SELECT FROM tidemill.run WHERE model = %(model)s);
+
+-- name: release_evidence
+-- Snapshot, evaluation and decision of a release, as of its newest judgement.
+SELECT to_jsonb(s) - '{run_id,taken_at}'::text[], r.evidence,
+    jsonb_build_object('kind', d.kind, 'verdict', d.verdict, 'reasons', d.reasons)
+FROM tidemill.release r
+JOIN tidemill.decision d USING (decision_id)
+JOIN tidemill.snapshot s ON s.model = r.model AND s.digest = r.snapshot_digest
+WHERE r.model = %(model)s AND r.release_id = %(release_id)s;

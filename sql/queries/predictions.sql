@@ -1,0 +1,158 @@
+-- name: partition_counts
+-- What is known of prediction runs in the groups of a release.
+SELECT prediction_run_id, counts
+FROM tidemill.partition_counts
+WHERE release_id = %(release_id)s AND prediction_run_id = ANY (%(prediction_run_ids)s);
+
+-- name: insert_partition_counts
+-- Keep the counts of a prediction run; its rows never change, so the first counts stay.
+INSERT INTO tidemill.partition_counts (prediction_run_id, release_id, counts, run_id)
+VALUES (%(prediction_run_id)s, %(release_id)s, %(counts)s, %(run_id)s)
+ON CONFLICT DO NOTHING;
+
+-- name: take_claim
+-- Take the next token of a partition, under the lock of the claim's row.
+INSERT INTO tidemill.claim (model, partition, token, origin, run_id)
+SELECT %(model)s, %(partition)s, token, token, %(run_id)s FROM nextval('tidemill.claim_token') token
+ON CONFLICT (model, partition) DO UPDATE
+SET (token, origin) = (SELECT token, token FROM nextval('tidemill.claim_token') token),  -- under the row's lock
+    run_id = excluded.run_id, claimed_at = now()
+RETURNING token;
+
+-- name: mark_stale
+-- Mark a written run that a newer attempt has overtaken.
+UPDATE tidemill.prediction_run
+SET status = 'stale'
+WHERE prediction_run_id = %(prediction_run_id)s AND status = 'written';
+
+-- name: visible_run
+-- The visible run of a partition.
+SELECT prediction_run_id
+FROM tidemill.published
+WHERE model = %(model)s AND partition = %(partition)s;
+
+-- name: mark_published
+-- Mark a run as published, if its rows are those that were sealed.
+UPDATE tidemill.prediction_run
+SET status = 'published', published_at = now()
+WHERE prediction_run_id = %(prediction_run_id)s AND status IN ('written', 'superseded') AND n_rows = %(n_rows)s
+    AND checksum = %(checksum)s
+RETURNING 1;
+
+-- name: move_pointer
+-- Make a run the visible one of its partition.
+INSERT INTO tidemill.published (model, partition, prediction_run_id)
+VALUES (%(model)s, %(partition)s, %(prediction_run_id)s)
+ON CONFLICT (model, partition) DO UPDATE SET prediction_run_id = excluded.prediction_run_id, published_at = now();
+
+-- name: mark_superseded
+-- Mark the run that was visible before.
+UPDATE tidemill.prediction_run
+SET status = 'superseded'
+WHERE prediction_run_id = %(prediction_run_id)s;
+
+-- name: published_inputs
+-- What the newest published partitions up to a key were made of, newest first.
+SELECT p.partition, r.n_rows, s.uri AS snapshot_uri, s.digest AS snapshot_digest, s.query_digest,
+    step.code_version, step.lock_digest
+FROM tidemill.published p
+JOIN tidemill.prediction_run r USING (prediction_run_id)
+JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
+JOIN tidemill.run step ON step.run_id = r.run_id
+WHERE p.model = %(model)s AND p.partition <= %(until)s
+ORDER BY p.partition DESC LIMIT %(limit)s;
+
+-- name: declare_model
+-- Make sure that a model has its part of the predictions, and a view that suits its task.
+SELECT tidemill.declare_model(%(model)s, %(entity_key)s, %(event_time)s, %(task)s);
+
+-- name: renew_claim
+-- Take a newer token for a chain that still holds the claim of a partition.
+UPDATE tidemill.claim
+SET token = nextval('tidemill.claim_token'), run_id = %(run_id)s, claimed_at = now()
+WHERE model = %(model)s AND partition = %(partition)s AND origin = %(origin)s
+RETURNING token;
+
+-- name: published_of_model
+-- The visible run of every partition of a model, in order of key.
+SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri AS snapshot_uri, r.n_rows,
+    r.threshold, r.task
+FROM tidemill.published p
+JOIN tidemill.prediction_run r USING (prediction_run_id)
+JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
+WHERE p.model = %(model)s
+ORDER BY p.partition;
+
+-- name: newest_served
+-- The newest non-empty snapshots that some partitions were published from, by the digest of their query.
+SELECT p.partition, s.digest AS snapshot_digest, s.uri AS snapshot_uri, s.cutoff
+FROM tidemill.published p
+JOIN tidemill.prediction_run r USING (prediction_run_id)
+JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
+WHERE p.model = %(model)s AND p.partition = ANY(%(partitions)s) AND s.query_digest = %(query_digest)s AND s.n_rows > 0
+ORDER BY p.partition DESC LIMIT %(limit)s;
+
+-- name: lock_claim
+-- The token of a partition, locked until the transaction ends.
+SELECT token
+FROM tidemill.claim
+WHERE model = %(model)s AND partition = %(partition)s
+FOR UPDATE;
+
+-- name: claim_token
+-- The token of a partition.
+SELECT token
+FROM tidemill.claim
+WHERE model = %(model)s AND partition = %(partition)s;
+
+-- name: newest_superseded
+-- The newest earlier run of a partition that no undone release has scored.
+SELECT model, partition, prediction_run_id, release_id, token, n_rows, checksum, mean_score
+FROM tidemill.prediction_run
+WHERE model = %(model)s AND partition = %(partition)s AND status = 'superseded' AND release_id <> ALL(%(undone)s::bigint[])
+ORDER BY prediction_run_id DESC LIMIT 1;
+
+-- name: open_prediction_run
+-- Open a prediction run and its table.
+SELECT tidemill.open_prediction_run(%(model)s, %(partition)s, %(release_id)s, %(snapshot_digest)s, %(token)s,
+    %(threshold)s, %(simulated)s, %(run_id)s);
+
+-- name: seal_prediction_run
+-- Count and hash the rows of a prediction run, and attach its table.
+SELECT *
+FROM tidemill.seal_prediction_run(%(prediction_run_id)s);
+
+-- name: trace
+-- One published row, and everything behind it.
+SELECT row.entity_key, row.event_time, run.task, row.score, row.score AS prediction,
+       coalesce(to_jsonb(row.predicted), to_jsonb(row.score >= run.threshold)) AS predicted_label, row.probabilities,
+       row.low, row.high, row.reasons, run.prediction_run_id, run.token, run.published_at, run.simulated,
+           run.checksum,
+       scored.digest AS scoring_snapshot, scored.cutoff AS scoring_cutoff, scored.query_digest AS scoring_query,
+       step.code_version AS scoring_code, step.spec_digest AS scoring_spec, step.lock_digest AS scoring_lock,
+       release.release_id, release.estimator, release.partition AS trained_as_of, release.bundle_digest,
+       release.metric || ' ' || round(release.metric_value::numeric, 4) AS evidence,
+       trained.digest AS training_snapshot, trained.start_at AS training_start, trained.end_at AS training_end,
+       trained.n_rows AS training_rows, trained.query_digest AS training_query, release.split_digest,
+       release.code_version AS training_code, release.spec_digest AS training_spec,
+       release.lock_digest AS training_lock, decision.decision_id, decision.verdict,
+       decision.reasons[1] AS first_reason, live.deployment_id, live.kind AS deployed_by, live.approved_by,
+       live.reason AS deployed_because, live.deployed_at
+FROM tidemill.published pointer
+JOIN tidemill.prediction_run run USING (prediction_run_id)
+JOIN tidemill.prediction row ON row.model = pointer.model AND row.partition = pointer.partition
+                            AND row.prediction_run_id = pointer.prediction_run_id
+JOIN tidemill.snapshot scored ON (scored.model, scored.digest) = (run.model, run.snapshot_digest)
+LEFT JOIN tidemill.run step ON step.run_id = run.run_id
+JOIN tidemill.release release ON release.release_id = run.release_id
+JOIN tidemill.snapshot trained ON (trained.model, trained.digest) = (release.model, release.snapshot_digest)
+JOIN tidemill.decision decision ON decision.decision_id = release.decision_id
+LEFT JOIN LATERAL (SELECT * FROM tidemill.deployment d
+                   WHERE d.release_id = release.release_id ORDER BY d.deployment_id LIMIT 1) live ON true
+WHERE pointer.model = %(model)s AND pointer.partition = %(partition)s AND row.entity_key = %(entity_key)s;
+
+-- name: view_dependents
+-- What depends on the columns of a model's view, if another task would change them.
+SELECT m.task, dependent
+FROM tidemill.model m, tidemill.view_dependents(m.model) dependent
+WHERE m.model = %(model)s AND m.task <> %(task)s;
