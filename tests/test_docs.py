@@ -220,6 +220,7 @@ def test_every_error_is_documented() -> None:
 def test_every_table_of_the_ledger_is_documented() -> None:
     migrations = "\n".join(text(path) for path in sorted((PROJECT / "sql" / "migrations").glob("*.sql")))
     tables = set(re.findall(r"^CREATE TABLE tidemill\.(\w+)", migrations, re.MULTILINE))
+    tables |= set(re.findall(r"^ALTER TABLE tidemill\.\w+ RENAME TO (\w+)", migrations, re.MULTILINE))
     ledger = text(ARCHITECTURE).split("## The ledger")[1].split("### Roles")[0]
     assert tables == set(re.findall(r"^\| `(\w+)` \|", ledger, re.MULTILINE))
 

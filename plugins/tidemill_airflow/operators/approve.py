@@ -8,7 +8,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.definitions.param import ParamsDict
 
-from tidemill_airflow.operators.step import StepOperator, origin_of
+from tidemill_airflow.operators.step import StepOperator
 from tidemill_airflow.params import RunParams
 
 __all__ = ["ApproveOperator"]
@@ -70,7 +70,7 @@ class ApproveOperator(StepOperator, HITLOperator):
         from tidemill.records import Decision, EvaluationReport
         from tidemill.report.approval import approval_request
         from tidemill.steps.train.approve import refuse_stale_form
-        from tidemill_airflow.workspaces import workspace_of
+        from tidemill_airflow.workspaces import origin_of, workspace_of
 
         self.body = approval_request(EvaluationReport.from_dict(self.evaluation), Decision.from_dict(self.decision))
         refuse_stale_form(workspace_of(context), self.model, origin_of(context), self.body)

@@ -14,7 +14,7 @@ from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
 from tidemill_airflow.telemetry import lines_of, name_partition, tell
 
-__all__ = ["StepOperator", "origin_of"]
+__all__ = ["StepOperator"]
 
 
 class StepOperator(BaseOperator):
@@ -66,7 +66,7 @@ class StepOperator(BaseOperator):
     def _run(self, context: Context) -> dict[str, Any]:
         # Heavy rooms are imported here, so that parsing a DAG file stays cheap.
         from tidemill.runtime.run import run_step
-        from tidemill_airflow.workspaces import workspace_of
+        from tidemill_airflow.workspaces import origin_of, workspace_of
 
         workspace = workspace_of(context)
         params = RunParams.check(self.asked(context), context["dag"].params)
@@ -97,18 +97,3 @@ def _lines(record: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, A
             yield from ((within + name, item) for item in value)
         else:
             yield within + name, f"{len(value)}, in the task's XCom"
-
-
-def origin_of(context: Context) -> Any:
-    """Return the task, its run and who has triggered it, for the ledger."""
-    from tidemill.warehouse.ledger import Origin
-
-    task_instance = context["ti"]
-    return Origin(
-        dag_id=task_instance.dag_id,
-        dag_run_id=task_instance.run_id,
-        task_id=task_instance.task_id,
-        map_index=task_instance.map_index,
-        try_number=task_instance.try_number,
-        requested_by=getattr(context["dag_run"], "triggering_user_name", None) or "",
-    )

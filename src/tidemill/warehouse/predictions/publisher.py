@@ -17,7 +17,7 @@ from psycopg2.errors import DependentObjectsStillExist
 from tidemill.errors import IncompletePublish, StaleAttempt
 from tidemill.faults import fault_point
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
-from tidemill.warehouse.connections import connect, fetch_all, fetch_one, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, connect, fetch_all, fetch_one, fetch_value, transaction
 from tidemill.warehouse.predictions.pointer import mark_stale, move_pointer, take_claim, visible_run
 from tidemill.warehouse.predictions.rows import copy_rows, read_rows, rows_judged
 from tidemill.warehouse.predictions.views import would_break
@@ -176,14 +176,7 @@ class Publisher:
             with rows_judged(release), connection, connection.cursor() as cursor:
                 if first is not None:
                     copy_rows(cursor, prediction_run_id, first.schema.names, chain([first], batches))
-                execute(cursor, "seal_prediction_run", prediction_run_id=prediction_run_id)
-                n_rows, checksum, mean_score = cast(tuple[int, str, float | None], cursor.fetchone())
-                if n_rows != snapshot.n_rows:
-                    raise IncompletePublish(
-                        f"Partition {release.partition!r} of {release.model!r} has {snapshot.n_rows} rows to score, "
-                        f"but {n_rows} were written.",
-                        "Nothing was published; run the partition again.",
-                    )
+                n_rows, checksum, mean_score = _seal(cursor, release, snapshot, prediction_run_id)
                 fault_point("write-before-commit")
         fault_point("write-after-commit")
         written = PredictionRef(
@@ -292,6 +285,27 @@ def _compatible_view(model: str, task: str) -> Iterator[None]:
         yield
     except DependentObjectsStillExist as error:
         raise would_break(model, f"to {task}", (error.diag.message_detail or "other objects").splitlines()) from error
+
+
+def _seal(
+    cursor: Cursor, release: ReleaseRef, snapshot: SnapshotRef, prediction_run_id: int
+) -> tuple[int, str, float | None]:
+    """Return the number, the checksum and the mean score of the rows that were written.
+
+    Raises
+    ------
+    IncompletePublish
+        If the snapshot has another number of rows.
+    """
+    execute(cursor, "seal_prediction_run", prediction_run_id=prediction_run_id)
+    n_rows, checksum, mean_score = cast(tuple[int, str, float | None], cursor.fetchone())
+    if n_rows != snapshot.n_rows:
+        raise IncompletePublish(
+            f"Partition {release.partition!r} of {release.model!r} has {snapshot.n_rows} rows to score, "
+            f"but {n_rows} were written.",
+            "Nothing was published; run the partition again.",
+        )
+    return n_rows, checksum, mean_score
 
 
 def _holding(prediction: PredictionRef) -> str:
