@@ -175,7 +175,7 @@ def test_type_without_a_faithful_column_is_refused_by_name(warehouse: Any, expre
 
 
 @pytest.mark.parametrize("type_", ["timestamptz", "date"])
-@pytest.mark.parametrize("value", ["infinity", "-infinity", "0044-03-15 BC", "10000-01-01"])
+@pytest.mark.parametrize("value", ["infinity", "-infinity", "0044-03-15 BC", "10000-01-01", "294276-12-31"])
 def test_time_that_no_calendar_of_four_digits_holds_is_refused_by_its_column(
     warehouse: Any, type_: str, value: str
 ) -> None:
@@ -199,7 +199,7 @@ def test_blanks_that_pad_a_char_are_not_read(warehouse: Any) -> None:
 
 
 def test_two_columns_of_one_name_are_refused_by_name(warehouse: Any) -> None:
-    with pytest.raises(SpecError, match="column 'a' stands twice"):
+    with pytest.raises(SpecError, match="column 'a' appears twice"):
         read(warehouse.url("tidemill_reader"), "SELECT 1 AS position, 2 AS a, 3 AS a")
 
 
@@ -242,6 +242,18 @@ def test_failure_while_rows_are_read_is_one_of_our_errors(warehouse: Any, mill: 
     mill.sql("CREATE SEQUENCE IF NOT EXISTS shop.counter; GRANT USAGE ON SEQUENCE shop.counter TO tidemill_reader")
     with pytest.raises(TidemillError, match=r"query\.sql"):
         read(warehouse.url("tidemill_reader"), query)
+
+
+def test_options_of_the_connection_hold(warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = warehouse.url("tidemill_reader")
+    query = "SELECT 1 AS position, current_setting('work_mem') AS memory, current_setting('search_path') AS path"
+    monkeypatch.setenv("PGOPTIONS", "-c work_mem=11MB")
+    (row,) = read(url, query).to_pylist()
+    assert (row["memory"], row["path"]) == ("11MB", "")
+    (row,) = read(
+        f"{url}{'&' if '?' in url else '?'}options=-c%20work_mem%3D9MB%20-c%20search_path%3Dshop", query
+    ).to_pylist()
+    assert (row["memory"], row["path"]) == ("9MB", "")
 
 
 def test_query_that_takes_too_long_is_one_of_our_errors(warehouse: Any) -> None:

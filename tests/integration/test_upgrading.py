@@ -18,6 +18,7 @@ from .conftest import PROJECT, Warehouse
 OWNER = "tidemill_owner"
 DAYS = ("2024-03-24", "2024-03-25")
 
+JUDGEMENTS = "0015"  # until then a release was one row with one judgement
 LEDGER = """
 INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest, uri, n_rows,
     size_bytes) VALUES (repeat('0', 64), 'old', 'score', '-', '2024-03-24Z', '2024-03-25Z', '2024-03-24Z', '', '', 2, 0);
@@ -36,13 +37,17 @@ class Old:
 
     def __init__(self, warehouse: Warehouse, folder: Path, before: str) -> None:
         self.url = f"postgresql://{OWNER}:{warehouse.password(OWNER)}@127.0.0.1:{warehouse.port}/{folder.name[:40]}"
+        self.migrate(folder, min(before, JUDGEMENTS))
+        self.run(LEDGER)
+        self.migrate(folder, before)
+        for token, day in enumerate((*DAYS, DAYS[0])):  # the first day twice
+            self.publish(day, token)
+
+    def migrate(self, folder: Path, before: str) -> None:
         for path in migrations_folder().glob("*.sql"):
             if path.name < before:
                 shutil.copy(path, folder)
         apply_migrations(self.url, folder)
-        self.run(LEDGER)
-        for token, day in enumerate((*DAYS, DAYS[0])):  # the first day twice
-            self.publish(day, token)
 
     def run(self, statement: str, *values: object) -> list[tuple]:
         connection = psycopg2.connect(self.url)

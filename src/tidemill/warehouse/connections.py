@@ -1,6 +1,7 @@
 """Connections to Postgres, and what its errors mean to the caller."""
 
 import os
+import re
 import secrets
 import socket
 from collections.abc import Iterator
@@ -46,12 +47,20 @@ _RETRIABLE_STATES = (
 )
 _SCHEMA_STATES = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN, errorcodes.UNDEFINED_FUNCTION)
 _AUTH_CLASS = "28"
-_LOST = "connection already closed"  # what rolling back says when the server has died during COPY
-_REFUSALS = ("authentication failed", "no password supplied")  # before there is a SQLSTATE
+_LOST = "connection already closed"  # psycopg2's error of a rollback when the server has died during COPY
+# What a server or a pooler says before there is a SQLSTATE, and says again to the same connection.
+_POOLER = re.compile(r"startup parameter|command-line options")
+_REFUSED = re.compile(
+    r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|not permitted to log in"
+    r"|permission denied|unrecognized configuration parameter|invalid value for parameter|invalid command-line argument"
+    r"|no such (?:database|user)|tenant or user not found|does not support SSL|certificate|invalid connection option"
+    r"|not currently accepting connections",
+    re.IGNORECASE,
+)
 
 
 def process_name() -> str:
-    """Name this process as the ledger and its sessions do: host, process id, and a word that no other one has."""
+    """Return this process's name in the ledger and its sessions: host, process id, and a random word."""
     pid = os.getpid()
     if pid not in _NAMES:  # a fork is another process
         host = socket.gethostname()[:20].encode("ascii", "replace").decode().replace(" ", "-")
@@ -64,7 +73,7 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
     """Open a connection for the length of a block, with every error translated.
 
     Names must be schema-qualified: the search path is empty, so that nobody's table can shadow another's.
-    All times are in UTC.
+    All times are in UTC. Other settings in the URL's ``options`` hold, such as a role or a time limit of statements.
 
     Parameters
     ----------
@@ -89,8 +98,7 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
             url,
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=f"{application} {process_name()}",
-            options="-c search_path= -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601"
-            f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_S}s",
+            options=_options(url),
             keepalives_idle=30,
             client_encoding="UTF8",  # whatever the shell says
         )
@@ -104,8 +112,17 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
                 connection.close()
 
 
+def _options(url: str) -> str:
+    """Return the options of the connection, or of the shell, and behind them ours, which win."""
+    given = psycopg2.extensions.parse_dsn(url).get("options") or os.environ.get("PGOPTIONS", "")
+    return (
+        f"{given} -c search_path= -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601"
+        f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_S}s"
+    ).strip()
+
+
 def _keep_settings(connection: Connection) -> None:
-    """Say again what libpq's own variables have overruled: a date must not depend on somebody's shell."""
+    """Set again what libpq's own variables have overruled: a date must not depend on somebody's shell."""
     if any(name in os.environ for name in _OVERRULING):
         with connection, connection.cursor() as cursor:
             cursor.execute("SET timezone = 'UTC'; SET datestyle = 'ISO'")
@@ -113,7 +130,7 @@ def _keep_settings(connection: Connection) -> None:
 
 @contextmanager
 def kept_open() -> Iterator[None]:
-    """Keep one connection an URL open for the length of a block: a log-in costs as much as a day's scores."""
+    """Keep one connection per URL open for the length of a block: a log-in costs as much as a day's scores."""
     kept: dict[str, Connection] = {}
     token = _KEPT.set(kept)
     try:
@@ -132,13 +149,13 @@ def transaction(url: str) -> Iterator[Cursor]:
 
 
 def fetch_all(cursor: Cursor, kind: type[Row]) -> tuple[Row, ...]:
-    """Build one dataclass a row, by the names of the columns."""
+    """Build one dataclass per row, by the names of the columns."""
     names = [column.name for column in cursor.description or ()]
     return tuple(kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
 
 
 def fetch_one(cursor: Cursor, kind: type[Row]) -> Row | None:
-    """Build a dataclass from the only row, or give None if there is none."""
+    """Build a dataclass from the only row, or return None if there is none."""
     return next(iter(fetch_all(cursor, kind)), None)
 
 
@@ -168,9 +185,14 @@ def translated(url: str) -> Iterator[None]:
             ) from error
         if state == errorcodes.INSUFFICIENT_PRIVILEGE:
             raise SettingsError(f"{place}: {text}.", "GRANT the connection's role what it needs.") from error
-        if state.startswith(_AUTH_CLASS) or any(word in text for word in _REFUSALS):
+        if not state and _POOLER.search(text):
             raise SettingsError(
-                f"{place} refuses the login: {text}.", "Check the connection's role and password."
+                f"{place} is a connection pooler, which refuses the settings of a session: {text}.",
+                "Connect to Postgres itself: locks and signs of life need sessions of their own.",
+            ) from error
+        if state.startswith(_AUTH_CLASS) or (not state and _REFUSED.search(text)):
+            raise SettingsError(
+                f"{place} refuses the login: {text}.", "Check the connection's database, role, password and options."
             ) from error
         if state == errorcodes.DISK_FULL:
             raise StorageFull(

@@ -48,8 +48,8 @@ _TYPES = {
 _TIMESTAMP, _TIMESTAMPTZ, _DATE, _CHAR = 1114, 1184, 1082, 1042
 _SENT = {
     # No text form of a time reads back everywhere, so it is sent as microseconds or days since 1970; as the largest
-    # integer if it is infinite.
-    _TIMESTAMPTZ: "CASE WHEN isfinite({0}) THEN (extract(epoch FROM {0}) * 1000000)::bigint"
+    # integer if it is infinite or has no year of four digits, whose microseconds may be too many for a bigint.
+    _TIMESTAMPTZ: "CASE WHEN {0} >= '0001-01-01Z' AND {0} < '10000-01-01Z' THEN (extract(epoch FROM {0}) * 1000000)::bigint"
     " WHEN {0} IS NOT NULL THEN 9223372036854775807 END AS {0}",
     _DATE: "CASE WHEN isfinite({0}) THEN {0} - date '1970-01-01' WHEN {0} IS NOT NULL THEN 2147483647 END AS {0}",
     _CHAR: "{0}::text AS {0}",  # without the padding, which SQL ignores when it compares

@@ -1,0 +1,62 @@
+"""What a refused connection means to the caller: the same connection is refused again, or works later."""
+
+import psycopg2
+import pytest
+
+from tidemill.errors import SettingsError, WarehouseUnavailable
+from tidemill.warehouse.connections import translated
+
+URL = "postgresql://tidemill_writer@warehouse:6432/warehouse"
+FAILED = 'connection to server at "warehouse" (10.0.0.7), port 6432 failed: '
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FATAL:  unsupported startup parameter: options",
+        "FATAL:  unsupported startup parameter in options: search_path",
+        "FATAL:  Feature not supported: RDS Proxy currently doesn't support command-line options.",
+    ],
+)
+def test_a_pooler_that_refuses_the_session_is_no_passing_problem(said: str) -> None:
+    pooler = "warehouse at warehouse:6432 is a connection pooler"
+    with pytest.raises(SettingsError, match=pooler) as refused, translated(URL):
+        raise psycopg2.OperationalError(FAILED + said)
+    assert "Connect to Postgres itself" in refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'FATAL:  database "warehous" does not exist',
+        'FATAL:  role "tidemill_writter" does not exist',
+        'FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "tidemill_writer", database "warehouse", no encryption',
+        'FATAL:  role "tidemill_owner" is not permitted to log in',
+        'FATAL:  unrecognized configuration parameter "statment_timeout"',
+        'FATAL:  password authentication failed for user "tidemill_writer"',
+        "FATAL:  no such user: tidemill_writer",
+        "FATAL:  Tenant or user not found",
+        "server does not support SSL, but SSL was required",
+        "SSL error: certificate verify failed",
+    ],
+)
+def test_a_refused_login_is_no_passing_problem(said: str) -> None:
+    with pytest.raises(SettingsError, match="refuses the login"), translated(URL):
+        raise psycopg2.OperationalError(FAILED + said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Connection refused",
+        "timeout expired",
+        "FATAL:  the database system is starting up",
+        "FATAL:  sorry, too many clients already",
+        "FATAL:  server login has been failing, try again later (server_login_retry)",
+        "server closed the connection unexpectedly",
+        "could not translate host name: Temporary failure in name resolution",
+    ],
+)
+def test_what_may_work_later_is_tried_again(said: str) -> None:
+    with pytest.raises(WarehouseUnavailable), translated(URL):
+        raise psycopg2.OperationalError(FAILED + said)
