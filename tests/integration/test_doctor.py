@@ -253,7 +253,7 @@ def test_a_role_with_too_much_power(
     assert said in finding.message
 
 
-@pytest.mark.parametrize("table", ["audit", "deployment", "release"])
+@pytest.mark.parametrize("table", ["audit", "deployment", "registration", "judgement"])
 def test_a_table_that_can_be_changed_again(healthy: Mill, table: str) -> None:
     with unguarded(healthy, table):
         assert found(healthy) == {"append_only": Health.FAIL}
