@@ -123,6 +123,10 @@ class Bundle:
         """Return the answer that a score means, as `predict` does."""
         return self.task_type.answer(score, self.classes, self.threshold)
 
+    def columns(self, score: Floats) -> dict[str, npt.NDArray[Any]]:
+        """Return what is published of a score, by column: ``score``, and what the task adds to it."""
+        return self.task_type.columns(score, self.classes, self.residual_quantiles)
+
     def interval_of(self, score: Floats) -> tuple[Floats, Floats]:
         """Return the interval around a score, as `interval` does."""
         return self.task_type.interval(score, self.residual_quantiles)

@@ -42,7 +42,7 @@ def finish(
     threshold : str
         Rule, as in `choose_threshold`.
     """
-    if bundle.task_type.first_threshold is None:
+    if not bundle.task_type.has_threshold:
         return bundle
     labels = np.asarray(y).astype(np.int64)
     if calibration != "none":
@@ -70,7 +70,7 @@ def with_constant_answer(
     metric : str, default "accuracy"
         Metric in which the answer is to be good, as in `constant_threshold`.
     """
-    if bundle.task != "binary" or not len(score) or np.ptp(score) > 0:
+    if not bundle.task_type.has_threshold or not len(score) or np.ptp(score) > 0:
         return bundle
     constant = float(bundle.calibrated(score)[0])
     value, criterion = constant_threshold(np.asarray(y).astype(np.int64), constant, metric)

@@ -58,9 +58,10 @@ def for_target_rates(
     """
     # A splitter and not a number of folds: TargetEncoder would shuffle by the global random state (scikit-learn 1.9).
     # Folds by class need five rows of each, which only two classes are sure to have.
-    splitter = StratifiedKFold if task == "binary" else KFold
+    kind = task_type(task)
+    splitter = StratifiedKFold if kind.has_threshold else KFold
     folds = splitter(n_splits=5, shuffle=True, random_state=random_state)
-    rates = TargetEncoder(target_type=task_type(task).target_type(n_classes), smooth=SMOOTHING, cv=folds)
+    rates = TargetEncoder(target_type=kind.target_type(n_classes), smooth=SMOOTHING, cv=folds)
     empty = [name for name in schema.numeric if X[name].isna().all()]
     present = FeatureSchema(
         numeric=tuple(name for name in schema.numeric if name not in empty), categorical=schema.categorical

@@ -84,7 +84,7 @@ def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partitio
     rows = read_columns(path, [spec.entity_key, *bundle.schema.names])
     others, row = to_frame(rows), _row(rows, spec.entity_key, entity_key, partition)
     found = explain(bundle, row, background=others)
-    published = answer["prediction" if bundle.task == "regression" else "score"]
+    published = answer[bundle.task_type.pick("score", "prediction")]
     score = _answered(bundle, row)
     if score != published:
         raise ExplanationFailed(

@@ -164,9 +164,9 @@ class Rebuilding:
         names = METRICS[bundle.task]
         whole = [item for item in recorded if item.slice is None and item.feature is None and item.name in names]
         about: dict[str, Any] = {"task": bundle.task}
-        if bundle.task == "multiclass" and test.y.dtype.kind not in "iu":
+        if bundle.task_type.score_per_class and test.y.dtype.kind not in "iu":
             about["classes"] = bundle.classes
-        if bundle.task == "regression":
+        if not bundle.task_type.has_classes:
             about["interval"] = bundle.interval_of(score)
         now = {item.name: point_value(item.name, test.y, score, bundle.threshold, **about) for item in whole}
         return likeness_of_figures(whole, now)

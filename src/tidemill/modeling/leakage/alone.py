@@ -12,6 +12,7 @@ from tidemill.modeling.leakage.finding import Leak
 from tidemill.modeling.metrics import point_value
 from tidemill.modeling.preprocessing import SMOOTHING
 from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.tasks import task_type
 
 __all__ = ["LIMITS", "find_telling", "telling"]
 
@@ -53,7 +54,8 @@ def find_telling(
     ["'delay' alone tells the label (AUC 1.000)"]
     """
     bar = LIMITS[task] if limit is None else limit
-    if task == "binary":
+    kind = task_type(task)
+    if kind.has_threshold:
         bar = max(bar, _chance(np.asarray(y_true, dtype=np.float64)))
     found = [(name, value) for name, value in telling(X, y_true, schema, task).items() if value >= bar]
     return [
@@ -74,8 +76,9 @@ def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task:
         in its levels, and the best of them is given. NaN where the labels define none.
     """
     aligned = align(X, schema)
-    if task != "multiclass":
-        y, alone = np.asarray(y_true, dtype=np.float64), _r2 if task == "regression" else _auc
+    kind = task_type(task)
+    if not kind.score_per_class:
+        y, alone = np.asarray(y_true, dtype=np.float64), kind.pick(_auc, _r2)
         return {name: alone(aligned[name], y, name in schema.numeric) for name in schema.names}
     _, codes, sizes = np.unique(np.asarray(y_true).astype(str), return_inverse=True, return_counts=True)
     classes = [k for k, size in enumerate(sizes) if size >= _FEW]

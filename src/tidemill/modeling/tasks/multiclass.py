@@ -51,6 +51,12 @@ class Multiclass(TaskType):
         """Return the most probable class."""
         return np.asarray(np.asarray(classes, dtype=object)[score.argmax(axis=1)])
 
+    def columns(
+        self, score: Floats, classes: Classes, residual_quantiles: tuple[float, float] | None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Return the score of the most probable class, and the class as ``predicted``."""
+        return {"score": score.max(axis=1, initial=0.0), "predicted": self.answer(score, classes, None)}
+
     def unsound(self, score: Floats) -> str | None:
         """Return what is wrong with finite scores, or None."""
         if flaw := super().unsound(score):

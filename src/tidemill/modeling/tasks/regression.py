@@ -54,6 +54,13 @@ class Regression(TaskType):
         below, above = residual_quantiles or (np.nan, np.nan)
         return score + below, score + above
 
+    def columns(
+        self, score: Floats, classes: Classes, residual_quantiles: tuple[float, float] | None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Return the value, and ``low`` and ``high``: the ends of its interval, NaN if it has none."""
+        low, high = self.interval(score, residual_quantiles)
+        return {"score": score, "low": low, "high": high}
+
     def unsound(self, score: Floats) -> str | None:
         """Return None: any finite number will do."""
         return None

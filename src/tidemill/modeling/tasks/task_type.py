@@ -32,6 +32,11 @@ class TaskType(ABC):
     first_threshold: ClassVar[float | None] = None
     """Threshold of a model before one is chosen; None if the task has none."""
 
+    @property
+    def has_threshold(self) -> bool:
+        """Whether a threshold turns a score into an answer."""
+        return self.first_threshold is not None
+
     # ---------------------------------------------------------------- labels
 
     @abstractmethod
@@ -89,6 +94,12 @@ class TaskType(ABC):
     def answer(self, score: Floats, classes: Classes, threshold: float | None) -> npt.NDArray[Any]:
         """Return what a score means: the answer of each row."""
         return np.asarray(score if threshold is None else score >= threshold)
+
+    def columns(
+        self, score: Floats, classes: Classes, residual_quantiles: tuple[float, float] | None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Return what is published of a score, by column: always ``score``, one number per row."""
+        return {"score": score}
 
     def interval(self, score: Floats, residual_quantiles: tuple[float, float] | None) -> tuple[Floats, Floats]:
         """Return the ends of an interval around each score; NaN if the bundle has none.

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.metrics import point_value
+from tidemill.modeling.tasks import task_type
 from tidemill.monitoring.arrival import Arrival
 from tidemill.monitoring.calibration import CalibrationCurve, fit_curve
 from tidemill.monitoring.change import Change, detect_change
@@ -71,7 +72,7 @@ def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]
     score : ndarray
         The candidate's scores on it.
     """
-    names = tuple(map(str, bundle.classes)) if bundle.task == "multiclass" else None
+    names = bundle.class_names
     loss = LOSSES[Task(bundle.task)]
     losses = {
         str(key): point_value(
@@ -102,7 +103,7 @@ def estimated(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Met
     curves = _read(job, collected.evaluation_uri).get("curves")
     if not curves:
         return ()
-    if run.task == "multiclass":
+    if task_type(run.task).score_per_class:
         rows = job.publisher.scores(run.prediction_run_id, ("probabilities",))
         score, classes = probabilities_of(rows["probabilities"])
         return _estimate_classes(score, curves, tuple(classes))
@@ -214,7 +215,7 @@ def _read(job: Job, uri: str) -> dict[str, Any]:
 def _curves(
     bundle: Bundle, y: npt.NDArray[np.generic], score: npt.NDArray[np.float64], names: tuple[str, ...] | None
 ) -> dict[str, Any]:
-    if bundle.task == "regression":
+    if not bundle.task_type.has_classes:
         return {"curves": {}}
     columns = (
         {"true": (y, score)}

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.errors import ArtifactCorrupt
+from tidemill.modeling.tasks import task_type
 from tidemill.monitoring.performance import realised_quality
 from tidemill.records import MetricValue
 from tidemill.runtime.job import Job
@@ -107,7 +108,8 @@ def measured(run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table) -> tuple[Met
 def _measured(
     run: PublishedRun, truth: pa.ChunkedArray, rows: pa.Table, *, label_coverage: float
 ) -> tuple[MetricValue, ...]:
-    if run.task == "multiclass":
+    task = task_type(run.task)
+    if task.score_per_class:
         probabilities, classes = probabilities_of(rows["probabilities"])
         return realised_quality(
             np.array(truth.to_pylist(), dtype=object),
@@ -116,7 +118,7 @@ def _measured(
             task=run.task,
             classes=classes,
         )
-    if run.task == "regression":
+    if not task.has_classes:
         low, high = (rows[end].to_numpy() for end in ("low", "high"))
         ends = (low, high) if np.isfinite(low).any() else None
         return realised_quality(

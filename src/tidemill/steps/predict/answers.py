@@ -36,16 +36,12 @@ def answers(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, pa.Arra
         binary: ``score``; multiclass: ``score`` of the predicted class, ``predicted`` and ``probabilities``; regression:
         ``score``, and ``low`` and ``high``, null where the bundle has no interval.
     """
-    if bundle.task == "multiclass":
-        return {
-            "score": pa.array(score.max(axis=1) if len(score) else np.empty(0)),
-            "predicted": pa.array(bundle.answer_of(score) if len(score) else [], pa.string()),
-            "probabilities": _objects(score, bundle.class_names or ()),
-        }
-    if bundle.task == "regression":
-        low, high = (pa.array(end, from_pandas=True) for end in bundle.interval_of(score))  # NaN becomes null
-        return {"score": pa.array(score), "low": low, "high": high}
-    return {"score": pa.array(score)}
+    columns = {
+        name: pa.array(values, from_pandas=True, type=pa.string() if name == "predicted" else None)  # NaN becomes null
+        for name, values in bundle.columns(score).items()
+    }
+    names = bundle.class_names
+    return columns if names is None else {**columns, "probabilities": _objects(score, names)}
 
 
 def reasons_of(bundle: Bundle, X: pd.DataFrame, n: int) -> pa.Array:

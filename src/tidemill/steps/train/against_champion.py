@@ -111,9 +111,9 @@ class _Pair:
     def churn(self) -> MetricValue:
         """Return how far the answers are apart on all test rows, which needs no label."""
         answers = self._bundle.answer_of(self._score), self._serving.answer_of(self._its_score)
-        if self._bundle.task == "regression":
-            return changed_values(*answers, self._test.y, self._test.blocks)
-        return changed_decisions(*answers, self._test.blocks)
+        if self._bundle.task_type.has_classes:
+            return changed_decisions(*answers, self._test.blocks)
+        return changed_values(*answers, self._test.y, self._test.blocks)
 
     def slices(self) -> Iterator[tuple[str, Rows]]:
         """Return the compared rows of each value of the declared slices."""

@@ -18,7 +18,7 @@ from tidemill.runtime.job import Job
 from tidemill.steps.data.features import feature_schema, one_of, read_some
 from tidemill.steps.data.labels import labelled
 from tidemill.steps.monitor.page import distribution_of
-from tidemill.steps.train.label_view import LabelView
+from tidemill.steps.train.label_view import label_view
 from tidemill.storage.layout import FEATURES, LABELS, PARTITION
 from tidemill.storage.tables import read_table
 
@@ -35,7 +35,7 @@ def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
     in_memory = job.spec.train.engine == "local"
     rows = read_table(folder / FEATURES) if in_memory else read_some(folder / FEATURES)[0]
     target = labelled(rows[job.spec.entity_key], read_table(folder / LABELS), job.spec)
-    label = LabelView.of(job.spec.task, target, rows[PARTITION])
+    label = label_view(job.spec.task, target, rows[PARTITION])
     schema = feature_schema(job.spec, rows.schema)
     counted = build_profile(rows, schema.numeric, schema.categorical)
     associations = {name: label.association(_values(rows[name])) for name in schema.numeric}

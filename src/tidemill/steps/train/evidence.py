@@ -1,6 +1,6 @@
 """What an evaluation leaves beside its figures: pictures that suit the task, and the reference that monitoring needs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,10 @@ from tidemill.storage.layout import SCORE
 __all__ = ["reference_of", "task_pictures"]
 
 PREDICTED = "predicted"
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.generic]
+Pictures = dict[str, charts.Chart]
 
 
 def task_pictures(
@@ -32,23 +36,38 @@ def task_pictures(
         Scores on the same rows by name of the model, the candidate's first.
     """
     score = next(iter(scores.values()))
-    if bundle.task == "multiclass":
-        answer, truth = bundle.answer_of(score), y_true.astype(str)
-        return {
-            "confusion": answer_charts.confusion_matrix(list(truth), list(answer)),
-            "calibration": charts.reliability(answer == truth, score.max(axis=1)),
-        }
-    if bundle.task == "regression":
-        low, high = bundle.interval_of(score)
-        return {
-            "predicted": answer_charts.predicted_against_actual(y_true.astype(np.float64), score, low, high),
-            "residuals": answer_charts.residuals(y_true.astype(np.float64), score),
-        }
+    return _PICTURES[bundle.task](bundle, y_true, score, scores)
+
+
+def _of_two(bundle: Bundle, y_true: Labels, score: Floats, scores: Mapping[str, Floats]) -> Pictures:
     return {
         "roc_curve": charts.roc_curve(y_true, scores),
         "calibration": charts.reliability(y_true, score),
         "scores": charts.score_histogram(score, y_true),
     }
+
+
+def _of_classes(bundle: Bundle, y_true: Labels, score: Floats, scores: Mapping[str, Floats]) -> Pictures:
+    answer, truth = bundle.answer_of(score), y_true.astype(str)
+    return {
+        "confusion": answer_charts.confusion_matrix(list(truth), list(answer)),
+        "calibration": charts.reliability(answer == truth, score.max(axis=1)),
+    }
+
+
+def _of_numbers(bundle: Bundle, y_true: Labels, score: Floats, scores: Mapping[str, Floats]) -> Pictures:
+    truth, (low, high) = y_true.astype(np.float64), bundle.interval_of(score)
+    return {
+        "predicted": answer_charts.predicted_against_actual(truth, score, low, high),
+        "residuals": answer_charts.residuals(truth, score),
+    }
+
+
+_PICTURES: Mapping[str, Callable[[Bundle, Labels, Floats, Mapping[str, Floats]], Pictures]] = {
+    "binary": _of_two,
+    "multiclass": _of_classes,
+    "regression": _of_numbers,
+}
 
 
 def reference_of(
@@ -67,7 +86,7 @@ def reference_of(
         blocks=np.unique(train.blocks, return_inverse=True)[1],
     )
     blocks = np.unique(test.blocks, return_inverse=True)[1]
-    if bundle.task == "multiclass":
+    if bundle.task_type.score_per_class:
         answered = pa.table({PREDICTED: pa.array(bundle.answer_of(score), pa.string())})
         return (*features, *build_profile(answered, [], [PREDICTED], blocks=blocks))
     return (*features, *build_profile(pa.table({SCORE: score}), [SCORE], [], blocks=blocks))

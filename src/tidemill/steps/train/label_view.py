@@ -1,47 +1,99 @@
-"""What the labels of a window look like: their distribution, how it moves within the window, what goes with them."""
+"""What the labels of a window look like: their distribution, its change within the window, and their associations."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tidemill.metrics.student import half_width
 from tidemill.records import MetricValue
 from tidemill.report import answer_charts, charts
 from tidemill.report.html import percent
 from tidemill.report.values import Categories, Histogram
 from tidemill.spec import Task
 
-__all__ = ["LabelView"]
+__all__ = ["BinaryLabels", "ClassLabels", "LabelView", "NumberLabels", "label_view"]
 
 SHARE_SWING = 0.1  # change of a class's share between the window's first and last third that is worth a sentence
 MEAN_SWING = 0.5  # the same of a number's mean, in standard deviations of the label
 N_SHOWN = 5  # classes that are named in figures
 
 Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LabelView:
+class LabelView(ABC):
     """The known labels of a window, in order of rows."""
 
-    task: Task
-    """What is predicted."""
     known: npt.NDArray[np.bool_]
     """Rows that have a label, shape (n_rows,)."""
-    y: npt.NDArray[np.generic]
+    y: Labels
     """Their labels: 0 and 1, classes, or numbers."""
     keys: npt.NDArray[np.object_]
     """Their partitions."""
 
-    @classmethod
-    def of(cls, task: Task, target: pa.ChunkedArray, partitions: pa.ChunkedArray) -> Self:
-        """Take what ``labelled`` gave, with the partition of each row."""
-        known = np.asarray(target.is_valid().to_numpy(), dtype=bool)
-        labels = target.drop_null()
-        y = np.array(labels.to_pylist(), dtype=object) if task is Task.MULTICLASS else np.asarray(labels.to_numpy())
-        return cls(task=task, known=known, y=y, keys=np.array(partitions.to_pylist(), dtype=object)[known])
+    def association(self, values: Floats) -> float:
+        """Return how strongly a number is associated with the label; NaN where that is undefined."""
+        x = values[self.known]
+        finite = np.isfinite(x)
+        x = x[finite]
+        return float("nan") if x.size < 2 or np.ptp(x) == 0 else self._associated(x, self.y[finite])
+
+    def findings(self) -> list[str]:
+        """Return whether the labels change within the window, a sentence each."""
+        thirds = np.array_split(np.unique(self.keys.astype(str)), 3)
+        if any(not len(third) for third in thirds):
+            return []
+        first, last = (self.y[np.isin(self.keys.astype(str), thirds[end])] for end in (0, -1))
+        return self._moved(first, last)
+
+    def facts(self) -> dict[str, str]:
+        """Return the figures for the top of the page, by their names."""
+        return self._facts() if self.y.size else {}
+
+    def pictures(self) -> dict[str, charts.Chart]:
+        """Draw the distribution, and its change over the partitions."""
+        return self._pictures({str(key): self.y[self.keys == key] for key in sorted(set(self.keys))})
+
+    def _associated(self, x: Floats, labels: Labels) -> float:
+        """Return Pearson's correlation."""
+        y = labels.astype(np.float64)
+        return float("nan") if np.ptp(y) == 0 else float(np.corrcoef(x, y)[0, 1])
+
+    @abstractmethod
+    def _moved(self, first: Labels, last: Labels) -> list[str]: ...
+
+    @abstractmethod
+    def _facts(self) -> dict[str, str]: ...
+
+    @abstractmethod
+    def _pictures(self, parts: Mapping[str, Labels]) -> dict[str, charts.Chart]: ...
+
+
+class BinaryLabels(LabelView):
+    """Labels 0 and 1."""
+
+    __slots__ = ()
+
+    def _moved(self, first: Labels, last: Labels) -> list[str]:
+        return _share_moved("positive labels", first == 1, last == 1)
+
+    def _facts(self) -> dict[str, str]:
+        return {"Positive labels": percent(float(self.y.mean()))}
+
+    def _pictures(self, parts: Mapping[str, Labels]) -> dict[str, charts.Chart]:
+        counts = {key: (int(part.sum()), len(part)) for key, part in parts.items()}
+        return {"label_rate": charts.label_rate_over_time(counts)}
+
+
+class ClassLabels(LabelView):
+    """Labels that are classes."""
+
+    __slots__ = ()
 
     @property
     def classes(self) -> list[str]:
@@ -49,73 +101,52 @@ class LabelView:
         names, counts = np.unique(self.y.astype(str), return_counts=True)
         return [str(name) for name in names[np.argsort(-counts, kind="stable")]]
 
-    def association(self, values: Floats) -> float:
-        """Return how far a number goes with the label: Pearson's correlation, or the correlation ratio of several classes.
+    def _associated(self, x: Floats, labels: Labels) -> float:
+        """Return the correlation ratio: the root of the share of variance that lies between classes, 0 to 1."""
+        codes = np.unique(labels.astype(str), return_inverse=True)[1]
+        counts = np.bincount(codes)
+        means = np.bincount(codes, weights=x) / counts
+        return float(np.sqrt((counts * (means - x.mean()) ** 2).sum() / ((x - x.mean()) ** 2).sum()))
 
-        The ratio, 0 to 1, is the root of the share of the number's variance that lies between the classes. NaN where it
-        is not defined.
-        """
-        x = values[self.known]
-        finite = np.isfinite(x)
-        x = x[finite]
-        if x.size < 2 or np.ptp(x) == 0:
-            return float("nan")
-        if self.task is Task.MULTICLASS:
-            codes = np.unique(self.y[finite].astype(str), return_inverse=True)[1]
-            counts = np.bincount(codes)
-            means = np.bincount(codes, weights=x) / counts
-            return float(np.sqrt((counts * (means - x.mean()) ** 2).sum() / ((x - x.mean()) ** 2).sum()))
-        y = self.y[finite].astype(np.float64)
-        return float("nan") if np.ptp(y) == 0 else float(np.corrcoef(x, y)[0, 1])
+    def _moved(self, first: Labels, last: Labels) -> list[str]:
+        before, now = first.astype(str), last.astype(str)
+        return [
+            sentence
+            for name in self.classes
+            for sentence in _share_moved(f"labels {name!r}", before == name, now == name)
+        ]
 
-    def facts(self) -> dict[str, str]:
-        """Return the figures for the top of the page, by their names."""
-        if not self.y.size:
-            return {}
-        if self.task is Task.BINARY:
-            return {"Positive labels": percent(float(self.y.mean()))}
-        if self.task is Task.MULTICLASS:
-            texts = self.y.astype(str)
-            return {f"Labels {name}": percent(float((texts == name).mean())) for name in self.classes[:N_SHOWN]}
+    def _facts(self) -> dict[str, str]:
+        texts = self.y.astype(str)
+        return {f"Labels {name}": percent(float((texts == name).mean())) for name in self.classes[:N_SHOWN]}
+
+    def _pictures(self, parts: Mapping[str, Labels]) -> dict[str, charts.Chart]:
+        names, texts = self.classes, self.y.astype(str)
+        shares = {
+            name: {key: float((part.astype(str) == name).mean()) for key, part in parts.items()} for name in names
+        }
+        drawn = Categories(names=tuple(names), counts=tuple(int((texts == name).sum()) for name in names))
+        return {
+            "labels": charts.distribution(drawn, title="Labels"),
+            "label_rate": answer_charts.shares_over_time(shares, title="Labels over the partitions"),
+        }
+
+
+class NumberLabels(LabelView):
+    """Labels that are numbers."""
+
+    __slots__ = ()
+
+    def _moved(self, first: Labels, last: Labels) -> list[str]:
+        before, now, spread = float(first.mean()), float(last.mean()), float(self.y.std())
+        moved = spread > 0 and abs(now - before) >= MEAN_SWING * spread
+        return [f"The mean label has moved within the window, from {before:.4g} to {now:.4g}."] if moved else []
+
+    def _facts(self) -> dict[str, str]:
         low, middle, high = np.quantile(self.y.astype(np.float64), [0.1, 0.5, 0.9])
         return {"Median label": f"{middle:.4g}", "Labels, four of five": f"{low:.4g} to {high:.4g}"}
 
-    def findings(self) -> list[str]:
-        """Return whether the labels have moved within the window."""
-        thirds = np.array_split(np.unique(self.keys.astype(str)), 3)
-        if any(not len(third) for third in thirds):
-            return []
-        first, last = (self.y[np.isin(self.keys.astype(str), thirds[end])] for end in (0, -1))
-        if self.task is Task.REGRESSION:
-            before, now, spread = float(first.mean()), float(last.mean()), float(self.y.std())
-            moved = spread > 0 and abs(now - before) >= MEAN_SWING * spread
-            return [f"The mean label has moved within the window, from {before:.4g} to {now:.4g}."] if moved else []
-        watched = [1] if self.task is Task.BINARY else self.classes
-        found = []
-        for name in watched:
-            before, now = (float((part.astype(str) == str(name)).mean()) for part in (first, last))
-            what = "positive labels" if self.task is Task.BINARY else f"labels {name!r}"
-            if abs(now - before) >= SHARE_SWING:
-                found.append(f"The share of {what} has moved within the window, from {before:.1%} to {now:.1%}.")
-        return found
-
-    def pictures(self) -> dict[str, charts.Chart]:
-        """Draw the distribution, and how it moves over the partitions."""
-        parts = {str(key): self.y[self.keys == key] for key in sorted(set(self.keys))}
-        if self.task is Task.BINARY:
-            counts = {key: (int(part.sum()), len(part)) for key, part in parts.items()}
-            return {"label_rate": charts.label_rate_over_time(counts)}
-        if self.task is Task.MULTICLASS:
-            names = self.classes
-            texts = self.y.astype(str)
-            shares = {
-                name: {key: float((part.astype(str) == name).mean()) for key, part in parts.items()} for name in names
-            }
-            drawn = Categories(names=tuple(names), counts=tuple(int((texts == name).sum()) for name in names))
-            return {
-                "labels": charts.distribution(drawn, title="Labels"),
-                "label_rate": answer_charts.shares_over_time(shares, title="Labels over the partitions"),
-            }
+    def _pictures(self, parts: Mapping[str, Labels]) -> dict[str, charts.Chart]:
         means = {key: _mean(part.astype(np.float64)) for key, part in parts.items()}
         return {
             "labels": charts.distribution(_histogram(self.y.astype(np.float64)), title="Labels"),
@@ -123,16 +154,34 @@ class LabelView:
         }
 
 
+_VIEWS: Mapping[Task, type[LabelView]] = {
+    Task.BINARY: BinaryLabels,
+    Task.MULTICLASS: ClassLabels,
+    Task.REGRESSION: NumberLabels,
+}
+
+
+def label_view(task: Task, target: pa.ChunkedArray, partitions: pa.ChunkedArray) -> LabelView:
+    """Return the view of what ``labelled`` returned, with the partition of each row."""
+    known = np.asarray(target.is_valid().to_numpy(), dtype=bool)
+    labels = target.drop_null()
+    y = np.array(labels.to_pylist(), dtype=object) if pa.types.is_string(labels.type) else np.asarray(labels.to_numpy())
+    return _VIEWS[task](known=known, y=y, keys=np.array(partitions.to_pylist(), dtype=object)[known])
+
+
+def _share_moved(what: str, first: npt.NDArray[np.bool_], last: npt.NDArray[np.bool_]) -> list[str]:
+    before, now = float(first.mean()), float(last.mean())
+    if abs(now - before) < SHARE_SWING:
+        return []
+    return [f"The share of {what} has moved within the window, from {before:.1%} to {now:.1%}."]
+
+
 def _mean(values: Floats) -> MetricValue:
-    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else None
-    mean = float(values.mean())
-    return MetricValue(
-        name="mean_label",
-        value=mean,
-        n=len(values),
-        low=None if half is None else mean - half,
-        high=None if half is None else mean + half,
-    )
+    """Return the mean of one partition's labels, with the 95 % interval of its rows by Student's t."""
+    n, mean = len(values), float(values.mean())
+    half = half_width(values.tolist()) if n > 1 else None
+    ends = (None, None) if half is None else (mean - half, mean + half)
+    return MetricValue(name="mean_label", value=mean, n=n, low=ends[0], high=ends[1])
 
 
 def _histogram(values: Floats) -> Histogram:

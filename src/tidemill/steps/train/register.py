@@ -164,7 +164,7 @@ def _stages(bundle: Bundle) -> dict[str, str]:
         found["calibration"] = bundle.calibration.described
     if bundle.threshold is not None:
         found["threshold"] = f"{bundle.threshold:.4f} ({bundle.threshold_criterion})"
-    if bundle.task == "multiclass":
+    if bundle.task_type.score_per_class:
         found |= {"classes": ", ".join(map(str, bundle.classes)), "answer": bundle.threshold_criterion}
     if bundle.residual_quantiles is not None:
         below, above = bundle.residual_quantiles

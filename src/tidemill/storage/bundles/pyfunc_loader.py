@@ -42,15 +42,8 @@ class ScoringModel:
 
 
 def _columns(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, Any]:
-    match bundle.task:
-        case "multiclass":
-            of_classes = {f"p_{name}": score[:, at] for at, name in enumerate(bundle.classes)}
-            return {"score": score.max(axis=1, initial=0.0), "predicted": bundle.answer_of(score), **of_classes}
-        case "regression":
-            low, high = bundle.interval_of(score)
-            return {"score": score, "low": low, "high": high}
-        case _:
-            return {"score": score}
+    of_classes = {f"p_{name}": score[:, at] for at, name in enumerate(bundle.class_names or ())}
+    return {**bundle.columns(score), **of_classes}
 
 
 def _load_pyfunc(data_path: str) -> ScoringModel:
@@ -78,7 +71,7 @@ def signature_of(bundle: Bundle) -> Any:
 
     inputs = [ColSpec("double", name, required=False) for name in bundle.schema.numeric]
     inputs += [ColSpec("string", name, required=False) for name in bundle.schema.categorical]
-    nothing = np.empty((0, len(bundle.classes)) if bundle.task == "multiclass" else 0)
+    nothing = bundle.task_type.no_scores(len(bundle.classes))
     outputs = [ColSpec("string" if name == "predicted" else "double", name) for name in _columns(bundle, nothing)]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 

@@ -7,14 +7,14 @@ import pytest
 
 from tidemill.report import charts
 from tidemill.spec import Task
-from tidemill.steps.train.label_view import LabelView
+from tidemill.steps.train.label_view import LabelView, label_view
 
 DAYS = [f"2024-03-0{day}" for day in range(1, 7)]
 
 
 def view(task: Task, values: list[Any], kind: pa.DataType | None = None) -> LabelView:
     days = pa.chunked_array([[DAYS[number * len(DAYS) // len(values)] for number in range(len(values))]])
-    return LabelView.of(task, pa.chunked_array([pa.array(values, kind)]), days)
+    return label_view(task, pa.chunked_array([pa.array(values, kind)]), days)
 
 
 VIEWS = {
