@@ -78,7 +78,8 @@ class Calibration(Record):
 def newer_half(blocks: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Return which rows of a validation set calibration is fitted on: those of the newer half of its blocks of time.
 
-    The older rows stop boosting, so that the curve is not fitted on what the model was tuned to.
+    The older rows stop boosting, so that the curve is not fitted on what the model was tuned to. Of a single block every
+    second row is fitted on, so that both uses have rows.
 
     Parameters
     ----------
@@ -92,6 +93,8 @@ def newer_half(blocks: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """
     keys = np.asarray(blocks)
     ordered = np.unique(keys)
+    if len(ordered) == 1:
+        return np.asarray(np.arange(len(keys)) % 2 == 1)
     return np.asarray(keys >= ordered[len(ordered) // 2] if len(ordered) else np.zeros(0, dtype=bool))
 
 

@@ -70,3 +70,7 @@ def test_the_newer_half_of_the_days_is_what_is_fitted_on():
 
 def test_no_row_has_no_half():
     assert newer_half([]).tolist() == []
+
+
+def test_of_a_single_block_half_of_the_rows_stop_boosting():
+    assert newer_half(["2013-07"] * 4).tolist() == [False, True, False, True]

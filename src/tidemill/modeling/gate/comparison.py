@@ -1,9 +1,10 @@
 """The gate's comparisons: with each baseline, with the champion, and with the champion in every declared slice.
 
-All are paired differences on the same rows. A difference that points the right way but whose interval is too wide is
-neither a yes nor a no: how many more days of labels would decide it is said instead.
+All are paired differences on the same rows. A difference that points the right way but whose interval is too wide decides
+nothing: the finding then reports how many more days of labels would decide it.
 """
 
+import math
 from dataclasses import dataclass
 
 from tidemill.metrics.blocks import MIN_BLOCKS
@@ -32,7 +33,7 @@ _MAX_NAMED = 3650  # blocks beyond which a number says no more than that it is h
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yardstick:
-    """What differences are read by."""
+    """How differences are judged."""
 
     metric: str
     """Metric that decides."""
@@ -57,7 +58,7 @@ class Yardstick:
         return min(ends), max(ends)
 
     def flaw(self, difference: MetricValue) -> str | None:
-        """Say why a difference cannot be decided on, or None if it can."""
+        """Return why a difference cannot be decided on, or None if it can."""
         if difference.name != self.metric:
             return f"is in {difference.name}, not in {self.metric}"
         for what, number in (("value", difference.value), ("low", difference.low), ("high", difference.high)):
@@ -85,7 +86,7 @@ def default_margin(report: EvaluationReport, metric: str, sign: float) -> float:
 
 
 def weigh_baselines(report: EvaluationReport, by: Yardstick) -> list[Finding]:
-    """Each baseline has to be beaten with the whole interval."""
+    """Require that the whole interval beats each baseline."""
     if not report.baselines:
         return [Finding.refuse("The candidate was compared with no baseline.")]
     return [_weigh_baseline(difference, by) for difference in report.baselines]
@@ -95,17 +96,21 @@ def _weigh_baseline(difference: MetricValue, by: Yardstick) -> Finding:
     name = f"baseline {difference.slice or 'without a name'}"
     if _spans_too_little(difference):
         return Finding.undecided(_too_few_blocks(f"The difference to {name}", difference, by))
+    if _has_no_interval(difference):
+        return Finding.undecided(_no_interval(f"The difference to {name}", difference, by))
     flaw = by.flaw(difference)
     if flaw:
         return Finding.refuse(f"The difference to {name} {flaw}.")
     figures = f"{by.metric} minus that of {name} is {_interval(difference)}"
     worst, _ = by.gain_interval(difference)
     if worst > 0:
-        return Finding.of(True, f"{figures}: better with the whole interval.")
+        return Finding.of(
+            True, f"{figures}: better, the whole 95 % interval is {'above' if by.sign > 0 else 'below'} 0."
+        )
     if by.gain(difference) <= 0:
         return Finding.refuse(f"{figures}: not better.")
     return Finding.undecided(
-        f"{figures}: not shown to be better by the whole interval{_what_would(difference, by.gain(difference), by)}."
+        f"{figures}: the interval reaches 0, so it is not shown to be better{_what_would(difference, by.gain(difference), by)}."
     )
 
 
@@ -125,6 +130,8 @@ def weigh_champion(report: EvaluationReport, by: Yardstick) -> Finding:
         return Finding.refuse("There is a difference to a champion, but no release that it belongs to.")
     if _spans_too_little(difference):
         return Finding.undecided(_too_few_blocks(f"The difference to the champion, release {release}", difference, by))
+    if _has_no_interval(difference):
+        return Finding.undecided(_no_interval(f"The difference to the champion, release {release},", difference, by))
     flaw = by.flaw(difference)
     if flaw:
         return Finding.refuse(f"The difference to the champion, release {release}, {flaw}.")
@@ -157,7 +164,7 @@ def _compare_with_champion(report: EvaluationReport, difference: MetricValue, by
 
 
 def weigh_slices(report: EvaluationReport, by: Yardstick, declared: tuple[str, ...]) -> list[Finding]:
-    """No slice may be shown to be worse off than with the champion."""
+    """Refuse a candidate that is shown to be worse than the champion in a slice."""
     if not declared or report.champion_release is None or report.champion_problem:
         return []
     if not report.champion_slices:
@@ -204,6 +211,19 @@ def _is_weighable(item: MetricValue, by: Yardstick) -> bool:
 def _spans_too_little(difference: MetricValue) -> bool:
     """Return whether the interval is missing for no other reason than that there are too few blocks of time."""
     return difference.n_blocks is not None and difference.n_blocks < MIN_BLOCKS and is_number(difference.value)
+
+
+def _has_no_interval(difference: MetricValue) -> bool:
+    """Return whether the rows define a difference and tell nothing about its error."""
+    ends = (difference.low, difference.high)
+    return is_number(difference.value) and all(end is None or math.isnan(end) for end in ends)
+
+
+def _no_interval(what: str, difference: MetricValue, by: Yardstick) -> str:
+    return (
+        f"{what} is {difference.value:+.4f}, and has no interval: too few {by.unit}s hold rows that count for {by.metric}, "
+        "or both models answer them alike. A longer train.test would tell."
+    )
 
 
 def _too_few_blocks(what: str, difference: MetricValue, by: Yardstick) -> str:

@@ -165,7 +165,7 @@ def _churn(churn: MetricValue) -> str:
 
 def _weigh_behaviour(report: EvaluationReport) -> list[Finding]:
     if not report.behaviour:
-        return [Finding.refuse("How the candidate behaves was not checked.")]
+        return [Finding.refuse("The candidate's behaviour was not checked.")]
     failed = [check for check in report.behaviour if not check.passed]
     if failed:
         return [Finding.refuse(f"Check of behaviour '{check.name}' failed: {check.observed}.") for check in failed]

@@ -64,7 +64,7 @@ def _quantiles(n_blocks: int) -> float:
 def harmed(
     gains: Sequence[float], standard_errors: Sequence[float], n_blocks: Sequence[int], margin: float
 ) -> tuple[bool, ...]:
-    """Say in which slices a candidate is shown to be worse by more than a margin, all slices being one look.
+    """Return in which slices a candidate is shown to be worse by more than a margin, all slices being one look.
 
     Each slice gives a one-sided p-value; Holm's steps (1979) keep the chance of naming any slice wrongly at 2.5 %,
     however many there are.

@@ -1,4 +1,4 @@
-"""What a setting is worth: fitted on each fold and measured on what follows, and compared with another in pairs."""
+"""What a setting is worth: fitted and finished on each fold, measured on what follows, compared with another in pairs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tidemill.modeling.calibration import newer_half
 from tidemill.modeling.estimators import Prepared, prepare
 from tidemill.modeling.metrics import Pair, mean_difference, point_value
+from tidemill.modeling.postprocess import finish
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.search.folds import Fold
 from tidemill.modeling.search.search import Measured
 from tidemill.records import MetricValue, Parameters
 from tidemill.spec import Own
 
-__all__ = ["FoldSet"]
+__all__ = ["Fitting", "FoldSet"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,25 +27,64 @@ class _Rows:
     """One fold."""
 
     prepared: Prepared
-    """Its train rows, made ready once; the measured rows stop boosting, as the validation set does afterwards."""
+    """Its train rows, made ready once; measured rows stop boosting, as the validation set does afterwards."""
     X: pd.DataFrame
     """Measured rows."""
     y: npt.NDArray[Any]
     """Their labels."""
     blocks: npt.NDArray[np.object_]
     """Their partitions."""
+    newer: npt.NDArray[np.bool_]
+    """Those that a calibration is fitted on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitting:
+    """How each fold is fitted, finished and measured: as a candidate is on the train and validation set."""
+
+    estimator: str
+    """Name of the estimator."""
+    task: str
+    """``binary``, ``multiclass`` or ``regression``."""
+    metric: str
+    """The acceptance metric."""
+    schema: FeatureSchema
+    """Features to read."""
+    random_state: int
+    """Seed, 0 to 2**32 - 1."""
+    n_threads: int
+    """Threads to fit with, from 1."""
+    own: Mapping[str, Own] | None = None
+    """Estimators of the user's own by name."""
+    calibration: str = "none"
+    """``none``, ``isotonic`` or ``sigmoid``."""
+    threshold: str = "f1"
+    """Rule, as in `tidemill.modeling.threshold.choose_threshold`."""
+
+    def prepared(
+        self, train: tuple[pd.DataFrame, npt.NDArray[Any]], stops: tuple[pd.DataFrame, npt.NDArray[Any]]
+    ) -> Prepared:
+        """Make rows ready: those to fit on, and those that stop boosting."""
+        return prepare(
+            self.estimator,
+            self.task,
+            self.schema,
+            *train,
+            *stops,
+            random_state=self.random_state,
+            n_threads=self.n_threads,
+            own=self.own,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class FoldSet:
     """The folds of one search."""
 
-    task: str
-    """``binary``, ``multiclass`` or ``regression``."""
-    metric: str
-    """The acceptance metric."""
+    fitting: Fitting
+    """How they are fitted and measured."""
     rows: tuple[_Rows, ...]
-    """One entry a fold."""
+    """One entry per fold."""
     memory: dict[tuple[str, int], Measured] = field(default_factory=dict, repr=False)
     """What was measured and not forgotten, by setting and fold."""
 
@@ -54,14 +95,7 @@ class FoldSet:
         X: pd.DataFrame,
         y: npt.NDArray[Any],
         blocks: npt.NDArray[np.object_],
-        *,
-        estimator: str,
-        task: str,
-        metric: str,
-        schema: FeatureSchema,
-        random_state: int,
-        n_threads: int,
-        own: Mapping[str, Own] | None = None,
+        fitting: Fitting,
     ) -> "FoldSet":
         """Cut the rows of train and validation set into folds, and make each ready.
 
@@ -75,10 +109,8 @@ class FoldSet:
             Labels.
         blocks : ndarray of shape (n_samples,)
             Key of each row's partition.
-        estimator, task, schema, random_state, n_threads, own
-            As for `tidemill.modeling.estimators.fit`.
-        metric : str
-            Name of a metric of the task.
+        fitting : Fitting
+            How each fold is fitted, finished and measured.
 
         Raises
         ------
@@ -87,41 +119,36 @@ class FoldSet:
         """
 
         def rows(fold: Fold) -> _Rows:
-            train, measured = np.isin(blocks, fold.train), np.isin(blocks, fold.validation)
-            prepared = prepare(
-                estimator,
-                task,
-                schema,
-                X[train],
-                y[train],
-                X[measured],
-                y[measured],
-                random_state=random_state,
-                n_threads=n_threads,
-                own=own,
-            )
-            return _Rows(prepared=prepared, X=X[measured], y=y[measured], blocks=blocks[measured])
+            train, measured = np.isin(blocks, fold.train), np.flatnonzero(np.isin(blocks, fold.validation))
+            newer = newer_half(blocks[measured])
+            stops = measured if fitting.calibration == "none" else measured[~newer]
+            prepared = fitting.prepared((X[train], y[train]), (X.iloc[stops], y[stops]))
+            return _Rows(prepared=prepared, X=X.iloc[measured], y=y[measured], blocks=blocks[measured], newer=newer)
 
-        return cls(task, metric, tuple(rows(fold) for fold in folds))
+        return cls(fitting, tuple(rows(fold) for fold in folds))
 
     def measure(self, parameters: Parameters, fold: int) -> Measured:
-        """Fit a setting on a fold, and measure it on the partitions that follow; the same once more is remembered."""
+        """Fit a setting on a fold, and measure it on the partitions that follow; remember the result."""
         key = _key(parameters), fold
         if key not in self.memory:
             self.memory[key] = self._measure(parameters, fold)
         return self.memory[key]
 
     def forget_all_but(self, *settings: Parameters) -> None:
-        """Forget what was measured with any other settings than these: scores of a thousand trials are much."""
+        """Forget what was measured with any other settings than these: scores of a thousand trials take much memory."""
         kept = {_key(parameters) for parameters in settings}
         for key in [key for key in self.memory if key[0] not in kept]:
             del self.memory[key]
 
     def _measure(self, parameters: Parameters, fold: int) -> Measured:
         rows = self.rows[fold]
-        bundle = rows.prepared.fit(parameters)
-        y_score, classes = bundle.score(rows.X), bundle.class_names
-        score = point_value(self.metric, rows.y, y_score, bundle.threshold, task=self.task, classes=classes)
+        how, bundle = self.fitting, rows.prepared.fit(parameters)
+        raw = bundle.score(rows.X)
+        bundle = finish(
+            bundle, raw, rows.y, calibration=how.calibration, calibrate_on=rows.newer, threshold=how.threshold
+        )
+        y_score, classes = bundle.calibrated(raw), bundle.class_names
+        score = point_value(how.metric, rows.y, y_score, bundle.threshold, task=how.task, classes=classes)
         return Measured(score=score, y_score=y_score, threshold=bundle.threshold, classes=classes)
 
     def gain(self, parameters: Parameters) -> MetricValue:
@@ -133,7 +160,7 @@ class FoldSet:
             Settings; none of them gives 0.
         """
         pairs = [self._pair(parameters, fold) for fold in range(len(self.rows))]
-        return mean_difference(self.metric, pairs, task=self.task, slice="defaults")
+        return mean_difference(self.fitting.metric, pairs, task=self.fitting.task, slice="defaults")
 
     def _pair(self, parameters: Parameters, fold: int) -> Pair:
         rows, a, b = self.rows[fold], self.measure(parameters, fold), self.measure({}, fold)

@@ -167,6 +167,8 @@ def _newer_from(job: Job, split: SplitRef) -> str | None:
         return None
     path = job.store.folder(split.uri, split.digest) / "validation.parquet"
     blocks = keys_of(read_columns(path, [PARTITION])[PARTITION])
+    if len(set(blocks)) == 1:  # a key does not part its rows: all of them stop boosting
+        return None
     newer: str = min(blocks[newer_half(blocks)])
     return newer
 

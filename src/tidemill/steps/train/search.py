@@ -13,7 +13,7 @@ import pandas as pd
 
 from tidemill.modeling.metrics import greater_is_better
 from tidemill.modeling.search.folds import Fold, cut_folds
-from tidemill.modeling.search.measure import FoldSet
+from tidemill.modeling.search.measure import Fitting, FoldSet
 from tidemill.modeling.search.search import Found, Limits, best_of, mean_score, search
 from tidemill.modeling.search.space import Space, at_bounds, space_of
 from tidemill.records import SearchReport, SplitRef, Trial
@@ -106,13 +106,17 @@ def _fold_set(job: Job, split: SplitRef, estimator: str) -> FoldSet:
         pd.concat([train.X, validation.X], ignore_index=True),
         np.concatenate([train.y, validation.y]),
         np.concatenate([train.blocks, validation.blocks]),
-        estimator=estimator,
-        task=spec.task.value,
-        metric=spec.accept.metric,
-        schema=train.schema,
-        random_state=spec.train.random_state,
-        n_threads=spec.train.threads,
-        own=spec.train.own,
+        Fitting(
+            estimator=estimator,
+            task=spec.task.value,
+            metric=spec.accept.metric,
+            schema=train.schema,
+            random_state=spec.train.random_state,
+            n_threads=spec.train.threads,
+            own=spec.train.own,
+            calibration=spec.train.calibration,
+            threshold=spec.train.threshold,
+        ),
     )
 
 

@@ -96,7 +96,7 @@ TABLE = {
     "better than a baseline, but not surely": (
         UNDECIDED,
         {"baselines": (difference(0.05, -0.001, 0.101, error=0.0236),)},
-        "not shown to be better by the whole interval; about 13 more days of labels",
+        "not shown to be better; about 13 more days of labels",
     ),
     "as good as a baseline": (REJECT, {"baselines": (difference(0.0, -0.03, 0.03),)}, "not better"),
     "worse than a baseline": (REJECT, {"baselines": (difference(-0.05, -0.08, -0.02),)}, "not better"),
@@ -106,6 +106,11 @@ TABLE = {
         "baseline group_rate",
     ),
     "baseline in another metric": (REJECT, {"baselines": (difference(name="f1"),)}, "is in f1, not in roc_auc"),
+    "baseline: the rows tell nothing about the error": (
+        UNDECIDED,
+        {"baselines": (difference(low=NAN, high=NAN),)},
+        "has no interval: too few days hold rows that count for roc_auc",
+    ),
     "interval turned round": (REJECT, {"baselines": (difference(low=0.2, high=0.1),)}, "turned round"),
     "difference to a baseline is NaN": (REJECT, {"baselines": (difference(NAN),)}, "has value nan"),
     "difference to a baseline is infinite": (REJECT, {"baselines": (difference(INF),)}, "has value inf"),
@@ -286,8 +291,9 @@ def test_good_evidence_is_accepted_with_a_sentence_for_each_thing_weighed():
     assert decide().reasons == (
         "The test set has 1400 labelled rows, at least the 100 needed.",
         "roc_auc 0.741 is at least the floor 0.62.",
-        "roc_auc minus that of baseline prior is +0.0500 (+0.0200 to +0.0800): better with the whole interval.",
-        "roc_auc minus that of baseline shallow_tree is +0.0500 (+0.0200 to +0.0800): better with the whole interval.",
+        "roc_auc minus that of baseline prior is +0.0500 (+0.0200 to +0.0800): better, the whole 95 % interval is above 0.",
+        "roc_auc minus that of baseline shallow_tree is +0.0500 (+0.0200 to +0.0800): "
+        "better, the whole 95 % interval is above 0.",
         "roc_auc minus that of the champion, release 3, is +0.0010 (-0.0030 to +0.0050): not worse by 0.005 or more.",
         "2 of 2 slices could be compared with the champion's; none is shown to be worse by more than 0.005.",
         "Scores are off by 0.0300 on average (expected calibration error), within the limit of 0.05.",

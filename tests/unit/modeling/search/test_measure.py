@@ -5,7 +5,7 @@ import pytest
 
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.search.folds import Fold
-from tidemill.modeling.search.measure import FoldSet
+from tidemill.modeling.search.measure import Fitting, FoldSet
 
 SLOW = {"learning_rate": 0.3}
 FOLDS = (Fold(train=("1", "2"), validation=("3",)), Fold(train=("1", "2", "3"), validation=("4",)))
@@ -17,19 +17,9 @@ def cut(train, schema):
     X, y = train
     blocks = np.repeat(np.array(["1", "2", "3", "4"], dtype=object), [400, 400, 350, 350])
 
-    def make(estimator="xgboost", schema=schema):
-        return FoldSet.cut(
-            FOLDS,
-            X,
-            y,
-            blocks,
-            estimator=estimator,
-            task="binary",
-            metric="roc_auc",
-            schema=schema,
-            random_state=7,
-            n_threads=1,
-        )
+    def make(estimator="xgboost", schema=schema, **changes):
+        how = {"metric": "roc_auc", "schema": schema, "random_state": 7, "n_threads": 1, **changes}
+        return FoldSet.cut(FOLDS, X, y, blocks, Fitting(estimator=estimator, task="binary", **how))
 
     return make
 
@@ -72,3 +62,14 @@ def test_a_gain_is_the_same_whether_it_was_remembered_or_not(cut):
 
 def test_the_defaults_gain_nothing_over_themselves(cut):
     assert cut().gain({}).value == 0.0
+
+
+def test_the_threshold_rule_of_the_spec_decides_the_metric(cut):
+    by_f1, by_recall = (cut(metric="recall", threshold=rule).measure({}, 0) for rule in ("f1", "recall 0.9"))
+    assert by_recall.score >= 0.9 > by_f1.score
+
+
+def test_calibration_is_fitted_on_the_newer_half_as_for_a_candidate(cut):
+    raw, bent = (cut(metric="log_loss", calibration=method).measure(SLOW, 0) for method in ("none", "sigmoid"))
+    assert bent.score != raw.score
+    assert len(np.unique(bent.y_score)) > 10
