@@ -68,8 +68,8 @@ DEFINITIONS: Mapping[str, Mapping[str, Metric]] = {
         ),
     },
     "regression": {
-        "mean_absolute_error": Metric(lambda rows: rows.mean(abs(rows.error)), False, _POSITIVE, estimated=True),
-        "root_mean_squared_error": Metric(lambda rows: rows.root_mean(rows.error**2), False, _POSITIVE, estimated=True),
+        "mean_absolute_error": Metric(lambda rows: rows.mean(abs(rows.error)), False, _POSITIVE),
+        "root_mean_squared_error": Metric(lambda rows: rows.root_mean(rows.error**2), False, _POSITIVE),
         "median_absolute_error": Metric(lambda rows: rows.median(abs(rows.error)), False, _POSITIVE),
         "r2_score": Metric(lambda rows: rows.explained_variance(), True, (float("-inf"), 1.0), no_skill=0.0),
         "mean_error": Metric(lambda rows: rows.mean(rows.error), None, _ANY),

@@ -114,30 +114,30 @@ def _tiles(state: ModelState) -> list[Tile]:
     champion, newest = state.champion, state.newest
     release = f"{champion.estimator}, as of {champion.partition}" if champion else ""
     return [
-        Tile(label="release that serves", value=str(champion.release_id) if champion else "none", note=release),
+        Tile(label="Release that serves", value=str(champion.release_id) if champion else "none", note=release),
         Tile(
-            label="newest published partition",
+            label="Newest published partition",
             value=newest.partition if newest else "none",
             note=f"{count(newest.n_rows)} rows; {count(state.n_published)} partitions in all" if newest else "",
         ),
         _quality(state),
         Tile(
-            label="features that drifted",
+            label="Drifted features",
             value=percent(newest.drift_share) if newest and newest.drift_share is not None else "not examined",
             note=f"in {newest.partition}" if newest and newest.drift_share is not None else "",
         ),
-        Tile(label="open alerts", value=str(len(state.alerts))),
+        Tile(label="Open alerts", value=str(len(state.alerts))),
     ]
 
 
 def _quality(state: ModelState) -> Tile:
     if state.quality is None:
-        return Tile(label="realised quality", value="not matured yet")
+        return Tile(label="Realised quality", value="not matured yet")
     accepted = f"; at acceptance {figure(state.champion.accepted_value)}" if state.champion else ""
     return Tile(
-        label=f"{state.quality.name}, up to {state.matured}",
+        label=f"Realised {state.quality.name.removesuffix('_recent')}",
         value=figure(state.quality.value),
-        note=f"{interval(state.quality)}{accepted}",
+        note=f"newest matured partitions, up to {state.matured}; {interval(state.quality)}{accepted}",
     )
 
 

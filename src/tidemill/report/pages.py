@@ -1,4 +1,4 @@
-"""The pages that people read: profile, contract, evaluation, monitoring.
+"""The pages about data and candidates: profile, contract, evaluation.
 
 Each function takes records and finished pictures, and returns the text of one self-contained HTML file that
 answers its question at the top. Nothing here draws, computes statistics or decides; verdicts are given.
@@ -6,25 +6,15 @@ This module must not import Altair.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tidemill.metrics.definitions import greater_is_better
-from tidemill.records import (
-    Alert,
-    CheckResult,
-    Decision,
-    EvaluationReport,
-    MetricValue,
-    OpenAlert,
-    Severity,
-    SnapshotRef,
-    Verdict,
-)
+from tidemill.records import CheckResult, Decision, EvaluationReport, MetricValue, Severity, SnapshotRef, Verdict
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, when
 from tidemill.report.search import search_sentences
-from tidemill.report.values import ColumnProfile, DriftRow, LabelRow, SliceRow, StepCompute
+from tidemill.report.values import ColumnProfile
 
-__all__ = ["contract_page", "evaluation_page", "monitor_page", "profile_page"]
+__all__ = ["contract_page", "evaluation_page", "profile_page"]
 
 _RANK = {Severity.FAIL: 0, Severity.WARN: 1, None: 2}
 
@@ -159,96 +149,6 @@ def evaluation_page(
     )
 
 
-def monitor_page(
-    model: str,
-    partition: str,
-    *,
-    empty: bool = False,
-    alerts: Sequence[Alert] = (),
-    opened: Mapping[str, OpenAlert] | None = None,
-    found: Sequence[Alert] = (),
-    runbook: str = "",
-    drift: Sequence[DriftRow] = (),
-    realised: Mapping[str, Sequence[MetricValue]] | None = None,
-    late: Collection[str] = (),
-    slices: Sequence[SliceRow] = (),
-    labels: Sequence[LabelRow] = (),
-    arrival: str = "",
-    arrival_picture: str = "",
-    compute: Sequence[StepCompute] = (),
-    pictures: Sequence[str] = (),
-    bundle_digest: str = "",
-    tiles: Sequence[Tile] = (),
-) -> str:
-    """Return whether the model is fine.
-
-    Parameters
-    ----------
-    model, partition : str
-        What was monitored.
-    empty : bool, default False
-        Whether the partition has no rows.
-    alerts : sequence of Alert, default ()
-        Open alerts, in any order.
-    opened : mapping of str to OpenAlert, optional
-        Since when they are open, whose they are, and who knows, by rule.
-    found : sequence of Alert, default ()
-        What crossed its threshold in this partition, and is no alert yet.
-    runbook : str, default ""
-        Where the runbook is, without an anchor.
-    drift : sequence of DriftRow, default ()
-        Features and score, in any order.
-    realised : mapping of str to sequence of MetricValue, optional
-        Metrics of matured partitions by partition key.
-    late : collection of str, default ()
-        Those of them that lack labels which are usually there by now: in the table alone, and marked.
-    slices : sequence of SliceRow, default ()
-        The acceptance metric by declared slice, in any order.
-    labels : sequence of LabelRow, default ()
-        How far the labels of the newest partitions have arrived, in any order.
-    arrival, arrival_picture : str, default ""
-        How labels arrive, in words and as SVG text.
-    compute : sequence of StepCompute, default ()
-        What the steps of the partition's runs have cost.
-    pictures : sequence of str, default ()
-        SVG texts of size ``wide``: realised quality and drift over the partitions.
-    bundle_digest : str, default ""
-        The release's bundle.
-    tiles : sequence of Tile, default ()
-        Further figures for the top, e.g. rows and mean score.
-    """
-    quality = sorted((realised or {}).items(), reverse=True)
-    urgent = sorted(alerts, key=lambda a: (_RANK[a.severity], a.rule))
-    return page(
-        "monitor.html",
-        kind="Monitoring",
-        model=model,
-        partition=partition,
-        digest_of="bundle",
-        digest=bundle_digest,
-        answer=_empty_answer(model)
-        if empty and not urgent
-        else _monitor_answer(model, urgent, drift, compute, [value for _, values in quality for value in values]),
-        tiles=[*_monitor_tiles(urgent, drift, [item for item in quality if item[0] not in late]), *tiles],
-        alerts=urgent,
-        opened=opened or {},
-        found=sorted(found, key=lambda a: (_RANK[a.severity], a.rule)),
-        runbook=runbook,
-        drift=sorted(drift, key=lambda r: (_RANK[r.severity], -_first_value(r), r.feature)),
-        unknown={r.feature for r in drift if not math.isfinite(_first_value(r))},
-        drift_metrics=_names(m for row in drift for m in row.metrics),
-        realised=quality,
-        quality_metrics=_names(m for _, values in quality for m in values),
-        late=late,
-        slices=sorted(slices, key=lambda row: row.recent.slice or ""),
-        labels=sorted(labels, key=lambda row: row.partition, reverse=True),
-        arrival=arrival,
-        arrival_picture=arrival_picture,
-        compute=compute,
-        pictures=pictures,
-    )
-
-
 def _contract_answer(failed: Sequence[CheckResult], warned: Sequence[CheckResult], n: int) -> Answer:
     question = "Do the data keep the contract?"
     reasons = tuple(f"{r.expectation} on {r.column or 'the table'}: {r.observed}" for r in (*failed, *warned)[:5])
@@ -298,85 +198,6 @@ def _difference(label: str, metric: MetricValue) -> Tile:
     return Tile(label=f"{metric.name} {label}", value=f"{sign}{figure(metric.value)}", note=interval(metric))
 
 
-def _empty_answer(model: str) -> Answer:
-    return Answer(
-        question="Is my model fine?",
-        answer=f"Empty: {model} had nothing to score.",
-        tone="none",
-        reasons=("The partition is published without rows. Alerts about its data stay as they were.",),
-    )
-
-
-def _monitor_answer(
-    model: str,
-    alerts: Sequence[Alert],
-    drift: Sequence[DriftRow],
-    compute: Sequence[StepCompute],
-    quality: Sequence[MetricValue],
-) -> Answer:
-    """Judge by alerts first; a marked row without an alert of its own still keeps the model from being fine."""
-    question = "Is my model fine?"
-    marked = [*(row.feature for row in drift if row.severity), *(step.step for step in compute if step.severity)]
-    n_fail = sum(alert.severity is Severity.FAIL for alert in alerts)
-    n_warn = len(alerts) - n_fail
-    messages = tuple(alert.message for alert in alerts[:5])
-    if n_fail:
-        text = f"No: {n_fail} {_plural('alert', n_fail)} of {model} {_needs(n_fail)} action today."
-        return Answer(question=question, answer=text, tone="fail", reasons=messages)
-    if n_warn:
-        text = f"{model} works, but {n_warn} {_plural('alert', n_warn)} {_needs(n_warn)} a look."
-        return Answer(question=question, answer=text, tone="warn", reasons=messages)
-    if marked:
-        text = f"{model} works, but {', '.join(marked[:3])} {_needs(len(marked))} a look."
-        return Answer(question=question, answer=text, tone="warn")
-    basis = _basis(drift, quality)
-    if not basis:
-        return Answer(question=question, answer="Not known: nothing could be measured.", tone="none")
-    return Answer(question=question, answer=f"Yes: {model} is fine.", tone="good", reasons=basis)
-
-
-def _basis(drift: Sequence[DriftRow], quality: Sequence[MetricValue]) -> tuple[str, ...]:
-    """Return what a good answer rests on, and what it does not; empty if nothing is defined."""
-    has_quality = any(math.isfinite(value.value) for value in quality)
-    undefined = [row.feature for row in drift if not math.isfinite(_first_value(row))]
-    if not has_quality and len(undefined) == len(drift):
-        return ()
-    basis = ["The quality is not known before the labels arrive."]
-    if has_quality:
-        basis = ["The realised quality is within its thresholds."]
-    if len(undefined) < len(drift):
-        basis.insert(0, "Drift is within its thresholds.")
-    if undefined or not drift:
-        basis.append(f"Drift could not be measured for {', '.join(undefined[:5]) or 'any column'}.")
-    return tuple(basis)
-
-
-def _monitor_tiles(
-    alerts: Sequence[Alert], drift: Sequence[DriftRow], quality: Sequence[tuple[str, Sequence[MetricValue]]]
-) -> list[Tile]:
-    tiles = [Tile(label="Open alerts", value=count(len(alerts)))]
-    if drift:
-        n_drifted = sum(row.severity is not None for row in drift)
-        worst = max(drift, key=_first_value)
-        note = f"furthest: {worst.feature}" if math.isfinite(_first_value(worst)) else ""
-        tiles.append(Tile(label="Drifted columns", value=f"{n_drifted} of {len(drift)}", note=note))
-    for key, values in quality[:1]:
-        for metric in values[:1]:
-            note = f"{key}: {interval(metric)}".rstrip(": ")
-            tiles.append(Tile(label=f"Latest realised {metric.name}", value=figure(metric.value), note=note))
-    return tiles
-
-
-def _first_value(row: DriftRow) -> float:
-    """Return the figure that drift is sorted by; what is not defined sorts last."""
-    value = row.metrics[0].value if row.metrics else math.nan
-    return value if math.isfinite(value) else -math.inf
-
-
-def _names(metrics: Iterable[MetricValue]) -> list[str]:
-    return list(dict.fromkeys(metric.name for metric in metrics))
-
-
 def _or_zero(value: float | None) -> float:
     return value if value is not None and math.isfinite(value) else 0.0
 
@@ -392,7 +213,3 @@ def _plural(noun: str, n: int) -> str:
 
 def _are(n: int) -> str:
     return "is" if n == 1 else "are"
-
-
-def _needs(n: int) -> str:
-    return "needs" if n == 1 else "need"

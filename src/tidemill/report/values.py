@@ -3,11 +3,56 @@
 They hold numbers and names, never frames, arrays or charts. This module must not import Altair.
 """
 
+import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from tidemill.records import MetricValue, Severity
 
-__all__ = ["Categories", "ColumnProfile", "DriftRow", "Histogram", "LabelRow", "SliceRow", "StepCompute"]
+__all__ = [
+    "FEW_ROWS",
+    "Categories",
+    "ColumnProfile",
+    "DriftRow",
+    "Histogram",
+    "LabelRow",
+    "SliceRow",
+    "State",
+    "StepCompute",
+]
+
+
+FEW_ROWS = 30
+"""Rows below which a figure is marked: of two rows an area under the curve is 0, 1/2 or 1."""
+
+
+class State(StrEnum):
+    """What a row is marked with, worst first."""
+
+    FAIL = "fail"
+    """An open alert that needs action today."""
+    WARN = "warn"
+    """An open alert that needs a look."""
+    BEYOND = "beyond"
+    """Beyond its threshold, and no alert yet."""
+    UNKNOWN = "unknown"
+    """Not defined."""
+    USUAL = "usual"
+    """Within its threshold."""
+
+    @classmethod
+    def of(cls, severity: Severity | None, *, beyond: bool, known: bool = True) -> "State":
+        """Return the state of a figure, by its open alert first."""
+        if severity is not None:
+            return cls(severity.value)
+        if beyond:
+            return cls.BEYOND
+        return cls.USUAL if known else cls.UNKNOWN
+
+    @property
+    def rank(self) -> int:
+        """Position from the worst, for sorting."""
+        return list(State).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +106,34 @@ class DriftRow:
     metrics: tuple[MetricValue, ...]
     """Its drift statistics, e.g. ``psi`` and ``jensen_shannon``, the one to sort by first."""
     threshold: float | None = None
-    """Value of the first metric from which on there is an alert."""
+    """Value of the first metric beyond which the column has drifted."""
     severity: Severity | None = None
-    """Severity of its alert; None if it is within its threshold."""
+    """Severity of its open alert; None without one."""
+    found: bool = False
+    """Whether a rule about the column was crossed in this partition, such as its share of nulls."""
+    is_feature: bool = True
+    """False for the score or the predicted class."""
     reference: str = ""
     """The reference in words, e.g. ``mean 13.1, 0.2 % null``."""
     analysis: str = ""
     """The partition in words."""
     picture: str | None = None
     """Small SVG: the reference in grey, the partition in colour."""
+
+    @property
+    def value(self) -> float:
+        """The figure that drift is judged and sorted by; NaN where it is not defined."""
+        return self.metrics[0].value if self.metrics else math.nan
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether that figure is beyond its threshold."""
+        return self.threshold is not None and self.value > self.threshold
+
+    @property
+    def state(self) -> State:
+        """What the page marks the column with."""
+        return State.of(self.severity, beyond=self.has_drifted or self.found, known=math.isfinite(self.value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +161,11 @@ class SliceRow:
     accepted: MetricValue | None = None
     """The same at acceptance, over the test set; None if it was not measured."""
 
+    @property
+    def is_small(self) -> bool:
+        """Whether the slice has too few rows for its figure to mean anything."""
+        return (self.recent.n or 0) < FEW_ROWS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepCompute:
@@ -115,4 +184,11 @@ class StepCompute:
     usual_wall_s: float | None = None
     """Median seconds of the step's earlier runs, or None if there are none."""
     severity: Severity | None = None
-    """Severity of its alert; None if it is as usual."""
+    """Severity of its open alert; None without one."""
+    found: bool = False
+    """Whether a rule about the step was crossed in this partition."""
+
+    @property
+    def state(self) -> State:
+        """What the page marks the step with."""
+        return State.of(self.severity, beyond=self.found)

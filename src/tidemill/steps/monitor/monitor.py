@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.errors import NotPublished
-from tidemill.metrics.definitions import greater_is_better
-from tidemill.monitoring.alerts.rules import AlertThresholds, raise_alerts
+from tidemill.monitoring.alerts.rules import raise_alerts
 from tidemill.monitoring.breaks import detect_breaks
 from tidemill.monitoring.change import change_alerts
 from tidemill.monitoring.compute import StepFigures, compare_compute
@@ -29,6 +28,7 @@ from tidemill.steps.monitor.realised_quality import outcomes_of, realised
 from tidemill.steps.monitor.recent_counts import count_newest
 from tidemill.steps.monitor.reference import count_partition, read_reference
 from tidemill.steps.monitor.skew import skew_of
+from tidemill.steps.monitor.thresholds import thresholds
 from tidemill.warehouse.ledger import Measurement
 from tidemill.warehouse.predictions.publisher import PublishedRun
 
@@ -39,7 +39,6 @@ __all__ = [
     "drift",
     "performance",
     "report",
-    "thresholds",
 ]
 
 N_MATURED = 7  # newest matured partitions measured again each day: late labels still count for a week
@@ -229,21 +228,6 @@ def _record(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...
     return MonitorRef(part=part, n_metrics=len(metrics), alerts=raise_alerts(metrics, thresholds(job)))
 
 
-def thresholds(job: Job) -> AlertThresholds:
-    """Return the spec's thresholds."""
-    monitor, accept = job.spec.monitor, job.spec.accept
-    return AlertThresholds(
-        psi=monitor.psi,
-        drift_share=monitor.drift_share,
-        null_share=monitor.null_share,
-        label_coverage=monitor.label_coverage,
-        compute_ratio=monitor.compute_ratio,
-        metric=f"{accept.metric}_recent",
-        floor=_floor(job),
-        greater_is_better=greater_is_better(accept.metric),
-    )
-
-
 def _evidence(job: Job, release_id: int | None) -> dict[str, Any]:
     release = None if release_id is None else job.releases.release(job.spec.model, release_id)
     return {} if release is None else release.evidence
@@ -253,23 +237,3 @@ def _importance(job: Job, collected: CollectedRef) -> dict[str, float]:
     """Return what each feature contributes to the release, as its evaluation measured it."""
     found = (MetricValue.from_dict(item) for item in _evidence(job, collected.release_id).get("importance", ()))
     return {item.feature: item.value for item in found if item.feature is not None}
-
-
-def _floor(job: Job) -> float | None:
-    """Return the spec's floor as it holds for the metric of single partitions."""
-    floor = job.spec.accept.minimum
-    return None if floor is None else floor + _of_partitions(job)
-
-
-def _of_partitions(job: Job) -> float:
-    """By how much the metric of single partitions differed at acceptance from that of all together, for which the floor is.
-
-    A day's area under the curve is lower, as a rule, than that of many days: nothing is gained from telling good days
-    from bad.
-    """
-    champion = job.releases.champion(job.spec.model)
-    items = () if champion is None else champion.evidence["metrics"]
-    known = {item["name"]: float(item["value"]) for item in items if item.get("slice") is None}
-    name = job.spec.accept.metric
-    gap = known.get(f"{name}_of_partitions", math.nan) - known.get(name, math.nan)
-    return gap if math.isfinite(gap) else 0.0

@@ -2,22 +2,23 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
+from tidemill.metrics.definitions import greater_is_better
 from tidemill.monitoring.arrival import Arrival
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
-from tidemill.records import Alert, AlertsRef, CollectedRef, MetricValue, Severity
+from tidemill.records import Alert, AlertsRef, CollectedRef, MetricValue, OpenAlert, Severity
 from tidemill.report import charts
 from tidemill.report.arrivals import arrival_chart, arrival_sentence
-from tidemill.report.html import Tile
-from tidemill.report.pages import monitor_page
+from tidemill.report.html import figure, percent
+from tidemill.report.monitoring import AlertsView, LabelsView, MonitorView, QualityView, monitor_page
 from tidemill.report.values import Categories, DriftRow, Histogram, LabelRow, SliceRow, StepCompute
 from tidemill.runtime.job import Job
 from tidemill.spec import Task
 from tidemill.steps.monitor.label_arrival import LABELS, arrival_of, hours_since_end
 from tidemill.steps.monitor.reference import count_partition, read_reference
+from tidemill.steps.monitor.thresholds import floor_of_partitions
 from tidemill.storage.layout import SCORE
 from tidemill.warehouse.releases.registry import Release
 
@@ -39,43 +40,68 @@ SHOWN: Mapping[Task, tuple[str, ...]] = {
 
 def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
     """Build the page of one partition."""
-    model, key, shown = job.spec.model, collected.partition, (job.spec.accept.metric, *SHOWN[job.spec.task])
+    model, key = job.spec.model, collected.partition
     drift = job.ledger.metrics(model, "drift", until=key)
-    quality = job.ledger.metrics(model, "performance", until=key)
-    sliced = [figure for values in quality.values() for figure in values if figure.slice is not None]
-    quality = {item: tuple(m for m in values if m.slice is None) for item, values in quality.items()}
-    compute = job.ledger.metrics(model, "compute", until=key)
+    # Of an older partition, what has opened since is left out.
+    opened = {item.alert.rule: item for item in job.alerts.open(model) if item.first_partition <= key}
+    found = {item.rule: item for item in alerts.alerts if item.rule not in opened}
     drifted: list[DriftRow] = []
     if collected.n_rows:
         reference = read_reference(job, collected)
-        counted = count_partition(job, collected, reference)
-        drifted = _drift_rows(drift[key], reference, counted, alerts.alerts)
+        marks = Marks(severities={rule: item.alert.severity for rule, item in opened.items()}, found=frozenset(found))
+        drifted = _drift_rows(drift[key], reference, count_partition(job, collected, reference), marks)
     release = job.releases.release(model, collected.release_id)
     arrival = arrival_of(job, key)
-    late = {item for item, values in quality.items() if _is_late(job, arrival, item, values)}
-    timely = {item: values for item, values in quality.items() if item not in late}
-    # Of an older partition, what has opened since is left out.
-    opened = {item.alert.rule: item for item in job.alerts.open(model) if item.first_partition <= key}
+    quality = _quality(job, key, arrival, release)
     return monitor_page(
-        model,
-        key,
-        alerts=[item.alert for item in opened.values()],
-        opened=opened,
-        found=[item for item in alerts.alerts if item.rule not in opened],
-        runbook=job.workspace.runbook,
-        empty=not collected.n_rows,
-        drift=drifted,
-        late=late,
-        realised={item: [m for m in values if m.name in shown] for item, values in quality.items()},
+        MonitorView(
+            model=model,
+            partition=key,
+            n_rows=collected.n_rows,
+            release_id=collected.release_id,
+            bundle_digest="" if release is None else release.bundle_digest,
+            alerts=AlertsView(
+                opened=tuple(opened.values()), found=tuple(found.values()), runbook=job.workspace.runbook
+            ),
+            drift=drifted,
+            quality=quality,
+            labels=_labels(job, arrival, key),
+            compute=_compute_rows(job.ledger.metrics(model, "compute", until=key)[key], opened, found),
+            pictures=[charts.to_svg(chart) for chart in _pictures(drift, quality)],
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What the rows of the page are marked with."""
+
+    severities: Mapping[str, Severity]
+    """Severity of each open alert, by rule."""
+    found: frozenset[str]
+    """Rules that the partition crossed, and that are no alert yet."""
+
+
+def _quality(job: Job, key: str, arrival: Arrival, release: Release | None) -> QualityView:
+    accept = job.spec.accept
+    shown = (accept.metric, *SHOWN[job.spec.task])
+    quality = job.ledger.metrics(job.spec.model, "performance", until=key)
+    recent = [
+        figure
+        for values in quality.values()
+        for figure in values
+        if figure.name == f"{accept.metric}_recent" and figure.slice is None
+    ]
+    sliced = [figure for values in quality.values() for figure in values if figure.slice is not None]
+    whole = {item: tuple(m for m in values if m.slice is None) for item, values in quality.items()}
+    return QualityView(
+        metric=accept.metric,
+        floor=floor_of_partitions(job),
+        greater_is_better=greater_is_better(accept.metric),
+        recent=recent[-1] if recent else None,
+        realised={item: [m for m in values if m.name in shown] for item, values in whole.items()},
+        late=frozenset(item for item, values in whole.items() if _is_late(job, arrival, item, values)),
         slices=_slice_rows(job, sliced, release),
-        **_labels(job, arrival, key),
-        compute=_compute_rows(compute[key], alerts.alerts),
-        pictures=[charts.to_svg(chart) for chart in _pictures(job, drift, timely)],
-        bundle_digest="" if release is None else release.bundle_digest,
-        tiles=[
-            Tile(label="Rows", value=f"{collected.n_rows:,}"),
-            Tile(label="Release", value=str(collected.release_id)),
-        ],
     )
 
 
@@ -93,18 +119,20 @@ def distribution_of(counted: ColumnProfile) -> Histogram | Categories:
     return Histogram(edges=(low, *edges, high), counts=counted.counts)
 
 
-def _pictures(
-    job: Job, drift: dict[str, tuple[MetricValue, ...]], quality: dict[str, tuple[MetricValue, ...]]
-) -> list[charts.Chart]:
-    metric = job.spec.accept.metric
-    realised = {key: value for key, values in quality.items() for value in values if value.name == metric}
+def _pictures(drift: dict[str, tuple[MetricValue, ...]], quality: QualityView) -> list[charts.Chart]:
+    realised = {
+        key: value
+        for key, values in quality.realised.items()
+        for value in values
+        if value.name == quality.metric and key not in quality.late
+    }
     by_feature: dict[str, dict[str, float]] = {}
     for key, values in drift.items():
         for value in values:
             if value.name in ("psi", "score_psi"):
                 by_feature.setdefault(value.feature or SCORE, {})[key] = value.value
     return [
-        charts.metric_over_partitions(realised, title=f"Realised {metric}", threshold=job.spec.accept.minimum),
+        charts.metric_over_partitions(realised, title=f"Realised {quality.metric}", threshold=quality.floor),
         charts.drift_over_time(by_feature, metric="psi"),
     ]
 
@@ -113,37 +141,49 @@ def _drift_rows(
     metrics: Iterable[MetricValue],
     reference: tuple[ColumnProfile, ...],
     analysis: tuple[ColumnProfile, ...],
-    alerts: tuple[Alert, ...],
+    marks: Marks,
 ) -> list[DriftRow]:
     by_key = {(m.feature or reference[-1].name, m.name.removeprefix("score_")): m for m in metrics}
     return [
-        DriftRow(
-            feature=before.name,
-            metrics=tuple(
-                replace(by_key[before.name, name], name=name) for name in DISTANCES if (before.name, name) in by_key
-            ),
-            threshold=by_key[before.name, "psi_threshold"].value,
-            severity=_severity(alerts, f"break:{before.name}", f"nulls:{before.name}", f"unseen:{before.name}")
-            or (_severity(alerts, "drift") if _beyond(by_key, before.name) else None)
-            or (_severity(alerts, "score_drift") if before is reference[-1] else None),
-            reference=_in_words(before),
-            analysis=_in_words(now),
-            picture=charts.to_svg(
-                charts.distribution(distribution_of(before), distribution_of(now), title=before.name, size="mini")
-            ),
-        )
+        _drift_row(by_key, before, now, marks, is_feature=before is not reference[-1])
         for before, now in zip(reference, analysis, strict=True)
     ]
 
 
-def _beyond(by_key: Mapping[tuple[str, str], MetricValue], feature: str) -> bool:
-    return by_key[feature, "psi"].value > by_key[feature, "psi_threshold"].value
+def _drift_row(
+    by_key: Mapping[tuple[str, str], MetricValue],
+    before: ColumnProfile,
+    now: ColumnProfile,
+    marks: Marks,
+    *,
+    is_feature: bool,
+) -> DriftRow:
+    name, rules = before.name, _rules_of(before.name) if is_feature else ("score_drift",)
+    psi, threshold = by_key[name, "psi"].value, by_key[name, "psi_threshold"].value
+    open_rules = (*rules, *(("drift",) if is_feature and psi > threshold else ()))
+    return DriftRow(
+        feature=name,
+        metrics=tuple(replace(by_key[name, of], name=of) for of in DISTANCES if (name, of) in by_key),
+        threshold=threshold,
+        severity=next((marks.severities[rule] for rule in open_rules if rule in marks.severities), None),
+        found=not marks.found.isdisjoint(rules),
+        is_feature=is_feature,
+        reference=_in_words(before),
+        analysis=_in_words(now),
+        picture=charts.to_svg(
+            charts.distribution(distribution_of(before), distribution_of(now), title=name, size="mini")
+        ),
+    )
+
+
+def _rules_of(feature: str) -> tuple[str, ...]:
+    return tuple(f"{family}:{feature}" for family in ("break", "nulls", "unseen"))
 
 
 def _in_words(counted: ColumnProfile) -> str:
-    null = f"{counted.n_null / counted.n:.1%} null" if counted.n_null else "no null"
+    null = f"{percent(counted.n_null / counted.n)} null" if counted.n_null else "no null"
     if counted.kind is ColumnKind.NUMERIC:
-        return null if counted.mean is None else f"mean {counted.mean:.3g}, {null}"
+        return null if counted.mean is None else f"mean {figure(counted.mean)}, {null}"
     most = max(zip(counted.counts, counted.categories, strict=False), default=(0, "no values"))[1]
     return f"mostly {most}, {null}"
 
@@ -161,8 +201,7 @@ def _is_late(job: Job, arrival: Arrival, key: str, figures: Iterable[MetricValue
     return not arrival.has_enough(coverage, hours_since_end(job, key))
 
 
-def _labels(job: Job, arrival: Arrival, key: str) -> dict[str, Any]:
-    """Return what the page says about labels, by its arguments."""
+def _labels(job: Job, arrival: Arrival, key: str) -> LabelsView:
     due = job.spec.label.matures_after / HOUR
     rows = []
     for partition, figures in sorted(job.ledger.metrics(job.spec.model, LABELS, until=key).items())[-N_LABELS:]:
@@ -182,26 +221,34 @@ def _labels(job: Job, arrival: Arrival, key: str) -> dict[str, Any]:
     )
     ages, shares = (arrival.ages, arrival.shares) if arrival.known else ((), ())
     picture = charts.to_svg(arrival_chart(ages, shares, rows, due))
-    return {"labels": rows, "arrival": sentence, "arrival_picture": picture}
+    return LabelsView(rows=rows, sentence=sentence, picture=picture)
 
 
-def _compute_rows(metrics: Iterable[MetricValue], alerts: tuple[Alert, ...]) -> list[StepCompute]:
+def _compute_rows(
+    metrics: Iterable[MetricValue], opened: Mapping[str, OpenAlert], found: Mapping[str, Alert]
+) -> list[StepCompute]:
     by_step: dict[str, dict[str, MetricValue]] = {}
     for metric in metrics:
         by_step.setdefault((metric.slice or "").removeprefix("step="), {})[metric.name] = metric
     return [
         StepCompute(
             step=step,
-            wall_s=found["wall_s"].value,
-            cpu_s=found["cpu_s"].value,
-            n_rows=found["wall_s"].n,
-            peak_rss_bytes=int(found["peak_rss_bytes"].value),
-            usual_wall_s=found["wall_s"].value / found["wall_s_ratio"].value if "wall_s_ratio" in found else None,
-            severity=_severity(alerts, f"slow:{step}", f"memory:{step}"),
+            wall_s=figures["wall_s"].value,
+            cpu_s=figures["cpu_s"].value,
+            n_rows=figures["wall_s"].n,
+            peak_rss_bytes=int(figures["peak_rss_bytes"].value),
+            usual_wall_s=_usual(figures),
+            severity=next((opened[rule].alert.severity for rule in _compute_rules(step) if rule in opened), None),
+            found=any(rule in found for rule in _compute_rules(step)),
         )
-        for step, found in by_step.items()
+        for step, figures in by_step.items()
     ]
 
 
-def _severity(alerts: tuple[Alert, ...], *rules: str) -> Severity | None:
-    return next((alert.severity for alert in alerts if alert.rule in rules), None)
+def _compute_rules(step: str) -> tuple[str, ...]:
+    return tuple(f"{family}:{step}" for family in ("slow", "memory", "growth"))
+
+
+def _usual(figures: Mapping[str, MetricValue]) -> float | None:
+    """Return the median seconds of past runs."""
+    return figures["wall_s"].value / figures["wall_s_ratio"].value if "wall_s_ratio" in figures else None
