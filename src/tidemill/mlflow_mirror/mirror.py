@@ -72,8 +72,8 @@ def show_daily_page(job: Job, uri: str, release_id: int) -> Shown:
     """Show a partition's page, with whatever waits from before; an MLflow that fails is no failure of ours."""
     if not job.workspace.tracking_uri:
         return Shown()
-    key, as_of = job.partition.key, job.partition.cutoff
-    return _show_now(job, DailyPage(model=job.spec.model, partition=key, release_id=release_id, uri=uri, made_at=as_of))
+    page = DailyPage(model=job.spec.model, partition=job.partition.key, release_id=release_id, uri=uri)
+    return _show_now(job, page)
 
 
 def _show_now(job: Job, item: Training | DailyPage) -> Shown:

@@ -188,7 +188,9 @@ def _beyond(view: MonitorView) -> list[str]:
             f"{figure(quality.floor)}, which is no alert yet."
         )
     if view.alerts.found and not said:
-        said.append(f"{_listed([alert.rule for alert in view.alerts.found])} crossed a threshold, which is no alert yet.")
+        said.append(
+            f"{_listed([alert.rule for alert in view.alerts.found])} crossed a threshold, which is no alert yet."
+        )
     return said
 
 

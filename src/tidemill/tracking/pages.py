@@ -1,11 +1,10 @@
 """Daily pages in MLflow: artifacts of one run a release, beside the run of its training."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from tidemill.records import Record
-from tidemill.tracking.runs import experiment_of, milliseconds
+from tidemill.tracking.runs import experiment_of
 from tidemill.tracking.server import Session
 
 __all__ = ["PAGES_OF", "DailyPage", "show_page"]
@@ -28,8 +27,6 @@ class DailyPage(Record):
     """Release that scored it."""
     uri: str
     """Folder with ``index.html``, relative to the storage root."""
-    made_at: datetime
-    """Instant as of which the page speaks."""
 
     @property
     def key(self) -> str:
@@ -57,7 +54,10 @@ def show_page(session: Session, page: DailyPage, folder: Path) -> str:
 
 
 def _run(session: Session, page: DailyPage) -> str:
-    """Find the run of the release's pages by its tag, or make it."""
+    """Find the run of the release's pages by its tag, or create it.
+
+    Its time is that of the clock: partitions may be years old, and a run since then would seem to have taken years.
+    """
     experiment_id, of = experiment_of(session, page.model), f"{page.model}:{page.release_id}"
     session.check_time()
     found = session.client.search_runs(
@@ -68,7 +68,6 @@ def _run(session: Session, page: DailyPage) -> str:
     session.check_time()
     run = session.client.create_run(
         experiment_id,
-        start_time=milliseconds(page.made_at),
         run_name=f"monitoring of release {page.release_id}",
         tags={PAGES_OF: of, "tidemill.release_id": str(page.release_id)},
     )
