@@ -232,7 +232,7 @@ def _query_problems(spec: ModelSpec, file: str, columns: tuple[Column, ...]) -> 
 
 def _column_problems(spec: ModelSpec, given: pa.Schema) -> Iterator[str]:
     """Names that only mean something to the features query."""
-    from tidemill.checks import columns_of
+    from tidemill.checks import columns_of, why_unjudged
     from tidemill.steps.data.features import feature_schema  # loads pandas
 
     numeric = feature_schema(spec, given).numeric
@@ -245,3 +245,7 @@ def _column_problems(spec: ModelSpec, given: pa.Schema) -> Iterator[str]:
         for name in names:
             what = "numeric feature" if where == "train.monotonic" else "column"
             yield f"{where} names {name!r}, which is no {what} of {spec.source.features}."
+    for position, expectation in enumerate(spec.contract):
+        reason = why_unjudged(expectation, given)
+        if reason is not None:
+            yield f"contract, entry {position + 1}: {expectation.name} cannot be judged: {reason}."

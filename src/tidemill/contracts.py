@@ -1,7 +1,6 @@
-"""The contract: a spec's expectations, held against a frame by Great Expectations.
+"""Great Expectations: which expectations there are, and the verdicts that ``checks`` leaves to it.
 
-The only place that imports Great Expectations, which takes seconds; import it when something of a contract is left for
-it that ``checks`` does not judge.
+The only place that imports it, which takes seconds.
 """
 
 from collections.abc import Sequence
@@ -21,12 +20,12 @@ __all__ = ["evaluate_contract", "problems_of"]
 
 
 def problems_of(contract: Sequence[Expectation]) -> list[tuple[int, str]]:
-    """Return which expectations Great Expectations does not know or would not take.
+    """Return the expectations that Great Expectations does not know, or whose arguments it does not take.
 
     Returns
     -------
     list of (int, str)
-        Position in the contract, and what is wrong.
+        Position in the contract, and the problem.
     """
     problems = []
     for position, expectation in enumerate(contract):
@@ -38,20 +37,20 @@ def problems_of(contract: Sequence[Expectation]) -> list[tuple[int, str]]:
 
 
 def evaluate_contract(contract: Sequence[Expectation], frame: pd.DataFrame) -> tuple[CheckResult, ...]:
-    """Hold a contract against a frame.
+    """Evaluate a contract on a frame.
 
     Parameters
     ----------
     contract : sequence of Expectation
         From ``whole_contract``.
     frame : pandas.DataFrame
-        Rows of the snapshot; other columns than ``columns_of`` need not be there.
+        Rows of the snapshot; columns that the contract does not need may be left out.
 
     Returns
     -------
     tuple of CheckResult
-        One an expectation, in the contract's order. An expectation that cannot be evaluated, for example
-        because its column is missing, has failed.
+        One per expectation, in the contract's order. An expectation that cannot be evaluated, for example because its
+        column is missing, has failed.
     """
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
@@ -79,7 +78,9 @@ def _build(expectation: Expectation, position: int) -> GxExpectation:
         return known(**expectation.arguments, meta={"position": position})
     except (TypeError, ValueError, ValidationError) as error:
         first = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error))
-        raise SpecError(f"{expectation.name} does not take these arguments: {first}.", "Mend the contract.") from error
+        raise SpecError(
+            f"{expectation.name} does not take these arguments: {first}.", "Correct the contract."
+        ) from error
 
 
 def _result(expectation: Expectation, found: Any) -> CheckResult:
@@ -108,7 +109,7 @@ def _observed(found: Any) -> str:
 
 
 def _exceptions(info: Any) -> list[dict[str, Any]]:
-    """Great Expectations gives one exception, or a mapping of metric to exception."""
+    """Return the exceptions of a result, which has one, or a mapping of metric to exception."""
     if not info:
         return []
     return [info] if "exception_message" in info else list(info.values())

@@ -1,7 +1,7 @@
 """Reading spec files: safe YAML, and every problem of a file at once, each with its line.
 
-Stricter than YAML 1.1, which reads ``no`` as false, ``012`` as ten, ``12:30`` as 750 and the second of
-two equal keys in silence. Tags, anchors and aliases are refused. Knows nothing of folders of steps.
+Stricter than YAML 1.1, which reads ``no`` as false, ``012`` as ten, ``12:30`` as 750 and silently takes the second of two
+equal keys. Tags, anchors and aliases are refused.
 """
 
 import difflib
@@ -32,8 +32,8 @@ _KINDS = {
     "tuple": _LIST, "model": _MAPPING, "dict": _MAPPING, "string": "text", "bool": "true or false", "int": "a whole number",
     "float": "a number",
 }  # fmt: skip
-"""What pydantic misses, by the first word of its type of error."""
-_MEMBERS = {"bool", "int", "float", "constrained-str"}  # how it names the members of a choice, as if they were keys
+"""What pydantic expects, by the first word of its type of error."""
+_MEMBERS = {"bool", "int", "float", "constrained-str"}  # its names for the members of a union, given like keys
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -57,14 +57,12 @@ def read_spec(path: Path) -> ModelSpec:
     Raises
     ------
     SpecError
-        With every problem of the file, one a line, as ``file:line: what is wrong``.
+        With every problem of the file, one per line, as ``file:line: problem``.
     """
     return _parsed(path, _read_text(path))
 
 
-@lru_cache(
-    maxsize=256
-)  # a backfill reads the same file at each step of each partition; parsing takes as long as scoring
+@lru_cache(maxsize=256)  # a backfill reads a file at each step of each partition; parsing takes as long as scoring
 def _parsed(path: Path, text: str) -> ModelSpec:
     problems: list[tuple[int, str]] = []
     lines: dict[Path_, int] = {(): 1}
@@ -78,14 +76,12 @@ def _parsed(path: Path, text: str) -> ModelSpec:
         problems.append((lines[("model",)], f"model is {spec.model!r}, but the file is named {path.name!r}"))
     if spec is None or problems:
         found = "\n".join(f"  {path}:{line}: {problem}" for line, problem in sorted(set(problems)))
-        raise SpecError(
-            f"The spec {path.name!r} has {len(set(problems))} problem(s):\n{found}", "Mend the lines named."
-        )
+        raise SpecError(f"The spec {path.name!r} has {len(set(problems))} problem(s):\n{found}", "Correct these lines.")
     return spec
 
 
 def load_sound_specs(folder: Path) -> Iterator[ModelSpec]:
-    """Read all specs but broken ones: one model's mistake is no other model's business, and the doctor's to tell."""
+    """Read all specs except broken ones, which the doctor reports: one model's mistake must not stop the others."""
     for path in sorted(folder.glob("*.yaml")):
         with suppress(SpecError):
             yield read_spec(path)
@@ -106,7 +102,7 @@ def load_specs(folder: Path) -> tuple[ModelSpec, ...]:
         except SpecError as error:
             problems.append(error.problem)
     if problems:
-        raise SpecError("\n".join(problems), "Mend the lines named.")
+        raise SpecError("\n".join(problems), "Correct these lines.")
     return tuple(specs)
 
 
@@ -132,9 +128,7 @@ def _compose(text: str, path: Path) -> yaml.Node:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise SpecError(
-            f"{place}: not valid YAML: {getattr(error, 'problem', error)}.", "Mend the line named."
-        ) from None
+        raise SpecError(f"{place}: not valid YAML: {getattr(error, 'problem', error)}.", "Correct this line.") from None
     if not isinstance(node, yaml.MappingNode):
         raise SpecError(f"{path}:1: a spec is a mapping that begins with 'model: <name>'.", "Write the spec.")
     return node
@@ -157,24 +151,28 @@ def _refuse_references(text: str, path: Path) -> None:
 
 
 def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], problems: list[tuple[int, str]]) -> Any:
-    """Turn a node into plain values, noting the line of every path and every duplicate key."""
+    """Return the plain values of a node; collect the line of every path, and problems such as duplicate keys."""
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value)
             if key in values:
-                problems.append((key_node.start_mark.line + 1, f"key {key!r} stands twice"))
+                problems.append((key_node.start_mark.line + 1, f"key {key!r} is given twice"))
             lines[(*path, key)] = key_node.start_mark.line + 1
             values[key] = _build(value_node, (*path, key), lines, problems)
         return values
     if isinstance(node, yaml.SequenceNode):
         return [_build(item, (*path, index), lines, problems) for index, item in enumerate(node.value)]
-    return _PlainLoader("").construct_object(node)
+    value = _PlainLoader("").construct_object(node)
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        problems.append((node.start_mark.line + 1, f"{value!r} holds half of a surrogate pair, which is no character"))
+        return value.encode(errors="replace").decode()
+    return value
 
 
 def _described(items: list[Any], lines: dict[Path_, int]) -> list[tuple[int, str]]:
-    """Say pydantic's findings in our words, each with the line of the nearest enclosing key."""
+    """Return pydantic's findings in our words, each with the line of the nearest enclosing key."""
     problems: list[tuple[int, str]] = []
     expected: dict[tuple[int, str, str], list[str]] = {}  # a value that may be of several kinds has a finding for each
     for item in items:

@@ -98,6 +98,20 @@ MUTANTS = (
         ("tests/integration/test_bad_input.py", "-k", "taken_for_utc"),
     ),
     Mutant(
+        "refusal in check of what a contract cannot judge",
+        "src/tidemill/checks/judging.py",
+        "        return str(error)\n",
+        "        return None\n",
+        ("tests/unit/test_checks.py", "-k", "refused_before"),
+    ),
+    Mutant(
+        "exact ends of a range of whole numbers",
+        "src/tidemill/checks/values.py",
+        "    if pa.types.is_integer(kind) and not math.isinf(value):",
+        "    if False:",
+        ("tests/unit/test_checks.py", "-k", "judged_exactly"),
+    ),
+    Mutant(
         "a token of its own for each attempt to write",
         "src/tidemill/steps/predict/predict.py",
         "job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0",

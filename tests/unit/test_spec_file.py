@@ -51,7 +51,7 @@ def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    assert "tiny.yaml:7: key 'model' stands twice" in problems(tmp_path, SMALLEST + "model: tiny\n")
+    assert "tiny.yaml:7: key 'model' is given twice" in problems(tmp_path, SMALLEST + "model: tiny\n")
 
 
 @pytest.mark.parametrize("value", ["&a 1", "!!python/object:os.system x", "[" * 30 + "]" * 30])
@@ -62,6 +62,12 @@ def test_anchors_tags_and_deep_nesting_are_refused(tmp_path: Path, value: str) -
 @pytest.mark.parametrize("text", ["no", "on", "012", "12:30", "1e3x", "0x1F"])
 def test_words_that_old_yaml_would_turn_into_something_else_stay_words(tmp_path: Path, text: str) -> None:
     assert read_spec(write(tmp_path, SMALLEST + f"description: {text}\n")).description == text
+
+
+def test_half_of_a_surrogate_pair_is_refused_with_its_line(tmp_path: Path) -> None:
+    contract = r'contract: [{expect_column_values_to_be_in_set: {column: c, value_set: ["\ud800"]}}]'
+    (problem,) = [item for item in problems(tmp_path, f"{SMALLEST}{contract}\n").splitlines() if "surrogate" in item]
+    assert "tiny.yaml:7:" in problem
 
 
 def test_the_file_is_named_as_the_model(tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+"""Expectations judged on Arrow columns, exactly and without a frame.
+
+Great Expectations is the vocabulary; what it means for each type of column is in `values`. Rarer expectations are left to
+``contracts``, which asks Great Expectations itself.
+"""
+
+from tidemill.checks.contract import columns_of, in_words, of_no_rows, whole_contract
+from tidemill.checks.judging import judge, missing_columns, needed_columns, why_unjudged
+from tidemill.checks.values import N_CASES
+
+__all__ = [
+    "N_CASES",
+    "columns_of",
+    "in_words",
+    "judge",
+    "missing_columns",
+    "needed_columns",
+    "of_no_rows",
+    "whole_contract",
+    "why_unjudged",
+]
