@@ -81,6 +81,10 @@ bench-shards: setup ## Score a long partition in shards on two workers, one of t
 bench-publish: setup ## Publish a million rows, against a bare COPY of the same rows
 	@$(BIN)/python -m tests.bench.publish
 
+.PHONY: bench-rates
+bench-rates: setup ## Simulate how often gate, intervals and alerts err: make bench-rates ONLY=hourly DRAWS=1000
+	@nice -n 19 $(BIN)/python -m tests.bench.rates --draws $(or $(DRAWS),1000) --only "$(ONLY)"
+
 bench-gate: setup ## Let the gate judge 1,000 pairs of each kind whose difference is known
 	@$(BIN)/python -m tests.bench.gate_errors --pairs 1000
 

@@ -148,7 +148,9 @@ def test_readme_spec_is_sound(tmp_path: Path) -> None:
 
 
 def test_continuous_integration_runs_what_the_readme_promises() -> None:
-    run = re.findall(r"\bmake (check|test|integration|chaos-short|bench-short|e2e)(?![\w-])", text(PROJECT / ".ci" / "run"))
+    run = re.findall(
+        r"\bmake (check|test|integration|chaos-short|bench-short|e2e)(?![\w-])", text(PROJECT / ".ci" / "run")
+    )
     assert sorted(run) == ["bench-short", "chaos-short", "check", "e2e", "integration", "test"]
     assert 'make("demo")' in text(PROJECT / "tests" / "e2e" / "conftest.py")
 

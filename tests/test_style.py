@@ -21,7 +21,9 @@ def word_list() -> dict[str, str]:
 
 def texts() -> dict[str, str]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True)
-    paths = [PROJECT / name for name in listed.stdout.split("\0") if name.endswith(READ) and not name.startswith(HISTORY)]
+    paths = [
+        PROJECT / name for name in listed.stdout.split("\0") if name.endswith(READ) and not name.startswith(HISTORY)
+    ]
     return {
         path.relative_to(PROJECT).as_posix(): path.read_text(encoding="utf-8")
         for path in paths
