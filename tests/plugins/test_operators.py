@@ -127,7 +127,7 @@ def test_the_message_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("workspace")
 def test_a_key_of_the_configuration_that_the_dag_does_not_take_ends_the_task() -> None:
-    with pytest.raises(SettingsError, match="'dryrun' is none of"):
+    with pytest.raises(SettingsError, match="unknown parameter 'dryrun'"):
         new(ResolveReleaseOperator).execute(context(partition="2013-07-09", dryrun=True))
 
 
@@ -186,7 +186,7 @@ def test_a_training_is_not_triggered_in_a_dry_run() -> None:
 
 
 def test_a_slip_in_dry_run_triggers_nothing() -> None:
-    with pytest.raises(SettingsError, match="is 'dry_run' meant"):
+    with pytest.raises(SettingsError, match="did you mean 'dry_run'"):
         trigger("accept").execute(context(partition="2013-07-09", dryrun=True))
 
 

@@ -45,12 +45,12 @@ def test_a_value_of_the_wrong_kind_is_refused_by_name(name: str, value: object) 
 
 
 def test_a_slip_is_refused_with_the_name_that_was_meant() -> None:
-    with pytest.raises(SettingsError, match=r"'dryrun' is none of .* \(is 'dry_run' meant\?\)"):
+    with pytest.raises(SettingsError, match=r"unknown parameter 'dryrun'; did you mean 'dry_run'\?"):
         RunParams.check({"dryrun": True}, FORM)
 
 
 def test_a_parameter_of_another_dag_is_refused() -> None:
-    with pytest.raises(SettingsError, match="'release' is none of partition, dry_run"):
+    with pytest.raises(SettingsError, match="unknown parameter 'release'; valid are partition, dry_run"):
         RunParams.check({"release": 1}, ("partition", "dry_run"))
 
 
@@ -61,3 +61,21 @@ def test_a_parameter_that_somebody_added_to_a_dag_of_their_own_is_left_to_them()
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(SettingsError, match=r"(?s)(?=.*colour)(?=.*release)(?=.*dry_run)"):
         RunParams.check({"colour": "red", "release": 0, "dry_run": 7}, FORM)
+
+
+def test_a_field_of_the_form_has_the_limits_of_its_parameter() -> None:
+    form = trigger_form("trials", "partition", "policy", "cutoff")
+    assert form["trials"].schema == {
+        "title": "Trials",
+        "type": ["null", "integer"],
+        "minimum": 0,
+        "maximum": 1000,
+    }
+    assert (form["partition"].schema["maxLength"], form["cutoff"].schema["format"]) == (32, "date-time")
+    assert (form["policy"].value, form["policy"].schema["enum"]) == ("live_then", ["live_then", "current"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("trials", 1001), ("partition", "x" * 33), ("policy", "newest")])
+def test_a_value_that_the_form_refuses_is_refused_in_the_task_too(name: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=name):
+        RunParams.check({name: value}, (name,))
