@@ -1,5 +1,7 @@
 """Predict: the rows of one partition, scored by the release that was live for it. One DAG per model."""
 
+from typing import Any
+
 from tidemill_airflow.assets import predictions_asset, release_asset
 from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
@@ -18,7 +20,7 @@ for spec in specs_beside(__file__):
         resolve_release = ResolveReleaseOperator(task_id="resolve_release", model=model, inlets=[release_asset(spec)])
         extract = ExtractOperator(task_id="extract", model=model, purpose="score")
         validate_data = ValidateDataOperator(task_id="validate_data", model=model, snapshot=extract.output)
-        scores = ()
+        scores: Any = ()
         if spec.predict.shard_rows:
             cut = CutOperator(task_id="cut", snapshot=extract.output, shard_rows=spec.predict.shard_rows)
             score = ScoreOperator.partial(

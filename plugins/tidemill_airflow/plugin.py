@@ -1,9 +1,9 @@
-"""What Airflow finds of Tidemill by itself, through the entry point ``airflow.plugins``: the console in its UI.
+"""The plugin that Airflow finds by the entry point ``airflow.plugins``: the console in its UI.
 
-Airflow imports this in every process, tasks included: the app is imported by the first request to it, in the API server.
+Airflow imports this in every process, tasks included, so the app is imported by its first request, in the API server.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
@@ -22,12 +22,16 @@ async def console(scope: Any, receive: Any, send: Any) -> None:
     await app(scope, receive, send)
 
 
+_APPS: list[Any] = [{"app": console, "url_prefix": PREFIX, "name": "Tidemill"}]
+_VIEWS: list[Any] = [
+    {"name": "Models", "href": f"{_ROOT}/", "destination": "nav", "url_route": "tidemill-models"},
+    {"name": "Model", "href": f"{_ROOT}/dag/{{DAG_ID}}", "destination": "dag", "url_route": "tidemill-model"},
+]
+
+
 class TidemillPlugin(AirflowPlugin):
     """Entry in the UI's navigation, tab on every DAG's page, and the app behind them."""
 
     name = "tidemill"
-    fastapi_apps: ClassVar[list[Any]] = [{"app": console, "url_prefix": PREFIX, "name": "Tidemill"}]
-    external_views: ClassVar[list[Any]] = [
-        {"name": "Models", "href": f"{_ROOT}/", "destination": "nav", "url_route": "tidemill-models"},
-        {"name": "Model", "href": f"{_ROOT}/dag/{{DAG_ID}}", "destination": "dag", "url_route": "tidemill-model"},
-    ]
+    fastapi_apps = _APPS
+    external_views = _VIEWS

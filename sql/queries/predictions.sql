@@ -76,7 +76,7 @@ RETURNING token;
 -- name: published_of_model
 -- The visible run of every partition of a model, in order of key.
 SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri AS snapshot_uri, r.n_rows,
-    r.threshold, r.task
+    r.checksum, r.threshold, r.task
 FROM tidemill.published p
 JOIN tidemill.prediction_run r USING (prediction_run_id)
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)

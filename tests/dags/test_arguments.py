@@ -59,6 +59,13 @@ def test_the_page_of_a_dag_gives_the_same_command(described: Described, verb: st
 
 
 @pytest.mark.parametrize("verb", VERBS)
+def test_the_page_of_a_dag_says_what_to_do_about_a_run_of_a_cancelled_backfill(described: Described, verb: str) -> None:
+    page = " ".join(described["dags"][f"flight_delays_{verb}"]["doc_md"].split())
+    assert "a run of a cancelled backfill must not be cleared: Airflow would leave it queued for ever." in page
+    assert "Mark it as failed, and trigger its partition by hand." in page
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_no_page_has_an_unfilled_place(described: Described, verb: str) -> None:
     page = described["dags"][f"flight_delays_{verb}"]["doc_md"]
     assert "{" not in page

@@ -11,6 +11,7 @@ LIGHT = {
     "tidemill.errors",
     "tidemill.intervals",
     "tidemill.metrics",
+    "tidemill.record",
     "tidemill.records",
     "tidemill.spec",
     "tidemill.spec_file",

@@ -121,11 +121,12 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def dag_run(airflow: dict[str, str], warehouse: Warehouse) -> DagRun:
     """Run one of a model's DAGs, and tell how it and each of its tasks ended."""
 
-    def run(verb: str, mill: Mill, **conf: Any) -> dict[str, Any]:
+    def run(verb: str, mill: Mill, pause_on_run: str = "", **conf: Any) -> dict[str, Any]:
         places = {
             "TIDEMILL_MODELS": str(mill.workspace.models),
             "TIDEMILL_SQL": str(mill.workspace.sql),
             "TIDEMILL_STORAGE": str(mill.workspace.storage),
+            "TEST_PAUSE_ON_RUN": pause_on_run,
             **{
                 f"AIRFLOW_CONN_{name.upper()}": warehouse.url(role).replace("postgresql://", "postgres://")
                 for name, role in ROLES.items()
@@ -141,6 +142,6 @@ def dag_run(airflow: dict[str, str], warehouse: Warehouse) -> DagRun:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        return json.loads(done.stdout.splitlines()[-1]) | {"log": done.stdout + done.stderr}
 
     return run

@@ -1,10 +1,12 @@
-"""Runs a DAG file's DAG once in this process, as ``dag.test`` does, and tells how it ended; a program of its own.
+"""Run a DAG file's DAG once in this process, as ``dag.test`` does, and print how it ended; a program of its own.
 
 Airflow reads its settings when it is first imported, so a run with a metadata database of its own needs a fresh process.
 """
 
 import json
+import os
 import sys
+import threading
 from typing import Any
 
 
@@ -21,8 +23,53 @@ def run(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
     dag = bag.dags[dag_id]
     for task in dag.tasks:
         task.retries = 0
+    if paused := os.environ.get("TEST_PAUSE_ON_RUN"):
+        set_paused(paused, False)
+        threading.Thread(target=pause_on_run, args=(paused,), daemon=True).start()
     ended = dag.test(logical_date=None, run_conf=conf)  # a date after the data would leave the tasks out
-    return {"state": ended.state, "tasks": {item.task_id: item.state for item in ended.get_task_instances()}}
+    return {
+        "state": ended.state,
+        "tasks": {item.task_id: item.state for item in ended.get_task_instances()},
+        "events": events(ended.dag_id, ended.run_id),
+    }
+
+
+def set_paused(dag_id: str, is_paused: bool) -> None:
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        session.execute(update(DagModel).where(DagModel.dag_id == dag_id).values(is_paused=is_paused))
+
+
+def pause_on_run(dag_id: str) -> None:
+    """Pause a DAG as soon as it has a run, as a person may."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+    from tidemill.local.launch import until
+
+    def has_run() -> bool:
+        with create_session() as session:
+            return session.scalar(select(DagRun.id).where(DagRun.dag_id == dag_id)) is not None
+
+    if until(has_run, 200):
+        set_paused(dag_id, True)
+
+
+def events(dag_id: str, run_id: str) -> list[dict[str, Any]]:
+    """Return the asset events of a run, as a consumer sees them."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    asked = select(AssetEvent).where(AssetEvent.source_dag_id == dag_id, AssetEvent.source_run_id == run_id)
+    with create_session() as session:
+        return [
+            {"asset": event.name, "partition_key": event.partition_key, "extra": event.extra}
+            for event in session.scalars(asked.order_by(AssetEvent.id))
+        ]
 
 
 if __name__ == "__main__":

@@ -33,6 +33,17 @@ def test_a_training_that_cannot_be_started_fails_the_run_and_its_outcome_is_reco
     assert outcomes(serving) == ["Training was due, but has not come to a verdict."]
 
 
+def test_a_train_dag_that_is_paused_in_the_middle_ends_the_wait_in_words(
+    serving: Mill, retrain: Callable[..., dict[str, Any]]
+) -> None:
+    serving.write(spec=DUE)
+    train = f"{serving.model}_train"
+    ended = retrain(serving, pause_on_run=train)  # nobody schedules its tasks here, so the run stays unfinished
+    assert ended["tasks"] == {"decide": "success", "trigger_training": "failed", "record_outcome": "failed"}
+    assert f"{train} was paused while its run retrain__" in ended["log"]
+    assert "Unpause it, and clear this task: it then waits for that run." in ended["log"]
+
+
 def test_a_decision_that_fails_fails_the_run(serving: Mill, retrain: Callable[..., dict[str, Any]]) -> None:
     serving.write(spec=DUE)
     ended = retrain(serving, partition="2031-01-01")

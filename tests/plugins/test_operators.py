@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG
@@ -194,6 +195,7 @@ def found_by_a_second_attempt(state: str) -> None:
     told = context(partition="2013-07-09")
     told["ti"].get_dr_count = lambda dag_id, run_ids: int(run_ids == ["retrain__2013-07-09__7"])
     told["ti"].get_dagrun_state = lambda dag_id, run_id: state
+    told["ti"].get_dag = lambda dag_id: SimpleNamespace(is_paused=True)
     trigger("accept").execute(told)
 
 
@@ -206,6 +208,15 @@ def test_a_second_attempt_finds_that_the_first_one_s_training_has_failed() -> No
 @pytest.mark.usefixtures("workspace")
 def test_a_second_attempt_is_content_with_the_first_one_s_training() -> None:
     found_by_a_second_attempt("success")
+
+
+@pytest.mark.usefixtures("workspace")
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_nobody_waits_for_a_training_whose_dag_is_paused(state: str) -> None:
+    with pytest.raises(
+        RetrainingFailed, match=rf"was paused while its run .* is {state}.*Unpause it, and clear this task"
+    ):
+        found_by_a_second_attempt(state)
 
 
 def test_triggering_names_the_train_dag_of_the_model() -> None:

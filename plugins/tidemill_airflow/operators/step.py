@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator, Context
 from tidemill.errors import TidemillError
 from tidemill.runtime.declarations import declaration
 from tidemill.runtime.limits import execution_timeout
+from tidemill_airflow.asset_events import announce, changes_of
 from tidemill_airflow.params import RunParams
 from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
@@ -74,7 +75,7 @@ class StepOperator(BaseOperator):
         name_partition(partition)
         inputs = {name: getattr(self, name) for name in self.template_fields}
         self.log.info("%s of model %s, partition %s", self.step, self.model, partition)
-        return run_step(
+        record = run_step(
             self.dag_id.removeprefix(f"{self.model}_"),
             self.step,
             self.model,
@@ -84,6 +85,8 @@ class StepOperator(BaseOperator):
             origin=origin_of(context),
             cutoff=params.cutoff,
         )
+        announce(self, context, changes_of(record, partition, inputs))
+        return record
 
 
 def _lines(record: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:

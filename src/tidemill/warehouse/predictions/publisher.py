@@ -44,6 +44,8 @@ class PublishedRun:
     """Rows."""
     threshold: float | None
     """Score from which the positive class is predicted."""
+    checksum: str = ""
+    """Exclusive or of a hash of each key and answer."""
     task: str = "binary"
     """What its rows answer: ``binary``, ``multiclass`` or ``regression``."""
 
