@@ -57,9 +57,9 @@ def test_a_rollback_is_an_event_of_the_champion_and_of_each_partition_taken_back
 ) -> None:
     champion = serving.promoter.champion(serving.model)
     assert champion is not None
-    newer = serving.register(trained_mill[1], TRAINED)
-    serving.promote(newer, champion.release_id)
-    serving.predict()
+    newer = serving.register(trained_mill[1], SCORED)
+    serving.promote(newer, champion.release_id, SCORED)
+    assert serving.predict()["publish"]["release_id"] == newer
     ended = dag_run("rollback", serving, republish_from=SCORED, republish_to=SCORED, reason="For a test.")
     assert ended["state"] == "success", ended["log"]
     found = {event["asset"]: (event["partition_key"], event["extra"]["release"]) for event in ended["events"]}
