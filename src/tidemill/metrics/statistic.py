@@ -231,7 +231,9 @@ def area(y: Floats, score: Floats) -> Statistic:
         return np.asarray(np.where(y == 1, of_positive / n_positive, of_negative / n_negative))
 
     rarer = y == (1.0 if 2 * y.sum() <= len(y) else 0.0)
-    return Statistic(values=values, influence=influence, counted=rarer, step=1 / rarer.sum() if rarer.any() else None)
+    return Statistic(
+        values=values, influence=influence, counted=rarer, step=1 / float(rarer.sum()) if rarer.any() else None
+    )
 
 
 def average_precision(y: Floats, score: Floats) -> Statistic:
@@ -265,7 +267,7 @@ def average_precision(y: Floats, score: Floats) -> Statistic:
         own = precision[::-1] - value
         return np.asarray((y * runs.per_row(own + gained) - runs.per_row(lost)) / true[-1])
 
-    return Statistic(values=values, influence=influence, counted=y == 1, step=1 / y.sum() if y.any() else None)
+    return Statistic(values=values, influence=influence, counted=y == 1, step=1 / float(y.sum()) if y.any() else None)
 
 
 def median(terms: Floats) -> Statistic:

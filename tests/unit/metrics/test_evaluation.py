@@ -26,6 +26,13 @@ def test_an_interval_keeps_to_the_range_of_its_metric(task, metric):
         assert not figure.high > 1
 
 
+@pytest.mark.parametrize(("task", "metric"), ALL)
+def test_a_figure_is_made_of_pythons_own_numbers(task, metric):
+    y, score, about = rows_of(task, np.random.default_rng(1), 40)
+    figure = evaluate(task, y, score, metrics=(metric,), **about)[0]
+    assert {type(figure.value), type(figure.low), type(figure.high)} == {float}  # the ledger cannot store NumPy's
+
+
 def test_the_order_of_rows_does_not_change_a_figure():
     y, score, _ = rows_of("binary", np.random.default_rng(2), 500)
     order, blocks = np.random.default_rng(1).permutation(500), np.arange(500) // 50
