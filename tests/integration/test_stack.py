@@ -1,4 +1,4 @@
-"""The local stack, for real: its programs, its ports, its processes. Takes a minute or two."""
+"""The real local stack: its programs, ports and processes. Takes a minute or two."""
 
 import json
 import os

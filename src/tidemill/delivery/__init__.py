@@ -1,13 +1,13 @@
-"""The delivery room: what the outbox holds goes to mailboxes, chats and webhooks.
+"""Delivery: sends the outbox's messages to mailboxes, chats and webhooks.
 
 =============  ==================================================================
-``addresses``  where a channel leads, and how its secrets are kept out of sight
-``messages``   what a message says: subject, text, HTML
-``pictures``   the course of an alert's figure, as a PNG
+``addresses``  the address of a channel, without leaking its secrets
+``messages``   the content of a message: subject, text, HTML
+``pictures``   the history of an alert's metric, as a PNG
 ``mail``       mails in threads, over SMTP
-``hooks``      everything else, through Apprise
-``sending``    the outbox emptied: claim, send, record; again later what failed
+``hooks``      every other channel, through Apprise
+``sending``    empties the outbox: claim, send, record, and retry later
 =============  ==================================================================
 
-Nothing here decides whether there is an alert. Addresses hold passwords: they are never logged, shown or raised.
+Nothing here decides whether there is an alert. Addresses contain passwords: they are never logged, shown or raised.
 """

@@ -1,6 +1,6 @@
-"""Where a channel leads, as a URL from the environment or from Airflow; its secrets never leave this object by accident.
+"""Addresses of channels: URLs from the environment or from Airflow that never show their secrets.
 
-``smtp://`` and ``smtps://`` are mail servers of our own mailer; every other scheme is Apprise's.
+Our own mailer handles ``smtp://`` and ``smtps://``, and Apprise every other scheme.
 """
 
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ from tidemill.errors import SettingsError
 __all__ = ["Address", "MailServer"]
 
 HIDDEN = "***"
-LEAST_SECRET = 4  # shorter parts, such as 'to' or '25', stand in ordinary sentences too
+MIN_SECRET_LENGTH = 4  # shorter parts, such as 'to' or '25', also occur in ordinary sentences
 PORTS = {"smtp": 587, "smtps": 465}
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Address:
-    """A channel's name and URL; shown, it is its name alone."""
+    """A channel's name and URL; its ``repr`` shows only the name."""
 
     channel: str
-    """Name of the channel."""
+    """The channel, as the spec names it."""
     url: str = field(repr=False)
-    """The URL, with whatever secrets it holds."""
+    """The URL, which may contain secrets."""
 
     def __repr__(self) -> str:
         return f"Address({self.channel!r})"
@@ -35,7 +35,7 @@ class Address:
         return self.url.partition("://")[0].lower() in PORTS
 
     def scrub(self, text: str) -> str:
-        """Replace every part of the URL that may be a secret.
+        """Return a text without any part of the URL that may be a secret.
 
         Examples
         --------
@@ -53,41 +53,41 @@ class Address:
             return {self.url}
         values = [value for _, value in parse_qsl(parts.query)]
         pieces = [*parts.path.split("/"), parts.fragment, parts.username or "", parts.password or "", *values]
-        # Apprise writes tokens where a URL has its host; only of a mail server the host is known to be one.
+        # Apprise puts tokens in the place of the host; only a mail server's host is certainly no secret.
         hosts = [] if self.is_mail else parts.netloc.replace("@", ":").split(":")
         found = {item for piece in (*pieces, *hosts) for item in (piece, unquote(piece))}
-        return {self.url, *(item for item in found if len(item) >= LEAST_SECRET)}
+        return {self.url, *(item for item in found if len(item) >= MIN_SECRET_LENGTH)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailServer:
-    """How to reach a mail server, and for whom."""
+    """How to reach a mail server, with sender and recipients."""
 
     host: str
-    """Host."""
+    """Host name or IP address."""
     port: int
-    """Port."""
+    """TCP port."""
     implicit_tls: bool
     """TLS from the first byte (``smtps``)."""
     starttls: bool
-    """TLS before anything is said; refused if the server has none."""
+    """TLS before any command; an error if the server has none."""
     user: str | None = field(repr=False)
-    """Login, if there is one."""
+    """Login; None without one."""
     password: str | None = field(repr=False)
-    """Password."""
+    """Password; None without a login."""
     sender: str
-    """Who the mail is from."""
+    """The sender's address."""
     recipients: tuple[str, ...]
-    """Who it goes to; empty for the alerts' owners."""
+    """The recipients' addresses; if empty, mails go to the alerts' owners."""
 
     @classmethod
     def parse(cls, address: Address) -> Self:
-        """Read ``smtp://user:password@host:587?from=a@example.com&to=b@example.com,c@example.com``.
+        """Parse ``smtp://user:password@host:587?from=a@example.com&to=b@example.com,c@example.com``.
 
         Raises
         ------
         SettingsError
-            If something is missing or malformed; the URL is not shown.
+            If a part is missing or malformed; the URL is not shown.
         """
         parts = _split(address)
         options = dict(parse_qsl(parts.query))
@@ -101,8 +101,8 @@ class MailServer:
         off = options.get("tls") == "off"
         if login and off and host not in LOOPBACK:
             raise SettingsError(
-                f"Channel {address.channel!r} would send its password over the wire in clear.",
-                "Leave out tls=off, or the login.",
+                f"Channel {address.channel!r} would send its password unencrypted.",
+                "Remove tls=off, or the login.",
             )
         return cls(
             host=host,
@@ -127,6 +127,6 @@ def _split(address: Address) -> SplitResult:
 
 def _malformed(channel: str) -> SettingsError:
     return SettingsError(
-        f"The address of channel {channel!r} is not valid; it is not shown, since it may hold a password.",
+        f"The address of channel {channel!r} is not valid. It is not shown, because it may contain a password.",
         "Write smtp://user:password@host:587?from=a@example.com&to=b@example.com, with tls=off for a server without TLS.",
     )

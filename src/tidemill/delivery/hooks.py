@@ -1,7 +1,8 @@
-"""Every channel but mail: Slack, Teams, Matrix, a webhook and a hundred others, through Apprise.
+"""Channels other than mail: Slack, Teams, Matrix, webhooks and a hundred others, through Apprise.
 
-Apprise says True or False, and writes why into its log, addresses and all. So its log is read here, scrubbed, and goes
-no further; and so does the log of the HTTP library, which writes paths, and some services have their token there.
+Apprise returns True or False, and logs the reason together with the address. So its log is captured and scrubbed here,
+and goes no further. The same applies to the log of the HTTP library: it contains paths, where some services have their
+token.
 """
 
 import logging
@@ -15,41 +16,41 @@ from tidemill.records import Severity
 
 __all__ = ["send_hook"]
 
-TALKATIVE = ("apprise", "urllib3", "requests")
+CAPTURED = ("apprise", "urllib3", "requests")
 KINDS = {Severity.FAIL: "failure", Severity.WARN: "warning", None: "success"}
 
 
 class _Listener(logging.Handler):
-    """Keeps what is logged."""
+    """Collects log messages."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(record.getMessage())
+        self.messages.append(record.getMessage())
 
 
 def send_hook(message: Message, address: Address) -> None:
-    """Hand a message to a service.
+    """Send a message to a service.
 
     Raises
     ------
     SettingsError
-        If Apprise does not understand the address.
+        If Apprise does not know the address's scheme.
     ChannelUnavailable
-        If the service cannot be reached, or refuses it; without the address' secrets.
+        If the service cannot be reached or refuses the message; without the address's secrets.
     """
     from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType
 
-    with _overheard() as listener:
-        # Nothing on disk: its store would keep tokens.
+    with _captured_logs() as listener:
+        # In memory, because its store on disk would contain tokens.
         asset = AppriseAsset(storage_mode="memory", async_mode=False, app_id="Tidemill", app_desc="Tidemill")
         service = Apprise(asset=asset)
         if not service.add(address.url):
             raise SettingsError(
-                f"The address of channel {address.channel!r} is not one that Apprise knows; it is not shown, since it may"
-                " hold a password.",
+                f"Apprise does not know the address of channel {address.channel!r}. It is not shown, because it may"
+                " contain a password.",
                 "Write one such as slack://…, json://host/path or mailto://…; the list is in Apprise's documentation.",
             )
         taken = service.notify(
@@ -59,17 +60,17 @@ def send_hook(message: Message, address: Address) -> None:
             body_format=NotifyFormat.TEXT,
         )
     if not taken:
-        said = address.scrub(" ".join(" ".join(listener.heard).split()))
+        reason = address.scrub(" ".join(" ".join(listener.messages).split()))
         raise ChannelUnavailable(
-            f"Channel {address.channel!r} did not take a message: {said[:300] or 'no reason given'}",
-            "The message waits in the outbox and is sent again.",
+            f"Channel {address.channel!r} did not accept a message: {reason[:300] or 'no reason given'}",
+            "The message stays in the outbox and is sent again.",
         )
 
 
 @contextmanager
-def _overheard() -> Iterator[_Listener]:
+def _captured_logs() -> Iterator[_Listener]:
     listener = _Listener()
-    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    loggers = [logging.getLogger(name) for name in CAPTURED]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.propagate = False

@@ -1,7 +1,7 @@
-"""Mails: HTML with pictures beside a plain text, in the thread of the mail that first told of the same alerts.
+"""Mails: HTML with pictures and plain text, in the thread of the first mail about the same alerts.
 
-A mail's Message-ID is made from the message's key, so a second copy of it, after a crash between sending and recording,
-carries the same, and mail servers and readers know it for what it is.
+The Message-ID is derived from the message's key. A second copy, after a crash between sending and recording, has the same
+ID, so mail servers and readers recognise it as a duplicate.
 """
 
 import smtplib
@@ -19,7 +19,7 @@ from tidemill.errors import ChannelUnavailable, SettingsError
 
 __all__ = ["build_mail", "message_id", "send_mail"]
 
-TIMEOUT_S = 20  # for each answer of the server
+TIMEOUT_S = 20  # seconds for each answer of the server
 
 
 def message_id(key: str, server: MailServer) -> str:
@@ -36,39 +36,39 @@ def build_mail(
     thread: Sequence[tuple[str, str]] = (),
     pictures: Mapping[str, bytes] | None = None,
 ) -> EmailMessage:
-    """Write a mail; the same arguments give the same mail.
+    """Build a mail; equal arguments result in equal mails.
 
     Parameters
     ----------
     message : Message
-        What it says.
+        Its content.
     server : MailServer
-        Who it is from, and to; without recipients it goes to the owners of the alerts.
+        Sender and recipients; without recipients it goes to the owners of the alerts.
     key : str
         Key of the message.
     created_at : datetime
-        When it was put into the outbox.
+        When it was added to the outbox.
     thread : sequence of (str, str), default ()
-        Key and subject of the messages that first told of the alerts, oldest first.
+        Key and subject of the first messages about the alerts, oldest first.
     pictures : mapping of str to bytes, optional
-        PNG by name, as the HTML refers to them.
+        PNG files by the names in the HTML.
 
     Raises
     ------
     SettingsError
-        If it has no recipient.
+        If there is no recipient.
     """
     recipients = server.recipients or tuple(owner for owner in message.owners if "@" in owner)
     if not recipients:
         raise SettingsError(
-            "A mail about alerts has no recipient: neither does the channel name one, nor is the owner an e-mail address.",
+            "A mail about alerts has no recipient: the channel has none, and the owner is no e-mail address.",
             "Add &to=… to the channel's address, or name an owner in the spec.",
         )
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"] = server.sender, ", ".join(recipients)
     mail["Subject"] = f"Re: {thread[0][1]}" if thread else message.title
     mail["Date"], mail["Message-ID"] = format_datetime(created_at), message_id(key, server)
-    mail["Auto-Submitted"] = "auto-generated"  # so that nobody's holiday note answers it
+    mail["Auto-Submitted"] = "auto-generated"  # prevents out-of-office replies
     if thread:
         known = [message_id(root, server) for root, _ in thread]
         mail["In-Reply-To"], mail["References"] = known[0], " ".join(known)
@@ -78,19 +78,19 @@ def build_mail(
     assert isinstance(page, EmailMessage)
     for name, png in (pictures or {}).items():
         page.add_related(png, "image", "png", cid=f"<{name}>", filename=name, disposition="inline")
-    # The parts' boundaries are random otherwise.
+    # The boundaries would otherwise be random.
     for number, part in enumerate(item for item in mail.walk() if item.is_multipart()):
         part.set_boundary(f"{key}.{number}")
     return mail
 
 
 def send_mail(mail: EmailMessage, server: MailServer, address: Address) -> None:
-    """Hand a mail to its server.
+    """Send a mail to its server.
 
     Raises
     ------
     ChannelUnavailable
-        If the server cannot be reached, or refuses it; without the address' secrets.
+        If the server cannot be reached or refuses the mail; without the address's secrets.
     """
     with _translated(address), _session(server) as session:
         session.send_message(mail)
@@ -110,7 +110,7 @@ def _session(server: MailServer) -> Iterator[smtplib.SMTP]:
         if server.user is not None:
             session.login(server.user, server.password or "")
         yield session
-        # Once the server has taken the mail, a failing farewell must not look like a mail that was refused.
+        # QUIT is not sent: once the server has accepted the mail, a later error must not look like a refusal.
     finally:
         session.close()
 
@@ -120,8 +120,8 @@ def _translated(address: Address) -> Iterator[None]:
     try:
         yield
     except (smtplib.SMTPException, OSError) as error:
-        said = address.scrub(" ".join(str(error).split()) or type(error).__name__)
+        reason = address.scrub(" ".join(str(error).split()) or type(error).__name__)
         raise ChannelUnavailable(
-            f"Channel {address.channel!r} did not take a mail: {type(error).__name__}: {said[:300]}.",
-            "The message waits in the outbox and is sent again.",
+            f"Channel {address.channel!r} did not accept a mail: {type(error).__name__}: {reason[:300]}.",
+            "The message stays in the outbox and is sent again.",
         ) from None

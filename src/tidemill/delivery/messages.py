@@ -1,4 +1,4 @@
-"""What a message says: a subject, a plain text and an HTML page, about all that happened to a partition's alerts."""
+"""The content of a message: a subject, plain text and HTML about all changes of a partition's alerts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PREFIXES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    """Where a message leads to."""
+    """The links of a message."""
 
     page: str | None
     """The partition's monitoring page; None if there is none."""
@@ -32,34 +32,34 @@ class Links:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a channel is told, whatever its kind."""
+    """A message for any kind of channel."""
 
     title: str
-    """One line."""
+    """Its subject, one line."""
     text: str
-    """Plain text."""
+    """Its content as plain text."""
     html: str
-    """The same as a page; refers to a picture as ``cid:<name>``."""
+    """Its content as HTML, which refers to a picture as ``cid:<name>``."""
     severity: Severity | None
-    """Greatest severity of what is not resolved; None if all is."""
+    """Greatest severity of unresolved alerts; None if all are resolved."""
     owners: tuple[str, ...]
-    """Who answers for the alerts."""
+    """The owners of the alerts."""
 
     @classmethod
     def compose(cls, message: WaitingMessage, links: Links, pictures: Sequence[str] = ()) -> Self:
-        """Write a message.
+        """Compose a message.
 
         Parameters
         ----------
         message : WaitingMessage
-            What happened.
+            The changes of the alerts.
         links : Links
-            Where to read on.
+            Its links.
         pictures : sequence of str, default ()
-            Names of the pictures that will be sent with it.
+            Names of the attached pictures.
         """
-        going_on = [event for event in message.events if event.event is not AlertEvent.RESOLVED]
-        worst = min((event.severity for event in going_on), default=None)  # 'fail' comes before 'warn'
+        unresolved = [event for event in message.events if event.event is not AlertEvent.RESOLVED]
+        worst = min((event.severity for event in unresolved), default=None)  # 'fail' sorts before 'warn'
         headline = _headline(message)
         values = {
             "headline": headline,
@@ -80,24 +80,24 @@ class Message:
 
 
 def subject(model: str, events: Sequence[Told]) -> str:
-    """Name the worst of several events, and how many there are.
+    """Return a subject with the worst of several events and the number of the others.
 
-    A thread keeps the subject of its first message, so it speaks of the alerts alone and not of what happened to them.
+    A thread keeps the subject of its first message, so the subject names the alerts and not their changes.
     """
     first = events[0]
     more = f" and {len(events) - 1} more" if len(events) > 1 else ""
     line = f"{model}: {_what(first)}{more}, since {first.first_partition}"
-    return " ".join(line.split())  # a feature's name could hold a line break, which would end a mail's header
+    return " ".join(line.split())  # a line break in a feature's name would end a mail's header
 
 
 def _headline(message: WaitingMessage) -> str:
-    n_over = sum(event.event is AlertEvent.RESOLVED for event in message.events)
+    n_resolved = sum(event.event is AlertEvent.RESOLVED for event in message.events)
     n_fail = sum(e.severity is Severity.FAIL and e.event is not AlertEvent.RESOLVED for e in message.events)
-    n_warn = len(message.events) - n_over - n_fail
+    n_warn = len(message.events) - n_resolved - n_fail
     parts = [
         f"{n_fail} alert{'s need' if n_fail > 1 else ' needs'} action today" if n_fail else "",
         f"{n_warn} alert{'s need' if n_warn > 1 else ' needs'} a look" if n_warn else "",
-        f"{n_over} alert{'s are' if n_over > 1 else ' is'} over" if n_over else "",
+        f"{n_resolved} alert{'s are' if n_resolved > 1 else ' is'} resolved" if n_resolved else "",
     ]
     return f"{message.model}, partition {message.partition}: {', '.join(part for part in parts if part)}."
 
@@ -107,10 +107,8 @@ def _text(message: WaitingMessage, headline: str, links: Links) -> str:
     for event in message.events:
         lines += [
             f"{event.severity.upper()} {event.rule} ({event.event})",
-            f"  {event.message}"
-            if event.event is not AlertEvent.RESOLVED
-            else f"  It is over. It was: {event.message}",
-            f"  Since {event.first_partition}. Owner: {event.owner or 'not named'}.",
+            f"  {event.message}" if event.event is not AlertEvent.RESOLVED else f"  Resolved. It was: {event.message}",
+            f"  Since {event.first_partition}. Owner: {event.owner or 'none'}.",
         ]
         if event.event is not AlertEvent.RESOLVED:
             lines += [f"  {_means(event)}", f"  What to do: {links.runbook}#{_family(event)}"]

@@ -1,4 +1,4 @@
-"""The course of the figure behind an alert, as a PNG for a mail."""
+"""The history of an alert's metric, as a PNG for a mail."""
 
 from collections.abc import Sequence
 
@@ -9,22 +9,22 @@ from tidemill.warehouse.ledger import Ledger
 
 __all__ = ["draw"]
 
-MOST = 3  # pictures in one mail: about 40 kB each
-N_PARTITIONS = 45  # newest ones in a picture
+MAX_PICTURES = 3  # per mail: about 40 kB each
+N_PARTITIONS = 45  # the newest partitions, in one picture
 
 
 def draw(ledger: Ledger, message: WaitingMessage) -> dict[str, bytes]:
-    """Draw the figures of the worst alerts that go on; gives PNG by name, none where nothing can be drawn."""
+    """Draw the metrics of the worst unresolved alerts; return the PNG files by name, without those that cannot be drawn."""
     found: dict[str, bytes] = {}
     for event in message.events:
-        if len(found) < MOST and event.event is not AlertEvent.RESOLVED:
-            values = _course(ledger, message.model, event, message.partition)
+        if len(found) < MAX_PICTURES and event.event is not AlertEvent.RESOLVED:
+            values = _history(ledger, message.model, event, message.partition)
             if len(values) > 1:
                 found[f"alert-{event.alert_id}.png"] = _picture(event, values)
     return found
 
 
-def _course(ledger: Ledger, model: str, event: Told, until: str) -> dict[str, MetricValue]:
+def _history(ledger: Ledger, model: str, event: Told, until: str) -> dict[str, MetricValue]:
     family, _, subject = event.rule.partition(":")
     if family not in FAMILIES:
         return {}
@@ -39,13 +39,16 @@ def _course(ledger: Ledger, model: str, event: Told, until: str) -> dict[str, Me
 
 
 def _of(values: Sequence[MetricValue], subject: str) -> MetricValue | None:
-    """Return the figure of a feature, of a step, of model, data or labels, or of the whole."""
+    """Return the value of a feature, of a step, of model, data or labels, or of the whole."""
     mine = {subject or None, f"step={subject}", f"of={subject}"}
     return next((value for value in values if (value.feature or value.slice) in mine), None)
 
 
 def _picture(event: Told, values: dict[str, MetricValue]) -> bytes:
-    from tidemill.report.charts import metric_over_partitions, to_png  # draws, which most senders need not load
+    from tidemill.report.charts import (  # loads the drawing library, which most senders do not need
+        metric_over_partitions,
+        to_png,
+    )
 
     name = next(iter(values.values())).name
     subject = event.rule.partition(":")[2]

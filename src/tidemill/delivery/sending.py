@@ -1,4 +1,4 @@
-"""The outbox emptied: each message claimed, sent and recorded, and what failed sent again later."""
+"""Emptying the outbox: claim, send and record each message, and retry failed ones later."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,15 +18,15 @@ from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["send_waiting", "try_channel"]
 
-DEAD_AFTER = 2  # messages refused in a row: one may be at fault itself, two are the channel
+DEAD_AFTER = 2  # consecutive refusals: one may be the message's fault, two are the channel's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Trouble:
-    """What went wrong with a channel in this round."""
+class _Failures:
+    """The refusals of a channel in this round."""
 
     n: int
-    """Messages that it refused in a row."""
+    """Number of consecutive refusals."""
     problem: str
     """Its last answer."""
 
@@ -34,58 +34,58 @@ class _Trouble:
 def send_waiting(
     workspace: Workspace, *, model: str | None = None, now: Callable[[], datetime] | None = None
 ) -> SentRef:
-    """Send every message that is due, in order; those of a dead channel wait, longer each time.
+    """Send all due messages in order; those of a dead channel wait, longer each time.
 
     Parameters
     ----------
     workspace : Workspace
-        Ledger, storage, and where the channels lead.
+        Ledger, storage, and the channels' addresses.
     model : str, optional
-        Only messages about this model.
+        Restricts the messages to one model.
     now : callable, optional
-        The clock; by default the ledger's, since senders on several machines take turns.
+        The clock; by default the ledger's, because several machines send in turns.
 
     Returns
     -------
     SentRef
-        How many went out and how many wait, with a sentence for each channel in trouble.
+        Numbers of sent and waiting messages, with a sentence for each failing channel.
     """
     url = workspace.connection(LEDGER)
     clock = now or Ledger(url).now
-    outbox, n_sent, after, trouble = Outbox(url), 0, 0, dict[str, _Trouble]()
+    outbox, n_sent, after, failures = Outbox(url), 0, 0, dict[str, _Failures]()
     while True:
-        dead = [channel for channel, item in trouble.items() if item.n >= DEAD_AFTER]
+        dead = [channel for channel, item in failures.items() if item.n >= DEAD_AFTER]
         message = outbox.claim(clock(), model=model, without=dead, after=after)
         if message is None:
             break
         after = message.message_id
         fault_point("message-claimed")
-        problem, known = _attempt(workspace, message), trouble.get(message.channel)
+        problem, known = _attempt(workspace, message), failures.get(message.channel)
         if problem is None:
             fault_point("message-sent")
             outbox.sent(message, clock())
             n_sent += 1
-            trouble.pop(message.channel, None)
+            failures.pop(message.channel, None)
             continue
-        trouble[message.channel] = _Trouble(n=1 + (known.n if known else 0), problem=problem)
+        failures[message.channel] = _Failures(n=1 + (known.n if known else 0), problem=problem)
         again = outbox.failed(message, problem, clock())
-        if trouble[message.channel].n >= DEAD_AFTER:
+        if failures[message.channel].n >= DEAD_AFTER:
             outbox.postpone(message.channel, again)
-    problems = tuple(item.problem for item in trouble.values())
+    problems = tuple(item.problem for item in failures.values())
     return SentRef(n_sent=n_sent, n_waiting=outbox.n_waiting(model), problems=problems)
 
 
 def try_channel(workspace: Workspace, channel: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-    """Send a message that says that the channel works; a mail goes to its sender if no recipient is named.
+    """Send a test message to a channel; a mail without recipients goes to its sender.
 
-    It asks no ledger, not even for the time: by default it is this machine's that stands in the mail.
+    It needs no ledger, so by default the mail's date is this machine's time.
 
     Raises
     ------
     SettingsError
-        If the channel has no address, or one that is not valid.
+        If the channel has no address, or an invalid one.
     ChannelUnavailable
-        If it does not take the message.
+        If it does not accept the message.
     """
     text = f"Channel {channel} of Tidemill works: alerts will arrive here."
     message = Message(title="Tidemill: a test", text=text, html=f"<p>{text}</p>", severity=None, owners=())
@@ -99,7 +99,7 @@ def try_channel(workspace: Workspace, channel: str, *, now: Callable[[], datetim
 
 
 def _attempt(workspace: Workspace, message: WaitingMessage) -> str | None:
-    """Try to send a message; gives the reason if that failed."""
+    """Try to send a message; return the reason if that fails."""
     try:
         _send(workspace, message, Address(message.channel, workspace.channel(message.channel)))
     except (ChannelUnavailable, SettingsError) as error:

@@ -1,7 +1,4 @@
-"""A small client of Airflow's public REST API: trigger a run, start a backfill, wait for the end.
-
-Knows nothing of models; whoever uses it names DAGs and runs.
-"""
+"""A small client of Airflow's public REST API: trigger a run, start a backfill, wait for its end."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,35 +13,35 @@ from tidemill.errors import StackError
 
 __all__ = ["AirflowApi", "RunState"]
 
-POLL_S = 2.0  # Airflow tells nobody when a run ends; its scheduler itself looks about once a second
+POLL_S = 2.0  # seconds; Airflow sends no event when a run ends, and its scheduler checks about once a second
 FINAL = ("success", "failed")
-TIMEOUT_S = 30.0  # for one answer
-READS = 4  # a busy server may be silent for longer than that; what only reads is asked again
+TIMEOUT_S = 30.0  # seconds for one answer
+READS = 4  # attempts to read, because a busy server may take longer than that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """One DAG run as Airflow sees it."""
+    """One DAG run."""
 
     dag_id: str
-    """DAG."""
+    """Id of the DAG."""
     run_id: str
-    """Run."""
+    """Id of the run."""
     partition_key: str | None
-    """Its partition, if it has one."""
+    """Its partition; None if it has none."""
     state: str
     """``queued``, ``running``, ``success`` or ``failed``."""
 
 
 class AirflowApi:
-    """A session with one Airflow, logged in.
+    """A session with one Airflow, which logs in at its first request.
 
     Parameters
     ----------
     url : str
-        Of the UI, such as ``http://127.0.0.1:8080``.
+        Address of the UI, such as ``http://127.0.0.1:8080``.
     user, password : str
-        Login.
+        Login of that Airflow.
     """
 
     def __init__(self, url: str, user: str, password: str) -> None:
@@ -57,7 +54,7 @@ class AirflowApi:
         Raises
         ------
         StackError
-            If a DAG does not appear; with Airflow's import errors.
+            If a DAG does not appear; the message contains Airflow's import errors.
         """
         deadline = time.monotonic() + timeout_s
         while missing := [dag_id for dag_id in dag_ids if self.request("GET", f"dags/{dag_id}", ok=(200, 404)) is None]:
@@ -65,20 +62,20 @@ class AirflowApi:
                 errors = self._get("importErrors")["import_errors"]
                 found = "\n".join(f"{item['filename']}: {item['stack_trace'][-2000:]}" for item in errors)
                 raise StackError(
-                    f"Airflow does not know {', '.join(missing)}:\n{found or 'no import errors'}",
-                    "See the log of the dag-processor.",
+                    f"Airflow has no DAG {', '.join(missing)}:\n{found or 'no import errors'}",
+                    "Check the log of the dag-processor.",
                 )
             time.sleep(POLL_S)
 
     def trigger(self, dag_id: str, run_id: str, partition: str | None, conf: dict[str, Any] | None = None) -> None:
-        """Trigger a run for a partition; one of that id that has failed is tried again, any other is left alone.
+        """Trigger a run for a partition; if a run with this id exists, retry it only if it has failed.
 
         Parameters
         ----------
         dag_id, run_id : str
-            DAG, and the run's id.
+            Ids of the DAG and of the run.
         partition : str or None
-            Partition key; None where ``conf`` names the partition.
+            Partition key; None if ``conf`` names the partition.
         conf : dict, optional
             Parameters, as the UI's trigger form sends them.
         """
@@ -88,7 +85,7 @@ class AirflowApi:
             self.retry(dag_id, run_id)
 
     def retry(self, dag_id: str, run_id: str) -> None:
-        """Clear the failed tasks of a run, so that the scheduler takes it up again."""
+        """Clear the failed tasks of a run, so that the scheduler runs them again."""
         self.request("POST", f"dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True})
 
     def backfill(
@@ -99,13 +96,13 @@ class AirflowApi:
         Parameters
         ----------
         dag_id : str
-            DAG.
+            Id of the DAG.
         first, last : datetime
-            Instants from and up to which ticks count.
+            First and last instant of the schedule's ticks.
         max_active_runs : int
-            Runs at a time.
+            Number of concurrent runs.
         reprocess : str, default "failed"
-            Which earlier runs are done again: ``none``, ``failed`` or ``completed``.
+            Which existing runs are repeated: ``none``, ``failed`` or ``completed``.
 
         Returns
         -------
@@ -144,7 +141,7 @@ class AirflowApi:
         Raises
         ------
         StackError
-            If one has not ended in time.
+            If one of them has not ended in time.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -153,9 +150,7 @@ class AirflowApi:
             if len(newest) == len(partitions) and all(run.state in FINAL for run in newest.values()):
                 return list(newest.values())
             if time.monotonic() > deadline:
-                raise StackError(
-                    f"{dag_id} has not ended after {timeout_s:.0f} s.", f"Look at {self.url}/dags/{dag_id}."
-                )
+                raise StackError(f"{dag_id} has not ended after {timeout_s:.0f} s.", f"See {self.url}/dags/{dag_id}.")
             time.sleep(POLL_S)
 
     def wait_for_run(self, dag_id: str, run_id: str, timeout_s: float) -> RunState:
@@ -172,16 +167,16 @@ class AirflowApi:
             if run is not None and run.state in FINAL:
                 return run
             if time.monotonic() > deadline:
-                raise StackError(f"{dag_id} {run_id} has not ended after {timeout_s:.0f} s.", f"Look at {self.url}.")
+                raise StackError(f"{dag_id} {run_id} has not ended after {timeout_s:.0f} s.", f"See {self.url}.")
             time.sleep(POLL_S)
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
-        """Return what a task has logged, as JSON text."""
+        """Return the log of a task as JSON text."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}?full_content=true"
         return str(self._get(path))
 
     def failures(self, run: RunState) -> list[str]:
-        """Name the failed tasks of a run, each with its page."""
+        """Return the failed tasks of a run, each with the address of its page."""
         tasks = self._get(f"dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances")["task_instances"]
         return [
             f"{item['task_id']}: {self.url}/dags/{run.dag_id}/runs/{run.run_id}/tasks/{item['task_id']}"
@@ -190,36 +185,36 @@ class AirflowApi:
         ]
 
     def request(self, method: str, path: str, *, json: Any = None, ok: tuple[int, ...] = (200, 201)) -> Any:
-        """Ask the API anything else.
+        """Send any other request to the API.
 
         Parameters
         ----------
         method, path : str
-            ``GET`` and so on; behind ``/api/v2/``.
+            Method such as ``GET``, and path after ``/api/v2/``.
         json : object, optional
-            Body.
+            Request body.
         ok : tuple of int, default (200, 201)
-            Expected answers.
+            Expected status codes.
 
         Returns
         -------
         object
-            The answer's JSON; None for an expected one that is no success.
+            The response's JSON; None for an expected status that is no success.
 
         Raises
         ------
         StackError
-            If the answer is none of them.
+            If the status is not expected.
         """
         answer = self._send(method, f"/api/v2/{path}", json)
-        if answer.status_code == httpx.codes.UNAUTHORIZED:  # at the first request, and once a token has grown old
+        if answer.status_code == httpx.codes.UNAUTHORIZED:  # at the first request, and after a token has expired
             token = self._send("POST", "/auth/token", self._login).raise_for_status().json()["access_token"]
             self._headers["Authorization"] = f"Bearer {token}"
             answer = self._send(method, f"/api/v2/{path}", json)
         if answer.status_code not in ok:
             raise StackError(
                 f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:300]}.",
-                "See the log of the api-server.",
+                "Check the log of the api-server.",
             )
         return answer.json() if answer.is_success else None
 
@@ -236,7 +231,7 @@ class AirflowApi:
         return self._send_once(method, path, json)
 
     def _send_once(self, method: str, path: str, json: Any) -> httpx.Response:
-        # On this machine, so through no proxy.
+        # No proxy: Airflow may run on this machine.
         return httpx.request(
             method, self.url + path, json=json, headers=self._headers, timeout=TIMEOUT_S, trust_env=False
         )

@@ -120,7 +120,7 @@ def test_first_of_each_component_gives_the_oldest(tmp_path: Path, spawn: Spawn) 
     assert processes.first_of_each_component(tmp_path) == {"scheduler": first.pid, "mlflow": other.pid}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a start time is not reckoned from the boot")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not derive start times from the boot time")
 def test_process_stays_itself_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     before = processes.identify(os.getpid())
     real = psutil.boot_time()
