@@ -10,6 +10,7 @@ silent on calm days has days without a value.
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.metrics.student import student_quantile
 from tidemill.monitoring.distances import population_stability_index
 
 __all__ = ["psi_of_past_blocks", "usual_null_share", "usual_psi"]
@@ -51,11 +52,24 @@ def usual_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups:
     Returns
     -------
     float or None
-        The 0.99 quantile; None with fewer than 14 partitions, which are too few to say.
+        The 0.99 quantile; with fewer than 14 partitions, what Student's distribution makes of each of them against all
+        others; None with a single one.
     """
-    if _n_blocks(blocks) < MIN_BLOCKS:
+    n_blocks = _n_blocks(blocks)
+    if n_blocks < 2:
         return None
+    if n_blocks < MIN_BLOCKS:
+        return _usual_of_few(groups, blocks, n_groups)
     return float(np.quantile(psi_of_past_blocks(groups, blocks, n_groups=n_groups), QUANTILE))
+
+
+def _usual_of_few(groups: NDArray[np.int64], blocks: NDArray[np.int64], n_groups: int) -> float:
+    """Return the index that one of twenty new partitions exceeds, if a partition's index is the square of its own effect."""
+    n_blocks = _n_blocks(blocks)
+    counts = np.bincount(blocks * n_groups + groups, minlength=n_blocks * n_groups).reshape(n_blocks, n_groups)
+    others = counts.sum(axis=0) - counts
+    found = [population_stability_index(*pair) for pair in zip(others, counts, strict=True)]
+    return student_quantile(n_blocks) ** 2 * float(np.mean(found))
 
 
 def usual_null_share(is_null: NDArray[np.bool_], blocks: NDArray[np.int64]) -> float | None:

@@ -73,9 +73,9 @@ class ColumnProfile(Record):
     n_blocks: int = 0
     """Partitions of the reference, if it was told of them."""
     psi_quantile: float | None = None
-    """Stability index that a new partition rarely exceeded within the reference; None with under 14 partitions."""
+    """Stability index that a new partition rarely exceeded within the reference; None with a single partition."""
     null_share_quantile: float | None = None
-    """Share of nulls that a partition rarely exceeded within the reference, 0 to 1; None likewise."""
+    """Share of nulls that a partition rarely exceeded within the reference, 0 to 1; None with under 14 partitions."""
 
     @property
     def frequencies(self) -> tuple[int, ...]:

@@ -29,9 +29,25 @@ def test_a_feature_that_is_constant_within_a_day_was_always_far_apart():
     assert usual_psi(groups, blocks, n_groups=7) > 3
 
 
-def test_fewer_than_14_blocks_say_nothing_of_the_past():
-    groups, blocks = _rows(13, lambda i: np.full(100, i % 7))
+def test_a_single_block_says_nothing_of_the_past():
+    groups, blocks = _rows(1, lambda i: np.arange(100) % 7)
     assert usual_psi(groups, blocks, n_groups=7) is None
+
+
+@pytest.mark.parametrize("n_reference", [7, 10, 13])
+def test_with_fewer_than_14_blocks_quiet_days_rarely_exceed_the_usual_index(n_reference):
+    rng = np.random.default_rng(0)
+    n_over = 0
+    for _ in range(40):
+        of_days = 0.6 * rng.normal(size=n_reference + 20)[:, None] + rng.normal(size=(n_reference + 20, 900))
+        edges = np.quantile(of_days[:n_reference], np.linspace(0.1, 0.9, 9))
+        groups = np.searchsorted(edges, of_days)
+        usual = usual_psi(groups[:n_reference].ravel(), np.repeat(np.arange(n_reference), 900), n_groups=10)
+        before = np.bincount(groups[:n_reference].ravel(), minlength=10)
+        n_over += sum(
+            population_stability_index(before, np.bincount(day, minlength=10)) > usual for day in groups[n_reference:]
+        )
+    assert n_over / 800 < 0.1
 
 
 def test_the_order_of_rows_within_the_table_does_not_matter():
