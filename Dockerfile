@@ -17,7 +17,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY plugins plugins
 COPY examples examples
-COPY sql/migrations sql/migrations
+COPY sql sql
 COPY docker /opt/tidemill/docker
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . && rm -r src plugins examples \
     && mkdir -p logs storage artifacts && chown -R tidemill:tidemill logs storage artifacts
