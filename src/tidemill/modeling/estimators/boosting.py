@@ -64,11 +64,9 @@ class Boosting:
         n_classes: int,
         parameters: Mapping[str, Parameter],
         *,
-        random_state: int,
-        n_threads: int,
         watched: bool,
     ) -> Self:
-        """Put together what the task wants and what replaces the defaults."""
+        """Combine the task's settings with the defaults and their replacements, ``seed`` and ``nthread`` among them."""
         settings = {**_XGBOOST, **_XGBOOST_BY_TASK[task], **parameters}
         if settings["objective"] == "reg:absoluteerror":
             settings["eval_metric"] = "mae"
@@ -79,8 +77,6 @@ class Boosting:
                 **settings,
                 **({"num_class": n_classes} if task_type(task).score_per_class else {}),
                 **({"monotone_constraints": directions} if directions else {}),
-                "seed": random_state,
-                "nthread": n_threads,
                 "verbosity": 0,
             },
             n_rounds=n_rounds,
@@ -109,15 +105,9 @@ class Boosting:
 
 def _fit_xgboost(training: Training) -> Fitted:
     transformer, X, X_validation = training.encoded("codes")
-    boosting = Boosting.of(
-        training.task,
-        training.schema,
-        training.n_classes,
-        training.parameters,
-        random_state=training.random_state,
-        n_threads=training.n_threads,
-        watched=len(X_validation) > 0,
-    )
+    engine = {**training.parameters, "seed": training.random_state, "nthread": training.n_threads}
+    watched = len(X_validation) > 0
+    boosting = Boosting.of(training.task, training.schema, training.n_classes, engine, watched=watched)
     train, validation = training.once(
         ("quantiles", training.parameters.get("max_bin")), lambda: _binned(training, X, X_validation, boosting)
     )

@@ -1,8 +1,8 @@
-"""The one door through which a model is fitted, whatever the task and the estimator."""
+"""Fit a model, whatever the task and the estimator."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -22,26 +22,30 @@ from tidemill.modeling.tasks import TASKS
 from tidemill.modeling.threshold import choose_threshold
 from tidemill.spec import Own
 
-__all__ = ["Prepared", "choose_rest", "fit", "prepare", "refuse_unfit"]
+__all__ = ["Options", "Prepared", "choose_rest", "fit", "prepare", "refuse_unfit"]
 
 Scores = Callable[[], npt.NDArray[np.float64]]
 
 
-def fit(
-    estimator: str,
-    task: str,
-    schema: FeatureSchema,
-    X_train: pd.DataFrame,
-    y_train: npt.ArrayLike,
-    X_validation: pd.DataFrame,
-    y_validation: npt.ArrayLike,
-    *,
-    random_state: int,
-    n_threads: int,
-    parameters: Mapping[str, Parameter] | None = None,
-    own: Mapping[str, Own] | None = None,
-    metric: str | None = None,
-) -> Bundle:
+Sets = tuple[pd.DataFrame, npt.ArrayLike, pd.DataFrame, npt.ArrayLike]
+
+
+class Options(TypedDict, total=False):
+    """How to fit; keywords of `fit`, `prepare` and `fit_in_pieces`."""
+
+    random_state: Required[int]
+    """Seed, 0 to 2**32 - 1."""
+    n_threads: Required[int]
+    """Threads to fit with, from 1."""
+    parameters: Mapping[str, Parameter] | None
+    """Replacements of the estimator's defaults."""
+    own: Mapping[str, Own] | None
+    """The user's own estimators by name."""
+    metric: str | None
+    """Metric that the model is accepted by; the task's default if it is left out."""
+
+
+def fit(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **options: Unpack[Options]) -> Bundle:
     """Fit one estimator; choose its threshold, or the quantiles of its residuals.
 
     Parameters
@@ -52,20 +56,12 @@ def fit(
         ``binary``, ``multiclass`` or ``regression``.
     schema : FeatureSchema
         Features to read.
-    X_train, X_validation : pandas.DataFrame of shape (n_samples, n_columns)
-        Raw features. The validation set stops boosting and chooses the threshold; it may be empty.
-    y_train, y_validation : array-like of shape (n_samples,)
-        Binary: booleans, or 0 and 1. Multiclass: texts. Regression: finite numbers.
-    random_state : int
-        Seed, 0 to 2**32 - 1.
-    n_threads : int
-        Threads to fit with, from 1.
-    parameters : mapping of str to number, text or None, default None
-        What replaces the estimator's defaults.
-    own : mapping of str to Own, default None
-        Estimators of the user's own by name.
-    metric : str, default None
-        Metric that decides, which the baselines of a regression aim at; None is the task's default.
+    *sets : X_train, y_train, X_validation, y_validation
+        Raw features, each of shape (n_samples, n_columns), and labels, each of shape (n_samples,). Binary labels are
+        booleans, or 0 and 1; multiclass, texts; regression, finite numbers. The validation set stops boosting and
+        chooses the threshold; it may be empty.
+    **options : Options
+        ``random_state``, ``n_threads`` and, optionally, ``parameters``, ``own`` and ``metric``.
 
     Raises
     ------
@@ -77,34 +73,21 @@ def fit(
     SchemaChanged, ContractBroken
         If the frames cannot be aligned.
     """
-    prepared = prepare(
-        estimator,
-        task,
-        schema,
-        X_train,
-        y_train,
-        X_validation,
-        y_validation,
-        random_state=random_state,
-        n_threads=n_threads,
-        own=own,
-        metric=metric,
-    )
-    return prepared.fit(parameters)
+    return prepare(estimator, task, schema, *sets, **options).fit(options.get("parameters"))
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Rows ready to be fitted on, once or with many parameters; what does not hang on parameters is made once."""
+    """Rows ready to be fitted on with many parameters; what does not depend on parameters is computed once."""
 
     estimator: str
     """Name of the estimator."""
     own: Own | None
-    """What the name stands for, if it is the user's own."""
+    """Its description, if it is the user's own."""
     classes: tuple[bool, ...] | tuple[str, ...]
     """Labels of the train set."""
     remarks: tuple[str, ...]
-    """What a reader should know of the rows."""
+    """Remarks about the rows, for the model card."""
     training: Training
     """The rows."""
 
@@ -131,22 +114,10 @@ class Prepared:
         return choose_rest(bundle, training.y_validation, lambda: bundle.score(training.X_validation))
 
 
-def prepare(
-    estimator: str,
-    task: str,
-    schema: FeatureSchema,
-    X_train: pd.DataFrame,
-    y_train: npt.ArrayLike,
-    X_validation: pd.DataFrame,
-    y_validation: npt.ArrayLike,
-    *,
-    random_state: int,
-    n_threads: int,
-    own: Mapping[str, Own] | None = None,
-    metric: str | None = None,
-) -> Prepared:
-    """Make rows ready to be fitted on with one setting after the other; arguments and errors as for `fit`."""
-    mine = (own or {}).get(estimator)
+def prepare(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **options: Unpack[Options]) -> Prepared:
+    """Prepare rows to be fitted on with one setting after the other; arguments and errors as for `fit`."""
+    X_train, y_train, X_validation, y_validation = sets
+    mine = (options.get("own") or {}).get(estimator)
     refuse_unfit(estimator, task, schema, {}, mine)  # before anything is made ready
     labels = Labels.of(task, y_train, y_validation)
     aligned = align(X_validation, schema)
@@ -158,16 +129,16 @@ def prepare(
         X_validation=aligned[labels.known].reset_index(drop=True),
         y_validation=labels.validation[labels.known],
         n_classes=len(labels.classes),
-        random_state=random_state,
-        n_threads=n_threads,
+        random_state=options["random_state"],
+        n_threads=options["n_threads"],
         parameters={},
-        metric=metric or default_metric(task),
+        metric=options.get("metric") or default_metric(task),
     )
     return Prepared(estimator, mine, labels.classes, labels.remarks, training)
 
 
 def choose_rest(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
-    """Choose on the validation set what the task leaves to choose.
+    """Choose the threshold, or the quantiles of the residuals, on the validation set.
 
     Parameters
     ----------
@@ -176,7 +147,7 @@ def choose_rest(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
     y : ndarray of shape (n_samples,)
         Encoded labels of validation.
     score : callable
-        Gives their scores.
+        Returns their scores.
     """
     return _CHOICES[bundle.task](bundle, y, score)
 

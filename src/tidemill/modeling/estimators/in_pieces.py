@@ -1,17 +1,17 @@
-"""XGBoost fitted on rows that are never in memory at once: read in pieces, encoded, and kept on disk as bins.
+"""Fit XGBoost on rows that do not fit into memory: read in pieces, encoded, and kept on disk as bins.
 
-It learns what `fit` learns of the same rows; on one machine the bits have been the same so far, which XGBoost does not
-promise. What stays in memory is a piece, some pages of bins, and a few numbers a row: label, prediction, gradient.
+The model is the one that `fit` fits on the same rows. On one machine even the bits have been the same so far, which
+XGBoost does not promise. In memory are one piece, some pages of bins, and a few numbers per row: label, prediction,
+gradient.
 
-Where the trees are grown is the caller's: here (`boost_on_disk`), or by several processes that each do this with a share
-of the rows.
+The caller decides where the trees are grown: here (`boost_on_disk`), or by several processes, each with some of the rows.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,7 @@ from tidemill.errors import StorageFull
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.compiled.lookups import LookUps
 from tidemill.modeling.estimators.boosting import Boosting
-from tidemill.modeling.estimators.fitting import choose_rest, refuse_unfit
-from tidemill.modeling.estimators.recipes import Parameter
+from tidemill.modeling.estimators.fitting import Options, choose_rest, refuse_unfit
 from tidemill.modeling.estimators.targets import Labels
 from tidemill.modeling.levels import fit_for_trees
 from tidemill.modeling.schema import FeatureSchema, align
@@ -40,17 +39,17 @@ Page = tuple[Matrix, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pieces:
-    """A set that is read in pieces, from its beginning as often as somebody asks."""
+    """A set that is read in pieces, any number of times."""
 
     read: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
-    """Gives these columns of all rows, always in the same order and the same pieces."""
+    """Returns these columns of all rows, always in the same order and the same pieces."""
     y: npt.NDArray[Any]
     """Labels of all rows, as `fit` takes them, shape (n_samples,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """Fitted encoders that make a piece what XGBoost reads."""
+    """Fitted encoders, which turn a piece into the matrix that XGBoost reads."""
 
     transformer: Any
     """Fitted by `fit_for_trees`."""
@@ -68,13 +67,13 @@ class Encoding:
         return cls(encoders, schema, LookUps.of(encoders, schema))
 
     def matrix(self, batch: pa.RecordBatch) -> Matrix:
-        """Return what the encoders make of a piece, shape (n_samples, n_features)."""
+        """Return the encoded matrix of a piece, shape (n_samples, n_features)."""
         if self.lookups is not None and self.lookups.takes(batch.schema):
             return np.asarray(self.lookups.matrix(batch, np.float32))
         return np.asarray(self.transformer.transform(align(to_frame(batch), self.schema)), dtype=np.float32)
 
     def pages(self, pieces: Pieces, y: npt.NDArray[Any], used: npt.NDArray[np.bool_]) -> Iterator[Page]:
-        """Return the matrix and the labels of each piece, of the rows that are used."""
+        """Yield the matrix and the labels of the used rows of each piece."""
         start = 0
         for batch in pieces.read(self.schema.names):
             rows = slice(start, start := start + batch.num_rows)
@@ -83,7 +82,7 @@ class Encoding:
 
 
 Boost = Callable[[Boosting, Encoding, Labels, npt.NDArray[np.bool_]], xgboost.Booster]
-"""Grows the trees, given how, the fitted encoders, the labels, and which validation rows stop it."""
+"""Grows the trees from settings, fitted encoders, labels, and the validation rows that stop it."""
 
 
 def fit_in_pieces(
@@ -93,16 +92,14 @@ def fit_in_pieces(
     validation: Pieces,
     *,
     stops: npt.NDArray[np.bool_],
-    random_state: int,
-    n_threads: int,
     boost: Boost,
-    parameters: Mapping[str, Parameter] | None = None,
+    **options: Unpack[Options],
 ) -> tuple[Bundle, npt.NDArray[np.float64]]:
     """Fit ``xgboost``; choose its threshold, or the quantiles of its residuals.
 
     Parameters
     ----------
-    task, schema, random_state, n_threads, parameters
+    task, schema, **options
         As for `fit`.
     train, validation : Pieces
         Rows and labels.
@@ -123,18 +120,12 @@ def fit_in_pieces(
     SpecError, NotTrainable, SchemaChanged, ContractBroken
         As `fit` does.
     """
-    refuse_unfit("xgboost", task, schema, parameters or {})
+    parameters, n_threads = options.get("parameters") or {}, options["n_threads"]
+    refuse_unfit("xgboost", task, schema, parameters)
     labels = Labels.of(task, train.y, validation.y)
     used = labels.known & stops
-    boosting = Boosting.of(
-        task,
-        schema,
-        len(labels.classes),
-        parameters or {},
-        random_state=random_state,
-        n_threads=n_threads,
-        watched=bool(used.any()),
-    )
+    engine = {**parameters, "seed": options["random_state"], "nthread": n_threads}
+    boosting = Boosting.of(task, schema, len(labels.classes), engine, watched=bool(used.any()))
     with threadpool_limits(limits=n_threads):
         encoding = Encoding.fit(schema, train)
         booster = boost(boosting, encoding, labels, used)
@@ -148,7 +139,7 @@ def fit_in_pieces(
         threshold=task_type(task).first_threshold,
         threshold_criterion="",
         remarks=labels.remarks,
-        random_state=random_state,
+        random_state=options["random_state"],
         n_threads=n_threads,
     )
     score = score_in_pieces(bundle, validation)
@@ -163,7 +154,7 @@ def score_in_pieces(bundle: Bundle, pieces: Pieces) -> npt.NDArray[np.float64]:
 
 
 class _Pages(xgboost.DataIter):  # type: ignore[misc]  # untyped
-    """Hands pages to XGBoost, which goes over them several times while it makes bins of them."""
+    """Pages for XGBoost, which reads them several times to compute bins."""
 
     def __init__(self, pages: Callable[[], Iterator[Page]], kinds: list[str], cache: Path) -> None:
         self._make, self._kinds, self._folder = pages, kinds, cache.parent
@@ -190,14 +181,14 @@ class _Pages(xgboost.DataIter):  # type: ignore[misc]  # untyped
 def boost_on_disk(
     boosting: Boosting, train: Callable[[], Iterator[Page]], validation: Callable[[], Iterator[Page]], cache: Path
 ) -> xgboost.Booster:
-    """Grow trees on pages that are kept as bins on disk, about a byte a value.
+    """Grow trees on pages that are kept as bins on disk, about a byte per value.
 
     Parameters
     ----------
     boosting : Boosting
-        How.
+        Settings.
     train, validation : callable
-        Give the pages from the first on, as often as they are asked.
+        Return the pages from the first on, any number of times.
     cache : Path
         Empty folder for the bins.
 
