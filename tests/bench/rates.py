@@ -8,7 +8,7 @@ by exactly the margin (due are 2.5 %), how often a 95 % interval holds the truth
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ SEED = 20130101
 WRONG_ACCEPTS = (0.015, 0.035)
 COVERAGE = (0.93, 0.97)
 FALSE_ALARMS = (0.0, 0.02)
-N_TRUTH = 4_000  # days from which the true value of a metric is computed
+N_TRUTH = 40_000  # days from which the true value of a metric is computed
 N_QUIET = 90  # days of a run without a change
 N_REFERENCE = 14  # days of the test set that the change alert compares with
 
@@ -86,6 +86,11 @@ def number_rivals(days: Days, rng: Rng) -> tuple[Floats, Floats, Floats]:
     return (np.round(y), np.round(a), np.round(b)) if days.rounded else (y, a, b)
 
 
+def endless(days: Days) -> Days:
+    """Return many days of the same world, from which the true values are computed."""
+    return replace(days, n=N_TRUTH, rows=100 if days.logit < -3 else 25, resemblance=0.0, hourly=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One simulation: rates by metric, and the band that they have to lie in."""
@@ -107,7 +112,7 @@ def wrong_accepts(days: Days, metrics: Sequence[str], task: str = "binary") -> C
     pair = {"threshold_a": options["threshold"], "threshold_b": options["threshold"], "task": task}
 
     def rates(n_draws: int, rng: Rng) -> Rates:
-        many = Days(**{**_fields(days), "n": N_TRUTH, "rows": max(days.rows, 100), "hourly": False})
+        many = endless(days)
         y, a, b = draw(many, np.random.default_rng(SEED))
         truth = {name: point_value(name, y, a, **options) - point_value(name, y, b, **options) for name in metrics}
         wrong, keys = dict.fromkeys(metrics, 0), days.keys()
@@ -128,7 +133,7 @@ def coverage(days: Days, task: str = "binary") -> Callable[[int, Rng], Rates]:
     """Count how often the interval of each metric that acceptance shows holds its value over endless days."""
 
     def rates(n_draws: int, rng: Rng) -> Rates:
-        many = Days(**{**_fields(days), "n": N_TRUTH, "rows": 100})
+        many = endless(days)
         names = METRICS[task]
         truth = {item.name: item.value for item in _evaluated(many, task, names, np.random.default_rng(SEED), None)}
         held, shown = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
@@ -211,10 +216,6 @@ def _persistent(rng: Rng, n: int) -> Floats:
     for day in range(1, n):
         steps[day] = 0.3 * steps[day - 1] + np.sqrt(1 - 0.3**2) * steps[day]
     return steps
-
-
-def _fields(days: Days) -> dict[str, object]:
-    return {name: getattr(days, name) for name in Days.__slots__}
 
 
 RARE = ("roc_auc", "average_precision", "recall", "f1")

@@ -27,6 +27,7 @@ MIN_BLOCKS = 5
 MAX_LEFT_OUT = 500
 """Blocks up to which each is left out once; beyond, influences are added up."""
 _MAX_WEIGHTS = 4_000_000  # replicates times rows held at once: 32 MB
+_LEAST_INDEPENDENT = 3  # blocks that persistent ones are worth at least; fewer have no spread to speak of
 _MAX_CORRELATION = 0.9  # of neighbouring blocks; more cannot be told from a trend
 _ROUNDING = 1e-12  # of the largest influence: what rounding leaves of none
 
@@ -128,9 +129,9 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
     --------
     >>> from tidemill.metrics.statistic import mean
     >>> days = index_blocks(range(6), 6)
-    >>> found = estimate(mean([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), days)
-    >>> found.value, round(found.standard_error, 2)  # 0.76 if days were independent; these rise steadily
-    (3.5, 1.71)
+    >>> found = estimate(mean([4.0, 1.0, 6.0, 2.0, 5.0, 3.0]), days)
+    >>> found.value, round(found.standard_error, 2)  # of days that do not resemble the day before
+    (3.5, 0.76)
     """
     value = statistic.value
     n_active = len(np.unique(blocks.index[statistic.counted])) if np.isfinite(value) else 0
@@ -155,7 +156,10 @@ def _within(value: float, bounds: tuple[float, float] | None) -> float:
 def _standard_error(statistic: Statistic, blocks: Blocks, n_active: int) -> float:
     influence = _of_blocks(statistic, blocks)
     variance = float((influence**2).sum()) * n_active / (n_active - 1)
-    return float(np.sqrt(variance * (_persistence(influence) if blocks.in_time else 1.0)))
+    factor = _persistence(influence) if blocks.in_time else 1.0
+    freedom = max(n_active / factor, _LEAST_INDEPENDENT) - 1  # so many independent blocks would be worth as much
+    wider = student_quantile(freedom) / student_quantile(n_active - 1)
+    return float(np.sqrt(variance * factor)) * wider
 
 
 def _ends(
@@ -214,12 +218,13 @@ def _leave_out(statistic: Statistic, blocks: Blocks) -> Floats:
 def _persistence(influence: Floats) -> float:
     """Return the factor by which neighbours that resemble each other raise the variance of a mean, at least 1.
 
-    That of a first-order autoregression; 1 / n corrects the bias of the correlation in short series.
+    That of a first-order autoregression, whose correlation is biased downwards in short series (F. Marriott, J. Pope,
+    *Biometrika* 41, 1954).
     """
-    total = float((influence**2).sum())
+    total, n = float((influence**2).sum()), len(influence)
     if not total > 0:
         return 1.0
-    correlation = float((influence[1:] * influence[:-1]).sum()) / total + 1 / len(influence)
+    correlation = (float((influence[1:] * influence[:-1]).sum()) / total + 1 / n) / (1 - 3 / max(n, MIN_BLOCKS))
     inside = min(max(correlation, 0.0), _MAX_CORRELATION)
     return (1 + inside) / (1 - inside)
 

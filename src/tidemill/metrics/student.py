@@ -9,12 +9,12 @@ __all__ = ["half_width", "student_quantile"]
 EXACT = {1: 12.7062, 2: 4.3027, 3: 3.1824, 4: 2.7764}  # where the expansion is more than 0.2 % short
 
 
-def student_quantile(freedom: int) -> float:
-    """Return the 0.975 quantile of Student's distribution, exact to 0.2 %.
+def student_quantile(freedom: float) -> float:
+    """Return the 0.975 quantile of Student's distribution, exact to 0.2 %; between 2 and 5, of fractions, to 2 %.
 
     Parameters
     ----------
-    freedom : int
+    freedom : float
         Degrees of freedom, at least 1.
 
     References
@@ -26,8 +26,12 @@ def student_quantile(freedom: int) -> float:
     >>> round(student_quantile(4), 2), round(student_quantile(1000), 3)
     (2.78, 1.962)
     """
-    if freedom in EXACT:
-        return EXACT[freedom]
+    whole = int(freedom)
+    if freedom == whole and whole in EXACT:
+        return EXACT[whole]
+    if whole in EXACT:  # the quantile is almost a straight line in 1 / freedom
+        share = (1 / whole - 1 / freedom) * whole * (whole + 1)
+        return (1 - share) * student_quantile(whole) + share * student_quantile(whole + 1)
     z = NormalDist().inv_cdf(0.975)
     first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384

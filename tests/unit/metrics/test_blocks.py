@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from tidemill.metrics.blocks import MAX_LEFT_OUT, estimate, index_blocks
 from tidemill.metrics.statistic import Statistic, mean, median, ratio
@@ -72,3 +73,15 @@ def test_a_missing_block_is_refused(missing):
 @pytest.mark.parametrize("keys", [["b", "a", "b"], np.array(["b", "a", "b"], dtype=object), [2, 1, 2]])
 def test_blocks_are_numbered_in_the_order_of_their_keys(keys):
     assert index_blocks(keys, 3).index.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("n_days", "resemblance"), [(7, 0.0), (14, 0.0), (14, 0.3), (28, 0.3), (60, 0.3), (600, 0.6)])
+def test_one_side_of_an_interval_misses_the_mean_of_persistent_days_in_one_case_of_forty(n_days, resemblance):
+    rng = np.random.default_rng(0)
+    days, n_missed = index_blocks(np.arange(n_days), n_days), 0
+    for _ in range(1500):
+        steps = rng.normal(size=n_days) * np.sqrt(1 - resemblance**2)
+        steps[0] = rng.normal()
+        series = lfilter([1], [1, -resemblance], steps)
+        n_missed += estimate(mean(series), days).low > 0
+    assert 0.012 <= n_missed / 1500 <= 0.042  # 0.025, with a standard error of 0.004
