@@ -37,16 +37,17 @@ _FIELD = re.compile(r"^(Name|Version): *(\S+)", re.MULTILINE)
 
 @cache
 def code_version() -> str:
-    """Return the version of Tidemill's code: ``TIDEMILL_CODE_VERSION``, or the release and, in a checkout, its commit.
+    """Return the version of Tidemill's code: ``TIDEMILL_CODE_VERSION``, or the release with a commit or a digest.
 
-    A checkout with changes that are not committed ends in ``+dirty``; one where Git is not installed in ``+unknown``.
+    A checkout adds its commit, and ``+dirty`` with changes that are not committed; without Git it ends in ``+unknown``. An
+    installed package, such as a wheel, adds a digest of its files.
     """
     given = os.environ.get("TIDEMILL_CODE_VERSION")
     if given:
         return given
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
-        return __version__
+        return f"{__version__}-{_digest_of(Path(__file__).parent)[:12]}"
     if shutil.which("git") is None:
         return f"{__version__}+unknown"
     commit = _git(root, "rev-parse", "--short=12", "HEAD")
@@ -54,9 +55,20 @@ def code_version() -> str:
     return f"{__version__}-{commit or 'unborn'}{'+dirty' if dirty else ''}"
 
 
+def _digest_of(folder: Path) -> str:
+    """Return the SHA-256 over the names and contents of a package's files; compiled copies do not count."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+            digest.update(content)
+    return digest.hexdigest()
+
+
 @cache
 def packages() -> str:
-    """Return all installed packages, one ``name==version`` a line; of two with one name, that which Python finds."""
+    """Return all installed packages, one ``name==version`` per line; of two with one name, that which Python finds."""
     found: dict[str, str] = {}
     for item in distributions():
         name, number = _named(item)
@@ -66,17 +78,17 @@ def packages() -> str:
 
 @cache
 def lock_digest() -> str:
-    """SHA-256 over the names and versions of all installed packages."""
+    """Return the SHA-256 over the names and versions of all installed packages."""
     return hashlib.sha256(packages().encode()).hexdigest()
 
 
 def lock_file() -> Path:
-    """Name the lock beside the code, whether it is there or not: ``requirements.txt`` of the checkout or image."""
+    """Return the path of the lock beside the code, whether it is there or not: ``requirements.txt`` of the checkout or image."""
     return Path(os.environ.get("TIDEMILL_LOCK") or Path(__file__).parents[2] / "requirements.txt")
 
 
 def drifted(lock: Path) -> tuple[str, ...]:
-    """Name the packages that are installed in another version than the lock says; those that are missing do not count.
+    """Return the packages that are installed in another version than the lock says; those that are missing do not count.
 
     Parameters
     ----------
@@ -98,7 +110,7 @@ def count_locked(lock: Path) -> tuple[int, int]:
 
 
 def refuse_drift(lock: Path) -> None:
-    """Refuse to go on with other packages than those that were tested together.
+    """Raise for other packages than those that were tested together.
 
     Raises
     ------

@@ -1,3 +1,4 @@
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -28,6 +29,24 @@ def test_a_checkout_without_git_does_not_say_which_commit_it_is(monkeypatch: pyt
     monkeypatch.delenv("TIDEMILL_CODE_VERSION", raising=False)
     monkeypatch.setenv("PATH", "")
     assert code_version.__wrapped__() == f"{__version__}+unknown"
+
+
+def test_an_installed_package_adds_a_digest_that_changes_with_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TIDEMILL_CODE_VERSION", raising=False)
+    package = tmp_path / "lib" / "site-packages" / "tidemill"
+    package.mkdir(parents=True)
+    (package / "gate.py").write_text("MARGIN = 0.005", encoding="utf-8")
+    monkeypatch.setattr("tidemill.versions.__file__", str(package / "versions.py"))
+    first = code_version.__wrapped__()
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "gate.cpython-313.pyc").write_bytes(b"compiled")
+    assert code_version.__wrapped__() == first
+    (package / "gate.py").write_text("MARGIN = 0.5", encoding="utf-8")
+    second = code_version.__wrapped__()
+    assert first != second
+    assert all(re.fullmatch(rf"{re.escape(__version__)}-[0-9a-f]{{12}}", item) for item in (first, second))
 
 
 def test_the_environment_names_python_and_the_machine() -> None:

@@ -1,13 +1,14 @@
-"""What each step cost, against what it used to cost.
+"""What each step cost, against what it used to cost: jumps and slow growth.
 
-Ratios to the trailing median: robust against the one slow run that a busy machine gives. Whether a ratio deserves an
-alert is for ``alerts``, which knows the absolute figures too.
+Ratios to the trailing median are robust against the one slow run that a busy machine gives; growth is the trend over
+weeks. Whether a figure deserves an alert is for ``alerts``, which knows the absolute figures too.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tidemill.monitoring.growth import measure_growth
 from tidemill.records import MetricValue, Record
 
 __all__ = ["StepFigures", "compare_compute"]
@@ -30,7 +31,7 @@ class StepFigures(Record):
 
     @property
     def rows_per_s(self) -> float | None:
-        """Rows a second; None without rows or time."""
+        """Rows per second; None without rows or time."""
         return self.n_rows / self.wall_s if self.n_rows and self.wall_s > 0 else None
 
     def figures(self) -> dict[str, float]:
@@ -42,21 +43,22 @@ class StepFigures(Record):
 def compare_compute(
     current: Mapping[str, StepFigures], history: Sequence[Mapping[str, StepFigures]]
 ) -> tuple[MetricValue, ...]:
-    """Hold the cost of each step against its trailing median.
+    """Compare the cost of each step with its trailing median, and measure its trend.
 
     Parameters
     ----------
     current : mapping of str to StepFigures
         This run's steps.
     history : sequence of mappings
-        Past runs of the same kind, in any order; a step may be missing in some.
+        Past runs of the same kind, oldest first; a step may be missing in some.
 
     Returns
     -------
     tuple of MetricValue
         For each step, with ``slice="step=<name>"``: ``wall_s``, ``cpu_s``, ``peak_rss_bytes`` and ``rows_per_s``, and
         each of them again as ``<name>_ratio`` to the median of at least five past runs (``n`` says how many); no ratio
-        with fewer, nor to a median of 0.
+        with fewer, nor to a median of 0. With 21 runs or more ``wall_s_growth`` (per row, where there are rows) and
+        ``peak_rss_bytes_growth``: the trend over up to 42 runs as a share of its start, 0 unless a rise is certain.
 
     Examples
     --------
@@ -71,7 +73,22 @@ def compare_compute(
         for name, value in figures.figures().items():
             metrics.append(MetricValue(name=name, value=value, n=figures.n_rows, slice=f"step={step}"))
             metrics += _ratio(name, value, [run[name] for run in past if name in run], step)
+        metrics += _growth([*past, figures.figures()], step)
     return tuple(metrics)
+
+
+def _growth(runs: Sequence[Mapping[str, float]], step: str) -> list[MetricValue]:
+    paces = [1 / run["rows_per_s"] for run in runs if run.get("rows_per_s")]
+    courses = {
+        "wall_s": paces if "rows_per_s" in runs[-1] else [run["wall_s"] for run in runs],
+        "peak_rss_bytes": [run["peak_rss_bytes"] for run in runs],
+    }
+    found = {name: measure_growth(values) for name, values in courses.items()}
+    return [
+        MetricValue(name=f"{name}_growth", value=growth.share, n=growth.n, slice=f"step={step}")
+        for name, growth in found.items()
+        if growth is not None
+    ]
 
 
 def _ratio(name: str, value: float, past: Sequence[float], step: str) -> list[MetricValue]:

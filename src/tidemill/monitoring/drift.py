@@ -42,7 +42,7 @@ def detect_drift(
     psi_threshold: float = 0.2,
     importance: Mapping[str, float] | None = None,
 ) -> tuple[MetricValue, ...]:
-    """Hold each feature of a partition against its reference.
+    """Compare each feature of a partition with its reference.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def detect_drift(
     tuple of MetricValue
         For each feature ``psi``, ``psi_threshold``, ``jensen_shannon`` (base 2), ``null_share``,
         ``null_share_rise`` (analysis minus reference), ``null_share_usual`` (what a partition of the reference rarely
-        exceeded, if known), and ``unseen_share`` of a category (left out if the reference
-        had too many levels to tell) or ``out_of_range_share`` of a number, and ``importance_share`` (its part of the
+        exceeded, if known), and ``unseen_share`` of a category, with ``unseen_share_usual`` (left out if the reference
+        had too many levels to tell), or ``out_of_range_share`` of a number, and ``importance_share`` (its part of the
         model's importance, 0 to 1); effect sizes beside these: of a number ``ks`` (0 to 1) and ``wasserstein`` (in
         standard deviations of the reference; beyond its range no further), of a category ``cohens_w``. Then
         ``drift_share``: the share of features over their threshold, and ``drift_weighted``: the share of the
@@ -106,7 +106,7 @@ def detect_drift(
 def detect_score_drift(
     reference: ColumnProfile, analysis: ColumnProfile, *, psi_threshold: float = 0.2
 ) -> tuple[MetricValue, ...]:
-    """Hold a partition's scores against those of the champion's test set.
+    """Compare a partition's scores with those of the champion's test set.
 
     Parameters
     ----------
@@ -151,6 +151,7 @@ def _feature_figures(reference: ColumnProfile, analysis: ColumnProfile, fixed: f
         "null_share": null_share,
         "null_share_rise": null_share - _share(reference.n_null, reference.n),
         **({} if reference.null_share_quantile is None else {"null_share_usual": reference.null_share_quantile}),
+        **({} if reference.unseen_share_quantile is None else {"unseen_share_usual": reference.unseen_share_quantile}),
         **_novelty(analysis),
         **_shift(reference, analysis, before, now),
     }

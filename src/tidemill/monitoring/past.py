@@ -2,9 +2,9 @@
 
 One day against ninety differs by nature where a feature is constant within a day (the weekday), moves slowly (the late
 share of the last month) or comes and goes (the weather). A fixed threshold would call these drift for ever. So the
-reference carries what was usual: each of its later partitions held against all partitions before it, the very
-comparison that monitoring makes later, and a high quantile of those figures. The same goes for nulls: a gauge that is
-silent on calm days has days without a value.
+reference carries what was usual: each of its later partitions compared with all partitions before it, the very
+comparison that monitoring makes later, and a high quantile of those figures. The same goes for nulls (a gauge that is
+silent on calm days has days without a value) and for new levels (a fleet gets new planes every day).
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tidemill.metrics.student import student_quantile
 from tidemill.monitoring.distances import population_stability_index
 
-__all__ = ["psi_of_past_blocks", "usual_null_share", "usual_psi"]
+__all__ = ["psi_of_past_blocks", "usual_null_share", "usual_psi", "usual_unseen_share"]
 
 MIN_BLOCKS = 14  # two weeks of days: half of them is every weekday once, and under seven figures say too little
 QUANTILE = 0.99  # of the past partitions; with 45 figures practically the largest
@@ -83,6 +83,39 @@ def usual_null_share(is_null: NDArray[np.bool_], blocks: NDArray[np.int64]) -> f
     if _n_blocks(blocks) < MIN_BLOCKS:
         return None
     return float(np.quantile(np.bincount(blocks, weights=is_null) / np.bincount(blocks), QUANTILE))
+
+
+def usual_unseen_share(levels: NDArray[np.int64], blocks: NDArray[np.int64]) -> float | None:
+    """Return the share of rows whose level was new in their partition that a partition rarely exceeded in the past.
+
+    Parameters
+    ----------
+    levels : numpy.ndarray of shape (n_rows,)
+        Number of each row's level, from 0; -1 for a row without a value.
+    blocks : numpy.ndarray of shape (n_rows,)
+        Number of each row's partition, from 0 without gaps, ascending in time.
+
+    Returns
+    -------
+    float or None
+        The 0.99 quantile over the later half of the partitions; None with fewer than 14.
+
+    Examples
+    --------
+    >>> days = np.repeat(np.arange(14), 4)
+    >>> usual_unseen_share(np.where(np.arange(56) % 4 == 0, days, 99), days)
+    0.25
+    """
+    n_blocks = _n_blocks(blocks)
+    if n_blocks < MIN_BLOCKS:
+        return None
+    known = levels >= 0
+    first = np.full(int(levels.max(initial=-1)) + 1, n_blocks, np.int64)
+    np.minimum.at(first, levels[known], blocks[known])
+    is_new = np.zeros(levels.size)
+    is_new[known] = first[levels[known]] == blocks[known]
+    shares = np.bincount(blocks, weights=is_new) / np.bincount(blocks)
+    return float(np.quantile(shares[n_blocks // 2 :], QUANTILE))
 
 
 def _n_blocks(blocks: NDArray[np.int64]) -> int:

@@ -18,7 +18,7 @@ from tidemill.arrow import is_category, is_number
 from tidemill.errors import SchemaChanged
 from tidemill.monitoring.columns import level_counts, level_indices, to_floats
 from tidemill.monitoring.groups import category_groups, quantile_groups
-from tidemill.monitoring.past import usual_null_share, usual_psi
+from tidemill.monitoring.past import usual_null_share, usual_psi, usual_unseen_share
 from tidemill.records import Record
 
 __all__ = ["ColumnKind", "ColumnProfile", "build_profile", "count_into", "count_table", "merge"]
@@ -76,6 +76,8 @@ class ColumnProfile(Record):
     """Stability index that a new partition rarely exceeded within the reference; None with a single partition."""
     null_share_quantile: float | None = None
     """Share of nulls that a partition rarely exceeded within the reference, 0 to 1; None with under 14 partitions."""
+    unseen_share_quantile: float | None = None
+    """Share of rows with a level not seen before that a partition rarely exceeded within the reference; None likewise."""
 
     @property
     def frequencies(self) -> tuple[int, ...]:
@@ -207,6 +209,7 @@ def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         n_blocks=0,
         psi_quantile=None,
         null_share_quantile=None,
+        unseen_share_quantile=None,
     )
 
 
@@ -266,6 +269,7 @@ def _count_numeric(reference: ColumnProfile, values: NDArray[np.float64]) -> Col
         n_blocks=0,
         psi_quantile=None,
         null_share_quantile=None,
+        unseen_share_quantile=None,
     )
 
 
@@ -307,10 +311,12 @@ def _build_categorical(name: str, column: pa.ChunkedArray, blocks: NDArray[np.in
     profile = _count_categorical(empty, counts, n_null)
     if blocks is None:
         return profile
-    index_of = {level: i for i, level in enumerate(profile.categories)}
+    index_of = {level: i for i, level in enumerate(levels)}
+    indices = level_indices(column, index_of, missing=-1, null=-1)
     n_categories = len(profile.categories)
-    bins = level_indices(column, index_of, missing=n_categories, null=n_categories + 2)
-    return _with_past(profile, bins, blocks)
+    bins = np.where(indices < 0, n_categories + 2, np.minimum(indices, n_categories))
+    unseen = usual_unseen_share(indices, blocks) if known else None
+    return replace(_with_past(profile, bins, blocks), unseen_share_quantile=unseen)
 
 
 def _count_categorical(reference: ColumnProfile, counts: Counter[str], n_null: int) -> ColumnProfile:
@@ -326,6 +332,7 @@ def _count_categorical(reference: ColumnProfile, counts: Counter[str], n_null: i
         n_blocks=0,
         psi_quantile=None,
         null_share_quantile=None,
+        unseen_share_quantile=None,
     )
 
 

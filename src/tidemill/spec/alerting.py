@@ -10,7 +10,7 @@ from tidemill.spec.kinds import Name, Part
 __all__ = ["PERSISTENCE", "RULES", "AlertChannel", "Rule", "parse_persistence"]
 
 RULES = (
-    "drift", "score_drift", "break", "nulls", "unseen", "quality", "label_coverage", "unknown", "slow", "memory",
+    "drift", "score_drift", "break", "nulls", "unseen", "quality", "label_coverage", "unknown", "slow", "memory", "growth",
     "missing", "volume", "age", "schema", "dependencies", "estimate", "change", "skew",
 )  # fmt: skip
 """Families of rules; an alert of the family ``nulls`` is named ``nulls:<feature>``."""

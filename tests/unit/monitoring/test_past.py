@@ -1,8 +1,12 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from tidemill.monitoring.alerts.rules import AlertThresholds, raise_alerts
 from tidemill.monitoring.distances import population_stability_index
-from tidemill.monitoring.past import psi_of_past_blocks, usual_null_share, usual_psi
+from tidemill.monitoring.drift import detect_drift
+from tidemill.monitoring.past import psi_of_past_blocks, usual_null_share, usual_psi, usual_unseen_share
+from tidemill.monitoring.profile import build_profile, count_table
 
 
 def _rows(n_blocks, of_block):
@@ -64,3 +68,34 @@ def test_days_without_a_value_are_usual_where_they_have_been():
 def test_fewer_than_14_blocks_say_nothing_of_nulls():
     is_null, blocks = _rows(13, lambda i: np.full(100, i % 4 == 0))
     assert usual_null_share(is_null, blocks) is None
+
+
+def test_new_levels_are_usual_where_every_day_has_brought_some():
+    levels, blocks = _rows(40, lambda i: np.r_[np.full(90, 0), np.arange(10) + 10 * i + 1])
+    assert usual_unseen_share(levels, blocks) == pytest.approx(0.1)
+
+
+def test_levels_that_never_change_leave_no_new_one():
+    levels, blocks = _rows(40, lambda i: np.arange(100) % 7)
+    assert usual_unseen_share(levels, blocks) == 0.0
+
+
+def test_rows_without_a_value_are_no_new_level():
+    levels, blocks = _rows(40, lambda i: np.full(100, -1 if i % 2 else 0))
+    assert usual_unseen_share(levels, blocks) == 0.0
+
+
+def test_a_fleet_that_grows_every_day_raises_no_alert_and_a_renaming_does():
+    def day(i: int, prefix: str = "N") -> list[str]:
+        return [f"{prefix}{k}" for k in range(90)] + [f"N{100 + 5 * i + k % 5}" for k in range(10)]
+
+    rows = pa.table({"plane": [plane for i in range(30) for plane in day(i)]})
+    reference = build_profile(rows, [], ["plane"], blocks=np.repeat(np.arange(30), 100))
+    for planes, rules in ((day(31), set()), (day(31, "X"), {"unseen:plane"})):
+        figures = detect_drift(reference, count_table(reference, pa.table({"plane": planes})))
+        assert {alert.rule for alert in raise_alerts(figures, AlertThresholds()) if alert.family == "unseen"} == rules
+
+
+def test_fewer_than_14_blocks_say_nothing_of_new_levels():
+    levels, blocks = _rows(13, lambda i: np.arange(100))
+    assert usual_unseen_share(levels, blocks) is None

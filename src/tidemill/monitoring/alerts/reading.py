@@ -181,6 +181,10 @@ class Reading:
 
     # ---------------------------------------------------------------- compute
 
+    def grown(self, name: str) -> float:
+        """Return by how much a figure has grown over the window of its trend; NaN where it is unknown."""
+        return self.known(name, math.nan) * self.value / (1 + self.value)
+
     @property
     def wall_s(self) -> float:
         """Seconds that the step took."""

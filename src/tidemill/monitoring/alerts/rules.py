@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidemill.monitoring.alerts.reading import RECENT, AlertThresholds, Reading
+from tidemill.monitoring.growth import LEAST_GROWTH
 from tidemill.records import Alert, MetricValue, Severity
 
 __all__ = ["RULES", "AlertRule", "AlertThresholds", "raise_alerts"]
@@ -188,6 +189,22 @@ RULES: tuple[AlertRule, ...] = (
         crossed=lambda r, limit: r.value > limit and r.extra("peak_rss_bytes") >= MIN_EXTRA_BYTES,
         message="Step {r.subject!r} took {r.peak_mib:,.0f} MiB at its peak, {r.value:.1f} times the median of {r.figure.n} "
         "runs. Look at its rows and at what it keeps in memory, before it is killed.",
+    ),
+    AlertRule(
+        figure="wall_s_growth",
+        name="growth:{r.subject}",
+        threshold=lambda r: LEAST_GROWTH,
+        crossed=lambda r, threshold: r.value >= threshold and r.grown("wall_s") >= MIN_EXTRA_S,
+        message="Step {r.subject!r} has become slower, by {r.value:.0%} over {r.figure.n} partitions for the same number of "
+        "rows; it takes {r.wall_s:.1f} s now. Look for tables that grow without an index, and for what piles up.",
+    ),
+    AlertRule(
+        figure="peak_rss_bytes_growth",
+        name="growth:{r.subject}",
+        threshold=lambda r: LEAST_GROWTH,
+        crossed=lambda r, threshold: r.value >= threshold and r.grown("peak_rss_bytes") >= MIN_EXTRA_BYTES,
+        message="Step {r.subject!r} needs more memory, by {r.value:.0%} over {r.figure.n} partitions: {r.peak_mib:,.0f} MiB at "
+        "its peak now. Do its rows grow too? If not, look for a leak or a table that grows.",
     ),
 )
 """Every rule, in the order in which the first of two with the same name counts."""

@@ -162,13 +162,13 @@ def _look_back(
 
 @declarations.compute
 def compute(job: Job, collected: CollectedRef) -> MonitorRef:
-    """Compare what the partition's steps cost with what they cost for other partitions."""
+    """Compare what the partition's steps cost with what they cost for the partitions before."""
     by_partition: dict[str, dict[str, StepFigures]] = {}
     for run in job.ledger.step_runs(job.spec.model):
         figures = StepFigures(wall_s=run.wall_s, cpu_s=run.cpu_s, peak_rss_bytes=run.peak_rss_bytes, n_rows=run.n_rows)
         by_partition.setdefault(run.partition, {}).setdefault(f"{run.chain}.{run.step}", figures)
-    current = by_partition.pop(job.partition.key)
-    metrics = compare_compute(current, list(by_partition.values()))
+    past = [figures for key, figures in sorted(by_partition.items()) if key < job.partition.key]
+    metrics = compare_compute(by_partition[job.partition.key], past)
     return _record(job, "compute", job.partition.key, metrics, collected.release_id)
 
 
