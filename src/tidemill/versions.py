@@ -83,7 +83,7 @@ def lock_digest() -> str:
 
 
 def lock_file() -> Path:
-    """Return the path of the lock beside the code, whether it is there or not: ``requirements.txt`` of the checkout or image."""
+    """Return the path of the lock, whether it exists or not: ``requirements.txt`` of the checkout or image."""
     return Path(os.environ.get("TIDEMILL_LOCK") or Path(__file__).parents[2] / "requirements.txt")
 
 
