@@ -266,6 +266,27 @@ MUTANTS = (
         ("tests/chaos/test_guards.py",),
     ),
     Mutant(
+        "the newest judgement of a release counts",
+        "sql/migrations/0015_judgements.sql",
+        "              ORDER BY j.decision_id DESC LIMIT 1) newest ON true;",
+        "              ORDER BY j.decision_id LIMIT 1) newest ON true;",
+        ("tests/integration/test_approval.py", "-k", "second_look"),
+    ),
+    Mutant(
+        "an approval of an older judgement",
+        "src/tidemill/warehouse/releases/promotion.py",
+        "if newest != wanted.decision_id:",
+        "if False:",
+        ("tests/integration/test_approval.py", "-k", "older_judgement"),
+    ),
+    Mutant(
+        "a form that shows older figures",
+        "src/tidemill/steps/train/approve.py",
+        "first_question(model, origin, digest) != digest:",
+        "first_question(model, origin, digest) == '':",
+        ("tests/integration/test_approval.py", "-k", "cleared_task"),
+    ),
+    Mutant(
         "compare-and-set of the champion",
         "src/tidemill/warehouse/releases/registry.py",
         "if current != wanted.expected:",

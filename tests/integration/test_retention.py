@@ -846,4 +846,4 @@ def test_the_command_lists_sizes_and_reasons(place: Place, monkeypatch: pytest.M
     monkeypatch.setenv("COLUMNS", "250")
     shown = CliRunner().invoke(app, ["gc", "--dry-run", place.model])
     assert shown.exit_code == 0, shown.output
-    assert "nothing that is kept stands on it" in " ".join(shown.output.split())
+    assert "nothing that is kept depends on it" in " ".join(shown.output.split())

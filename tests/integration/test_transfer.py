@@ -21,8 +21,12 @@ from tidemill.errors import ArtifactCorrupt, NotApproved, SpecError
 from tidemill.operations.rollback import promote_by_hand
 from tidemill.operations.transfer import export_release, import_release
 from tidemill.postgres.cluster import ADMIN
+from tidemill.records import Decision, EvaluationReport, Verdict
 from tidemill.storage.archive import LIMIT_BYTES, read_archive
+from tidemill.storage.store import Store
 from tidemill.warehouse.migrations import apply_migrations
+from tidemill.warehouse.releases.origins import Origins
+from tidemill.warehouse.releases.registry import NewRelease
 
 from .conftest import ROLES, Warehouse
 from .data import SCORED, Mill, generate_parcels, load_parcels
@@ -143,6 +147,67 @@ def test_doing_it_again_changes_nothing(production: Mill, archive: Any) -> None:
     again = import_release(production.workspace, archive[0], by="Bea")
     assert (counts(production), folders(production)) == state
     assert (again.release_id, first.known, again.known) == (first.release_id, False, True)
+
+
+def test_new_evidence_about_a_known_bundle_is_judged_and_counts(
+    warehouse: Warehouse, blank: str, production: Mill, archive: Any, tmp_path: Path
+) -> None:
+    model, first = production.model, import_release(production.workspace, archive[0], by="Ada")
+    with database(warehouse, "corrected", blank):
+        workspace = replace(
+            production.workspace,
+            storage=tmp_path / "corrected",
+            connection=lambda name: place(warehouse, ROLES[name], "corrected"),
+        )
+        origin = Mill(model=model, workspace=workspace, owner_url=place(warehouse, "tidemill_owner", "corrected"))
+        number = import_release(workspace, archive[0], by="Ada").release_id
+        uri = judge_again(origin, number)
+        export_release(workspace, model, number, tmp_path / "corrected.tar")
+    again = import_release(production.workspace, tmp_path / "corrected.tar", by="Ada")
+    release = production.promoter.release(model, first.release_id)
+    assert (again.release_id, again.known) == (first.release_id, True)
+    assert release is not None
+    assert (release.evidence["uri"], release.metric_value) == (uri, 0.4)
+    assert release.decision_id == again.decision.decision_id
+    assert counts(production) == (1, 2, 2)
+    import_release(production.workspace, archive[0], by="Ada")  # the older archive once more: the newest still counts
+    import_release(production.workspace, tmp_path / "corrected.tar", by="Ada")
+    assert production.promoter.release(model, first.release_id) == release
+    assert counts(production) == (1, 2, 2)
+
+
+def judge_again(mill: Mill, release_id: int) -> str:
+    """Record another evaluation of a release, as a training on corrected labels does; return its folder."""
+    made = Origins(mill.workspace.connection("tidemill")).release(mill.model, release_id)
+    release = mill.promoter.release(mill.model, release_id)
+    assert release is not None
+    stored = Store.of(mill.workspace).write(mill.model, "evaluations", corrected_page)
+    decision = Decision(kind="accept", verdict=Verdict.REJECT, reasons=("Judged on corrected labels.",))
+    decision_id = mill.ledger.record_decision(mill.model, made.partition, decision, {}, None)
+    mill.promoter.register(
+        NewRelease(
+            model=mill.model,
+            partition=made.partition,
+            bundle=EvaluationReport.from_dict(made.evidence).bundle,
+            snapshot_digest=made.snapshot_digest,
+            split_digest=made.split_digest,
+            metric=release.metric,
+            metric_value=0.4,
+            evidence=made.evidence | {"uri": stored.uri},
+            decision=replace(decision, decision_id=decision_id),
+            learnt_until=release.learnt_until,
+            known_until=made.known_until,
+            spec_digest=made.spec_digest,
+            code_version=made.code_version,
+            lock_digest=made.lock_digest,
+            run_id=None,
+        )
+    )
+    return stored.uri
+
+
+def corrected_page(folder: Path) -> None:
+    (folder / "evaluation.html").write_text("Evaluated on corrected labels.", encoding="utf-8")
 
 
 def test_the_same_release_gives_the_same_archive(staging: Mill, archive: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -89,7 +90,7 @@ def predict(
     if many == (partition is not None) or (many and (not both or dry_run or cutoff)):
         raise typer.BadParameter("give --partition, or --from and --to without --dry-run and --cutoff")
     if first is not None and last is not None:
-        _backfill(workspace, model, first, last, chosen, simulate=simulate, again=again)
+        _backfill(workspace, model, first, last, replace(chosen, simulate=simulate, again=again))
         return
     assert partition is not None
     release = _chosen_release(workspace, model, chosen)
@@ -223,7 +224,7 @@ def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None
     return release_of(model, Releases(workspace.connection(LEDGER)), policy)
 
 
-def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: Any, **options: bool) -> None:
+def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: Any) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from tidemill.operations.backfill import backfill
@@ -237,7 +238,6 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
             last,
             workspace,
             policy=policy,
-            **options,
             on_partition=lambda key, done, total: progress.update(bar, description=key, completed=done, total=total),
         )
     out.print(f"{len(result.scored)} scored, {len(result.present)} were there already, {len(result.failed)} failed.")

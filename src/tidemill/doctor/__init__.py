@@ -1,6 +1,6 @@
-"""The doctor: is everything as it should be, and if not, what is to be done? Works with Airflow dead.
+"""The doctor: checks the whole installation and names the remedy for each problem. Works without Airflow.
 
-It looks at the ledger, the storage, MLflow and the machine, and changes nothing unless it is asked to repair.
+It reads the ledger, the storage, MLflow and the machine, and changes nothing unless it is asked to repair.
 """
 
 from tidemill.doctor.examine import examine

@@ -1,4 +1,4 @@
-"""Ledger against storage and rows: what is published or serves must be there, and be what its digest says."""
+"""Check artifacts and rows against the ledger: what is published or serves must exist and match its digest."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,10 +24,10 @@ _RESTORE = "Restore {} from a backup"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """How much is looked at."""
+    """How much is checked."""
 
     newest: int = 7
-    """Published runs of a model that are read again, newest first."""
+    """Published runs of a model that are read again, the newest ones."""
     deep: bool = False
     """Read all of them, and hash every folder that is kept."""
 
@@ -38,7 +38,7 @@ class Depth:
 
 
 def check_bundles(url: str, store: Store, spec: ModelSpec) -> Finding:
-    """Load the champion and what a rollback goes back to: digests, types, golden rows."""
+    """Load the champion and its predecessor: digests, types, golden rows."""
     with transaction(url) as cursor:
         execute(cursor, "serving_bundles", model=spec.model)
         releases = cursor.fetchall()
@@ -58,7 +58,7 @@ def check_bundles(url: str, store: Store, spec: ModelSpec) -> Finding:
 
 
 def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Finding:
-    """See that the data of every published run are there, and hash the newest; with ``deep`` all that is kept."""
+    """Check that the data of every published run exist, and hash the newest; with ``deep``, all kept data."""
     with transaction(url) as cursor:
         execute(cursor, "published_snapshots", model=spec.model)
         published = cursor.fetchall()
@@ -82,7 +82,7 @@ def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Fi
 
 
 def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
-    """Count the newest published runs' rows again, and reckon their checksums."""
+    """Count the rows of the newest published runs again, and compare their checksums."""
     with transaction(url) as cursor:
         execute(cursor, "published_runs", model=spec.model, limit=depth.limit)
         runs = cursor.fetchall()
@@ -107,7 +107,7 @@ def _bundle_problems(store: Store, uri: str, digest: str, evaluation: str | None
 
 
 def _folder_problems(store: Store, uri: str) -> Iterator[str]:
-    """Hash a folder that is named by the digest of its content."""
+    """Hash a folder whose name is the digest of its content."""
     with _as_it_is_kept(store) as kept:
         try:
             kept.folder(uri, uri.rsplit("/", 1)[1])
@@ -126,7 +126,7 @@ def _as_it_is_kept(store: Store) -> Iterator[Store]:
 
 
 def _is_own_data(uri: str, model: str) -> bool:
-    """Bundles are named by their manifest, and are loaded instead."""
+    """Whether a folder is the model's data; bundles are named by their manifest, and are loaded instead."""
     owner, kind, _ = uri.split("/")
     return owner == model and kind != "bundles"
 
@@ -137,7 +137,7 @@ def _row_problems(url: str, partition: str, number: int, n_rows: int, checksum: 
         if not _exists(cursor, f"tidemill.prediction_run_{int(number)}"):
             yield f"{partition}: the rows of run {number} are gone"
             return
-        # As tidemill.seal_prediction_run reckons it, since this is what it is compared with.
+        # Computed as in tidemill.seal_prediction_run, whose checksum it is compared with.
         cursor.execute(
             sql.SQL(
                 "SELECT count(*), to_hex(coalesce(bit_xor("

@@ -1,4 +1,4 @@
-"""Freshness: has every partition been published that was due? Asks the ledger and a clock, never Airflow."""
+"""Due partitions: whether every partition that was due has been published, by the ledger and a clock, not by Airflow."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
@@ -13,9 +13,9 @@ from tidemill.spec import ModelSpec
 __all__ = ["GRACE", "check_freshness", "due_partitions"]
 
 GRACE = timedelta(hours=2)
-"""From a tick of the schedule until its partition has to be published: a run, its retries and their waits."""
+"""Time from a tick of the schedule until its partition has to be published: a run, its retries and their waits."""
 
-N_TICKS = 7  # newest partitions that are looked at: a week of days
+N_TICKS = 7  # newest partitions that are checked: a week of days
 
 
 def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_TICKS) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def check_freshness(
     """
     model, newest = spec.model, max(published, default=None)
     if spec.predict.schedule is None:
-        return Finding.ok("freshness", model, f"Predicted by hand alone; newest published: {newest or 'none'}.")
+        return Finding.ok("freshness", model, f"Predicted only by hand; newest published: {newest or 'none'}.")
     if not serves:
         return Finding.warn(
             "freshness", model, "Has no champion, so nothing is predicted.", f"'tidemill train {model} --partition …'."

@@ -1,4 +1,4 @@
-"""One examination: every check, in order, and no check that keeps another from being made."""
+"""One examination: every check, in order; a failing check does not stop the others."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -50,7 +50,7 @@ CONNECTIONS = (SOURCE, LEDGER, PROMOTER)
 def examine(
     workspace: Workspace, *, as_of: datetime | None = None, deep: bool = False, repair: bool = False
 ) -> tuple[Finding, ...]:
-    """Look at everything.
+    """Run every check.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ def examine(
     as_of : datetime, optional
         Instant that freshness is judged at; now by the warehouse's clock by default.
     deep : bool, default False
-        Hash every kept folder and read every published row again, not the newest alone.
+        Hash every kept folder and read every published row again, not only the newest.
     repair : bool, default False
         Set a wrong alias in MLflow, close steps whose processes are lost, and end their sessions.
 
     Returns
     -------
     tuple of Finding
-        One a check and subject; what is well too.
+        One per check and subject, passed checks included.
     """
     with kept_open():
         return tuple(_findings(workspace, as_of, Depth(deep=deep), repair=repair))

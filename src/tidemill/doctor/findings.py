@@ -1,4 +1,4 @@
-"""What the doctor says: one finding a check and subject, each with its remedy."""
+"""Findings of the doctor: one per check and subject, each with its remedy."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ SHOWN = 5  # names in a message
 
 
 class Health(StrEnum):
-    """How it stands with one thing."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARN = "warn"
@@ -21,7 +21,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding(Record):
-    """The outcome of one check."""
+    """Outcome of one check."""
 
     check: str
     """Stable name, e.g. ``freshness``."""
@@ -30,35 +30,35 @@ class Finding(Record):
     severity: Health
     """``fail`` needs action today, ``warn`` a look."""
     message: str
-    """What was found; a sentence."""
+    """What was found, in one sentence."""
     remedy: str = ""
-    """What to do about it; a sentence. Empty if all is well."""
+    """What to do about it, in one sentence; empty if the check passed."""
 
     @classmethod
     def ok(cls, check: str, subject: str, message: str) -> Self:
-        """All is well."""
+        """Return a finding that needs nothing."""
         return cls(check=check, subject=subject, severity=Health.OK, message=message)
 
     @classmethod
     def warn(cls, check: str, subject: str, message: str, remedy: str) -> Self:
-        """Somebody should look at it."""
+        """Return a finding that somebody should look at."""
         return cls(check=check, subject=subject, severity=Health.WARN, message=message, remedy=remedy)
 
     @classmethod
     def fail(cls, check: str, subject: str, message: str, remedy: str) -> Self:
-        """Somebody has to act."""
+        """Return a finding that needs action."""
         return cls(check=check, subject=subject, severity=Health.FAIL, message=message, remedy=remedy)
 
 
 def judged(check: str, subject: str, problems: list[str], well: str, remedy: str) -> Finding:
-    """Return one finding about everything that a check looked at: a failure with all problems, or ``ok``."""
+    """Return one finding about all subjects of a check: a failure with all problems, or ``ok``."""
     if problems:
         return Finding.fail(check, subject, f"{listed(problems)}.", remedy)
     return Finding.ok(check, subject, well)
 
 
 def listed(names: list[str]) -> str:
-    """Name the first few.
+    """Return the first few names, and how many more there are.
 
     Examples
     --------

@@ -50,7 +50,7 @@ def examine_installation() -> tuple[Finding, ...]:
     Returns
     -------
     tuple of Finding
-        One a check and subject; what is well too. What hangs on something that is missing is not looked at.
+        One per check and subject, passed checks included. Checks that depend on something missing are left out.
     """
     with kept_open():
         return tuple(_findings())
@@ -93,7 +93,7 @@ def _packages() -> Iterator[Finding]:
         "environment",
         unmet,
         f"All {len(needed)} packages that are needed are here, Airflow {airflow} among them.",
-        "Install them beside Airflow, its own version named too: docs/deploy/existing-airflow.md has the line.",
+        "Install them together with Airflow, pinned to its own version: docs/deploy/existing-airflow.md has the line.",
     )
 
 
@@ -108,7 +108,7 @@ def _unmet(needed: Requirement) -> str:
 
 def _airflow() -> tuple[dict[str, Any] | None, Finding]:
     """Ask Airflow in a process of its own: one that does not start is a finding."""
-    remedy = "Run 'airflow version' as the same user, and mend what it says."
+    remedy = "Run 'airflow version' as the same user, and fix what it reports."
     if find_spec(FACTS.partition(".")[0]) is None:
         return None, Finding.fail(
             "airflow",
@@ -234,7 +234,7 @@ def _probe(folder: Path) -> None:
 
 
 def _dag_files(bundles: list[dict[str, str]]) -> Iterator[Finding]:
-    """Look for our DAG files in what Airflow reads, and read the specs beside them."""
+    """Check that Airflow reads our DAG files, and read the specs next to them."""
     found: dict[str, Path] = {}
     for bundle in bundles:
         for path in sorted(Path(bundle["path"]).rglob("*.py")):

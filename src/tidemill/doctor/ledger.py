@@ -90,7 +90,7 @@ def check_rights(cursor: Cursor) -> Iterator[Finding]:
         "ledger",
         list(_grant_problems(cursor)),
         "Each role may do what it needs, and no more.",
-        "REVOKE it as the owner; sql/migrations says what each role may do.",
+        "REVOKE it as the owner; see sql/migrations for what each role may do.",
     )
     yield judged(
         "append_only",
@@ -102,7 +102,7 @@ def check_rights(cursor: Cursor) -> Iterator[Finding]:
 
 
 def check_roles(cursor: Cursor) -> Finding:
-    """See that the four roles are there, and that none has more power than it needs."""
+    """Check that the four roles exist, and that none has more power than it needs."""
     return judged(
         "roles",
         "warehouse",
@@ -114,7 +114,7 @@ def check_roles(cursor: Cursor) -> Finding:
 
 
 def check_audit(cursor: Cursor) -> Finding:
-    """Walk the audit's chain row by row, reckoning each hash here: the database's function is not believed."""
+    """Check the audit's chain row by row, computing each hash here instead of trusting the database's function."""
     problems, before, n_rows = [], START, 0
     for audit_id, previous, found, content in _audit_rows(cursor):
         if previous != before:
@@ -128,12 +128,12 @@ def check_audit(cursor: Cursor) -> Finding:
         "ledger",
         problems,
         f"The chain of {n_rows} rows is whole.",
-        "Find out who had the owner's rights since the last good check, and compare with a backup; do not mend it.",
+        "Find out who had the owner's rights since the last good check, and compare with a backup; do not repair it.",
     )
 
 
 def check_pointers(cursor: Cursor, model: str) -> Finding:
-    """See that what readers are shown and what the ledger calls published is the same."""
+    """Check that readers see exactly the runs that the ledger calls published."""
     execute(cursor, "wrong_pointers", model=model)
     problems = [
         f"{partition}: a run is 'published' and not visible"
@@ -151,7 +151,7 @@ def check_pointers(cursor: Cursor, model: str) -> Finding:
 
 
 def check_outbox(cursor: Cursor) -> Finding:
-    """Look for messages about alerts that their channel does not take."""
+    """Report messages about alerts that their channel does not accept."""
     execute(cursor, "overdue_messages", hours=OVERDUE_HOURS)
     waiting = [f"{n} for {channel!r}: {error or 'not tried yet'}" for channel, n, error in cursor.fetchall()]
     if not waiting:
@@ -160,16 +160,16 @@ def check_outbox(cursor: Cursor) -> Finding:
         "outbox",
         "ledger",
         f"Messages about alerts wait: {listed(waiting)}",
-        "Mend the channel, 'tidemill alerts --send'.",
+        "Fix the channel, then 'tidemill alerts --send'.",
     )
 
 
 def check_dead_runs(cursor: Cursor) -> Finding:
-    """Look for steps whose process has died or is frozen."""
+    """Report steps whose process has died or is frozen."""
     lost = lost_runs(cursor)
     dead = [f"run {run.run_id}, {run.step} of {run.model} {run.partition}" for run in lost]
     if not dead:
-        return Finding.ok("dead_runs", "ledger", "Every step that is running gives signs of life.")
+        return Finding.ok("dead_runs", "ledger", "Every running step shows signs of life.")
     return Finding.warn(
         "dead_runs",
         "ledger",
@@ -193,7 +193,7 @@ def check_clock(cursor: Cursor, machine: datetime) -> Finding:
 
 
 def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:
-    """Give number, predecessor's hash, own hash, and what the hash covers, oldest first."""
+    """Yield number, predecessor's hash, own hash, and what the hash covers, oldest first."""
     last = 0
     while True:
         execute(cursor, "audit_rows", after=last, limit=N_FETCHED)
@@ -205,7 +205,7 @@ def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:
 
 
 def _decisions_without_audit(cursor: Cursor) -> list[str]:
-    """Find a chain that was cut at its end: a decision and its audit row come in one transaction."""
+    """Return decisions without an audit row: a chain cut at its end, since both are written in one transaction."""
     execute(cursor, "decisions_without_audit")
     return [f"decision {decision_id} has no row" for (decision_id,) in cursor.fetchall()]
 

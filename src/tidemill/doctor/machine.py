@@ -29,7 +29,7 @@ FULL_BYTES = 256 * 1024**2  # below it a snapshot may fail half-way
 
 
 def sound_specs(models: Path) -> tuple[tuple[ModelSpec, ...], Finding]:
-    """Read every spec, and say which are broken; one model's mistake hides no other model."""
+    """Read every spec, and report the broken ones; a broken spec does not hide the others."""
     specs, problems = [], []
     for path in sorted(models.glob("*.yaml")):
         try:
@@ -37,7 +37,7 @@ def sound_specs(models: Path) -> tuple[tuple[ModelSpec, ...], Finding]:
         except SpecError as error:
             problems.append(error.problem.splitlines()[0].rstrip("."))
     return tuple(specs), judged(
-        "specs", str(models), problems, f"{len(specs)} model(s) are declared.", "Mend the spec: 'tidemill check'."
+        "specs", str(models), problems, f"{len(specs)} model(s) are declared.", "Fix the spec: 'tidemill check'."
     )
 
 
@@ -63,7 +63,7 @@ def check_packages(lock: Path) -> Finding:
 
 
 def check_permissions(workspace: Workspace, connections: Iterable[str]) -> Finding:
-    """See that secrets are their owner's alone, and that nobody else can change what is stored.
+    """Check that only their owner can read secrets and change what is stored.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def check_permissions(workspace: Workspace, connections: Iterable[str]) -> Findi
         "permissions",
         "machine",
         problems,
-        f"{len(private)} secret(s) are their owner's alone.",
+        f"{len(private)} secret(s) can be read only by their owner.",
         "chmod go-rwx on what is named, and think about new passwords: somebody may have read them.",
     )
 

@@ -79,7 +79,7 @@ def check_waiting(workspace: Workspace, model: str, *, repair: bool) -> Finding:
 
 def _without_champion(model: str, shown: str | None) -> Finding:
     if shown is None:
-        return Finding.ok("mlflow", model, "Nothing serves, and MLflow says so too.")
+        return Finding.ok("mlflow", model, "Nothing serves, and MLflow agrees.")
     return Finding.warn(
         "mlflow",
         model,

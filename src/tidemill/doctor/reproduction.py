@@ -1,4 +1,4 @@
-"""What came of building releases again: the newest attempt at each counts."""
+"""Reproductions: the newest attempt to build each release again counts."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,11 @@ def check_reproductions(cursor: Cursor, model: str) -> Finding:
     attempts = cursor.fetchall()
     worse = [_told(number, _different(steps)) for number, steps in attempts if _different(steps) - _OF_THE_SOURCE]
     source = [_told(number, _different(steps)) for number, steps in attempts if _different(steps)]
-    remedy = f"'tidemill reproduce {model} --release …' says what differs, and what has changed since."
+    remedy = f"'tidemill reproduce {model} --release …' shows what differs and what has changed since."
     if worse:
         return Finding.fail("reproduction", model, f"Not the same when built again: {listed(worse)}.", remedy)
     if source:
-        return Finding.warn("reproduction", model, f"The source gives other rows by now: {listed(source)}.", remedy)
+        return Finding.warn("reproduction", model, f"The source returns other rows by now: {listed(source)}.", remedy)
     if not attempts:
         return Finding.ok("reproduction", model, "No release has been built again yet.")
     return Finding.ok("reproduction", model, f"{len(attempts)} release(s) are the same when built again.")

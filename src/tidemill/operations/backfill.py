@@ -1,7 +1,7 @@
 """Backfill: many partitions scored in one process, each by the release that a policy names.
 
-What is published already by that release is left alone, so that an interrupted backfill goes on with what is
-missing. Every partition runs the same steps as it would alone.
+What that release has published already is skipped, so that an interrupted backfill goes on with what is
+missing. Every partition runs the same steps as in a run of its own.
 """
 
 import re
@@ -26,12 +26,16 @@ SHOWN = 5  # refused partitions named in an error
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Which release scores the partitions of a backfill."""
+    """Which release scores the partitions of a backfill, and which partitions are scored."""
 
     kind: str
     """``live_then``: the one that was live for the partition; ``current``: the champion; ``release``: a named one."""
     release_id: int | None = None
     """The named release."""
+    simulate: bool = False
+    """Allow releases that saw data from after a partition's cutoff, and mark their rows."""
+    again: bool = False
+    """Score partitions that the same release has published already, too."""
 
     @classmethod
     def parse(cls, words: str) -> "Policy":
@@ -57,7 +61,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill:
-    """What became of a backfill."""
+    """Outcome of a backfill."""
 
     scored: tuple[str, ...]
     """Partitions scored and published now."""
@@ -76,8 +80,6 @@ def backfill(
     workspace: Workspace,
     *,
     policy: Policy,
-    simulate: bool = False,
-    again: bool = False,
     on_partition: Callable[[str, int, int], None] = lambda key, done, total: None,
 ) -> Backfill:
     """Score and publish the partitions from one key to another, both included.
@@ -91,32 +93,28 @@ def backfill(
     workspace : Workspace
         Folders and connections.
     policy : Policy
-        Which release scores.
-    simulate : bool, default False
-        Allow releases that saw data from after a partition's cutoff, and mark their rows.
-    again : bool, default False
-        Score partitions that the same release has published already, too.
+        Which release scores which partitions.
     on_partition : callable
-        Told the key, the partitions done and their number, after each.
+        Called with the key, the partitions done and their number, after each.
 
     Raises
     ------
     NoChampion, ReleaseFromTheFuture
-        If the policy gives no release for some partition; nothing has been scored then.
+        If a partition has no release by the policy; nothing has been scored then.
     """
     with kept_open():
         partitions = tuple(spec.partitions_between(first, last))
-        chosen = _choose(spec, partitions, Releases(workspace.connection(LEDGER)), policy, simulate=simulate)
+        chosen = _choose(spec, partitions, Releases(workspace.connection(LEDGER)), policy)
         published = {
             run.partition: run.release_id for run in Publisher(workspace.connection(LEDGER)).published(spec.model)
         }
-        present = [] if again else [key for key, ref in chosen.items() if published.get(key) == ref.release_id]
+        present = [] if policy.again else [key for key, ref in chosen.items() if published.get(key) == ref.release_id]
         scored: list[str] = []
         empty: list[str] = []
         failed: list[tuple[str, str]] = []
         for done, (key, ref) in enumerate(chosen.items(), start=1):
             if key not in present:
-                chain = predict_chain(release=ref.release_id, simulate=simulate)
+                chain = predict_chain(release=ref.release_id, simulate=policy.simulate)
                 try:
                     record = drive("predict", chain, spec.model, key, workspace)
                     scored.append(key)
@@ -129,7 +127,7 @@ def backfill(
 
 
 def _choose(
-    spec: ModelSpec, partitions: tuple[Partition, ...], releases: Releases, policy: Policy, *, simulate: bool
+    spec: ModelSpec, partitions: tuple[Partition, ...], releases: Releases, policy: Policy
 ) -> dict[str, ReleaseRef]:
     """Return which release scores each partition, before the first is scored."""
     wanted = release_of(spec.model, releases, policy)
@@ -138,7 +136,7 @@ def _choose(
     for partition in partitions:
         try:
             chosen[partition.key] = resolve_release(
-                releases, spec.model, partition, release_id=wanted, simulate=simulate
+                releases, spec.model, partition, release_id=wanted, simulate=policy.simulate
             )
         except (NoChampion, ReleaseFromTheFuture) as error:
             refused.append(error)

@@ -1,4 +1,4 @@
-"""Likeness: two specs, lists of packages, tables or sets of scores held beside each other, and told apart in words."""
+"""Comparison of two specs, lists of packages, tables or sets of scores, with the differences in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ _MODELS_STAND_ON = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skop
 
 
 def changed_keys(then: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> Iterator[str]:
-    """Name the keys in which two specs differ, nested ones by their path.
+    """Yield the keys in which two specs differ, nested ones by their path.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def changed_keys(then: Mapping[str, Any], now: Mapping[str, Any], within: str = 
 
 
 def changed_packages(then: str, now: str) -> Iterator[str]:
-    """Name the packages whose versions differ, those that a model's bits depend on first.
+    """Yield the packages whose versions differ, those that a model's bits depend on first.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ def changed_packages(then: str, now: str) -> Iterator[str]:
 
 
 def row_differences(then: pa.Table, now: pa.Table, key: str, partition: str | None = None) -> tuple[str, ...]:
-    """Say in which rows and columns two tables differ, the least spread first; nothing if they say the same.
+    """Describe in which rows and columns two tables differ, the least spread first; nothing if they are equal.
 
-    One row corrected in the source may stand behind a column that differs in all rows, as its share of a mean.
+    One row corrected in the source may change a column in all rows, by its share of a mean.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def row_differences(then: pa.Table, now: pa.Table, key: str, partition: str | No
 def likeness_of_scores(
     keys: Sequence[str], then: npt.NDArray[np.float64], now: npt.NDArray[np.float64]
 ) -> tuple[Likeness, str]:
-    """Hold scores of the same rows beside each other.
+    """Compare two sets of scores of the same rows.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def likeness_of_scores(
 
 
 def likeness_of_figures(then: Sequence[MetricValue], now: Mapping[str, float]) -> tuple[Likeness, str]:
-    """Hold figures that were recorded beside those of now, by name.
+    """Compare recorded figures with those of now, by name.
 
     Examples
     --------
@@ -135,14 +135,14 @@ def likeness_of_figures(then: Sequence[MetricValue], now: Mapping[str, float]) -
     unlike = [item for item in then if apart.get(item.name, 0.0) != 0.0]  # NaN is unlike, too
     if not unlike:
         return Likeness.BIT_EQUAL, f"as recorded: {', '.join(f'{item.name} {item.value:.4f}' for item in then)}"
-    said = "now otherwise: " + "; ".join(f"{item.name} was {item.value!r}, is {now[item.name]!r}" for item in unlike)
+    said = "different now: " + "; ".join(f"{item.name} was {item.value!r}, is {now[item.name]!r}" for item in unlike)
     near = all(apart[item.name] <= TOLERANCE for item in unlike)
     return (Likeness.WITHIN_TOLERANCE if near else Likeness.DIFFERENT), said
 
 
 def _by_label(table: pa.Table, labels: list[str]) -> pd.DataFrame:
     frame: pd.DataFrame = to_frame(table)
-    frame["__nth"] = frame.groupby(labels, dropna=False, observed=True).cumcount()  # a key may stand twice
+    frame["__nth"] = frame.groupby(labels, dropna=False, observed=True).cumcount()  # a key may appear twice
     return frame.set_index([*labels, "__nth"])
 
 

@@ -49,7 +49,7 @@ class ExplainedRow:
     parts: tuple[FeaturePart, ...]
     """The features, the one that moved the score most first."""
     base: float
-    """Where the sum starts: what the model says before it has seen a feature."""
+    """Start of the sum: the model's output before it has seen a feature."""
     total: float
     """Base and contributions together."""
     score: float
@@ -70,9 +70,9 @@ def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partitio
     NotPublished
         If there is no such row.
     ArtifactCorrupt
-        If the snapshot or the bundle is not what the ledger says, or has been collected.
+        If the snapshot or the bundle does not match the ledger, or has been collected.
     ExplanationFailed
-        If the release scores the row otherwise than was published, or contributions do not sum up to the score.
+        If the release does not give the published score, or the contributions do not add up to the score.
     """
     url, store = workspace.connection(LEDGER), Store.of(workspace)
     answer = trace(url, spec.model, entity_key, partition)

@@ -1,4 +1,4 @@
-"""Rebuilding: each step of a release done once more, in a folder of its own, and held beside what it gave then."""
+"""Rebuild: each step of a release repeated in a folder of its own, and compared with its original result."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -44,10 +44,10 @@ _OTHER_BYTES = "the same rows in other bytes, as another version of pyarrow writ
 
 @dataclass(slots=True, kw_only=True)
 class Rebuilding:
-    """One release on its way through the chain again; what a step gives, the next one takes."""
+    """One release on its way through the chain again; each step's result is the next one's input."""
 
     aside: Job
-    """Reads the source, and writes into a folder that nobody else sees."""
+    """Workspace that reads the source and writes into a private folder."""
     store: Store
     """Where the things of then lie."""
     origins: Origins
@@ -92,7 +92,7 @@ class Rebuilding:
         if self._snapshot is None:
             shutil.copytree(folder, self.aside.store.path(then.uri), dirs_exist_ok=True)
             self._snapshot = then
-        return Likeness.BIT_EQUAL, f"the {then.n_rows:,} rows of then are as their digest says"
+        return Likeness.BIT_EQUAL, f"the {then.n_rows:,} original rows match their digest"
 
     def _prepare(self, snapshot: SnapshotRef) -> Outcome:
         self._split = cut(self._training(), snapshot)
@@ -105,7 +105,7 @@ class Rebuilding:
 
     def _likeness_of_data(self, then: SnapshotRef, now: SnapshotRef, files: tuple[str, ...]) -> Outcome:
         if then.digest == now.digest:
-            return Likeness.BIT_EQUAL, f"the source gives the same {now.n_rows:,} rows; equal digest"
+            return Likeness.BIT_EQUAL, f"the source returns the same {now.n_rows:,} rows; equal digest"
         return self._likeness_of_tables(self.store.path(then.uri), self.aside.store.path(now.uri), files)
 
     def _likeness_of_tables(self, then: Path, now: Path, files: tuple[str, ...]) -> Outcome:
@@ -125,7 +125,7 @@ class Rebuilding:
 
     def _load(self) -> Outcome:
         self._released()
-        return Likeness.BIT_EQUAL, "the bundle that serves is as its digest says, and its golden rows score as then"
+        return Likeness.BIT_EQUAL, "the bundle that serves matches its digest, and its golden rows score as before"
 
     def _train(self, split: SplitRef) -> Outcome:
         parameters = EvaluationReport.from_dict(self.made.evidence).bundle.parameters

@@ -1,4 +1,4 @@
-"""Reproduce: a release built again from what the ledger knows of it, beside what it was; so are rows that it scored.
+"""Reproduce: build a release again from the ledger's records and compare it with the original; rows it scored, too.
 
 Everything is done in a folder of its own that goes afterwards, and without a connection that could write: nothing
 visible changes. What was recorded is used again, spec and queries included; what cannot be brought back, code,
@@ -54,7 +54,7 @@ def reproduce(
     prediction_run : int, optional
         Prediction run to score again, too; with the release that scored it.
     as_declared : bool, default False
-        Use today's spec and queries, not those of then: does what is declared today still give this release?
+        Use today's spec and queries instead of the original ones: does today's declaration still give this release?
 
     Raises
     ------
@@ -165,7 +165,7 @@ def _package_changes(job: Job, origins: Origins, made: ReleaseOrigin) -> list[st
     try:
         manifest = read_manifest(job.store.path(made.bundle_uri), made.bundle_digest)
     except ArtifactCorrupt:
-        return found  # told by the step that needs it
+        return found  # reported by the step that needs it
     here = environment()
     for name, version in sorted(manifest.environment.items()):
         told = any(item.startswith(f"package {name} ") for item in found)

@@ -23,7 +23,7 @@ __all__ = ["Rollback", "promote_by_hand", "roll_back"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollback(Record):
-    """What a rollback has done."""
+    """Outcome of a rollback."""
 
     release_id: int
     """The champion now."""
@@ -83,7 +83,7 @@ def roll_back(
         if publisher.point_back(spec.model, key, never_live, None) is not None:
             restored.append(key)
         else:
-            backfill(spec, key, key, workspace, policy=Policy(kind="live_then"), again=True)
+            backfill(spec, key, key, workspace, policy=Policy(kind="live_then", again=True))
             rescored.append(key)
     follow(workspace, spec.model)
     return Rollback(release_id=release_id, undone=undone, restored=tuple(restored), rescored=tuple(rescored))
@@ -127,7 +127,7 @@ def promote_by_hand(
 
 
 def _refuse_without_leave(spec: ModelSpec, release: Release, *, force: bool, approved_by: str) -> None:
-    """Hold a promotion by hand against the gate's word, another person's, and the spec's four eyes."""
+    """Raise if the gate's verdict, another person's answer or the spec's four eyes forbid a promotion by hand."""
     named = f"release {release.release_id} of {spec.model!r}"
     if spec.accept.four_eyes and approved_by == release.requested_by:
         raise NotApproved(

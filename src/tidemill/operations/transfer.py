@@ -1,7 +1,7 @@
-"""Carrying a release from one environment to the next, with everything that is known of it.
+"""Transfer of a release from one environment to the next, with everything that is known about it.
 
 Importing never promotes. The target's own gate judges the evidence that came along, by the target's own spec; what it
-cannot judge, because the champion that serves here was not the one it was compared with there, it says.
+cannot judge, because another champion serves here than in the comparison there, it reports.
 """
 
 import shutil
@@ -30,7 +30,7 @@ __all__ = ["Imported", "export_release", "import_release"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported(Record):
-    """What came of an import."""
+    """Outcome of an import."""
 
     model: str
     """Name of the model."""
@@ -47,7 +47,7 @@ class Imported(Record):
 
 
 def export_release(workspace: Workspace, model: str, release_id: int | None, target: Path) -> tuple[int, str]:
-    """Write a release with its evidence into an archive; give its number and the archive's digest.
+    """Write a release with its evidence into an archive; return its number and the archive's digest.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def import_release(workspace: Workspace, source: Path, *, by: str, digest: str |
     Raises
     ------
     ArtifactCorrupt
-        If the archive is not what it says, or not the one that is meant; nothing has changed then.
+        If the archive does not match its own digests or the given one; nothing has changed then.
     SpecError
         If the model has no spec here.
     IncompatibleVersions

@@ -1,7 +1,7 @@
 """The small, frozen values that pass between steps, into the ledger and through XCom.
 
 A record holds names, digests, counts and verdicts; frames and estimators never travel in one.
-``to_dict`` gives JSON types alone, and ``from_dict`` refuses unknown keys by name.
+``to_dict`` returns JSON types only, and ``from_dict`` refuses unknown keys by name.
 """
 
 from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, Examination, OpenAlert, SentRef

@@ -1,4 +1,4 @@
-"""Records about alerts: what was found, what is open, what has changed, who was told."""
+"""Records about alerts: findings, open alerts, changes, messages."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,11 +13,11 @@ class AlertEvent(StrEnum):
 
     OPENED = "opened"
     UPDATED = "updated"
-    """It goes on; nobody is told."""
+    """It goes on; no message is sent."""
     WORSENED = "worsened"
-    """It goes on, more severe than when it was last told, or twice as far off."""
+    """It goes on, more severe than in the last message, or twice as far off."""
     REMINDED = "reminded"
-    """It goes on, and nobody has acknowledged it for a while."""
+    """It goes on, and has not been acknowledged for a while."""
     RESOLVED = "resolved"
 
 
@@ -77,7 +77,7 @@ class OpenAlert(Record):
     last_partition: str
     """Partition in which it was last found."""
     told: Alert
-    """As its channels were last told."""
+    """The alert as of the last message."""
     told_partition: str
     """Partition with which they were."""
     acknowledged_by: str | None = None

@@ -1,4 +1,4 @@
-"""Records about data: a snapshot, the contract held against it, its profile, its cut."""
+"""Records about data: a snapshot, its contract's results, its profile, its split."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +38,7 @@ class SnapshotRef(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult(Record):
-    """One expectation held against one snapshot."""
+    """Result of one expectation on one snapshot."""
 
     expectation: str
     """Great Expectations name, e.g. ``expect_column_values_to_not_be_null``."""
@@ -58,7 +58,7 @@ class CheckResult(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport(Record):
-    """The contract held against one snapshot."""
+    """Results of a contract on one snapshot."""
 
     snapshot_digest: str
     """Digest of the snapshot."""

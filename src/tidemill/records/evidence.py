@@ -1,4 +1,4 @@
-"""Records about what a candidate has shown besides its metrics: how it behaves, and how it fares in a clean process."""
+"""Records about a candidate besides its metrics: its behaviour, and its scores in a clean process."""
 
 from dataclasses import dataclass
 
@@ -30,6 +30,6 @@ class Rehearsal(Record):
     seconds_per_million: float
     """Processor seconds of scoring, for a million rows."""
     peak_rss_bytes: int
-    """Most memory that the process held, libraries included."""
+    """Peak memory of the process, libraries included."""
     problem: str | None = None
     """Why it did not come to an end, or None."""

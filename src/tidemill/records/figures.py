@@ -62,9 +62,9 @@ class Decision(Record):
     decision_id: int | None = None
     """Row in ``tidemill.decision`` once it is recorded."""
     by: str = ""
-    """Person who took it; empty where a rule did, or nobody answered."""
+    """Person who took it; empty if a rule did or nobody answered."""
 
     @property
     def accepted(self) -> bool:
-        """True for ``accept`` alone: everything unclear is a no."""
+        """True only for ``accept``: everything unclear is a no."""
         return self.verdict is Verdict.ACCEPT

@@ -63,7 +63,7 @@ class EvaluationReport(Record):
     search_gain: MetricValue | None = None
     """Candidate minus the same estimator with its defaults in the acceptance metric; None if nothing else was found."""
     n_test_blocks: int | None = None
-    """Blocks of time (partitions) of the test set; None in records of before."""
+    """Blocks of time (partitions) of the test set; None in older records."""
     champion_problem: str = ""
     """Why the champion could not be compared, in a sentence; empty if it was, or if there is none."""
     champion_slices: tuple[MetricValue, ...] = ()
@@ -103,7 +103,7 @@ class ReleaseRef(Record):
     partition: str
     """Key of the partition that this answer is for."""
     simulated: bool = False
-    """True if the release saw data after the partition's cutoff and the run says so."""
+    """True if the release saw data after the partition's cutoff, as allowed by the run."""
     token: int = 0
     """Claim on the partition, taken when this answer was given; 0 in a dry run, which claims nothing."""
 
@@ -113,7 +113,7 @@ class Answer(Record):
     """What a person said about a model that the gate accepts."""
 
     approved: bool
-    """Yes or no; nobody's answer is a no."""
+    """Yes or no; no answer is a no."""
     by: str
     """Who; empty if the time ran out."""
     at: datetime
@@ -141,6 +141,6 @@ class DeploymentRef(Record):
     mirror_problem: str = ""
     """Why MLflow does not show it yet; empty if it does, or there is no MLflow."""
     waiting: bool = False
-    """True if the gate accepts, and a person has yet to say yes."""
+    """True if the gate accepts, and a person has yet to approve."""
     approval: Decision | None = None
     """The person's decision, where one was asked for."""

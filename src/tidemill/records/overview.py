@@ -1,4 +1,4 @@
-"""Records about how models stand: what serves, what was published, what was found, what has failed."""
+"""Records about the state of models: what serves, what was published, found, and has failed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +48,7 @@ class StandingRelease(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPartition(Record):
-    """What readers see of one partition, and what monitoring says of it."""
+    """One published partition, and its figures from monitoring."""
 
     partition: str
     """Key."""
@@ -102,7 +102,7 @@ class RetrainDecision(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelState(Record):
-    """How a model stands, as the ledger knows it."""
+    """State of a model according to the ledger."""
 
     model: str
     """Name."""
@@ -113,7 +113,7 @@ class ModelState(Record):
     n_published: int
     """Partitions published."""
     quality: MetricValue | None
-    """The acceptance metric over the newest matured partitions, or of the newest alone; None if none has matured."""
+    """The acceptance metric over the newest matured partitions, or of only the newest; None if none has matured."""
     matured: str | None
     """Newest of them."""
     examined: str | None
@@ -139,7 +139,7 @@ class ModelDetails(Record):
     """A model's state with its recent past."""
 
     state: ModelState
-    """How it stands."""
+    """Its state."""
     partitions: tuple[PublishedPartition, ...]
     """Newest first."""
     releases: tuple[StandingRelease, ...]

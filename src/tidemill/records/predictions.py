@@ -97,7 +97,7 @@ class MonitorRef(Record):
     empty: bool = False
     """True if the partition has no rows, so that there was nothing to measure."""
     ages: dict[str, float] = field(default_factory=dict)
-    """Days that ``model``, ``data`` and ``labels`` are old; of ``freshness`` alone."""
+    """Age of ``model``, ``data`` and ``labels`` in days; only of ``freshness``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ class Likeness(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproducedStep(Record):
-    """One step done again, beside what it gave then."""
+    """One step done again, compared with its original result."""
 
     step: str
     """``extract``, ``snapshot``, ``prepare``, ``train``, ``evaluate`` or ``predict``."""

@@ -19,9 +19,9 @@ class Trial(Record):
     parameters: Parameters
     """What was set; empty for the defaults."""
     scores: tuple[float, ...]
-    """The acceptance metric on each fold, oldest first; fewer than there are folds if it was given up."""
+    """The acceptance metric on each fold, oldest first; fewer than the folds if it was stopped early."""
     pruned: bool
-    """True if it was given up after a fold, as clearly worse than what came before."""
+    """True if it was stopped after a fold because it was clearly worse than earlier trials."""
     seconds: float
     """Time that it took."""
 
@@ -31,9 +31,9 @@ class SearchReport(Record):
     """What came of looking for good settings of one estimator."""
 
     n_trials: int
-    """Settings that were tried besides the defaults."""
+    """Settings that were tried in addition to the defaults."""
     n_pruned: int
-    """Those of them that were given up early."""
+    """Number of them that were stopped early."""
     n_folds: int
     """Folds that each was measured on."""
     cut_short: bool

@@ -1,6 +1,6 @@
-"""Retention: what nobody needs any more is removed, and each removal is recorded.
+"""Retention: removes what is no longer needed, and records each removal.
 
-Rows of prediction runs go first, then the folders that nothing stands on any more. What is published, the champion
+Rows of prediction runs go first, then the folders that nothing kept depends on. What is published, the champion
 and its predecessor, releases that served not long ago, what a rollback can bring back, and what somebody holds are
 never touched. Everything here may be killed at any instant and run again. A folder goes in this order: the record of
 its end, a rename, the deletion; so no row of the ledger speaks of a missing folder that it believes alive.
@@ -8,7 +8,7 @@ its end, a rename, the deletion; so no row of the ledger speaks of a missing fol
 ===============  =================================================================
 ``collection``  the whole, one model after the other, never two at once
 ``runs``         rows of prediction runs
-``folders``      folders on the storage, and which of them something stands on
+``folders``      folders on the storage, and which of them are still needed
 ``ledger_rows``  the ledger's own rows
 ``removal``      one thing that goes
 ===============  =================================================================

@@ -1,4 +1,4 @@
-"""A collection: all models one after the other, and never two collections at once."""
+"""Collection of garbage: all models one after the other, and never two collections at once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -36,9 +36,9 @@ def collect_garbage(
     models : sequence of str
         Names; all models with a sound spec by default.
     dry_run : bool, default False
-        Only say what would go.
+        Only report what would go.
     as_of : datetime, optional
-        Instant that ages are reckoned at; the database's clock by default.
+        Instant at which ages are computed; the database's clock by default.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _collect(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, *
     shelf = Shelf(Store.of(workspace))
     for removal, folder in list(due_folders(shelf, spec.model, spec.retention, as_of, kept, used)):
         yield removal if dry_run else remove(shelf, url, removal, folder, started)
-    # Last, for the records of runs say when a folder was last used.
+    # Last, since the records of runs show when a folder was last used.
     yield from collect_records(url, spec, as_of, dry_run=dry_run)
 
 

@@ -1,4 +1,4 @@
-"""Folders on the storage that nothing stands on any more, and what killed processes left."""
+"""Folders on the storage that nothing kept depends on, and what killed processes left."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -25,11 +25,11 @@ KINDS = {
     "evaluations": "challengers",
     "reports": "reports",
 }
-"""Folders of a model on the storage, and the field of `Retention` that limits them once nothing stands on them."""
+"""Kinds of a model's folders, and the field of `Retention` that limits each once nothing depends on it."""
 
 
 def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime, going: Sequence[int] = ()) -> set[str]:
-    """Return the URIs of all folders that a kept release or prediction run stands on, whoever's they are.
+    """Return the URIs of all folders that a kept release or prediction run depends on, whatever model they belong to.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime,
     limits : Retention
         The model's limits.
     as_of : datetime
-        Instant that ages are reckoned at.
+        Instant at which ages are computed.
     going : sequence of int
         Prediction runs that are not to count.
     """
@@ -58,7 +58,7 @@ def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime,
 def due_folders(
     shelf: Shelf, model: str, limits: Retention, as_of: datetime, kept: set[str], used: dict[str, datetime]
 ) -> Iterator[tuple[Removal, Folder]]:
-    """Return what nothing stands on any more, and what killed processes left: half written, or half deleted."""
+    """Yield the folders that nothing kept depends on, and what killed processes left half written or half deleted."""
     for kind, limit in KINDS.items():
         for folder in shelf.folders(model, kind):
             last = max(folder.written_at, used.get(folder.uri, folder.written_at))
@@ -70,7 +70,7 @@ def due_folders(
                 )
             else:
                 due = folder.uri not in kept and last < as_of - getattr(limits, limit)
-                kind_of, reason = kind, "nothing that is kept stands on it, last used"
+                kind_of, reason = kind, "nothing that is kept depends on it, last used"
             if due:
                 yield (
                     Removal(
@@ -95,7 +95,7 @@ def remove(shelf: Shelf, url: str, removal: Removal, folder: Folder, started: da
         shelf.remove(folder.uri)
         return replace(removal, outcome="collected")
     aside = shelf.set_aside(folder.uri)
-    # A step that began in this instant may have found the folder in its place, unless it has written it anew.
+    # A step that has just begun may have found the folder in its place, unless it has written it again.
     if _in_use(url, removal.model, started) and aside.put_back():
         return replace(removal, outcome="busy")
     aside.remove()
@@ -122,13 +122,13 @@ def _record(url: str, removal: Removal, written_at: datetime) -> None:
 
 
 def _in_use(url: str, model: str, started: datetime) -> bool:
-    """Return whether a step of the model is at work, or was since an instant: it may use what nobody used before."""
+    """Whether a step of the model is running, or has run since an instant: it may use what was unused before."""
     with transaction(url) as cursor:
         execute(cursor, "model_in_use", model=model, started=started, dead_after=DEAD_AFTER)
         return bool(fetch_value(cursor))
 
 
 def last_use(cursor: Cursor, model: str) -> dict[str, datetime]:
-    """Give when a step last spoke of each folder: content that was there already is not written again."""
+    """Return when a step last named each folder: content that exists already is not written again."""
     execute(cursor, "last_use", model=model, vars=json.dumps({"prefix": f"{model}/"}))
     return dict(cursor.fetchall())

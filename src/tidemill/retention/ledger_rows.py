@@ -1,4 +1,4 @@
-"""The ledger's own rows: figures, checks, runs, and what was examined and told."""
+"""The ledger's own rows: figures, checks, runs, examinations, and messages that went out."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -21,7 +21,7 @@ FIGURES, WATCHING = ("metrics", "checks", "runs"), ("examinations", "messages", 
 
 
 def collect_records(url: str, spec: ModelSpec, as_of: datetime, *, dry_run: bool) -> Iterator[Removal]:
-    """Delete in short transactions what is older than its limit; a dry run deletes too, and takes it back."""
+    """Delete what is older than its limit, in short transactions; a dry run rolls them back."""
     before = as_of - spec.retention.records
     gone = [0] * len(FIGURES + WATCHING)
     while True:
@@ -42,7 +42,7 @@ def collect_records(url: str, spec: ModelSpec, as_of: datetime, *, dry_run: bool
 
 
 def _delete(url: str, spec: ModelSpec, before: datetime, *, dry_run: bool) -> tuple[int, ...]:
-    """Delete so many rows of each table; what monitoring has kept goes first, for the runs that it names can go with it."""
+    """Delete a batch of rows of each table; monitoring's rows go first, so that their runs can go too."""
     n_partitions = LOOKED_BACK_HOURS if spec.partitions.every is Every.HOUR else LOOKED_BACK
     at_most = None if dry_run else N_AT_ONCE
     with transaction(url) as cursor:

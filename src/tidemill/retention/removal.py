@@ -1,4 +1,4 @@
-"""One thing that goes, or would go, and what became of it."""
+"""A removal: one thing that goes or would go, and the outcome."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class Removal(Record):
     name: str
     """Number of the prediction run, the folder's URI, or how many records."""
     size_bytes: int
-    """What it occupies."""
+    """Size, bytes."""
     reason: str
     """Why it may go, e.g. ``superseded since 2013-04-02``."""
     outcome: str = "due"

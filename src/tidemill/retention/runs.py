@@ -1,4 +1,4 @@
-"""Rows of prediction runs that were never published, or have been replaced for long."""
+"""Rows of prediction runs that were never published, or were superseded long ago."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -49,7 +49,7 @@ def due_runs(cursor: Cursor, model: str, limits: Retention, as_of: datetime) -> 
 
 
 def drop_runs(url: str, due: Sequence[DueRun]) -> Iterator[Removal]:
-    """Drop runs one by one; a pass ends at the first that readers are in the way of, lest each attempt stall them."""
+    """Drop runs one by one; a pass ends at the first that readers block, since each attempt stalls them."""
     waiting = list(due)
     for _ in range(N_PASSES):
         left, reading = [], False

@@ -34,7 +34,7 @@ class Origin:
     try_number: int | None = None
     """Attempt, from 1."""
     requested_by: str = ""
-    """Person who asked for it by hand; empty if the schedule did, or if nobody knows."""
+    """Person who asked for it by hand; empty if the schedule did or it is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

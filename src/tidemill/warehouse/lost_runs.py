@@ -29,7 +29,7 @@ _GIB = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostRun:
-    """A step that is ``running`` in the ledger alone."""
+    """A step that only the ledger calls ``running``."""
 
     run_id: int
     """Row in ``tidemill.run``."""
@@ -42,7 +42,7 @@ class LostRun:
     process: str | None
     """Name of its process; None if an older version ran it."""
     peak_rss_bytes: int | None
-    """Largest resident set that it told of, bytes; None if it died within a second or so."""
+    """Largest resident set that it has reported, bytes; None if it died within a second or so."""
     memory_limit_bytes: int | None
     """What it might use, bytes."""
     last_sign: datetime | None
@@ -85,12 +85,12 @@ class Session:
 def lost_runs(
     cursor: Cursor, model: str | None = None, *, frozen_after: timedelta = FROZEN_AFTER
 ) -> tuple[LostRun, ...]:
-    """Find the steps that are running in the ledger alone, oldest first.
+    """Return the steps that only the ledger calls running, oldest first.
 
     Parameters
     ----------
     cursor : cursor
-        On the ledger, as the writer: it sees what its own sessions do, and nobody else's.
+        On the ledger, as the writer: it sees only its own sessions.
     model : str, optional
         One model's; all by default.
     frozen_after : timedelta
@@ -128,7 +128,7 @@ def close_lost_runs(
 
 
 def _end_sessions(url: str, processes: list[str]) -> tuple[Session, ...]:
-    with suppress(TidemillError), transaction(url) as cursor:  # a source that is away holds nobody up
+    with suppress(TidemillError), transaction(url) as cursor:  # a source that is down must not stop this
         execute(cursor, "end_sessions", processes=processes)
         return fetch_all(cursor, Session)
     return ()

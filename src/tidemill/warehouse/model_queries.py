@@ -42,7 +42,7 @@ def bind(sql: str, file: str) -> Query:
     Raises
     ------
     SpecError
-        If a name other than ``:start``, ``:end`` and ``:cutoff`` stands in it; with its line.
+        If it contains a name other than ``:start``, ``:end`` and ``:cutoff``; with its line.
 
     Examples
     --------
@@ -75,5 +75,5 @@ def query_digest(*queries: str) -> str:
 
 
 def joined(*queries: str) -> str:
-    """Give queries as the one text that their digest is of."""
+    """Return queries as the one text that their digest covers."""
     return "\0".join(queries)

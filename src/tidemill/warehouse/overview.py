@@ -1,4 +1,4 @@
-"""How models stand, as the ledger knows it: what a person reads first. The role ``tidemill_reader`` is enough."""
+"""Overview: the state of each model according to the ledger. The role ``tidemill_reader`` is enough."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 30, 20, 5, 10  # newest ones
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseEvidence:
-    """What a release stands on."""
+    """Snapshot, evaluation and decision behind a release."""
 
     snapshot: SnapshotRef
     """Its training data."""
@@ -45,13 +45,13 @@ class Overview:
     """Connection of the role ``tidemill_reader``."""
 
     def models(self) -> tuple[ModelState, ...]:
-        """Return how every model stands that has ever run, in the order of their names."""
+        """Return the state of every model that has ever run, in order of name."""
         with transaction(self.url) as cursor:
             execute(cursor, "models")
             return tuple(_state(cursor, model) for (model,) in cursor.fetchall())
 
     def model(self, model: str) -> ModelDetails | None:
-        """Return how a model stands, with its recent past; None if it has never run."""
+        """Return a model's state and recent past; None if it has never run."""
         with transaction(self.url) as cursor:
             execute(cursor, "model_is_known", model=model)
             if not fetch_value(cursor):
@@ -64,7 +64,7 @@ class Overview:
             )
 
     def release(self, model: str, release_id: int) -> ReleaseEvidence | None:
-        """Return what a release stands on; None if the model has none of that number."""
+        """Return the evidence of a release; None if the model has no release of that number."""
         with transaction(self.url) as cursor:
             execute(cursor, "release_evidence", model=model, release_id=release_id)
             row = cursor.fetchone()

@@ -1,8 +1,8 @@
 """The pulse: a session of its own on which a running step gives a sign of life every second.
 
 The server ends the session when the process dies, and sees for how long it has been silent when the process is
-frozen. So anybody can tell on the database's clock, from any machine, whether the process behind a step is alive; and
-the most memory that it has needed is in the ledger although it can no longer say so. ``lost`` draws the conclusions.
+frozen. So the database's clock shows, on any machine, whether the process behind a step is alive. The peak of its
+memory is in the ledger even after the process has died. ``lost_runs`` draws the conclusions.
 """
 
 import threading
@@ -18,8 +18,8 @@ from tidemill.warehouse.statements import execute
 
 __all__ = ["Pulse"]
 
-BEAT_S = 1.0  # between two signs; a step that ends sooner gives none, and saves the log-in
-STOP_S = 2.0  # that the end of a step waits for the last sign; a server that hangs keeps nobody
+BEAT_S = 1.0  # seconds between two signs; a step that ends sooner sends none, and saves the log-in
+STOP_S = 2.0  # seconds that the end of a step waits for the last sign, even if the server hangs
 _TOLD_AGAIN = 1.02  # growth of the peak that is worth an UPDATE
 
 
@@ -33,7 +33,7 @@ class Pulse:
     run_id : int
         The step's row in ``tidemill.run``.
     measure : callable
-        Gives the largest resident set of the process so far and the limit of its memory, in bytes.
+        Returns the peak resident set of the process and its memory limit, in bytes.
     """
 
     def __init__(self, url: str, run_id: int, measure: Callable[[], tuple[int, int]]) -> None:
@@ -42,7 +42,7 @@ class Pulse:
         self._thread = threading.Thread(target=self._beat, name=f"pulse-{run_id}", daemon=True)
 
     def __enter__(self) -> None:
-        with suppress(RuntimeError):  # there is no memory for one more thread: the step will say so
+        with suppress(RuntimeError):  # no memory for one more thread: the step reports that itself
             self._thread.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -37,7 +37,7 @@ class BinaryRows:
         """What ended the chunks early: COPY makes an error of its own of it."""
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next chunk, however long it is; empty at the end alone, for COPY takes an empty one as the end."""
+        """Return the next chunk, of any length; empty only at the end, since COPY takes an empty chunk as the end."""
         if self._given not in (b"", _HEADER, _TRAILER):
             fault_point("write-in-copy")
         try:

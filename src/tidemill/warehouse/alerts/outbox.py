@@ -23,7 +23,7 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One event of one alert, as a message tells it."""
+    """One event of one alert, as a message reports it."""
 
     event_id: int
     """Row in ``tidemill.alert_event``."""
@@ -60,7 +60,7 @@ class WaitingMessage:
     model: str
     """Name of the model."""
     partition: str
-    """Partition that it tells of."""
+    """Partition that it is about."""
     channel: str
     """Where it goes."""
     attempts: int
@@ -68,7 +68,7 @@ class WaitingMessage:
     created_at: datetime
     """When it was put into the outbox."""
     events: tuple[Told, ...] = ()
-    """What it tells, what needs action first."""
+    """Its events, what needs action first."""
     roots: tuple[tuple[str, tuple[Told, ...]], ...] = ()
     """Key and events of the messages by which this channel first heard of the same alerts, oldest first; the message
     itself is not among them."""
@@ -84,7 +84,7 @@ class Outbox:
     def claim(
         self, now: datetime, *, model: str | None = None, without: Sequence[str] = (), after: int = 0
     ) -> WaitingMessage | None:
-        """Take the oldest message that is due, or give None.
+        """Claim and return the oldest message that is due, or None.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Outbox:
             execute(cursor, "mark_message_sent", now=now, message_id=message.message_id)
 
     def failed(self, message: WaitingMessage, error: str, now: datetime) -> datetime:
-        """Record that an attempt failed; gives the instant of the next one, twice as far off each time."""
+        """Record a failed attempt; return the instant of the next one, after twice the last pause."""
         doubled: int = 2 ** min(message.attempts - 1, 10)
         pause = min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
         with transaction(self.url) as cursor:
@@ -122,7 +122,7 @@ class Outbox:
         return now + pause
 
     def postpone(self, channel: str, until: datetime) -> None:
-        """Let all that waits for a dead channel wait as long, so that it goes out in order afterwards."""
+        """Postpone everything that waits for a dead channel, so that it goes out in order afterwards."""
         with transaction(self.url) as cursor:
             execute(cursor, "postpone_messages", until=until, channel=channel)
 

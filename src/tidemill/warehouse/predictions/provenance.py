@@ -1,4 +1,4 @@
-"""What made the published partitions: rows, snapshot, query, code and packages, for telling what has changed."""
+"""Provenance of published partitions: rows, snapshot, query, code and packages, to find out what has changed."""
 
 from dataclasses import dataclass
 

@@ -29,13 +29,13 @@ COPY_COLUMNS = ("entity_key", "event_time", "score", *_ANSWER_TYPES)
 
 def copy_rows(cursor: Cursor, prediction_run_id: int, given: Sequence[str], batches: Iterable[pa.RecordBatch]) -> None:
     """Write rows into the table of an open prediction run; an error that ends them early is raised as it is."""
-    columns = [name for name in COPY_COLUMNS if name in given]  # those that the task does not answer stay NULL
+    columns = [name for name in COPY_COLUMNS if name in given]  # columns that the task does not answer stay NULL
     sent = BinaryRows(encode(batch.select(columns) for batch in batches))
     statement = f"COPY {_table(prediction_run_id)} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
     try:
         cursor.copy_expert(statement, cast(IO[bytes], sent))
     except psycopg2.Error as error:
-        if sent.error is not None:  # the rows' own, of which psycopg2 keeps the text alone
+        if sent.error is not None:  # the rows' own error, of which psycopg2 keeps only the text
             raise sent.error from error
         raise
 
@@ -66,7 +66,7 @@ def read_rows(url: str, prediction_run_id: int, more: Sequence[str] = ()) -> pa.
 
 @contextmanager
 def rows_judged(release: ReleaseRef) -> Iterator[None]:
-    """Raise what Postgres refuses about the rows in its own words, which name the row."""
+    """Raise IncompletePublish with Postgres' own words about the row that it refuses."""
     try:
         yield
     except (DataError, IntegrityError) as error:

@@ -1,4 +1,4 @@
-"""Lineage: from one published row back to everything that stands behind it."""
+"""Trace: from one published row back to the data, code, release and decision behind it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person wants kept, whatever retention says: an audited entry, and another that ends it."""
+"""Holds: what a person keeps from retention, by one entry of the audit and until another one."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ KINDS = ("release", "prediction_run", "partition", "snapshot")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """One thing that nobody may collect."""
+    """One thing that retention must not collect."""
 
     model: str
     """Name of the model."""

@@ -62,7 +62,7 @@ class RowsOrigin:
     status: str
     """``published``, ``superseded``, …"""
     checksum: str
-    """As reckoned when the rows were written."""
+    """Checksum of the rows when they were written."""
     snapshot_digest: str
     """Digest of the rows that were scored."""
     query_digest: str
@@ -127,7 +127,7 @@ class Origins:
         return found
 
     def snapshot(self, model: str, digest: str) -> SnapshotRef:
-        """Return a snapshot that a release or a prediction run stands on."""
+        """Return the snapshot of a release or a prediction run."""
         with transaction(self.url) as cursor:
             execute(cursor, "snapshot", model=model, digest=digest)
             (found,) = fetch_all(cursor, SnapshotRef)  # a foreign key holds it
@@ -140,7 +140,7 @@ class Origins:
             return fetch_all(cursor, ScoredRow)
 
     def checksum(self, model: str, prediction_run_id: int) -> str:
-        """Reckon the checksum of a prediction run's rows again, as ``tidemill.seal_prediction_run`` does."""
+        """Return the checksum of a prediction run's rows now, computed as by ``tidemill.seal_prediction_run``."""
         with transaction(self.url) as cursor:
             execute(cursor, "checksum", model=model, prediction_run_id=prediction_run_id)
             return str(fetch_value(cursor))
@@ -159,7 +159,7 @@ class Origins:
             return tuple(int(row[0]) for row in cursor.fetchall())
 
     def record(self, done: Reproduction, code_version: str, lock_digest: str, run_id: int) -> int:
-        """Record what came of a reproduction, and give its number."""
+        """Record the outcome of a reproduction, and return its number."""
         with transaction(self.url) as cursor:
             execute(
                 cursor,

@@ -21,7 +21,7 @@ class Passports:
     """Connection; reading needs any role, writing ``tidemill_writer``."""
 
     def known(self, model: str, release_id: int, champion: int | None) -> dict[str, Any]:
-        """Return what else a passport says of a release: figures, decisions, deployments, and whose ledger it is."""
+        """Return the rest of a release's passport: figures, decisions, deployments, and the ledger's identity."""
         with transaction(self.url) as cursor:
             execute(cursor, "passport_figures", champion=champion, model=model, release_id=release_id)
             names = [column.name for column in cursor.description or ()]

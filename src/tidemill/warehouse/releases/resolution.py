@@ -25,7 +25,7 @@ def current_release(releases: Releases, model: str) -> int:
 def resolve_release(
     releases: Releases, model: str, partition: Partition, *, release_id: int | None = None, simulate: bool = False
 ) -> ReleaseRef:
-    """Say, once for a whole run, which release scores a partition.
+    """Return the release that scores a partition, once for a whole run.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def resolve_release(
             f"Release {found.release_id} of {model!r} learnt from data up to {found.known_until:%Y-%m-%d %H:%M %Z}, "
             f"after the cutoff of partition {partition.key!r} ({partition.cutoff:%Y-%m-%d %H:%M %Z}); "
             "its scores would pretend to know the future.",
-            "Score a later partition, choose an older release, or say that this is a simulation.",
+            "Score a later partition, choose an older release, or run it as a simulation.",
         )
     return ReleaseRef(
         model=model,
