@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -58,7 +58,7 @@ def train(
     spec = workspace.spec(model)
     chain = train_chain(spec, dry_run=dry_run, reason=reason, trials=trials)
     at_once = _searches_at_once(spec, trials)
-    record = _drive("train", chain, model, partition, workspace, cutoff, at_once=at_once)
+    record = _drive("train", chain, model, partition, workspace, cutoff=_in_utc(cutoff), at_once=at_once)
     _say_decision(record["decision"])
     if record["waiting"]:
         out.print(
@@ -95,7 +95,7 @@ def predict(
     assert partition is not None
     release = _chosen_release(workspace, model, chosen)
     chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
-    record = _drive("predict", chain, model, partition, workspace, cutoff)
+    record = _drive("predict", chain, model, partition, workspace, cutoff=_in_utc(cutoff))
     verb = "published" if record["published"] else "written, not published"
     if record["n_rows"]:
         mean = f", mean score {record['mean_score']:.4f}"
@@ -111,7 +111,7 @@ def monitor(model: Model, partition: PartitionKey) -> None:
     from tidemill.runtime.run import run_step
 
     workspace = Workspace.from_environment()
-    page = _drive("monitor", monitor_chain(), model, partition, workspace, None, until="report")
+    page = _drive("monitor", monitor_chain(), model, partition, workspace, until="report")
     out.print(f"The page is {workspace.page(page['uri'])}.", soft_wrap=True)
     run_step("monitor", "notify", model, partition, {}, workspace=workspace)
 
@@ -122,7 +122,7 @@ def retrain(model: Model, partition: PartitionKey, dry_run: DryRun = False) -> N
     from tidemill.runtime.chains import retrain_chain
 
     workspace = Workspace.from_environment()
-    record = _drive("retrain", retrain_chain(workspace.spec(model), dry_run=dry_run), model, partition, workspace, None)
+    record = _drive("retrain", retrain_chain(workspace.spec(model), dry_run=dry_run), model, partition, workspace)
     for reason in record["reasons"]:
         out.print(f"  {reason}", highlight=False, soft_wrap=True)
 
@@ -148,7 +148,7 @@ def run(
     }
     if chain not in chains:
         raise typer.BadParameter(f"{chain!r} is not one of {', '.join(chains)}", param_hint="--chain")
-    record = _drive(chain, chains[chain](), model, partition, workspace, cutoff, until=step)
+    record = _drive(chain, chains[chain](), model, partition, workspace, cutoff=_in_utc(cutoff), until=step)
     print(json.dumps(record, indent=2))  # noqa: T201 - for other programs, without colours or wrapping
 
 
@@ -160,32 +160,16 @@ def _searches_at_once(spec: ModelSpec, trials: int | None) -> int:
     return min(max(1, usable_cores() // spec.train.threads), len(spec.train.estimators)) if searching else 1
 
 
-def _drive(
-    name: str,
-    chain: Any,
-    model: str,
-    partition: str,
-    workspace: Workspace,
-    cutoff: datetime | None,
-    until: str | None = None,
-    at_once: int = 1,
-) -> dict[str, Any]:
-    from datetime import UTC
-
+def _drive(name: str, chain: Any, model: str, partition: str, workspace: Workspace, **options: Any) -> dict[str, Any]:
     from tidemill.runtime.chains import drive
 
     with _progress() as on_step:
-        return drive(
-            name,
-            chain,
-            model,
-            partition,
-            workspace,
-            until=until,
-            at_once=at_once,
-            on_step=on_step,
-            cutoff=cutoff if cutoff is None or cutoff.tzinfo else cutoff.replace(tzinfo=UTC),
-        )
+        return drive(name, chain, model, partition, workspace, on_step=on_step, **options)
+
+
+def _in_utc(cutoff: datetime | None) -> datetime | None:
+    """Return a cutoff with a time zone: UTC where the option names none."""
+    return cutoff if cutoff is None or cutoff.tzinfo else cutoff.replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Side by side: steps of a chain that do not wait for each other, each in a process of its own.
+"""Run steps of a chain that do not wait for each other side by side, each in a process of its own.
 
-A step's process is told to end when another of them fails and when whoever started them is gone; what it has kept by then,
-such as the trials of a search, is found by the next attempt.
+A step's process is ended when another of them fails, and when the process that started them is gone. What it has stored
+by then, such as the trials of a search, is used by the next attempt. A process pool cannot keep these promises (ADR 30).
 """
 
 import multiprocessing
@@ -23,7 +23,7 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 """Arguments of `run_step`, by position and by name."""
 
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would inherit threads, and connections to Postgres
-_END_S = 20.0  # that a process which was told to end has, to roll back and to say so in the ledger
+_END_S = 20.0  # after SIGTERM, for a process to roll back and to write to the ledger
 
 Running = dict[Connection, tuple[int, BaseProcess]]
 
@@ -31,7 +31,7 @@ Running = dict[Connection, tuple[int, BaseProcess]]
 def run_side_by_side(
     calls: Sequence[Call], at_once: int, on_end: Callable[[int, dict[str, Any]], None] = lambda number, record: None
 ) -> list[dict[str, Any]]:
-    """Run steps in processes of their own, and give their records in the order of the calls.
+    """Run steps in processes of their own, and return their records in the order of the calls.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ def run_side_by_side(
     at_once : int
         Processes at a time, from 1.
     on_end : callable
-        Told the number of each call, from 0, and its record when it has ended.
+        Called with the number of each call, from 0, and its record when it has ended.
 
     Raises
     ------
     TidemillError
-        What the first step that fails raises; the others are ended then.
+        The error of the first step that fails; the others are ended then.
     OutOfMemory
         If a process is killed, as the system does when memory runs out.
     SystemExit
-        If a process ends by itself without an answer; it has said why.
+        If a process ends without an answer; it has logged why.
     """
     records: dict[int, dict[str, Any]] = {}
     waiting, running = list(enumerate(calls)), Running()
@@ -90,7 +90,7 @@ def _answer(end: Connection, process: BaseProcess) -> dict[str, Any]:
     if process.exitcode == -signal.SIGKILL:
         raise OutOfMemory(
             "The process of a step was killed, as the system does when memory runs out.",
-            "Run the command again: it goes on where it stopped. With one core it needs less: taskset -c 0 tidemill …",
+            "Run the command again: it continues where it stopped. With one core it needs less: taskset -c 0 tidemill …",
         )
     if answer is None:
         sys.exit(process.exitcode)
@@ -101,7 +101,7 @@ def _answer(end: Connection, process: BaseProcess) -> dict[str, Any]:
 
 
 def _run(end: Connection, call: Call) -> None:
-    """Be the process of one step."""
+    """Run one step, and send its record or its error; the target of its process."""
     threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
     positional, named = call
     with end:
