@@ -6,8 +6,8 @@ the error where days resemble the day before. Where there are many blocks, as fo
 influences are added up instead, which is the same to first order.
 
 Blocks count only if they hold a row that carries the figure: recall on 14 days with 10 positives in 6 of them has 6
-observations. No variance is ignorance, not certainty: a share or a ranking is then as uncertain as two more rows could
-make it, and any other figure has no interval.
+observations. No variance is ignorance, not certainty. A difference of shares is never surer than 1.2 of its rows; any other
+figure without variance has no interval. Figures between 0 and 1 have Wilson's interval, so that 0 and 1 are uncertain too.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,10 @@ MAX_LEFT_OUT = 500
 _MAX_WEIGHTS = 4_000_000  # replicates times rows held at once: 32 MB
 _LEAST_INDEPENDENT = 3  # blocks that persistent ones are worth at least; fewer have no spread to speak of
 _MAX_CORRELATION = 0.9  # of neighbouring blocks; more cannot be told from a trend
-_ROUNDING = 1e-12  # of the largest influence: what rounding leaves of none
+_LEAST_STEPS = (
+    1.2  # standard error of a difference of shares, in rows: some 1.5 rows may be unlike in what was not seen
+)
+_ROUNDING = 1e-13  # of the value: what rounding leaves of no influence
 
 NAN = float("nan")
 
@@ -167,41 +170,39 @@ def _ends(
 ) -> tuple[float, float]:
     if np.isnan(error):
         return NAN, NAN
-    if statistic.step is None:
-        if not error:
-            return NAN, NAN
-        value = statistic.value
-        return (
-            statistic.ends(quantile * error) if statistic.ends else (value - quantile * error, value + quantile * error)
-        )
-    if bounds == (0.0, 1.0):
-        return _score_interval(statistic.value, error, statistic.step, quantile)
-    least = float(np.sqrt(2)) * statistic.step
-    half = quantile * max(error, least)
-    return statistic.value - half, statistic.value + half
+    if statistic.ends is None and bounds == (0.0, 1.0):
+        return _score_interval(statistic, error, quantile)
+    if statistic.step is not None:
+        error = max(error, _LEAST_STEPS * statistic.step)
+    if not error:
+        return NAN, NAN
+    half, value = quantile * error, statistic.value
+    return (value - half, value + half) if statistic.ends is None else statistic.ends(half)
 
 
-def _score_interval(value: float, error: float, step: float, quantile: float) -> tuple[float, float]:
-    """Return Wilson's interval for as many independent rows as would have the standard error.
+def _score_interval(statistic: Statistic, error: float, quantile: float) -> tuple[float, float]:
+    """Return Wilson's interval for as many independent rows as would have the standard error; without one, for all.
 
-    Source: E. Korn, B. Graubard, *Survey Methodology* 24 (1998); Wilson's interval for 1 / step rows at 0 and 1.
+    Source: E. Korn, B. Graubard, *Survey Methodology* 24 (1998).
     """
+    value = statistic.value
     chance = value * (1 - value)
-    n = min(chance / error**2, 1 / step) if chance > 0 and error > 0 else 1 / step
-    shrink = quantile**2 / n
+    if chance > 0 and not error and statistic.step is None:
+        return NAN, NAN
+    n = chance / error**2 if chance > 0 and error > 0 else float(statistic.counted.sum())
+    shrink = quantile**2 / (n if statistic.at_most is None else min(n, statistic.at_most))
     centre = (value + shrink / 2) / (1 + shrink)
-    half = float(np.sqrt(chance * shrink + shrink**2 / 4)) / (1 + shrink)
+    half = float(np.sqrt(max(chance, 0.0) * shrink + shrink**2 / 4)) / (1 + shrink)
     return centre - half, centre + half
 
 
 def _of_blocks(statistic: Statistic, blocks: Blocks) -> Floats:
     """Return the influence of each block; NaN if leaving out one leaves the statistic undefined."""
     if statistic.ends is not None or blocks.n > MAX_LEFT_OUT:
-        influence = blocks.add(statistic.influence())
-    else:
-        values = _leave_out(statistic, blocks)
-        influence = (values.mean() - values) * (blocks.n - 1) / blocks.n
-    return np.where(np.abs(influence) > _ROUNDING, influence, 0.0) if np.isfinite(influence).all() else influence * NAN
+        return blocks.add(statistic.influence())
+    values = _leave_out(statistic, blocks)
+    influence = (values.mean() - values) * (blocks.n - 1) / blocks.n
+    return np.where(np.abs(influence) < _ROUNDING * abs(statistic.value), 0.0, influence)
 
 
 def _leave_out(statistic: Statistic, blocks: Blocks) -> Floats:
@@ -244,22 +245,25 @@ def estimate_combination(statistics: Sequence[Statistic], coefficients: Sequence
         return estimate(whole, blocks)
     found = [estimate(one, blocks) for one in statistics]
     influence = np.array([_of_blocks(one, blocks) for one in statistics])
-    scale = np.sqrt((influence**2).sum(axis=1))
-    unit = np.divide(influence, scale[:, None], out=np.zeros_like(influence), where=scale[:, None] > 0)
-    signs, sizes = np.sign(coefficients), np.abs(coefficients)
-    below, above = (
-        [
-            size * (one.value - one.low if down else one.high - one.value)
-            for one, size, down in zip(found, sizes, way, strict=True)
+    scale = np.sqrt((influence**2).sum(axis=1, keepdims=True))
+    unit = np.divide(influence, scale, out=np.zeros_like(influence), where=scale > 0)
+    likeness = (unit @ unit.T) * np.outer(np.sign(coefficients), np.sign(coefficients))
+
+    def reach(down: bool) -> float:
+        to_end = [
+            one.value - one.low if (factor > 0) == down else one.high - one.value
+            for one, factor in zip(found, coefficients, strict=True)
         ]
-        for way in (signs > 0, signs < 0)
-    )
-    to_low, to_high = (
-        float(np.sqrt(max(((signs * np.array(each)) @ (unit @ unit.T) * (signs * np.array(each))).sum(), 0.0)))
-        for each in (below, above)
-    )
-    value = whole.value
+        weighted = np.abs(coefficients) * np.array(to_end)
+        return float(np.sqrt(np.maximum(weighted @ likeness @ weighted, 0.0)))
+
+    below, above = reach(True), reach(False)
+    if not below + above > np.sqrt(_ROUNDING) * max(abs(one.value) for one in found):  # of a difference of squares
+        below = above = NAN
     quantile = student_quantile(max(blocks.n - 1, 1))
     return Estimate(
-        value=value, low=value - to_low, high=value + to_high, standard_error=(to_low + to_high) / (2 * quantile)
+        value=whole.value,
+        low=whole.value - below,
+        high=whole.value + above,
+        standard_error=(below + above) / (2 * quantile),
     )

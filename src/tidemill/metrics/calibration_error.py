@@ -37,8 +37,9 @@ def calibration_error(outcome: Floats, probability: Floats) -> Statistic:
 
     Notes
     -----
-    Chance can leave the value slightly below 0. The interval reaches down from the debiased value and up from the plain
-    one: the truth lies between the two expectations, since the sign that half of the rows give a small gap may be wrong.
+    Chance can leave the value slightly below 0. Half of the rows can give a small gap the wrong sign, so the truth lies
+    between the debiased figure and the plain one, on average. The interval therefore reaches down from the debiased value
+    and up from the middle of the two.
 
     Examples
     --------
@@ -65,7 +66,8 @@ def calibration_error(outcome: Floats, probability: Floats) -> Statistic:
 
     def ends(half: float) -> tuple[float, float]:
         plain = float(np.abs(of_gap.sum(axis=0)).sum() / len(bins))
-        return float(values(np.ones((1, len(bins))))[0]) - half, plain + half
+        debiased = float(values(np.ones((1, len(bins))))[0])
+        return debiased - half, (max(debiased, 0.0) + plain) / 2 + half
 
     return Statistic(values=values, influence=influence, counted=np.ones(len(bins), dtype=bool), ends=ends)
 

@@ -49,7 +49,9 @@ class Statistic:
     counted: Bools
     """Rows that carry the figure, shape (n_samples,): of recall the positives, of a ranking the rarer class."""
     step: float | None = None
-    """Most that one counted row changes about a share or a ranking; None where a row can change anything."""
+    """Change of a share by one row; None where there is no smallest change."""
+    at_most: float | None = None
+    """Independent rows that the statistic is worth at most; None for no limit."""
     ends: Ends | None = None
     """From half the interval's width, on the scale of the influence, to its ends; None for value minus and plus."""
 
@@ -231,9 +233,7 @@ def area(y: Floats, score: Floats) -> Statistic:
         return np.asarray(np.where(y == 1, of_positive / n_positive, of_negative / n_negative))
 
     rarer = y == (1.0 if 2 * y.sum() <= len(y) else 0.0)
-    return Statistic(
-        values=values, influence=influence, counted=rarer, step=1 / float(rarer.sum()) if rarer.any() else None
-    )
+    return Statistic(values=values, influence=influence, counted=rarer)
 
 
 def average_precision(y: Floats, score: Floats) -> Statistic:
@@ -267,7 +267,8 @@ def average_precision(y: Floats, score: Floats) -> Statistic:
         own = precision[::-1] - value
         return np.asarray((y * runs.per_row(own + gained) - runs.per_row(lost)) / true[-1])
 
-    return Statistic(values=values, influence=influence, counted=y == 1, step=1 / float(y.sum()) if y.any() else None)
+    # The precision at the highest scores is one of few rows, which a sum of influences does not show.
+    return Statistic(values=values, influence=influence, counted=y == 1, at_most=float(y.sum()))
 
 
 def median(terms: Floats) -> Statistic:
