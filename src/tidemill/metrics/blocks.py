@@ -248,6 +248,8 @@ def estimate_combination(statistics: Sequence[Statistic], coefficients: Sequence
     scale = np.sqrt((influence**2).sum(axis=1, keepdims=True))
     unit = np.divide(influence, scale, out=np.zeros_like(influence), where=scale > 0)
     likeness = (unit @ unit.T) * np.outer(np.sign(coefficients), np.sign(coefficients))
+    if any(one.in_steps for one in statistics):
+        likeness = np.eye(len(statistics))
 
     def reach(down: bool) -> float:
         to_end = [

@@ -36,6 +36,7 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Ends = Callable[[float], tuple[float, float]]
+_TIED = 0.02  # share of rows at the median from which its interval moves in steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,8 @@ class Statistic:
     """Change of a share by one row; None where there is no smallest change."""
     at_most: float | None = None
     """Independent rows that the statistic is worth at most; None for no limit."""
+    in_steps: bool = False
+    """Whether ends move in steps, as those of a median of whole numbers; influences then tell nothing about likeness."""
     ends: Ends | None = None
     """From half the interval's width, on the scale of the influence, to its ends; None for value minus and plus."""
 
@@ -302,4 +305,10 @@ def median(terms: Floats) -> Statistic:
         lower, upper = np.floor(n * (0.5 - half)), np.ceil(n * (0.5 + half)) - 1
         return float(ordered[int(max(lower, 0))]), float(ordered[int(min(max(upper, 0), n - 1))])
 
-    return Statistic(values=values, influence=ranks, counted=np.ones(len(terms), dtype=bool), ends=ends)
+    return Statistic(
+        values=values,
+        influence=ranks,
+        counted=np.ones(len(terms), dtype=bool),
+        in_steps=bool(np.mean(terms == np.median(terms)) > _TIED),
+        ends=ends,
+    )
