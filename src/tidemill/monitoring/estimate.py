@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tidemill.metrics.rows import EPS
 from tidemill.monitoring.calibration import log_odds, share_of
 from tidemill.records import MetricValue
 
@@ -27,7 +28,6 @@ _MANY = 30  # rows from which there is an interval; of one row's area under the 
 _N_DRAWS = 400  # of calibration and labels: the ends of the interval are known to a tenth of its width
 _N_GROUPS = 1_000  # of scores that labels are drawn for; more rows share the nearest
 _LEAST_COUNT = 1e-9  # expected rows below which there is nothing to divide by
-_LEAST_PROBABILITY = 1e-15  # as in the realised log loss
 
 Floats = NDArray[np.float64]
 
@@ -105,7 +105,7 @@ def estimate_binary(
     """
     score, p = _checked(y_score, probability)
     decided = (score >= threshold).astype(np.float64)
-    clipped = np.clip(score, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    clipped = np.clip(score, EPS, 1 - EPS)
     figures = {
         "roc_auc": _ranking(score, p),
         "accuracy": _mean(np.where(decided == 1, p, 1 - p)),
@@ -153,7 +153,7 @@ def _grouped(score: Floats, p: Floats, decided: Floats, error: Floats) -> _Group
         index[order] = np.arange(score.size) * _N_GROUPS // score.size
         index = np.unique(2 * index + decided.astype(np.int64), return_inverse=True)[1]
     n = np.bincount(index)
-    clipped = np.clip(score, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    clipped = np.clip(score, EPS, 1 - EPS)
 
     def average(values: Floats) -> Floats:
         return np.asarray(np.bincount(index, weights=values) / n, np.float64)
@@ -161,7 +161,7 @@ def _grouped(score: Floats, p: Floats, decided: Floats, error: Floats) -> _Group
     return _Groups(
         n=n,
         score=average(score),
-        odds=log_odds(np.clip(average(p), _LEAST_PROBABILITY, 1 - 1e-15)),
+        odds=log_odds(np.clip(average(p), EPS, 1 - 1e-15)),
         error=np.array([average(one) for one in error]).reshape(len(error), n.size),
         decided=average(decided),
         loss_positive=average(-np.log(clipped)),
@@ -233,7 +233,7 @@ def estimate_multiclass(
         names = ("accuracy", "log_loss", "macro_f1", "roc_auc_ovr")
         return tuple(_metric(name, math.nan, None, 0) for name in names)
     decided = score.argmax(axis=1)
-    loss = -np.log(np.clip(score, _LEAST_PROBABILITY, 1.0))
+    loss = -np.log(np.clip(score, EPS, 1.0))
     chosen = np.eye(p.shape[1])[decided]
     f1 = [_ratio(2 * c * q, c + q) for c, q in zip(chosen.T, p.T, strict=True)]
     auc = [_ranking(s, q) for s, q in zip(score.T, p.T, strict=True)]
@@ -252,7 +252,7 @@ def _drawn_means(
 ) -> dict[str, Floats]:
     """Return means of what each row gains by its label, for drawn calibrations; the labels' chance is nearly normal."""
     error = np.zeros((0, *p.shape)) if deviations is None else np.asarray(deviations, np.float64)
-    odds = log_odds(np.clip(p, _LEAST_PROBABILITY, 1 - 1e-15))
+    odds = log_odds(np.clip(p, EPS, 1 - 1e-15))
     drawn: dict[str, list[float]] = {name: [] for name in gains}
     for _ in range(_N_DRAWS):
         off = (rng.standard_normal((len(error), 1, p.shape[1])) * error).sum(axis=0)
