@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,8 +28,8 @@ _ROLES = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")  # the migr
 class SimulationDatabase:
     """A database with an empty ledger that only one simulation uses."""
 
-    server_url: str
-    """Connection of the login that creates it."""
+    server_url: str = field(repr=False)
+    """Connection of the login that creates it; it may contain a password."""
     name: str
     """Name of the database, such as ``tidemill_simulation_1f0c``."""
 
