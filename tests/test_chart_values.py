@@ -1,4 +1,4 @@
-"""The values for Airflow's Helm chart, held against the code and the pages that speak of them; no cluster is asked."""
+"""The values for Airflow's Helm chart agree with the code and the pages about them; no cluster is contacted."""
 
 import re
 from pathlib import Path

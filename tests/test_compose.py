@@ -1,4 +1,4 @@
-"""The compose profile, held against what a server on a network has to be: nothing here starts a container."""
+"""The compose profile is fit for a server on a network; nothing here starts a container."""
 
 import re
 import shlex

@@ -22,7 +22,7 @@ LOCAL = "LocalDagBundle"
 
 
 def facts(connections: list[str]) -> dict[str, Any]:
-    """Give executor, plugins folder, bundles of DAG files, queues, and the URL of each connection or why there is none.
+    """Return executor, plugins folder, bundles of DAG files, queues, and the URL of each connection or why there is none.
 
     Parameters
     ----------

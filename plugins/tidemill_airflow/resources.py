@@ -63,7 +63,7 @@ def _setting(kind: str, name: str) -> str:
     given = os.environ.get(variable, "")
     if given and not re.fullmatch(_FORMS[name], given):
         raise SettingsError(
-            f"{variable} is {given!r}, which is no {name.lower()} that Airflow takes.", "Correct it, or take it away."
+            f"{variable} is {given!r}, which is no {name.lower()} that Airflow takes.", "Correct it, or unset it."
         )
     return given
 

@@ -129,7 +129,7 @@ class Workspace:
         )
 
     def page(self, uri: str) -> str:
-        """Give where a person finds a stored page."""
+        """Return where a person finds a stored page."""
         if self.pages:
             return f"{self.pages.rstrip('/')}/{uri}/"
         return (

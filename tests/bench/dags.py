@@ -101,7 +101,7 @@ def timed(airflow: AirflowApi, home: Path, dag: str, day: date) -> dict[str, Any
 
 
 def _shares(tasks: list[dict[str, Any]], steps: dict[Any, Any], began: str) -> Iterator[dict[str, Any]]:
-    """Tell each task's parts; it has waited since the last task before it has ended."""
+    """Return each task's parts; it has waited since the last upstream task ended."""
     for task in sorted(tasks, key=lambda task: task["start_date"]):
         ended = [other["end_date"] for other in tasks if other["end_date"] <= task["start_date"]]
         work, cpu, peak = steps.get((task["task_id"], task["map_index"]), (0.0, 0.0, 0))

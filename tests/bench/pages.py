@@ -51,7 +51,7 @@ def medians(runs: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def lines(results: Sequence[dict[str, Any]]) -> str:
-    """Give two rows a pair: what people write, and Tidemill in the same pairs."""
+    """Return two rows per pair: what people write, and Tidemill."""
     found = []
     for result in results:
         theirs, ours = medians(result["runs"][result["other"]]), medians(result["runs"]["tidemill"])

@@ -118,7 +118,7 @@ class Subject:
         )
 
     def runs(self, step: str) -> list[tuple[str, str | None]]:
-        """Give status and error of each run of a step, oldest first."""
+        """Return status and error of each run of a step, oldest first."""
         query = "SELECT status, error FROM tidemill.run WHERE model = '{m}' AND step = %s ORDER BY run_id"
         return [(status, error) for status, error in self.mill.sql(query, step)]
 

@@ -30,7 +30,7 @@ def describe(folder: str) -> dict[str, Any]:
 
 
 def describe_dag(dag: Any) -> dict[str, Any]:
-    """Return what tests ask about a DAG; its schedule by the scheduler's own reckoning."""
+    """Return what tests ask about a DAG; its schedule as the scheduler computes it."""
     from airflow.serialization.serialized_objects import DagSerialization
 
     serialized = DagSerialization.from_dict(DagSerialization.to_dict(dag))
@@ -54,7 +54,7 @@ def describe_dag(dag: Any) -> dict[str, Any]:
 
 
 def backfill_keys(dag: Any) -> list[str]:
-    """Return the partition keys that a backfill of ``BACKFILL`` makes runs for, as Airflow reckons them."""
+    """Return the partition keys that a backfill of ``BACKFILL`` makes runs for, as Airflow computes them."""
     return [info.partition_key for info in dag.iter_dagrun_infos_between(*BACKFILL)]
 
 

@@ -1,4 +1,4 @@
-"""When the DAGs run and for which partition, by the scheduler's own reckoning."""
+"""When the DAGs run and for which partition, as the scheduler computes it."""
 
 from collections.abc import Callable
 from datetime import datetime

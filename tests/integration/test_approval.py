@@ -1,4 +1,4 @@
-"""A person's word on what the gate accepts: asked for, recorded, and held against whoever would go around it."""
+"""A person's approval of what the gate accepts: requested, recorded, and enforced."""
 
 from collections.abc import Callable
 from dataclasses import replace

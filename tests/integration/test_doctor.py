@@ -39,7 +39,7 @@ QUIET = {("mlflow", "server")}  # no MLflow is configured, and that is said each
 
 @pytest.fixture(scope="module")
 def healthy(new_mill: Callable[[], Mill]) -> Mill:
-    """A trained model with two published days. Each test mends what it breaks."""
+    """A trained model with two published days. Each test repairs what it breaks."""
     mill = new_mill()
     mill.sql("UPDATE tidemill.run SET status = 'failed' WHERE status = 'running'")  # what other tests have left
     mill.train()
@@ -74,12 +74,12 @@ def the(mill: Mill, check: str, **options: Any) -> Finding:
 
 
 @contextmanager
-def broken(mill: Mill, breaking: str, mending: str) -> Iterator[None]:
+def broken(mill: Mill, breaking: str, repair: str) -> Iterator[None]:
     mill.sql(breaking)
     try:
         yield
     finally:
-        mill.sql(mending)
+        mill.sql(repair)
 
 
 @contextmanager
@@ -159,7 +159,7 @@ def test_whatever_is_not_well_comes_with_a_remedy(healthy: Mill) -> None:
 
 
 @pytest.mark.parametrize(
-    ("breaking", "mending", "said"),
+    ("breaking", "repair", "said"),
     [
         ("UPDATE public.tidemill_migration SET name = '0001_other.sql' WHERE name = '0001_ledger.sql'",
          "UPDATE public.tidemill_migration SET name = '0001_ledger.sql' WHERE name = '0001_other.sql'",
@@ -172,8 +172,8 @@ def test_whatever_is_not_well_comes_with_a_remedy(healthy: Mill) -> None:
     ],
     ids=["missing", "changed", "unreadable"],
 )  # fmt: skip
-def test_migrations(healthy: Mill, breaking: str, mending: str, said: str) -> None:
-    with broken(healthy, breaking, mending):
+def test_migrations(healthy: Mill, breaking: str, repair: str, said: str) -> None:
+    with broken(healthy, breaking, repair):
         assert found(healthy) == {"migrations": Health.FAIL}
         assert said in the(healthy, "migrations").message
 
@@ -212,7 +212,7 @@ def test_a_function_whose_search_path_is_open(healthy: Mill) -> None:
 
 
 @pytest.mark.parametrize(
-    ("breaking", "mending", "said"),
+    ("breaking", "repair", "said"),
     [
         (
             "ALTER ROLE tidemill_writer SUPERUSER",
@@ -227,9 +227,7 @@ def test_a_function_whose_search_path_is_open(healthy: Mill) -> None:
         ),
     ],
 )
-def test_a_role_with_too_much_power(
-    healthy: Mill, warehouse: Warehouse, breaking: str, mending: str, said: str
-) -> None:
+def test_a_role_with_too_much_power(healthy: Mill, warehouse: Warehouse, breaking: str, repair: str, said: str) -> None:
     with (
         closing(
             psycopg2.connect(
@@ -249,7 +247,7 @@ def test_a_role_with_too_much_power(
             # Who may do everything may do each thing, too.
             assert found(healthy).keys() - {"grants"} == {"roles"}
         finally:
-            cursor.execute(mending)
+            cursor.execute(repair)
     assert said in finding.message
 
 

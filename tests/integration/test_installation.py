@@ -24,7 +24,7 @@ from tidemill.warehouse.migrations import apply_migrations
 from .conftest import PROJECT, ROLES, Warehouse
 
 BARE = {"connection": "warehouse", "storage": "artifacts", "dags": "airflow"}
-"""What an empty Airflow lacks; everything else hangs on these, or is there."""
+"""What an empty Airflow lacks; everything else depends on these, or is there."""
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def bundles(mill: Mill, at_once: int, trials: int = 3) -> list[dict[str, Any]]:
 
 
 def spawned() -> list[psutil.Process]:
-    """Processes that this one has started for steps; the keeper of multiprocessing's semaphores is none of them."""
+    """Processes that this one has started for steps; multiprocessing's resource tracker does not count."""
     return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
 
 

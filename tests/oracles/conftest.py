@@ -1,4 +1,4 @@
-"""The libraries that monitoring is held against have an environment of their own (`make oracles`), and tell nobody of us."""
+"""The reference libraries have an environment of their own (`make oracles`), and send nothing anywhere."""
 
 import os
 

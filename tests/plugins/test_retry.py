@@ -16,7 +16,7 @@ def action(error: BaseException) -> RetryAction:
 
 @pytest.mark.parametrize("error", [item for item in CLASSES if issubclass(item, FatalError)])
 def test_a_fatal_error_is_not_tried_again(error: type[TidemillError]) -> None:
-    assert action(error("It broke.", "Mend it.")) is RetryAction.FAIL
+    assert action(error("It broke.", "Fix it.")) is RetryAction.FAIL
 
 
 @pytest.mark.parametrize("error", [item for item in CLASSES if issubclass(item, TransientError)])

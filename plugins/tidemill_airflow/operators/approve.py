@@ -26,7 +26,7 @@ def _with_comment(params: ParamsDict | None) -> ParamsDict:
 
 
 class ApproveOperator(StepOperator, HITLOperator):
-    """Ask a person about what the gate accepts, and record the answer; no answer in time is a no.
+    """Ask a person about what the gate accepts, and record the answer; no answer in time counts as a refusal.
 
     Nobody is asked about what the gate refuses or about a dry run. While it waits, the task holds no worker. Airflow keeps
     the first form of a task when the task is cleared: if the figures have changed since, the task fails instead of asking.

@@ -36,7 +36,7 @@ class RecordOutcomeOperator(StepOperator):
         if failed:
             raise RetrainingFailed(
                 f"Of the tasks before this one, {' and '.join(failed)} failed.",
-                "Mend what their logs say, and clear them with what comes after them.",
+                "Fix what their logs report, then clear them with their downstream tasks.",
             )
         return record
 

@@ -1,4 +1,4 @@
-"""The app that commands hang on, what several of them take as arguments, and where they print."""
+"""The command line's app, arguments that several commands share, and the console they print to."""
 
 from datetime import datetime
 from pathlib import Path

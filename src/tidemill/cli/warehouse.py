@@ -127,7 +127,7 @@ def held(model: Annotated[str | None, typer.Argument(help="Model; all by default
 def doctor(
     as_of: Annotated[datetime | None, typer.Option(help="Instant to judge freshness at; UTC, now by default.")] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Hash every kept file and read every published row.")] = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend MLflow's alias, close steps that died.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair MLflow's alias, close steps that died.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Examine ledger, storage, MLflow and machine; exit status 1 if anything fails. Works without Airflow."""

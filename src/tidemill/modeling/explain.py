@@ -287,7 +287,7 @@ def _refuse_another_sum(score: Floats, summed: Floats) -> None:
 
 
 def _of_the_answer(bundle: Bundle, raw: Floats, by_feature: Floats, parts: _Parts) -> tuple[Floats, Floats]:
-    """Give contributions and base of what the row is answered with: of its predicted class, where there are several.
+    """Return contributions and base of each row's answer: of its predicted class, where there are several.
 
     What moves the log odds of all classes alike moves no probability, so their mean is taken away.
     """

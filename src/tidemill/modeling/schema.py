@@ -46,7 +46,7 @@ class FeatureSchema(Record):
         return self.numeric + self.categorical
 
     def directions(self, names: Iterable[str]) -> tuple[int, ...] | None:
-        """Give 1, -1 or 0 for each name: where the score may go when it grows; None if nothing is declared.
+        """Return 1, -1 or 0 for each name: where the score may go when it grows; None if nothing is declared.
 
         Examples
         --------

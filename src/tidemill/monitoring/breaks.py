@@ -38,7 +38,7 @@ class FeatureCounts(Record):
 
 
 def count_groups(reference: Sequence[ColumnProfile], analysis: Sequence[ColumnProfile]) -> tuple[FeatureCounts, ...]:
-    """Keep of a counted partition what later ones are held against: about a hundred bytes a feature.
+    """Return what later partitions are compared with: about a hundred bytes per feature.
 
     Parameters
     ----------

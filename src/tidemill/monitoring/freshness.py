@@ -59,7 +59,7 @@ class FreshnessEvidence(Record):
 def examine_freshness(
     evidence: FreshnessEvidence, limits: FreshnessLimits
 ) -> tuple[tuple[MetricValue, ...], tuple[Alert, ...]]:
-    """Give figures and findings about a partition's supply.
+    """Return figures and findings about a partition's supply.
 
     Parameters
     ----------

@@ -66,5 +66,5 @@ class Decision(Record):
 
     @property
     def accepted(self) -> bool:
-        """True only for ``accept``: everything unclear is a no."""
+        """Whether the verdict is ``accept``: everything unclear refuses."""
         return self.verdict is Verdict.ACCEPT

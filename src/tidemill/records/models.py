@@ -113,7 +113,7 @@ class Answer(Record):
     """What a person said about a model that the gate accepts."""
 
     approved: bool
-    """Yes or no; no answer is a no."""
+    """Yes or no; no answer counts as a refusal."""
     by: str
     """Who; empty if the time ran out."""
     at: datetime

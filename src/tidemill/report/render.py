@@ -100,7 +100,7 @@ def _svg(spec: dict[str, Any]) -> str:
 
 
 def _renumbered(svg: str) -> str:
-    """Give identifiers names of the picture's own: the renderer counts on from one picture to the next."""
+    """Rename identifiers per picture: the renderer continues its numbers from one picture to the next."""
     found = dict.fromkeys(match[2] for match in _IDENTIFIER.finditer(svg))
     number = {identifier: str(position) for position, identifier in enumerate(found)}
     neutral = _IDENTIFIER.sub(lambda match: f"{match[1]}{number[match[2]]}", svg)

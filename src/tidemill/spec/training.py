@@ -124,6 +124,6 @@ class Accept(Part):
     approval: Literal["automatic", "manual"] = "automatic"
     """``automatic``: the gate's word is enough; ``manual``: a person has to say yes to what the gate accepts."""
     approval_timeout: Duration = timedelta(days=2)
-    """Time that a person has to answer in Airflow; no answer is a no."""
+    """Time that a person has to answer in Airflow; no answer counts as a refusal."""
     four_eyes: bool = False
     """Whoever asked for the training may not approve or promote its release."""

@@ -30,7 +30,7 @@ from tidemill.storage.store import digest_file
 __all__ = ["BUNDLE", "CARD", "EVALUATION", "PROTOCOL", "read_archive", "write_archive"]
 
 PROTOCOL = 1
-"""Version of the layout above. Raised when the code of before could no longer read it."""
+"""Version of the layout above; raised when older code can no longer read it."""
 LIMIT_BYTES = 4 * 2**30
 """An archive that is larger is refused; the largest bundles have some hundred megabytes."""
 BUNDLE, EVALUATION, CARD = "bundle", "evaluation", "MODEL_CARD.md"

@@ -125,7 +125,7 @@ class Bucket:
                 shutil.copyfileobj(source, target, BLOCK_BYTES)
 
     def read(self, key: str) -> bytes | None:
-        """Return a small object's content; None if there is none of that name."""
+        """Return a small object's content; None if no object has that name."""
         try:
             with self._reached("GetObject", key) as (system, path), system.open_input_stream(path) as source:
                 content: bytes = source.read()

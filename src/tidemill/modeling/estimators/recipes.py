@@ -52,7 +52,7 @@ class Training:
         return task_type(self.task)
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """Make something of the rows, or give what was made under that key before; it must not hang on parameters."""
+        """Make something from the rows, or return what was made under that key; it must not depend on parameters."""
         if key not in self.memory:
             self.memory[key] = make()
         return self.memory[key]

@@ -1,6 +1,6 @@
 """Search: settings of an estimator are tried on folds, one after the other, until trials or time run out.
 
-Optuna proposes and prunes. A proposal hangs on the seed, its number and the trials before it, and on nothing else: so a
+Optuna proposes and prunes. A proposal depends only on the seed, its number and the trials before it: so a
 search that was killed and is given its earlier trials goes on as if nothing had happened. Nothing here reads or writes;
 whoever calls keeps each trial. The defaults are trial 0 and are never pruned.
 """

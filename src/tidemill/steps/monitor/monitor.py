@@ -1,4 +1,4 @@
-"""Monitor: a partition's data, scores, matured quality and cost, held against what they should be.
+"""Monitor: compare a partition's data, scores, realised quality and cost with what they should be.
 
 ``collect`` says once what is looked at; ``drift``, ``performance``, ``compute`` and ``freshness`` measure, apart
 from each other; ``alert`` opens and resolves; ``report`` writes the page.

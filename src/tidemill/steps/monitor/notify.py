@@ -32,7 +32,7 @@ def update_alerts(job: Job, examined: Examination) -> AlertsRef:
 
 @declarations.notify
 def notify(job: Job) -> SentRef:
-    """Tell the channels what waits for them about the model; it runs last, so that the page that it links to is there.
+    """Send the channels what waits for them about the model; runs last, so that the linked page exists.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def notify(job: Job) -> SentRef:
         why = " ".join(sent.problems) or "They were refused before, and their next attempt is not due yet."
         raise ChannelUnavailable(
             f"{sent.n_waiting} message(s) about alerts of {job.spec.model!r} wait for their channel. {why}",
-            "They stay in the outbox; mend the channel, and see 'tidemill alerts --send'.",
+            "They stay in the outbox; fix the channel, and see 'tidemill alerts --send'.",
         )
     return sent
 

@@ -1,4 +1,4 @@
-"""Realised quality of a published run: its answers held against the labels that have arrived, whatever the task."""
+"""Realised quality of a published run: its answers compared with the labels that have arrived, for every task."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

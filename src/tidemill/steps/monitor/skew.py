@@ -1,4 +1,4 @@
-"""Skew: an old partition's rows made once more, with the cutoff that they had, and held against what was scored."""
+"""Skew: rebuild an old partition's rows with their own cutoff, and compare them with what was scored."""
 
 from tidemill.monitoring.skew import compare_rows
 from tidemill.records import MetricValue

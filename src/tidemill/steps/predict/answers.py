@@ -70,7 +70,7 @@ def reasons_of(bundle: Bundle, X: pd.DataFrame, n: int) -> pa.Array:
 
 
 def probabilities_of(texts: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    """Give published probabilities as a matrix again, with the class of each column.
+    """Return published probabilities as a matrix, with the class of each column.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ class _Pair:
         self._bundle, self._score, self._serving, self._its_score = bundle, score, serving, its_score
 
     def difference(self, rows: Rows, name: str) -> MetricValue:
-        """Give candidate minus champion on some rows."""
+        """Return candidate minus champion on some rows."""
         return paired_difference(
             self._job.spec.accept.metric,
             self._test.y[rows],

@@ -80,12 +80,12 @@ def approve(
 
 
 def _judge(job: Job, answer: Answer) -> Decision:
-    """Return what an answer is worth: two pairs of eyes may be asked for, and silence is a no."""
+    """Return what an answer is worth: four eyes may be required, and silence refuses."""
     comment = f": {answer.comment}" if answer.comment else ""
     at = f"{answer.at:%Y-%m-%d %H:%M %Z}"
     if not answer.by:
         waited = job.spec.accept.approval_timeout
-        return _decision(False, "", f"Nobody answered within {waited}, by {at}: that is a no.")
+        return _decision(False, "", f"Nobody answered within {waited}, by {at}: that counts as a refusal.")
     if answer.approved and job.spec.accept.four_eyes and answer.by == job.origin.requested_by:
         return _decision(
             False, answer.by, f"{answer.by} said yes at {at}, but asked for the training too: another person has to."

@@ -114,7 +114,7 @@ def boost_on_cluster(
     ClusterUnavailable
         If it cannot be reached, has no worker, or loses one.
     IncompatibleVersions
-        If a worker has other versions of what a model hangs on.
+        If a worker has other versions of what a model depends on.
     """
     stops = np.flatnonzero(used)
     with _client(address) as client, distributed.Lock(_TURN):

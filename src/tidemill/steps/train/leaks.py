@@ -1,4 +1,4 @@
-"""Leaks: the probe, held against a training's sets before anything is fitted; every sign found is named at once."""
+"""Leaks: probe a training's sets before anything is fitted, and name every sign at once."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress

@@ -32,7 +32,7 @@ class ScoringModel:
     """The fitted model."""
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Give scores, equal bit by bit to `Bundle.score`, on the input's index; there are no params.
+        """Return scores, equal bit for bit to `Bundle.score`, on the input's index; there are no params.
 
         Always the column ``score``: the probability of the positive class or of the likeliest class, or the predicted
         value. Multiclass has ``predicted`` and ``p_<class>`` beside it, a regression ``low`` and ``high``.
@@ -77,5 +77,5 @@ def signature_of(bundle: Bundle) -> Any:
 
 
 def requirements() -> list[str]:
-    """Give ``pip_requirements`` for MLflow: what loading a bundle imports, as installed here."""
+    """Return ``pip_requirements`` for MLflow: what loading a bundle imports, as installed here."""
     return [f"{library}=={metadata.version(library)}" for library in _LIBRARIES]

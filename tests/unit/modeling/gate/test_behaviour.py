@@ -75,8 +75,8 @@ def hour(X):
 
 
 BROKEN = {
-    "score hangs on the row before": (lambda X: np.roll(hour(X), 1), "row order"),
-    "score hangs on the mean of the batch": (lambda X: (hour(X) - hour(X).mean()) / 2 + 0.5, "batch size"),
+    "score depends on the row before": (lambda X: np.roll(hour(X), 1), "row order"),
+    "score depends on the mean of the batch": (lambda X: (hour(X) - hour(X).mean()) / 2 + 0.5, "batch size"),
     "a missing number gives no score": (lambda X: X["hour"] / 24, "missing values"),
     "scores beyond 1": (lambda X: hour(X) * 24, "scores"),
 }
