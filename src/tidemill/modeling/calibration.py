@@ -1,8 +1,9 @@
-"""Calibration: scores bent until they can be read as probabilities.
+"""Calibration: scores mapped so that they can be read as probabilities.
 
 A stage after the model, fitted on rows that the model was not fitted on, and kept as plain numbers. Isotonic regression
 (Zadrozny and Elkan 2002) follows any monotonic bend and wants a thousand rows or more; the sigmoid (Platt 1999) has two
-numbers and is content with fewer. Neither changes the order of two rows, except that isotonic steps make ties.
+numbers and needs fewer. Neither reverses the order of two rows; isotonic steps make ties. No probability is exactly 0 or 1:
+that no row of a level was positive does not mean that none ever will be.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ __all__ = ["METHODS", "Calibration", "newer_half"]
 
 METHODS = ("isotonic", "sigmoid")
 """What ``train.calibration`` may name, besides ``none``."""
+Floats = npt.NDArray[np.float64]
+Numbers = tuple[float, ...]
 _EPS = 1e-7  # keeps the logit of a score of 0 or 1 finite
 
 
@@ -37,7 +40,7 @@ class Calibration(Record):
 
     @classmethod
     def fit(cls, method: str, y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Self | None:
-        """Fit a curve; None if the rows do not hold both classes, and so teach nothing.
+        """Fit a curve; None if the rows teach none: a single class, or scores that do not rise with the label.
 
         Parameters
         ----------
@@ -52,14 +55,17 @@ class Calibration(Record):
         --------
         >>> curve = Calibration.fit("isotonic", [0, 1, 0, 1], [0.1, 0.2, 0.3, 0.9])
         >>> curve.apply(np.array([0.0, 0.25, 0.9])).tolist()
-        [0.0, 0.5, 1.0]
+        [0.25, 0.5, 0.75]
         """
         if method not in METHODS:
             raise ValueError(f"unknown calibration {method!r}; methods are {', '.join(METHODS)}")
         y, score = np.asarray(y_true, dtype=np.float64), np.asarray(y_score, dtype=np.float64)
         if len(np.unique(y)) < 2:
             return None
-        x, knots = _isotonic(y, score) if method == "isotonic" else _sigmoid(y, score)
+        fitted = _isotonic(y, score) if method == "isotonic" else _sigmoid(y, score)
+        if fitted is None:
+            return None
+        x, knots = fitted
         return cls(method=method, x=x, y=knots, n_rows=len(y))
 
     @property
@@ -67,8 +73,8 @@ class Calibration(Record):
         """What it is and what it stands on, in words."""
         return f"{self.method} on {self.n_rows} validation rows, which the threshold was chosen on too"
 
-    def apply(self, score: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the probability of each score; a row's value depends on that row alone."""
+    def apply(self, score: Floats) -> Floats:
+        """Return the probability of each score; a row's value depends only on that row."""
         if self.method == "isotonic":
             return np.interp(score, self.x, self.y)
         slope, intercept = self.x
@@ -98,19 +104,27 @@ def newer_half(blocks: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     return np.asarray(keys >= ordered[len(ordered) // 2] if len(ordered) else np.zeros(0, dtype=bool))
 
 
-def _isotonic(
-    y: npt.NDArray[np.float64], score: npt.NDArray[np.float64]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _isotonic(y: Floats, score: Floats) -> tuple[Numbers, Numbers] | None:
+    """Fit steps; None if there is only one. Levels of 0 and 1 count one more row, of the average label."""
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score, y)
-    return tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist())
+    knots, of_rows = fitted.y_thresholds_, fitted.predict(score)
+    if not np.ptp(knots) > 0:
+        return None
+    inner = knots[(knots > 0) & (knots < 1)]
+    lowest = y.mean() / (np.sum(of_rows == 0) + 1)
+    highest = 1 - (1 - y.mean()) / (np.sum(of_rows == 1) + 1)
+    knots = np.where(knots == 0, min(lowest, inner.min(initial=1.0)), knots)
+    knots = np.where(knots == 1, max(highest, inner.max(initial=0.0)), knots)
+    return tuple(fitted.X_thresholds_.tolist()), tuple(knots.tolist())
 
 
-def _sigmoid(y: npt.NDArray[np.float64], score: npt.NDArray[np.float64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Fit on the logit, so that slope 1 and intercept 0 change nothing."""
+def _sigmoid(y: Floats, score: Floats) -> tuple[Numbers, Numbers] | None:
+    """Fit on the logit, so that slope 1 and intercept 0 change nothing; None if the slope is not positive."""
     fitted = LogisticRegression(C=1e6).fit(_logit(score)[:, None], y)
-    return (float(fitted.coef_[0, 0]), float(fitted.intercept_[0])), ()
+    slope = float(fitted.coef_[0, 0])
+    return ((slope, float(fitted.intercept_[0])), ()) if slope > 0 else None
 
 
-def _logit(score: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _logit(score: Floats) -> Floats:
     inside = np.clip(score, _EPS, 1 - _EPS)
     return np.asarray(np.log(inside / (1 - inside)), dtype=np.float64)

@@ -80,6 +80,6 @@ def with_constant_answer(
 def _calibrated(bundle: Bundle, score: npt.NDArray[np.float64], y: npt.NDArray[np.int64], method: str) -> Bundle:
     curve = Calibration.fit(method, y, score)
     if curve is None:
-        missing = f"Not calibrated: the {len(y)} validation rows for it do not hold both classes."
+        missing = f"Not calibrated: the {len(y)} validation rows for it need both classes, and scores that rise with the label."
         return replace(bundle, remarks=(*bundle.remarks, missing))
     return replace(bundle, calibration=curve)

@@ -21,7 +21,7 @@ def calibration_error(y, score):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_it_mends_scores_that_are_too_extreme_on_rows_that_it_has_not_seen(method):
+def test_it_corrects_extreme_scores_on_rows_that_it_has_not_seen(method):
     curve = Calibration.fit(method, *overconfident(4000, 1))
     y, score = overconfident(4000, 2)
     assert calibration_error(y, curve.apply(score)) < calibration_error(y, score) / 3
@@ -74,3 +74,25 @@ def test_no_row_has_no_half():
 
 def test_of_a_single_block_half_of_the_rows_stop_boosting():
     assert newer_half(["2013-07"] * 4).tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_scores_that_fall_with_the_label_teach_no_curve(method):
+    y, score = overconfident(500, 4)
+    assert Calibration.fit(method, y, 1 - score) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1)), min_size=2, max_size=40))
+def test_no_isotonic_probability_is_0_or_1_and_none_falls(rows):
+    y, score = zip(*rows, strict=True)
+    curve = Calibration.fit("isotonic", y, score)
+    if curve is not None:
+        assert 0 < min(curve.y) <= max(curve.y) < 1
+        assert (np.diff(curve.y) >= 0).all()
+
+
+def test_a_positive_where_no_row_was_one_costs_little():
+    rng = np.random.default_rng(5)
+    score = rng.random(400)
+    curve = Calibration.fit("isotonic", (rng.random(400) < np.clip(2 * score - 0.8, 0, 1)).astype(int), score)
+    assert -np.log(curve.apply(np.array([0.05]))[0]) < 8  # it was infinite, or 36 where losses are clipped

@@ -44,7 +44,9 @@ def test_the_rule_of_the_spec_chooses_the_threshold_on_calibrated_scores(fitted,
 def test_without_rows_of_both_classes_it_stays_uncalibrated_and_says_so(fitted, validation):
     bundle = finished(fitted("xgboost"), validation, "isotonic", newer=False)
     assert bundle.calibration is None
-    assert bundle.remarks == ("Not calibrated: the 0 validation rows for it do not hold both classes.",)
+    assert bundle.remarks == (
+        "Not calibrated: the 0 validation rows for it need both classes, and scores that rise with the label.",
+    )
 
 
 def test_a_model_of_another_task_stays_as_it_is(fitted, validation):
