@@ -4,6 +4,8 @@ Permutation importance (Breiman 2001) on the test set. Features that carry the s
 importance, and a feature that the model ignores gets about 0; neither says that the world works that way.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -13,7 +15,19 @@ from tidemill.modeling.metrics import greater_is_better, paired_difference
 from tidemill.modeling.schema import align
 from tidemill.records import MetricValue
 
-__all__ = ["permutation_importance"]
+__all__ = ["Shuffles", "permutation_importance"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shuffles:
+    """How many rows are shuffled how often."""
+
+    random_state: int = 0
+    """Seed of the sample and the shuffles."""
+    n_repeats: int = 3
+    """Shuffles per feature; their rows are judged together."""
+    max_rows: int = 5000
+    """Rows used, drawn without replacement; the order of the features settles long before."""
 
 
 def permutation_importance(
@@ -23,9 +37,7 @@ def permutation_importance(
     *,
     metric: str = "roc_auc",
     blocks: npt.ArrayLike | None = None,
-    random_state: int = 0,
-    n_repeats: int = 3,
-    max_rows: int = 5000,
+    shuffles: Shuffles | None = None,
 ) -> tuple[MetricValue, ...]:
     """Return how much worse a metric gets when a feature is shuffled, for each feature.
 
@@ -41,12 +53,8 @@ def permutation_importance(
         A metric of the task that can decide; a loss that rises counts as a loss of quality, too.
     blocks : array-like of shape (n_samples,), default None
         Rows that count together, such as keys of partitions.
-    random_state : int, default 0
-        Seed of the sample and the shuffles.
-    n_repeats : int, default 3
-        Shuffles per feature; their rows are judged together.
-    max_rows : int, default 5000
-        Rows used, drawn without replacement; the order of the features settles long before.
+    shuffles : Shuffles, optional
+        How many rows are shuffled how often.
 
     Returns
     -------
@@ -54,9 +62,10 @@ def permutation_importance(
         Name ``permutation_importance``, most important first, with the 95 % interval over blocks of time. NaN where the
         metric is not defined.
     """
-    rng = np.random.default_rng(random_state)
+    chosen = shuffles or Shuffles()
+    rng, n_repeats = np.random.default_rng(chosen.random_state), chosen.n_repeats
     y = np.asarray(y_true)
-    rows = np.sort(rng.permutation(len(y))[:max_rows])
+    rows = np.sort(rng.permutation(len(y))[: chosen.max_rows])
     aligned, y = align(X, bundle.schema).iloc[rows], y[rows]
     if not len(y):
         return tuple(_figure(feature, float("nan"), (None, None), 0) for feature in bundle.schema.names)

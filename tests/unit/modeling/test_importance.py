@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 
-from tidemill.modeling.importance import permutation_importance
+from tidemill.modeling.importance import Shuffles, permutation_importance
 
 
 def by_feature(figures):
@@ -20,7 +20,7 @@ def test_what_the_label_depends_on_comes_first(fitted, test_set):
 
 
 def test_the_interval_of_a_useful_feature_is_above_0(fitted, test_set):
-    figure = by_feature(permutation_importance(fitted("xgboost"), *test_set, n_repeats=5))["hour"]
+    figure = by_feature(permutation_importance(fitted("xgboost"), *test_set, shuffles=Shuffles(n_repeats=5)))["hour"]
     assert 0 < figure.low < figure.value < figure.high
 
 
@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_figures(fitted, test_set):
 
 
 def test_no_more_rows_are_used_than_allowed(fitted, test_set):
-    assert permutation_importance(fitted("xgboost"), *test_set, max_rows=300)[0].n == 300
+    assert permutation_importance(fitted("xgboost"), *test_set, shuffles=Shuffles(max_rows=300))[0].n == 300
 
 
 def test_a_single_class_is_nan(fitted, test_set):

@@ -5,7 +5,7 @@ that begin no earlier than its own test set did; if they are too few, on all of 
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,15 @@ def compare_with_champion(
         return replace(report, champion_problem=error.problem)
     rows = _unseen(job, champion, test)
     fair = _suffice(rows, test)
-    pair = _Pair(job, test, bundle, score, serving, its_score, rows if fair else np.ones_like(rows))
+    pair = _Pair(
+        job=job,
+        test=test,
+        bundle=bundle,
+        score=score,
+        serving=serving,
+        its_score=its_score,
+        rows=rows if fair else np.ones_like(rows),
+    )
     return replace(
         report,
         champion_difference=pair.difference(pair.rows, f"release {champion.release_id}"),
@@ -76,49 +84,46 @@ def _suffice(rows: Rows, test: LabelledSet) -> bool:
     return n_rows == len(rows) or (n_rows >= MIN_TEST_ROWS and index_blocks(test.blocks[rows], n_rows).n >= MIN_BLOCKS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Pair:
     """Candidate and champion, scored on the same rows."""
 
-    def __init__(
-        self,
-        job: Job,
-        test: LabelledSet,
-        bundle: Bundle,
-        score: Numbers,
-        serving: Bundle,
-        its_score: Numbers,
-        rows: Rows,
-    ) -> None:
-        self._job, self._test, self.rows = job, test, rows
-        self._bundle, self._score, self._serving, self._its_score = bundle, score, serving, its_score
+    job: Job
+    test: LabelledSet
+    bundle: Bundle
+    score: Numbers
+    serving: Bundle
+    its_score: Numbers
+    rows: Rows
+    """Those that are compared."""
 
     def difference(self, rows: Rows, name: str) -> MetricValue:
         """Return candidate minus champion on some rows."""
         return paired_difference(
-            self._job.spec.accept.metric,
-            self._test.y[rows],
-            self._score[rows],
-            self._its_score[rows],
-            self._test.blocks[rows],
-            task=self._bundle.task,
-            threshold_a=self._bundle.threshold,
-            threshold_b=self._serving.threshold,
-            classes_a=self._bundle.class_names,
-            classes_b=self._serving.class_names,
+            self.job.spec.accept.metric,
+            self.test.y[rows],
+            self.score[rows],
+            self.its_score[rows],
+            self.test.blocks[rows],
+            task=self.bundle.task,
+            threshold_a=self.bundle.threshold,
+            threshold_b=self.serving.threshold,
+            classes_a=self.bundle.class_names,
+            classes_b=self.serving.class_names,
             slice=name,
         )
 
     def churn(self) -> MetricValue:
         """Return how far the answers are apart on all test rows, which needs no label."""
-        answers = self._bundle.answer_of(self._score), self._serving.answer_of(self._its_score)
-        if self._bundle.task_type.has_classes:
-            return changed_decisions(*answers, self._test.blocks)
-        return changed_values(*answers, self._test.y, self._test.blocks)
+        answers = self.bundle.answer_of(self.score), self.serving.answer_of(self.its_score)
+        if self.bundle.task_type.has_classes:
+            return changed_decisions(*answers, self.test.blocks)
+        return changed_values(*answers, self.test.y, self.test.blocks)
 
     def slices(self) -> Iterator[tuple[str, Rows]]:
         """Return the compared rows of each value of the declared slices."""
-        for feature in self._job.spec.accept.slices:
-            column = pd.Series(self._test.X[feature].to_numpy(dtype=object))
+        for feature in self.job.spec.accept.slices:
+            column = pd.Series(self.test.X[feature].to_numpy(dtype=object))
             texts = column.map(str).where(column.notna(), "missing")
             for value in sorted(texts[self.rows].value_counts().index[:_MAX_VALUES]):
                 yield f"{feature}={value}", (texts == value).to_numpy() & self.rows

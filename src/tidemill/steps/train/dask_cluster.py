@@ -101,7 +101,6 @@ def address_of(spec: ModelSpec) -> str:
 def boost_on_cluster(
     job: Job,
     split: SplitRef,
-    address: str,
     boosting: Boosting,
     encoding: Encoding,
     labels: Labels,
@@ -116,7 +115,7 @@ def boost_on_cluster(
     IncompatibleVersions
         If a worker has other versions of what a model depends on.
     """
-    stops = np.flatnonzero(used)
+    stops, address = np.flatnonzero(used), address_of(job.spec)
     with _client(address) as client, distributed.Lock(_TURN):
         workers = sorted(client.nthreads())
         if not workers:

@@ -5,7 +5,7 @@ candidate behaves, how far its answers are from the champion's, and whether a cl
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tidemill.metrics.student import half_width
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.gate.behaviour import check_behaviour
 from tidemill.modeling.gate.gate import decide_acceptance
-from tidemill.modeling.importance import permutation_importance
+from tidemill.modeling.importance import Shuffles, permutation_importance
 from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
 from tidemill.modeling.metrics import evaluate as evaluate_scores
 from tidemill.modeling.schema import align
@@ -75,18 +75,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
     best = _scored(job, _best(bundles, spec.accept.metric), test)
     baselines = [_scored(job, ref, test) for ref in bundles if ref.baseline]
     importance = _importance(job, best, test) if shown else ()
-    pictures = _pictures(job, best, baselines, test, importance) if shown else {}
-    outlook = outlook_of(best.bundle, test, best.score)
-    train = read_enough(job, split, "train")
-    reference = reference_of(train, test, best.bundle, best.score)
-    del train  # what follows needs the room
-
-    def fill(folder: Path) -> None:
-        for name, chart in pictures.items():
-            charts.save(chart, folder / name)
-        (folder / REFERENCE).write_text(json.dumps([profile.to_dict() for profile in reference]), encoding="utf-8")
-        (folder / OUTLOOK).write_text(json.dumps(outlook), encoding="utf-8")
-
+    uri = _stored(job, split, best, test, _pictures(job, best, baselines, test, importance) if shown else {})
     report = EvaluationReport(
         estimator=best.ref.estimator,
         bundle=best.ref,
@@ -111,12 +100,26 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         threshold=best.bundle.threshold,
         threshold_criterion=best.bundle.threshold_criterion,
         calibration="" if best.bundle.calibration is None else best.bundle.calibration.described,
-        uri=job.store.write(spec.model, "evaluations", fill).uri,
+        uri=uri,
     )
     report = compare_with_champion(job, test, best.bundle, best.score, report)
     if not shown and decide_acceptance(report, spec.accept).accepted:  # drift is weighed by importance once it serves
         report = replace(report, importance=_importance(job, best, test))
     return report
+
+
+def _stored(job: Job, split: SplitRef, best: _Scored, test: LabelledSet, pictures: Mapping[str, charts.Chart]) -> str:
+    """Store the pictures and what monitoring needs; return the folder."""
+    outlook = outlook_of(best.bundle, test, best.score)
+    reference = reference_of(read_enough(job, split, "train"), test, best.bundle, best.score)
+
+    def fill(folder: Path) -> None:
+        for name, chart in pictures.items():
+            charts.save(chart, folder / name)
+        (folder / REFERENCE).write_text(json.dumps([profile.to_dict() for profile in reference]), encoding="utf-8")
+        (folder / OUTLOOK).write_text(json.dumps(outlook), encoding="utf-8")
+
+    return job.store.write(job.spec.model, "evaluations", fill).uri
 
 
 def _best(bundles: Sequence[BundleRef], metric: str) -> BundleRef:
@@ -143,7 +146,7 @@ def _importance(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue
         test.y,
         metric=job.spec.accept.metric,
         blocks=test.blocks,
-        random_state=job.spec.train.random_state,
+        shuffles=Shuffles(random_state=job.spec.train.random_state),
     )
 
 

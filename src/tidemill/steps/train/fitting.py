@@ -78,12 +78,11 @@ class Fitted:
         spec: ModelSpec,
         bundle: Bundle,
         first: pd.DataFrame,
-        score: npt.NDArray[np.float64],
-        y: npt.NDArray[Any],
-        newer: npt.NDArray[np.bool_],
+        rows: tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.bool_]],
         started: float,
     ) -> "Fitted":
-        """Finish a bundle by what it scores on the validation set."""
+        """Finish a bundle on the validation set: its scores, the labels, and which rows are of the newer half."""
+        score, y, newer = rows
         bundle = finish(
             bundle, score, y, calibration=spec.train.calibration, calibrate_on=newer, threshold=spec.train.threshold
         )
@@ -120,7 +119,8 @@ def _in_memory(job: Job, split: SplitRef, estimator: str, parameters: Parameters
     _learning_begins()
     newer = newer_half(validation.blocks)
     bundle = _fit(job.spec, estimator, train, validation, _stops(job.spec, newer), parameters)
-    return Fitted.finished(job.spec, bundle, validation.X, bundle.score(validation.X), validation.y, newer, started)
+    rows = bundle.score(validation.X), validation.y, newer
+    return Fitted.finished(job.spec, bundle, validation.X, rows, started)
 
 
 def _on_a_sample(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
@@ -132,8 +132,8 @@ def _on_a_sample(job: Job, split: SplitRef, estimator: str, parameters: Paramete
     bundle = _fit(job.spec, estimator, train, some, _stops(job.spec, newer_half(some.blocks)), parameters)
     if (every := one_of(split.n_train)) > 1:
         bundle = replace(bundle, remarks=(*bundle.remarks, f"Fitted on one of {every} rows of the train set."))
-    score = score_in_pieces(bundle, whole.pieces)
-    return Fitted.finished(job.spec, bundle, whole.first(), score, whole.pieces.y, newer_half(whole.blocks()), started)
+    rows = score_in_pieces(bundle, whole.pieces), whole.pieces.y, newer_half(whole.blocks())
+    return Fitted.finished(job.spec, bundle, whole.first(), rows, started)
 
 
 def _in_pieces(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
@@ -162,12 +162,11 @@ def _on_cluster(job: Job, split: SplitRef, estimator: str, parameters: Parameter
         )
     from tidemill.steps.train.dask_cluster import address_of, boost_on_cluster  # loads Dask, which is an extra
 
-    started, address = time.perf_counter(), address_of(job.spec)
+    started = time.perf_counter()
+    address_of(job.spec)  # refuses a missing address before anything is read
     train, validation = _Streamed.of(job, split, "train"), _Streamed.of(job, split, "validation")
     _learning_begins()
-    return _fitted_in_pieces(
-        job, parameters, train, validation, partial(boost_on_cluster, job, split, address), started
-    )
+    return _fitted_in_pieces(job, parameters, train, validation, partial(boost_on_cluster, job, split), started)
 
 
 def _fitted_in_pieces(
@@ -185,7 +184,7 @@ def _fitted_in_pieces(
         n_threads=spec.train.threads,
         parameters=parameters,
     )
-    return Fitted.finished(spec, bundle, validation.first(), score, validation.pieces.y, newer, started)
+    return Fitted.finished(spec, bundle, validation.first(), (score, validation.pieces.y, newer), started)
 
 
 def _fit(
