@@ -1,4 +1,4 @@
-"""Maintenance: removes what retention no longer keeps, sends waiting alerts, asks the doctor. One DAG for all models."""
+"""Maintenance: remove data beyond retention, send waiting alerts, run the doctor. One DAG for all models."""
 
 from datetime import UTC, datetime
 
@@ -12,8 +12,8 @@ from tidemill_airflow.retry import DEFAULT_ARGS
 PAGE = """### Maintenance
 
 Removes rows and files that the `retention` of each model's spec no longer keeps, then examines ledger, storage, MLflow
-and the machine. What is published, the champion and its predecessor are never removed. Messages about alerts that wait
-for a dead channel are tried again. A dry run only lists.
+and the machine. Published rows, the champion and its predecessor are never removed. Messages about alerts that wait
+for a dead channel are retried. A dry run only lists.
 
 | | |
 |---|---|
@@ -24,7 +24,7 @@ for a dead channel are tried again. A dry run only lists.
 
 with DAG(
     dag_id="tidemill_maintenance",
-    description="Removes what nobody needs any more, and says whether all is well.",
+    description="Removes data beyond retention, sends waiting alerts, and checks the installation.",
     doc_md=PAGE,
     tags=["tidemill", "maintenance"],
     schedule=CronTriggerTimetable("0 3 * * *", timezone="UTC"),

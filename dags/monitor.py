@@ -1,4 +1,4 @@
-"""Monitor: is the model fine today, and if not, why not? One DAG per model."""
+"""Monitor: whether the model is fine today, and if not, why not. One DAG per model."""
 
 from tidemill_airflow.assets import predictions_asset
 from tidemill_airflow.model_dags import model_dag, specs_beside
@@ -25,5 +25,5 @@ for spec in specs_beside(__file__):
             task_id="alert", model=model, collected=collect.output, parts=[part.output for part in parts]
         )
         report = ReportOperator(task_id="report", model=model, collected=collect.output, alerts=alert.output)
-        # A teardown runs whatever became of the tasks before it, and leaves it to them whether the run has failed.
+        # A teardown runs whatever the state of the earlier tasks, and does not change whether the run has failed.
         report >> NotifyOperator(task_id="notify", model=model).as_teardown()

@@ -1,4 +1,4 @@
-"""Reproduce: a release that served is built again, and every step compared. One DAG per model."""
+"""Reproduce: build a release again, and compare every step. One DAG per model."""
 
 from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import ReproduceOperator

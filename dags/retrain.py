@@ -1,4 +1,4 @@
-"""Retrain: is a new challenger due? The decision is recorded, whatever it is. One DAG per model."""
+"""Retrain: decide whether a new challenger is due, train it if so, and record the outcome. One DAG per model."""
 
 from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import DecideOperator, RecordOutcomeOperator, TriggerTrainingOperator

@@ -1,4 +1,4 @@
-"""Rollback: an earlier champion serves again. By hand alone; needs no MLflow. One DAG per model."""
+"""Rollback: an earlier champion serves again. By hand only; needs no MLflow. One DAG per model."""
 
 from tidemill_airflow.assets import predictions_asset, release_asset
 from tidemill_airflow.model_dags import model_dag, specs_beside

@@ -1,4 +1,4 @@
-"""Train: from the source to a champion, or to the reasons why not. One DAG per model."""
+"""Train: from the source to a champion, or to the reasons for none. One DAG per model."""
 
 from tidemill.spec import BASELINES
 from tidemill_airflow.assets import release_asset

@@ -20,12 +20,12 @@ __all__ = ["channel_url", "connection_url"]
 def connection_url(conn_id: str) -> str:
     """Return a ``postgresql://`` URL for an Airflow connection; its extras become parameters of libpq.
 
-    The ledger's two fall back on the warehouse's: one login that has all three roles is enough.
+    The two connections of the ledger default to the warehouse's: one login with all three roles is enough.
 
     Raises
     ------
     SettingsError
-        If there is no such connection, it is not one to Postgres, or libpq does not know one of its extras.
+        If the connection does not exist, is not one to Postgres, or has an extra that libpq does not know.
     """
     try:
         connection = _get(conn_id, f"AIRFLOW_CONN_{conn_id.upper()}")
@@ -47,13 +47,13 @@ def connection_url(conn_id: str) -> str:
         **connection.extra_dejson,
     }
     given = {name: value for name, value in fields.items() if value not in (None, "")}
-    url = "postgresql:///?" + urlencode(given, quote_via=quote)  # libpq takes a '+' for itself, not for a space
+    url = "postgresql:///?" + urlencode(given, quote_via=quote)  # libpq reads a '+' literally, not as a space
     try:
         parse_dsn(url)
     except ProgrammingError as error:  # which names the parameter, and no value
         raise SettingsError(
-            f"Airflow's connection {conn_id!r} has an extra that is no parameter of libpq: {str(error).strip()}.",
-            "Take it out of the connection's extras, or name another connection in the spec.",
+            f"Airflow's connection {conn_id!r} has an extra that is not a parameter of libpq: {str(error).strip()}.",
+            "Remove it from the connection's extras, or name another connection in the spec.",
         ) from None
     return url
 
@@ -66,12 +66,12 @@ def channel_url(name: str) -> str:
     Raises
     ------
     SettingsError
-        If there is neither, or the connection is of another type.
+        If neither exists, or the connection has another type.
     """
     variable = f"TIDEMILL_ALERT_{name.upper()}"
     connection = None if os.environ.get(variable) else _get(name, variable)
     url = os.environ[variable] if connection is None else _address(connection)
-    mask_secret(url)  # whatever libraries may log
+    mask_secret(url)  # libraries may log it
     return url
 
 

@@ -1,7 +1,7 @@
-"""The console inside Airflow's UI: is every model fine, and why is one not.
+"""The console inside Airflow's UI: whether every model is fine, and why not.
 
-An app of its own below Airflow's API server, which protects no plugin's app: every page asks Airflow who the reader is,
-and shows a model to those who may read the runs of its DAGs. It reads the ledger as ``tidemill_reader`` and the storage,
+It is an app below Airflow's API server, which protects no plugin's app. So every page asks Airflow who the reader is, and
+shows a model to those who may read the runs of its DAGs. It reads the ledger as ``tidemill_reader`` and the storage,
 writes nothing, and runs no script.
 """
 
@@ -52,7 +52,7 @@ def _models(request: Request, user: GetUserDep) -> Response:
 
 @app.get("/dag/{dag_id}")
 def _model_of_a_dag(dag_id: str, request: Request, user: GetUserDep) -> Response:
-    """Lead to the model of the DAG whose page is looked at, or to all models if it has none."""
+    """Redirect to the model of a DAG, or to all models if the DAG belongs to none."""
     model, _, verb = dag_id.rpartition("_")
     place = f"{model}/" if verb in PURPOSE and model.isidentifier() else ""
     return RedirectResponse(f"{request.scope['root_path']}/{place}")
@@ -78,7 +78,7 @@ def _release(model: Model, release_id: Annotated[int, Path(ge=1, lt=2**63)]) -> 
 @app.get("/{model}/reports/{digest}/")
 def _report(model: Model, digest: Digest) -> Response:
     page = _store().folder(f"{model}/reports/{digest}", digest) / "index.html"
-    return _html(page.read_text(encoding="utf-8")) if page.is_file() else _missing(f"Report {digest} is no page.")
+    return _html(page.read_text(encoding="utf-8")) if page.is_file() else _missing(f"Report {digest} is not a page.")
 
 
 @app.exception_handler(HTTPException)

@@ -1,7 +1,7 @@
-"""What this machine's Airflow says of itself, as JSON: ``python -m tidemill_airflow.facts CONNECTION…``.
+"""Print facts about this machine's Airflow as JSON: ``python -m tidemill_airflow.facts CONNECTION…``.
 
-A program of its own, since the platform imports no Airflow, and since an Airflow that does not even start is a finding
-of ``tidemill install-check`` and no crash of it. The answer holds passwords: it goes through a pipe to who asked.
+It is a separate program because the platform does not import Airflow, and because an Airflow that does not start is a
+finding of ``tidemill install-check``, not a crash. The answer contains passwords: it goes through a pipe to the caller.
 """
 
 import json
@@ -29,7 +29,7 @@ def facts(connections: list[str]) -> dict[str, Any]:
     connections : list of str
         Ids of connections.
     """
-    if _has_metadata():  # else Airflow would make an empty database, only to find no connection in it
+    if _has_metadata():  # else Airflow would create an empty database, only to find no connection in it
         os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     return {
         "executor": conf.get("core", "executor"),
@@ -41,7 +41,7 @@ def facts(connections: list[str]) -> dict[str, Any]:
 
 
 def _bundle(item: dict[str, Any]) -> dict[str, Any]:
-    """Return name, kind and path of a bundle; of one that is fetched from elsewhere, where Airflow keeps its copies."""
+    """Return name, kind and path of a bundle; for a remote one, the folder where Airflow keeps its copies."""
     kind = item["classpath"].rpartition(".")[2]
     if kind == LOCAL:
         return {

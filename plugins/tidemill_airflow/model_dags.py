@@ -1,4 +1,4 @@
-"""What the DAGs of a model have in common: the spec files, and the DAG itself."""
+"""The common parts of a model's DAGs: the spec files, and the DAG itself."""
 
 import os
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ __all__ = ["PURPOSE", "model_dag", "require_sound_specs", "specs_beside"]
 PURPOSE = {
     "train": "Trains a challenger and lets the acceptance gate decide whether it becomes the champion.",
     "predict": "Scores one partition with the release that was live for it, and publishes the rows all at once.",
-    "monitor": "Looks at a partition's data, scores, matured quality and cost, and opens or resolves alerts.",
-    "reproduce": "Builds a release that served again from what the ledger knows of it, and compares every step.",
-    "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases have published.",
+    "monitor": "Examines a partition's data, scores, matured quality and cost, and opens or resolves alerts.",
+    "reproduce": "Builds a release again from its records in the ledger, and compares every step.",
+    "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases published.",
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
 }
-"""What each kind of a model's DAGs does; a DAG's name is the model's and its kind."""
+"""Purpose of each kind of DAG; a DAG's name is the model's and its kind."""
 _FORTH = """By hand: trigger it with a partition key such as `{key}`, and leave the logical
 date empty: Airflow gives a run dated after the DAG's end no task at all, and calls it a success.
 Every run may be repeated; a repeated partition replaces its rows in one transaction. Only a run of a cancelled backfill
@@ -42,7 +42,7 @@ The same from a shell: `tidemill rollback {spec.model} --reason …`."""
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
     """Return the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file.
 
-    One with problems is left out, so that it takes no other model's DAGs away; ``require_sound_specs`` tells.
+    A spec with problems is left out, so that the DAGs of other models stay; ``require_sound_specs`` reports it.
     """
     specs = []
     for path in sorted(_models(dag_file).glob("*.yaml")):
@@ -57,14 +57,14 @@ def require_sound_specs(dag_file: str) -> None:
     Raises
     ------
     SpecError
-        With every problem of every file, and its line.
+        With every problem of every file, and their lines.
     """
     load_specs(_models(dag_file))
 
 
 @contextmanager
 def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Iterator[DAG]:
-    """Define a DAG of a model; its tasks are made inside the block.
+    """Define a DAG of a model; its tasks are created inside the block.
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
-"""Where the tasks of a kind of DAG run, and what they are given: by settings, so that no DAG file has to be changed.
+"""Queue, pool, processors and memory of a DAG's tasks, by settings, so that no DAG file has to change.
 
-The environment of the DAG processor decides, since that is where DAGs are made. For ``train``, ``predict`` and, with
-``DEFAULT``, for all other kinds:
+The environment of the DAG processor decides, since DAGs are created there. The settings exist for ``train``, for
+``predict`` and, as ``DEFAULT``, for all other kinds:
 
 ==============================  ==========================================================================
-``TIDEMILL_TRAIN_QUEUE``        queue that Celery keeps the tasks in
-``TIDEMILL_TRAIN_POOL``         Airflow's pool that they take a slot of
-``TIDEMILL_TRAIN_CPU``          processors that a pod of theirs asks for, such as ``4`` or ``500m``
-``TIDEMILL_TRAIN_MEMORY``       memory that it asks for and may not exceed, such as ``16Gi``
+``TIDEMILL_TRAIN_QUEUE``        Celery's queue of the tasks
+``TIDEMILL_TRAIN_POOL``         Airflow's pool of the tasks
+``TIDEMILL_TRAIN_CPU``          processors that a pod requests, such as ``4`` or ``500m``
+``TIDEMILL_TRAIN_MEMORY``       memory that it requests and may not exceed, such as ``16Gi``
 ==============================  ==========================================================================
 """
 
@@ -20,7 +20,7 @@ from tidemill.errors import SettingsError
 __all__ = ["KINDS", "queue_of", "task_arguments"]
 
 KINDS = ("train", "predict", "default")
-"""What settings tell apart: a training that takes hours never stands before a day's predictions."""
+"""Kinds with settings of their own: a training that takes hours must never delay a day's predictions."""
 
 _FORMS = {
     "QUEUE": r"[\w.-]{1,250}",
@@ -36,7 +36,7 @@ def task_arguments(verb: str) -> dict[str, Any]:
     Parameters
     ----------
     verb : str
-        What the DAG does; one that is no kind of its own counts as ``default``.
+        Verb of the DAG; one without settings of its own counts as ``default``.
 
     Raises
     ------
@@ -69,16 +69,16 @@ def _setting(kind: str, name: str) -> str:
 
 
 def _pod(cpu: str, memory: str) -> Any:
-    """Return what is laid over the pod of the template: of its container ``base``, the resources alone.
+    """Return the override of the template's pod: only the resources of its container ``base``.
 
-    Processors are asked for without a limit, since one that is idle on the node may as well be used.
+    Processors are requested without a limit, so that the pod may use those that are idle on the node.
     """
     try:
         from kubernetes.client import models
     except ImportError:
         raise SettingsError(
-            "Pods are given processors or memory by a setting, and the package 'kubernetes' is not installed.",
-            "Install tidemill[cluster] where the DAG processor runs, or take the settings away.",
+            "A setting gives pods processors or memory, but the package 'kubernetes' is not installed.",
+            "Install tidemill[cluster] where the DAG processor runs, or unset the settings.",
         ) from None
     asked = {name: value for name, value in (("cpu", cpu), ("memory", memory)) if value}
     resources = models.V1ResourceRequirements(requests=asked, limits={"memory": memory} if memory else None)

@@ -1,4 +1,4 @@
-"""Which errors Airflow tries again: the two branches of Tidemill's error tree."""
+"""Which errors Airflow retries: the two branches of Tidemill's error tree."""
 
 from datetime import timedelta
 
@@ -21,6 +21,6 @@ DEFAULT_ARGS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": RETRY_POLICY,
-    "execution_timeout": timedelta(days=1),  # of what is no step and has no limit of its own: waiting for a training
+    "execution_timeout": timedelta(days=1),  # for tasks without a limit of their own: waiting for a training
 }
-"""For every DAG: errors that nobody named (a killed process, a lost worker) are tried again too."""
+"""For every DAG: other errors (a killed process, a lost worker) are retried too."""

@@ -1,4 +1,4 @@
-"""When a model's DAGs run, and which partition a run is for."""
+"""When a model's DAGs run, and the partition of a run."""
 
 from collections.abc import Mapping
 from datetime import datetime, time
@@ -14,17 +14,16 @@ __all__ = ["lifetime", "partition_of_run", "timetable"]
 
 
 def timetable(spec: ModelSpec, cron: str | None) -> CronPartitionTimetable | None:
-    """Return the timetable of a cron line: every tick's run carries the key of the partition that it falls into."""
+    """Return the timetable of a cron line: each run carries the key of the partition that contains its tick."""
     if cron is None:
         return None
     return CronPartitionTimetable(cron, timezone=spec.timezone, key_format=spec.partitions.every.key_format)
 
 
 def lifetime(spec: ModelSpec, cron: str | None) -> dict[str, Any]:
-    """Return a DAG's ``start_date``, ``end_date`` and ``catchup``: past partitions are not caught up unasked.
+    """Return a DAG's ``start_date``, ``end_date`` and ``catchup``: past partitions are not caught up by themselves.
 
-    A DAG without schedule gets no dates: they would hold nothing back, but leave a run with a later logical date
-    without a single task, and green.
+    A DAG without a schedule gets no dates: a run with a later logical date would have no task, and would succeed.
     """
     if cron is None:
         return {"catchup": False}
@@ -37,12 +36,12 @@ def lifetime(spec: ModelSpec, cron: str | None) -> dict[str, Any]:
 
 
 def partition_of_run(context: Mapping[str, Any], spec: ModelSpec) -> str:
-    """Return which partition a run is for: its partition key, the parameter ``partition``, or its data interval.
+    """Return the partition of a run: its partition key, the parameter ``partition``, or its data interval.
 
     Raises
     ------
     PartitionError
-        If the run has none of them, or two that differ, or the key is not one of this model's.
+        If the run has none of them, or two that differ, or the key is not valid for the model.
     """
     run, chosen = context["dag_run"], context["params"].get("partition")
     key = run.partition_key or chosen

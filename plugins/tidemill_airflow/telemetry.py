@@ -1,7 +1,7 @@
-"""What a task tells those who watch Airflow: figures by Airflow's own metrics, and whose log line is whose.
+"""Figures of a task by Airflow's own metrics, and model, step and partition on its log lines.
 
-Nothing is set up here. Where ``[metrics]`` of Airflow's settings names a StatsD or an OpenTelemetry collector, the figures
-go there as Airflow's own do; where it names none, nowhere. Each is a gauge: the value of the newest run of a step.
+If ``[metrics]`` of Airflow's settings names a StatsD or an OpenTelemetry collector, the figures go there, as Airflow's own
+do; otherwise nothing is sent. Each is a gauge: the value of the newest run of a step.
 """
 
 import math
@@ -18,12 +18,12 @@ __all__ = ["METRICS", "figures", "lines_of", "name_partition", "tell"]
 
 METRICS: Mapping[str, str] = {
     "tidemill.seconds": "seconds that a step took",
-    "tidemill.peak_rss_bytes": "most memory that its process has held, in bytes",
-    "tidemill.rows": "rows that it worked on, where it counts rows",
-    "tidemill.alerts_open": "alerts of the model that are open, once the step 'alert' has looked",
-    "tidemill.age_days": "days that model, data and labels are old, by the tag 'of', once 'freshness' has looked",
+    "tidemill.peak_rss_bytes": "peak memory of its process, in bytes",
+    "tidemill.rows": "rows that it processed, if it counts rows",
+    "tidemill.alerts_open": "open alerts of the model, after the step 'alert'",
+    "tidemill.age_days": "age in days of model, data and labels, by the tag 'of', after the step 'freshness'",
 }
-"""Name of each figure, without Airflow's prefix, and what it is; all have the tags ``model`` and ``step``."""
+"""Meaning of each figure by its name, without Airflow's prefix; all have the tags ``model`` and ``step``."""
 
 Tags = dict[str, str]
 
@@ -40,9 +40,9 @@ def figures(record: Mapping[str, Any], seconds: float) -> Iterator[tuple[str, fl
     Parameters
     ----------
     record : mapping of str to object
-        What the step has returned.
+        The step's record.
     seconds : float
-        What it took.
+        Duration of the step.
 
     Examples
     --------
@@ -60,10 +60,10 @@ def figures(record: Mapping[str, Any], seconds: float) -> Iterator[tuple[str, fl
 
 
 def lines_of(model: str, step: str) -> AbstractContextManager[None]:
-    """Put model and step on every log line of a block, beside the run and the task that Airflow puts there."""
+    """Add model and step to every log line of a block, beside Airflow's run and task."""
     return bound_contextvars(model=model, step=step, partition="")
 
 
 def name_partition(partition: str) -> None:
-    """Put the partition on every further log line of the block."""
+    """Add the partition to every further log line of the block."""
     bind_contextvars(partition=partition)

@@ -1,9 +1,9 @@
-"""Airflow's LocalExecutor, whose workers are forked with the libraries of the steps already imported.
+"""Airflow's LocalExecutor with workers that are forked after the libraries of the steps are imported.
 
-A task is a process forked from a worker, and most tasks of a small partition spent their time on imports: two seconds of
-processor each, six at a time in a training. What the scheduler has imported before it forks is there for all of them,
-and its pages are shared. Importing starts no thread of Python's, and no parallel region, which is what forking would not
-survive; a test holds both.
+A task is a process forked from a worker. Most tasks of a small partition spent their time on imports: two seconds of
+processor time each, six at once in a training. Modules that the scheduler imports before it forks are there for all tasks,
+and their pages are shared. Importing starts no thread and no parallel region, neither of which survives a fork; a test
+checks both.
 """
 
 import importlib
@@ -15,11 +15,11 @@ from tidemill_airflow.quiet import without_chatter
 
 __all__ = ["WarmLocalExecutor", "warm_up"]
 
-_ALSO = ("mlflow", "mlflow.pyfunc", "tidemill.storage.rehearsal")  # what steps import while they run
+_ALSO = ("mlflow", "mlflow.pyfunc", "tidemill.storage.rehearsal")  # imported by steps while they run
 
 
 class WarmLocalExecutor(LocalExecutor):
-    """Imports before it forks; otherwise Airflow's own."""
+    """Import before forking; otherwise Airflow's own executor."""
 
     def start(self) -> None:
         """Import, then start the workers."""

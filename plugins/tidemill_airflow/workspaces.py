@@ -14,8 +14,8 @@ __all__ = ["origin_of", "workspace_of"]
 def workspace_of(context: Context) -> Workspace:
     """Return the workspace of a task.
 
-    A bundle of DAG files is versioned, and its folder another one for each version: the specs and queries that belong
-    to a run are those beside the file that its DAG was read from, unless ``TIDEMILL_MODELS`` and ``TIDEMILL_SQL`` say so.
+    A bundle of DAG files is versioned, and each version has a folder of its own. The specs and queries of a run are those
+    beside the file of its DAG, unless ``TIDEMILL_MODELS`` and ``TIDEMILL_SQL`` name others.
     """
     file = getattr(context.get("dag"), "fileloc", "")
     return Workspace.from_environment(connection_url, channel_url, dags=Path(file).parent if file else Path("dags"))

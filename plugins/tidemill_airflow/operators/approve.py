@@ -17,7 +17,7 @@ COMMENT = "comment"
 
 
 def _with_comment(params: ParamsDict | None) -> ParamsDict:
-    """Add the field that stands beside the two buttons; Airflow leaves the run's own parameters out of that form."""
+    """Add a comment field beside the two buttons; Airflow leaves the run's own parameters out of that form."""
     form = ParamsDict(params or {})
     form[COMMENT] = Param(
         "", source="task", type="string", maxLength=500, title="Comment", description="Why, for the record."
@@ -77,7 +77,7 @@ class ApproveOperator(StepOperator, HITLOperator):
         return HITLOperator.execute(self, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Take the answer, and record it."""
+        """Record the answer."""
         said = HITLOperator.execute_complete(self, context, event)
         by = said["responded_by_user"] or {}
         self.answer = {
@@ -89,7 +89,7 @@ class ApproveOperator(StepOperator, HITLOperator):
         return StepOperator.execute(self, context)
 
     def asked(self, context: Context) -> Mapping[str, Any]:
-        """Leave the comment to the person who answers; it is no parameter of the run."""
+        """Return the run's parameters without the comment, which belongs to the answer."""
         return {name: context["params"][name] for name in context["params"] if name != COMMENT}
 
     def chosen(self, params: RunParams) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The task that removes what the models' retention no longer keeps."""
+"""The task that removes runs and folders beyond the models' retention."""
 
 from collections import Counter
 from typing import Any
@@ -11,15 +11,15 @@ __all__ = ["CollectGarbageOperator"]
 
 
 class CollectGarbageOperator(BaseOperator):
-    """Remove prediction runs and folders that nothing needs, of all models; each removal is in the audit.
+    """Remove prediction runs and folders of all models that nothing needs; each removal is in the audit.
 
-    The task's XCom counts them by outcome; what went and why is in its log, and in ``tidemill.collected``.
+    The task's XCom counts them by outcome; the log and ``tidemill.collected`` list each with its reason.
     """
 
     ui_color = "#e8e4d8"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Collect, or in a dry run only list."""
+        """Remove them, or only list them in a dry run."""
         from tidemill.retention import collect_garbage
         from tidemill_airflow.workspaces import workspace_of
 

@@ -11,14 +11,14 @@ __all__ = ["CutOperator"]
 
 
 class CutOperator(BaseOperator):
-    """Return the shards of a snapshot, for the task ``score`` to be mapped over.
+    """Return the shards of a snapshot, over which the task ``score`` is mapped.
 
     Parameters
     ----------
     snapshot : SnapshotRef
         Output of ``extract``.
     shard_rows : int
-        Most rows of a shard.
+        Maximum rows of a shard.
     """
 
     template_fields = ("snapshot",)
@@ -30,12 +30,12 @@ class CutOperator(BaseOperator):
         self.shard_rows = shard_rows
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Cut, and return the shards' records.
+        """Return the shards' records.
 
         Raises
         ------
         SettingsError
-            If there are more than Airflow maps a task over.
+            If there are more shards than Airflow maps a task over.
         """
         from tidemill.steps.predict.shards import cut
 

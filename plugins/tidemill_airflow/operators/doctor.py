@@ -1,4 +1,4 @@
-"""The task that asks the doctor, and fails if anything does."""
+"""The task that runs the doctor, and fails if a check fails."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ __all__ = ["DoctorOperator"]
 
 
 class DoctorOperator(BaseOperator):
-    """Examine ledger, storage, MLflow and machine. A failure of any check fails the task, at once and without a retry.
+    """Examine ledger, storage, MLflow and machine. If a check fails, the task fails at once, without a retry.
 
-    The task's XCom holds the findings that are not ``ok``. It runs inside Airflow: that Airflow itself is dead is seen
-    by ``tidemill doctor`` in a cron or probe.
+    The task's XCom holds the findings that are not ``ok``. It runs inside Airflow; to notice that Airflow itself is dead,
+    run ``tidemill doctor`` from cron or a probe.
     """
 
     ui_color = "#e8d8d8"
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Show MLflow what it has missed, then examine and log every finding."""
+        """Write to MLflow what it has missed, then examine, and log every finding."""
         from tidemill.doctor import Health, examine
         from tidemill.mlflow_mirror.alias import follow_all
         from tidemill.mlflow_mirror.mirror import show_all_waiting

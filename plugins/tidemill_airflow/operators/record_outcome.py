@@ -11,10 +11,10 @@ __all__ = ["RecordOutcomeOperator"]
 
 
 class RecordOutcomeOperator(StepOperator):
-    """Write down what came of a decision, and fail if a task before it has.
+    """Record what came of a decision, and fail if an earlier task has failed.
 
-    It runs whatever became of the others, and is the last: its state is the run's. A teardown would not do: with
-    ``on_failure_fail_dagrun`` it is the only task that the run's state is taken from, without it its own failure hides.
+    It runs last, whatever the state of the others, so its state is the run's. A teardown would not do: with
+    ``on_failure_fail_dagrun`` the run's state is taken from it only; without, its own failure is hidden.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class RecordOutcomeOperator(StepOperator):
         self.decision = decision
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Record, then say what failed."""
+        """Record, then raise if a task failed."""
         failed = self._failed(context)
         record = {} if self.decision is None else super().execute(context)
         if failed:

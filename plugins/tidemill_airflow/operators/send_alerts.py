@@ -1,4 +1,4 @@
-"""The task that sends what waits for a channel, of all models."""
+"""The task that sends the waiting messages of all models."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ __all__ = ["SendAlertsOperator"]
 
 
 class SendAlertsOperator(BaseOperator):
-    """Send every message about alerts that is due; what a channel does not take waits on.
+    """Send every message about alerts that is due; a message that a channel refuses keeps waiting.
 
-    The task's XCom says how many went out, and what is wrong with which channel. In a dry run nothing is sent.
+    The task's XCom has the number sent, and the problem of each channel. A dry run sends nothing.
     """
 
     ui_color = "#e8d8d8"

@@ -1,4 +1,4 @@
-"""What runs a step: the job, its row in the ledger, its limits, and the chains that put steps in order.
+"""Running steps: declarations, the job, its row in the ledger, limits, and the chains that put steps in order.
 
-Nothing here knows what a step does.
+Nothing here knows how a step works.
 """

@@ -1,8 +1,8 @@
-"""How a step ends that does not come to its own end: by a signal, by its limit, or for want of memory.
+"""How a step ends early: by a signal, at its time limit, or for lack of memory.
 
-A signal and the limit raise ``SystemExit`` where the step is, so that transactions roll back, what is half written is
-removed, and the ledger is told; the processes that the step has started are ended with it. Airflow needs this: its own
-handler only calls a hook, lets the task go on, and kills it after five seconds.
+A signal and the limit raise ``SystemExit`` where the step is, so that transactions roll back, half-written files are
+removed, and the ledger is updated; processes that the step has started are ended too. Airflow needs this: its own handler
+only calls a hook, lets the task continue, and kills it after five seconds.
 """
 
 import errno
@@ -24,15 +24,15 @@ from tidemill.runtime.memory import memory_words
 __all__ = ["Ending", "end_in_words"]
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-CHILD_S = 3.0  # that a child of the step has to end by itself
+CHILD_S = 3.0  # for a child of the step to end by itself
 _WORDS_OF_MEMORY = ("std::bad_alloc", "call: MemoryError")  # XGBoost's, and psycopg2's during COPY
-_BY_SIGNAL = 128  # and the signal's number: the exit status of what a signal has ended
+_BY_SIGNAL = 128  # plus the signal's number: the exit status of a process that a signal has ended
 
 
 class Ending:
-    """Sees to it that a block ends: when it is told to, and at its limit.
+    """End a block by a signal, and at its time limit.
 
-    Works in a process's main thread, where Python hears of signals; elsewhere it does nothing.
+    It works in the main thread of a process, where Python handles signals; elsewhere it does nothing.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Ending:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 self._listen(number)
-            with suppress(RuntimeError):  # there is no memory for one more thread
+            with suppress(RuntimeError):  # no memory for one more thread
                 threading.Thread(target=self._watch, name="limit", daemon=True).start()
         return self
 
@@ -64,22 +64,26 @@ class Ending:
             signal.signal(number, handler)
         self._ended.set()
         self._wake.set()
-        if isinstance(error, SystemExit):  # from before or after what is recorded: its limit may have been met there
+        if isinstance(
+            error, SystemExit
+        ):  # from before or after the recorded part, where the limit may have been reached
             self.in_words(error)
 
     def in_words(self, error: BaseException | None) -> None:
-        """Raise what an error really means: the signal, ``OutOfTime``, ``OutOfMemory``; nothing if it means itself."""
+        """Raise the real cause of an error: the signal, ``OutOfTime`` or ``OutOfMemory``; return if it has no other cause."""
         if self._overdue and self._status and error is not None:
             raise OutOfTime(
                 f"{self._what} has not ended within its limit of {self._limit_s:,.0f} s.",
-                "Airflow tries it again. If it needs longer, raise the limit: TIDEMILL_<STEP>_TIMEOUT_S.",
+                "Airflow retries it. If it needs longer, raise the limit: TIDEMILL_<STEP>_TIMEOUT_S.",
             ) from error
-        if self._status and isinstance(error, Exception):  # psycopg2 makes an error of its own of a signal during COPY
+        if self._status and isinstance(
+            error, Exception
+        ):  # psycopg2 raises an error of its own for a signal during COPY
             sys.exit(self._status)
         if error is not None and _lacks_memory(error):
             raise OutOfMemory(
                 f"{self._what} needs more memory than it may have: {memory_words()}.",
-                "Give it more, or let it do less: fewer rows, a shorter window, fewer threads.",
+                "Add memory, or reduce the work: fewer rows, a shorter window, fewer threads.",
             ) from error
 
     def _listen(self, number: signal.Signals) -> None:
@@ -89,10 +93,10 @@ class Ending:
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._owner:  # a fork of ours: nobody's step
+        if os.getpid() != self._owner:  # a fork of this process, which runs no step
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        elif not self._status:  # once: what cleans up is not to be interrupted
+        elif not self._status:  # once: the cleanup must not be interrupted
             self._status = _BY_SIGNAL + number
             self._wake.set()
             sys.exit(self._status)
@@ -101,12 +105,12 @@ class Ending:
         if not self._wake.wait(self._limit_s):
             self._overdue = True
             os.kill(self._owner, signal.SIGTERM)
-        if not self._ended.wait(GRACE.total_seconds()):  # it does not come back from a library or a server
+        if not self._ended.wait(GRACE.total_seconds()):  # a library or a server does not return
             _kill_all()
 
 
 def end_in_words(error: BaseException | None) -> str | None:
-    """Say for the ledger how a step has ended; None if all went well.
+    """Return for the ledger how a step has ended; None if it succeeded.
 
     Examples
     --------
@@ -132,7 +136,7 @@ def _lacks_memory(error: BaseException) -> bool:
 
 
 def _children() -> set[int]:
-    """Return the ids of our direct children; from a file a thread, where there is one, since asking psutil takes longer."""
+    """Return the ids of the direct children; from one file per thread where there is one, since psutil takes longer."""
     lists = list(Path("/proc/self/task").glob("*/children"))
     if not lists:
         return {child.pid for child in psutil.Process().children()}
@@ -144,7 +148,7 @@ def _children() -> set[int]:
 
 
 def _new_since(before: set[int]) -> list[psutil.Process]:
-    """Return the children that were not there before, with all of theirs."""
+    """Return the children that are new, with all of theirs."""
     found: list[psutil.Process] = []
     for pid in _children() - before:
         with suppress(psutil.NoSuchProcess):

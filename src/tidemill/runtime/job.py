@@ -1,4 +1,4 @@
-"""What every step is given: its model, its partition, and where things are."""
+"""The job of a step: its model, its partition, and its workspace."""
 
 from dataclasses import dataclass, field
 
@@ -16,12 +16,12 @@ __all__ = ["Job"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What every step is given: which model, which partition, and where things are."""
+    """The first argument of every step."""
 
     spec: ModelSpec
     """The model."""
     partition: Partition
-    """The piece of work."""
+    """The partition that the step works on."""
     workspace: Workspace
     """Folders and connections."""
     run_id: int

@@ -1,4 +1,4 @@
-"""How much memory this process has needed, and how much it may have."""
+"""Memory that this process has used, and memory that it may use."""
 
 import ctypes
 import os
@@ -29,11 +29,11 @@ def resident_bytes() -> int:
 
 
 def give_back() -> None:
-    """Hand what has been freed back to the machine; allocators keep it otherwise, and the next step's peak comes on top."""
-    import pyarrow as pa  # this module is light without
+    """Hand what has been freed back to the machine; allocators would keep it, and the next step's peak would come on top."""
+    import pyarrow as pa  # keeps this module light
 
     pa.default_memory_pool().release_unused()
-    # glibc has it, musl and others have not.
+    # glibc has it, musl and others do not.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
@@ -47,7 +47,7 @@ def memory_limit_bytes() -> int:
 
 
 def memory_words() -> str:
-    """Return what was needed of what; of the address space, where that is what has a limit.
+    """Return peak and limit in words; of the address space, where that has a limit.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def _peak_address_space(status: str) -> int:
 
 
 def _limits(groups: Path, root: Path) -> Iterator[int]:
-    """Read the limits of our control groups and of those around them, of version 2 or 1; what is hidden sets none."""
+    """Read the limits of our control groups and of those around them, of version 2 or 1; hidden ones set no limit."""
     if not groups.is_file():
         return
     for line in groups.read_text().splitlines():
