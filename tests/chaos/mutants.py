@@ -322,6 +322,24 @@ MUTANTS = (
         "NULL;",
         ("tests/chaos/test_races.py", "-k", "comes_second"),
     ),
+    Mutant(
+        "a dry run and a refused training are no asset event",
+        "plugins/tidemill_airflow/asset_events.py",
+        "or outlet.group not in groups or changes.get(outlet.group)",
+        "or True",
+        ("tests/integration/test_asset_events.py", "-k", "dry_run"),
+    ),
+    Mutant(
+        "nobody waits for a training whose DAG is paused",
+        "plugins/tidemill_airflow/operators/trigger_training.py",
+        """            if context["ti"].get_dag(self.trigger_dag_id).is_paused:
+                raise RetrainingFailed(
+                    f"{self.trigger_dag_id} was paused""",
+        """            if False:
+                raise RetrainingFailed(
+                    f"{self.trigger_dag_id} was paused""",
+        ("tests/integration/test_retrain_dag.py", "-k", "in_the_middle"),
+    ),
 )
 
 

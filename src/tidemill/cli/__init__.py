@@ -1,6 +1,6 @@
 """The command line: the same steps as the DAGs, and the local stack. Reads arguments and prints; nothing else.
 
-A module a subject; each hangs its commands on ``app``, and imports what is heavy when a command runs.
+One module per subject; each adds its commands to ``app``, and imports heavy modules only when a command runs.
 """
 
 import sys

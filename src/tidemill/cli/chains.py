@@ -153,7 +153,7 @@ def run(
 
 
 def _searches_at_once(spec: ModelSpec, trials: int | None) -> int:
-    """Return how many candidates are searched side by side; a fit alone is over before another process has started."""
+    """Return how many candidates are searched side by side; a single fit ends before another process has started."""
     from tidemill.runtime.limits import usable_cores
 
     searching = spec.train.search.trials if trials is None else trials
@@ -189,7 +189,7 @@ def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
 
 
 def _said_of_search(record: dict[str, Any]) -> tuple[str, ...]:
-    """Return what a search has brought: on its folds once it is over, and on the test set once that is known."""
+    """Return the gain of a search: on its folds once it has ended, and on the test set once that is known."""
     if not record.get("search") and not record.get("search_gain"):
         return ()
     from tidemill.records import MetricValue, SearchReport

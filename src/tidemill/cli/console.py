@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Scheduled training, prediction, monitoring and retraining of tabular models.",
 )
-# What is printed holds what people and data say: square brackets are no styles in it.
+# Printed text comes from people and data: square brackets in it are not styles.
 out, err = Console(markup=False), Console(stderr=True, markup=False)
 
 HOME = Path(".tidemill")
@@ -28,5 +28,5 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Do everything but chang
 
 
 def table_of(*columns: str) -> Table:
-    """Return a table that breaks a long word and never cuts it off: in a container's log a line has 80 characters."""
+    """Return a table that breaks long words instead of cutting them off: a line of a container's log has 80 characters."""
     return Table(*(Column(name, overflow="fold") for name in columns))

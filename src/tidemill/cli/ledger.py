@@ -1,4 +1,4 @@
-"""Commands on what the ledger knows of a model: its history, one row of it, what serves, whether it can be built again."""
+"""Commands on a model's records in the ledger: history, one row, the champion, whether a release can be reproduced."""
 
 import getpass
 from typing import Annotated
@@ -14,7 +14,7 @@ __all__: list[str] = []
 
 @app.command()
 def history(model: Model) -> None:
-    """Show which release was live when, by whose word and why."""
+    """Show which release was live when, who approved it, and why."""
     from tidemill.warehouse.predictions.publisher import Publisher
     from tidemill.warehouse.releases.registry import Releases
     from tidemill.workspace import LEDGER
@@ -23,7 +23,7 @@ def history(model: Model) -> None:
     deployments = Releases(workspace.connection(LEDGER)).deployments(model)
     published = Publisher(workspace.connection(LEDGER)).published(model)
     if not deployments and not published:
-        workspace.spec(model)  # tells a model without a past from one that never was
+        workspace.spec(model)  # fails for an unknown model
     table = table_of("live from", "release", "was", "what", "by", "why", "recorded")
     for item in deployments:
         table.add_row(
@@ -140,7 +140,7 @@ def reproduce(
     partition: Annotated[str | None, typer.Option(help="Build what the weekly DAG picks for this partition.")] = None,
     as_declared: Annotated[bool, typer.Option("--as-declared", help="With the spec and queries of today.")] = False,
 ) -> None:
-    """Build a release again, and say step by step whether it is the same, bit by bit; exit status 1 if not."""
+    """Build a release again, and report for each step whether it is the same, bit by bit; exit status 1 if not."""
     from tidemill.operations.reproduce import partition_of
     from tidemill.runtime.run import run_step
     from tidemill.warehouse.releases.registry import Releases

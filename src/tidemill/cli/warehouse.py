@@ -23,7 +23,7 @@ def alerts(
     model: Annotated[str | None, typer.Argument(help="Model whose open alerts to list; all by default.")] = None,
     acknowledge: Annotated[int | None, typer.Option(help="Number of an alert that you know of.")] = None,
     by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
-    send: Annotated[bool, typer.Option("--send", help="Send what waits for a channel and is due.")] = False,
+    send: Annotated[bool, typer.Option("--send", help="Send waiting messages that are due.")] = False,
     channel: Annotated[str | None, typer.Option("--try", help="Send a test message to this channel.")] = None,
 ) -> None:
     """List open alerts; acknowledge one, send what waits, or try a channel."""
@@ -69,7 +69,7 @@ def gc(
     models: Annotated[list[str] | None, typer.Argument(help="Models to collect for; all by default.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
 ) -> None:
-    """Remove what retention no longer keeps: unpublished and replaced rows, files that nothing stands on."""
+    """Remove data beyond retention: unpublished and replaced rows, and files that nothing needs."""
     from tidemill.retention import collect_garbage
 
     table = Table("outcome", "model", "kind", Column("name", overflow="fold"), Column("bytes", justify="right"), "why")
@@ -144,7 +144,7 @@ def doctor(
 def install_check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Return what this machine's Airflow still lacks for Tidemill, each with its remedy; exit status 1 if anything."""
+    """Report what this machine's Airflow lacks for Tidemill, each with its remedy; exit status 1 if anything is missing."""
     from tidemill.doctor import examine_installation
 
     _tell(examine_installation(), as_json=as_json)
