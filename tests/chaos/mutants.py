@@ -112,6 +112,13 @@ MUTANTS = (
         ("tests/unit/test_checks.py", "-k", "judged_exactly"),
     ),
     Mutant(
+        "unseen categories told from missing ones",
+        "src/tidemill/modeling/preprocessing.py",
+        "        codes[unseen] = ",
+        "        codes[unseen & False] = ",
+        ("tests/unit/modeling/test_preprocessing.py", "-k", "never_missing"),
+    ),
+    Mutant(
         "a token of its own for each attempt to write",
         "src/tidemill/steps/predict/predict.py",
         "job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0",

@@ -1,7 +1,7 @@
-"""Encoders of trees fitted on rows that are seen once, a piece at a time: all that they learn is how often a level comes.
+"""Encoders of trees fitted in one pass over pieces of the rows: they learn only how often each level comes.
 
-The encoder itself is scikit-learn's. It is fitted on a few made-up rows, in which frequent levels come often enough and
-rare ones do not, so that it becomes what all rows would have made of it; a test compares the two, state by state.
+The encoder is fitted on a few made-up rows, in which frequent levels are frequent and rare ones rare, so that its state is
+the one that all rows would have given. A test compares the two states.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ _Text = str | float  # NaN for missing
 
 
 def fit_for_trees(schema: FeatureSchema, pieces: Iterable[pd.DataFrame]) -> Any:
-    """Fit what `for_trees` gives, in one pass.
+    """Fit the encoders of `for_trees` in one pass.
 
     Parameters
     ----------
@@ -47,11 +47,14 @@ def fit_for_trees(schema: FeatureSchema, pieces: Iterable[pd.DataFrame]) -> Any:
     n_rows = max((len(rows) for rows, _ in made_up.values()), default=1)
     columns = {name: [*rows, *islice(cycle(more), n_rows - len(rows))] for name, (rows, more) in made_up.items()}
     numbers = pd.DataFrame(np.nan, index=range(n_rows), columns=list(schema.numeric))
-    return for_trees(schema).fit(pd.concat([numbers, pd.DataFrame(columns, dtype="str")], axis=1))
+    transformer = for_trees(schema).fit(pd.concat([numbers, pd.DataFrame(columns, dtype="str")], axis=1))
+    if counts:
+        transformer.named_transformers_["categorical"].code_unseen(list(counts.values()))
+    return transformer
 
 
 def _made_up(seen: Counter[str], *, has_missing: bool) -> tuple[list[_Text], list[_Text]]:
-    """Return a column with every level, and what may follow it, as often as is needed, without changing what is rare."""
+    """Return a made-up column with every level, and levels that may fill it up without making a rare one frequent."""
     levels = sorted(seen)
     frequent = _frequent(np.array([seen[level] for level in levels]))
     often: list[_Text] = [level for level, is_frequent in zip(levels, frequent, strict=True) if is_frequent]

@@ -44,6 +44,7 @@ __all__ = ["TRUSTED", "dump", "load"]
 
 TRUSTED = frozenset(
     {
+        "tidemill.modeling.preprocessing.LevelEncoder",  # codes of categories for trees
         "numpy.dtype",  # dtypes that encoders and imputers keep
         "sklearn.model_selection._split.StratifiedKFold",  # folds of the target encoder
         "sklearn.model_selection._split.KFold",  # the same, of other tasks than binary
