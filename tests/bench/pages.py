@@ -11,8 +11,8 @@ from typing import Any
 
 import altair as alt
 
-from tidemill.report.marks import SERIES, data, finish, layered, series
-from tidemill.report.render import to_svg
+from tidemill.report.pictures.marks import SERIES, data, finish, layered, series
+from tidemill.report.pictures.render import to_svg
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, PICTURE = DOCS / "performance.md", DOCS / "images" / "scoring.svg"

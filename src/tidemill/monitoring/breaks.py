@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.monitoring.counting.groups import group_counts
 from tidemill.monitoring.distances import population_stability_index
-from tidemill.monitoring.groups import group_counts
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
 from tidemill.records import MetricValue, Record
 

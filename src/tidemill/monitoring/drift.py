@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tidemill.monitoring.counting.groups import group_counts
 from tidemill.monitoring.distances import (
     chance_psi,
     chi_square_statistic,
@@ -26,7 +27,6 @@ from tidemill.monitoring.distances import (
     population_stability_index,
     wasserstein_distance,
 )
-from tidemill.monitoring.groups import group_counts
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
 from tidemill.records import MetricValue
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from tidemill.arrow import is_category, is_number
 from tidemill.errors import SchemaChanged
-from tidemill.monitoring.columns import level_counts, level_indices, to_floats
-from tidemill.monitoring.groups import category_groups, quantile_groups
-from tidemill.monitoring.past import usual_null_share, usual_psi, usual_unseen_share
+from tidemill.monitoring.counting.columns import level_counts, level_indices, to_floats
+from tidemill.monitoring.counting.groups import category_groups, quantile_groups
+from tidemill.monitoring.counting.past import usual_null_share, usual_psi, usual_unseen_share
 from tidemill.records import Record
 
 __all__ = ["ColumnKind", "ColumnProfile", "build_profile", "count_into", "count_table", "merge"]

@@ -9,9 +9,9 @@ import altair as alt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tidemill.report import marks
-from tidemill.report.marks import ACCENT, GRID, INK, REFERENCE, SERIES, Row
-from tidemill.report.render import Chart
+from tidemill.report.pictures import marks
+from tidemill.report.pictures.marks import ACCENT, GRID, INK, REFERENCE, SERIES, Row
+from tidemill.report.pictures.render import Chart
 
 __all__ = ["confusion_matrix", "predicted_against_actual", "residuals", "shares_over_time"]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from tidemill.report import marks
 from tidemill.report.html import percent
-from tidemill.report.marks import ACCENT, INK, MUTED
-from tidemill.report.render import Chart
+from tidemill.report.pictures import marks
+from tidemill.report.pictures.marks import ACCENT, INK, MUTED
+from tidemill.report.pictures.render import Chart
 from tidemill.report.values import LabelRow
 
 __all__ = ["arrival_chart", "arrival_sentence", "hours_in_words"]

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tidemill.records import MetricValue
-from tidemill.report import marks
 from tidemill.report.curves import reliability_bins, roc_points, wilson_interval
-from tidemill.report.distributions import layers_of
-from tidemill.report.marks import ACCENT, GRID, INK, MUTED, REFERENCE, SERIES, Row
-from tidemill.report.render import Chart, save, to_png, to_svg
+from tidemill.report.pictures import marks
+from tidemill.report.pictures.distributions import layers_of
+from tidemill.report.pictures.marks import ACCENT, GRID, INK, MUTED, REFERENCE, SERIES, Row
+from tidemill.report.pictures.render import Chart, save, to_png, to_svg
 from tidemill.report.values import Categories, Histogram
 
 __all__ = [

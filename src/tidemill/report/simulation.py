@@ -8,10 +8,10 @@ from statistics import mean
 import altair as alt
 
 from tidemill.records import MetricValue
-from tidemill.report import marks
 from tidemill.report.html import Answer, Tile, page
-from tidemill.report.marks import ACCENT, FAIL, INK, REFERENCE, SECOND
-from tidemill.report.render import Chart, to_svg
+from tidemill.report.pictures import marks
+from tidemill.report.pictures.marks import ACCENT, FAIL, INK, REFERENCE, SECOND
+from tidemill.report.pictures.render import Chart, to_svg
 
 __all__ = ["PolicyFacts", "gain_over_time", "gains_between", "quality_by_policy", "simulation_page"]
 

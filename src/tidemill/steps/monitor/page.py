@@ -22,7 +22,7 @@ from tidemill.steps.monitor.thresholds import floor_of_partitions
 from tidemill.storage.layout import SCORE
 from tidemill.warehouse.releases.registry import Release
 
-__all__ = ["build_page", "distribution_of"]
+__all__ = ["Marks", "build_page", "distribution_of"]
 
 HOUR = timedelta(hours=1)
 DISTANCES = ("psi", "jensen_shannon", "wasserstein", "cohens_w")  # those that a column has, the first to sort by

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import altair as alt
 
 from tidemill.records import MetricValue
-from tidemill.report.render import Chart
+from tidemill.report.pictures.render import Chart
 from tidemill.report.theme import CHART_CONFIG, COLOURS, SIZES
 
 __all__ = [

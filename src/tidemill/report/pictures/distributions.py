@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from tidemill.report import marks
-from tidemill.report.histograms import Bar, equal_bars
-from tidemill.report.marks import ACCENT, REFERENCE, Row
+from tidemill.report.pictures import marks
+from tidemill.report.pictures.histograms import Bar, equal_bars
+from tidemill.report.pictures.marks import ACCENT, REFERENCE, Row
 from tidemill.report.values import Categories, Histogram
 
 __all__ = ["layers_of"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.monitoring.profile import build_profile, count_into
-from tidemill.report.histograms import equal_bars
+from tidemill.report.pictures.histograms import equal_bars
 from tidemill.report.values import Histogram
 from tidemill.steps.monitor.page import distribution_of
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.monitoring.groups import category_groups, group_counts, quantile_groups
+from tidemill.monitoring.counting.groups import category_groups, group_counts, quantile_groups
 
 INNER = st.lists(st.integers(0, 1_000), max_size=200)
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.monitoring.columns import level_counts, level_indices, to_floats
+from tidemill.monitoring.counting.columns import level_counts, level_indices, to_floats
 
 
 def _nan_as_none(values):

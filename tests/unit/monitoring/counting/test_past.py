@@ -3,9 +3,9 @@ import pyarrow as pa
 import pytest
 
 from tidemill.monitoring.alerts.rules import AlertThresholds, raise_alerts
+from tidemill.monitoring.counting.past import psi_of_past_blocks, usual_null_share, usual_psi, usual_unseen_share
 from tidemill.monitoring.distances import population_stability_index
 from tidemill.monitoring.drift import detect_drift
-from tidemill.monitoring.past import psi_of_past_blocks, usual_null_share, usual_psi, usual_unseen_share
 from tidemill.monitoring.profile import build_profile, count_table
 
 
