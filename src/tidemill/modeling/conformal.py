@@ -1,7 +1,10 @@
 """Intervals around a predicted number, from what validation showed of its errors.
 
 Split conformal prediction (Vovk et al. 2005; Lei et al. 2018): if future rows are like those of validation, the interval
-holds at least the share of labels that it says, whatever the model is. It is as wide for every row.
+holds at least the stated share of labels, whatever the model is. It is as wide for every row.
+
+Rows of one day err together, and a new day is unlike those of validation. The ends therefore hold the stated share of
+each day's labels when they are computed without that day, on average over the days.
 """
 
 import numpy as np
@@ -9,8 +12,16 @@ import numpy.typing as npt
 
 __all__ = ["residual_quantiles"]
 
+MIN_BLOCKS = 5
+"""Blocks below which rows are taken as independent: fewer do not show how days differ."""
+_HALVINGS = 12  # of the tail's share: finer than 1 row in 1,000
 
-def residual_quantiles(residuals: npt.ArrayLike, coverage: float) -> tuple[float, float] | None:
+Floats = npt.NDArray[np.float64]
+
+
+def residual_quantiles(
+    residuals: npt.ArrayLike, coverage: float, blocks: npt.ArrayLike | None = None
+) -> tuple[float, float] | None:
     """Return what has to be added to a prediction for the ends of its interval.
 
     Parameters
@@ -19,12 +30,14 @@ def residual_quantiles(residuals: npt.ArrayLike, coverage: float) -> tuple[float
         Label minus prediction, on rows that the model was not fitted on.
     coverage : float
         Share of labels between the ends, 0 to 1.
+    blocks : array-like of shape (n_samples,), default None
+        Day of each row; None takes rows as independent.
 
     Returns
     -------
     pair of float, or None
-        The k-th smallest and the k-th largest residual with k = (n + 1)(1 - coverage)/2, rounded down; None if there
-        are too few rows for k = 1.
+        The k-th smallest and the k-th largest residual with k = (n + 1)(1 - coverage)/2, rounded down, or a smaller k
+        where days differ; None if there are too few rows for k = 1.
 
     Examples
     --------
@@ -33,8 +46,44 @@ def residual_quantiles(residuals: npt.ArrayLike, coverage: float) -> tuple[float
     >>> residual_quantiles([1.0, 2.0], 0.8) is None
     True
     """
-    ordered = np.sort(np.asarray(residuals, dtype=np.float64))
-    k = int(np.floor((len(ordered) + 1) * (1 - coverage) / 2 + 1e-9))  # (1 - 0.8) / 2 is a little below 0.1
-    if k < 1 or not np.isfinite(ordered).all():
+    values, tail = np.asarray(residuals, dtype=np.float64), (1 - coverage) / 2
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    if not np.isfinite(ordered).all() or _rank(len(ordered), tail) < 1:
         return None
+    if blocks is not None:
+        _, index = np.unique(np.asarray(blocks), return_inverse=True)
+        tail = _tail_of_days(ordered, index[order], tail)
+    return _ends(ordered, tail)
+
+
+def _rank(n: int, tail: float) -> int:
+    return int(np.floor((n + 1) * tail + 1e-9))  # (1 - 0.8) / 2 is a little below 0.1
+
+
+def _ends(ordered: Floats, tail: float) -> tuple[float, float]:
+    k = max(_rank(len(ordered), tail), 1)
     return float(ordered[k - 1]), float(ordered[-k])
+
+
+def _tail_of_days(ordered: Floats, day: npt.NDArray[np.int64], tail: float) -> float:
+    """Return the greatest share of each tail, at most ``tail``, with which days that were left out are covered."""
+    days = [day == one for one in np.unique(day)]
+    if len(days) < MIN_BLOCKS:
+        return tail
+
+    def covers(share: float) -> bool:
+        ends = [_ends(ordered[~of_day], share) for of_day in days]
+        held = sum(
+            int(((low <= ordered[of_day]) & (ordered[of_day] <= high)).sum())
+            for of_day, (low, high) in zip(days, ends, strict=True)
+        )
+        return held >= (1 - 2 * tail) * len(ordered)
+
+    if covers(tail):
+        return tail
+    enough, too_much = 0.0, tail
+    for _ in range(_HALVINGS):
+        middle = (enough + too_much) / 2
+        enough, too_much = (middle, too_much) if covers(middle) else (enough, middle)
+    return enough

@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
 from tidemill.modeling.calibration import Calibration
+from tidemill.modeling.conformal import residual_quantiles
 from tidemill.modeling.threshold import choose_threshold, constant_threshold
 
-__all__ = ["finish", "with_constant_answer"]
+__all__ = ["finish", "with_constant_answer", "with_interval"]
 
 
 def finish(
@@ -75,6 +76,26 @@ def with_constant_answer(
     constant = float(bundle.calibrated(score)[0])
     value, criterion = constant_threshold(np.asarray(y).astype(np.int64), constant, metric)
     return replace(bundle, threshold=value, threshold_criterion=criterion)
+
+
+def with_interval(bundle: Bundle, score: npt.NDArray[np.float64], y: npt.ArrayLike, blocks: npt.ArrayLike) -> Bundle:
+    """Widen the interval of a predicted number to what days that differ ask for; return models without one as they are.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Fitted model.
+    score : ndarray of shape (n_samples,)
+        Its predictions on the validation set.
+    y : array-like of shape (n_samples,)
+        Labels.
+    blocks : array-like of shape (n_samples,)
+        Keys of partitions.
+    """
+    if bundle.residual_quantiles is None or not len(score):
+        return bundle
+    residuals = np.asarray(y, dtype=np.float64) - score
+    return replace(bundle, residual_quantiles=residual_quantiles(residuals, INTERVAL_COVERAGE, blocks))
 
 
 def _calibrated(bundle: Bundle, score: npt.NDArray[np.float64], y: npt.NDArray[np.int64], method: str) -> Bundle:

@@ -34,7 +34,7 @@ from tidemill.modeling.estimators import (
     score_in_pieces,
 )
 from tidemill.modeling.metrics import point_value
-from tidemill.modeling.postprocess import finish, with_constant_answer
+from tidemill.modeling.postprocess import finish, with_constant_answer, with_interval
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import Parameters, SplitRef
 from tidemill.runtime.job import Job
@@ -78,15 +78,17 @@ class Fitted:
         spec: ModelSpec,
         bundle: Bundle,
         first: pd.DataFrame,
-        rows: tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.bool_]],
+        rows: tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.ArrayLike],
         started: float,
     ) -> "Fitted":
-        """Finish a bundle on the validation set: its scores, the labels, and which rows are of the newer half."""
-        score, y, newer = rows
+        """Finish a bundle on the validation set: its scores, the labels, and the blocks of time."""
+        score, y, blocks = rows
+        newer = newer_half(blocks)
         bundle = finish(
             bundle, score, y, calibration=spec.train.calibration, calibrate_on=newer, threshold=spec.train.threshold
         )
         bundle = with_constant_answer(bundle, score, y, spec.accept.metric)
+        bundle = with_interval(bundle, score, y, blocks)
         fit_s = time.perf_counter() - started
         worth = point_value(
             spec.accept.metric,
@@ -119,7 +121,7 @@ def _in_memory(job: Job, split: SplitRef, estimator: str, parameters: Parameters
     _learning_begins()
     newer = newer_half(validation.blocks)
     bundle = _fit(job.spec, estimator, train, validation, _stops(job.spec, newer), parameters)
-    rows = bundle.score(validation.X), validation.y, newer
+    rows = bundle.score(validation.X), validation.y, validation.blocks
     return Fitted.finished(job.spec, bundle, validation.X, rows, started)
 
 
@@ -132,7 +134,7 @@ def _on_a_sample(job: Job, split: SplitRef, estimator: str, parameters: Paramete
     bundle = _fit(job.spec, estimator, train, some, _stops(job.spec, newer_half(some.blocks)), parameters)
     if (every := one_of(split.n_train)) > 1:
         bundle = replace(bundle, remarks=(*bundle.remarks, f"Fitted on one of {every} rows of the train set."))
-    rows = score_in_pieces(bundle, whole.pieces), whole.pieces.y, newer_half(whole.blocks())
+    rows = score_in_pieces(bundle, whole.pieces), whole.pieces.y, whole.blocks()
     return Fitted.finished(job.spec, bundle, whole.first(), rows, started)
 
 
@@ -172,19 +174,19 @@ def _on_cluster(job: Job, split: SplitRef, estimator: str, parameters: Parameter
 def _fitted_in_pieces(
     job: Job, parameters: Parameters, train: "_Streamed", validation: "_Streamed", boost: Boost, started: float
 ) -> Fitted:
-    spec, newer = job.spec, newer_half(validation.blocks())
+    spec, blocks = job.spec, validation.blocks()
     bundle, score = fit_in_pieces(
         spec.task.value,
         train.schema,
         train.pieces,
         validation.pieces,
-        stops=_stops(spec, newer),
+        stops=_stops(spec, newer_half(blocks)),
         boost=boost,
         random_state=spec.train.random_state,
         n_threads=spec.train.threads,
         parameters=parameters,
     )
-    return Fitted.finished(spec, bundle, validation.first(), (score, validation.pieces.y, newer), started)
+    return Fitted.finished(spec, bundle, validation.first(), (score, validation.pieces.y, blocks), started)
 
 
 def _fit(
