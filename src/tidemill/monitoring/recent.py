@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean
 
+from tidemill.metrics.definitions import DEFINITIONS
 from tidemill.metrics.student import half_width
 from tidemill.records import MetricValue
 
@@ -40,17 +41,23 @@ def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
     name, newest = f"{known[-1].name}_recent", known[-1]
     if len(known) < MIN_PARTITIONS:
         return replace(newest, name=name)
-    values = [figure.value for figure in known]
+    values, (least, greatest) = [figure.value for figure in known], _bounds(newest.name)
     middle, spread = mean(values), half_width(values)
     return MetricValue(
         name=name,
         value=middle,
-        low=middle - spread,
-        high=middle + spread,
+        low=max(middle - spread, least),
+        high=min(middle + spread, greatest),
         n=sum(figure.n or 0 for figure in known),
         slice=newest.slice,
         label_coverage=_coverage(known),
     )
+
+
+def _bounds(name: str) -> tuple[float, float]:
+    """Return the least and the greatest value that a metric can have, for any task."""
+    known = [metrics[name].bounds for metrics in DEFINITIONS.values() if name in metrics] or [(-math.inf, math.inf)]
+    return min(low for low, _ in known), max(high for _, high in known)
 
 
 def _coverage(figures: Sequence[MetricValue]) -> float | None:

@@ -28,3 +28,11 @@ def test_partitions_without_a_figure_are_left_out():
 
 def test_without_any_figure_there_is_none():
     assert recent_quality([figure(math.nan)]) is None
+
+
+def test_an_interval_stays_within_the_range_of_its_metric():
+    days = [MetricValue(name="roc_auc", value=value, n=20) for value in (1.0, 0.2, 0.9)]
+    recent = recent_quality(days)
+    assert (recent.low, recent.high) == (0.0, 1.0)
+    errors = [MetricValue(name="mean_absolute_error", value=value, n=20) for value in (9.0, 0.2, 30.0)]
+    assert (recent_quality(errors).low, recent_quality(errors).high > 30) == (0.0, True)
