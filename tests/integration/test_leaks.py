@@ -78,11 +78,11 @@ def test_none_of_the_honest_features_of_real_flights_is_a_leak(honest: Any) -> N
 @pytest.mark.parametrize("column", ["dep_delay", "label_with_noise"])
 def test_leaks_put_among_real_flights_are_named(error: Any, column: str) -> None:
     assert isinstance(error, LeakageFound)
-    assert f"'{column}' alone tells the label (AUC 0.9" in str(error)
+    assert f"'{column}' predicts the label by itself (AUC 0.9" in str(error)
 
 
 def test_no_other_column_of_real_flights_is_named(error: Any) -> None:
-    assert str(error).count("alone tells the label") == 2
+    assert str(error).count("predicts the label by itself") == 2
 
 
 def test_for_how_late_a_flight_is_its_departure_delay_is_named_alone(honest: Any, warehouse: Warehouse) -> None:
@@ -184,7 +184,9 @@ def test_rows_copied_from_train_to_test_under_new_keys_are_found(mill: Mill) -> 
 def test_everything_that_is_found_is_said_at_once(mill: Mill) -> None:
     planted = "p.n_stops, p.late::int AS leak, p.delivered_at AS n_stops_observed_at,"
     mill.write(features=FEATURES_SQL.replace("p.n_stops,", planted))
-    with pytest.raises(LeakageFound, match=r"'leak' alone tells the label .*; 'n_stops' was observed after the cutoff"):
+    with pytest.raises(
+        LeakageFound, match=r"'leak' predicts the label by itself .*; 'n_stops' was observed after the cutoff"
+    ):
         preparing(mill)
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic behind the pictures: curves, intervals and bins, on numpy alone.
+"""The arithmetic behind the pictures: curves, intervals and bins, only on numpy.
 
 Results are plain lists and numbers, ready to be data of a chart. This module must not import Altair.
 """

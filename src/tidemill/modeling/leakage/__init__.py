@@ -1,6 +1,6 @@
 """The leak probe: signs that a training knows what only the future knows. Pure functions; a step raises.
 
-Each looks for one sign and gives what it finds as `Leak`: a column that alone tells the label, a value that was
+Each looks for one sign and gives what it finds as `Leak`: a column that predicts the label by itself, a value that was
 observed after the cutoff or has changed since it was served, test rows that stand in the train set too, and a pipeline
 that scores well on labels without meaning. What only the query's author can know, no probe can find.
 """

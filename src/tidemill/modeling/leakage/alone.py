@@ -1,7 +1,7 @@
-"""Columns that tell the label on their own, which in almost every case were written after the outcome.
+"""Columns that predict the label by themselves; in almost every case they were written after the outcome.
 
-One column at a time; combinations are not looked for. What is honest and tells much all the same, such as the
-distance of a flight its time in the air, the spec lists as known ahead.
+Columns are tried one at a time, not in combination. The spec lists honest columns that predict very well as known ahead,
+such as the distance of a flight for its time in the air.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ Floats = npt.NDArray[np.float64]
 def find_telling(
     X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task: str = "binary", limit: float | None = None
 ) -> list[Leak]:
-    """Name the columns that predict too well on their own, the worst first.
+    """Find the columns that predict too well on their own, the worst first.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def find_telling(
     --------
     >>> X = pd.DataFrame({"delay": [9.0, 1.0, 8.0, 2.0] * 25, "hour": [1.0, 1.0, 2.0, 2.0] * 25})
     >>> [leak.how for leak in find_telling(X, [1, 0, 1, 0] * 25, FeatureSchema(numeric=("delay", "hour")))]
-    ["'delay' alone tells the label (AUC 1.000)"]
+    ["'delay' predicts the label by itself (AUC 1.000)"]
     """
     bar = LIMITS[task] if limit is None else limit
     kind = task_type(task)
@@ -59,21 +59,23 @@ def find_telling(
         bar = max(bar, _chance(np.asarray(y_true, dtype=np.float64)))
     found = [(name, value) for name, value in telling(X, y_true, schema, task).items() if value >= bar]
     return [
-        Leak(kind="telling", subject=name, how=f"{name!r} alone tells the label ({_STATISTIC[task]} {value:.3f})")
+        Leak(
+            kind="telling", subject=name, how=f"{name!r} predicts the label by itself ({_STATISTIC[task]} {value:.3f})"
+        )
         for name, value in sorted(found, key=lambda item: -item[1])
     ]
 
 
 def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task: str = "binary") -> dict[str, float]:
-    """Return how well each column alone tells the label.
+    """Return how well each column predicts the label by itself.
 
     Returns
     -------
     dict of str to float
-        Binary: ROC AUC, of which 0.5 is nothing and 1 is everything. Multiclass: the same of each class against
-        the rest, by their sizes. Regression: R², 0 to 1. A number counts by its rank, with missing as the
-        lowest and as the highest, up or down, and by the out-of-fold mean of the label in 20 quantiles, a text by that
-        in its levels, and the best of them is given. NaN where the labels define none.
+        Binary: ROC AUC, 0.5 to 1. Multiclass: ROC AUC of each class against the rest, weighted by class size.
+        Regression: R², 0 to 1. A number is tried by its rank, up or down, with missing values as the lowest and as the
+        highest, and by the out-of-fold mean of the label in 20 quantiles; a text by that mean in its levels. The best of
+        them counts. NaN where the labels define none.
     """
     aligned = align(X, schema)
     kind = task_type(task)
