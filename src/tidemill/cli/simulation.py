@@ -138,18 +138,15 @@ def _folder(report: Path | None, model: str, first: str, last: str) -> Path:
 
 
 def _write(folder: Path, done: "Simulation", policies: "Sequence[PolicyFacts]") -> None:
-    from tidemill.modeling.metrics import greater_is_better
     from tidemill.report.simulation import simulation_page
 
     page = simulation_page(
         done.model,
-        done.first,
-        done.last,
+        f"{done.first} to {done.last}",
         metric=done.metric,
         policies=policies,
         gains=done.gains,
         injections=done.injections,
-        sign=1 if greater_is_better(done.metric) else -1,
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
     (folder / "simulation.json").write_text(json.dumps(done.to_dict(), indent=2), encoding="utf-8")

@@ -7,6 +7,7 @@ from statistics import mean
 
 import altair as alt
 
+from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import MetricValue
 from tidemill.report.html import Answer, Tile, page
 from tidemill.report.pictures import marks
@@ -132,37 +133,33 @@ def gains_between(gains: Sequence[MetricValue], metric: str) -> Chart:
 
 def simulation_page(
     model: str,
-    first: str,
-    last: str,
+    period: str,
     *,
     metric: str,
     policies: Sequence[PolicyFacts],
     gains: Sequence[MetricValue],
     injections: Sequence[str] = (),
-    sign: int = 1,
 ) -> str:
-    """Return whether retraining would have been worth it.
+    """Return the page that says whether retraining would have been worth it.
 
     Parameters
     ----------
-    model, first, last : str
-        What was lived again.
+    model, period : str
+        What was replayed, e.g. ``2013-06-01 to 2013-06-14``.
     metric : str
         The acceptance metric.
     policies : sequence of PolicyFacts
         In the order of the picture.
     gains : sequence of MetricValue
-        Mean gain a partition; ``slice`` says of what over what.
+        Mean gain per partition; ``slice`` says of what over what.
     injections : sequence of str, default ()
-        Faults that were put in, in words.
-    sign : {1, -1}, default 1
-        -1 where lower is better.
+        Faults that were injected, in words.
     """
     return page(
         "simulation.html",
         kind="Simulation",
         model=model,
-        partition=f"{first} to {last}",
+        partition=period,
         answer=_answer(gains, policies),
         tiles=[
             Tile(label=policy.name, value=f"{policy.mean_quality:.4f}", note=f"mean {metric}, {_trainings(policy)}")
@@ -174,7 +171,7 @@ def simulation_page(
         injections=injections,
         pictures=[
             to_svg(gains_between(gains, metric)),
-            to_svg(gain_over_time(policies, metric, sign=sign)),
+            to_svg(gain_over_time(policies, metric, sign=1 if greater_is_better(metric) else -1)),
             to_svg(quality_by_policy(policies, metric)),
         ],
     )

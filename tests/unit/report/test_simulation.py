@@ -18,7 +18,7 @@ def page(low: float | None, high: float | None, **values: object) -> str:
     figure = MetricValue(name="roc_auc", value=0.01, low=low, high=high, n=14, slice="weekly over never")
     policies = [facts("never", **values), facts("weekly", **values)]
     return simulation_page(
-        "flight_delays", "2013-06-01", "2013-06-14", metric="roc_auc", policies=policies, gains=[figure]
+        "flight_delays", "2013-06-01 to 2013-06-14", metric="roc_auc", policies=policies, gains=[figure]
     )
 
 
