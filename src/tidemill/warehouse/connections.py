@@ -14,7 +14,7 @@ import psycopg2.extensions
 from psycopg2 import errorcodes
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from tidemill.errors import SchemaChanged, SettingsError, StorageFull, WarehouseUnavailable
+from tidemill.errors import SchemaChanged, SettingsError, StorageFull, TidemillError, WarehouseUnavailable
 
 __all__ = [
     "Connection",
@@ -172,44 +172,57 @@ def translated(url: str) -> Iterator[None]:
     try:
         yield
     except psycopg2.Error as error:
-        state = error.pgcode or ""
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         place = _place(url)
-        if state in _SCHEMA_STATES and "tidemill." in text:
-            problem = f"The ledger in {place} is older than this code: {text}."
-            raise SettingsError(problem, "Bring it up to date: 'tidemill migrate'.") from error
-        if state in _SCHEMA_STATES:
-            raise SchemaChanged(
-                f"The warehouse {place} lacks something that a query reads: {text}.",
-                "Restore the table or column, or change the query and the spec.",
-            ) from error
-        if state == errorcodes.INSUFFICIENT_PRIVILEGE:
-            raise SettingsError(f"{place}: {text}.", "GRANT the connection's role what it needs.") from error
-        if not state and _POOLER.search(text):
-            raise SettingsError(
-                f"{place} is a connection pooler, which refuses the settings of a session: {text}.",
-                "Connect to Postgres itself: locks and signs of life need sessions of their own.",
-            ) from error
-        if state.startswith(_AUTH_CLASS) or (not state and _REFUSED.search(text)):
-            raise SettingsError(
-                f"{place} refuses the login: {text}.", "Check the connection's database, role, password and options."
-            ) from error
-        if state == errorcodes.DISK_FULL:
-            raise StorageFull(
-                f"The disk of the warehouse {place} is full: {text}.",
-                "Nothing has become visible. Make room, collect old runs with 'tidemill gc', and run it again.",
-            ) from error
-        if (
-            state.startswith(_RETRIABLE)
-            or state in _RETRIABLE_STATES
-            or (not state and isinstance(error, psycopg2.OperationalError))
-            or _LOST in text
-        ):
-            raise WarehouseUnavailable(
-                f"The warehouse {place} is not available: {text}.",
-                "Airflow tries it again; from a shell, run it again.",
-            ) from error
-        raise
+        ours = _schema_error(error, place, text) or _refusal(error, place, text) or _outage(error, place, text)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _schema_error(error: psycopg2.Error, place: str, text: str) -> TidemillError | None:
+    if error.pgcode not in _SCHEMA_STATES:
+        return None
+    if "tidemill." in text:
+        problem = f"The ledger in {place} is older than this code: {text}."
+        return SettingsError(problem, "Bring it up to date: 'tidemill migrate'.")
+    return SchemaChanged(
+        f"The warehouse {place} lacks something that a query reads: {text}.",
+        "Restore the table or column, or change the query and the spec.",
+    )
+
+
+def _refusal(error: psycopg2.Error, place: str, text: str) -> TidemillError | None:
+    """Return the error of a right, a login or a pooler: the same connection is refused again."""
+    state = error.pgcode or ""
+    if state == errorcodes.INSUFFICIENT_PRIVILEGE:
+        return SettingsError(f"{place}: {text}.", "GRANT the connection's role what it needs.")
+    if not state and _POOLER.search(text):
+        return SettingsError(
+            f"{place} is a connection pooler, which refuses the settings of a session: {text}.",
+            "Connect to Postgres itself: locks and signs of life need sessions of their own.",
+        )
+    if state.startswith(_AUTH_CLASS) or (not state and _REFUSED.search(text)):
+        return SettingsError(
+            f"{place} refuses the login: {text}.", "Check the connection's database, role, password and options."
+        )
+    return None
+
+
+def _outage(error: psycopg2.Error, place: str, text: str) -> TidemillError | None:
+    state = error.pgcode or ""
+    if state == errorcodes.DISK_FULL:
+        return StorageFull(
+            f"The disk of the warehouse {place} is full: {text}.",
+            "Nothing has become visible. Make room, collect old runs with 'tidemill gc', and run it again.",
+        )
+    unreachable = not state and isinstance(error, psycopg2.OperationalError)
+    if state.startswith(_RETRIABLE) or state in _RETRIABLE_STATES or unreachable or _LOST in text:
+        return WarehouseUnavailable(
+            f"The warehouse {place} is not available: {text}.",
+            "Airflow tries it again; from a shell, run it again.",
+        )
+    return None
 
 
 def _place(url: str) -> str:
