@@ -46,7 +46,8 @@ class Warehouse:
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    with throwaway_server(tmp_path_factory.mktemp("stack")) as server:
+    folder = tmp_path_factory.mktemp("secrets", numbered=False)  # by this name the doctor knows a folder of passwords
+    with throwaway_server(folder) as server:
         apply_migrations(server.url("tidemill_owner"))
         yield Warehouse(server)
 
