@@ -72,59 +72,29 @@ class Tile:
     """Its interval, or what it is compared with."""
 
 
-def page(
-    template: str,
-    *,
-    kind: str,
-    model: str,
-    partition: str,
-    answer: Answer,
-    tiles: Sequence[Tile] = (),
-    digest_of: str = "snapshot",
-    digest: str = "",
-    **details: object,
-) -> str:
-    """Make one self-contained page: heading, answer, tiles, then the details of its template.
+def page(template: str, *, answer: Answer, tiles: Sequence[Tile] = (), **details: object) -> str:
+    """Return one self-contained page: heading, answer, tiles, then the details of its template.
 
     Parameters
     ----------
     template : str
         File name in ``tidemill/report/templates``; it extends ``base.html``.
-    kind : str
-        What kind of page it is, e.g. ``Monitoring``.
-    model, partition : str
-        Whose page it is.
     answer : Answer
         What it says first.
     tiles : sequence of Tile, default ()
         Figures below the answer.
-    digest_of : str, default "snapshot"
-        What the digest names.
-    digest : str, default ""
-        Shown short, with the whole of it in the tooltip.
     **details : object
-        What the template names; a missing one raises.
+        What the template names, and for the heading ``kind``, ``model`` and ``partition``; a missing one raises.
+        ``digest`` is optional: shown short, with the whole of it in the tooltip, after ``digest_of``.
 
     Returns
     -------
     str
         HTML text that encodes to UTF-8, whatever characters the values hold.
     """
-    text = (
-        environment()
-        .get_template(template)
-        .render(
-            kind=kind,
-            model=model,
-            partition=partition,
-            answer=answer,
-            tiles=tiles,
-            digest_of=digest_of,
-            digest=digest,
-            version=__version__,
-            **details,
-        )
-    )
+    optional = {"digest_of": "snapshot", "digest": ""}
+    named = {**optional, **details, "answer": answer, "tiles": tiles, "version": __version__}
+    text = environment().get_template(template).render(named)
     return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate has no encoding
 
 
@@ -146,13 +116,13 @@ def environment() -> Environment:
 
 
 def _policy(css: str) -> str:
-    """Allow this one stylesheet, by its digest, and nothing else: an injected style would not apply either."""
+    """Return a policy that allows this one stylesheet, by its digest; an injected style does not apply."""
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 def figure(value: float | None) -> str:
-    """Write a figure with three decimals, or more where it is small.
+    """Return a figure with three decimals, or more where it is small.
 
     Examples
     --------
@@ -167,7 +137,7 @@ def figure(value: float | None) -> str:
 
 
 def interval(metric: MetricValue) -> str:
-    """Write a metric's interval, or nothing if it has none.
+    """Return a metric's interval, or nothing if it has none.
 
     Examples
     --------
@@ -180,7 +150,7 @@ def interval(metric: MetricValue) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Write a share from 0 to 1 in percent; what is not zero is never shown as zero.
+    """Return a share from 0 to 1 in percent; what is not zero is never shown as zero.
 
     Examples
     --------
@@ -195,7 +165,7 @@ def percent(value: float | None) -> str:
 
 
 def count(value: int | None) -> str:
-    """Write a count with separators.
+    """Return a count with separators.
 
     Examples
     --------
@@ -217,7 +187,7 @@ def short(digest: str) -> Markup:
 
 
 def when(instant: datetime) -> str:
-    """Write an instant to the minute with its zone.
+    """Return an instant to the minute with its zone.
 
     Examples
     --------
@@ -229,7 +199,7 @@ def when(instant: datetime) -> str:
 
 
 def size(size_bytes: int | None) -> str:
-    """Write bytes in decimal units.
+    """Return bytes in decimal units.
 
     Examples
     --------
@@ -243,7 +213,7 @@ def size(size_bytes: int | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Write a duration in the unit that fits.
+    """Return a duration in the unit that fits.
 
     Examples
     --------
@@ -258,7 +228,7 @@ def seconds(value: float | None) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """Let a long name break after its underscores.
+    """Return a long name that may break after its underscores.
 
     Examples
     --------
@@ -269,7 +239,7 @@ def breakable(name: str) -> Markup:
 
 
 def picture(svg: str) -> Markup:
-    """Let a drawn picture into a page, if it is nothing but a picture.
+    """Return a drawn picture for a page, if it is nothing but a picture.
 
     Raises
     ------
@@ -282,7 +252,7 @@ def picture(svg: str) -> Markup:
     Markup('<svg xmlns="http://www.w3.org/2000/svg"><text>late</text></svg>')
     """
     if not _is_inert(svg):
-        raise ValueError("A page takes pictures from tidemill.report.charts.to_svg alone: this text is not one.")
+        raise ValueError("A page takes only pictures from tidemill.report.charts.to_svg; this text is not one.")
     return Markup(svg)
 
 
