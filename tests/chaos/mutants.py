@@ -56,6 +56,27 @@ MUTANTS = (
         ("tests/chaos/test_frozen.py", "-k", "older_of_two and write-in-copy"),
     ),
     Mutant(
+        "gap before the test set",
+        "src/tidemill/steps/train/prepare.py",
+        "_known(spec, _before(mature, test), test[0].cutoff)",
+        "_before(mature, test)",
+        ("tests/unit/steps/train/test_prepare.py", "-k", "known_when_the_next_set_begins"),
+    ),
+    Mutant(
+        "hours of a day as one block",
+        "src/tidemill/intervals.py",
+        "return key[:10] if _HOUR_KEY.fullmatch(key) else key",
+        "return key",
+        ("tests/unit/test_checking.py", "-k", "never_pass"),
+    ),
+    Mutant(
+        "tolerance of a fall beyond chance",
+        "src/tidemill/monitoring/retrain_policy.py",
+        "if fall - margin <= tolerated:",
+        "if fall - margin <= 0:",
+        ("tests/unit/monitoring/test_retrain_policy.py", "-k", "quiet"),
+    ),
+    Mutant(
         "digits of whole numbers beside a NULL",
         "src/tidemill/arrow.py",
         "    if not with_null:\n",
