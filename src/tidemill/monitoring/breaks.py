@@ -63,7 +63,7 @@ def detect_breaks(
     analysis: Sequence[ColumnProfile],
     history: Sequence[Sequence[FeatureCounts]],
 ) -> tuple[MetricValue, ...]:
-    """Hold each feature of a partition against the newest partitions before it.
+    """Compare each feature of a partition with the newest partitions before it.
 
     Parameters
     ----------

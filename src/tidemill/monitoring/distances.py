@@ -1,6 +1,6 @@
 """How far two samples lie apart, from the counts of their rows in the same bins.
 
-Counts alone: no bins are made here, and no threshold is applied.
+Only counts: no bins are made here, and no threshold is applied.
 """
 
 import math

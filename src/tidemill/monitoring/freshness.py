@@ -104,7 +104,7 @@ def examine_freshness(
 
 
 def missing_alert(keys: Sequence[str]) -> Alert:
-    """Say that partitions were due and are not published."""
+    """Return the alert about partitions that were due and are not published."""
     names = f"{', '.join(keys[:5])}{' and others' if len(keys) > 5 else ''}"
     return Alert(
         rule="missing",

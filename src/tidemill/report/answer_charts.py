@@ -1,6 +1,6 @@
 """Pictures of answers that are a class or a number: confusion, residuals, classes over time.
 
-As in ``charts``: untrusted text enters as data or as a title alone, and what cannot be drawn says so.
+As in ``charts``: untrusted text enters only as data or as a title, and what cannot be drawn says so.
 """
 
 from collections.abc import Mapping, Sequence

@@ -28,7 +28,7 @@ COLOURS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Light and dark form of each colour; text has a contrast of 4.5 or more on its background, marks 3 or more.
 
-Blue against orange, and never colour alone, so that the pictures work for colour-blind readers.
+Blue against orange, and never only colour, so that the pictures work for colour-blind readers.
 """
 
 SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(

@@ -1,6 +1,6 @@
 """The fine bins of a profile merged into a few groups, for figures that small partitions can carry.
 
-Two hundred bins hold four rows each on a day of 900, and chance alone would look like drift. So distances are taken
+Two hundred bins hold four rows each on a day of 900, and chance would look like drift. So distances are taken
 over about ten groups: quantiles of a number, the levels of a category that are not rare. What the reference never
 held (numbers beyond its range, unseen levels) and nulls keep groups of their own.
 """

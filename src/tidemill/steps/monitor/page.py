@@ -35,7 +35,7 @@ SHOWN: Mapping[Task, tuple[str, ...]] = {
     Task.REGRESSION: ("mean_absolute_error", "root_mean_squared_error", "r2_score", "mean_error", "interval_coverage",
                       "label_coverage"),
 }  # fmt: skip
-"""Realised quality, a row a partition."""
+"""Realised quality, one row per partition."""
 
 
 def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
