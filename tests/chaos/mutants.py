@@ -91,6 +91,20 @@ MUTANTS = (
         ("tests/unit/modeling/test_schema.py", "-k", "may_have_rounded"),
     ),
     Mutant(
+        "no variance is no certainty",
+        "src/tidemill/metrics/blocks.py",
+        "        error = max(error, _LEAST_STEPS * statistic.step)",
+        "        error = max(error, 1e-12)",
+        ("tests/unit/metrics/test_differences.py", "-k", "no_certainty or same_answers"),
+    ),
+    Mutant(
+        "blocks without a counted row do not count",
+        "src/tidemill/metrics/blocks.py",
+        "n_active = len(np.unique(blocks.index[statistic.counted]))",
+        "n_active = blocks.n",
+        ("tests/unit/metrics/test_blocks.py", "-k", "without_a_counted_row"),
+    ),
+    Mutant(
         "behaviour check of rows as they are stored",
         "src/tidemill/modeling/gate/behaviour.py",
         "_differing(whole, score(table, nulls)[:-1], ",
