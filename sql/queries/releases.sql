@@ -182,7 +182,7 @@ WHERE model = %(model)s AND kind = 'rollback'
 
 -- name: mirrored_champion
 -- The champion as MLflow should show it.
-SELECT release_id, bundle_digest, mlflow_run_id, run_id IS NULL AS imported
+SELECT release_id, bundle_digest, bundle_uri, mlflow_run_id, run_id IS NULL AS imported
 FROM tidemill.release
 JOIN tidemill.champion USING (release_id)
 WHERE champion.model = %(model)s;

@@ -609,10 +609,12 @@ def test_an_alias_set_by_hand_is_found_and_repaired(healthy: Mill, registry: tup
 def test_a_champion_that_was_imported_need_not_be_shown_here(
     healthy: Mill, registry: tuple[Workspace, Any, str]
 ) -> None:
-    champion = Mirrored(release_id=7, bundle_digest="0" * 64, mlflow_run_id=None, imported=True)
+    champion = Mirrored(
+        release_id=7, bundle_digest="0" * 64, bundle_uri="m/bundles/0", mlflow_run_id=None, imported=True
+    )
     tracking = Tracking(registry[0].tracking_uri or "")
-    assert check_alias(tracking, "never_seen_here", champion, repair=True).severity is Health.OK
-    finding = check_alias(tracking, healthy.model, champion, repair=True)
+    assert check_alias(tracking, registry[0], "never_seen_here", champion, repair=True).severity is Health.OK
+    finding = check_alias(tracking, registry[0], healthy.model, champion, repair=True)
     assert (finding.severity, finding.remedy) == (Health.WARN, "Delete the alias in MLflow.")
 
 

@@ -1,5 +1,6 @@
 """MLflow, a real server: what a training looks like there, and what it costs when the server fails."""
 
+import json
 import os
 import socket
 import subprocess
@@ -15,14 +16,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pandas as pd
 import pytest
 
 from tidemill.errors import TrackingUnavailable
 from tidemill.machine.polling import until
 from tidemill.mlflow_mirror.alias import follow, follow_all
 from tidemill.mlflow_mirror.mirror import show_waiting, waiting
+from tidemill.mlflow_mirror.versions import show_version
 from tidemill.operations.rollback import promote_by_hand, roll_back
-from tidemill.tracking import PAGES_OF, Tracking
+from tidemill.storage.bundles import load_bundle
+from tidemill.storage.store import digest_folder
+from tidemill.storage.tables import count_rows
+from tidemill.tracking import PAGES_OF, ReleaseTags, Tracking
 
 from .data import NEXT, SCORED, SPEC, Mill
 
@@ -145,7 +151,10 @@ def test_data_sets_are_named_with_digest_and_place_and_not_uploaded(shown: Train
     assert sorted(item.tags[0].value for item in inputs) == ["snapshot", "test", "training", "validation"]
     (whole,) = [item.dataset for item in inputs if item.tags[0].value == "snapshot"]
     assert records["extract"]["digest"].startswith(whole.digest)
-    assert Path(mlflow.data.get_source(whole).uri).is_dir()
+    for item in inputs:
+        file = Path(mlflow.data.get_source(item.dataset).uri)
+        assert count_rows(file) == json.loads(item.dataset.profile)["num_rows"]
+        assert len(pd.read_parquet(file)) == json.loads(item.dataset.profile)["num_rows"]
 
 
 def test_pictures_pages_and_the_card_are_there(shown: Trained, client: Any) -> None:
@@ -406,6 +415,139 @@ def test_predictions_go_on_while_mlflow_hangs(
     started = time.monotonic()
     assert mill.predict()["publish"]["published"]
     assert time.monotonic() - started < LIMIT_S
+
+
+# ---------------------------------------------------------------- uploads that fail half-way
+
+
+class Failing(Silent):
+    """Passes requests on, until the one that is to fail: it is refused, or its answer is lost."""
+
+    requests: list[str]
+    fails_at: list[int]
+    loses: list[bool]
+
+    def _pass(self) -> None:
+        self.requests.append(f"{self.command} {self.path.partition('?')[0]}")
+        if len(self.requests) - 1 not in self.fails_at:
+            super()._pass()
+        elif self.loses:
+            self.lost.append("")  # every path ends so
+            super()._pass()
+        else:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(507)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass
+
+
+@pytest.fixture(scope="module")
+def failing(server: str) -> Iterator[tuple[str, type[Failing]]]:
+    """A way to the server on which the n-th request fails."""
+    kind = type("FailingHere", (Failing,), {"lost": [], "target": server, "requests": [], "fails_at": [], "loses": []})
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{proxy.server_port}", kind
+    proxy.shutdown()
+    proxy.server_close()
+
+
+class Uploads:
+    """Uploads of one bundle as versions of a model of its own, each in a run of its own."""
+
+    def __init__(self, shown: Trained, uri: str, client: Any) -> None:
+        self.mill, records = shown
+        self.workspace = replace(self.mill.workspace, tracking_uri=uri)
+        self.bundle = records["evaluate"]["bundle"]
+        self.client, self.uri, self.number = client, uri, 10_000
+
+    def start(self) -> tuple[str, ReleaseTags]:
+        """Make a run, and tags for a release that is a version of it."""
+        self.number += 1
+        experiment = self.client.get_experiment_by_name(self.mill.model).experiment_id
+        run_id = self.client.create_run(experiment).info.run_id
+        return run_id, ReleaseTags(model=self.mill.model, release_id=self.number, bundle_digest=self.bundle["digest"])
+
+    def show(self, run_id: str, tags: ReleaseTags) -> str:
+        with Tracking(self.uri).session(60.0) as session:
+            return show_version(session, self.workspace, run_id, tags, self.bundle["uri"])
+
+    def versions(self, tags: ReleaseTags) -> list[Any]:
+        found = self.client.search_model_versions(f"name = '{tags.model}'")
+        return [item for item in found if item.tags.get("tidemill.release_id") == str(tags.release_id)]
+
+    def loads(self, version: Any, folder: Path) -> bool:
+        """Whether a version is whole: each file is there, and the model scores."""
+        import mlflow
+
+        mlflow.set_tracking_uri(self.uri)
+        copy = Path(mlflow.artifacts.download_artifacts(artifact_uri=version.source, dst_path=str(folder)))
+        logged = self.client.get_logged_model(version.model_id)
+        digest = load_bundle(copy / "data" / self.bundle["digest"], self.bundle["digest"])
+        return bool(digest) and digest_folder(copy) == logged.tags["tidemill.content_digest"]
+
+
+@pytest.mark.parametrize("loses", [False, True], ids=["refused", "answer lost"])
+def test_wherever_an_upload_fails_no_version_is_empty_and_the_next_attempt_completes_it(
+    shown: Trained, failing: tuple[str, type[Failing]], client: Any, tmp_path: Path, loses: bool
+) -> None:
+    uri, proxy = failing
+    uploads = Uploads(shown, uri, client)
+    proxy.loses[:] = [True] * loses
+    run_id, tags = uploads.start()
+    proxy.requests.clear()
+    uploads.show(run_id, tags)
+    n_requests = len(proxy.requests)
+    sent = [path for path in proxy.requests if path.startswith("PUT") or "logged-models" in path or "create" in path]
+    assert len(sent) > 25  # a file each, and what surrounds them
+    for at in range(n_requests):
+        run_id, tags = uploads.start()
+        proxy.requests.clear()
+        proxy.fails_at[:] = [at]
+        with suppress(TrackingUnavailable):  # the search for what is there already may be all that failed
+            uploads.show(run_id, tags)
+        proxy.fails_at.clear()
+        proxy.lost.clear()
+        for version in uploads.versions(tags):
+            assert uploads.loads(version, tmp_path / f"{at}-before"), proxy.requests[at]
+        uploads.show(run_id, tags)
+        (version,) = uploads.versions(tags)
+        assert uploads.loads(version, tmp_path / f"{at}-after"), proxy.requests[at]
+
+
+def test_a_model_whose_file_is_lost_is_uploaded_again_before_the_alias_moves(
+    two: tuple[Mill, int, int], client: Any, tmp_path: Path
+) -> None:
+    mill, _, second = two
+    (version,) = [
+        item
+        for item in client.search_model_versions(f"name = '{mill.model}'")
+        if item.tags["tidemill.release_id"] == str(second)
+    ]
+    located = client.get_logged_model(version.model_id).artifact_location
+    assert located.startswith("mlflow-artifacts:/")
+    (lost,) = tmp_path.parent.parent.rglob(f"{version.model_id}/artifacts/MLmodel")
+    lost.unlink()
+    promote(mill, second)
+    assert alias(client, mill) == second
+    assert lost.is_file()
+
+
+def test_a_deleted_experiment_and_run_are_restored_by_the_next_training(
+    new_mill: Callable[[], Mill], server: str, client: Any
+) -> None:
+    mill = at(new_mill(), server)
+    record = mill.train()["register"]
+    experiment = client.get_experiment_by_name(mill.model)
+    client.delete_run(record["mlflow_run_id"])
+    client.delete_experiment(experiment.experiment_id)
+    mill.write(SPEC.replace("[logistic_regression]", "[random_forest]"))
+    again = mill.train()["register"]
+    assert (again["mirror_problem"], bool(again["mlflow_version"])) == ("", True)
+    assert client.get_experiment_by_name(mill.model).lifecycle_stage == "active"
 
 
 # ---------------------------------------------------------------- daily pages

@@ -158,7 +158,7 @@ def _mirror(workspace: Workspace, url: str, specs: tuple[ModelSpec, ...], *, rep
             yield check_waiting(workspace, spec.model, repair=repair)
         except (StorageFull, StorageRefused, StorageUnavailable) as error:
             yield Finding.warn("mlflow", spec.model, error.problem, error.next_step)
-        yield check_alias(Tracking(uri), spec.model, mirrored_champion(url, spec.model), repair=repair)
+        yield check_alias(Tracking(uri), workspace, spec.model, mirrored_champion(url, spec.model), repair=repair)
 
 
 def _remedy(error: WarehouseUnavailable | SettingsError | SchemaChanged) -> str:

@@ -4,7 +4,7 @@ Importing this loads the modeling room; MLflow itself is loaded once its server 
 """
 
 from tidemill.doctor.findings import Finding
-from tidemill.errors import TrackingUnavailable
+from tidemill.errors import ArtifactCorrupt, IncompatibleVersions, TrackingUnavailable
 from tidemill.mlflow_mirror.alias import Mirrored, move_alias
 from tidemill.mlflow_mirror.mirror import show_waiting, waiting
 from tidemill.tracking import Session, Tracking, champion_of
@@ -13,13 +13,17 @@ from tidemill.workspace import Workspace
 __all__ = ["check_alias", "check_waiting"]
 
 
-def check_alias(tracking: Tracking, model: str, champion: Mirrored | None, *, repair: bool) -> Finding:
+def check_alias(
+    tracking: Tracking, workspace: Workspace, model: str, champion: Mirrored | None, *, repair: bool
+) -> Finding:
     """Compare the alias with the champion; with ``repair`` set it.
 
     Parameters
     ----------
     tracking : Tracking
         MLflow.
+    workspace : Workspace
+        Where the champion's bundle is.
     model : str
         Name of the model.
     champion : Mirrored or None
@@ -29,12 +33,14 @@ def check_alias(tracking: Tracking, model: str, champion: Mirrored | None, *, re
     """
     try:
         with tracking.session() as session:
-            return _check_alias(session, model, champion, repair=repair)
+            return _check_alias(session, workspace, model, champion, repair=repair)
     except TrackingUnavailable as error:
         return Finding.warn("mlflow", model, error.problem, "Predictions go on without it; look at its log.")
 
 
-def _check_alias(session: Session, model: str, champion: Mirrored | None, *, repair: bool) -> Finding:
+def _check_alias(
+    session: Session, workspace: Workspace, model: str, champion: Mirrored | None, *, repair: bool
+) -> Finding:
     shown = champion_of(session, model)
     if champion is None:
         return _without_champion(model, shown)
@@ -54,7 +60,10 @@ def _check_alias(session: Session, model: str, champion: Mirrored | None, *, rep
         )
     if not repair:
         return Finding.warn("mlflow", model, f"{said}.", "'tidemill doctor --repair' sets the alias.")
-    move_alias(session, model, champion, champion.mlflow_run_id)
+    try:
+        move_alias(session, workspace, model, champion, champion.mlflow_run_id)
+    except (ArtifactCorrupt, IncompatibleVersions) as error:
+        return Finding.warn("mlflow", model, error.problem, error.next_step)
     return Finding.ok("mlflow", model, f"{said}; the alias is set now.")
 
 

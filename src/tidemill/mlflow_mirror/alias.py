@@ -7,11 +7,19 @@ the process dies in between, the daily maintenance or the doctor moves it later.
 import logging
 from dataclasses import dataclass
 
-from tidemill.errors import StorageFull, StorageRefused, StorageUnavailable, TrackingUnavailable
+from tidemill.errors import (
+    ArtifactCorrupt,
+    IncompatibleVersions,
+    StorageFull,
+    StorageRefused,
+    StorageUnavailable,
+    TrackingUnavailable,
+)
 from tidemill.mlflow_mirror.mirror import WAITING
+from tidemill.mlflow_mirror.versions import show_version
 from tidemill.spec_file import load_sound_specs
 from tidemill.storage.store import Store
-from tidemill.tracking import ReleaseTags, Session, Tracking, champion_of, ensure_version, point
+from tidemill.tracking import ReleaseTags, Session, Tracking, champion_of, point
 from tidemill.warehouse.connections import fetch_one, transaction
 from tidemill.warehouse.statements import execute
 from tidemill.workspace import LEDGER, Workspace
@@ -20,6 +28,7 @@ __all__ = ["Mirrored", "follow", "follow_all", "mirrored_champion", "move_alias"
 
 NOTE = "champion"  # file that says that MLflow may call another release the champion than the ledger does
 _BUDGET_S = 5.0  # seconds after which no request is begun: somebody waits for the command
+_LATER = (TrackingUnavailable, StorageRefused, StorageUnavailable, ArtifactCorrupt, IncompatibleVersions)
 _ROUNDS = 3  # times that the alias is set while other promotions go on
 
 _log = logging.getLogger(__name__)
@@ -33,6 +42,8 @@ class Mirrored:
     """Release that serves."""
     bundle_digest: str
     """Digest of its bundle."""
+    bundle_uri: str
+    """Folder of its bundle, relative to the storage root."""
     mlflow_run_id: str | None
     """Run in MLflow; None if it was never logged."""
     imported: bool = False
@@ -46,10 +57,18 @@ def mirrored_champion(url: str, model: str) -> Mirrored | None:
         return fetch_one(cursor, Mirrored)
 
 
-def move_alias(session: Session, model: str, champion: Mirrored, run_id: str) -> None:
-    """Let MLflow's alias name a champion, whose training is a run there."""
-    tags = ReleaseTags(release_id=champion.release_id, bundle_digest=champion.bundle_digest)
-    point(session, model, ensure_version(session, model, run_id, tags), champion=True)
+def move_alias(session: Session, workspace: Workspace, model: str, champion: Mirrored, run_id: str) -> None:
+    """Point MLflow's alias at a champion, once a downloaded copy of its model has the right digests.
+
+    Raises
+    ------
+    ArtifactCorrupt, IncompatibleVersions
+        If the bundle on our storage cannot be loaded.
+    TrackingUnavailable
+        If MLflow does not keep the model as it was sent.
+    """
+    tags = ReleaseTags(model=model, release_id=champion.release_id, bundle_digest=champion.bundle_digest)
+    point(session, model, show_version(session, workspace, run_id, tags, champion.bundle_uri), champion=True)
 
 
 def note_promotion(workspace: Workspace, model: str) -> None:
@@ -77,9 +96,9 @@ def follow(workspace: Workspace, model: str) -> bool:
                     break  # its training waits to be shown, and brings the alias along
                 if champion_of(session, model) == str(champion.release_id):
                     break
-                move_alias(session, model, champion, champion.mlflow_run_id)
+                move_alias(session, workspace, model, champion, champion.mlflow_run_id)
         store.strike(_note(model))
-    except (TrackingUnavailable, StorageRefused, StorageUnavailable) as error:
+    except _LATER as error:
         _log.warning("%s Its alias is moved later; the champion is the ledger's.", error.problem)
         return False
     return True

@@ -8,19 +8,16 @@ daily maintenance, or by ``tidemill doctor --repair``.
 import hashlib
 import json
 import logging
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from tidemill.errors import ArtifactCorrupt, TrackingUnavailable
+from tidemill.errors import ArtifactCorrupt, IncompatibleVersions, TrackingUnavailable
 from tidemill.mlflow_mirror.runs import children, data_used, system
+from tidemill.mlflow_mirror.versions import show_model, show_version
 from tidemill.records import EvaluationReport, MetricValue, ProfileRef
 from tidemill.report.card import CardFacts, card_page, model_card
 from tidemill.report.pages import evaluation_page
 from tidemill.runtime.job import Job
 from tidemill.spec_file import load_sound_specs
-from tidemill.storage.bundles import load_bundle
-from tidemill.storage.bundles.pyfunc_loader import requirements, signature_of
 from tidemill.storage.store import Store
 from tidemill.tracking import (
     DailyPage,
@@ -28,8 +25,6 @@ from tidemill.tracking import (
     Session,
     Tracking,
     Training,
-    download,
-    ensure_version,
     point,
     show,
     show_page,
@@ -106,7 +101,7 @@ def show_waiting(workspace: Workspace, model: str) -> dict[str, Shown]:
             item = _read(note, written)
             try:
                 found[item.key] = _show(session, workspace, item)
-            except ArtifactCorrupt as error:  # collected meanwhile, or MLflow's copy is not what was sent
+            except (ArtifactCorrupt, IncompatibleVersions) as error:  # removed or replaced since; no retry changes that
                 _log.warning("%s", error)
                 found[item.key] = Shown(problem=error.problem)
             store.strike(note)
@@ -142,23 +137,19 @@ def _show(session: Session, workspace: Workspace, item: Training | DailyPage) ->
 
 
 def _show_training(session: Session, workspace: Workspace, training: Training) -> Shown:
-    trusted = workspace.spec(training.model).train.trusted
     store = Store.of(workspace)
-    bundle = load_bundle(store.path(training.bundle_uri), training.bundle_digest, trusted)
     for uri in training.folders.values():
         store.path(uri)  # brings it here, if it was made elsewhere
-    run_id = show(session, training, workspace.storage, signature_of(bundle), requirements())
+    run_id = show(session, training, store)
     if training.release_id is None:
+        show_model(session, workspace, training.model, run_id, (training.bundle_uri, training.bundle_digest))
         return Shown(run_id=run_id)
     Releases(workspace.connection(PROMOTER)).note_mlflow_run(training.release_id, run_id)
     more = {name: value for name, value in training.tags.items() if name.endswith(("_digest", "_version"))}
-    tags = ReleaseTags(release_id=training.release_id, bundle_digest=training.bundle_digest, more=more)
-    version = ensure_version(session, training.model, run_id, tags)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = download(session, training.model, version, Path(folder))
-        if copy is None:
-            raise ArtifactCorrupt(f"MLflow's version {version} of {training.model!r} holds no bundle.", "Delete it.")
-        load_bundle(copy, training.bundle_digest, trusted)
+    tags = ReleaseTags(
+        model=training.model, release_id=training.release_id, bundle_digest=training.bundle_digest, more=more
+    )
+    version = show_version(session, workspace, run_id, tags, training.bundle_uri)
     champion = Releases(workspace.connection(LEDGER)).champion(training.model)
     serves = champion is not None and champion.release_id == training.release_id
     point(session, training.model, version, champion=serves)

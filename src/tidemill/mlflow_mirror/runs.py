@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from tidemill.records import BundleRef, SnapshotRef, SplitRef, Trial
+from tidemill.storage.layout import FEATURES
 from tidemill.storage.store import Store
 from tidemill.storage.trials import TRIALS
 from tidemill.tracking import Child, DataUsed
@@ -50,13 +51,25 @@ def system(costs: Collection[FitCost]) -> dict[str, float]:
 
 
 def data_used(snapshot: SnapshotRef, split: SplitRef) -> tuple[DataUsed, ...]:
-    """Return the snapshot and its three sets, as data sets that MLflow names and does not hold."""
+    """Return the snapshot's features and the three sets, a file each, as data sets that MLflow names and does not hold."""
     name = f"{snapshot.model} {snapshot.partition}"
-    whole = DataUsed(name=name, digest=snapshot.digest, uri=snapshot.uri, n_rows=snapshot.n_rows, context="snapshot")
-    sets = {"training": split.n_train, "validation": split.n_validation, "test": split.n_test}
+    whole = DataUsed(
+        name=name, digest=snapshot.digest, uri=f"{snapshot.uri}/{FEATURES}", n_rows=snapshot.n_rows, context="snapshot"
+    )
+    sets = (
+        ("train", "training", split.n_train),
+        ("validation", "validation", split.n_validation),
+        ("test", "test", split.n_test),
+    )
     return whole, *(
-        DataUsed(name=f"{name} {context}", digest=split.digest, uri=split.uri, n_rows=n_rows, context=context)
-        for context, n_rows in sets.items()
+        DataUsed(
+            name=f"{name} {context}",
+            digest=split.digest,
+            uri=f"{split.uri}/{part}.parquet",
+            n_rows=n_rows,
+            context=context,
+        )
+        for part, context, n_rows in sets
     )
 
 

@@ -5,6 +5,7 @@ by its tag, each of its estimators and trials one nested run; a release has one 
 that its daily pages lie in.
 """
 
+from tidemill.tracking.models import ensure_model
 from tidemill.tracking.pages import PAGES_OF, DailyPage, show_page
 from tidemill.tracking.registry import (
     CHALLENGER,
@@ -12,13 +13,12 @@ from tidemill.tracking.registry import (
     RELEASE,
     ReleaseTags,
     champion_of,
-    download,
     ensure_version,
     point,
 )
 from tidemill.tracking.runs import show
-from tidemill.tracking.server import BUDGET_S, Session, Tracking, is_reachable, without_login
-from tidemill.tracking.showing import Child, DataUsed, Training
+from tidemill.tracking.server import BUDGET_S, Session, Tracking, is_loopback, is_reachable, without_login
+from tidemill.tracking.showing import Child, DataUsed, StoragePlace, Training
 
 __all__ = [
     "BUDGET_S",
@@ -31,11 +31,13 @@ __all__ = [
     "DataUsed",
     "ReleaseTags",
     "Session",
+    "StoragePlace",
     "Tracking",
     "Training",
     "champion_of",
-    "download",
+    "ensure_model",
     "ensure_version",
+    "is_loopback",
     "is_reachable",
     "point",
     "show",

@@ -1,12 +1,12 @@
-"""MLflow's registry: a version for each release, found by its digest, and the aliases of what serves and what wants to."""
+"""MLflow's registry: a version for each release, found by its tags, and the aliases ``champion`` and ``challenger``."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
-from tidemill.errors import TrackingUnavailable
+from tidemill.tracking.models import BUNDLE
 from tidemill.tracking.server import Session
 
-__all__ = ["CHALLENGER", "CHAMPION", "RELEASE", "ReleaseTags", "champion_of", "download", "ensure_version", "point"]
+__all__ = ["CHALLENGER", "CHAMPION", "RELEASE", "ReleaseTags", "champion_of", "ensure_version", "point"]
 
 CHAMPION = "champion"
 """Alias of the version that serves."""
@@ -14,13 +14,14 @@ CHALLENGER = "challenger"
 """Alias of the newest version that does not serve, or not yet."""
 RELEASE = "tidemill.release_id"
 """Tag with the release's number in the ledger."""
-BUNDLE = "tidemill.bundle_digest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseTags:
-    """What names a release in the registry."""
+    """What identifies a release in the registry."""
 
+    model: str
+    """Name of the registered model."""
     release_id: int
     """Row in ``tidemill.release``."""
     bundle_digest: str
@@ -29,51 +30,44 @@ class ReleaseTags:
     """Further tags: digests of data, spec, packages."""
 
 
-def ensure_version(session: Session, model: str, run_id: str, tags: ReleaseTags) -> str:
-    """Make sure that a release is a registered version, and give its number.
+def ensure_version(session: Session, run_id: str, model_id: str, tags: ReleaseTags) -> str:
+    """Make sure that a release is a registered version of a logged model; return its number.
 
     A version is found by its tags, so one whose creation was never answered is used, not doubled; of two, the first.
+    A version of another logged model is replaced.
     """
     client = session.client
-    if not client.search_registered_models(f"name = '{model}'", max_results=1):
-        client.create_registered_model(model, description=f"Releases of {model}; the ledger is the truth.")
+    if not client.search_registered_models(f"name = '{tags.model}'", max_results=1):
+        client.create_registered_model(tags.model, description=f"Releases of {tags.model}; the ledger is the truth.")
     session.check_time()
-    found = client.search_model_versions(f"name = '{model}' AND tags.`{BUNDLE}` = '{tags.bundle_digest}'")
-    numbers = [int(item.version) for item in found if item.tags.get(RELEASE) == str(tags.release_id)]
+    found = client.search_model_versions(f"name = '{tags.model}' AND tags.`{BUNDLE}` = '{tags.bundle_digest}'")
+    ours = [item for item in found if item.tags.get(RELEASE) == str(tags.release_id)]
+    numbers = [int(item.version) for item in ours if _model_of(item) == model_id]
+    for item in ours:
+        if _model_of(item) != model_id:
+            session.check_time()
+            client.delete_model_version(tags.model, item.version)
     if numbers:
         return str(min(numbers))
     session.check_time()
-    outputs = client.get_run(run_id).outputs.model_outputs
-    if not outputs:
-        raise TrackingUnavailable(
-            f"MLflow's run {run_id} at {session.shown} holds no model.", "Clear the task 'register' of its training."
-        )
-    logged = outputs[-1].model_id
-    session.check_time()
     created = client.create_model_version(
-        model,
-        f"models:/{logged}",
+        tags.model,
+        f"models:/{model_id}",
         run_id,
         tags={**tags.more, RELEASE: str(tags.release_id), BUNDLE: tags.bundle_digest},
         description=f"Release {tags.release_id}, bundle {tags.bundle_digest[:12]}.",
-        model_id=logged,
+        model_id=model_id,
         await_creation_for=0,
     )
     return str(created.version)
 
 
-def download(session: Session, model: str, version: str, folder: Path) -> Path | None:
-    """Download a version, and give the folder of its bundle; None if it holds none."""
-    import mlflow
-
-    session.check_time()
-    source = f"models:/{model}/{version}"
-    copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=source, dst_path=str(folder)))
-    return next((path.parent for path in sorted(copied.rglob("manifest.json"))), None)
+def _model_of(version: Any) -> str:
+    return str(version.model_id or version.source.removeprefix("models:/"))
 
 
 def point(session: Session, model: str, version: str, *, champion: bool) -> None:
-    """Let the alias speak of a version: ``champion`` if it serves, else ``challenger`` unless a newer one has it."""
+    """Point the alias ``champion`` at a version that serves, else ``challenger`` unless a newer version has it."""
     session.check_time()
     aliases = session.client.get_registered_model(model).aliases
     if champion:

@@ -8,16 +8,14 @@ import json
 import os
 import posixpath
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from tidemill.records import MetricValue
 from tidemill.tracking.server import Session
-from tidemill.tracking.showing import Child, DataUsed, Training
+from tidemill.tracking.showing import Child, DataUsed, StoragePlace, Training
 
 __all__ = ["experiment_of", "metric_name", "milliseconds", "show"]
 
@@ -33,8 +31,8 @@ _MAX_NOTE = 8000  # characters of a tag
 _FORBIDDEN = re.compile(r"[^\w\-./: ]|\.\.|//")  # in the name of a metric; slices carry whatever the data hold
 
 
-def show(session: Session, training: Training, root: Path, signature: Any, pip: list[str]) -> str:
-    """Show a training, or what is missing of it, and give the id of its run.
+def show(session: Session, training: Training, store: StoragePlace) -> str:
+    """Show a training, or what is missing of it, except for its model; return the id of its run.
 
     Parameters
     ----------
@@ -42,25 +40,20 @@ def show(session: Session, training: Training, root: Path, signature: Any, pip: 
         An open session.
     training : Training
         What to show.
-    root : Path
-        Root of the storage.
-    signature : mlflow.models.ModelSignature
-        What the model takes and gives.
-    pip : list of str
-        What it needs to be loaded.
+    store : StoragePlace
+        Where its files are.
     """
     client, experiment_id = session.client, experiment_of(session, training.model)
     run_id, whole = _parent(session, experiment_id, training)
     if whole:
         return run_id
-    _log_facts(session, run_id, training, root)
+    _log_facts(session, run_id, training, store)
     for name, text in training.texts.items():
         session.check_time()
         client.log_text(run_id, text, name)
     for path, folder in training.folders.items():
         session.check_time()
-        client.log_artifacts(run_id, str(root / folder), path)
-    _log_model(session, run_id, root / training.bundle_uri, signature, pip)
+        client.log_artifacts(run_id, str(store.root / folder), path)
     _log_children(session, experiment_id, run_id, training)
     client.set_tag(run_id, SHOWN, "whole")
     client.set_terminated(run_id, "FINISHED")
@@ -68,11 +61,15 @@ def show(session: Session, training: Training, root: Path, signature: Any, pip: 
 
 
 def experiment_of(session: Session, name: str) -> str:
-    """Return the id of a model's experiment, which is made if there is none."""
+    """Return the id of a model's experiment, which is made if there is none, and restored if it was deleted."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
     found = session.client.get_experiment_by_name(name)
     session.check_time()
-    return str(found.experiment_id if found else session.client.create_experiment(name))
+    if found is None:
+        return str(session.client.create_experiment(name))
+    if found.lifecycle_stage != "active":  # its name stays taken, so no other can be made
+        session.client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
 
 
 def _parent(session: Session, experiment_id: str, training: Training) -> tuple[str, bool]:
@@ -91,45 +88,28 @@ def _parent(session: Session, experiment_id: str, training: Training) -> tuple[s
     return str(run.info.run_id), False
 
 
-def _log_facts(session: Session, run_id: str, training: Training, root: Path) -> None:
+def _log_facts(session: Session, run_id: str, training: Training, store: StoragePlace) -> None:
     from mlflow.entities import DatasetInput, RunTag
 
     session.check_time()
     figures = {name: value for metric in training.metrics for name, value in _flat(metric)}
     _log_batches(session, run_id, training.params, {**figures, **training.system}, {})
     session.client.log_batch(run_id, tags=[RunTag("mlflow.note.content", training.note[:_MAX_NOTE])])
-    session.client.log_inputs(run_id, [DatasetInput(*_dataset(data, root)) for data in training.data])
+    session.client.log_inputs(run_id, [DatasetInput(*_dataset(data, store)) for data in training.data])
 
 
-def _dataset(data: DataUsed, root: Path) -> tuple[Any, Any]:
-    """Return a data set as MLflow keeps it: name, digest and place; the rows stay where they are."""
+def _dataset(data: DataUsed, store: StoragePlace) -> tuple[Any, Any]:
+    """Return a data set as MLflow keeps it: name, digest and address of its file; the rows stay where they are."""
     from mlflow.entities import Dataset, InputTag
 
     described = Dataset(
         name=data.name,
         digest=data.digest[:36],  # all that MLflow keeps of one
-        source_type="local",
-        source=json.dumps({"uri": str(root / data.uri)}),
+        source_type="s3" if store.place.startswith("s3://") else "local",
+        source=json.dumps({"uri": f"{store.place}/{data.uri}"}),
         profile=json.dumps({"num_rows": data.n_rows, "sha256": data.digest}),
     )
     return described, [InputTag("mlflow.data.context", data.context)]
-
-
-def _log_model(session: Session, run_id: str, bundle: Path, signature: Any, pip: list[str]) -> None:
-    import mlflow
-
-    session.check_time()
-    if session.client.get_run(run_id).outputs.model_outputs:
-        return
-    with warnings.catch_warnings(), mlflow.start_run(run_id=run_id, log_system_metrics=False):
-        warnings.simplefilter("ignore", UserWarning)  # advice: our signature is written, not guessed from an example
-        mlflow.pyfunc.log_model(
-            name="model",
-            loader_module="tidemill.storage.bundles.pyfunc_loader",
-            data_path=str(bundle),
-            signature=signature,
-            pip_requirements=pip,
-        )
 
 
 def _log_children(session: Session, experiment_id: str, run_id: str, training: Training) -> None:

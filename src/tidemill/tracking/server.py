@@ -13,12 +13,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tidemill.errors import TrackingUnavailable
 
-__all__ = ["BUDGET_S", "Session", "Tracking", "is_reachable", "without_login"]
+__all__ = ["BUDGET_S", "Session", "Tracking", "is_loopback", "is_reachable", "without_login"]
 
 BUDGET_S = 14.0
 """Seconds after which no further request is begun; with the last one (8) and MLflow's import (6) a task loses under 30."""
@@ -82,7 +83,7 @@ class Tracking:
         shown = without_login(self.uri)
         if not is_reachable(self.uri):
             raise TrackingUnavailable(f"Nothing answers at MLflow's address {shown}.", "Start MLflow.")
-        with _environment(_PATIENCE):
+        with _environment(_PATIENCE | _without_proxy(self.uri)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # MLflow's remarks about its own type hints
                 import mlflow  # takes seconds
@@ -125,6 +126,30 @@ def without_login(uri: str) -> str:
     """
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def is_loopback(uri: str) -> bool:
+    """Whether an address is on this machine, which no proxy can reach.
+
+    Examples
+    --------
+    >>> is_loopback("http://127.0.0.1:5000"), is_loopback("http://[::1]:5000"), is_loopback("https://mlflow.example.com")
+    (True, True, False)
+    """
+    host = urlsplit(uri).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _without_proxy(uri: str) -> dict[str, str]:
+    """Return the variables that keep requests to this machine from ``HTTP_PROXY``."""
+    if not is_loopback(uri):
+        return {}
+    names = ("no_proxy", "NO_PROXY")
+    hosts = [*(os.environ.get(name, "") for name in names), urlsplit(uri).hostname or ""]
+    return dict.fromkeys(names, ",".join(filter(None, hosts)))
 
 
 @contextmanager

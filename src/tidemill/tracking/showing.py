@@ -2,10 +2,24 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from typing import Protocol
 
 from tidemill.records import MetricValue, Record
 
-__all__ = ["Child", "DataUsed", "Training"]
+__all__ = ["Child", "DataUsed", "StoragePlace", "Training"]
+
+
+class StoragePlace(Protocol):
+    """Where the files of a training are."""
+
+    @property
+    def root(self) -> Path:
+        """Folder on this machine."""
+
+    @property
+    def place(self) -> str:
+        """Address for everybody: the same folder, or a bucket."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +31,7 @@ class DataUsed(Record):
     digest: str
     """SHA-256 of its content, or of the folder that holds it."""
     uri: str
-    """Folder on the storage, relative to its root."""
+    """File on the storage, relative to its root."""
     n_rows: int
     """Rows."""
     context: str

@@ -17,7 +17,8 @@ from tidemill.modeling.estimators import candidates, fit
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES, Own
 from tidemill.storage.bundles import bundle_digest, load_bundle, safe_skops
-from tidemill.storage.bundles.pyfunc_loader import _load_pyfunc, signature_of
+from tidemill.storage.bundles.mlflow_model import signature_of
+from tidemill.storage.bundles.pyfunc_loader import _load_pyfunc
 from tidemill.storage.bundles.save import keep_bundle, pack_bundle, save_bundle
 
 PROTOCOL_1 = "511acc1fff0382c8bea443a9e214ca7549c3bba2266071271565a537f813a435"

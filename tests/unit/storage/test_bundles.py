@@ -21,7 +21,7 @@ from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES
 from tidemill.storage import bundles
 from tidemill.storage.bundles import bundle_digest, load_bundle, safe_skops
-from tidemill.storage.bundles.pyfunc_loader import _load_pyfunc, requirements, signature_of
+from tidemill.storage.bundles.pyfunc_loader import _load_pyfunc
 from tidemill.storage.bundles.save import _canonical_json, _sha256, keep_bundle, pack_bundle, save_bundle
 
 EVERY = candidates("binary") + BASELINES
@@ -380,53 +380,3 @@ def test_the_loader_of_mlflow_refuses_a_folder_named_by_another_digest(fitted, t
     other = folder.rename(tmp_path / ("0" * 64))
     with pytest.raises(ArtifactCorrupt, match="holds another bundle"):
         _load_pyfunc(str(other))
-
-
-def test_requirements_pin_the_libraries_that_loading_needs():
-    assert {line.split("==")[0] for line in requirements()} >= {"tidemill", "scikit-learn", "skops", "xgboost"}
-
-
-def test_mlflow_loads_it_in_another_process_and_scores_the_same_bits(fitted, tmp_path):
-    folder, _ = keep_bundle(fitted(), tmp_path, GOLDEN)
-    X.to_parquet(tmp_path / "rows.parquet")
-    script = f"""
-        import sys, pandas, warnings
-        import mlflow.pyfunc
-        model = mlflow.pyfunc.load_model({str(tmp_path / "model")!r})
-        scores = model.predict(pandas.read_parquet({str(tmp_path / "rows.parquet")!r}))["score"].to_numpy()
-        sys.stdout.write(scores.tobytes().hex())
-        assert "pickle" not in model.metadata.to_yaml()
-    """
-    environment = os.environ | {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
-    }
-    save = f"""
-        import sys
-        from pathlib import Path
-        import mlflow.pyfunc
-        from tidemill.storage.bundles import load_bundle
-        from tidemill.storage.bundles.pyfunc_loader import requirements, signature_of
-        folder = Path({str(folder)!r})
-        mlflow.pyfunc.save_model({str(tmp_path / "model")!r}, loader_module="tidemill.storage.bundles.pyfunc_loader",
-            data_path=str(folder), signature=signature_of(load_bundle(folder, folder.name)),
-            pip_requirements=requirements())
-    """
-    for code in (save, script):
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False, env=environment
-        )
-        assert done.returncode == 0, done.stderr
-    assert done.stdout == fitted().score(X).tobytes().hex()
-
-
-def test_the_signature_names_every_feature_with_its_type(monkeypatch, fitted):
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    signature = signature_of(fitted())
-    assert {column.name: (column.type.name, column.required) for column in signature.inputs} == {
-        "hour": ("double", False),
-        "gust": ("double", False),
-        "origin": ("string", False),
-    }
-    assert signature.outputs.input_names() == ["score"]

@@ -3,6 +3,7 @@ import socket
 import time
 
 import pytest
+import requests
 
 from tidemill.errors import TrackingUnavailable
 from tidemill.tracking import Session, Tracking, is_reachable
@@ -47,3 +48,25 @@ def test_the_environment_is_as_before_after_a_session_that_failed(monkeypatch: p
     with pytest.raises(TrackingUnavailable), Tracking("http://127.0.0.1:1").session():
         pass
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("no_proxy", [None, "example.com"])
+def test_a_proxy_never_catches_requests_to_this_machine(
+    monkeypatch: pytest.MonkeyPatch, variable: str, no_proxy: str | None
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        if no_proxy:
+            monkeypatch.setenv("NO_PROXY", no_proxy)
+        assert requests.utils.get_environ_proxies(uri) != {}
+        with Tracking(uri).session():
+            assert requests.utils.get_environ_proxies(uri) == {}
+            assert requests.utils.get_environ_proxies("http://mlflow.test") != {}
+            assert (requests.utils.get_environ_proxies("http://example.com") == {}) == (no_proxy is not None)
+        assert requests.utils.get_environ_proxies(uri) != {}

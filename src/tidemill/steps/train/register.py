@@ -15,7 +15,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.declarations import TrainingRecords
 from tidemill.runtime.job import Job
 from tidemill.storage.bundles import load_bundle
-from tidemill.storage.bundles.pyfunc_loader import requirements
+from tidemill.storage.bundles.mlflow_model import requirements
 from tidemill.storage.bundles.save import keep_card
 from tidemill.versions import code_version, lock_digest
 from tidemill.warehouse.releases.promotion import Promotion

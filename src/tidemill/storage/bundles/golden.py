@@ -14,7 +14,7 @@ from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.schema import align
 from tidemill.versions import LIBRARIES
 
-__all__ = ["check_golden", "golden_parquet", "refuse_incompatible"]
+__all__ = ["check_golden", "golden_parquet", "golden_rows", "refuse_incompatible"]
 
 _MAX_ROWS = 10_000  # 50 are kept; a file that says more would be a bomb
 _OWN_FORMAT = ("pyarrow",)  # golden rows are Parquet, which every version reads
@@ -86,7 +86,7 @@ def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, 
     ArtifactCorrupt
         If a score differs.
     """
-    rows = _rows(content, file)
+    rows = golden_rows(content, file)
     names = [name for name in rows.columns if name.startswith(_SCORE)]
     expected = rows[names].to_numpy(dtype=np.float64)
     try:
@@ -107,8 +107,14 @@ def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, 
         raise ArtifactCorrupt(f"{file}: {_difference(expected, found, apart)} ({_reason(allowed, changed)}).", _RESTORE)
 
 
-def _rows(content: bytes, file: str) -> pd.DataFrame:
-    """Read golden rows, if they are as few and as small as golden rows are."""
+def golden_rows(content: bytes, file: str) -> pd.DataFrame:
+    """Return golden rows with their scores, if they are as few as golden rows are.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If there are more, none, or it is no Parquet file.
+    """
     try:
         golden = parquet.ParquetFile(io.BytesIO(content))
         if not 0 < golden.metadata.num_rows <= _MAX_ROWS:

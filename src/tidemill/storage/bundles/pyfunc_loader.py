@@ -1,27 +1,29 @@
-"""The door through which MLflow loads a bundle: ``loader_module="tidemill.storage.bundles.pyfunc_loader"``.
+"""Load a bundle as an MLflow model.
 
-MLflow's store is where people look, not the truth: the digest that counts is in the ledger, and publishing never
-loads through here. What this loader can check, it does: the folder's content against its own manifest, the list of
-allowed types, the golden rows, and the folder's name, if that is a digest.
+This module and what it imports travel with the model (`mlflow_model`), so whoever loads it needs no Tidemill. MLflow's
+store is where people look, not the truth: the digest that counts is in the ledger, and publishing never loads through
+here. What can be checked here is checked: the folder's content against its own manifest, the allowed types, the golden
+rows, and the folder's name, if that is a digest.
 """
 
 import re
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api import types
 
-from tidemill.errors import ArtifactCorrupt
+from tidemill.errors import ArtifactCorrupt, SchemaChanged
 from tidemill.modeling.bundle import Bundle
-from tidemill.storage.bundles import bundle_digest, load_bundle
+from tidemill.storage.bundles.golden import golden_rows
+from tidemill.storage.bundles.load import GOLDEN, bundle_digest, load_bundle, read_file
 
-__all__ = ["ScoringModel", "requirements", "signature_of"]
+__all__ = ["ScoringModel", "predicted_columns"]
 
-_LIBRARIES = ("tidemill", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
+_WHOLE_NUMBER = re.compile(r"-?[1-9][0-9]*|0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +32,50 @@ class ScoringModel:
 
     bundle: Bundle
     """The fitted model."""
+    golden: pd.DataFrame
+    """Aligned rows that show how the values of categories are spelt."""
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return scores, equal bit for bit to `Bundle.score`, on the input's index; there are no params.
 
-        Always the column ``score``: the probability of the positive class or of the likeliest class, or the predicted
-        value. Multiclass has ``predicted`` and ``p_<class>`` beside it, a regression ``low`` and ``high``.
+        The column ``score`` holds the probability of the positive class or of the likeliest class, or the predicted
+        value. Multiclass adds ``predicted`` and ``p_<class>``, a regression ``low`` and ``high``.
+
+        Raises
+        ------
+        SchemaChanged, ContractBroken
+            If the frame cannot be aligned, or holds a category as numbers that is spelt otherwise.
         """
-        score = self.bundle.score(model_input)
-        return pd.DataFrame(_columns(self.bundle, score), index=model_input.index)
+        self._refuse_respelt(model_input)
+        return pd.DataFrame(predicted_columns(self.bundle, self.bundle.score(model_input)), index=model_input.index)
+
+    def _refuse_respelt(self, X: pd.DataFrame) -> None:
+        """Refuse categories that a reader of CSV has turned into numbers: '007' would be scored as '7'."""
+        respelt = [
+            name
+            for name in self.bundle.schema.categorical
+            if name in X.columns
+            and types.is_numeric_dtype(X[name].dtype)
+            and X[name].notna().any()
+            and not _is_spelt_so(self.golden[name].dropna(), boolean=types.is_bool_dtype(X[name].dtype))
+        ]
+        if respelt:
+            raise SchemaChanged(
+                f"Feature(s) {', '.join(map(repr, respelt))} hold texts in the model, and numbers or booleans in the data.",
+                "Pass them as texts; with CSV, read these columns as 'str', or use JSON.",
+            )
 
 
-def _columns(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, Any]:
+def predicted_columns(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Return the columns that `ScoringModel.predict` makes of a score, by name."""
     of_classes = {f"p_{name}": score[:, at] for at, name in enumerate(bundle.class_names or ())}
     return {**bundle.columns(score), **of_classes}
+
+
+def _is_spelt_so(levels: pd.Series, *, boolean: bool) -> bool:
+    if boolean:
+        return bool(levels.isin(["true", "false"]).all())
+    return all(_WHOLE_NUMBER.fullmatch(level) for level in levels)
 
 
 def _load_pyfunc(data_path: str) -> ScoringModel:
@@ -61,21 +93,5 @@ def _load_pyfunc(data_path: str) -> ScoringModel:
             f"{folder} holds another bundle: expected digest {folder.name}, got {digest}.",
             "Log the release to MLflow again.",
         )
-    return ScoringModel(load_bundle(folder, digest))
-
-
-def signature_of(bundle: Bundle) -> Any:
-    """Return the ``mlflow.models.ModelSignature``: numbers are double, categories string, all of them may be missing."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-
-    inputs = [ColSpec("double", name, required=False) for name in bundle.schema.numeric]
-    inputs += [ColSpec("string", name, required=False) for name in bundle.schema.categorical]
-    nothing = bundle.task_type.no_scores(len(bundle.classes))
-    outputs = [ColSpec("string" if name == "predicted" else "double", name) for name in _columns(bundle, nothing)]
-    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
-
-
-def requirements() -> list[str]:
-    """Return ``pip_requirements`` for MLflow: what loading a bundle imports, as installed here."""
-    return [f"{library}=={metadata.version(library)}" for library in _LIBRARIES]
+    bundle = load_bundle(folder, digest)
+    return ScoringModel(bundle, golden_rows(read_file(folder, GOLDEN), GOLDEN)[list(bundle.schema.names)])

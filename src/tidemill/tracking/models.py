@@ -1,0 +1,111 @@
+"""MLflow's logged models: one for each training's run, complete or not there.
+
+A model's files come with their digest, which is a tag of the model. A downloaded copy with another digest is an upload
+that was cut off, or a store that has lost something: it is uploaded again, into the same model. Only a complete model is
+linked to its run.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tidemill.errors import TrackingUnavailable
+from tidemill.tracking.server import Session
+
+__all__ = ["ensure_model"]
+
+BUNDLE = "tidemill.bundle_digest"
+CONTENT = "tidemill.content_digest"
+"""Tag with the digest of all files of the upload."""
+
+Write = Callable[[Path, dict[str, str]], None]
+Digest = Callable[[Path], str]
+
+
+def ensure_model(session: Session, run_id: str, bundle_digest: str, write: Write, digest: Digest) -> str:
+    """Return the id of a run's logged model, whose downloaded copy has the digest of what was uploaded.
+
+    Parameters
+    ----------
+    session : Session
+        An open session.
+    run_id : str
+        Run of the training.
+    bundle_digest : str
+        Digest of the bundle that the model holds.
+    write : callable
+        Writes the model's files into a folder that is not there yet, given the ids of model and run.
+    digest : callable
+        Returns the digest of a folder; raises ArtifactCorrupt if the bundle in it is damaged.
+
+    Raises
+    ------
+    TrackingUnavailable
+        If MLflow does not keep the files as they were sent.
+    """
+    run = _active_run(session, run_id)
+    logged = _find(session, run, bundle_digest) or session.client.create_logged_model(
+        run.info.experiment_id, name="model", source_run_id=run_id, tags={BUNDLE: bundle_digest}
+    )
+    model_id, expected = str(logged.model_id), logged.tags.get(CONTENT)
+    if expected is None or _downloaded_digest(session, model_id, digest) != expected:
+        expected = _upload(session, model_id, run_id, write, digest)
+        if _downloaded_digest(session, model_id, digest) != expected:
+            raise TrackingUnavailable(
+                f"MLflow at {session.shown} does not keep model {model_id} as it was sent.",
+                "Look at its artifact store.",
+            )
+    _link(session, run, model_id)
+    return model_id
+
+
+def _active_run(session: Session, run_id: str) -> Any:
+    """Return a run, restored if somebody has deleted it: a deleted one takes no model."""
+    session.check_time()
+    run = session.client.get_run(run_id)
+    if run.info.lifecycle_stage != "active":
+        session.client.restore_run(run_id)
+    return run
+
+
+def _find(session: Session, run: Any, bundle_digest: str) -> Any:
+    """Return the run's model, whose creation may never have been answered; None if there is none."""
+    session.check_time()
+    found = session.client.search_logged_models(
+        [run.info.experiment_id], filter_string=f"tags.`{BUNDLE}` = '{bundle_digest}'"
+    )
+    ours = [item for item in found if item.source_run_id == run.info.run_id]
+    return min(ours, key=lambda item: item.creation_timestamp, default=None)
+
+
+def _upload(session: Session, model_id: str, run_id: str, write: Write, digest: Digest) -> str:
+    with tempfile.TemporaryDirectory(prefix="tidemill-model-") as aside:
+        folder = Path(aside) / "model"
+        write(folder, {"model_id": model_id, "run_id": run_id})
+        content = digest(folder)
+        session.check_time()
+        session.client.set_logged_model_tags(model_id, {CONTENT: content})
+        session.client.log_model_artifacts(model_id, str(folder))
+    return content
+
+
+def _downloaded_digest(session: Session, model_id: str, digest: Digest) -> str | None:
+    """Return the digest of a downloaded copy; None if MLflow holds no files."""
+    import mlflow
+
+    session.check_time()
+    if not session.client.list_logged_model_artifacts(model_id):
+        return None
+    with tempfile.TemporaryDirectory(prefix="tidemill-model-") as aside:
+        session.check_time()
+        return digest(Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{model_id}", dst_path=aside)))
+
+
+def _link(session: Session, run: Any, model_id: str) -> None:
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    session.check_time()
+    session.client.finalize_logged_model(model_id, LoggedModelStatus.READY)
+    if model_id not in [item.model_id for item in run.outputs.model_outputs]:
+        session.client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, 0)])
