@@ -19,6 +19,7 @@ BUNDLE = "tidemill.bundle_digest"
 CONTENT = "tidemill.content_digest"
 """Tag with the digest of all files of the upload."""
 
+_ADDED = "registered_model_meta"  # what MLflow's client puts into each downloaded copy of a model
 Write = Callable[[Path, dict[str, str]], None]
 Digest = Callable[[Path], str]
 
@@ -99,7 +100,9 @@ def _downloaded_digest(session: Session, model_id: str, digest: Digest) -> str |
         return None
     with tempfile.TemporaryDirectory(prefix="tidemill-model-") as aside:
         session.check_time()
-        return digest(Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{model_id}", dst_path=aside)))
+        copy = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{model_id}", dst_path=aside))
+        (copy / _ADDED).unlink(missing_ok=True)
+        return digest(copy)
 
 
 def _link(session: Session, run: Any, model_id: str) -> None:
