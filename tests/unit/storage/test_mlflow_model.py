@@ -136,7 +136,7 @@ def test_what_travels_is_all_that_the_loader_imports_and_nothing_more(tmp_path):
     script = f"""
         import sys
         sys.path.insert(0, {str(tmp_path)!r})
-        import {package}.storage.bundles.pyfunc_loader
+        import {package}.storage.bundles.pyfunc_loader, {package}.modeling.preprocessing
         print(*(name.partition(".")[2] for name in sys.modules if name.partition(".")[0] == {package!r}))
         print(*{{name.partition(".")[0] for name in sys.modules}} & set({HIDDEN}))
     """

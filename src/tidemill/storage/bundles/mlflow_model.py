@@ -23,6 +23,7 @@ __all__ = ["requirements", "signature_of", "write_mlflow_model", "write_scoring_
 
 _ROOT = Path(__file__).parents[2]
 _LOADER = "storage.bundles.pyfunc_loader"
+_ENCODERS = "modeling.preprocessing"  # types of ours that a bundle constructs
 _LIBRARIES = (
     "numpy", "packaging", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy", "skops", "threadpoolctl", "xgboost",
 )  # fmt: skip
@@ -78,7 +79,7 @@ def write_scoring_code(folder: Path) -> str:
 
 def _sources() -> dict[str, str]:
     """Return the source of each module that importing the loader imports, by path."""
-    found, waiting = {}, [_LOADER]
+    found, waiting = {}, [_LOADER, _ENCODERS]
     while waiting:
         module = waiting.pop()
         path = _path(module)

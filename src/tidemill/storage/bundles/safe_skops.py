@@ -42,9 +42,11 @@ with _without("dask"):
 
 __all__ = ["TRUSTED", "dump", "load"]
 
+_PACKAGE = __name__.partition(".")[0]  # another than tidemill where this code travels with a model
+
 TRUSTED = frozenset(
     {
-        "tidemill.modeling.preprocessing.LevelEncoder",  # codes of categories for trees
+        f"{_PACKAGE}.modeling.preprocessing.LevelEncoder",  # codes of categories for trees
         "numpy.dtype",  # dtypes that encoders and imputers keep
         "sklearn.model_selection._split.StratifiedKFold",  # folds of the target encoder
         "sklearn.model_selection._split.KFold",  # the same, of other tasks than binary
@@ -133,6 +135,7 @@ def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
     allowed = TRUSTED | trusted
     try:
         odd = _oddity(data, with_bytes=bool(trusted))
+        data = data if odd else _localised(data)
         untrusted = set() if odd else set(skops_io.get_untrusted_types(data=data)) - allowed
     except _MALFORMED as error:
         raise ArtifactCorrupt(
@@ -152,6 +155,17 @@ def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
         raise ArtifactCorrupt(
             f"{file} cannot be constructed: {error}.", "Restore the bundle from a backup, or train again."
         ) from error
+
+
+def _localised(data: bytes) -> bytes:
+    """Return the same file with Tidemill's own types looked up in the package that this code is in."""
+    if _PACKAGE == "tidemill":
+        return data
+    with zipfile.ZipFile(io.BytesIO(data)) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    own = f'"__module__": "{_PACKAGE}.'.encode()
+    members["schema.json"] = members["schema.json"].replace(b'"__module__": "tidemill.', own)
+    return _zip(members)
 
 
 def _oddity(data: bytes, *, with_bytes: bool) -> str | None:
