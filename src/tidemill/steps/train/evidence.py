@@ -75,10 +75,6 @@ def reference_of(
 ) -> tuple[ColumnProfile, ...]:
     """Profile the train set's features, and last the test set's answers: scores or values, or the predicted classes."""
     rows = pa.Table.from_pandas(train.X[list(train.schema.names)], preserve_index=False)
-    for name in train.schema.categorical:
-        if pa.types.is_floating(rows.schema.field(name).type):  # whole numbers of which some are missing, to pandas
-            at = rows.schema.get_field_index(name)
-            rows = rows.set_column(at, name, rows[name].cast(pa.int64()))
     features = build_profile(
         rows,
         train.schema.numeric,
