@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tidemill.checks.values import CannotJudge, Column, known, literals, only, outside
+from tidemill.checks.values import Column, known, literals, only, outside, unjudgeable
 
 __all__ = ["AGGREGATES", "DISTINCT", "breaks_range", "row_count", "unexpected_values"]
 
@@ -25,7 +25,7 @@ def row_count(name: str, n_rows: int, arguments: Mapping[str, Any]) -> tuple[boo
 
     Raises
     ------
-    CannotJudge
+    SpecError
         If the arguments name no range of numbers.
     """
     if name not in _ROW_COUNTS:
@@ -38,7 +38,7 @@ def breaks_range(value: Any, kind: pa.DataType, arguments: Mapping[str, Any]) ->
 
     Raises
     ------
-    CannotJudge
+    SpecError
         If there is no range, or the value cannot be compared with it.
     """
     return bool(outside(pa.chunked_array([pa.array([value], kind)]), only(arguments, *_ENDS))[0].as_py())
@@ -49,7 +49,7 @@ def unexpected_values(name: str, column: Column, arguments: Mapping[str, Any]) -
 
     Raises
     ------
-    CannotJudge
+    SpecError
         If the column's type has no such values.
     """
     wanted = literals(only(arguments, "value_set").get("value_set"), column.type)
@@ -67,7 +67,7 @@ def _sum(column: Column) -> Any:
     if pa.types.is_integer(column.type):
         return pc.sum(column.cast(pa.decimal128(20, 0))).as_py()
     if not pa.types.is_floating(column.type):
-        raise CannotJudge(f"values of type {column.type} have no sum")
+        raise unjudgeable(f"values of type {column.type} have no sum")
     return pc.sum(column).as_py()
 
 

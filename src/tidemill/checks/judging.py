@@ -12,7 +12,8 @@ from tidemill.arrow import is_number, is_text, to_frame
 from tidemill.checks.aggregates import AGGREGATES, DISTINCT, breaks_range, row_count, unexpected_values
 from tidemill.checks.contract import columns_of, in_words
 from tidemill.checks.rows import ROW_WISE
-from tidemill.checks.values import N_CASES, CannotJudge, known, shown
+from tidemill.checks.values import N_CASES, known, shown, unjudgeable
+from tidemill.errors import SpecError
 from tidemill.records import CheckResult
 from tidemill.spec import Expectation
 
@@ -51,8 +52,8 @@ def judge(expectation: Expectation, rows: pa.Table) -> CheckResult | None:
     """
     try:
         return _judged(expectation, rows)
-    except CannotJudge as error:
-        return _result(expectation, success=False, observed=f"cannot be judged: {error}")
+    except SpecError as error:
+        return _result(expectation, success=False, observed=f"cannot be judged: {error.problem}")
 
 
 def why_unjudged(expectation: Expectation, columns: pa.Schema) -> str | None:
@@ -61,8 +62,8 @@ def why_unjudged(expectation: Expectation, columns: pa.Schema) -> str | None:
         return None
     try:
         _judged(expectation, columns.empty_table())
-    except CannotJudge as error:
-        return str(error)
+    except SpecError as error:
+        return error.problem
     return None
 
 
@@ -92,14 +93,14 @@ def _judged(expectation: Expectation, rows: pa.Table) -> CheckResult | None:
         return _result(expectation, success=counted[0], observed=f"observed {counted[1]:,}")
     odd = next((column.type for column in columns if not (is_number(column.type) or is_text(column.type))), None)
     if odd is not None:  # Great Expectations would compare objects
-        raise CannotJudge(f"it is not defined for values of type {odd}")
+        raise unjudgeable(f"it is not defined for values of type {odd}")
     return None
 
 
 def _row_wise(expectation: Expectation, columns: Sequence[pa.ChunkedArray], arguments: dict[str, Any]) -> CheckResult:
     mostly = expectation.arguments.get("mostly", 1.0)
     if isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 <= mostly <= 1:
-        raise CannotJudge(f"mostly is {mostly!r}, no number from 0 to 1")
+        raise unjudgeable(f"mostly is {mostly!r}, no number from 0 to 1")
     judged, broken = ROW_WISE[expectation.name](columns, arguments)
     broken = pc.and_(broken, judged)
     n_judged, n_broken = (pc.sum(mask).as_py() or 0 for mask in (judged, broken))
@@ -117,7 +118,7 @@ def _meeting_condition(expectation: Expectation, rows: pa.Table) -> pa.Table:
     if condition is None:
         return rows
     if expectation.arguments.get("condition_parser", "pandas") not in ("pandas", "python"):
-        raise CannotJudge("condition_parser has to be 'pandas'")
+        raise unjudgeable("condition_parser has to be 'pandas'")
     words = set(re.findall(r"\w+", str(condition)))
     frame = to_frame(
         rows.select([name for name in rows.column_names if name in words]).append_column(
@@ -127,7 +128,7 @@ def _meeting_condition(expectation: Expectation, rows: pa.Table) -> pa.Table:
     try:
         kept = frame.query(condition)["__row"]
     except (SyntaxError, NameError, TypeError, ValueError, AttributeError, LookupError) as error:
-        raise CannotJudge(f"row_condition {condition!r}: {type(error).__name__}: {error}") from error
+        raise unjudgeable(f"row_condition {condition!r}: {type(error).__name__}: {error}") from error
     return rows.take(pa.array(kept, pa.int64()))
 
 

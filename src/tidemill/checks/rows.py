@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.arrow import is_category, is_number, is_text, to_texts
-from tidemill.checks.values import CannotJudge, Column, flag, known, literals, none_of, only, outside
+from tidemill.checks.values import Column, flag, known, literals, none_of, only, outside, unjudgeable
 
 __all__ = ["ROW_WISE", "Masks"]
 
@@ -95,7 +95,7 @@ def _length_outside_range(column: Column, arguments: Arguments) -> Column:
 
 def _lengths(column: Column) -> Column:
     if not is_text(column.type):
-        raise CannotJudge(f"values of type {column.type} have no length")
+        raise unjudgeable(f"values of type {column.type} have no length")
     return pc.utf8_length(to_texts(column)).cast(pa.int64())
 
 
@@ -107,11 +107,11 @@ def _like(column: Column, arguments: Arguments) -> Column:
     """Search in each different value once, with Python's own expressions, which Arrow's are not."""
     pattern = only(arguments, "regex").get("regex")
     if not is_category(column.type):
-        raise CannotJudge(f"values of type {column.type} are no texts to search in")
+        raise unjudgeable(f"values of type {column.type} are no texts to search in")
     try:
         search = re.compile(str(pattern)).search
     except re.error as error:
-        raise CannotJudge(f"regex {pattern!r} is no regular expression: {error}") from None
+        raise unjudgeable(f"regex {pattern!r} is no regular expression: {error}") from None
     texts = to_texts(column).combine_chunks().dictionary_encode()
     found = pa.array([search(text) is not None for text in texts.dictionary.to_pylist()], pa.bool_())
     return pa.chunked_array([found.take(texts.indices)])
@@ -128,7 +128,7 @@ def _rising(column: Column, arguments: Arguments) -> Column:
 def _against_order(column: Column, arguments: Arguments, breaks: tuple[Any, Any]) -> Column:
     """Compare each value with the one before it, missing ones left out."""
     if pa.types.is_boolean(column.type):
-        raise CannotJudge("booleans have no order")
+        raise unjudgeable("booleans have no order")
     broken_by = breaks[flag(only(arguments, "strictly"), "strictly")]
     there = pc.is_valid(column)
     values = column.filter(there)
@@ -181,8 +181,8 @@ def _alike(one: Column, other: Column) -> tuple[Column, Column]:
         try:
             return one.cast(pa.float64()), other.cast(pa.float64())
         except pa.ArrowInvalid:
-            raise CannotJudge("whole numbers beyond 2**53 cannot be compared with floats") from None
-    raise CannotJudge(f"values of type {one.type} cannot be compared with values of type {other.type}")
+            raise unjudgeable("whole numbers beyond 2**53 cannot be compared with floats") from None
+    raise unjudgeable(f"values of type {one.type} cannot be compared with values of type {other.type}")
 
 
 def _compound_repeated(columns: Sequence[Column], arguments: Arguments) -> Masks:
@@ -208,7 +208,7 @@ def _compound_repeated(columns: Sequence[Column], arguments: Arguments) -> Masks
 def _chosen(ignored: Mapping[str, Column], arguments: Arguments, default: str) -> Column:
     name = arguments.get("ignore_row_if", default)
     if name not in ignored:
-        raise CannotJudge(f"ignore_row_if is {name!r}, none of {', '.join(ignored)}")
+        raise unjudgeable(f"ignore_row_if is {name!r}, none of {', '.join(ignored)}")
     return ignored[name]
 
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.arrow import is_text
+from tidemill.errors import SpecError
 
 __all__ = [
     "N_CASES",
-    "CannotJudge",
     "Column",
     "flag",
     "known",
@@ -26,6 +26,7 @@ __all__ = [
     "only",
     "outside",
     "shown",
+    "unjudgeable",
 ]
 
 N_CASES = 10
@@ -34,8 +35,9 @@ N_CASES = 10
 Column = Any  # a pyarrow.ChunkedArray; pyarrow has no types for mypy
 
 
-class CannotJudge(ValueError):
-    """An expectation that has no meaning for the type of its column."""
+def unjudgeable(why: str) -> SpecError:
+    """Return the error of an expectation that has no meaning for the type of its column."""
+    return SpecError(why, "Change the expectation, or the type of its column.")
 
 
 def known(column: Column) -> Column:
@@ -50,7 +52,7 @@ def literal(value: Any, kind: pa.DataType) -> Any:
 
     Raises
     ------
-    CannotJudge
+    SpecError
         If the column's type has no such value.
     """
     types = pa.types
@@ -65,7 +67,7 @@ def literal(value: Any, kind: pa.DataType) -> Any:
         return found
     if types.is_timestamp(kind) and (instant := _instant(value)) is not None:
         return instant
-    raise CannotJudge(f"{value!r} cannot be compared with values of type {kind}")
+    raise unjudgeable(f"{value!r} cannot be compared with values of type {kind}")
 
 
 def literals(values: Any, kind: pa.DataType) -> pa.Array:
@@ -73,11 +75,11 @@ def literals(values: Any, kind: pa.DataType) -> pa.Array:
 
     Raises
     ------
-    CannotJudge
+    SpecError
         If the column's type has no such value.
     """
     if not isinstance(values, list | tuple | set):
-        raise CannotJudge("value_set is not a list")
+        raise unjudgeable("value_set is not a list")
     wanted = [literal(value, kind) for value in values if value is not None]
     if pa.types.is_integer(kind):
         low, high = _range(kind)
@@ -92,14 +94,14 @@ def outside(column: Column, arguments: Mapping[str, Any]) -> Column:
 
     Raises
     ------
-    CannotJudge
+    SpecError
         If there is no end, or one that the column's type cannot be compared with.
     """
     low, high = arguments.get("min_value"), arguments.get("max_value")
     if low is None and high is None:
-        raise CannotJudge("neither min_value nor max_value is given")
+        raise unjudgeable("neither min_value nor max_value is given")
     if pa.types.is_boolean(column.type):
-        raise CannotJudge("booleans have no range")
+        raise unjudgeable("booleans have no range")
     below = _beyond(column, low, "min", strict=flag(arguments, "strict_min"))
     above = _beyond(column, high, "max", strict=flag(arguments, "strict_max"))
     return pc.or_(below, above)
@@ -133,12 +135,12 @@ def flag(arguments: Mapping[str, Any], name: str) -> bool:
 
     Raises
     ------
-    CannotJudge
+    SpecError
         If it is neither.
     """
     value = arguments.get(name) or False
     if not isinstance(value, bool):
-        raise CannotJudge(f"{name} is {value!r}, neither true nor false")
+        raise unjudgeable(f"{name} is {value!r}, neither true nor false")
     return value
 
 
@@ -152,12 +154,12 @@ def only(arguments: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
     Raises
     ------
-    CannotJudge
+    SpecError
         If another one is given.
     """
     other = sorted(set(arguments) - set(names))
     if other:
-        raise CannotJudge(f"argument {', '.join(other)} is not supported")
+        raise unjudgeable(f"argument {', '.join(other)} is not supported")
     return arguments
 
 
@@ -177,7 +179,7 @@ def _sound(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise CannotJudge(f"{value!r} holds half of a surrogate pair, which no text of a database does") from None
+        raise unjudgeable(f"{value!r} holds half of a surrogate pair, which no text of a database does") from None
     return value
 
 
