@@ -49,6 +49,8 @@ class QualityView:
     """Partitions that lack labels which are usually there by now: marked, and compared with none."""
     slices: Sequence[SliceRow] = ()
     """The acceptance metric by declared slice, in any order."""
+    is_estimated: bool = True
+    """Whether quality is estimated before labels arrive; False for a regression."""
 
     @property
     def is_known(self) -> bool:

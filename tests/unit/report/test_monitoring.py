@@ -71,6 +71,12 @@ def test_before_the_labels_arrive_the_quality_is_said_to_be_unknown():
     assert "The quality is not known before the labels arrive." in of(drift=[QUIET])
 
 
+@pytest.mark.parametrize("is_estimated", [True, False])
+def test_the_page_says_where_quality_is_not_estimated_before_labels_arrive(is_estimated):
+    page = of(quality=replace(QUALITY, is_estimated=is_estimated))
+    assert ("The quality of a regression is not estimated before labels arrive." in page) is not is_estimated
+
+
 def test_an_alert_that_needs_action_makes_the_answer_no():
     page = of(alerts=AlertsView(opened=[OPEN]), drift=[QUIET])
     assert answer(page) == "No: 1 alert of flight_delays needs action today."

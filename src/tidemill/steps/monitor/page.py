@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tidemill.metrics.definitions import greater_is_better
+from tidemill.modeling.tasks import task_type
 from tidemill.monitoring.arrival import Arrival
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
 from tidemill.records import Alert, AlertsRef, CollectedRef, MetricValue, OpenAlert, Severity
@@ -102,6 +103,7 @@ def _quality(job: Job, key: str, arrival: Arrival, release: Release | None) -> Q
         realised={item: [m for m in values if m.name in shown] for item, values in whole.items()},
         late=frozenset(item for item, values in whole.items() if _is_late(job, arrival, item, values)),
         slices=_slice_rows(job, sliced, release),
+        is_estimated=task_type(job.spec.task).has_classes,
     )
 
 
