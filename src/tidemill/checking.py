@@ -244,7 +244,7 @@ def _column_problems(spec: ModelSpec, given: pa.Schema) -> Iterator[str]:
     for where, names in named.items():
         for name in names:
             what = "numeric feature" if where == "train.monotonic" else "column"
-            yield f"{where} names {name!r}, which is no {what} of {spec.source.features}."
+            yield f"{where} names {name!r}, which is not a {what} of {spec.source.features}."
     for position, expectation in enumerate(spec.contract):
         reason = why_unjudged(expectation, given)
         if reason is not None:

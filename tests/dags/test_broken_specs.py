@@ -51,7 +51,7 @@ def test_the_import_error_names_the_line_and_the_word_that_was_meant(mixed: Desc
 
 
 def test_an_impossible_cron_line_is_named(mixed: Described) -> None:
-    assert "'99 5 * * *' is not a cron line of five fields" in mixed["errors"]["broken_specs.py"]
+    assert "'99 5 * * *' is not a cron expression of five fields" in mixed["errors"]["broken_specs.py"]
 
 
 def test_no_other_file_has_an_import_error(mixed: Described) -> None:

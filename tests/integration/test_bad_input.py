@@ -431,7 +431,7 @@ def test_check_finds_what_would_fail_after_minutes(mill: Mill, broken: str, word
         ("accept: {slices: [weight_kg]}", "", "'weight_kg' is of type double precision"),
         ("accept: {slices: [shipped_at]}", "", "'shipped_at' is of type timestamptz, and has to be text"),
         ("train: {monotonic: {carrier: increasing}, window: 22 days, validation: 4 days, test: 5 days}", "",
-         "train.monotonic names 'carrier', which is no numeric feature"),
+         "train.monotonic names 'carrier', which is not a numeric feature"),
         ("train: {known_ahead: [wieght_kg]}", "", "train.known_ahead names 'wieght_kg'"),
         ("contract: [{expect_column_values_to_not_be_null: {column: wieght_kg}}]", "", "the contract names 'wieght_kg'"),
         ("label: {column: observed}", "delivered_at AS observed, delivered_at", "label.positive"),

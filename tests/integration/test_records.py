@@ -159,7 +159,7 @@ def test_every_published_row_can_be_traced_afterwards(old: Mill) -> None:
 
 
 def test_records_are_kept_at_least_as_long_as_what_they_speak_of() -> None:
-    with pytest.raises(ValidationError, match="records must be kept for as long as what they speak of, 400 days"):
+    with pytest.raises(ValidationError, match="records must be kept at least as long as what they describe, 400 days"):
         Retention.model_validate({"records": "100 days"})
 
 

@@ -136,7 +136,7 @@ def test_a_rule_for_the_threshold_that_is_none_is_refused_with_examples(tmp_path
 
 def test_a_monotonic_feature_has_to_be_a_number(tmp_path: Path) -> None:
     text = SMALLEST + "features: {numeric: [km], categorical: [carrier]}\ntrain: {monotonic: {carrier: increasing}}\n"
-    assert "train.monotonic names carrier, which is no numeric feature" in problems(tmp_path, text)
+    assert "train.monotonic names carrier, which is not a numeric feature" in problems(tmp_path, text)
 
 
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
@@ -163,7 +163,7 @@ def test_a_long_duration_survives_the_trip_through_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["2013", "86400", "2013-1-1", "2013-02-30", "2013-01-01T00:00"])
 def test_a_day_is_written_whole(tmp_path: Path, value: str) -> None:
     message = problems(tmp_path, SMALLEST + f"partitions: {{first: {value}}}\n")
-    assert "is not a day; write one such as 2013-07-01" in message
+    assert "is not a day; write it like 2013-07-01" in message
 
 
 def test_a_schedule_that_never_comes_is_refused(tmp_path: Path) -> None:
@@ -188,19 +188,19 @@ def test_what_was_expected_is_said_in_the_words_of_a_spec(tmp_path: Path, extra:
 
 
 def test_features_that_are_given_are_some(tmp_path: Path) -> None:
-    assert "features: name at least one" in problems(tmp_path, SMALLEST + "features: {}\n")
+    assert "features: list at least one" in problems(tmp_path, SMALLEST + "features: {}\n")
 
 
 @pytest.mark.parametrize("change", [("time: at", "time: id"), ("y}", "id}"), ("y}", "at}"), ("y}", "observed_at}")])
 def test_key_time_and_label_are_three_columns(tmp_path: Path, change: tuple[str, str]) -> None:
-    assert "have to be three columns" in problems(tmp_path, SMALLEST.replace(*change))
+    assert "must be three different columns" in problems(tmp_path, SMALLEST.replace(*change))
 
 
 @pytest.mark.parametrize(
     "change", [("event_time: at", "event_time: published_at"), ("entity_key: id", "entity_key: score")]
 )
 def test_key_and_time_leave_the_view_its_own_columns(tmp_path: Path, change: tuple[str, str]) -> None:
-    assert "the view predictions.tiny has a column" in problems(tmp_path, SMALLEST.replace(*change))
+    assert "the view predictions.tiny already has a column" in problems(tmp_path, SMALLEST.replace(*change))
 
 
 @pytest.mark.parametrize("name", ["run", "part", "run_7", "part_12"])

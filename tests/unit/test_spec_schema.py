@@ -44,4 +44,4 @@ def test_an_expectation_is_one_key_with_its_arguments(example: dict[str, Any]) -
 
 
 def test_every_key_of_the_schema_that_has_a_docstring_carries_it() -> None:
-    assert json_schema()["properties"]["entity_key"]["description"].startswith("Column that names a row")
+    assert json_schema()["properties"]["entity_key"]["description"].startswith("Column that identifies a row")

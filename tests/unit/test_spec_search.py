@@ -46,14 +46,14 @@ def test_choices_keep_their_types() -> None:
     [
         ("trials: -1", "greater than or equal to 0"),
         ("folds: 1", "greater than or equal to 2"),
-        ("timeout: 0 minutes", "longer than nothing"),
+        ("timeout: 0 minutes", "must be longer than 0 minutes"),
         ("window: growing", "'expanding' or 'sliding'"),
         ("trails: 25", "did you mean 'trials'"),
-        ("space: {xgboost: {}}", "names no parameter"),
+        ("space: {xgboost: {}}", "lists no parameter"),
         ("space: {xgboost: {max_depth: {low: 9, high: 3}}}", "low must be below high, found 9 and 3"),
         ("space: {xgboost: {max_depth: {low: 3}}}", "give low and high, or choices"),
         ("space: {xgboost: {max_depth: {low: 3, high: 9, choices: [4]}}}", "either low and high, or choices"),
-        ("space: {xgboost: {gamma: {low: 0, high: 9, log: true}}}", "must begin above 0, found 0"),
+        ("space: {xgboost: {gamma: {low: 0, high: 9, log: true}}}", "must start above 0, found 0"),
         ("space: {xgboost: {max_depth: [3, 10]}}", "for a range, or {choices: [3, 10]}"),
     ],
 )

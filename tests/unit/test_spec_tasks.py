@@ -102,11 +102,11 @@ def test_an_estimator_that_is_described_but_not_listed_is_refused():
 
 @pytest.mark.parametrize("train", [{}, {"estimators": ["xgboost", "ridge"]}, {**own(), "estimators": ["mine"]}])
 def test_an_engine_that_only_xgboost_knows_refuses_any_other_candidate(train):
-    with pytest.raises(ValidationError, match="engine external_memory trains 'xgboost' alone, and estimators lists"):
+    with pytest.raises(ValidationError, match="engine external_memory trains only 'xgboost', and estimators lists"):
         spec(train={**train, "engine": "external_memory"})
 
 
 def test_an_estimator_of_ones_own_that_is_called_xgboost_is_another():
     mine = {"estimators": ["xgboost"], "own": {"xgboost": {"type": "sklearn.svm.SVC"}}}
-    with pytest.raises(ValidationError, match="trains 'xgboost' alone"):
+    with pytest.raises(ValidationError, match="trains only 'xgboost'"):
         spec(train={**mine, "engine": "external_memory"})

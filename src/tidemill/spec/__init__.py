@@ -1,7 +1,7 @@
 """The spec: what a data scientist declares about one model, as frozen objects.
 
-Light on purpose: DAG files import this room while Airflow parses them. Reading the file is
-``spec_file``'s work; here are the meaning, the defaults and the rules that tie fields together.
+This package is light on purpose: Airflow imports it whenever it parses a DAG file. ``spec_file`` reads the YAML;
+this package defines the meaning, the defaults and the rules across fields.
 """
 
 from tidemill.metrics.definitions import DECIDABLE, default_metric, greater_is_better

@@ -1,4 +1,4 @@
-"""Sections about alerts: which rules count as what, and which channels are told."""
+"""Sections about alerts: severity and persistence of rules, and the channels to notify."""
 
 from typing import Annotated
 
@@ -16,16 +16,16 @@ RULES = (
 """Families of rules; an alert of the family ``nulls`` is named ``nulls:<feature>``."""
 
 PERSISTENCE = r"^[1-9]\d? of [1-9]\d?$"
-"""How many of the newest partitions, such as ``3 of 5``."""
+"""Pattern of a persistence, for example ``3 of 5`` partitions."""
 
 
 def parse_persistence(value: str) -> tuple[int, int]:
-    """Read ``N of M``.
+    """Parse ``N of M``.
 
     Raises
     ------
     ValueError
-        If it can never be met.
+        If N is greater than M.
 
     Examples
     --------
@@ -34,19 +34,19 @@ def parse_persistence(value: str) -> tuple[int, int]:
     """
     n, of = (int(number) for number in value.split(" of "))
     if n > of:
-        raise ValueError(f"'{value}' can never be met; write such as '3 of 5'")
+        raise ValueError(f"'{value}' can never be met; write, for example, '3 of 5'")
     return n, of
 
 
 class Rule(Part):
-    """What a family of rules counts as; what is left out is the family's own."""
+    """Severity, persistence and owner of a family of rules; a key left out keeps the family's default."""
 
     severity: Severity | None = None
-    """``fail`` needs action today, ``warn`` a look; left out, it depends on the figures."""
+    """``fail``: act today; ``warn``: review. Left out, it depends on the figures."""
     persistence: Annotated[str, Field(pattern=PERSISTENCE)] | None = None
-    """In how many of the newest partitions it has to be found before an alert opens."""
+    """Number of the newest partitions in which it must be found before an alert opens."""
     owner: str = ""
-    """Who answers for it, if not the model's owner."""
+    """Person or team responsible, if not the model's owner."""
 
     @field_validator("persistence")
     @classmethod
@@ -57,9 +57,9 @@ class Rule(Part):
 
 
 class AlertChannel(Part):
-    """Who is told of alerts, by a channel whose address is not in the spec."""
+    """A channel that receives alerts; its address is not in the spec."""
 
     channel: Name
     """Airflow connection id, or ``TIDEMILL_ALERT_<NAME>`` with a URL."""
     severity: Severity = Severity.WARN
-    """Least severity that is told."""
+    """Lowest severity that is sent."""

@@ -1,4 +1,4 @@
-"""Sections about data: what is predicted, from which rows, under which contract."""
+"""Sections about data: the label, the source of the rows, and the contract."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -14,11 +14,11 @@ __all__ = ["OBSERVED_AT", "Expectation", "Features", "Label", "Partitions", "Sou
 
 
 OBSERVED_AT = "observed_at"
-"""Column of the labels query: the instant at which a label became known."""
+"""Column of the labels query: the time at which a label became known."""
 
 
 class Task(StrEnum):
-    """What kind of answer the model gives."""
+    """Kind of prediction that the model makes."""
 
     BINARY = "binary"
     MULTICLASS = "multiclass"
@@ -26,16 +26,16 @@ class Task(StrEnum):
 
 
 class Partitions(Part):
-    """How time is cut into pieces of work."""
+    """How time is divided into partitions."""
 
     every: Every = Every.DAY
     """Length of a partition."""
     cutoff: Duration = timedelta(0)
-    """From a partition's start to the instant as of which its features are known, on the wall clock."""
+    """Offset from a partition's start to the time as of which its features are known, on the wall clock."""
     first: Day | None = None
-    """First day of the source's data; None if it has no known beginning."""
+    """First day of the source's data; null if unknown."""
     last: Day | None = None
-    """Last day of the source's data, inclusive; None if it goes on."""
+    """Last day of the source's data, inclusive; null if the data continue."""
 
     @model_validator(mode="after")
     def _first_before_last(self) -> Self:
@@ -61,13 +61,13 @@ class Label(Part):
     column: Name
     """Column of the labels query."""
     positive: bool | int | str = True
-    """Value that counts as the positive class; for ``binary`` alone."""
+    """Value that counts as the positive class; only for ``binary``."""
     matures_after: Duration = timedelta(0)
-    """Time from a partition's end until its labels have arrived."""
+    """Time from a partition's end until its labels are complete."""
 
 
 class Features(Part):
-    """Columns that the model reads; left out, they follow from the types of the features query."""
+    """Columns that the model reads; if left out, they are derived from the column types of the features query."""
 
     numeric: tuple[Name, ...] = ()
     """Numbers and booleans."""
@@ -79,7 +79,7 @@ class Features(Part):
         names = self.numeric + self.categorical
         if not names:
             raise ValueError(
-                "name at least one numeric or categorical column; or leave the key out for all of the query's"
+                "list at least one numeric or categorical column, or leave the key out to use all columns of the query"
             )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -88,12 +88,12 @@ class Features(Part):
 
 
 class Expectation(Part):
-    """One line of the contract, ``expect_…: {column: …, severity: …}``."""
+    """One entry of the contract, ``expect_…: {column: …, severity: …}``."""
 
     name: Annotated[str, Field(pattern=r"^expect_[a-z_]+$")]
     """Great Expectations name in snake case."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """Arguments of the expectation, ``column`` among them."""
+    """Arguments of the expectation, including ``column``."""
     severity: Severity = Severity.FAIL
     """``fail`` stops the run, ``warn`` is recorded."""
 
@@ -103,10 +103,10 @@ class Expectation(Part):
         if not isinstance(value, dict) or "name" in value:
             return value
         if len(value) != 1:
-            raise ValueError("write one expectation an entry, such as 'expect_column_to_exist: {column: origin}'")
+            raise ValueError("write one expectation per entry, for example 'expect_column_to_exist: {column: origin}'")
         name, arguments = next(iter(value.items()))
         rest = dict(arguments or {}) if isinstance(arguments or {}, dict) else None
         if rest is None:
-            raise ValueError(f"the arguments of {name} must be a mapping, such as {{column: origin}}")
+            raise ValueError(f"the arguments of {name} must be a mapping, for example {{column: origin}}")
         severity = rest.pop("severity", Severity.FAIL)
         return {"name": name, "arguments": rest, "severity": severity}

@@ -1,4 +1,4 @@
-"""The kinds of value that a spec holds: names, durations, cron lines; and the base of its sections."""
+"""Value types of a spec (names, durations, cron expressions), and the base class of its sections."""
 
 import re
 from contextlib import suppress
@@ -13,13 +13,13 @@ from tidemill.intervals import parse_duration
 __all__ = ["PATTERNS", "Cron", "Day", "Duration", "Name", "Part", "SqlFile", "ThresholdRule"]
 
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
-"""Names become SQL identifiers, folders and DAG ids; 48 leaves room for a suffix within Postgres' 63."""
+"""Names become SQL identifiers, folders and DAG ids; 48 characters leave room for a suffix within Postgres' limit of 63."""
 SQL_FILE = r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$"
 PATTERNS = {
-    NAME: "a name of lower-case letters, digits and underscores, a letter first, 48 at most; a query can rename a column by AS",
+    NAME: "a name of lower-case letters, digits and underscores, a letter first, 48 at most; a query can rename one with AS",
     SQL_FILE: "a file below sql/, in lower-case letters, digits and underscores, such as my_model/features.sql",
 }
-"""What a pattern asks for, in words."""
+"""Description of each pattern, for error messages."""
 
 
 def _duration(value: object) -> timedelta:
@@ -28,11 +28,13 @@ def _duration(value: object) -> timedelta:
 
 def _cron(value: str) -> str:
     if len(value.split()) != 5 or not croniter.is_valid(value):
-        raise ValueError(f"{value!r} is not a cron line of five fields, such as '0 5 * * *'")
+        raise ValueError(f"{value!r} is not a cron expression of five fields, such as '0 5 * * *'")
     try:
         croniter(value, datetime(2000, 1, 1, tzinfo=UTC)).get_next()
     except CroniterBadDateError:
-        raise ValueError(f"{value!r} never comes, such as the 30th of February") from None
+        raise ValueError(
+            f"{value!r} never comes: it names a date that does not exist, like the 30th of February"
+        ) from None
     return value
 
 
@@ -42,7 +44,7 @@ def _day(value: object) -> object:
             return date.fromisoformat(value)
     if isinstance(value, date):
         return value
-    raise ValueError(f"{value!r} is not a day; write one such as 2013-07-01")
+    raise ValueError(f"{value!r} is not a day; write it like 2013-07-01")
 
 
 def _threshold_rule(value: str) -> str:
@@ -63,12 +65,12 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_wor
 Cron = Annotated[str, AfterValidator(_cron)]
 Day = Annotated[
     date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))
-]  # beyond, a zone's arithmetic may overflow
+]  # outside this range, time zone arithmetic may overflow
 ThresholdRule = Annotated[str, AfterValidator(_threshold_rule)]
 SqlFile = Annotated[str, Field(pattern=SQL_FILE)]
 
 
 class Part(BaseModel):
-    """Base of all sections: frozen, and unknown keys are refused."""
+    """Base of all sections: frozen; unknown keys are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)

@@ -1,4 +1,4 @@
-"""A spec, whole."""
+"""The complete spec of one model."""
 
 import hashlib
 import json
@@ -21,33 +21,33 @@ from tidemill.spec.training import Accept, Train
 
 __all__ = ["ModelSpec"]
 
-_OWN_TABLES = re.compile(r"(run|part)(_\d+)?")  # tidemill.prediction_<model> would be a table that the ledger has
+_OWN_TABLES = re.compile(r"(run|part)(_\d+)?")  # tidemill.prediction_<model> would collide with a ledger table
 _ANSWERS = {
     Task.BINARY: {"score", "predicted_label"},
     Task.MULTICLASS: {"score", "predicted_label", "probabilities"},
     Task.REGRESSION: {"prediction", "low", "high"},
 }
 _VIEW = {"partition", "release_id", "prediction_run_id", "simulated", "published_at", "reasons"}
-"""Columns of the view ``predictions.<model>`` beside the answers, the key and the time."""
+"""Columns of the view ``predictions.<model>`` other than the predictions, the key and the time."""
 
 
 class ModelSpec(Part):
-    """One model, whole."""
+    """The complete spec of one model."""
 
     model: Name
-    """Name, unique in the folder, the same as the file's."""
+    """Unique name of the model; equal to the file name."""
     description: str = ""
-    """One sentence for people."""
+    """One sentence for readers."""
     owner: str = ""
-    """Who answers for it, an e-mail address or a team."""
+    """Person or team responsible, as an e-mail address or a name."""
     task: Task
-    """Kind of answer."""
+    """Kind of prediction."""
     entity_key: Name
-    """Column that names a row, unique over all partitions of a window."""
+    """Column that identifies a row; unique across all partitions of a window."""
     event_time: Name
-    """Column with the time by which rows belong to partitions."""
+    """Column with the time that assigns a row to a partition."""
     timezone: str = "UTC"
-    """IANA name; partitions and schedules follow its wall clock."""
+    """IANA name of the time zone; partitions and schedules follow its wall clock."""
     partitions: Partitions = Partitions()
     source: Source
     label: Label
@@ -66,7 +66,7 @@ class ModelSpec(Part):
     @classmethod
     def _free_name(cls, value: str) -> str:
         if _OWN_TABLES.fullmatch(value):
-            raise ValueError(f"{value!r} would give the model a table that the ledger has already; choose another name")
+            raise ValueError(f"{value!r} would collide with a table of the ledger; choose another name")
         return value
 
     @field_validator("timezone")
@@ -81,7 +81,7 @@ class ModelSpec(Part):
     def _metric_of_the_task(cls, value: Accept, info: ValidationInfo) -> Accept:
         """Fill in the task's metric and a floor where there is a natural one; refuse a metric of another task."""
         task = info.data.get("task")
-        if task is None:  # which has a problem of its own
+        if task is None:  # pydantic reports the task itself
             return value
         metric = value.metric if "metric" in value.model_fields_set else default_metric(task)
         try:
@@ -106,8 +106,8 @@ class ModelSpec(Part):
         offsets = {day.astimezone(zone).utcoffset() or timedelta() for day in days}
         if self.partitions.every is Every.HOUR and (max(offsets) - min(offsets)) % timedelta(hours=1):
             raise ValueError(
-                f"the clocks of {self.timezone} change by half an hour, so it has no whole hours to cut time into; "
-                "use timezone UTC with partitions of an hour"
+                f"the clocks of {self.timezone} change by half an hour, so its days do not divide into whole hours; "
+                "use timezone UTC with hourly partitions"
             )
         return self
 
@@ -115,8 +115,8 @@ class ModelSpec(Part):
     def _every_hour_is_scored(self) -> Self:
         if self.partitions.every is Every.HOUR and "schedule" not in self.predict.model_fields_set:
             raise ValueError(
-                f"predict.schedule: of partitions of an hour, {self.predict.schedule!r} would score one a day; write such as "
-                "'5 * * * *', or null"
+                f"predict.schedule: with hourly partitions, {self.predict.schedule!r} would score one a day; write, for "
+                "example, '5 * * * *', or null"
             )
         return self
 
@@ -134,14 +134,14 @@ class ModelSpec(Part):
         key, time, label = self.entity_key, self.event_time, self.label.column
         if len({key, time, label}) < 3 or "observed_at" in (key, label):
             raise ValueError(
-                f"entity_key {key!r}, event_time {time!r} and label.column {label!r} have to be three columns, and neither "
-                "key nor label may be 'observed_at'"
+                f"entity_key {key!r}, event_time {time!r} and label.column {label!r} must be three different columns, and "
+                "neither the key nor the label may be 'observed_at'"
             )
         taken = sorted({key, time} & (_VIEW | _ANSWERS[self.task]))
         if taken:
             raise ValueError(
-                f"the view predictions.{self.model} has a column {', '.join(taken)} of its own; name yours otherwise, in "
-                "the queries by AS and here"
+                f"the view predictions.{self.model} already has a column {', '.join(taken)}; rename yours in the queries "
+                "(with AS) and here"
             )
         return self
 
@@ -155,8 +155,8 @@ class ModelSpec(Part):
     def _reasons_are_told(self) -> Self:
         if self.predict.reasons and self.train.own:
             raise ValueError(
-                f"predict.reasons: estimators of your own ({', '.join(self.train.own)}) tell no reasons while scoring; "
-                "leave it at 0 and use 'tidemill explain' for single rows"
+                f"predict.reasons: estimators of your own ({', '.join(self.train.own)}) cannot return reasons "
+                "while scoring; leave it at 0 and use 'tidemill explain' for single rows"
             )
         return self
 
@@ -164,16 +164,18 @@ class ModelSpec(Part):
     def _stages_fit_the_task(self) -> Self:
         if self.task is Task.BINARY:
             return self
-        binary_alone = {
+        binary_only = {
             "train.calibration": self.train.calibration != "none",
             "train.threshold": self.train.threshold != "f1",
             "accept.calibration_error": self.accept.calibration_error is not None,
         }
-        if any(binary_alone.values()):
-            names = ", ".join(name for name, used in binary_alone.items() if used)
-            raise ValueError(f"{names}: scores of task {self.task.value!r} have no calibration and no threshold")
+        if any(binary_only.values()):
+            names = ", ".join(name for name, used in binary_only.items() if used)
+            raise ValueError(f"{names}: task {self.task.value!r} has no calibration and no threshold")
         if self.train.monotonic and self.task is Task.MULTICLASS:
-            raise ValueError("train.monotonic: several classes have no one direction")
+            raise ValueError(
+                "train.monotonic: not available for task 'multiclass', whose scores have no single direction"
+            )
         return self
 
     @model_validator(mode="after")
@@ -181,26 +183,26 @@ class ModelSpec(Part):
         numeric = None if self.features is None else self.features.numeric
         strange = [name for name in self.train.monotonic if numeric is not None and name not in numeric]
         if strange:
-            raise ValueError(f"train.monotonic names {', '.join(strange)}, which is no numeric feature")
+            raise ValueError(f"train.monotonic names {', '.join(strange)}, which is not a numeric feature")
         return self
 
     @property
     def meaning(self) -> str:
-        """JSON of everything that the spec says, defaults included: comments and the order of keys do not count."""
+        """Canonical JSON of the spec, defaults included; comments and the order of keys do not matter."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the spec's meaning."""
+        """SHA-256 of `meaning`."""
         return hashlib.sha256(self.meaning.encode()).hexdigest()
 
     def partition(self, key: str) -> Partition:
-        """Return the partition of a key, wherever the data begin and end by now.
+        """Return the partition of a key, whether or not it lies within the model's data.
 
         Raises
         ------
         PartitionError
-            If the key is malformed, or of another length than the model's partitions.
+            If the key is malformed, or belongs to partitions of another length.
         """
         try:
             return self.partitions.every.of(key, self.timezone, self.partitions.cutoff)
@@ -211,11 +213,11 @@ class ModelSpec(Part):
             raise PartitionError(
                 error.problem,
                 f"{error.next_step} It names a {other.value}: if partitions.every has changed since something was published, "
-                "set it back, and give the other length to a model of another name.",
+                "restore it, and use a model with another name for the other length.",
             ) from None
 
     def asked(self, key: str) -> Partition:
-        """Return the partition of a key that somebody asks to work on, which has to lie within the model's data.
+        """Return the partition of a requested key, which must lie within the model's data.
 
         Raises
         ------
@@ -228,13 +230,13 @@ class ModelSpec(Part):
         if (first and day < first) or (last and day > last):
             raise PartitionError(
                 f"Partition {key!r} lies outside the data of model {self.model!r}, "
-                f"which run from {first or 'the beginning'} to {last or 'now'}.",
-                "Choose a partition inside, or change partitions.first and partitions.last in the spec.",
+                f"which cover {first or 'the beginning'} to {last or 'now'}.",
+                "Choose a partition in this range, or change partitions.first and partitions.last in the spec.",
             )
         return partition
 
     def partitions_between(self, first: str, last: str) -> Iterator[Partition]:
-        """Give, in order, the partitions from one key to another, both included.
+        """Return the partitions from one key to another in order, both included.
 
         Raises
         ------
@@ -243,11 +245,11 @@ class ModelSpec(Part):
         """
         start, end = self.asked(first).interval.start, self.asked(last).interval.end
         if end <= start:
-            raise PartitionError(f"Partition {first!r} comes after {last!r}.", "Name the earlier one first.")
+            raise PartitionError(f"Partition {first!r} comes after {last!r}.", "Pass the earlier one first.")
         return self.partitions.every.within(Interval(start=start, end=end), self.timezone, self.partitions.cutoff)
 
     def local_midnight(self, day: date) -> datetime:
-        """Return the first instant of a day in the model's zone."""
+        """Return the first instant of a day in the model's time zone."""
         return datetime.combine(day, time(), ZoneInfo(self.timezone))
 
 

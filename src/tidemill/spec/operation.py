@@ -1,4 +1,4 @@
-"""Sections about the work of every day: predict, monitor, retrain, keep."""
+"""Sections about daily operation: prediction, monitoring, retraining, reproduction and retention."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -13,76 +13,76 @@ __all__ = ["Monitor", "OnEmpty", "Predict", "Reproduce", "Retention", "Retrain"]
 
 
 class OnEmpty(StrEnum):
-    """What becomes of a partition that has no rows."""
+    """What happens to a partition without rows."""
 
     FAIL = "fail"
     PUBLISH = "publish"
 
 
 class Predict(Part):
-    """When a partition is scored, and what becomes of one without rows."""
+    """When and how a partition is scored."""
 
     schedule: Cron | None = "0 5 * * *"
-    """Cron line in the model's zone."""
+    """Cron expression in the model's time zone."""
     on_empty: OnEmpty = OnEmpty.FAIL
-    """``fail``: it is an error. ``publish``: it is published, and marked as empty."""
+    """``fail``: an empty partition is an error. ``publish``: it is published and marked as empty."""
     reasons: Annotated[int, Field(ge=0, le=50)] = 0
-    """How many of the features that moved a row's score most are stored with it; 0 stores none."""
+    """Number of features with the largest contributions to store with each score; 0 stores none."""
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
-    """Threads that score a partition; as many as there are processors by default. The scores do not depend on it."""
+    """Threads that score a partition; by default, one per processor. The scores do not depend on it."""
     shard_rows: Annotated[int, Field(ge=1)] | None = None
-    """Most rows of a partition that one task scores; several score a longer one. One task for all by default."""
+    """Maximum rows per scoring task; a larger partition is split into shards. By default, one task scores all rows."""
 
 
 class Monitor(Part):
-    """When a partition is looked at, and what is worth an alert."""
+    """When a partition is monitored, and the thresholds for alerts."""
 
     schedule: Cron | None = "0 8 * * *"
-    """Cron line in the model's zone."""
+    """Cron expression in the model's time zone."""
     psi: Annotated[float, Field(gt=0)] = 0.2
-    """Population stability index of a feature or of the score from which it has drifted."""
+    """Population stability index from which a feature or the score counts as drifted."""
     drift_share: Annotated[float, Field(gt=0, le=1)] = 0.3
-    """Share of the model's importance whose features have drifted that is worth an alert."""
+    """Share of the model's importance held by drifted features that triggers an alert."""
     null_share: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """Rise of a feature's share of nulls, in absolute terms, that is worth an alert."""
+    """Absolute increase of a feature's share of nulls that triggers an alert."""
     label_coverage: Annotated[float, Field(ge=0, le=1)] = 0.9
-    """Share of labels that a matured partition should have."""
+    """Share of rows of a matured partition that should have a label."""
     compute_ratio: Annotated[float, Field(gt=1)] = 2.0
-    """Seconds or memory of a step against its trailing median that is worth an alert."""
+    """Ratio of a step's seconds or memory to its trailing median that triggers an alert."""
     volume_ratio: Annotated[float, Field(gt=1)] = 1.6
-    """Times more or fewer rows than a partition of the same weekday usually has that is worth an alert."""
+    """Factor above or below the usual row count of the same weekday that triggers an alert."""
     model_age: Duration = timedelta(days=60)
-    """Age of the release's newest training data that is worth an alert."""
+    """Age of the release's newest training data that triggers an alert."""
     rules: dict[str, Rule] = Field(default_factory=dict)
-    """Severity, persistence and owner of families of rules, by name."""
+    """Severity, persistence and owner per family of rules."""
 
     @field_validator("rules")
     @classmethod
     def _known_rules(cls, value: dict[str, Rule]) -> dict[str, Rule]:
         unknown = sorted(set(value) - set(RULES))
         if unknown:
-            raise ValueError(f"there is no rule {', '.join(unknown)}; rules are {', '.join(RULES)}")
+            raise ValueError(f"unknown rule {', '.join(unknown)}; valid rules: {', '.join(RULES)}")
         return value
 
 
 class Retrain(Part):
-    """When a new challenger is trained out of turn."""
+    """When a challenger is trained outside the regular schedule."""
 
     schedule: Cron | None = "0 9 * * *"
-    """Cron line in the model's zone."""
+    """Cron expression in the model's time zone."""
     cooldown: Duration = timedelta(days=7)
-    """Least time between two trainings; each challenger in a row that is refused doubles it, up to eight times."""
+    """Minimum time between two trainings; each consecutive rejected challenger doubles it, up to a factor of eight."""
     budget: Annotated[int, Field(ge=1)] = 8
-    """Trainings in 30 days from which on no other is started."""
+    """Maximum number of trainings in 30 days."""
     max_age: Duration = timedelta(days=30)
-    """Age of the champion's newest training row from which it is retrained anyway."""
+    """Age of the champion's newest training row from which it is retrained in any case."""
     drift_share: Annotated[float, Field(gt=0, le=1)] = 0.3
-    """Share of the model's importance whose features have drifted, from which a partition has."""
+    """Share of the model's importance held by drifted features from which a partition counts as drifted."""
     persistence: Annotated[str, Field(pattern=PERSISTENCE)] = "3 of 5"
-    """How many of the newest partitions have to have drifted."""
+    """How many of the newest partitions must have drifted."""
     quality_drop: Annotated[float, Field(ge=0)] | None = None
-    """Change of the acceptance metric for the worse that is tolerated, a share of its figure for errors in the label's unit;
-    null for 15 % of the lead over ``prior`` that the champion had at acceptance."""
+    """Tolerated deterioration of the acceptance metric, relative for errors in the label's unit; null for 15 % of the
+    champion's lead over ``prior`` at acceptance."""
 
     @field_validator("persistence")
     @classmethod
@@ -92,35 +92,36 @@ class Retrain(Part):
 
 
 class Reproduce(Part):
-    """When a release, picked at random among those that served, is built again and compared."""
+    """When a randomly chosen release that has served is rebuilt and compared."""
 
     schedule: Cron | None = "0 6 * * 0"
-    """Cron line in the model's zone; null for by hand alone."""
+    """Cron expression in the model's time zone; null for manual runs only."""
 
 
 class Retention(Part):
-    """How long what nobody needs any more is kept; what is published and what the champion stands on stays."""
+    """How long unused data are kept; published data and everything that the champion depends on are never removed."""
 
     unpublished: Duration = timedelta(days=7)
-    """Age from which the rows of an attempt that was never published may go."""
+    """Age from which rows of an unpublished attempt may be removed."""
     superseded: Duration = timedelta(days=90)
-    """Time since they were replaced from which rows may go; until then a rollback can bring them back."""
+    """Time after replacement from which rows may be removed; until then a rollback can restore them."""
     releases: Duration = timedelta(days=400)
-    """Time since it last served from which a release's bundle, evidence and training data may go."""
+    """Time after a release last served from which its bundle, evidence and training data may be removed."""
     challengers: Duration = timedelta(days=90)
-    """Time since its last use from which a bundle that never served, or its evaluation, may go."""
+    """Time after last use from which a bundle that never served, or its evaluation, may be removed."""
     snapshots: Duration = timedelta(days=400)
-    """Time since its last use from which a data set that no kept release or run stands on may go."""
+    """Time after last use from which a data set that no kept release or run depends on may be removed."""
     reports: Duration = timedelta(days=400)
-    """Age from which a page of analysis, contract or monitoring may go."""
+    """Age from which an analysis, contract or monitoring page may be removed."""
     records: Duration = timedelta(days=800)
-    """Age from which the ledger's rows about runs, checks, figures, examinations and sent messages may go, unless needed."""
+    """Age from which the ledger's rows about runs, checks, figures, examinations and sent messages may be removed, unless
+    still needed."""
 
     @field_validator("*")
     @classmethod
     def _longer_than_a_chain(cls, value: timedelta) -> timedelta:
         if value < timedelta(days=1):
-            raise ValueError("keep things for at least 1 day, which a chain may take from its first file to its last")
+            raise ValueError("must be at least 1 day, since a chain may take that long from its first file to its last")
         return value
 
     @model_validator(mode="after")
@@ -128,6 +129,7 @@ class Retention(Part):
         longest = max(self.unpublished, self.superseded, self.releases, self.challengers, self.snapshots, self.reports)
         if self.records < longest:
             raise ValueError(
-                f"records must be kept for as long as what they speak of, {longest.days} days: they tell when it was last used"
+                f"records must be kept at least as long as what they describe, {longest.days} days: "
+                "they show when it was last used"
             )
         return self

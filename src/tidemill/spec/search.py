@@ -1,4 +1,4 @@
-"""Section about hyperparameter search: how many settings are tried, on which folds, from which space."""
+"""Section about hyperparameter search: number of trials, folds and search space."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -11,27 +11,27 @@ from tidemill.spec.kinds import Duration, Name, Part
 __all__ = ["Dimension", "Search", "Window"]
 
 Parameter = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,47}$")]
-"""Name of a parameter, as the estimator's own library writes it."""
+"""Name of a parameter, as spelled by the estimator's own library."""
 
 
 class Window(StrEnum):
-    """What a fold is fitted on."""
+    """Which partitions a fold is fitted on."""
 
     EXPANDING = "expanding"
     SLIDING = "sliding"
 
 
 class Dimension(Part):
-    """The values that one parameter may take: a range, or choices."""
+    """Values that a parameter may take: a range, or choices."""
 
     low: int | float | None = None
-    """Least value; whole numbers at both ends mean that only whole numbers are tried."""
+    """Lowest value; if both ends are whole numbers, only whole numbers are tried."""
     high: int | float | None = None
-    """Greatest value, included."""
+    """Highest value, inclusive."""
     log: bool = False
-    """Whether values are spread evenly over orders of magnitude."""
+    """Whether values are sampled on a logarithmic scale."""
     choices: tuple[bool | int | float | str, ...] = ()
-    """Values to choose from, in place of a range."""
+    """Values to choose from, instead of a range."""
 
     @model_validator(mode="before")
     @classmethod
@@ -48,37 +48,37 @@ class Dimension(Part):
             return self
         if self.low is None or self.high is None:
             raise ValueError("give low and high, or choices")
-        if not self.low < self.high:  # so written, NaN fails
+        if not self.low < self.high:  # written this way, NaN fails too
             raise ValueError(f"low must be below high, found {self.low:g} and {self.high:g}")
         if self.log and self.low <= 0:
-            raise ValueError(f"a range on the log scale must begin above 0, found {self.low:g}")
+            raise ValueError(f"a logarithmic range must start above 0, found {self.low:g}")
         return self
 
     @property
     def whole(self) -> bool:
-        """True if only whole numbers are tried."""
+        """Whether only whole numbers are tried."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
 
 class Search(Part):
-    """How good settings of an estimator are looked for, before it is fitted with the best of them."""
+    """How hyperparameters of an estimator are searched before the final fit."""
 
     trials: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Settings that are tried for each estimator, besides its defaults; 0 for no search."""
+    """Settings tried per estimator in addition to its defaults; 0 for no search."""
     timeout: Duration = timedelta(minutes=15)
-    """Time after which an estimator's search takes the best so far, and says that it was cut short."""
+    """Time after which an estimator's search stops, keeps the best setting so far and is reported as cut short."""
     folds: Annotated[int, Field(ge=2, le=20)] = 3
-    """Folds of train and validation set by time, each measured after what it is fitted on."""
+    """Number of folds of train and validation set by time; each is measured on later rows than it is fitted on."""
     window: Window = Window.EXPANDING
-    """``expanding``: each fold is fitted on all that came before; ``sliding``: on as much as the first."""
+    """``expanding``: a fold is fitted on everything before it; ``sliding``: on as many partitions as the first fold."""
     space: dict[Name, dict[Parameter, Dimension]] = Field(default_factory=dict)
-    """By estimator, the parameters to search; an estimator named here gives up its own space."""
+    """Parameters to search per estimator; they replace its default search space."""
 
     @field_validator("timeout")
     @classmethod
     def _some_time(cls, value: timedelta) -> timedelta:
         if value <= timedelta(0):
-            raise ValueError("it must be longer than nothing")
+            raise ValueError("must be longer than 0 minutes")
         return value
 
     @field_validator("space")
@@ -86,5 +86,5 @@ class Search(Part):
     def _no_empty_space(cls, value: dict[str, dict[str, Dimension]]) -> dict[str, dict[str, Dimension]]:
         for estimator, dimensions in value.items():
             if not dimensions:
-                raise ValueError(f"{estimator} names no parameter; leave it out for the usual ones")
+                raise ValueError(f"{estimator} lists no parameter; leave it out to search the default space")
         return value

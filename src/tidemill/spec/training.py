@@ -11,60 +11,60 @@ from tidemill.spec.search import Search
 __all__ = ["BASELINES", "Accept", "Own", "Train"]
 
 BASELINES = ("prior", "group_rate", "shallow_tree")
-"""Trivial models that are trained beside the candidates, every time, and that a candidate has to beat."""
+"""Trivial models that are trained with the candidates every time, and that a candidate must beat."""
 
 
 class Own(Part):
-    """An estimator of the user's own: any class that fits, predicts and clones as scikit-learn's do."""
+    """A custom estimator: any class with scikit-learn's fit, predict and clone interface."""
 
     type: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
-    """Import path of the class, e.g. ``sklearn.ensemble.ExtraTreesClassifier``."""
+    """Import path of the class, for example ``sklearn.ensemble.ExtraTreesClassifier``."""
     parameters: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
-    """Arguments of the class. Seed and threads come from ``train``."""
+    """Constructor arguments; the seed and the number of threads come from ``train``."""
     encoding: Annotated[str, Field(pattern="^(codes|rates|columns)$")] = "columns"
-    """What it is given: ``codes`` for trees (missing stays missing), ``rates`` of the label, or ``columns``, scaled."""
+    """Input encoding: ``codes`` for trees (missing values stay missing), ``rates`` of the label, or scaled ``columns``."""
     trust: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")], ...] = ()
-    """Import paths of further classes and functions that a stored model of it may hold."""
+    """Import paths of further classes and functions that its stored model may contain."""
 
 
 class Train(Part):
     """When and how a challenger is trained."""
 
     schedule: Cron | None = "0 4 * * 1"
-    """Cron line in the model's zone; null for by hand and by retraining alone."""
+    """Cron expression in the model's time zone; null for manual runs and retraining only."""
     window: Duration = timedelta(days=90)
-    """Length of all labelled data used: train, validation and test together."""
+    """Total length of the labelled data: train, validation and test together."""
     validation: Duration = timedelta(days=14)
-    """Part of the window, before the test set, to choose on."""
+    """Part of the window before the test set, used for model selection."""
     test: Duration = timedelta(days=14)
-    """Newest part of the window, which nothing is fitted or chosen on."""
+    """Newest part of the window; nothing is fitted or selected on it."""
     estimators: tuple[Name, ...] = ("xgboost", "hist_gradient_boosting")
-    """Candidates, by name."""
+    """Names of the candidates."""
     own: dict[Name, Own] = Field(default_factory=dict)
-    """Estimators of your own, by the name that ``estimators`` lists."""
+    """Custom estimators, by the name listed in ``estimators``."""
     calibration: Literal["none", "isotonic", "sigmoid"] = "none"
-    """Stage after the model that makes scores probabilities, fitted on the newer half of the validation set."""
+    """Calibration of scores to probabilities, fitted on the newer half of the validation set."""
     threshold: ThresholdRule = "f1"
-    """How the score from which a row counts as positive is chosen on the validation set."""
+    """Rule that chooses the decision threshold on the validation set."""
     monotonic: dict[Name, Literal["increasing", "decreasing"]] = Field(default_factory=dict)
-    """Features that may move the score one way only; estimators that can are held to it, and all are checked."""
+    """Features that may move the score in one direction only; enforced in the fit where supported, and always checked."""
     known_ahead: tuple[Name, ...] = ()
-    """Columns that may tell the label well, as they are known before the cutoff beyond doubt; no probe looks at them."""
+    """Columns known before the cutoff that may predict the label well; the leak probe skips them."""
     search: Search = Search()
-    """How their settings are looked for."""
+    """Hyperparameter search."""
     engine: Literal["local", "external_memory", "dask"] = "local"
-    """Where the rows are while XGBoost learns: in memory, on disk as bins, or on the disks of a Dask cluster's workers."""
+    """Where XGBoost keeps the rows while training: in memory, on disk as bins, or on the disks of Dask workers."""
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 20130101
-    """Seed of everything random."""
+    """Seed of all random operations."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
-    """Threads of one fit: estimators are fitted side by side, and equal bits need an equal number."""
+    """Threads per fit; estimators are fitted in parallel, and identical bits require the same number."""
 
     @model_validator(mode="after")
     def _room_to_fit(self) -> Self:
         if self.validation + self.test >= self.window:
             raise ValueError("window must be longer than validation and test together")
         if not self.estimators:
-            raise ValueError("name at least one estimator")
+            raise ValueError("list at least one estimator")
         return self
 
     @model_validator(mode="after")
@@ -74,7 +74,7 @@ class Train(Part):
             raise ValueError(f"estimators lists {', '.join(twice)} twice")
         baselines = [name for name in self.estimators if name in BASELINES]
         if baselines:
-            raise ValueError(f"estimators lists {', '.join(baselines)}, which is a baseline and trained in any case")
+            raise ValueError(f"estimators lists {', '.join(baselines)}, which is a baseline and always trained")
         return self
 
     @model_validator(mode="after")
@@ -89,41 +89,41 @@ class Train(Part):
         others = [name for name in self.estimators if name != "xgboost" or name in self.own]
         if self.engine != "local" and others:
             raise ValueError(
-                f"engine {self.engine} trains 'xgboost' alone, and estimators lists {', '.join(map(repr, others))}; "
+                f"engine {self.engine} trains only 'xgboost', and estimators lists {', '.join(map(repr, others))}; "
                 "write 'estimators: [xgboost]', or use engine local, which needs all rows in memory"
             )
         return self
 
     @property
     def trusted(self) -> frozenset[str]:
-        """Import paths that a stored model of this spec may hold beyond Tidemill's own list."""
+        """Import paths that a stored model of this spec may contain in addition to Tidemill's own list."""
         return frozenset(path for own in self.own.values() for path in (own.type, *own.trust))
 
 
 class Accept(Part):
-    """What a challenger has to show before it serves."""
+    """Conditions that a challenger must meet before it serves."""
 
     metric: Name = "roc_auc"
-    """Metric that decides; left out, ``roc_auc``, ``log_loss`` or ``mean_absolute_error`` by the task."""
+    """Metric that decides; if left out, ``roc_auc``, ``log_loss`` or ``mean_absolute_error``, depending on the task."""
     minimum: float | None = None
-    """Floor of the metric on the test set, or ceiling of an error or a loss; null leaves it to the baselines."""
+    """Minimum of the metric on the test set (maximum for an error or a loss); null requires only beating the baselines."""
     margin: Annotated[float, Field(ge=0)] | None = None
-    """How much worse than the champion the interval may reach; null for 5 % of the candidate's lead over ``prior``."""
+    """How far below the champion the interval may extend; null for 5 % of the candidate's lead over ``prior``."""
     slices: tuple[Name, ...] = ()
-    """Categorical features in whose values nobody may be shown to be worse off than with the champion."""
+    """Categorical features; a candidate shown to be worse than the champion for one of their values is rejected."""
     slice_margin: Annotated[float, Field(ge=0)] | None = None
-    """How much worse a slice may be; null for ``margin``."""
+    """Margin for slices; null for ``margin``."""
     calibration_error: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Largest expected calibration error on the test set; null for not weighed."""
+    """Maximum expected calibration error on the test set; null for no limit."""
     churn: Annotated[float, Field(ge=0)] | None = None
-    """Largest share of decisions that may differ from the champion's; null for not weighed."""
+    """Maximum share of decisions that may differ from the champion's; null for no limit."""
     seconds_per_million: Annotated[float, Field(gt=0)] | None = 300.0
-    """Most processor seconds that scoring a million rows may take; null for not weighed."""
+    """Maximum processor seconds for scoring a million rows; null for no limit."""
     memory_mb: Annotated[int, Field(gt=0)] | None = 4096
-    """Most memory, in MiB, that a process that loads and scores may hold, libraries included; null for not weighed."""
+    """Maximum memory, in MiB, of a process that loads and scores, libraries included; null for no limit."""
     approval: Literal["automatic", "manual"] = "automatic"
-    """``automatic``: the gate's word is enough; ``manual``: a person has to say yes to what the gate accepts."""
+    """``automatic``: the gate decides; ``manual``: a person must also approve what the gate accepts."""
     approval_timeout: Duration = timedelta(days=2)
-    """Time that a person has to answer in Airflow; no answer counts as a refusal."""
+    """Time for the approval in Airflow; no answer counts as a rejection."""
     four_eyes: bool = False
-    """Whoever asked for the training may not approve or promote its release."""
+    """Whether the person who requested a training is barred from approving or promoting its release."""
