@@ -579,7 +579,8 @@ def registry(healthy: Mill, tmp_path_factory: pytest.TempPathFactory) -> tuple[W
     client = MlflowClient(uri)
     champion = healthy.promoter.champion(healthy.model)
     assert champion is not None
-    run = client.create_run(client.create_experiment(healthy.model)).info.run_id
+    artifacts = str(tmp_path_factory.mktemp("mlflow-artifacts"))
+    run = client.create_run(client.create_experiment(healthy.model, artifact_location=artifacts)).info.run_id
     healthy.promoter.note_mlflow_run(champion.release_id, run)
     client.create_registered_model(healthy.model)
     for release_id in (champion.release_id, 999_999):
@@ -602,7 +603,9 @@ def test_an_alias_set_by_hand_is_found_and_repaired(healthy: Mill, registry: tup
     assert found(mill) == {"mlflow": Health.WARN}
     assert "MLflow calls release 999999 the champion" in the(mill, "mlflow").message
     assert found(mill, repair=True) == {}
-    assert str(client.get_model_version_by_alias(model, "champion").version) == "1"
+    version = client.get_model_version_by_alias(model, "champion")  # a new one: the first held no model
+    assert version.tags["tidemill.release_id"] == str(healthy.promoter.champion(model).release_id)
+    assert client.get_logged_model(version.source.removeprefix("models:/")).tags["tidemill.content_digest"]
 
 
 @of_mlflow
