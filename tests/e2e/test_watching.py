@@ -69,7 +69,7 @@ def test_the_decision_is_recorded_with_its_reasons_and_evidence(watched: Any) ->
         f" AND partition = '{DAY}'"
     )
     assert verdict == "accept"
-    assert any("days old; 5 days are the most" in reason for reason in reasons)
+    assert any("days old; the limit is 5 days" in reason for reason in reasons)
     assert evidence["drift_weighted"][-1]["partition"] == DAY
 
 

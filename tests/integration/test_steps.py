@@ -466,7 +466,7 @@ def test_young_champion_without_figures_is_not_retrained(serving: Mill) -> None:
 def test_a_champion_of_another_metric_is_not_held_against_todays(serving: Mill) -> None:
     serving.write(spec=SPEC.replace("minimum: 0.6", "metric: log_loss"))
     reasons = serving.step("retrain", "decide", SCORED)["reasons"]
-    assert "The champion's quality at acceptance is not known, so no decay can be seen." in reasons
+    assert "The champion's quality at acceptance is unknown, so decay cannot be detected." in reasons
 
 
 def test_decision_is_recorded_with_its_evidence(serving: Mill) -> None:

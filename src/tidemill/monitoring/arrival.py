@@ -1,7 +1,7 @@
-"""How labels arrive: the share that is known some time after a partition's end, learned from partitions that are done.
+"""How labels arrive: the share known at each age after a partition's end, learned from completed partitions.
 
-It says whether ``label.matures_after`` in the spec is long enough, what coverage is to be expected of a partition now, and
-which partitions are not to be compared with the others: those whose time has come while their labels have not.
+The curve shows whether ``label.matures_after`` in the spec is long enough and which coverage a partition should have now.
+Partitions that are past this time but lack usual labels are not compared with the others.
 """
 
 import math
@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 __all__ = ["ENOUGH", "Arrival", "arrival_ages", "learn_arrival", "shares_known"]
 
 ENOUGH = 0.9
-"""Share of the coverage usual at its age that a partition needs to be compared with others."""
+"""Share of the coverage usual at its age that a partition needs for comparisons."""
 
-LEAST_PARTITIONS = 3  # whose course is known, before a curve is believed
+LEAST_PARTITIONS = 3  # with a known course, needed to trust a curve
 _STEPS = (0, 1 / 24, 1 / 12, 1 / 6, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1, 1.25, 1.5)  # of the declared time
 HOUR = timedelta(hours=1)
 
@@ -30,22 +30,22 @@ class Arrival:
     ages: tuple[float, ...] = ()
     """Hours since a partition's end, ascending."""
     shares: tuple[float, ...] = ()
-    """Share of the rows whose label is known by then, usually: 0 to 1, never falling."""
+    """Usual share of rows with a known label by then: 0 to 1, non-decreasing."""
     n_partitions: int = 0
-    """Partitions that it was learned from."""
+    """Partitions that the curve was learned from."""
 
     @property
     def known(self) -> bool:
-        """Whether there was enough to learn from."""
+        """Whether there were enough partitions to learn from."""
         return self.n_partitions >= LEAST_PARTITIONS
 
     @property
     def final(self) -> float:
-        """Share of the rows that get a label in the end; NaN if unknown."""
+        """Share of rows that eventually get a label; NaN if unknown."""
         return self.shares[-1] if self.known else math.nan
 
     def expected(self, age: float) -> float:
-        """Return the share of labels that is usually known at an age in hours; NaN if unknown.
+        """Return the usual share of known labels at an age in hours; NaN if unknown.
 
         Examples
         --------
@@ -55,7 +55,7 @@ class Arrival:
         return float(np.interp(age, self.ages, self.shares)) if self.known else math.nan
 
     def after(self, part: float) -> float:
-        """Return the hours until a part of the labels that ever come is there; NaN if unknown.
+        """Return the hours until a fraction of all labels that ever arrive is known; NaN if unknown.
 
         Examples
         --------
@@ -72,7 +72,7 @@ class Arrival:
         return self.ages[at - 1] + (wanted - before) / (share - before) * (self.ages[at] - self.ages[at - 1])
 
     def has_enough(self, coverage: float, age: float) -> bool:
-        """Return whether a partition has nearly all the labels that are usual at its age; True where that is unknown.
+        """Return whether a partition has nearly all the labels usual at its age; True if unknown.
 
         Examples
         --------
@@ -89,9 +89,9 @@ def arrival_ages(matures_after: timedelta, length: timedelta) -> tuple[float, ..
     Parameters
     ----------
     matures_after : timedelta
-        Time that labels are given; half as much again is looked at.
+        Time that labels have to arrive; the ages extend to 1.5 times as long.
     length : timedelta
-        Length of a partition, which is taken where labels are given no time.
+        Length of a partition, used if ``matures_after`` is zero.
 
     Examples
     --------
@@ -102,14 +102,14 @@ def arrival_ages(matures_after: timedelta, length: timedelta) -> tuple[float, ..
 
 
 def shares_known(delays: ArrayLike, n_rows: int, ages: Sequence[float], age: float) -> dict[float, float]:
-    """Return the share of a partition's labels that was known at each age that it has reached.
+    """Return the share of a partition's labels known at each age that it has reached.
 
     Parameters
     ----------
     delays : array-like of shape (n_known,)
-        Hours from the partition's end until each label that is known became so; negative before its end.
+        Hours from the partition's end until each known label became known; negative before its end.
     n_rows : int
-        Rows that were scored; those without a label never get one.
+        Scored rows, including those that never get a label.
     ages : sequence of float
         From `arrival_ages`.
     age : float
@@ -128,18 +128,18 @@ def shares_known(delays: ArrayLike, n_rows: int, ages: Sequence[float], age: flo
 
 
 def learn_arrival(courses: Sequence[Mapping[float, float]], ages: Sequence[float], done: float) -> Arrival:
-    """Learn the curve from what partitions went through.
+    """Learn the arrival curve from past partitions.
 
-    The median of the partitions, at each age: a week in which labels stopped leaves it as it is.
+    The curve is the median over partitions at each age, so a week without labels does not change it.
 
     Parameters
     ----------
     courses : sequence of mapping of float to float
-        Share known by age, from `shares_known`, one a partition.
+        Share known by age, from `shares_known`, one per partition.
     ages : sequence of float
         From `arrival_ages`.
     done : float
-        Age from which a partition's course is whole enough to learn from: the time that labels are given, in hours.
+        Age in hours from which a partition's course is complete enough to learn from.
 
     Examples
     --------

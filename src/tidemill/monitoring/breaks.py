@@ -1,10 +1,9 @@
-"""Sudden breaks: a feature that is not what it was in the weeks before, as a broken feed makes it and the world does not.
+"""Sudden breaks: a feature that abruptly differs from the preceding weeks, typically because a feed is broken.
 
-Drift says how far a partition lies from what the model learnt from, and a season drifts. A break is judged against the
-newest partitions instead: the distance of this partition from all of them together, against the distance that each of
-them had from the others. Weather, which is another every day, is as far from itself every day; a renamed category or a
-column in other units is not. What lies beyond all that was ever seen by more than its whole range is a change of unit,
-however wild the feature.
+Drift measures the distance from the training data, and seasons drift. A break is judged against the newest partitions:
+the distance of this partition from all of them, compared with the distance of each of them from the others. Weather
+varies as much every day; a renamed category or a column in another unit does not. A mean that exceeds all past values
+by more than their range indicates a change of unit, however variable the feature.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from tidemill.records import MetricValue, Record
 
 __all__ = ["FeatureCounts", "count_groups", "detect_breaks"]
 
-MIN_DAYS = 14  # partitions before this one; the greatest distance among fewer says too little
+MIN_DAYS = 14  # preceding partitions; the greatest distance among fewer is not reliable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +31,13 @@ class FeatureCounts(Record):
     groups: tuple[int, ...]
     """Rows in each group."""
     minimum: float | None = None
-    """Least finite number, or None without one."""
+    """Minimum of the finite numbers, or None without one."""
     maximum: float | None = None
-    """Greatest finite number."""
+    """Maximum of the finite numbers."""
 
 
 def count_groups(reference: Sequence[ColumnProfile], analysis: Sequence[ColumnProfile]) -> tuple[FeatureCounts, ...]:
-    """Return what later partitions are compared with: about a hundred bytes per feature.
+    """Return the counts that later partitions are compared with: about a hundred bytes per feature.
 
     Parameters
     ----------
@@ -63,7 +62,7 @@ def detect_breaks(
     analysis: Sequence[ColumnProfile],
     history: Sequence[Sequence[FeatureCounts]],
 ) -> tuple[MetricValue, ...]:
-    """Compare each feature of a partition with the newest partitions before it.
+    """Compare each feature of a partition with the newest preceding partitions.
 
     Parameters
     ----------
@@ -72,15 +71,15 @@ def detect_breaks(
     analysis : sequence of ColumnProfile
         The partition, counted into the same bins.
     history : sequence of sequence of FeatureCounts
-        The newest partitions before it, counted into the same bins, in any order.
+        The newest preceding partitions, counted into the same bins, in any order.
 
     Returns
     -------
     tuple of MetricValue
-        For each feature ``beyond_range`` (of a number: by how many of its ranges the mean lies outside of all that the
-        reference and the newest partitions hold; 0 inside), and with 14 partitions or more ``jump``, the stability
-        index of the partition against all of them together, and ``jump_usual``, the greatest that one of them had
-        against the others. Nothing for a feature without rows.
+        For each numeric feature ``beyond_range``: the distance of the mean outside all values of the reference and the
+        newest partitions, in multiples of their range; 0 inside. With at least 14 partitions also ``jump``, the
+        stability index of the partition against all of them, and ``jump_usual``, the greatest index of one of them
+        against the others. Features without rows are omitted.
 
     Examples
     --------
@@ -111,7 +110,7 @@ def _beyond_range(before: ColumnProfile, now: ColumnProfile, past: Sequence[Feat
         return {}
     low, high = min(lows), max(highs)
     outside = max(low - now.mean, now.mean - high, 0.0)
-    # Of a constant feature the range is nothing: its own size stands in, or 1 where that is nothing too.
+    # A constant feature has no range: use its magnitude, or 1 if that is 0.
     return {"beyond_range": outside / ((high - low) or abs(high) or 1.0)}
 
 

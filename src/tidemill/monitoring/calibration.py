@@ -1,8 +1,8 @@
-"""A calibration curve with its error: how probable an outcome is at each score, and how well that is known.
+"""A calibration curve with its error: the probability of an outcome at each score, and its uncertainty.
 
 A logistic regression on the log odds of the score, or with many outcomes on their two parts (beta calibration). Its two
-or three coefficients follow the test set far less closely than the steps of an isotonic regression do, which promise
-more than new rows keep. The penalty is Firth's, which removes most of the bias that few outcomes leave.
+or three coefficients overfit the test set far less than an isotonic regression. Firth's penalty removes most of the
+bias due to few outcomes.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ from tidemill.records import Record
 
 __all__ = ["CalibrationCurve", "fit_curve", "log_odds", "share_of"]
 
-LEAST_OUTCOMES = 2  # of each kind, without which there is nothing to fit
-MANY_OUTCOMES = 200  # of the rarer kind, from which a third coefficient is known well enough
-N_KNOTS = 100  # over all log odds that a score can have: 0.3 % of a probability at most from the curve between them
-N_STEPS = 100  # of Newton's method, which takes about ten
-LONGEST_STEP = 2.0  # in log odds, so that a first step does not overshoot
+LEAST_OUTCOMES = 2  # rows of each class that a fit needs
+MANY_OUTCOMES = 200  # rows of the rarer class from which a third coefficient is precise enough
+N_KNOTS = 100  # over all possible log odds: interpolation is off by at most 0.3 % of a probability
+N_STEPS = 100  # of Newton's method, which needs about ten
+LONGEST_STEP = 2.0  # in log odds, so that the first step does not overshoot
 TOLERANCE = 1e-8
 
 Floats = NDArray[np.float64]
@@ -35,10 +35,10 @@ class CalibrationCurve(Record):
     y: tuple[float, ...]
     """Probability at each score, 0 to 1."""
     error: tuple[tuple[float, ...], ...] = field(default=())
-    """Independent directions in which the curve may be off: log odds per standard deviation, at each score."""
+    """Independent error directions of the curve: log odds per standard deviation, at each score."""
 
     def probability(self, score: ArrayLike) -> Floats:
-        """Return the probability at each score; outside the knots the nearest counts."""
+        """Return the probability at each score; outside the knots that of the nearest knot."""
         return np.interp(np.asarray(score, np.float64), self.x, self.y)
 
     def deviations(self, score: ArrayLike) -> Floats:
@@ -54,7 +54,7 @@ class CalibrationCurve(Record):
 
 
 def fit_curve(y_true: ArrayLike, y_score: ArrayLike) -> CalibrationCurve | None:
-    """Fit a curve to scores of rows that the model was neither fitted nor chosen on.
+    """Fit a curve to scores of rows used neither to fit nor to choose the model.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def fit_curve(y_true: ArrayLike, y_score: ArrayLike) -> CalibrationCurve | None:
     Returns
     -------
     CalibrationCurve or None
-        None with fewer than two rows of either kind.
+        None with fewer than two rows of either class.
 
     References
     ----------
@@ -83,13 +83,13 @@ def fit_curve(y_true: ArrayLike, y_score: ArrayLike) -> CalibrationCurve | None:
     rarer = min(int(outcome.sum()), int((~outcome).sum()))
     if rarer < LEAST_OUTCOMES:
         return None
-    least = 0.5 / outcome.size  # a score nearer to 0 or 1 claims more than the rows can show
+    least = 0.5 / outcome.size  # the rows cannot support a score nearer to 0 or 1
     at = log_odds(least) + np.arange(N_KNOTS) * (2 * log_odds(1 - least) / (N_KNOTS - 1))
     knots = share_of(at)
     within = np.clip(score, least, 1 - least)
     for columns in _forms(within, rarer):
         coefficients, covariance = _fit(columns(within), outcome.astype(np.float64))
-        if (coefficients[1:] >= 0).all():  # a curve that falls anywhere has followed noise
+        if (coefficients[1:] >= 0).all():  # a decreasing curve has fitted noise
             break
     shown = columns(knots)
     directions = (shown @ np.linalg.cholesky(covariance)).T
@@ -101,18 +101,18 @@ def fit_curve(y_true: ArrayLike, y_score: ArrayLike) -> CalibrationCurve | None:
 
 
 def log_odds(share: ArrayLike) -> Any:
-    """Return log odds of shares between 0 and 1."""
+    """Return the log odds of probabilities between 0 and 1."""
     p = np.asarray(share, np.float64)
     return np.log(p) - np.log1p(-p)
 
 
 def share_of(odds: ArrayLike) -> Floats:
-    """Return shares of log odds."""
+    """Return the probabilities of log odds."""
     return np.asarray(0.5 + 0.5 * np.tanh(np.asarray(odds, np.float64) / 2), np.float64)
 
 
 def _forms(score: Floats, rarer: int) -> list[Callable[[Floats], Floats]]:
-    """Return the columns of each curve to try, that with the most coefficients first."""
+    """Return the design matrix of each curve to try, most coefficients first."""
     if score.min() == score.max():
         return [_constant]
     return [_beta, _logistic, _constant] if rarer >= MANY_OUTCOMES else [_logistic, _constant]

@@ -1,9 +1,9 @@
-"""Concept drift: since when the model's daily loss has been worse than at acceptance.
+"""Concept drift: a lasting rise of the model's daily loss since acceptance.
 
-A cumulative sum (Page's test) of how far each partition's loss lies above its mean at acceptance, in standard
-deviations: single bad days are forgotten, a lasting change adds up. Where quality can be estimated before labels, the
-loss is the part that the estimate did not foresee, so that a shift of the features is no change. It tells that something
-changed and when; what changed is for drift and slices to tell.
+A cumulative sum (Page's test) of how far each partition's loss exceeds its mean at acceptance, in standard deviations.
+Single bad days fade, a lasting change accumulates. Where quality is estimated before labels, the loss is the part that
+the estimate did not predict, so that a shift of the features is no change. The test shows that something changed and
+when; drift and slices show what.
 """
 
 import math
@@ -15,11 +15,11 @@ from tidemill.records import Alert, Severity
 
 __all__ = ["LEAST_LIMIT", "Change", "alarm_limit", "change_alerts", "detect_change"]
 
-LEAST_REFERENCE = 7  # partitions; the spread of fewer is not known well enough
+LEAST_REFERENCE = 7  # partitions; the spread of fewer is too uncertain
 ALLOWANCE = 1.25  # standard deviations that a partition may lie above the mean without adding to the sum
-MOST = 2.5  # standard deviations that one partition counts at most, since losses are skewed
+MOST = 2.5  # maximum standard deviations that one partition adds, since losses are skewed
 LEAST_LIMIT = 5.0
-"""Standard deviations that have to add up, with a long reference."""
+"""Sum in standard deviations that raises the alarm, with a long reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +27,15 @@ class Change:
     """A lasting rise of the loss."""
 
     since: str
-    """Key of the partition with which it began."""
+    """Key of the first partition of the rise."""
     detected: str
-    """Key of the partition with which it was certain."""
+    """Key of the partition in which it was detected."""
     rise: float
-    """Mean loss from ``since`` on, minus that of the reference."""
+    """Mean loss from ``since`` on minus the mean of the reference."""
     statistic: float
-    """The sum, in standard deviations, after the last partition."""
+    """Sum in standard deviations after the last partition."""
     limit: float = LEAST_LIMIT
-    """Sum above which it is an alert."""
+    """Sum above which an alert is raised."""
 
 
 def alarm_limit(n_reference: int) -> float:
@@ -52,12 +52,12 @@ def alarm_limit(n_reference: int) -> float:
 
 
 def detect_change(losses: Mapping[str, float], reference: Sequence[float]) -> tuple[float, Change | None]:
-    """Look for a lasting rise of the loss.
+    """Detect a lasting rise of the loss.
 
     Parameters
     ----------
     losses : mapping of str to float
-        Loss (down is good) of each matured partition under the release, by key; NaN is left out.
+        Loss (lower is better) of each matured partition under the release, by key; NaN is ignored.
     reference : sequence of float
         Loss of each partition of the test set at acceptance.
 
@@ -66,13 +66,13 @@ def detect_change(losses: Mapping[str, float], reference: Sequence[float]) -> tu
     statistic : float
         The sum after the last partition, in standard deviations; NaN if the reference is too short or does not vary.
     change : Change or None
-        The first change found, if there is one.
+        The first change, if any.
 
     Notes
     -----
     Of 90 quiet partitions, under 2 % raise a false alarm, whether losses are normal, skewed (exponential, lognormal) or
-    persistent (an autocorrelation of 0.3). With 14 reference partitions a rise by two standard deviations is found after
-    14 partitions in the median, by three after 8; with 28 after 9 and 5.
+    persistent (an autocorrelation of 0.3). The median delay with 14 reference partitions is 14 partitions for a rise of
+    two standard deviations and 8 for three; with 28 reference partitions it is 9 and 5.
 
     References
     ----------
@@ -103,7 +103,7 @@ def detect_change(losses: Mapping[str, float], reference: Sequence[float]) -> tu
 
 
 def change_alerts(change: Change | None, *, loss: str, beyond_estimate: bool = False) -> tuple[Alert, ...]:
-    """Return the alert about a lasting rise of the loss, with the partition since when.
+    """Return the alert about a lasting rise of the loss, with its first partition.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def change_alerts(change: Change | None, *, loss: str, beyond_estimate: bool = F
     loss : str
         Name of the loss.
     beyond_estimate : bool, default False
-        Whether the losses are those that the estimate before labels did not foresee.
+        Whether the losses are the part that the estimate before labels did not predict.
     """
     if change is None or change.statistic <= change.limit:
         return ()

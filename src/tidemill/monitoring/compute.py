@@ -1,7 +1,7 @@
-"""What each step cost, against what it used to cost: jumps and slow growth.
+"""The cost of each step compared with its past runs: jumps and slow growth.
 
-Ratios to the trailing median are robust against the one slow run that a busy machine gives; growth is the trend over
-weeks. Whether a figure deserves an alert is for ``alerts``, which knows the absolute figures too.
+Ratios to the trailing median are robust against a single slow run on a busy machine. Growth is the trend over weeks.
+``alerts`` decides which figures raise an alert, since it also has the absolute figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,21 +13,21 @@ from tidemill.records import MetricValue, Record
 
 __all__ = ["StepFigures", "compare_compute"]
 
-MIN_RUNS = 5  # the median of fewer past runs is too easily one of two odd ones
+MIN_RUNS = 5  # the median of fewer past runs is not robust against two outliers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFigures(Record):
-    """What one run of one step cost."""
+    """Cost of one run of one step."""
 
     wall_s: float
-    """Seconds from start to end."""
+    """Elapsed time in seconds."""
     cpu_s: float
-    """Seconds of processor time, all threads together."""
+    """Processor time of all threads in seconds."""
     peak_rss_bytes: int
-    """Greatest resident memory of the process."""
+    """Peak resident memory of the process."""
     n_rows: int | None = None
-    """Rows read or written; None where a step has none."""
+    """Rows read or written; None if the step has none."""
 
     @property
     def rows_per_s(self) -> float | None:
@@ -35,7 +35,7 @@ class StepFigures(Record):
         return self.n_rows / self.wall_s if self.n_rows and self.wall_s > 0 else None
 
     def figures(self) -> dict[str, float]:
-        """Return every figure that is known, by name."""
+        """Return the known figures by name."""
         known = {"wall_s": self.wall_s, "cpu_s": self.cpu_s, "peak_rss_bytes": float(self.peak_rss_bytes)}
         return known if self.rows_per_s is None else {**known, "rows_per_s": self.rows_per_s}
 
@@ -56,8 +56,8 @@ def compare_compute(
     -------
     tuple of MetricValue
         For each step, with ``slice="step=<name>"``: ``wall_s``, ``cpu_s``, ``peak_rss_bytes`` and ``rows_per_s``, and
-        each of them again as ``<name>_ratio`` to the median of at least five past runs (``n`` says how many); no ratio
-        with fewer, nor to a median of 0. With 21 runs or more ``wall_s_growth`` (per row, where there are rows) and
+        for each also ``<name>_ratio``, the ratio to the median of ``n`` past runs; omitted with fewer than five runs or
+        a median of 0. With at least 21 runs also ``wall_s_growth`` (per row, if there are rows) and
         ``peak_rss_bytes_growth``: the trend over up to 42 runs as a share of its start, 0 unless a rise is certain.
 
     Examples

@@ -1,6 +1,6 @@
-"""How far two samples lie apart, from the counts of their rows in the same bins.
+"""Distances between two samples, from the counts of their rows in the same bins.
 
-Only counts: no bins are made here, and no threshold is applied.
+This module neither bins rows nor applies thresholds.
 """
 
 import math
@@ -19,18 +19,18 @@ __all__ = [
     "wasserstein_distance",
 ]
 
-LEAST_SHARE = 1e-4  # a share below one row in 10,000 says no more than that the bin is all but empty
+LEAST_SHARE = 1e-4  # a share below one row in 10,000 counts as an almost empty bin
 
 
 def population_stability_index(reference_counts: ArrayLike, analysis_counts: ArrayLike) -> float:
     r"""Return the population stability index of an analysis sample against a reference.
 
     :math:`\sum_i (q_i - p_i) \ln(q_i / p_i)` over the shares p of the reference and q of the analysis sample.
-    0 means the same shares; by custom 0.1 is worth a look and 0.2 is a shift.
+    0 means equal shares; by convention 0.1 is worth a look and 0.2 is a shift.
 
-    An empty bin would make the logarithm infinite. So a share counts as at least half a row of its own sample
-    (absence from n rows shows no more), and at least 1e-4, so that the figure hardly depends on the size of
-    large samples. Bins that are empty on both sides are left out.
+    An empty bin would make the logarithm infinite. Each share is therefore at least half a row of its own sample
+    (absence from n rows shows no more), and at least 1e-4, so that the figure hardly depends on the size of large
+    samples. Bins that are empty in both samples are left out.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def population_stability_index(reference_counts: ArrayLike, analysis_counts: Arr
 
 
 def jensen_shannon_distance(reference_counts: ArrayLike, analysis_counts: ArrayLike, *, base: float = 2.0) -> float:
-    """Jensen-Shannon distance between two samples: the root of the divergence.
+    """Return the Jensen-Shannon distance between two samples: the root of the divergence.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def jensen_shannon_distance(reference_counts: ArrayLike, analysis_counts: ArrayL
 
     Notes
     -----
-    The same figure as ``scipy.spatial.distance.jensenshannon``; empty bins need no smoothing.
+    Equals ``scipy.spatial.distance.jensenshannon``; empty bins need no smoothing.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def jensen_shannon_distance(reference_counts: ArrayLike, analysis_counts: ArrayL
 
 
 def kolmogorov_smirnov_statistic(reference_counts: ArrayLike, analysis_counts: ArrayLike) -> float:
-    """Greatest distance between two samples' cumulated shares, over bins in ascending order.
+    """Return the greatest distance between two samples' cumulative shares, over bins in ascending order.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def kolmogorov_smirnov_statistic(reference_counts: ArrayLike, analysis_counts: A
 
     Notes
     -----
-    The statistic of ``scipy.stats.ks_2samp`` on the numbers of the bins; of the values behind them it is never more.
+    Equals the statistic of ``scipy.stats.ks_2samp`` on bin numbers; it never exceeds that of the underlying values.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def kolmogorov_smirnov_statistic(reference_counts: ArrayLike, analysis_counts: A
 
 
 def wasserstein_distance(positions: ArrayLike, reference_counts: ArrayLike, analysis_counts: ArrayLike) -> float:
-    """Least mean distance that the rows of one sample have to move to become the other (Wasserstein's first).
+    """Return the first Wasserstein distance: the least mean distance to move one sample's rows to match the other.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def wasserstein_distance(positions: ArrayLike, reference_counts: ArrayLike, anal
 
     Notes
     -----
-    The same figure as ``scipy.stats.wasserstein_distance`` with the counts as weights.
+    Equals ``scipy.stats.wasserstein_distance`` with the counts as weights.
 
     Examples
     --------
@@ -174,10 +174,10 @@ def wasserstein_distance(positions: ArrayLike, reference_counts: ArrayLike, anal
 
 
 def chi_square_statistic(reference_counts: ArrayLike, analysis_counts: ArrayLike) -> float:
-    """Pearson's statistic of the analysis sample against the shares of the reference.
+    """Return Pearson's chi-square statistic of the analysis sample against the shares of the reference.
 
-    It grows with the rows: divided by them, its root is Cohen's effect size w. Shares of the reference have the same
-    floor as in `population_stability_index`. Bins that are empty on both sides are left out.
+    It grows with the number of rows: divided by it, its root is Cohen's effect size w. Shares of the reference have the
+    same floor as in `population_stability_index`. Bins that are empty in both samples are left out.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def chi_square_statistic(reference_counts: ArrayLike, analysis_counts: ArrayLike
 
 
 def expected_psi(n_bins: int, n_reference: int, n_analysis: int) -> float:
-    """Return the index that two samples of one distribution show on average.
+    """Return the expected stability index of two samples of one distribution.
 
     It is (n_bins - 1) (1/n_reference + 1/n_analysis): the index of equal distributions, divided by the bracket,
     follows a chi-square distribution with n_bins - 1 degrees of freedom (Yurdakul and Naranjo, 2020).
@@ -226,7 +226,7 @@ def expected_psi(n_bins: int, n_reference: int, n_analysis: int) -> float:
 
 
 def chance_psi(n_bins: int, n_reference: int, n_analysis: int, *, probability: float = 0.999) -> float:
-    """Return the index that two samples of one distribution stay below with this probability.
+    """Return the quantile of the stability index of two samples of one distribution.
 
     The chi-square quantile is Wilson and Hilferty's, within 1 % for two or more degrees of freedom.
 
@@ -255,7 +255,7 @@ def _pair(reference: ArrayLike, analysis: ArrayLike) -> tuple[NDArray[np.float64
 
 
 def _cumulated_difference(reference: NDArray[np.float64], analysis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how much more of the analysis sample lies up to each bin; empty if a sample has no rows."""
+    """Return the difference of the cumulative shares up to each bin; empty if a sample has no rows."""
     if not reference.sum() or not analysis.sum():
         return np.empty(0)
     below: NDArray[np.float64] = np.cumsum(analysis) / analysis.sum() - np.cumsum(reference) / reference.sum()

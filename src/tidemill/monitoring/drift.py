@@ -1,14 +1,14 @@
-"""How far a partition's features and scores lie from the reference that the champion was trained on.
+"""Distance of a partition's features and scores from the champion's training data.
 
 A feature has drifted when its stability index exceeds its threshold, the greatest of
 
-- the fixed one, plus what chance adds on average at these sample sizes,
-- what chance alone exceeds about once in a thousand (measured: 0 to 3, depending on the rows),
-- what was usual: 1.1 times the index that a new partition rarely exceeded in the reference's own past.
+- the fixed threshold plus the average contribution of chance at these sample sizes,
+- the index that chance exceeds about once in a thousand partitions (measured: 0 to 3, depending on the rows),
+- the usual level: 1.1 times the index that a new partition rarely exceeded in the reference's past.
 
-So small partitions do not drift by chance, and weekdays, weather and histories not by nature. The thresholds are
-returned as figures of their own, for charts, alerts and the ledger. Which of the figures deserve an alert is not
-decided here.
+So neither chance in small partitions nor the nature of weekdays, weather and histories counts as drift. The thresholds
+are returned as separate figures for charts, alerts and the ledger. The alert rules decide which figures raise an
+alert.
 """
 
 import math
@@ -32,7 +32,7 @@ from tidemill.records import MetricValue
 
 __all__ = ["detect_drift", "detect_score_drift"]
 
-PAST_MARGIN = 1.1  # a high quantile of some 45 past partitions is itself uncertain by about a tenth
+PAST_MARGIN = 1.1  # a high quantile of some 45 past partitions is uncertain by about a tenth
 
 
 def detect_drift(
@@ -51,26 +51,25 @@ def detect_drift(
     analysis : sequence of ColumnProfile
         The partition, counted into the same bins.
     psi_threshold : float, default 0.2
-        Stability index from which a feature has drifted, before the allowances above.
+        Stability index from which a feature has drifted, before the allowances in the module docstring.
     importance : mapping of str to float, optional
-        What each feature contributes to the model; below 0 counts as nothing. By default all contribute alike.
+        Importance of each feature; negative values count as 0. By default all features are equally important.
 
     Returns
     -------
     tuple of MetricValue
         For each feature ``psi``, ``psi_threshold``, ``jensen_shannon`` (base 2), ``null_share``,
-        ``null_share_rise`` (analysis minus reference), ``null_share_usual`` (what a partition of the reference rarely
-        exceeded, if known), and ``unseen_share`` of a category, with ``unseen_share_usual`` (left out if the reference
-        had too many levels to tell), or ``out_of_range_share`` of a number, and ``importance_share`` (its part of the
-        model's importance, 0 to 1); effect sizes beside these: of a number ``ks`` (0 to 1) and ``wasserstein`` (in
-        standard deviations of the reference; beyond its range no further), of a category ``cohens_w``. Then
-        ``drift_share``: the share of features over their threshold, and ``drift_weighted``: the share of the
-        importance that these carry. All are NaN if the partition has no rows.
+        ``null_share_rise`` (analysis minus reference), ``null_share_usual`` (rarely exceeded by a partition of the
+        reference, if known) and ``importance_share`` (0 to 1). For a number also ``out_of_range_share`` and the effect
+        sizes ``ks`` (0 to 1) and ``wasserstein`` (in standard deviations of the reference, clipped to its range). For
+        a category also ``unseen_share``, ``unseen_share_usual`` (both omitted if the reference had too many levels)
+        and the effect size ``cohens_w``. Finally ``drift_share``, the share of features over their threshold, and
+        ``drift_weighted``, their share of the importance. All are NaN if the partition has no rows.
 
     Raises
     ------
     ValueError
-        If a feature of the reference is missing, or was counted into other bins.
+        If a feature of the reference is missing or was counted into different bins.
 
     Examples
     --------
@@ -92,7 +91,7 @@ def detect_drift(
         psi, *others = _feature_figures(profile, counted[profile.name], psi_threshold)
         weight = weights[profile.name]
         metrics += [psi, *others, MetricValue(name="importance_share", value=weight, n=psi.n, feature=profile.name)]
-        # NaN stays NaN: an unknown feature must not count as one that has not drifted.
+        # NaN stays NaN: an unknown feature must not count as stable.
         drifted = math.nan if math.isnan(psi.value) else float(psi.value > others[0].value)
         n_drifted, weighted = n_drifted + drifted, weighted + weight * drifted
     n = max((p.n for p in analysis), default=0)
@@ -111,7 +110,7 @@ def detect_score_drift(
     Parameters
     ----------
     reference : ColumnProfile
-        Scores of the release on rows that it was not fitted on.
+        Scores of the release on rows that were not used to fit it.
     analysis : ColumnProfile
         Scores of the partition, counted into the same bins.
     psi_threshold : float, default 0.2
@@ -128,8 +127,8 @@ def detect_score_drift(
 
 
 def _weights(names: Sequence[str], importance: Mapping[str, float]) -> dict[str, float]:
-    """Return each feature's part of the importance; equal parts where none is known."""
-    known = {name: value if (value := importance.get(name, 0.0)) > 0 else 0.0 for name in names}  # NaN is nothing, too
+    """Return each feature's share of the importance; equal shares if none is known."""
+    known = {name: value if (value := importance.get(name, 0.0)) > 0 else 0.0 for name in names}  # NaN counts as 0
     total = sum(known.values())
     return (
         {name: value / total for name, value in known.items()}
@@ -163,7 +162,7 @@ def _feature_figures(reference: ColumnProfile, analysis: ColumnProfile, fixed: f
 def _shift(
     reference: ColumnProfile, analysis: ColumnProfile, before: NDArray[np.int64], now: NDArray[np.int64]
 ) -> dict[str, float]:
-    """Return how far the values have moved; left out where nothing could move."""
+    """Return the effect sizes; empty where the reference has no spread."""
     if reference.kind is ColumnKind.CATEGORICAL:
         return {"cohens_w": math.sqrt(chi_square_statistic(before, now) / analysis.n)} if analysis.n else {}
     if not sum(reference.counts) or not sum(analysis.counts) or not reference.std:

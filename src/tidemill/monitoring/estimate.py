@@ -1,11 +1,11 @@
-"""Estimated quality: what a partition's scores are worth before a single label has arrived.
+"""Estimated quality of a partition's scores before any label arrives.
 
-If the scores are calibrated, each row says how probable each outcome is, and with that the expected confusion matrix,
-ranking and loss follow (confidence-based performance estimation, CBPE). It holds as long as the outcome given the
-score stays as it was when the scores were calibrated: a shift of the features is seen, a change of the world is not.
-The interval allows for the chance of the labels and for the error of the calibration, and for nothing else.
+Calibrated scores are the probabilities of the outcomes, from which the expected confusion matrix, ranking and loss
+follow (confidence-based performance estimation, CBPE). This is valid while the outcome given the score is distributed
+as at calibration: the estimate reflects a shift of the features, but no change of the world. The interval covers only
+the chance of the labels and the error of the calibration.
 
-Numbers are not estimated: their errors depend on features that the prediction does not show.
+The quality of a regression is not estimated: its errors depend on features that the prediction does not show.
 """
 
 import math
@@ -22,25 +22,25 @@ from tidemill.records import MetricValue
 __all__ = ["PREFIX", "calibrated", "estimate_binary", "estimate_multiclass"]
 
 PREFIX = "estimated_"
-"""Before the name of the realised metric that is estimated."""
+"""Prefix to the name of the realised metric."""
 
-_MANY = 30  # rows from which there is an interval; of one row's area under the curve it would be a point
-_N_DRAWS = 400  # of calibration and labels: the ends of the interval are known to a tenth of its width
-_N_GROUPS = 1_000  # of scores that labels are drawn for; more rows share the nearest
-_LEAST_COUNT = 1e-9  # expected rows below which there is nothing to divide by
+_MANY = 30  # minimum rows for an interval; the area under the curve of one row has none
+_N_DRAWS = 400  # of calibration and labels: the interval's ends are precise to a tenth of its width
+_N_GROUPS = 1_000  # of scores for which labels are drawn; other rows share the nearest group
+_LEAST_COUNT = 1e-9  # expected rows below which a ratio is undefined
 
 Floats = NDArray[np.float64]
 
 
 def calibrated(y_score: ArrayLike, knots: tuple[ArrayLike, ArrayLike]) -> Floats:
-    """Look probabilities up for scores.
+    """Return the probabilities of scores by linear interpolation.
 
     Parameters
     ----------
     y_score : array-like of shape (n_samples,)
         Scores of the model.
     knots : tuple of array-like
-        Scores, ascending, and the probability at each; between them it is a straight line, outside the nearest counts.
+        Ascending scores and the probability at each; outside them that of the nearest knot.
 
     Returns
     -------
@@ -64,19 +64,19 @@ def estimate_binary(
     deviations: ArrayLike | None = None,
     random_state: int = 0,
 ) -> tuple[MetricValue, ...]:
-    """Estimate what the scores of a binary model are worth.
+    """Estimate the quality of a binary model's scores.
 
     Parameters
     ----------
     y_score : array-like of shape (n_samples,)
-        Scores as published; they rank the rows and decide by the threshold.
+        Published scores, which rank the rows and are compared with the threshold.
     probability : array-like of shape (n_samples,)
         Calibrated probability of the positive class, 0 to 1.
     threshold : float, default 0.5
         Score from which a row counts as positive.
     deviations : array-like of shape (n_directions, n_samples), optional
-        Error of the calibration, in log odds per standard deviation, from `CalibrationCurve.deviations`; by default the
-        probabilities are exact.
+        Error of the calibration in log odds per standard deviation, from `CalibrationCurve.deviations`; by default the
+        probabilities are taken as exact.
     random_state : int, default 0
         Seed of the draws that the interval rests on.
 
@@ -85,7 +85,7 @@ def estimate_binary(
     tuple of MetricValue
         ``estimated_roc_auc``, ``accuracy``, ``precision``, ``recall``, ``f1``, ``log_loss``, ``brier_score`` and
         ``base_rate``, each with that prefix and, from 30 rows on, the 95 % interval within which the realised figure
-        falls if the world has not changed. NaN where there is nothing to divide by.
+        falls if the world has not changed. NaN where a metric is undefined.
 
     Raises
     ------
@@ -126,26 +126,26 @@ def estimate_binary(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Groups:
-    """Rows of nearly one score, ascending, as labels are drawn for them."""
+    """Groups of rows with nearly equal scores, ascending, for which labels are drawn."""
 
     n: NDArray[np.int64]
     """Rows of each group."""
     score: Floats
     """Mean score."""
     odds: Floats
-    """Log odds of the mean probability."""
+    """Log odds of each group's mean probability."""
     error: Floats
     """Mean deviations, of shape (n_directions, n_groups)."""
     decided: Floats
-    """1 where the rows count as positive; no group holds both."""
+    """1 for groups predicted as positive; no group is mixed."""
     loss_positive: Floats
-    """Mean log loss of a row if its label is positive."""
+    """Mean log loss per row if the label is positive."""
     loss_negative: Floats
-    """Mean log loss of a row if its label is negative."""
+    """Mean log loss per row if the label is negative."""
 
 
 def _grouped(score: Floats, p: Floats, decided: Floats, error: Floats) -> _Groups:
-    """Put rows of equal score together, or where there are too many scores those of neighbouring ones."""
+    """Group rows of equal scores, or of neighbouring scores if there are too many."""
     levels, index = np.unique(score, return_inverse=True)
     if levels.size > _N_GROUPS:
         order = np.argsort(score, kind="stable")
@@ -170,7 +170,7 @@ def _grouped(score: Floats, p: Floats, decided: Floats, error: Floats) -> _Group
 
 
 def _drawn(groups: _Groups, rng: np.random.Generator) -> dict[str, Floats]:
-    """Return each figure for labels drawn from calibrations that are drawn from what is known of the curve."""
+    """Return each metric for drawn labels, whose probabilities are drawn from the curve's error distribution."""
     off = rng.standard_normal((_N_DRAWS, len(groups.error))) @ groups.error
     positive = rng.binomial(groups.n, share_of(groups.odds + off)).astype(np.float64)
     negative = groups.n - positive
@@ -178,7 +178,7 @@ def _drawn(groups: _Groups, rng: np.random.Generator) -> dict[str, Floats]:
     n_decided, right = groups.decided @ groups.n, positive @ groups.decided
     below = np.cumsum(negative, axis=1) - negative / 2
     spread = groups.score**2
-    with np.errstate(invalid="ignore", divide="ignore"):  # a draw without positives has no recall: left out below
+    with np.errstate(invalid="ignore", divide="ignore"):  # a draw without positives has no recall; it is left out below
         return {
             "roc_auc": (positive * below).sum(axis=1) / (n_positive * n_negative),
             "accuracy": (right + negative @ (1 - groups.decided)) / n,
@@ -198,16 +198,16 @@ def estimate_multiclass(
     deviations: ArrayLike | None = None,
     random_state: int = 0,
 ) -> tuple[MetricValue, ...]:
-    """Estimate what the scores of a multiclass model are worth.
+    """Estimate the quality of a multiclass model's scores.
 
     Parameters
     ----------
     y_score : array-like of shape (n_samples, n_classes)
-        Scores as published; the highest decides.
+        Published scores; the highest decides.
     probability : array-like of shape (n_samples, n_classes)
         Calibrated probability of each class; rows add up to 1.
     deviations : array-like of shape (n_directions, n_samples, n_classes), optional
-        Error of the calibration, in log odds per standard deviation; each class has its own.
+        Error of the calibration in log odds per standard deviation, separate for each class.
     random_state : int, default 0
         Seed of the draws that the interval rests on.
 
@@ -250,7 +250,7 @@ def estimate_multiclass(
 def _drawn_means(
     p: Floats, gains: Mapping[str, Floats], deviations: ArrayLike | None, rng: np.random.Generator
 ) -> dict[str, Floats]:
-    """Return means of what each row gains by its label, for drawn calibrations; the labels' chance is nearly normal."""
+    """Return means of each row's gain by label, for drawn calibrations; label noise is nearly normal."""
     error = np.zeros((0, *p.shape)) if deviations is None else np.asarray(deviations, np.float64)
     odds = log_odds(np.clip(p, EPS, 1 - 1e-15))
     drawn: dict[str, list[float]] = {name: [] for name in gains}
@@ -275,9 +275,9 @@ def _checked(y_score: ArrayLike, probability: ArrayLike) -> tuple[Floats, Floats
 
 
 def _ranking(score: Floats, p: Floats) -> float:
-    """Return the expected area under the curve: pairs in the right order, each row being both classes in part.
+    """Return the expected area under the curve: correctly ordered pairs of rows that belong to both classes in part.
 
-    As in the curve drawn through expected counts, a row is compared with itself too, as a tie, and so are equal scores.
+    As in a curve through expected counts, equal scores are ties, and a row is also compared with itself.
     """
     positive, negative = p.sum(), (1 - p).sum()
     if min(positive, negative) < _LEAST_COUNT:
@@ -285,7 +285,7 @@ def _ranking(score: Floats, p: Floats) -> float:
     levels, index = np.unique(score, return_inverse=True)
     of_positive = np.bincount(index, weights=p, minlength=levels.size)
     of_negative = np.bincount(index, weights=1 - p, minlength=levels.size)
-    below = np.cumsum(of_negative) - of_negative / 2  # negatives that a positive of this level is ahead of
+    below = np.cumsum(of_negative) - of_negative / 2  # negatives that a positive of this level outranks
     return float((of_positive * below).sum() / (positive * negative))
 
 

@@ -1,7 +1,7 @@
-"""Whether a partition came, whole and in time, from the same columns, code and packages as the one before.
+"""Whether a partition is complete, on time, and from the same columns, code and packages as the previous one.
 
-Figures and findings from what the ledger and the snapshots know; nothing is read here. What is usual is learned from
-the model's own past partitions: the number of rows of the same weekday, the age that labels have at that hour.
+Figures and findings from evidence of the ledger and the snapshots; no I/O. The usual values are learned from the
+model's past partitions: the rows of the same weekday, the age of labels at that hour.
 """
 
 import math
@@ -13,45 +13,45 @@ from tidemill.records import Alert, MetricValue, Record, Severity
 
 __all__ = ["FreshnessEvidence", "FreshnessLimits", "examine_freshness", "missing_alert", "usual_rows"]
 
-MIN_PEERS = 4  # partitions of the same weekday; fewer say too little, and all of the newest stand in
-N_RECENT = 28  # newest partitions that say what is usual
-CHANCE = 3.0  # standard deviations that a count, or what it usually differs by, may lie off
+MIN_PEERS = 4  # partitions of the same weekday; with fewer, all of the newest partitions are used
+N_RECENT = 28  # newest partitions that define the usual rows
+CHANCE = 3.0  # standard deviations that a count, or its usual deviation, may be off
 AGE_MARGIN = 2.0  # times the greatest usual age
-MIN_AGES = 5  # past ages that say what is usual
+MIN_AGES = 5  # past ages that define the usual age
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreshnessLimits:
-    """What is worth an alert."""
+    """Limits beyond which an alert is raised."""
 
     volume_ratio: float = 1.6
-    """Times more or fewer rows than usual."""
+    """Maximum factor between the rows and the usual rows, either way."""
     model_age: float = 60.0
-    """Days since the release's newest training data."""
+    """Maximum days since the release's newest training data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreshnessEvidence(Record):
-    """What is known about a partition's supply."""
+    """Evidence about a partition's data, its sources and its code."""
 
     n_rows: int
     """Rows of the partition."""
     past_rows: tuple[int, ...] = ()
-    """Rows of the newest partitions before it, the newest first."""
+    """Rows of the newest preceding partitions, newest first."""
     peer_rows: tuple[int, ...] = ()
-    """Those of the same weekday (or hour of the week) among them, the newest first."""
+    """Those of the same weekday (or hour of the week), newest first."""
     missing: tuple[str, ...] = ()
-    """Partitions before it that were due and are not published."""
+    """Preceding partitions that were due and are not published."""
     ages: Mapping[str, float] = field(default_factory=dict)
-    """Age in days of ``model``, ``data`` and ``labels``, as far as it is known."""
+    """Age in days of ``model``, ``data`` and ``labels``, where known."""
     past_ages: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """The same of past partitions."""
+    """Ages of past partitions."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Type of each column of the features query."""
     columns_before: Mapping[str, str] | None = None
-    """The same of the partition before; None if it is not known."""
+    """Column types of the previous partition; None if unknown."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Digest or version of what made the partition: ``code``, ``packages``, ``query``."""
+    """Digest or version of the partition's ``code``, ``packages`` and ``query``."""
     versions_before: Mapping[str, str] | None = None
     """The same of the partition before; None if it is not known."""
 
@@ -59,7 +59,7 @@ class FreshnessEvidence(Record):
 def examine_freshness(
     evidence: FreshnessEvidence, limits: FreshnessLimits
 ) -> tuple[tuple[MetricValue, ...], tuple[Alert, ...]]:
-    """Return figures and findings about a partition's supply.
+    """Return figures and alerts about a partition's completeness, age and origin.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def examine_freshness(
     Returns
     -------
     tuple of MetricValue
-        ``n_rows``, ``n_rows_usual`` and ``n_rows_ratio`` (where the past says what is usual), ``n_missing``, and
-        ``age_days`` with ``slice`` ``of=model``, ``of=data`` and ``of=labels``.
+        ``n_rows``, ``n_rows_usual`` and ``n_rows_ratio`` (with enough past partitions), ``n_missing``, and ``age_days``
+        with ``slice`` ``of=model``, ``of=data`` and ``of=labels``.
     tuple of Alert
         Rules ``volume``, ``missing``, ``age:<what>``, ``schema`` and ``dependencies``.
 
@@ -116,19 +116,19 @@ def missing_alert(keys: Sequence[str]) -> Alert:
 
 
 def usual_rows(peers: Sequence[int], past: Sequence[int]) -> tuple[float, float] | None:
-    """Return how many rows a partition usually has, and by which factor that usually varies.
+    """Return the usual rows of a partition, and the factor by which they usually vary.
 
     Parameters
     ----------
     peers : sequence of int
-        Rows of past partitions of the same kind, such as the same weekday, the newest first.
+        Rows of past partitions of the same kind, such as the same weekday, newest first.
     past : sequence of int
-        Rows of all past partitions, which stand in where there are fewer than 4 peers.
+        Rows of all past partitions, used if there are fewer than 4 peers.
 
     Returns
     -------
     (float, float) or None
-        Median of the newest eight peers, and a factor that past counts rarely lay off it; None without enough of them.
+        Median of the newest eight peers, and the factor from it that past counts rarely exceeded; None with too few.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def usual_rows(peers: Sequence[int], past: Sequence[int]) -> tuple[float, float]
         return None
     usual = float(median(counts))
     logs = [math.log(count / usual) for count in counts]
-    spread = 1.4826 * median(abs(value) for value in logs)  # of a normal distribution it is the standard deviation
+    spread = 1.4826 * median(abs(value) for value in logs)  # the standard deviation for a normal distribution
     return usual, math.exp(CHANCE * (spread + 1 / math.sqrt(usual)))
 
 
@@ -158,8 +158,8 @@ def _volume(evidence: FreshnessEvidence, usual: tuple[float, float] | None, limi
         rule="volume",
         severity=Severity.WARN,
         message=(
-            f"The partition has {evidence.n_rows:,} rows, {what} than the {expected:,.0f} of its like: {ratio:.2f} times "
-            f"as many, where {1 / limit:.2f} to {limit:.2f} is allowed. Was the source loaded to the end, and once?"
+            f"The partition has {evidence.n_rows:,} rows, {what} than the {expected:,.0f} usual: {ratio:.2f} times "
+            f"as many, where {1 / limit:.2f} to {limit:.2f} is allowed. Was the source loaded completely, and only once?"
         ),
         value=ratio,
         threshold=limit if ratio > 1 else 1 / limit,
@@ -172,13 +172,13 @@ def _age(what: str, age: float, past: Sequence[float], limits: FreshnessLimits) 
     elif len(past) < MIN_AGES:
         return None
     else:
-        # A label that is some hours older than ever is no news; a whole day more than is usual is.
+        # Labels a few hours older than ever are normal; a whole day older than usual is not.
         threshold = max(AGE_MARGIN * max(past), max(past) + 0.5)
     if math.isfinite(age) and age <= threshold:
         return None
     verb = "is" if what == "model" else "are"
-    known = f"{age:.1f} days old" if math.isfinite(age) else "not there at all"
-    step = "Train, or see why no challenger is accepted." if what == "model" else "Ask their source."
+    known = f"{age:.1f} days old" if math.isfinite(age) else "missing"
+    step = "Train, or see why no challenger is accepted." if what == "model" else "Check their source."
     return Alert(
         rule=f"age:{what}",
         severity=Severity.WARN,
@@ -199,7 +199,7 @@ def _schema(evidence: FreshnessEvidence) -> Alert | None:
         for name in sorted(before.keys() & now.keys())
         if before[name] != now[name]
     ]
-    return _changed("schema", "The features query gives other columns than for the partition before", changes)
+    return _changed("schema", "The features query returns other columns than for the previous partition", changes)
 
 
 def _dependencies(evidence: FreshnessEvidence) -> Alert | None:
@@ -211,7 +211,7 @@ def _dependencies(evidence: FreshnessEvidence) -> Alert | None:
         for name, version in sorted(evidence.versions.items())
         if before.get(name) != version
     ]
-    return _changed("dependencies", "What made the partition differs from the partition before", changes)
+    return _changed("dependencies", "Code, packages or query differ from those of the previous partition", changes)
 
 
 def _changed(rule: str, what: str, changes: Sequence[str]) -> Alert | None:
@@ -221,7 +221,7 @@ def _changed(rule: str, what: str, changes: Sequence[str]) -> Alert | None:
     return Alert(
         rule=rule,
         severity=Severity.WARN,
-        message=f"{what}: {named}. If it was not meant, find out who did it.",
+        message=f"{what}: {named}. If this was not intended, find out who changed it.",
         value=float(len(changes)),
         threshold=0.0,
     )

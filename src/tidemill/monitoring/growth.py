@@ -1,7 +1,7 @@
-"""Slow growth of a step's seconds or memory: leaks that no single run shows.
+"""Slow growth of a step's time or memory: leaks that no single run shows.
 
-The Mann-Kendall test says whether the newest runs rise at all, whatever their distribution, and the Theil-Sen slope by
-how much. Both are blind to single odd runs, which a busy machine gives. Growth counts only if it is certain and large.
+The Mann-Kendall test detects a rise of the newest runs for any distribution, and the Theil-Sen slope measures it. Both
+are robust against single outliers of a busy machine. Growth counts only if it is significant and large.
 """
 
 import math
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 __all__ = ["LEAST_GROWTH", "Growth", "measure_growth"]
 
 LEAST_GROWTH = 0.25
-"""Growth over the window, as a share of its start, that is worth a look."""
+"""Growth over the window as a share of its start, from which it counts."""
 
 WINDOW = 42  # newest runs, one per partition: six weeks of days
-LEAST_RUNS = 21  # three weeks; the trend of fewer is too easily chance
-CERTAIN = 4.5  # standard deviations of Kendall's sum: with an autocorrelation of 0.3 and 90 looks under 2 % by chance
+LEAST_RUNS = 21  # three weeks; the trend of fewer runs is too easily chance
+CERTAIN = (
+    4.5  # standard deviations of Kendall's sum: under 2 % false alarms in 90 checks with an autocorrelation of 0.3
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +28,11 @@ class Growth:
     """The trend of a step's newest runs."""
 
     share: float
-    """Growth from the first to the last of them along the trend, as a share of its start; 0 unless it is certain."""
+    """Growth along the trend from the first run to the last, as a share of its start; 0 unless significant."""
     statistic: float
-    """Kendall's sum in standard deviations; above 4.5 a rise is certain."""
+    """Kendall's sum in standard deviations; above 4.5 a rise is significant."""
     n: int
-    """Runs that it was measured on."""
+    """Runs in the trend."""
 
 
 def measure_growth(values: Sequence[float]) -> Growth | None:
@@ -39,7 +41,7 @@ def measure_growth(values: Sequence[float]) -> Growth | None:
     Parameters
     ----------
     values : sequence of float
-        A figure of one step per partition, oldest first; those that are not positive are left out.
+        A figure of one step per partition, oldest first; non-positive values are left out.
 
     Returns
     -------
@@ -48,9 +50,9 @@ def measure_growth(values: Sequence[float]) -> Growth | None:
 
     Notes
     -----
-    Looked at every day, under 2 % of 90 quiet days raise a false alarm, with noise of 5 to 30 % that is normal, lognormal or
-    persistent (an autocorrelation of 0.3). Memory that grows by 1 % a day with noise of 5 % is found after 23 days in the
-    median.
+    With daily checks, under 2 % of 90 quiet days raise a false alarm, for normal, lognormal or persistent noise of 5 to
+    30 % (an autocorrelation of 0.3). Memory that grows by 1 % per day with noise of 5 % is found after a median of 23
+    days.
 
     References
     ----------
@@ -77,7 +79,7 @@ def measure_growth(values: Sequence[float]) -> Growth | None:
 
 
 def _kendall(differences: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    """Return Kendall's sum in standard deviations, corrected for ties; 0 where all values are equal."""
+    """Return Kendall's sum in standard deviations, corrected for ties; 0 if all values are equal."""
     n, ties = values.size, np.unique(values, return_counts=True)[1]
     variance = (n * (n - 1) * (2 * n + 5) - (ties * (ties - 1) * (2 * ties + 5)).sum()) / 18
     total = float(np.sign(differences).sum())

@@ -1,7 +1,7 @@
-"""Realised quality: what the scores of a partition were worth, once its labels have arrived.
+"""Realised quality of a partition's scores, once its labels have arrived.
 
-The metrics are those of acceptance (`tidemill.metrics`), and so are their values. Intervals come from the influence of
-each row, since the rows of a single partition are all that it shows.
+The metrics are those of acceptance (`tidemill.metrics`), with the same values. Intervals come from the influence of
+each row, since a single partition has no blocks of time.
 """
 
 from typing import Unpack
@@ -17,7 +17,7 @@ from tidemill.records import MetricValue
 
 __all__ = ["realised_quality"]
 
-LEAST_ROWS = 3  # counted rows, or blocks of them, below which a figure has no interval
+LEAST_ROWS = 3  # minimum rows, or blocks of rows, for an interval
 
 
 def realised_quality(
@@ -29,33 +29,33 @@ def realised_quality(
     blocks: npt.ArrayLike | None = None,
     **reading: Unpack[Reading],
 ) -> tuple[MetricValue, ...]:
-    """Measure the scores of rows whose labels are known.
+    """Compute the metrics of rows whose labels are known.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        Labels: 0 and 1, classes, or numbers. A class that the model does not know counts as wrong, with probability 0.
+        Labels: 0 and 1, classes, or numbers. A class unknown to the model counts as wrong, with probability 0.
     y_score : array-like of shape (n_samples,), or (n_samples, n_classes) for ``multiclass``
         Published scores.
     label_coverage : float
-        Share of the scored rows whose label is known, 0 to 1; every figure carries it.
+        Share of the scored rows whose label is known, 0 to 1; added to every figure.
     task : str, default ``binary``
         ``binary``, ``multiclass`` or ``regression``.
     blocks : array-like of shape (n_samples,), default None
-        Rows that resemble each other. None takes the rows as independent, which is all that one partition can tell.
+        Block of each row: rows of one block are dependent. None treats all rows as independent.
     **reading
         ``threshold``, ``classes`` and ``interval`` as in `Reading`.
 
     Returns
     -------
     tuple of MetricValue
-        Every metric of `DEFINITIONS` for the task, those of an interval only if a row has one, and ``label_coverage``.
-        NaN where the rows do not define one. Each has a 95 % interval where the rows allow one.
+        Every metric of `DEFINITIONS` for the task and ``label_coverage``; metrics of prediction intervals only if a row
+        has one. NaN where a metric is undefined. Each has a 95 % interval if there are enough rows.
 
     Notes
     -----
-    The area under the curve of one day is lower, as a rule, than that of many days together, since it gains nothing
-    from telling good days from bad. Compare days with days.
+    The area under the curve of one day is usually lower than that of many days together, which also rewards
+    distinguishing good days from bad. Compare days only with days.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """A training snapshot as bin counts, and other rows counted into the same bins.
 
-The profile is all that monitoring keeps of the reference: a few kilobytes a column, so that no raw reference data are
-read again. Counting is additive: a stream is counted batch by batch and merged.
+Monitoring keeps only the profile of the reference, a few kilobytes per column, so that it never reads raw reference
+data again. Counting is additive: a stream is counted batch by batch and merged.
 """
 
 import math
@@ -23,9 +23,9 @@ from tidemill.records import Record
 
 __all__ = ["ColumnKind", "ColumnProfile", "build_profile", "count_into", "count_table", "merge"]
 
-MAX_BINS = 200  # within 1 % of the exact Kolmogorov-Smirnov and Wasserstein figures, in 1.5 KB a column
-MAX_CATEGORIES = 100  # levels with a count of their own
-MAX_LEVELS = 10_000  # levels remembered by name, to tell an unseen one from a rare one: 100 KB
+MAX_BINS = 200  # within 1 % of the exact Kolmogorov-Smirnov and Wasserstein figures, in 1.5 KB per column
+MAX_CATEGORIES = 100  # levels with a separate count
+MAX_LEVELS = 10_000  # levels stored by name to distinguish unseen from rare levels: 100 KB
 
 
 class ColumnKind(StrEnum):
@@ -44,34 +44,34 @@ class ColumnProfile(Record):
     kind: ColumnKind
     """``numeric`` or ``categorical``."""
     counts: tuple[int, ...]
-    """Rows in each bin of a number, or in each of ``categories`` and then in all other levels of the reference."""
+    """Rows in each bin of a number, or in each of ``categories`` followed by all other levels of the reference."""
     n: int
-    """Rows, nulls included."""
+    """Rows including nulls."""
     n_null: int
     """Rows without a value; NaN counts as null."""
     n_unseen: int = 0
-    """Rows with a level that the reference has never held; 0 in a reference."""
+    """Rows with a level that is not in the reference; 0 in a reference."""
     n_infinite: int = 0
-    """Rows with an infinite number; they are counted in the outer bins."""
+    """Rows with an infinite number, also counted in the outer bins."""
     edges: tuple[float, ...] = ()
     """Cut points between a number's bins, ascending; bin i holds ``edges[i - 1] <= x < edges[i]``. The outer bins
     reach to infinity: the first lies below the reference's minimum, the last above its maximum."""
     categories: tuple[str, ...] = ()
-    """The most frequent levels of the reference, up to 100, the most frequent first."""
+    """The most frequent levels of the reference, up to 100, most frequent first."""
     rare: tuple[str, ...] = ()
     """Its other levels, sorted."""
     all_levels_known: bool = True
-    """False if the reference had more than 10,000 levels; then unseen levels count as other ones."""
+    """False if the reference had more than 10,000 levels; unseen levels then count as others."""
     minimum: float | None = None
-    """Least finite number, or None without one."""
+    """Minimum of the finite numbers, or None without one."""
     maximum: float | None = None
-    """Greatest finite number."""
+    """Maximum of the finite numbers."""
     mean: float | None = None
     """Mean of the finite numbers."""
     std: float | None = None
-    """Their standard deviation, dividing by their count."""
+    """Population standard deviation of the finite numbers."""
     n_blocks: int = 0
-    """Partitions of the reference, if it was told of them."""
+    """Partitions of the reference, if known."""
     psi_quantile: float | None = None
     """Stability index that a new partition rarely exceeded within the reference; None with a single partition."""
     null_share_quantile: float | None = None
@@ -81,12 +81,12 @@ class ColumnProfile(Record):
 
     @property
     def frequencies(self) -> tuple[int, ...]:
-        """Rows in each bin, then with an unseen level, then null; they add up to ``n``."""
+        """Rows in each bin, then with an unseen level, then null; the sum is ``n``."""
         return (*self.counts, self.n_unseen, self.n_null)
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """The few groups over which distances are taken, one number for each of ``frequencies``."""
+        """The group of each of ``frequencies``; distances are computed over these groups."""
         return quantile_groups(self.counts) if self.kind is ColumnKind.NUMERIC else category_groups(self.counts)
 
 
@@ -97,7 +97,7 @@ def build_profile(
     *,
     blocks: NDArray[np.integer] | None = None,
 ) -> tuple[ColumnProfile, ...]:
-    """Profile a reference: choose the bins, count its rows, and learn how much its own partitions vary.
+    """Profile a reference: choose bins, count rows, and learn how much its partitions vary.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def build_profile(
     numeric, categorical : sequence of str
         Columns to profile as numbers (booleans too) and as categories (texts, booleans, integers).
     blocks : numpy.ndarray of shape (n_rows,), default None
-        Number of each row's partition, ascending in time. Without it the thresholds of drift are the fixed ones.
+        Number of each row's partition, ascending in time. If None, drift thresholds are not adapted to the past.
 
     Returns
     -------
@@ -116,9 +116,9 @@ def build_profile(
     Raises
     ------
     SchemaChanged
-        If columns are missing, or are not of a type that can be counted so; all are named.
+        If columns are missing or have a type that cannot be counted that way; lists all of them.
     ValueError
-        If ``blocks`` has another length than the table.
+        If ``blocks`` and the table differ in length.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def count_into(reference: ColumnProfile, column: pa.ChunkedArray) -> ColumnProfi
     Raises
     ------
     SchemaChanged
-        If the column's type cannot be counted so.
+        If the column's type cannot be counted that way.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def count_table(references: Sequence[ColumnProfile], table: pa.Table) -> tuple[C
     Raises
     ------
     SchemaChanged
-        If columns are missing, or are not of a type that can be counted so; all are named.
+        If columns are missing or have a type that cannot be counted that way; lists all of them.
     """
     numeric = [profile.name for profile in references if profile.kind is ColumnKind.NUMERIC]
     _require(table, numeric, [profile.name for profile in references if profile.kind is ColumnKind.CATEGORICAL])
@@ -177,14 +177,14 @@ def count_table(references: Sequence[ColumnProfile], table: pa.Table) -> tuple[C
 
 
 def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
-    """Add two profiles that were counted into the same bins, such as two batches of a stream.
+    """Add two profiles counted into the same bins, such as two batches of a stream.
 
-    What the reference knew of its own partitions does not carry over: its quantiles become None.
+    The quantiles over past partitions cannot be merged and become None.
 
     Raises
     ------
     ValueError
-        If they are of different columns or bins.
+        If they differ in columns or bins.
 
     Examples
     --------
@@ -235,12 +235,12 @@ def _build_numeric(name: str, values: NDArray[np.float64], blocks: NDArray[np.in
     if blocks is None:
         return profile
     bins = np.searchsorted(edges, values, side="right")
-    bins[np.isnan(values)] = len(profile.counts) + 1  # null is the last of the frequencies
+    bins[np.isnan(values)] = len(profile.counts) + 1  # the last of the frequencies is null
     return _with_past(profile, bins, blocks)
 
 
 def _edges(ordered: NDArray[np.float64]) -> tuple[float, ...]:
-    """Cut finite, sorted numbers into at most 200 bins: one a value if these are few, else quantiles."""
+    """Return the edges of at most 200 bins of sorted finite numbers: one per value if few, else quantiles."""
     if not ordered.size:
         return ()
     starts = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
@@ -250,7 +250,7 @@ def _edges(ordered: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _count_numeric(reference: ColumnProfile, values: NDArray[np.float64]) -> ColumnProfile:
-    # Sorting a million floats takes 8 ms and finding 200 edges in them nothing; finding each value's bin takes 60.
+    # Sorting a million floats takes 8 ms, finding 200 edges in them almost nothing; finding each value's bin takes 60 ms.
     ordered = np.sort(values)[: values.size - int(np.isnan(values).sum())]
     cuts = np.searchsorted(ordered, reference.edges, side="left")
     low, high = np.searchsorted(ordered, -math.inf, side="right"), np.searchsorted(ordered, math.inf, side="left")
@@ -276,7 +276,7 @@ def _count_numeric(reference: ColumnProfile, values: NDArray[np.float64]) -> Col
 def _moments(finite: NDArray[np.float64]) -> tuple[float | None, float | None]:
     if not finite.size:
         return None, None
-    with np.errstate(over="ignore", invalid="ignore"):  # numbers near 1e308: the mean says inf, which is true enough
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers near 1e308: the mean overflows to inf
         return float(finite.mean()), float(finite.std())
 
 

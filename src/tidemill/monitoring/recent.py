@@ -1,4 +1,4 @@
-"""Realised quality over the newest matured partitions together: one day's figure is mostly chance."""
+"""Realised quality over the newest matured partitions, since a single day's figure is mostly chance."""
 
 import math
 from collections.abc import Sequence
@@ -11,22 +11,22 @@ from tidemill.records import MetricValue
 
 __all__ = ["recent_quality"]
 
-MIN_PARTITIONS = 3  # fewer have no spread worth the name; then the newest speaks for itself
+MIN_PARTITIONS = 3  # the spread of fewer is meaningless; the newest figure is used instead
 
 
 def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
-    """Return the mean of a metric over partitions, with an interval from how they differ.
+    """Return the mean of a metric over partitions, with an interval from their spread.
 
     Parameters
     ----------
     figures : sequence of MetricValue
-        One metric of matured partitions, oldest first; those that are NaN are left out.
+        One metric of matured partitions, oldest first; NaN is left out.
 
     Returns
     -------
     MetricValue or None
-        Named ``<metric>_recent``, with the slice of the newest and the label coverage of all; the newest figure itself
-        where there are fewer than three; None without any.
+        ``<metric>_recent``, with the slice of the newest and the label coverage of all; the newest figure if there are
+        fewer than three; None without any.
 
     Examples
     --------
@@ -55,13 +55,13 @@ def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
 
 
 def _bounds(name: str) -> tuple[float, float]:
-    """Return the least and the greatest value that a metric can have, for any task."""
+    """Return the minimum and maximum possible value of a metric, for any task."""
     known = [metrics[name].bounds for metrics in DEFINITIONS.values() if name in metrics] or [(-math.inf, math.inf)]
     return min(low for low, _ in known), max(high for _, high in known)
 
 
 def _coverage(figures: Sequence[MetricValue]) -> float | None:
-    """Return the share of all rows together whose label is known."""
+    """Return the label coverage of all rows together."""
     covered = [(figure.n or 0, figure.label_coverage) for figure in figures if figure.label_coverage]
     n_rows = sum(n / coverage for n, coverage in covered)
     return sum(n for n, _ in covered) / n_rows if n_rows else None

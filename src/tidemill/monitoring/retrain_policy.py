@@ -1,8 +1,7 @@
-"""Whether to train a challenger now, and why or why not.
+"""Whether to train a challenger now, with reasons.
 
-A pure function of evidence and policy. It decides on training alone: whether the challenger then serves is the gate's
-decision. Everything that was weighed is said in a sentence with its numbers, for a no as for a yes, and so is evidence
-that is missing.
+A pure function of evidence and policy. It decides only on training; the gate decides whether the challenger serves. Each
+criterion yields a sentence with its numbers, for a no as for a yes, and so does missing evidence.
 """
 
 import math
@@ -17,11 +16,11 @@ from tidemill.records import Decision, MetricValue, Record, Verdict
 
 __all__ = ["PartitionFigure", "RetrainEvidence", "RetrainPolicy", "decide_retraining"]
 
-MOST_DOUBLED = 3  # times that the cooldown is doubled at most: eight weeks instead of one
+MOST_DOUBLED = 3  # maximum doublings of the cooldown: eight weeks instead of one
 BUDGET_PERIOD = timedelta(days=30)
-SHARE_OF_LEAD = 0.15  # of the lead over prior: 0.03 for a ROC AUC of 0.7
-SHARE_OF_FIGURE = 0.03  # of the figure at acceptance, where the lead is not known
-RECORD, LEAST_RECORD = 30, 5  # matured partitions that an estimate is judged by
+SHARE_OF_LEAD = 0.15  # of the lead over ``prior``: 0.03 for a ROC AUC of 0.7
+SHARE_OF_FIGURE = 0.03  # of the figure at acceptance, if the lead is unknown
+RECORD, LEAST_RECORD = 30, 5  # matured partitions by which estimates are verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,34 +32,34 @@ class PartitionFigure(Record):
     value: float
     """The figure; NaN if it could not be computed."""
     label_coverage: float | None = None
-    """Share of its labels that are in, 0 to 1; None where no label is needed."""
+    """Share of known labels, 0 to 1; None where no label is needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainPolicy:
-    """When a new challenger is trained out of turn."""
+    """When to train a new challenger."""
 
     cooldown: timedelta = timedelta(days=7)
-    """Least time between two trainings."""
+    """Minimum time between two trainings."""
     max_age: timedelta = timedelta(days=30)
-    """Age of the champion's newest training row from which it is retrained anyway."""
+    """Age of the champion's newest training row from which it is always retrained."""
     drift_share: float = 0.3
-    """Share of the model's importance whose features have drifted, from which a partition has."""
+    """Share of the model's importance in drifted features from which a partition has drifted."""
     n_drifted: int = 3
-    """How many of the newest ``n_recent`` partitions have to have drifted."""
+    """Number of drifted partitions among the newest ``n_recent`` that is a reason to retrain."""
     n_recent: int = 5
-    """Partitions that are looked back on, for drift and, matured ones, for quality."""
+    """Newest partitions examined for drift, and newest matured ones for quality."""
     quality_drop: float | None = None
-    """Change of the acceptance metric for the worse that is tolerated; None for 15 % of the champion's lead over ``prior``
-    at acceptance, or for 3 % of the figure at acceptance where that lead is not known."""
+    """Tolerated deterioration of the acceptance metric; None for 15 % of the champion's lead over ``prior`` at
+    acceptance, or for 3 % of the figure at acceptance if that lead is unknown."""
     greater_is_better: bool = True
-    """False for errors and losses, which get worse by rising."""
+    """False for errors and losses, where lower is better."""
     relative: bool = False
-    """True if a ``quality_drop`` that is given is a share of the figure at acceptance: errors have the label's unit."""
+    """True if ``quality_drop`` is a share of the figure at acceptance, for errors in the label's unit."""
     label_coverage: float = 0.9
-    """Least share of labels with which a partition's quality counts."""
+    """Minimum share of known labels for a partition's quality to count."""
     budget: int = 8
-    """Trainings in 30 days from which on no other is started."""
+    """Maximum trainings in 30 days."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_drifted <= self.n_recent:
@@ -72,11 +71,11 @@ class RetrainEvidence:
     """What is known about a model at one instant."""
 
     as_of: datetime
-    """Instant of the decision: on a replayed past that one, and not the clock's."""
+    """Instant of the decision; in a replay the replayed one, not the clock's."""
     trainings: tuple[datetime, ...] = ()
-    """Instants as of which challengers were trained, accepted or not, oldest first; on the same clock as ``as_of``."""
+    """Instants of challenger trainings, accepted or not, oldest first; on the same clock as ``as_of``."""
     n_refused: int = 0
-    """Newest challengers in a row that the gate did not accept."""
+    """Consecutive newest challengers that the gate did not accept."""
     trained_until: datetime | None = None
     """First instant after the champion's newest training row; None without a champion."""
     drift_weighted: tuple[PartitionFigure, ...] = ()
@@ -84,25 +83,25 @@ class RetrainEvidence:
     quality: tuple[PartitionFigure, ...] = ()
     """Realised acceptance metric of matured partitions under this champion, oldest first."""
     estimates: tuple[PartitionFigure, ...] = ()
-    """The acceptance metric as estimated before labels, of partitions under this champion, oldest first."""
+    """Acceptance metric estimated before labels, of partitions under this champion, oldest first."""
     estimate_errors: tuple[PartitionFigure, ...] = ()
-    """Realised minus estimated, of its matured partitions, oldest first: the estimate's own record."""
+    """Realised minus estimated metric of its matured partitions, oldest first."""
     acceptance: MetricValue | None = None
-    """The same metric at acceptance. Take the mean over the test set's days: a day's area under the curve is lower,
-    as a rule, than that of many days together, and the difference would look like decay."""
+    """The same metric at acceptance, as the mean over the test set's days. The area under the curve of a day is usually
+    lower than that of many days together, and the difference would look like decay."""
     lead: float | None = None
-    """How much better than the baseline ``prior`` the champion was at acceptance, in that metric; None if not known."""
+    """Lead of the champion over the baseline ``prior`` at acceptance, in that metric; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """One thing that was weighed."""
+    """Result of one criterion."""
 
     sentence: str
     speaks_for: bool = False
-    """It is a reason to retrain."""
+    """Whether it is a reason to retrain."""
     missing: bool = False
-    """It could not be weighed."""
+    """Whether the evidence for it is missing."""
 
     def __add__(self, more: str) -> Self:
         """Append to the sentence."""
@@ -113,35 +112,34 @@ def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decis
     """Decide whether to train a challenger now.
 
     Yes if there is no champion, the champion is too old, its features have drifted persistently, or its quality has
-    fallen by more than is tolerated: as realised, and more than chance explains; or as estimated before labels, if the
-    estimate's own record allows to believe it. No during the cooldown or beyond the budget, whatever speaks for it.
-    Each challenger in a row that the gate refused doubles the cooldown, up to eight times: what did not help is not
-    tried again at once.
+    fallen beyond tolerance. The fall is either realised and larger than chance explains, or estimated before labels if
+    earlier estimates have been verified. Always no during the cooldown or beyond the budget. Each consecutive
+    challenger that the gate refused doubles the cooldown, up to eight times its length.
 
     Parameters
     ----------
     evidence : RetrainEvidence
-        What is known.
+        Evidence at the instant of the decision.
     policy : RetrainPolicy
-        What is tolerated.
+        Limits for each criterion.
 
     Returns
     -------
     Decision
-        ``accept`` to retrain, ``reject`` not to, ``not_enough_evidence`` (not to, either) if nothing speaks for it and
-        neither drift nor quality could be weighed. The decisive reasons come first.
+        ``accept`` to retrain, ``reject`` not to, ``not_enough_evidence`` (no retraining either) if there is no reason
+        to retrain and evidence of both drift and quality is missing. The decisive reasons come first.
 
     Raises
     ------
     ValueError
-        If instants with and without a time zone are mixed.
+        If an instant has no time zone.
 
     Examples
     --------
     >>> from datetime import UTC
     >>> decision = decide_retraining(RetrainEvidence(as_of=datetime(2013, 7, 1, 9, tzinfo=UTC)), RetrainPolicy())
     >>> decision.accepted, decision.reasons[0]
-    (True, 'There is no champion: nothing serves yet.')
+    (True, 'There is no champion yet.')
     """
     _require_zones(evidence)
     cooling, cooldown = _cooldown(evidence, policy)
@@ -162,7 +160,7 @@ def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decis
 def _require_zones(evidence: RetrainEvidence) -> None:
     instants = (evidence.as_of, evidence.trained_until, *evidence.trainings)
     if any(instant is not None and instant.tzinfo is None for instant in instants):
-        raise ValueError("an instant of the evidence has no time zone: give all of them one")
+        raise ValueError("an instant of the evidence has no time zone: add one to every instant")
 
 
 def _decisive_first(findings: Iterable[_Finding]) -> list[_Finding]:
@@ -174,17 +172,16 @@ def _decision(verdict: Verdict, findings: Iterable[_Finding]) -> Decision:
 
 
 def _cooldown(evidence: RetrainEvidence, policy: RetrainPolicy) -> tuple[bool, _Finding]:
-    """Return whether it is too early for another training, or whether there have been too many."""
+    """Return whether the cooldown or the budget forbids another training, and the reason."""
     if not evidence.trainings:
         return False, _Finding("No earlier training is on record, so no cooldown applies.")
     since = evidence.as_of - max(evidence.trainings)
     if since < timedelta(0):
-        return True, _Finding("A training as of a later instant is on record: this decision looks back.")
+        return True, _Finding("A training as of a later instant is on record, so this decision concerns the past.")
     doubled = min(evidence.n_refused, MOST_DOUBLED) if evidence.trained_until is not None else 0
     cooldown = policy.cooldown * 2**doubled
-    why = (
-        f", {2**doubled} times as long as usual, since the last {evidence.n_refused} challenger(s) were refused"
-        * bool(doubled)
+    why = f", {2**doubled} times as long as usual, since the last {evidence.n_refused} challenger(s) were refused" * bool(
+        doubled
     )
     if since < cooldown:
         return True, _Finding(
@@ -198,11 +195,13 @@ def _cooldown(evidence: RetrainEvidence, policy: RetrainPolicy) -> tuple[bool, _
 
 def _age(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
     if evidence.trained_until is None:
-        return _Finding("There is no champion: nothing serves yet.", speaks_for=True)
+        return _Finding("There is no champion yet.", speaks_for=True)
     age, most = evidence.as_of - evidence.trained_until, _days(policy.max_age)
     if age >= policy.max_age:
-        return _Finding(f"The champion's data are {_days(age)} old; {most} are the most.", speaks_for=True)
-    return _Finding(f"The champion's data are {_days(age)} old, under the {most} that are the most.")
+        return _Finding(
+            f"The champion's data are {_days(age)} old; the limit is {most}.", speaks_for=True
+        )
+    return _Finding(f"The champion's data are {_days(age)} old (limit {most}).")
 
 
 def _drift(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
@@ -213,7 +212,7 @@ def _drift(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
     drifted = [figure for figure in recent if figure.value >= policy.drift_share]
     worst = max(drifted, key=lambda figure: figure.value, default=None)
     sentence = (
-        f"In {len(drifted)} of the last {len(recent)} partitions features that carry at least {policy.drift_share:.0%} of "
+        f"In {len(drifted)} of the last {len(recent)} partitions, features with at least {policy.drift_share:.0%} of "
         f"the model's importance drifted ({policy.n_drifted} of {policy.n_recent} are a reason to retrain)"
         + (f", most of all in {worst.partition} with {worst.value:.0%}" if worst else "")
         + (f"; unknown in {', '.join(unknown)}" if unknown else "")
@@ -224,30 +223,30 @@ def _drift(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
 
 def _quality(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
     if evidence.acceptance is None or math.isnan(evidence.acceptance.value):
-        return _Finding("The champion's quality at acceptance is not known, so no decay can be seen.", missing=True)
+        return _Finding("The champion's quality at acceptance is unknown, so decay cannot be detected.", missing=True)
     usable = [figure for figure in evidence.quality if _counts(figure, policy)]
     recent = [figure.value for figure in usable[-policy.n_recent :]]
     left_out = len(evidence.quality) - len(usable)
-    aside = f" {left_out} matured partition(s) lack labels or a figure and do not count." if left_out else ""
-    if len(recent) < 3:  # the spread of two values says next to nothing
+    aside = f" {left_out} matured partition(s) lack labels or a figure and are not counted." if left_out else ""
+    if len(recent) < 3:  # the spread of two values is meaningless
         return _Finding(
-            f"Realised quality is known for {len(recent)} matured partition(s); 3 are the least to judge on.{aside}",
+            f"Realised quality is known for {len(recent)} matured partition(s); at least 3 are needed.{aside}",
             missing=True,
         )
     return _compare(recent, evidence.acceptance, _tolerated(evidence, evidence.acceptance, policy), policy) + aside
 
 
 def _estimate(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
-    """Hold the estimate of the newest partitions against acceptance, as far as its record goes."""
+    """Compare the estimates of the newest partitions with acceptance, if enough estimates have been verified."""
     recent = [figure.value for figure in evidence.estimates[-policy.n_recent :] if not math.isnan(figure.value)]
     acceptance = evidence.acceptance
     if len(recent) < 3 or acceptance is None or math.isnan(acceptance.value):
-        return _Finding("There are too few estimates of quality before labels to weigh.", missing=True)
+        return _Finding("There are too few estimates of quality before labels.", missing=True)
     errors = [figure.value for figure in evidence.estimate_errors if not math.isnan(figure.value)][-RECORD:]
     if len(errors) < LEAST_RECORD:
         return _Finding(
-            f"Quality is estimated at {mean(recent):.3f} before labels, but only {len(errors)} estimate(s) could be held "
-            f"against the truth so far; {LEAST_RECORD} are the least to believe it.",
+            f"Quality is estimated at {mean(recent):.3f} before labels, but only {len(errors)} estimates have been "
+            f"verified; at least {LEAST_RECORD} are needed.",
             missing=True,
         )
     bias, tolerated = mean(errors), _tolerated(evidence, acceptance, policy)
@@ -260,10 +259,10 @@ def _estimate(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
         f"{acceptance.value:.3f}"
     )
     if fall <= tolerated:
-        return _Finding(f"{sentence}: within the {tolerated:.3g} that is tolerated.")
+        return _Finding(f"{sentence}: within the tolerance of {tolerated:.3g}.")
     if fall <= tolerated + 2 * off / math.sqrt(len(recent)):
-        return _Finding(f"{sentence}: more than the tolerated {tolerated:.3g}, but within what estimates are off by.")
-    return _Finding(f"{sentence}: more than the tolerated {tolerated:.3g}.", speaks_for=True)
+        return _Finding(f"{sentence}: beyond the tolerance of {tolerated:.3g}, but within the error of the estimates.")
+    return _Finding(f"{sentence}: beyond the tolerance of {tolerated:.3g}.", speaks_for=True)
 
 
 def _tolerated(evidence: RetrainEvidence, acceptance: MetricValue, policy: RetrainPolicy) -> float:
@@ -280,7 +279,7 @@ def _counts(figure: PartitionFigure, policy: RetrainPolicy) -> bool:
 
 
 def _compare(recent: Sequence[float], acceptance: MetricValue, tolerated: float, policy: RetrainPolicy) -> _Finding:
-    """Compare the mean of recent partitions with acceptance: the whole interval of the fall has to be beyond tolerance."""
+    """Compare the mean of recent partitions with acceptance: the whole interval of the fall must exceed the tolerance."""
     fall = (acceptance.value - mean(recent)) * (1 if policy.greater_is_better else -1)
     margin = _margin_of_fall(recent, acceptance)
     way = "fall" if policy.greater_is_better else "rise"
@@ -289,16 +288,16 @@ def _compare(recent: Sequence[float], acceptance: MetricValue, tolerated: float,
         f"acceptance it was {acceptance.value:.3f}: a {way} of {fall:.3f} ± {margin:.3f}"
     )
     if fall <= tolerated:
-        return _Finding(f"{sentence}, within the {tolerated:.3g} that is tolerated.")
+        return _Finding(f"{sentence}, within the tolerance of {tolerated:.3g}.")
     if fall - margin <= tolerated:
-        return _Finding(f"{sentence}, more than the tolerated {tolerated:.3g}, but chance can explain the excess.")
-    return _Finding(f"{sentence}, more than the tolerated {tolerated:.3g} beyond chance.", speaks_for=True)
+        return _Finding(f"{sentence}, beyond the tolerance of {tolerated:.3g}, but chance can explain the excess.")
+    return _Finding(f"{sentence}, beyond the tolerance of {tolerated:.3g} by more than chance.", speaks_for=True)
 
 
 def _margin_of_fall(recent: Sequence[float], acceptance: MetricValue) -> float:
-    """Return half the 95 % interval of a difference of means: of Student's two samples where the test set's days are known.
+    """Return half the 95 % interval of a difference of means: Student's two-sample interval if the test days are known.
 
-    Five days alone say little about their own spread: by chance it looks far too small in one of ten weeks.
+    The spread of five days is too uncertain without the test days: in one of ten weeks chance makes it far too small.
     """
     n, half = len(recent), _half_width(acceptance)
     if half == 0 or (acceptance.n_blocks or 0) < 2:

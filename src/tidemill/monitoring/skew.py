@@ -1,8 +1,8 @@
-"""Training-serving skew: whether the rows that were scored are the rows that training would see today.
+"""Training-serving skew: whether the scored rows equal the rows that training would read today.
 
-The features query is run again for an old partition with the cutoff that it had. Whatever differs was known later than
-it claims, was corrected without a trace, or was computed in another way: a model trained on the new rows learns from
-something that it will not be given.
+The features query runs again for an old partition with its original cutoff. A value that differs was known later than
+it claims, was corrected without a trace, or is computed in another way. A model trained on the new rows would learn
+from values that it does not get when it scores.
 """
 
 import pyarrow as pa
@@ -14,24 +14,24 @@ __all__ = ["compare_rows"]
 
 
 def compare_rows(served: pa.Table, recomputed: pa.Table, key: str, columns: tuple[str, ...]) -> tuple[MetricValue, ...]:
-    """Compare what was scored with what the same query gives now.
+    """Compare the scored rows with the current result of the same query.
 
     Parameters
     ----------
     served : pyarrow.Table
-        Rows of the snapshot that was scored, one a key.
+        Rows of the scored snapshot, one per key.
     recomputed : pyarrow.Table
         Rows of the same query with the same cutoff, run later.
     key : str
-        Column that names a row.
+        Column that identifies a row.
     columns : tuple of str
         Features to compare.
 
     Returns
     -------
     tuple of MetricValue
-        ``skew_share`` of each column: rows whose value differs (NULL equals NULL, NaN equals NaN), among those that
-        both have; then ``skew_rows``: keys that only one of them has, as a share of all keys. NaN if there is no row.
+        ``skew_share`` per column: the share of common rows whose value differs (NULL equals NULL, NaN equals NaN).
+        Then ``skew_rows``: keys in only one of the tables as a share of all keys. NaN without rows.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def test_a_model_without_a_champion_is_trained():
 def test_old_data_are_a_reason():
     decision = _decide(trained_until=AS_OF - 30 * DAY)
     assert decision.accepted
-    assert decision.reasons[0] == "The champion's data are 30 days old; 30 days are the most."
+    assert decision.reasons[0] == "The champion's data are 30 days old; the limit is 30 days."
 
 
 def test_data_just_under_the_age_are_no_reason():
@@ -126,7 +126,7 @@ def test_two_matured_partitions_are_too_few_to_see_decay():
 
 @pytest.mark.parametrize("acceptance", [None, MetricValue(name="roc_auc", value=math.nan)])
 def test_missing_acceptance_evidence_is_said(acceptance):
-    assert any("at acceptance is not known" in reason for reason in _decide(acceptance=acceptance).reasons)
+    assert any("at acceptance is unknown" in reason for reason in _decide(acceptance=acceptance).reasons)
 
 
 def test_neither_drift_nor_quality_known_is_not_enough_evidence():
@@ -159,7 +159,7 @@ def test_cooldown_ends_to_the_minute():
 def test_a_decision_that_looks_back_before_the_last_training_is_a_no():
     decision = _decide(drift=(0.9,) * 5, trainings=(AS_OF + DAY,))
     assert not decision.accepted
-    assert "looks back" in decision.reasons[0]
+    assert "concerns the past" in decision.reasons[0]
 
 
 def test_all_reasons_for_a_yes_come_before_the_rest():
@@ -229,7 +229,7 @@ def test_a_low_estimate_with_a_good_record_is_a_reason():
 def test_a_low_estimate_without_a_record_is_no_reason():
     decision = _decide(estimates=_series([0.60] * 5), estimate_errors=_series([0.0] * 4))
     assert not decision.accepted
-    assert any("5 are the least to believe it" in reason for reason in decision.reasons)
+    assert any("at least 5 are needed" in reason for reason in decision.reasons)
 
 
 def test_a_low_estimate_that_is_often_far_off_is_no_reason():

@@ -1,6 +1,6 @@
-"""The families of rules: what each means, how persistent a finding has to be, and which figure shows it.
+"""Rule families: their meaning, the persistence they require, and the metric to plot.
 
-``docs/runbook.md`` has a section for each, with what to do in full.
+``docs/runbook.md`` has a section for each family with the full instructions.
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ __all__ = ["FAMILIES", "Family"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A family of rules, such as ``nulls`` of any feature."""
+    """A rule family, such as ``nulls`` for every feature."""
 
     title: str
-    """What is wrong, before the subject's name, e.g. ``missing values of``."""
+    """What is wrong; the subject's name follows, e.g. ``missing values of``."""
     means: str
-    """What it means for whoever uses the predictions; a sentence."""
+    """One sentence on what it means for users of the predictions."""
     part: str
-    """Part of monitoring that finds it."""
+    """Monitoring part that finds it."""
     persistence: str = "1 of 1"
-    """In how many of the newest partitions a warning has to be found before it opens an alert."""
+    """Number of newest partitions that must show a warning before an alert opens, as ``N of M``."""
     metric: str = ""
-    """Metric whose course shows it; empty where no picture helps."""
+    """Metric to plot over time; empty where no plot helps."""
 
 
 _FAMILIES: dict[str, Family] = {
@@ -33,7 +33,7 @@ _FAMILIES: dict[str, Family] = {
     ),
     "score_drift": Family(
         title="drift of the scores", part="drift", metric="score_psi", persistence="4 of 5",
-        means="The model answers differently than it used to; whoever acts on a share or a threshold will notice.",
+        means="The distribution of the scores has shifted; decisions by a share or a threshold change with it.",
     ),
     "break": Family(
         title="sudden break of", part="drift", metric="psi",
@@ -41,7 +41,7 @@ _FAMILIES: dict[str, Family] = {
     ),
     "nulls": Family(
         title="missing values of", part="drift", metric="null_share",
-        means="The model fills the gaps with what it learned; the scores of these rows say less than they seem to.",
+        means="The model imputes these values; the scores of these rows are less reliable than they look.",
     ),
     "unseen": Family(
         title="unknown levels of", part="drift", metric="unseen_share",
@@ -53,11 +53,11 @@ _FAMILIES: dict[str, Family] = {
     ),
     "label_coverage": Family(
         title="missing labels", part="performance", metric="label_coverage", persistence="2 of 3",
-        means="The known quality rests on a part of the rows, and training will lack the others too.",
+        means="The realised quality covers only part of the rows, and training will lack the others too.",
     ),
     "unknown": Family(
         title="no figure for", part="drift",
-        means="A figure could not be computed, so nothing watches what it stands for.",
+        means="A figure could not be computed, so what it measures is not monitored.",
     ),
     "slow": Family(
         title="slow step", part="compute", metric="wall_s", persistence="2 of 3",
@@ -69,19 +69,19 @@ _FAMILIES: dict[str, Family] = {
     ),
     "growth": Family(
         title="growing step", part="compute", metric="wall_s", persistence="2 of 3",
-        means="Something leaks or piles up: the step will be late, or be killed, some weeks from now.",
+        means="Something leaks or accumulates: in some weeks the step will be late or be killed.",
     ),
     "estimate": Family(
         title="low estimate of", part="performance", persistence="2 of 3",
-        means="Today's scores are worth less than the floor allows, if outcomes still follow the scores as they did.",
+        means="The quality of today's scores is below the floor, if outcomes still follow the scores as before.",
     ),
     "change": Family(
         title="lasting rise of", part="performance",
-        means="Predictions have been worse than at acceptance for longer than chance explains.",
+        means="Predictions have been worse than at acceptance for longer than chance can explain.",
     ),
     "skew": Family(
         title="training-serving skew of", part="performance",
-        means="The model is trained on values that it does not get when it scores.",
+        means="The model is trained on values that it does not get when it scores rows.",
     ),
     "missing": Family(
         title="missing predictions", part="collect",
@@ -97,13 +97,13 @@ _FAMILIES: dict[str, Family] = {
     ),
     "schema": Family(
         title="changed columns", part="freshness",
-        means="The features query returns other columns or types than it did, so the model may read something else.",
+        means="The features query returns other columns or types than before, so the model may read wrong values.",
     ),
     "dependencies": Family(
         title="changed dependencies", part="freshness",
-        means="Code, packages or image differ from those of the previous partition, which may explain a change of the figures.",
+        means="Code, packages or query differ from those of the previous partition, which may explain changed figures.",
     ),
 }  # fmt: skip
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(_FAMILIES)
-"""Every family, by name; the spec's ``monitor.rules`` takes the same names."""
+"""Families by name; the spec's ``monitor.rules`` uses the same names."""

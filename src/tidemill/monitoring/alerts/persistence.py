@@ -1,8 +1,8 @@
-"""What becomes of alerts when another partition has been examined: opened, told again, resolved.
+"""When alerts open, notify again and resolve, after each examined partition.
 
-A warning opens once it was found in N of the newest M partitions, this one among them; what needs action today opens
-at once. It resolves after M - N + 1 quiet partitions in a row, and at least 2, so that it does not flap; or at once
-when its partitions were examined again and none of them shows it any more. Pure: writing and telling are not done here.
+A warning opens once N of the newest M partitions show it, the current one included. A finding that needs action today
+opens at once. An alert resolves after M - N + 1 consecutive quiet partitions, but at least 2, so that it does not flap.
+It resolves at once if its partitions are examined again and none still shows it. Pure functions: no I/O.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,24 +15,24 @@ from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAl
 __all__ = ["Persistence", "decide_changes"]
 
 LEAST_QUIET = 2  # a column that is NULL every other day is one alert, not one a day
-REMIND_AFTER = 7  # partitions since somebody was told, while nobody has acknowledged
-WORSE = 2.0  # times as far beyond the threshold as when it was last told
+REMIND_AFTER = 7  # partitions after the last message, while the alert is not acknowledged
+WORSE = 2.0  # times the excess over the threshold at the last message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persistence:
-    """How often something has to be found."""
+    """How many of the newest partitions must show a finding."""
 
     n: int = 1
-    """Partitions in which it was found,"""
+    """Partitions that must show it,"""
     of: int = 1
-    """out of so many of the newest."""
+    """out of this many newest partitions."""
     always: bool = False
-    """Whether it holds for what needs action today too."""
+    """Whether it also applies to findings that need action today."""
 
     @classmethod
     def parse(cls, value: str, *, always: bool = False) -> Self:
-        """Read ``N of M``.
+        """Parse ``N of M``.
 
         Examples
         --------
@@ -44,11 +44,11 @@ class Persistence:
 
     @property
     def quiet(self) -> int:
-        """Quiet partitions in a row after which it is over."""
+        """Consecutive quiet partitions after which the alert resolves."""
         return max(LEAST_QUIET, self.of - self.n + 1)
 
     def met(self, found: Sequence[Alert | None]) -> bool:
-        """Return whether what was found, newest partition first, is enough to open an alert."""
+        """Return whether the findings, newest partition first, suffice to open an alert."""
         if not found or found[0] is None:
             return False
         if found[0].severity is Severity.FAIL and not self.always:
@@ -63,24 +63,24 @@ def decide_changes(
     persistence: Callable[[str], Persistence],
     owner: Callable[[str], str],
 ) -> tuple[AlertChange, ...]:
-    """Return what becomes of a model's alerts.
+    """Return the changes to a model's alerts.
 
     Parameters
     ----------
     opened : iterable of OpenAlert
-        Alerts that are open.
+        Open alerts.
     examinations : sequence of Examination
-        The newest partitions, the newest first, each as it was last examined.
+        The newest partitions, newest first, each with its latest findings.
     persistence : callable
-        Gives the persistence of a family of rules.
+        Persistence of a rule family.
     owner : callable
-        Gives who answers for a family of rules.
+        Owner of a rule family.
 
     Returns
     -------
     tuple of AlertChange
-        One for every alert that opens, goes on or resolves, what needs action first. Asked again after the changes have
-        been made, it gives no new opening, telling or resolution.
+        One for each alert that opens, continues or resolves; those that need action first. Idempotent: a second call
+        after the changes are stored opens, notifies and resolves nothing.
     """
     by_rule = {item.alert.rule: item for item in opened}
     rules = dict.fromkeys([*by_rule, *(found.rule for item in examinations for found in item.findings)])
@@ -110,7 +110,7 @@ def _go_on(item: OpenAlert, asked: Sequence[Examination], policy: Persistence) -
     since = [one for one in asked if one.partition >= item.first_partition]
     found = {one.partition: alert for one in since if (alert := _find(one, item.alert.rule)) is not None}
     if not found or not any(_find(one, item.alert.rule) for one in asked[: policy.quiet]):
-        # An alert whose partitions have left the window of examinations has been quiet for long, too.
+        # An alert whose partitions are older than all examinations has also been quiet for long enough.
         return _change(AlertEvent.RESOLVED, item, item.alert, item.last_partition)
     newest = next(iter(found))
     return _change(_telling(item, found, newest, since), item, found[newest], newest)
@@ -128,7 +128,7 @@ def _change(event: AlertEvent, item: OpenAlert, alert: Alert, last_partition: st
 
 
 def _telling(item: OpenAlert, found: Mapping[str, Alert], newest: str, since: Sequence[Examination]) -> AlertEvent:
-    """Decide whether an alert that goes on is worth telling again."""
+    """Return whether a continuing alert needs another message."""
     now, told = found[newest], item.told
     if now.severity is Severity.FAIL and told.severity is not Severity.FAIL:
         return AlertEvent.WORSENED
@@ -141,7 +141,7 @@ def _telling(item: OpenAlert, found: Mapping[str, Alert], newest: str, since: Se
 
 
 def _excess(alert: Alert) -> float:
-    """Return how far beyond its threshold a figure lies; NaN, which is no reason for anything, where that is unknown."""
+    """Return how far a figure lies beyond its threshold; NaN, which triggers nothing, where that is unknown."""
     return abs(alert.value - alert.threshold)
 
 

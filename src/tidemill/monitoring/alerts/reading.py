@@ -1,4 +1,4 @@
-"""A figure with its surroundings, as alert rules and their messages read it."""
+"""A figure with its context, as alert rules and messages use it."""
 
 import math
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from tidemill.records import MetricValue
 __all__ = ["RECENT", "AlertThresholds", "Reading"]
 
 RECENT = "_recent"
-"""Suffix of a metric over the newest matured partitions."""
+"""Suffix of a metric computed over the newest matured partitions."""
 
-ESTIMATED = "estimated_"  # of a metric before labels
-MOST_NAMED = 5  # features that a message names
+ESTIMATED = "estimated_"  # prefix of a metric estimated before labels arrive
+MOST_NAMED = 5  # features listed in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,23 +20,23 @@ class AlertThresholds:
     """What deserves an alert."""
 
     psi: float = 0.2
-    """Stability index from which a feature has drifted, where the figures bring no ``psi_threshold`` of their own."""
+    """Stability index from which a feature has drifted, if the figures include no ``psi_threshold``."""
     null_share: float = 0.1
-    """Rise of the share of nulls, as a difference, e.g. 0.1 from 2 % to 12 %."""
+    """Rise of the share of nulls as a difference, e.g. 0.1 for a rise from 2 % to 12 %."""
     drift_share: float = 0.3
-    """Share of the model's importance whose features have drifted, from which the partition has."""
+    """Share of the model's importance in drifted features from which the partition has drifted."""
     unseen_share: float = 0.02
-    """Share of rows with a level that is not in the reference, where the reference's past had less."""
+    """Share of rows with a level that is not in the reference, if the reference's past had less."""
     label_coverage: float = 0.9
-    """Least share of labels that a matured partition should have."""
+    """Minimum share of labels expected of a matured partition."""
     metric: str = "roc_auc"
-    """Metric that the floor is for, e.g. ``roc_auc_recent``."""
+    """Metric that the floor applies to, e.g. ``roc_auc_recent``."""
     greater_is_better: bool = True
     """False for errors and losses: their floor is a ceiling."""
     floor: float | None = None
-    """Least realised quality, or greatest error; None for no floor."""
+    """Minimum realised quality, or maximum error; None for no floor."""
     compute_ratio: float = 2.0
-    """Times the trailing median from which a step is slow or large."""
+    """Multiple of the trailing median from which a step is slow or large."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,13 @@ class Reading:
     """One finite figure, with the other figures of the partition and the thresholds."""
 
     figure: MetricValue
-    """The figure that is judged."""
+    """The figure to judge."""
     thresholds: AlertThresholds
     """What deserves an alert."""
     others: Mapping[tuple[str, str | None, str | None], MetricValue]
-    """Every figure, by name, feature and slice."""
+    """All figures by name, feature and slice."""
     partition: str = ""
-    """Partition of the figures, if it is to be named."""
+    """Partition of the figures; empty if messages do not name it."""
 
     @property
     def value(self) -> float:
@@ -69,11 +69,11 @@ class Reading:
 
     @property
     def of_partition(self) -> str:
-        """The partition, as part of a sentence."""
+        """The partition as a phrase for a message."""
         return f" of partition {self.partition}" if self.partition else ""
 
     def beside(self, name: str) -> float | None:
-        """Return another figure of the same feature and slice; None where it is missing or NaN."""
+        """Return another figure of the same feature and slice; None if it is missing or NaN."""
         found = self.others.get((name, self.figure.feature, self.figure.slice))
         return None if found is None or math.isnan(found.value) else found.value
 
@@ -83,12 +83,12 @@ class Reading:
         return default if found is None else found
 
     def is_usual(self, name: str) -> bool:
-        """Whether a figure is within what partitions of the reference's past had."""
+        """Whether a figure is within the range that the reference's past partitions had."""
         now, usual = self.beside(name), self.beside(f"{name}_usual")
         return now is not None and usual is not None and now <= usual
 
     def extra(self, name: str) -> float:
-        """Return by how much a figure exceeds the median that the ratio refers to; NaN where it is unknown."""
+        """Return how much a figure exceeds the median behind its ratio; NaN if unknown."""
         value = self.beside(name)
         return math.nan if value is None or not self.value else value - value / self.value
 
@@ -96,13 +96,13 @@ class Reading:
 
     @property
     def has_drifted(self) -> bool:
-        """Whether the feature is beyond its threshold of drift; True where that is unknown."""
+        """Whether the feature exceeds its drift threshold; True if unknown."""
         psi = self.beside("psi")
         return psi is None or psi > self.known("psi_threshold", self.thresholds.psi)
 
     @property
     def drifted(self) -> str:
-        """Features beyond their threshold, the most important first."""
+        """Features beyond their threshold, most important first."""
         shares = {
             name: reading.known("importance_share", 0.0)
             for reading in self._features()
@@ -121,7 +121,7 @@ class Reading:
 
     @property
     def jump_usual(self) -> float:
-        """Greatest stability index of one of the newest partitions against the others."""
+        """Greatest stability index among the newest partitions, each against the others."""
         return self.known("jump_usual", 0.0)
 
     @property
@@ -131,7 +131,7 @@ class Reading:
 
     @property
     def null_share_now(self) -> str:
-        """The share of nulls, as part of a sentence."""
+        """The share of nulls as a phrase for a message."""
         share = self.beside("null_share")
         return "" if share is None else f" to {share:.1%}"
 
@@ -139,7 +139,7 @@ class Reading:
 
     @property
     def floor(self) -> float:
-        """Least realised quality, or greatest error; NaN for no floor."""
+        """Minimum realised quality, or maximum error; NaN for no floor."""
         return math.nan if self.thresholds.floor is None else self.thresholds.floor
 
     @property
@@ -149,7 +149,7 @@ class Reading:
 
     @property
     def metric_in_words(self) -> str:
-        """Name of the metric, and over what it was computed."""
+        """Name of the metric and the partitions that it covers."""
         return self.figure.name.replace(RECENT, ", over the newest matured partitions,")
 
     def is_worse(self, value: float, floor: float) -> bool:
@@ -158,23 +158,23 @@ class Reading:
 
     @property
     def nearest(self) -> float | None:
-        """The end of the interval that is nearest to the floor of a bad value."""
+        """The end of a bad value's interval that is nearest to the floor."""
         return self.figure.high if self.thresholds.greater_is_better else self.figure.low
 
     @property
     def limit_in_words(self) -> str:
-        """The limit that is crossed."""
+        """The crossed limit as a phrase."""
         return "below its floor" if self.thresholds.greater_is_better else "above its ceiling"
 
     @property
     def interval(self) -> str:
-        """The interval, as part of a sentence."""
+        """The interval as a phrase for a message."""
         low, high = self.figure.low, self.figure.high
         return "" if low is None or high is None else f", interval {low:.3f} to {high:.3f}"
 
     @property
     def weight(self) -> str:
-        """How much the interval says, and what to do."""
+        """What the interval implies, and what to do."""
         if self.nearest is None or not self.is_worse(self.nearest, self.floor):
             return "Chance can explain it; watch the next partitions"
         return f"The whole interval lies {self.limit_in_words}: roll back or retrain today"
@@ -182,12 +182,12 @@ class Reading:
     # ---------------------------------------------------------------- compute
 
     def grown(self, name: str) -> float:
-        """Return by how much a figure has grown over the window of its trend; NaN where it is unknown."""
+        """Return how much a figure has grown over its trend window; NaN if unknown."""
         return self.known(name, math.nan) * self.value / (1 + self.value)
 
     @property
     def wall_s(self) -> float:
-        """Seconds that the step took."""
+        """Duration of the step in seconds."""
         return self.known("wall_s", math.nan)
 
     @property
@@ -197,6 +197,6 @@ class Reading:
 
     @property
     def pace(self) -> str:
-        """The step's rows per second against the usual, as part of a sentence."""
+        """The step's rows per second relative to the usual, as a phrase for a message."""
         pace = self.beside("rows_per_s_ratio")
         return "" if pace is None else f", at {pace:.0%} of the usual rows per second"

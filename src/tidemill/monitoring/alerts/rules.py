@@ -1,7 +1,7 @@
-"""The alert rules: which figures a person should look at, how bad it is, and what to do.
+"""The alert rules: which figures need attention, how severe they are, and what to do.
 
-`RULES` is a table with a row per rule: the figure that it judges, its threshold, and its message. A figure that could
-not be computed never passes for a good one: it becomes an alert by its name.
+`RULES` has one row per rule: the figure that it judges, its threshold, and its message. A figure that could not be
+computed never counts as good: it raises an alert of its own.
 """
 
 import math
@@ -14,14 +14,14 @@ from tidemill.records import Alert, MetricValue, Severity
 
 __all__ = ["RULES", "AlertRule", "AlertThresholds", "raise_alerts"]
 
-MOST_RANGES = 1.0  # a mean that lies a whole range beyond all that was seen is in another unit
-JUMP_FACTOR, JUMP_MARGIN = 3.0, 0.25  # a year of flights exceeded it on two days, all features together
-MOST_NULLS = 0.5  # of the rows: a feature that the model sees in a minority of them needs action today
-NO_LABELS = 0.5  # of the coverage that is expected: below, labels do not come late, they do not come
-USUAL_MARGIN = 1.1  # times a high quantile of past partitions, which is itself uncertain by about a tenth
-MIN_EXTRA_S = 1.0  # a step that takes 0.3 s instead of 0.1 s is nobody's problem
-MIN_EXTRA_BYTES = 64 * 2**20  # nor is one that takes 60 MB more: the allocator's habits come to that
-SKEWED = 0.01  # share of rows below which late corrections of single rows do not count
+MOST_RANGES = 1.0  # a mean a whole range beyond all values seen so far is in another unit
+JUMP_FACTOR, JUMP_MARGIN = 3.0, 0.25  # a year of flights exceeded it on two days, over all features
+MOST_NULLS = 0.5  # of the rows: if most values of a feature are missing, it needs action today
+NO_LABELS = 0.5  # of the expected coverage: below it, labels are missing rather than late
+USUAL_MARGIN = 1.1  # times a high quantile of past partitions, which is uncertain by about a tenth
+MIN_EXTRA_S = 1.0  # a step that takes 0.3 s instead of 0.1 s is no problem
+MIN_EXTRA_BYTES = 64 * 2**20  # nor is one that takes 60 MB more: the allocator varies by that much
+SKEWED = 0.01  # share of rows; late corrections of single rows stay below it
 
 
 def _above(reading: Reading, threshold: float) -> bool:
@@ -41,20 +41,20 @@ class AlertRule:
     """One rule."""
 
     figure: str
-    """Name of the figure that it judges; ``{metric}`` is the metric with a floor, ``{single}`` that of one partition."""
+    """Figure that the rule judges; ``{metric}`` is the metric with a floor, ``{single}`` that of one partition."""
     name: str
-    """Name of its alert, ``<family>`` or ``<family>:<subject>``, from the reading ``r``."""
+    """Name of the alert, ``<family>`` or ``<family>:<subject>``, from the reading ``r``."""
     threshold: Callable[[Reading], float]
-    """Value that the figure is compared with."""
+    """Value to compare the figure with."""
     message: str
-    """What, how bad and what to do, from the reading ``r`` and the ``threshold``."""
+    """Finding, extent and next step, from the reading ``r`` and the ``threshold``."""
     crossed: Callable[[Reading, float], bool] = _above
     """Whether the figure deserves an alert."""
     severity: Callable[[Reading, float], Severity] = _warn
-    """How bad it is."""
+    """Severity of the alert."""
 
     def judge(self, reading: Reading) -> Alert | None:
-        """Return the alert that a figure deserves, or None."""
+        """Return the alert for a figure, or None."""
         threshold = self.threshold(reading)
         if not self.crossed(reading, threshold):
             return None
@@ -76,7 +76,7 @@ def _surely_lacks_quality(reading: Reading, floor: float) -> bool:
 
 
 def _is_slow(reading: Reading, limit: float) -> bool:
-    """Whether a step is slow: more rows may take more time, so that the pace decides where there are rows."""
+    """Whether a step is slow; where it has rows, the rows per second decide, since more rows take more time."""
     pace = reading.beside("rows_per_s_ratio")
     slow = reading.value > limit if pace is None else pace < 1 / limit
     return slow and reading.extra("wall_s") >= MIN_EXTRA_S
@@ -207,28 +207,28 @@ RULES: tuple[AlertRule, ...] = (
         "its peak now. Do its rows grow too? If not, look for a leak or a table that grows.",
     ),
 )
-"""Every rule, in the order in which the first of two with the same name counts."""
+"""All rules; of two with the same name the first wins."""
 
 
 def raise_alerts(
     metrics: Sequence[MetricValue], thresholds: AlertThresholds, *, partition: str = ""
 ) -> tuple[Alert, ...]:
-    """Return the alerts that a partition's figures deserve.
+    """Return the alerts for a partition's figures.
 
     Parameters
     ----------
     metrics : sequence of MetricValue
-        Figures of one partition, from ``drift``, ``performance`` and ``compute``, together or apart.
+        Figures of one partition from ``drift``, ``performance`` or ``compute``, or any mix of them.
     thresholds : AlertThresholds
         What deserves an alert.
     partition : str, default ""
-        Partition that the figures are of, if messages are to name it.
+        Partition of the figures, if messages should name it.
 
     Returns
     -------
     tuple of Alert
-        Those of severity ``fail`` first, named as in `RULES`, and ``unknown:<metric>`` for figures that are NaN or
-        infinite: one per metric, which names the features.
+        Severity ``fail`` first, named as in `RULES`; for NaN or infinite figures one ``unknown:<metric>`` per metric,
+        whose message lists the features.
 
     Examples
     --------
@@ -247,14 +247,14 @@ def raise_alerts(
     found = [alert for reading in readings if (alert := _judge(rules, reading)) is not None]
     found += _unknown([metric for metric in metrics if not math.isfinite(metric.value)])
     found += _floor_without_metric(metrics, thresholds)
-    found = list({alert.rule: alert for alert in reversed(found)}.values())[::-1]  # of two with one name the first
+    found = list({alert.rule: alert for alert in reversed(found)}.values())[::-1]  # first of each name
     gone = {f"break:{alert.rule.partition(':')[2]}" for alert in found if alert.rule.startswith("nulls:")}
-    found = [alert for alert in found if alert.rule not in gone]  # that its values are gone says it all
+    found = [alert for alert in found if alert.rule not in gone]  # missing values explain the break
     return tuple(sorted(found, key=lambda alert: alert.severity is not Severity.FAIL))
 
 
 def _by_figure(thresholds: AlertThresholds) -> dict[str, AlertRule]:
-    """Return the rule for each figure; quality is judged only where there is a floor."""
+    """Return the rule of each figure; quality is judged only if there is a floor."""
     metric = thresholds.metric
     return {
         rule.figure.format(metric=metric, single=metric.removesuffix(RECENT)): rule
@@ -269,7 +269,7 @@ def _judge(rules: Mapping[str, AlertRule], reading: Reading) -> Alert | None:
 
 
 def _unknown(metrics: Sequence[MetricValue]) -> list[Alert]:
-    """Return one alert for each name among figures that could not be computed."""
+    """Return one alert per name of the figures that could not be computed."""
     return [
         _unknown_figure(name, [m for m in metrics if m.name == name]) for name in dict.fromkeys(m.name for m in metrics)
     ]
@@ -293,7 +293,7 @@ def _unknown_figure(name: str, metrics: Sequence[MetricValue]) -> Alert:
 
 
 def _floor_without_metric(metrics: Sequence[MetricValue], thresholds: AlertThresholds) -> list[Alert]:
-    """Refuse to stay silent when quality was measured, but not in the metric that has a floor."""
+    """Return an alert if quality was measured, but not in the metric with a floor."""
     names = {metric.name for metric in metrics}
     if thresholds.floor is None or thresholds.metric in names or "label_coverage" not in names:
         return []

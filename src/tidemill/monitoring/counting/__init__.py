@@ -1,1 +1,1 @@
-"""Counting columns: Arrow columns as numbers or levels, their groups, and what was usual in the past."""
+"""Column counts: Arrow columns as numbers or levels, their groups, and their usual variation in the past."""

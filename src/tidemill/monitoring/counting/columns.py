@@ -1,8 +1,8 @@
 """Arrow columns as numpy arrays and level counts, without loading pandas.
 
-``Array.to_numpy``, ``pa.array`` and every Arrow function that takes a Python scalar import pandas, which costs each task
-a second and a half. Buffers, ``cast``, ``value_counts`` and ``to_pylist`` do not, so this file uses only these. A test
-in a fresh process checks it.
+``Array.to_numpy``, ``pa.array`` and every Arrow function that takes a Python scalar import pandas, which takes each task
+1.5 seconds. Buffers, ``cast``, ``value_counts`` and ``to_pylist`` do not, so this file uses only these. A test in a
+fresh process checks this.
 """
 
 from collections import Counter
@@ -99,7 +99,7 @@ def level_indices(column: pa.ChunkedArray, index_of: dict[str, int], *, missing:
         levels = to_texts(encoded.dictionary).to_pylist()
         table = np.array([null if v is None else index_of.get(v, missing) for v in levels] + [null], np.int64)
         indices = encoded.indices.cast(pa.int64())
-        # A null row's slot in the buffer holds anything: send it to the last entry of the table.
+        # The buffer value of a null row is arbitrary: map it to the last entry of the table.
         parts.append(table[np.where(_validity(indices), _buffer(indices, np.int64), len(levels))])
     return np.concatenate(parts)
 
@@ -122,7 +122,7 @@ def _chunk_floats(chunk: pa.Array) -> NDArray[np.float64]:
 
 
 def _buffer(array: pa.Array, dtype: type[np.generic]) -> NDArray[Any]:
-    """Return an Arrow array's values without a copy; what lies under a null is arbitrary."""
+    """Return an Arrow array's values without a copy; values of null rows are arbitrary."""
     width = np.dtype(dtype).itemsize  # bytes of one value
     return np.frombuffer(array.buffers()[1], dtype, count=len(array), offset=width * array.offset)
 

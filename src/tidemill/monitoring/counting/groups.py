@@ -1,8 +1,8 @@
-"""The fine bins of a profile merged into a few groups, for figures that small partitions can carry.
+"""The fine bins of a profile merged into a few groups, for figures that are reliable in small partitions.
 
-Two hundred bins hold four rows each on a day of 900, and chance would look like drift. So distances are taken
-over about ten groups: quantiles of a number, the levels of a category that are not rare. What the reference never
-held (numbers beyond its range, unseen levels) and nulls keep groups of their own.
+With 200 bins a day of 900 rows has four rows per bin, and chance would look like drift. Distances therefore use about
+ten groups: quantiles of a number, or the frequent levels of a category. Values that the reference never had (numbers
+beyond its range, unseen levels) and nulls have separate groups.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 __all__ = ["category_groups", "group_counts", "quantile_groups"]
 
-N_GROUPS = 10  # quantile groups of a number: the customary deciles
-RARE_SHARE = 0.01  # levels with fewer rows than this share are watched together: 9 rows of a day of 900
+N_GROUPS = 10  # quantile groups of a number: the usual deciles
+RARE_SHARE = 0.01  # levels with a smaller share of rows form one group: 9 rows of a day of 900
 
 
 def quantile_groups(counts: Sequence[int]) -> NDArray[np.int64]:
@@ -27,7 +27,7 @@ def quantile_groups(counts: Sequence[int]) -> NDArray[np.int64]:
     Returns
     -------
     numpy.ndarray of shape (n_bins + 2,)
-        Group of each bin, then of unseen levels (which a number has none of), then of null.
+        Group of each bin, then of unseen levels (unused for numbers), then of null.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def quantile_groups(counts: Sequence[int]) -> NDArray[np.int64]:
 
 
 def category_groups(counts: Sequence[int]) -> NDArray[np.int64]:
-    """Assign the levels of a category to groups: each frequent level its own, all rare ones one.
+    """Assign the levels of a category to groups: one per frequent level, one for all rare levels.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def category_groups(counts: Sequence[int]) -> NDArray[np.int64]:
 
 
 def group_counts(groups: NDArray[np.int64], counts: Sequence[int]) -> NDArray[np.int64]:
-    """Add up the counts of the bins of each group.
+    """Sum the bin counts of each group.
 
     Examples
     --------

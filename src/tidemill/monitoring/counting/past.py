@@ -1,10 +1,10 @@
-"""How far a new day lay from the days before it, in the model's own past.
+"""How far past partitions of the reference lay from the partitions before them.
 
-One day against ninety differs by nature where a feature is constant within a day (the weekday), moves slowly (the late
-share of the last month) or comes and goes (the weather). A fixed threshold would call these drift for ever. So the
-reference carries what was usual: each of its later partitions compared with all partitions before it, the very
-comparison that monitoring makes later, and a high quantile of those figures. The same goes for nulls (a gauge that is
-silent on calm days has days without a value) and for new levels (a fleet gets new planes every day).
+A single day naturally differs from ninety days if a feature is constant within a day (the weekday), moves slowly (the
+late share of the last month) or comes and goes (the weather). A fixed threshold would report these as drift for ever.
+The reference therefore records what is usual: each of its later partitions is compared with all earlier ones, as
+monitoring does later, and a high quantile of these figures is kept. The same applies to nulls (a gauge without values
+on calm days) and to new levels (new planes in a fleet).
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ from tidemill.monitoring.distances import population_stability_index
 
 __all__ = ["psi_of_past_blocks", "usual_null_share", "usual_psi", "usual_unseen_share"]
 
-MIN_BLOCKS = 14  # two weeks of days: half of them is every weekday once, and under seven figures say too little
-QUANTILE = 0.99  # of the past partitions; with 45 figures practically the largest
+MIN_BLOCKS = 14  # two weeks of days: half of them covers every weekday, and fewer than seven figures are too few
+QUANTILE = 0.99  # of the past partitions; with 45 figures nearly the maximum
 
 
 def psi_of_past_blocks(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups: int) -> NDArray[np.float64]:
-    """Return the stability index of each partition of the later half against all partitions before it.
+    """Return the stability index of each partition in the later half against all earlier partitions.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def psi_of_past_blocks(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, 
     blocks : numpy.ndarray of shape (n_rows,)
         Number of each row's partition, from 0 without gaps, ascending in time.
     n_groups : int
-        Groups in all.
+        Number of groups.
 
     Returns
     -------
@@ -47,13 +47,13 @@ def psi_of_past_blocks(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, 
 
 
 def usual_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups: int) -> float | None:
-    """Return the index that a new partition rarely exceeded in the past.
+    """Return the stability index that a new partition rarely exceeded in the past.
 
     Returns
     -------
     float or None
-        The 0.99 quantile; with fewer than 14 partitions, what Student's distribution makes of each of them against all
-        others; None with a single one.
+        The 0.99 quantile; with fewer than 14 partitions, an estimate by Student's distribution from each of them
+        against all others; None with a single partition.
     """
     n_blocks = _n_blocks(blocks)
     if n_blocks < 2:
@@ -64,7 +64,7 @@ def usual_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups:
 
 
 def _usual_of_few(groups: NDArray[np.int64], blocks: NDArray[np.int64], n_groups: int) -> float:
-    """Return the index that one of twenty new partitions exceeds, if a partition's index is the square of its own effect."""
+    """Return the index that one in twenty new partitions exceeds, if the index is the square of a partition effect."""
     n_blocks = _n_blocks(blocks)
     counts = np.bincount(blocks * n_groups + groups, minlength=n_blocks * n_groups).reshape(n_blocks, n_groups)
     others = counts.sum(axis=0) - counts
@@ -86,7 +86,7 @@ def usual_null_share(is_null: NDArray[np.bool_], blocks: NDArray[np.int64]) -> f
 
 
 def usual_unseen_share(levels: NDArray[np.int64], blocks: NDArray[np.int64]) -> float | None:
-    """Return the share of rows whose level was new in their partition that a partition rarely exceeded in the past.
+    """Return the share of rows with a new level that a partition rarely exceeded in the past.
 
     Parameters
     ----------
