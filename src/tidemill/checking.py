@@ -1,4 +1,4 @@
-"""Checking: every problem of every spec and query that can be found before anything runs."""
+"""Check specs and queries: report every problem that can be found before a run."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -28,29 +28,27 @@ from tidemill.workspace import LEDGER, Workspace
 __all__ = ["check_models"]
 
 DAY = timedelta(days=1)
-N_TICKS = 200  # of a schedule that are looked at: a week of hours, a half year of days
+N_TICKS = 200  # ticks of a schedule that are checked: a week of hours, half a year of days
 
 
 def check_models(workspace: Workspace, models: list[str], *, source: bool) -> list[str]:
-    """Return every problem of some models' specs, contracts and queries.
+    """Return all problems of the models' specs, contracts and queries.
 
     Parameters
     ----------
-    workspace : Workspace
-        Folders and connections.
     models : list of str
-        Names; all models of the folder if empty.
+        Names of the models; if empty, all models of the folder.
     source : bool
-        Whether to ask the source about tables, columns and types too.
+        Whether to connect to the source and check tables, columns and types too.
 
     Returns
     -------
     list of str
-        One sentence a problem, with file and line; empty if all is well.
+        One sentence per problem, with file and line; empty if there is none.
     """
     names = models or sorted(path.stem for path in workspace.models.glob("*.yaml"))
     if not names:
-        return [f"There is no spec in {workspace.models}. Write one, such as {workspace.models / 'my_model.yaml'}."]
+        return [f"There is no spec in {workspace.models}. Write one, for example {workspace.models / 'my_model.yaml'}."]
     return [problem for name in names for problem in _problems(workspace, name, source=source)]
 
 
@@ -76,7 +74,7 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
                 )
             else:
                 bind(workspace.query(file), file)
-        except TidemillError as error:  # a source that is away hides no other problem
+        except TidemillError as error:  # an unreachable source must not hide other problems
             yield f"{model}: {error}"
     if len(described) == 2:
         try:
@@ -86,7 +84,7 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
 
 
 def _view_problems(workspace: Workspace, spec: ModelSpec) -> Iterator[str]:
-    """Report views of others that the model's own view would break; a machine without the ledger's connection has none."""
+    """Report dependent views that the model's own view would break; without a ledger connection, report nothing."""
     try:
         url = workspace.connection(LEDGER)
     except SettingsError:
@@ -105,7 +103,7 @@ def _contract_problems(spec: ModelSpec) -> Iterator[str]:
 
 
 def _name_problems(spec: ModelSpec) -> Iterator[str]:
-    """Names that only mean something to the modeling room."""
+    """Report estimators, parameters and slices that do not exist."""
     from tidemill.modeling.estimators import candidates, instance_of
     from tidemill.modeling.search.space import space_problems
 
@@ -127,11 +125,11 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
         yield from (f"{spec.model}: {problem}" for problem in space_problems(name, space))
     for name in spec.accept.slices:
         if spec.features is not None and name not in spec.features.categorical:
-            yield f"{spec.model}: accept.slices names {name!r}, which is no categorical feature."
+            yield f"{spec.model}: accept.slices names {name!r}, which is not a categorical feature."
 
 
 def _schedule_problems(spec: ModelSpec) -> Iterator[str]:
-    """Report a schedule that runs before the cutoff: the same query returns other rows once the cutoff has come."""
+    """Report a schedule that runs before the cutoff: the query would return different rows after the cutoff."""
     for chain, schedule in (("train", spec.train.schedule), ("predict", spec.predict.schedule)):
         if schedule is not None and (early := _first_too_early(spec, schedule)) is not None:
             tick, partition = early
@@ -153,7 +151,7 @@ def _first_too_early(spec: ModelSpec, schedule: str) -> tuple[datetime, Partitio
 
 
 def _split_problems(spec: ModelSpec) -> Iterator[str]:
-    """Report a window that leaves nothing to train on, and a test set that can never pass the gate."""
+    """Report a window that leaves nothing to train on, and a test set too short for the gate."""
     from tidemill.metrics.blocks import MIN_BLOCKS  # loads numpy
 
     every, test = spec.partitions.every, f"{spec.model}: train.test ({spec.train.test / DAY:g} days)"
@@ -181,14 +179,14 @@ def _split_problems(spec: ModelSpec) -> Iterator[str]:
 
 
 def _days_of_training(every: Every) -> list[datetime]:
-    """Return instants of a year at which to look at the window: each month where the length of months matters."""
+    """Return instants at which to check the window: one per month where the length of months matters, else one."""
     months = range(1, 13) if every in (Every.WEEK, Every.MONTH) else (7,)
     return [datetime(2024, month, 15, 12, tzinfo=UTC) for month in months]
 
 
 def _split_of(spec: ModelSpec, partition: Partition) -> int | None:
-    """Return how many blocks of time the test set of a training has; None if nothing is left to train on."""
-    from tidemill.steps.train.prepare import plan_split  # loads what the step needs
+    """Return the number of time blocks in the test set of a training; None if nothing is left to train on."""
+    from tidemill.steps.train.prepare import plan_split  # heavy import
 
     partitions = tuple(training_window(spec, partition))
     try:
@@ -206,16 +204,16 @@ def _queries(spec: ModelSpec) -> Iterator[tuple[str, list[str]]]:
 def _described(
     workspace: Workspace, spec: ModelSpec, file: str, wanted: list[str]
 ) -> tuple[tuple[Column, ...], list[str]]:
-    """Return the columns of a query, and the problems of its clocks."""
+    """Return the columns of a query, and its implicit time zone casts."""
     bound = bind(workspace.query(file), file)
-    noon = datetime(2000, 1, 1, 12, tzinfo=UTC)  # any instants do: the query is described, not run
+    noon = datetime(2000, 1, 1, 12, tzinfo=UTC)  # any instants will do: the query is described, not run
     parameters = dict(zip(PARAMETERS, (noon, noon + timedelta(days=1), noon), strict=True))
     with frozen_view(workspace.connection(spec.source.connection), timeout_s=30) as cursor:
         columns = describe(cursor, bound, parameters, spec.timezone)
         casts = find_zone_casts(cursor, bound, parameters, spec.timezone)
     require_columns(columns, wanted, spec, file)
     return columns, [
-        f"{file}: {expression} takes {name!r}, which names no time zone, for UTC. Name the zone of its clock: "
+        f"{file}: {expression} reads {name!r}, which has no time zone, as UTC. Specify its time zone: "
         f"{name} AT TIME ZONE '{spec.timezone}'."
         for name, expression in casts
     ]
@@ -227,11 +225,11 @@ def _query_problems(spec: ModelSpec, file: str, columns: tuple[Column, ...]) -> 
         yield from _column_problems(spec, given)
     else:
         labels = given.empty_table()
-        labelled(labels[spec.entity_key], labels, spec)  # refuses a type that does not fit the task
+        labelled(labels[spec.entity_key], labels, spec)  # rejects a type that does not fit the task
 
 
 def _column_problems(spec: ModelSpec, given: pa.Schema) -> Iterator[str]:
-    """Names that only mean something to the features query."""
+    """Report columns that the features query does not return, and expectations that cannot be evaluated."""
     from tidemill.checks import columns_of, why_unjudged
     from tidemill.steps.data.features import feature_schema  # loads pandas
 

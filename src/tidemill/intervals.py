@@ -1,7 +1,7 @@
 """Partitions of time: keys, half-open intervals and durations in words.
 
-All arithmetic happens on the wall clock of the model's time zone, so that a day is a day when the
-clocks change. Nothing here asks what time it is now.
+All arithmetic uses the wall clock of the model's time zone: a day stays a day when the clocks change. Nothing here reads
+the current time.
 """
 
 import re
@@ -24,11 +24,11 @@ _UNITS = {
 }
 _HOUR_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d[+-]\d{4}")
 _DURATION = re.compile(r"(\d{1,8}) (minute|hour|day|week)s?")
-_LONGEST = timedelta(days=36_525)  # a century: what is longer is a slip, and takes dates beyond what they can be
+_LONGEST = timedelta(days=36_525)  # a century: anything longer is a typing error and would overflow dates
 
 
 def parse_duration(words: str) -> timedelta:
-    """Read a duration in words.
+    """Parse a duration in words.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def parse_duration(words: str) -> timedelta:
     Raises
     ------
     ValueError
-        If the words are anything else, or mean more than 100 years.
+        If the words have another form, or exceed 100 years.
 
     Examples
     --------
@@ -57,9 +57,9 @@ def parse_duration(words: str) -> timedelta:
 
 
 def day_of(key: str) -> str:
-    """Return the day of an hour's key, and any other partition's key as it is.
+    """Return the day of an hourly key, and any other key unchanged.
 
-    Rows of one day share what happened on it, so statistics count days, or longer partitions, but never hours.
+    Rows of one day are correlated, so statistics use days or longer partitions as blocks, never hours.
 
     Examples
     --------
@@ -71,35 +71,35 @@ def day_of(key: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval(Record):
-    """A half-open stretch of time, ``[start, end)``."""
+    """A half-open time interval, ``[start, end)``."""
 
     start: datetime
-    """First instant, inclusive, with a time zone."""
+    """First instant, inclusive, time zone aware."""
     end: datetime
-    """First instant after it."""
+    """End, exclusive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition(Record):
-    """One piece of scheduled work: its key, its interval, and the instant as of which features are known."""
+    """The unit of scheduled work: key, interval, and the time as of which features are known."""
 
     key: str
-    """Key, e.g. ``2013-07-04``, or ``2013-07-04T05`` for an hour."""
+    """Key, for example ``2013-07-04``, or ``2013-07-04T05-0400`` for an hour."""
     interval: Interval
-    """The event times that belong to it."""
+    """Event times of its rows."""
     cutoff: datetime
-    """Nothing observed later may enter a row of this partition."""
+    """Time after which nothing observed may enter a row of this partition."""
     timezone: str = "UTC"
-    """IANA name of the zone on whose wall clock its durations are counted."""
+    """IANA name of the time zone whose wall clock applies to durations."""
 
     def due(self, after: timedelta) -> datetime:
-        """Return the instant at which something that takes a while after the end of the partition is there."""
+        """Return the instant a duration after the end of the partition."""
         return self.shift(self.interval.end, after)
 
     def shift(self, instant: datetime, duration: timedelta) -> datetime:
-        """Return the instant a duration later, or earlier, on the wall clock.
+        """Return the instant shifted by a duration, which may be negative, on the wall clock.
 
-        For partitions of an hour only whole days follow the wall clock; hours and minutes are exact.
+        For hourly partitions, only whole days follow the wall clock; hours and minutes are exact.
 
         Examples
         --------
@@ -116,7 +116,7 @@ class Partition(Record):
 
 
 class Every(StrEnum):
-    """How long a partition is."""
+    """Length of a partition."""
 
     HOUR = "hour"
     DAY = "day"
@@ -125,12 +125,12 @@ class Every(StrEnum):
 
     @property
     def key_format(self) -> str:
-        """Format of the partition key, for ``strftime``."""
+        """``strftime`` format of the partition key."""
         return {"hour": "%Y-%m-%dT%H%z", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}[self.value]
 
     @property
     def block_unit(self) -> str:
-        """What statistics count: days, or longer partitions."""
+        """Unit of the blocks in statistics: days, or longer partitions."""
         return "day" if self is Every.HOUR else self.value
 
     def of(self, key: str, timezone: str, cutoff: timedelta = timedelta(0)) -> Partition:
@@ -139,16 +139,16 @@ class Every(StrEnum):
         Parameters
         ----------
         key : str
-            Such as ``2013-07-04`` (day), ``2013-W27`` (week), ``2013-07`` (month), ``2013-07-04T05-0400`` (hour).
+            For example ``2013-07-04`` (day), ``2013-W27`` (week), ``2013-07`` (month) or ``2013-07-04T05-0400`` (hour).
         timezone : str
-            IANA name of the model's zone.
+            IANA name of the model's time zone.
         cutoff : timedelta, default 0
-            From the partition's start to its cutoff, on the wall clock.
+            Offset from the partition's start to its cutoff, on the wall clock.
 
         Raises
         ------
         PartitionError
-            If the key is not of this form, or names a time that does not exist.
+            If the key is malformed, or denotes a time that does not exist.
 
         Examples
         --------
@@ -159,13 +159,13 @@ class Every(StrEnum):
         zone = ZoneInfo(timezone)
         start, local = self._start(key, zone)
         if self is Every.HOUR:
-            end, known = start + timedelta(hours=1), start + cutoff  # instants: an hour is an hour
+            end, known = start + timedelta(hours=1), start + cutoff  # instants, not wall clock: an hour is 60 minutes
         else:
             end, known = _instant(self._following(local), zone), _instant(local + cutoff, zone)
         return Partition(key=key, interval=Interval(start=start, end=end), cutoff=known, timezone=timezone)
 
     def containing(self, instant: datetime, timezone: str, cutoff: timedelta = timedelta(0)) -> Partition:
-        """Return the partition that an instant falls into.
+        """Return the partition that contains an instant.
 
         Examples
         --------
@@ -183,7 +183,7 @@ class Every(StrEnum):
             partition = self.containing(partition.interval.end, timezone, cutoff)
 
     def _start(self, key: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """Return a key's first instant in UTC and on the wall clock; refuse what does not come back as the same key."""
+        """Return a key's start in UTC and on the wall clock; reject a key that does not round-trip."""
         weekly = self is Every.WEEK
         try:
             form = f"{self.key_format}-%u" if weekly else self.key_format
@@ -206,5 +206,5 @@ class Every(StrEnum):
 
 
 def _instant(local: datetime, zone: ZoneInfo) -> datetime:
-    """Turn a wall-clock time into an instant in UTC; a time that the clocks skip becomes the next that exists."""
+    """Convert a wall-clock time to UTC; a time that the clocks skip becomes the next one that exists."""
     return local.replace(tzinfo=zone).astimezone(UTC)

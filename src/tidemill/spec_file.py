@@ -1,7 +1,7 @@
-"""Reading spec files: safe YAML, and every problem of a file at once, each with its line.
+"""Read spec files: safe YAML, with all problems of a file reported at once, each with its line.
 
-Stricter than YAML 1.1, which reads ``no`` as false, ``012`` as ten, ``12:30`` as 750 and silently takes the second of two
-equal keys. Tags, anchors and aliases are refused.
+The reader is stricter than YAML 1.1, which reads ``no`` as false, ``012`` as ten and ``12:30`` as 750, and silently
+accepts duplicate keys. It rejects tags, anchors and aliases.
 """
 
 import difflib
@@ -22,8 +22,8 @@ from tidemill.spec.kinds import PATTERNS
 
 __all__ = ["load_sound_specs", "load_specs", "read_spec"]
 
-MAX_BYTES = 1_000_000  # a spec is a page; anything bigger is a mistake or an attack
-MAX_DEPTH = 20  # the deepest valid spec has 5 levels
+MAX_BYTES = 1_000_000  # bytes; a spec is one page, so anything larger is a mistake or an attack
+MAX_DEPTH = 20  # levels; the deepest valid spec has 5
 
 Path_ = tuple[str | int, ...]
 
@@ -32,12 +32,17 @@ _KINDS = {
     "tuple": _LIST, "model": _MAPPING, "dict": _MAPPING, "string": "text", "bool": "true or false", "int": "a whole number",
     "float": "a number",
 }  # fmt: skip
-"""What pydantic expects, by the first word of its type of error."""
-_MEMBERS = {"bool", "int", "float", "constrained-str"}  # its names for the members of a union, given like keys
+"""Expected kind of value, by the first word of pydantic's error type."""
+_MEMBERS = {
+    "bool",
+    "int",
+    "float",
+    "constrained-str",
+}  # pydantic's names for members of a union, which it reports like keys
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Scalars as YAML 1.2 reads them: null, true, false, decimal numbers, text."""
+    """Loader that reads scalars as YAML 1.2 does: null, true, false, decimal numbers, text."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's own class attribute, emptied here
 
@@ -52,7 +57,7 @@ for _tag, _pattern, _first in (
 
 
 def read_spec(path: Path) -> ModelSpec:
-    """Read one model's file.
+    """Read the spec of one model.
 
     Raises
     ------
@@ -62,7 +67,7 @@ def read_spec(path: Path) -> ModelSpec:
     return _parsed(path, _read_text(path))
 
 
-@lru_cache(maxsize=256)  # a backfill reads a file at each step of each partition; parsing takes as long as scoring
+@lru_cache(maxsize=256)  # a backfill reads the file in every step; parsing takes as long as scoring
 def _parsed(path: Path, text: str) -> ModelSpec:
     problems: list[tuple[int, str]] = []
     lines: dict[Path_, int] = {(): 1}
@@ -81,19 +86,19 @@ def _parsed(path: Path, text: str) -> ModelSpec:
 
 
 def load_sound_specs(folder: Path) -> Iterator[ModelSpec]:
-    """Read all specs except broken ones, which the doctor reports: one model's mistake must not stop the others."""
+    """Read all valid specs; the doctor reports the others, so that one broken spec does not stop every model."""
     for path in sorted(folder.glob("*.yaml")):
         with suppress(SpecError):
             yield read_spec(path)
 
 
 def load_specs(folder: Path) -> tuple[ModelSpec, ...]:
-    """Read every ``*.yaml`` of a folder, in order of name.
+    """Read every ``*.yaml`` of a folder, sorted by name.
 
     Raises
     ------
     SpecError
-        With the problems of all files, if any file has one.
+        If any file has a problem; lists the problems of all files.
     """
     specs, problems = [], []
     for path in sorted(folder.glob("*.yaml")):
@@ -122,7 +127,7 @@ def _read_text(path: Path) -> str:
 
 def _compose(text: str, path: Path) -> yaml.Node:
     try:
-        loader = _PlainLoader(text)  # refuses characters that YAML does not know, such as NUL
+        loader = _PlainLoader(text)  # rejects characters that YAML does not allow, such as NUL
         _refuse_references(text, path)
         node = loader.get_single_node()
     except yaml.YAMLError as error:
@@ -151,7 +156,7 @@ def _refuse_references(text: str, path: Path) -> None:
 
 
 def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], problems: list[tuple[int, str]]) -> Any:
-    """Return the plain values of a node; collect the line of every path, and problems such as duplicate keys."""
+    """Return the plain values of a node; collect the line of every path, and problems like duplicate keys."""
     lines.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         values: dict[str, Any] = {}
@@ -166,15 +171,17 @@ def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], problems: list
         return [_build(item, (*path, index), lines, problems) for index, item in enumerate(node.value)]
     value = _PlainLoader("").construct_object(node)
     if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-        problems.append((node.start_mark.line + 1, f"{value!r} holds half of a surrogate pair, which is no character"))
+        problems.append(
+            (node.start_mark.line + 1, f"{value!r} contains half of a surrogate pair, which is not a character")
+        )
         return value.encode(errors="replace").decode()
     return value
 
 
 def _described(items: list[Any], lines: dict[Path_, int]) -> list[tuple[int, str]]:
-    """Return pydantic's findings in our words, each with the line of the nearest enclosing key."""
+    """Return pydantic's findings in Tidemill's wording, each with the line of the nearest enclosing key."""
     problems: list[tuple[int, str]] = []
-    expected: dict[tuple[int, str, str], list[str]] = {}  # a value that may be of several kinds has a finding for each
+    expected: dict[tuple[int, str, str], list[str]] = {}  # pydantic reports one finding per type of a union
     for item in items:
         location: Path_ = tuple(item["loc"])
         known = next(location[:size] for size in range(len(location), -1, -1) if location[:size] in lines)

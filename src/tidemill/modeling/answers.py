@@ -1,9 +1,8 @@
-"""How a fitted estimator is asked: from a matrix to numbers, each row's bits depending on that row alone.
+"""Predict with a fitted estimator: the bits of a row's score depend only on that row.
 
-Published predictions are compared bit by bit, whatever rows stand around one and in whatever order. Matrix products
-do not keep that (BLAS picks its order of summation by the number of rows), nor do sums whose layout follows the
-number of rows. So linear models are summed here, column by column, and estimators that we do not know are asked for
-blocks of one size.
+Published predictions are compared bit by bit, whichever rows share the batch and in any order. Matrix products do not
+guarantee this: BLAS chooses its order of summation by the number of rows. Therefore linear models are summed here,
+column by column, and custom estimators predict in blocks of a fixed size.
 """
 
 from typing import Any
@@ -26,20 +25,20 @@ Floats = npt.NDArray[np.float64]
 
 
 def answer(model: Any, matrix: npt.NDArray[Any], *, task: str, n_threads: int, block_rows: int | None) -> Floats:
-    """Ask a fitted estimator.
+    """Return the predictions of a fitted estimator.
 
     Parameters
     ----------
     model : object
         Fitted scikit-learn estimator, or an XGBoost booster.
     matrix : ndarray of shape (n_samples, n_columns)
-        What the preprocessing gave, at least one row.
+        Output of the preprocessing, at least one row.
     task : str
         ``binary``, ``multiclass`` or ``regression``.
     n_threads : int
-        Threads, for estimators that take all cores otherwise.
+        Threads for estimators that use all cores by default.
     block_rows : int or None
-        Rows that are asked for at once, filled up to that number; None asks for all in one.
+        Rows per call, padded to exactly this number; None predicts all rows in one call.
 
     Returns
     -------
@@ -47,7 +46,7 @@ def answer(model: Any, matrix: npt.NDArray[Any], *, task: str, n_threads: int, b
         Probability of the positive class, of each class, or the predicted value.
     """
     if isinstance(model, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
-        with threadpool_limits(limits=n_threads, user_api="openmp"):  # it takes all cores otherwise
+        with threadpool_limits(limits=n_threads, user_api="openmp"):  # uses all cores by default
             raw = _raw(model, matrix, task)
     elif block_rows is not None:
         raw = _in_blocks(model, matrix, task, block_rows)
@@ -94,7 +93,7 @@ def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:
 
 
 def probabilities(logits: Floats) -> Floats:
-    """Return the probability of the second of two classes, or of each of several (softmax)."""
+    """Return the probability of the second of two classes, or of each of several classes (softmax)."""
     if logits.ndim == 1:
         return np.asarray(expit(logits))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -1,9 +1,9 @@
-"""Why a row got its score: what each feature adds to it, in amounts that sum to it exactly.
+"""Explain scores: the contribution of each feature, where the contributions sum to the score.
 
-What is summed is what the model itself sums: log odds for boosted trees and logistic regression, the value of a
-regression, the probability of a forest. XGBoost and linear models give the amounts themselves; ``shap`` gives those
-of other trees, and of any other estimator by swapping features with those of background rows. It is imported only
-then. Columns that one feature was encoded into are added up again.
+Contributions are on the scale on which the model is additive: log odds for boosted trees and logistic regression, the
+value for a regression, the probability for a forest. XGBoost and linear models provide them directly. ``shap`` computes
+them for other trees, and for any other estimator by permutation against background rows; it is imported only then. The
+encoded columns of a feature are summed.
 """
 
 import warnings
@@ -38,35 +38,35 @@ __all__ = ["Explanation", "encoded_columns", "explain"]
 Floats = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-4
-"""Largest difference between a score and what its parts sum up to, of 1 or of the score: XGBoost's parts are float32."""
+"""Maximum difference between a score and the sum of its parts, relative for scores above 1: XGBoost's parts are float32."""
 
-_N_PERMUTATIONS = 10  # orders in which features are swapped, each forwards and back
-_MOST_BACKGROUND = 50  # rows that features are swapped with
+_N_PERMUTATIONS = 10  # permutations of the features, each forwards and backwards
+_MOST_BACKGROUND = 50  # background rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Explanation:
-    """What each feature adds to the scores of some rows."""
+    """Contributions of the features to the scores of some rows."""
 
     features: tuple[str, ...]
-    """Features, in the model's order."""
+    """Feature names in the model's order."""
     contributions: Floats
-    """What each adds to the row's answer, shape (n_samples, n_features), in units of ``scale``."""
+    """Contribution of each feature, shape (n_samples, n_features), in units of ``scale``."""
     base: Floats
-    """What the model says before it has seen a feature, shape (n_samples,); with the contributions it sums to ``total``."""
+    """Baseline before any feature is used, shape (n_samples,); ``total`` is its sum with the contributions."""
     total: Floats
-    """Shape (n_samples,)."""
+    """Base plus contributions, shape (n_samples,)."""
     score: Floats
-    """The score that the totals mean, as `Bundle.score` gives it: of the predicted class, where there are several."""
+    """Score as returned by `Bundle.score`; for several classes, that of the predicted class."""
     scale: str
     """``log odds``, ``log odds against the average class``, ``probability`` or ``value``."""
     method: str
-    """Where the amounts come from, in words."""
+    """Description of the method, for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Parts:
-    """Amounts by column of the matrix: shape (n_samples, n_columns, n_outputs); and the base, (n_samples, n_outputs)."""
+    """Contributions per matrix column, shape (n_samples, n_columns, n_outputs), and the base, (n_samples, n_outputs)."""
 
     columns: Floats
     base: Floats
@@ -76,21 +76,19 @@ class _Parts:
 
 
 def explain(bundle: Bundle, X: pd.DataFrame, background: pd.DataFrame | None = None) -> Explanation:
-    """Return what each feature adds to the scores of rows.
+    """Return the contribution of each feature to the scores of rows.
 
     Parameters
     ----------
-    bundle : Bundle
-        The model.
     X : pandas.DataFrame of shape (n_samples, n_columns)
         Raw features, at least one row.
     background : pandas.DataFrame, default None
-        Rows that features are swapped with, for estimators that neither tell their parts nor consist of trees.
+        Background rows; required for estimators that are neither linear nor made of trees.
 
     Raises
     ------
     ExplanationFailed
-        If the parts do not sum up to the scores, or background rows are needed and missing.
+        If the parts do not sum to the scores, or required background rows are missing.
     SchemaChanged, ContractBroken
         If the frame cannot be aligned.
     """
@@ -120,7 +118,7 @@ def explain(bundle: Bundle, X: pd.DataFrame, background: pd.DataFrame | None = N
 
 
 def encoded_columns(bundle: Bundle) -> list[tuple[str, str]]:
-    """Return the columns that a bundle's preprocessing makes: each one's feature, and its own name.
+    """Return the feature and the name of each column that a bundle's preprocessing produces.
 
     A feature that the estimator does not read has no column.
     """
@@ -133,7 +131,7 @@ def encoded_columns(bundle: Bundle) -> list[tuple[str, str]]:
 
 
 def _owners(part: Any, columns: list[str]) -> list[str]:
-    """Return the feature of each column that one part makes of its features."""
+    """Return the source feature of each column that a transformer produces."""
     if isinstance(part, TargetEncoder) and part.target_type_ == "multiclass":
         return [name for name in columns for _ in part.classes_]
     if isinstance(part, OneHotEncoder):
@@ -215,7 +213,7 @@ def _of_trees(bundle: Bundle, matrix: Floats) -> _Parts:
     columns = found[:, :, None] if found.ndim == 2 else found
     base = np.broadcast_to(np.atleast_1d(explainer.expected_value), (len(matrix), columns.shape[2]))
     boosted = isinstance(bundle.model, HistGradientBoostingClassifier | HistGradientBoostingRegressor)
-    if not bundle.task_type.score_per_class and columns.shape[2] == 2:  # of two classes, the second
+    if not bundle.task_type.score_per_class and columns.shape[2] == 2:  # for two classes, the second
         columns, base = columns[:, :, 1:], base[:, 1:]
     link = _link(bundle, "logit" if boosted else "probability")
     return _Parts(columns=columns, base=base, link=link, method="shap's TreeExplainer")
@@ -224,7 +222,7 @@ def _of_trees(bundle: Bundle, matrix: Floats) -> _Parts:
 def _by_permutation(bundle: Bundle, matrix: Floats, background: pd.DataFrame | None) -> _Parts:
     if background is None or background.empty:
         raise ExplanationFailed(
-            f"Estimator {bundle.estimator!r} does not tell its parts, and no other rows are there to compare with.",
+            f"Estimator {bundle.estimator!r} does not provide contributions, and there are no other rows to compare with.",
             "Explain a row whose partition still has its snapshot.",
         )
     shap = _shap()
@@ -249,14 +247,14 @@ def _by_permutation(bundle: Bundle, matrix: Floats, background: pd.DataFrame | N
 
 
 def _shap() -> Any:
-    with warnings.catch_warnings():  # its pictures, which are not used, warn of what matplotlib will take away
+    with warnings.catch_warnings():  # its plots, which are not used, trigger matplotlib's deprecation warnings
         warnings.simplefilter("ignore")
-        import shap  # takes seconds: numba comes with it
+        import shap  # takes seconds: it imports numba
     return shap
 
 
 def _link(bundle: Bundle, of_classes: str) -> str:
-    """Return the scale that an estimator's parts add up on: its own for classes, the value itself for numbers."""
+    """Return the link on which the parts are additive: the given one for classes, the identity for a regression."""
     return of_classes if bundle.task_type.has_classes else "identity"
 
 
@@ -266,7 +264,7 @@ def _outputs(bundle: Bundle, matrix: Floats) -> Floats:
 
 
 def _linked(total: Floats, link: str, task: TaskType) -> Floats:
-    """Return the scores that sums of parts mean, in the shape of `Bundle.score`."""
+    """Return the scores for sums of parts, in the shape of `Bundle.score`."""
     if task.score_per_class:
         if link != "logit":
             return total
@@ -279,17 +277,17 @@ def _linked(total: Floats, link: str, task: TaskType) -> Floats:
 def _refuse_another_sum(score: Floats, summed: Floats) -> None:
     difference = np.abs(summed - score) / np.maximum(1.0, np.abs(score))
     worst = float(np.max(difference, initial=0.0))
-    if not worst <= TOLERANCE:  # NaN is no proof
+    if not worst <= TOLERANCE:  # fails for NaN too
         raise ExplanationFailed(
-            f"The contributions sum up to another score than the model's, by up to {worst:.2g}.",
-            "This estimator cannot be explained feature by feature; take another one for explanations.",
+            f"The contributions do not sum to the model's score; the difference is up to {worst:.2g}.",
+            "This estimator cannot be explained feature by feature; use another one if you need explanations.",
         )
 
 
 def _of_the_answer(bundle: Bundle, raw: Floats, by_feature: Floats, parts: _Parts) -> tuple[Floats, Floats]:
-    """Return contributions and base of each row's answer: of its predicted class, where there are several.
+    """Return contributions and base of each row's score; for several classes, those of the predicted class.
 
-    What moves the log odds of all classes alike moves no probability, so their mean is taken away.
+    A shift of the log odds of all classes changes no probability, so their mean is subtracted.
     """
     if not bundle.task_type.score_per_class:
         return by_feature[:, :, 0], np.asarray(parts.base[:, 0])

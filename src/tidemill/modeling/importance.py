@@ -1,7 +1,7 @@
-"""What the model leans on: how much worse it gets when one feature is shuffled.
+"""Permutation importance (Breiman 2001) on the test set: the loss of quality when one feature is shuffled.
 
-Permutation importance (Breiman 2001) on the test set. Features that carry the same information share their
-importance, and a feature that the model ignores gets about 0; neither says that the world works that way.
+Features with the same information share their importance, and a feature that the model ignores gets about 0. Importance
+describes the model, not causes in the world.
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ __all__ = ["Shuffles", "permutation_importance"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shuffles:
-    """How many rows are shuffled how often."""
+    """Sample size and repeats of the shuffles."""
 
     random_state: int = 0
     """Seed of the sample and the shuffles."""
     n_repeats: int = 3
-    """Shuffles per feature; their rows are judged together."""
+    """Shuffles per feature; their rows are evaluated together."""
     max_rows: int = 5000
-    """Rows used, drawn without replacement; the order of the features settles long before."""
+    """Maximum rows, drawn without replacement; the ranking of the features is stable well below this number."""
 
 
 def permutation_importance(
@@ -39,28 +39,24 @@ def permutation_importance(
     blocks: npt.ArrayLike | None = None,
     shuffles: Shuffles | None = None,
 ) -> tuple[MetricValue, ...]:
-    """Return how much worse a metric gets when a feature is shuffled, for each feature.
+    """Return the loss of a metric when a feature is shuffled, for each feature.
 
     Parameters
     ----------
-    bundle : Bundle
-        Fitted model.
     X : pandas.DataFrame of shape (n_samples, n_columns)
         Raw features of the test set.
     y_true : array-like of shape (n_samples,)
         Labels.
     metric : str, default "roc_auc"
-        A metric of the task that can decide; a loss that rises counts as a loss of quality, too.
+        A decidable metric of the task; for losses, an increase counts as a loss of quality.
     blocks : array-like of shape (n_samples,), default None
-        Rows that count together, such as keys of partitions.
-    shuffles : Shuffles, optional
-        How many rows are shuffled how often.
+        Block of each row, for example its partition key.
 
     Returns
     -------
     tuple of MetricValue
-        Name ``permutation_importance``, most important first, with the 95 % interval over blocks of time. NaN where the
-        metric is not defined.
+        Figures named ``permutation_importance``, most important first, with the 95 % interval over blocks. NaN where
+        the metric is undefined.
     """
     chosen = shuffles or Shuffles()
     rng, n_repeats = np.random.default_rng(chosen.random_state), chosen.n_repeats

@@ -1,7 +1,7 @@
-"""Encoders of trees fitted in one pass over pieces of the rows: they learn only how often each level comes.
+"""Encoders for trees, fitted in one pass over batches of rows: only the frequency of each level matters.
 
-The encoder is fitted on a few made-up rows, in which frequent levels are frequent and rare ones rare, so that its state is
-the one that all rows would have given. A test compares the two states.
+The encoder is fitted on a few synthetic rows in which frequent levels are frequent and rare levels are rare. Its state
+equals that of a fit on all rows; a test compares the two.
 """
 
 from collections import Counter
@@ -25,10 +25,8 @@ def fit_for_trees(schema: FeatureSchema, pieces: Iterable[pd.DataFrame]) -> Any:
 
     Parameters
     ----------
-    schema : FeatureSchema
-        Features.
     pieces : iterable of pandas.DataFrame
-        Aligned rows of the train set, each row once. Memory grows with the number of different texts, not with the rows.
+        Aligned rows of the train set, each row once. Memory grows with the number of distinct texts, not of rows.
 
     Examples
     --------
@@ -54,19 +52,19 @@ def fit_for_trees(schema: FeatureSchema, pieces: Iterable[pd.DataFrame]) -> Any:
 
 
 def _made_up(seen: Counter[str], *, has_missing: bool) -> tuple[list[_Text], list[_Text]]:
-    """Return a made-up column with every level, and levels that may fill it up without making a rare one frequent."""
+    """Return a synthetic column with every level, and levels that may pad it without making a rare one frequent."""
     levels = sorted(seen)
     frequent = _frequent(np.array([seen[level] for level in levels]))
     often: list[_Text] = [level for level, is_frequent in zip(levels, frequent, strict=True) if is_frequent]
     rare: list[_Text] = [level for level, is_frequent in zip(levels, frequent, strict=True) if not is_frequent]
     nothing: list[_Text] = [np.nan] * has_missing
-    # Without a frequent level all real rows are of rare ones: to fill up with them in turn makes none of them frequent,
-    # since no made-up column is longer than the real one.
+    # Without a frequent level, all real rows have rare levels. Padding with these in turn makes none of them frequent,
+    # since no synthetic column is longer than the real one.
     return [*often * MIN_FREQUENCY, *rare, *nothing], often[:1] or nothing or rare
 
 
 def _frequent(counts: Any) -> Any:
-    """Return which levels get a code of their own, as `OrdinalEncoder` does (scikit-learn 1.9)."""
+    """Return which levels get their own code, as in `OrdinalEncoder` (scikit-learn 1.9)."""
     frequent = counts >= MIN_FREQUENCY
     if frequent.sum() + 1 > MAX_LEVELS_OF_TREES:  # all others share one code
         frequent[np.argsort(counts, kind="stable")[: -(MAX_LEVELS_OF_TREES - 1)]] = False

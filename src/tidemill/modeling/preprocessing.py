@@ -1,8 +1,8 @@
-"""Encoders and imputers, one recipe per family of estimators, unfitted.
+"""Unfitted encoders and imputers, one recipe per family of estimators.
 
-They are fitted only on the train set and travel inside the bundle. A category that training has not seen never fails, and
-is not taken for a missing one: trees read it as a rare one, or as the most frequent one if none was rare; the linear model
-as infrequent or as nothing; target encoding as the mean.
+They are fitted only on the train set and are stored in the bundle. An unseen category never fails, and is distinct from a
+missing value. Trees read it as a rare level, or as the most frequent one if none was rare; linear models as infrequent or
+as all zeros; target encoding as the mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,20 +31,20 @@ __all__ = [
 ]
 
 SMOOTHING = 20.0
-"""Rows of the overall rate that are mixed into each category's own."""
+"""Weight, in rows, of the overall rate in each category's rate."""
 MIN_FREQUENCY = 10
-"""Rows; rarer categories share one code, their own effect would be noise."""
+"""Rows; rarer categories share one code, since their own effect would be noise."""
 MAX_LEVELS_OF_TREES = 255
-"""Codes; a histogram has 256 bins and one is for missing."""
+"""Codes; a histogram has 256 bins, and one is for missing values."""
 
 _MAX_LEVELS_OF_LINEAR = 50  # columns per feature, to keep the matrix narrow
 
 
 class LevelEncoder(OrdinalEncoder):  # type: ignore[misc]  # untyped
-    """`OrdinalEncoder` that gives an unseen level the code of the rare levels, or of the most frequent one if none is rare.
+    """`OrdinalEncoder` that encodes an unseen level as the rare levels, or as the most frequent level if none is rare.
 
-    NaN would be the code of a missing value. On rows of unseen levels the log loss of XGBoost was 1.04 with it, 0.83 with
-    the most frequent level, and 0.66 with the rare ones (means of 12 simulated sets).
+    NaN, the code of a missing value, is worse. On rows with unseen levels, the log loss of XGBoost was 1.04 with NaN, 0.83
+    with the most frequent level, and 0.66 with the rare levels (means of 12 simulated sets).
     """
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
@@ -53,7 +53,7 @@ class LevelEncoder(OrdinalEncoder):  # type: ignore[misc]  # untyped
         return self.code_unseen([X[name].value_counts().to_dict() for name in X.columns])
 
     def code_unseen(self, counts: Sequence[Mapping[Any, int]]) -> Self:
-        """Choose the code of unseen levels, given how often each level comes in each column."""
+        """Choose the code of unseen levels from the count of each level per column."""
         pairs = zip(self.infrequent_categories_, counts, strict=True)
         levels = [_most_frequent(seen) if rare is None else rare[0] for rare, seen in pairs]
         (self.unseen_,) = super().transform(pd.DataFrame([levels], columns=self.feature_names_in_, dtype="str"))
@@ -72,7 +72,7 @@ def _most_frequent(counts: Mapping[Any, int]) -> str | None:
 
 
 def for_trees(schema: FeatureSchema) -> Any:
-    """Pass numbers on and turn categories into codes; missing values are NaN."""
+    """Return a transformer that passes numbers through and encodes categories as codes; missing values are NaN."""
     codes = LevelEncoder(
         handle_unknown="use_encoded_value",
         unknown_value=np.nan,
@@ -86,13 +86,13 @@ def for_trees(schema: FeatureSchema) -> Any:
 def for_target_rates(
     schema: FeatureSchema, X: pd.DataFrame, random_state: int, task: str = "binary", n_classes: int = 2
 ) -> Any:
-    """Pass numbers on and turn categories into smoothed rates of the label, cross-fitted while training.
+    """Return a transformer that passes numbers through and encodes categories as smoothed label rates, cross-fitted.
 
-    Several classes give a rate each, a regression gives the mean label. A number that the train set never has becomes
-    0: HistGradientBoosting cannot bin nothing (scikit-learn 1.9).
+    Multiclass produces one rate per class, regression the mean label. A numeric feature that is always missing in the
+    train set becomes 0: HistGradientBoosting cannot bin an empty column (scikit-learn 1.9).
     """
-    # A splitter and not a number of folds: TargetEncoder would shuffle by the global random state (scikit-learn 1.9).
-    # Folds by class need five rows of each, which only two classes are sure to have.
+    # A splitter, not a number of folds: TargetEncoder would shuffle with the global random state (scikit-learn 1.9).
+    # Stratified folds need five rows per class, which only binary tasks are sure to have.
     kind = task_type(task)
     splitter = StratifiedKFold if kind.has_threshold else KFold
     folds = splitter(n_splits=5, shuffle=True, random_state=random_state)
@@ -106,7 +106,7 @@ def for_target_rates(
 
 
 def for_linear(schema: FeatureSchema) -> Any:
-    """Impute with an indicator, scale, and give each frequent category a column."""
+    """Return a transformer that imputes with an indicator, scales, and one-hot encodes frequent categories."""
     numbers = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
     )

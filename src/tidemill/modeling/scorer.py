@@ -1,7 +1,6 @@
-"""Scoring batch by batch: what can be made ready once is made ready once.
+"""Score Arrow batches without data frames; everything that can be prepared in advance is prepared once.
 
-A batch of Arrow columns goes through look-ups into one matrix and through the estimator, without a frame. The scores
-are those of `Bundle.score`, bit by bit, whatever the size of the batches and the number of threads.
+The scores equal those of `Bundle.score` bit by bit, for any batch size and number of threads.
 """
 
 from dataclasses import dataclass, replace
@@ -22,35 +21,34 @@ __all__ = ["Scorer"]
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A bundle that is ready for many batches, several at once if several threads ask it."""
+    """A bundle prepared for many batches; thread-safe."""
 
     bundle: Bundle
-    """The model."""
+    """Fitted model."""
     lookups: LookUps | None
-    """Its preprocessing, compiled; None if it has to be asked itself."""
+    """Compiled preprocessing; None if it cannot be compiled."""
     forest: Forest | None = None
-    """Its trees, compiled; None if the model has to be asked itself."""
+    """Compiled trees; None if the model predicts itself."""
 
     @classmethod
     def of(cls, bundle: Bundle) -> Self:
-        """Make a bundle ready.
+        """Prepare a bundle.
 
-        Each batch is one thread's work: threads that share a batch wait for each other at every tree, and whoever
-        wants more of them scores several batches side by side. A row's bits do not depend on it, for it is one thread's
-        work from the first tree to the last either way.
+        One thread scores a batch, since threads that share a batch wait for each other at every tree. For more
+        throughput, score several batches in parallel.
         """
         if isinstance(bundle.model, xgboost.Booster):
             bundle.model.set_param({"nthread": 1})
         return cls(bundle, LookUps.of(bundle.preprocessing, bundle.schema))
 
     def compiled(self) -> Self:
-        """Compile the trees as well, for many rows: it takes a second or two, and saves some microseconds a row."""
+        """Compile the trees too, for many rows: this takes a second or two, and saves some microseconds per row."""
         if self.lookups is None:
             return self
         return replace(self, forest=Forest.of(self.bundle.model, self.bundle.task, self.lookups.n_columns))
 
     def score(self, batch: pa.RecordBatch) -> npt.NDArray[np.float64]:
-        """Return the scores of some rows, as `Bundle.score` does.
+        """Return the scores of a batch, as `Bundle.score` does.
 
         Raises
         ------

@@ -119,7 +119,7 @@ def test_any_other_estimator_is_explained_against_background_rows(fitted):
 
 
 def test_any_other_estimator_needs_background_rows(fitted):
-    with pytest.raises(ExplanationFailed, match="'neighbours' does not tell its parts"):
+    with pytest.raises(ExplanationFailed, match="'neighbours' does not provide contributions"):
         explain(of_ones_own(fitted), rows(1, 12)[0])
 
 
