@@ -63,6 +63,27 @@ MUTANTS = (
         ("tests/unit/steps/train/test_prepare.py", "-k", "known_when_the_next_set_begins"),
     ),
     Mutant(
+        "keys of features and labels that do not meet",
+        "src/tidemill/modeling/gate/gate.py",
+        "if min(share, unmatched) > _MAX_LOSS:",
+        "if False:",
+        ("tests/unit/modeling/gate/test_gate.py", "-k", "verdict"),
+    ),
+    Mutant(
+        "share of rows without a label far above the champion's",
+        "src/tidemill/modeling/gate/gate.py",
+        "share <= _MAX_RISE_FACTOR * usual or share - usual <= _MAX_RISE",
+        "True",
+        ("tests/unit/modeling/gate/test_gate.py", "-k", "verdict"),
+    ),
+    Mutant(
+        "labels without a row counted",
+        "src/tidemill/steps/data/labels.py",
+        "known.num_rows - n_matched",
+        "0",
+        ("tests/unit/steps/train/test_prepare.py", "-k", "zero_padded"),
+    ),
+    Mutant(
         "hours of a day as one block",
         "src/tidemill/intervals.py",
         "return key[:10] if _HOUR_KEY.fullmatch(key) else key",

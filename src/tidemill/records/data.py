@@ -108,6 +108,10 @@ class SplitRef(Record):
     """Rows left out because their partition had not matured at the cutoff."""
     n_purged: int = 0
     """Rows left out because their label was not known when the next set begins."""
+    n_labels: int = 0
+    """Labels known at the cutoff; 0 in older records."""
+    n_unmatched_labels: int = 0
+    """Known labels whose key belongs to no row."""
     train_start: datetime
     """First instant of the train set."""
     validation_start: datetime
@@ -116,3 +120,13 @@ class SplitRef(Record):
     """First instant of the test set."""
     test_end: datetime
     """First instant after the test set."""
+
+    @property
+    def unlabelled_share(self) -> float:
+        """Share of the rows of the three sets that have no label, 0 to 1."""
+        return self.n_unlabelled / (self.n_unlabelled + self.n_train + self.n_validation + self.n_test)
+
+    @property
+    def unmatched_label_share(self) -> float | None:
+        """Share of the known labels whose key belongs to no row, 0 to 1; None in older records."""
+        return self.n_unmatched_labels / self.n_labels if self.n_labels else None

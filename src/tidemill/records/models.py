@@ -82,6 +82,12 @@ class EvaluationReport(Record):
     """How the threshold was chosen, e.g. ``best F1 on 900 validation rows: 0.512``."""
     calibration: str = ""
     """How scores were calibrated, e.g. ``isotonic on 2100 validation rows``; empty if they were not."""
+    unlabelled_share: float | None = None
+    """Share of the rows of the three sets that have no label, 0 to 1; None in older records."""
+    unmatched_label_share: float | None = None
+    """Share of the known labels whose key belongs to no row, 0 to 1; None in older records."""
+    champion_unlabelled_share: float | None = None
+    """The champion's ``unlabelled_share``; None without a champion, and in older records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ __all__ = ["MIN_TEST_ROWS", "decide_acceptance"]
 MIN_TEST_ROWS = 100
 """Labelled test rows below which the gate does not decide."""
 
+_MAX_LOSS = 0.1  # share of rows without a label, and of labels without a row, up to which the keys are taken to meet
+_MAX_RISE, _MAX_RISE_FACTOR = 0.1, 3.0  # of the share of rows without a label, over that of the champion's training
 _BY_WEIGHT = (Verdict.REJECT, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.ACCEPT)  # the worst finding decides
 _MIB = 2**20  # bytes
 
@@ -65,6 +67,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
     )
     findings = [
         *_weigh_size(report, unit),
+        *_weigh_labels(report),
         _weigh_floor(report, accept.metric, accept.minimum, by.sign),
         *weigh_baselines(report, by),
         weigh_champion(report, by),
@@ -89,6 +92,27 @@ def _weigh_size(report: EvaluationReport, unit: str) -> list[Finding]:
         missing = f"at least {MIN_BLOCKS} are needed, {MIN_BLOCKS - n_blocks} more"
         return [Finding.undecided(f"The test set spans {n_blocks} {unit}s with labels; {missing}.")]
     return [Finding.of(True, f"The test set has {n_test} labelled rows, at least the {MIN_TEST_ROWS} needed.")]
+
+
+def _weigh_labels(report: EvaluationReport) -> list[Finding]:
+    share, unmatched, usual = report.unlabelled_share, report.unmatched_label_share, report.champion_unlabelled_share
+    if share is None or unmatched is None:  # older records
+        return []
+    said = (
+        f"{share:.1%} of the rows of matured partitions have no label, and {unmatched:.1%} of the labels match no row"
+    )
+    if not is_number(share) or not is_number(unmatched):
+        return [Finding.refuse(f"{said}; these are no shares to decide on.")]
+    if min(share, unmatched) > _MAX_LOSS:
+        step = "Write the key alike in both queries, or leave labels of other rows out, and train again"
+        return [Finding.refuse(f"{said}: the keys of features and labels do not meet. {step}.")]
+    if usual is None:  # no champion, or one of an older record
+        return [Finding.of(True, f"{said}.")]
+    said = f"{said}; in the champion's training {usual:.1%} of the rows had no label"
+    if is_number(usual) and (share <= _MAX_RISE_FACTOR * usual or share - usual <= _MAX_RISE):
+        return [Finding.of(True, f"{said}.")]
+    step = "Find out where the labels are, and train again when they have arrived"
+    return [Finding.undecided(f"{said}, so labels are missing. {step}.")]
 
 
 def _weigh_floor(report: EvaluationReport, metric: str, minimum: float | None, sign: float) -> Finding:

@@ -13,7 +13,7 @@ from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec, Task
 from tidemill.steps.data.extract import refuse_late_labels, rows_as_of, wanted_labels
 
-__all__ = ["labelled", "labels_as_of"]
+__all__ = ["count_labels", "labelled", "labels_as_of"]
 
 
 def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
@@ -66,7 +66,19 @@ def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.Chu
             f"Make {spec.source.labels} return one row per entity.",
         )
     target = _TARGETS[spec.task](labels[spec.label.column], spec)
-    return target.take(pc.index_in(keys.cast(pa.string()), value_set=labels[key].cast(pa.string()).combine_chunks()))
+    return target.take(_positions(keys, labels[key]))
+
+
+def count_labels(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> tuple[int, int]:
+    """Count the known labels, and those of them whose key is not among the rows' keys."""
+    known = labels.filter(pc.and_(pc.is_valid(labels[spec.entity_key]), pc.is_valid(labels[spec.label.column])))
+    n_matched = pc.count_distinct(_positions(keys, known[spec.entity_key]), mode="only_valid").as_py()
+    return known.num_rows, known.num_rows - n_matched
+
+
+def _positions(keys: pa.ChunkedArray, labelled_keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the position of each row's key among the labels' keys, null if it is not there."""
+    return pc.index_in(keys.cast(pa.string()), value_set=labelled_keys.cast(pa.string()).combine_chunks())
 
 
 def _positives(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:

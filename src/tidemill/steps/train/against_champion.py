@@ -44,7 +44,11 @@ def compare_with_champion(
     champion = job.releases.champion(job.spec.model)
     if champion is None:
         return report
-    report = replace(report, champion_release=champion.release_id)
+    report = replace(
+        report,
+        champion_release=champion.release_id,
+        champion_unlabelled_share=champion.evidence.get("unlabelled_share"),
+    )
     serving = load_bundle(job.store.path(champion.bundle_uri), champion.bundle_digest, job.spec.train.trusted)
     if serving.task != bundle.task:
         return replace(report, champion_problem=f"It answers the task {serving.task!r}, not {bundle.task!r}.")

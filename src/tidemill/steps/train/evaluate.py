@@ -89,6 +89,8 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         champion_saw_test=False,
         n_test=len(test.y),
         n_test_blocks=index_blocks(test.blocks, len(test.y)).n,
+        unlabelled_share=split.unlabelled_share,
+        unmatched_label_share=split.unmatched_label_share,
         behaviour=check_behaviour(
             best.bundle,
             test.X,

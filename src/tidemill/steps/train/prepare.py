@@ -21,7 +21,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.features import piece_rows, read_some
-from tidemill.steps.data.labels import labelled
+from tidemill.steps.data.labels import count_labels, labelled
 from tidemill.steps.train.leaks import refuse_leaks
 from tidemill.storage.layout import FEATURES, LABELS, PARTITION, TARGET
 from tidemill.storage.tables import read_batches, read_schema, read_table, table_writer
@@ -185,6 +185,8 @@ def cut(
         n_unlabelled=marks.n_unlabelled,
         n_purged=marks.n_purged,
         n_immature=marks.n_immature,
+        n_labels=marks.n_labels,
+        n_unmatched_labels=marks.n_unmatched_labels,
         train_start=plan.train_start,
         validation_start=plan.validation_start,
         test_start=plan.test_start,
@@ -205,19 +207,26 @@ class _Marks:
     """Name of the set, or ``gap``; null if the row's partition has not matured."""
     target: pa.ChunkedArray
     """Label; null if it is not known."""
+    n_labels: int
+    """Known labels."""
+    n_unmatched_labels: int
+    """Known labels whose key belongs to no row."""
 
     @classmethod
     def of(cls, spec: ModelSpec, folder: Path, cutoff: datetime) -> "_Marks":
         rows = read_table(folder / FEATURES, [spec.entity_key, PARTITION])
-        keys = pc.unique(rows[PARTITION])
-        partitions = {key: spec.partition(key) for key in sorted(keys.to_pylist())}
+        values = pc.unique(rows[PARTITION])
+        partitions = {key: spec.partition(key) for key in sorted(values.to_pylist())}
         plan = plan_split(spec, tuple(partitions.values()), cutoff)
-        starts = [partitions[key].interval.start for key in keys.to_pylist()]
+        starts = [partitions[key].interval.start for key in values.to_pylist()]
         sets = pa.array(
             [plan.set_of(start) or (GAP if start < plan.test_end else None) for start in starts], pa.string()
         )
-        member = sets.take(pc.index_in(rows[PARTITION], value_set=keys).combine_chunks())
-        return cls(plan=plan, member=member, target=labelled(rows[spec.entity_key], read_table(folder / LABELS), spec))
+        member = sets.take(pc.index_in(rows[PARTITION], value_set=values).combine_chunks())
+        keys, labels = rows[spec.entity_key], read_table(folder / LABELS)
+        target = labelled(keys, labels, spec)
+        n_labels, n_unmatched = count_labels(keys, labels, spec)
+        return cls(plan=plan, member=member, target=target, n_labels=n_labels, n_unmatched_labels=n_unmatched)
 
     def count(self, name: str) -> int:
         """Count the labelled rows of a set."""

@@ -36,6 +36,14 @@ def slices(*values, n=1400, n_blocks=14, error=0.01):
     )
 
 
+def shares(unlabelled, unmatched, usual=None):
+    return {
+        "unlabelled_share": unlabelled,
+        "unmatched_label_share": unmatched,
+        "champion_unlabelled_share": usual,
+    }
+
+
 SOUND = BehaviourCheck(name="row order", passed=True, observed="as it should be")
 REHEARSED = Rehearsal(n_rows=1400, n_different=0, seconds_per_million=8.0, peak_rss_bytes=GIB)
 GOOD = EvaluationReport(
@@ -91,6 +99,26 @@ TABLE = {
     "just enough rows": (ACCEPT, {"n_test": 100}, "100 labelled rows"),
     "one day too few": (UNDECIDED, {"n_test_blocks": 4}, "spans 4 days with labels; at least 5 are needed, 1 more"),
     "days not known, as in old records": (ACCEPT, {"n_test_blocks": None}, "1400 labelled rows"),
+    # labels
+    "labels not counted, as in old records": (ACCEPT, {"champion_unlabelled_share": 0.0}, "1400 labelled rows"),
+    "nearly all rows have a label": (ACCEPT, shares(0.02, 0.0), "2.0% of the rows of matured partitions have no label"),
+    "the keys do not meet": (REJECT, shares(0.556, 0.556), "55.6% of the labels match no row: the keys"),
+    "the keys do not meet: what to do": (REJECT, shares(0.11, 0.101), "Write the key alike in both queries"),
+    "few rows without a label, many labels of others": (ACCEPT, shares(0.1, 0.9), "90.0% of the labels match no row."),
+    "many rows without a label, few labels of others": (ACCEPT, shares(0.9, 0.1), "90.0% of the rows"),
+    "share without a label is NaN": (REJECT, shares(NAN, 0.0), "no shares to decide on"),
+    "share of labels without a row is NaN": (REJECT, shares(0.0, NAN), "no shares to decide on"),
+    "share without a label as usual": (ACCEPT, shares(0.02, 0.0, 0.02), "in the champion's training 2.0% of the rows"),
+    "far more rows without a label than usual": (
+        UNDECIDED,
+        shares(0.25, 0.0, 0.02),
+        "25.0% of the rows of matured partitions have no label, and 0.0% of the labels match no row; "
+        "in the champion's training 2.0% of the rows had no label, so labels are missing. Find out where",
+    ),
+    "rows without a label for the first time": (UNDECIDED, shares(0.101, 0.0, 0.0), "10.1% of the rows"),
+    "four times as usual, but few": (ACCEPT, shares(0.1, 0.0, 0.025), "10.0% of the rows"),
+    "far above usual, but not three times": (ACCEPT, shares(0.75, 0.0, 0.25), "75.0% of the rows"),
+    "the usual share is NaN": (UNDECIDED, shares(0.02, 0.0, NAN), "nan% of the rows"),
     # baselines
     "no baseline": (REJECT, {"baselines": ()}, "compared with no baseline"),
     "better than a baseline, but not surely": (
@@ -382,6 +410,12 @@ def test_a_loss_is_better_when_it_is_lower():
 @pytest.mark.parametrize("row", HIGHER)
 def test_a_loss_that_is_higher_is_rejected(row):
     assert decide(LOSS, **{**AS_A_LOSS, **HIGHER[row]}).verdict is REJECT
+
+
+def test_an_evaluation_from_before_labels_were_counted_is_read_and_judged_as_before():
+    names = shares(0.0, 0.0).keys()
+    old = {name: value for name, value in GOOD.to_dict().items() if name not in names}
+    assert decide_acceptance(EvaluationReport.from_dict(old), STRICT) == decide()
 
 
 def test_a_block_of_time_is_called_what_the_spec_calls_it():

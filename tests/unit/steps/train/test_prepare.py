@@ -1,15 +1,25 @@
 import itertools
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import NotTrainable
 from tidemill.intervals import Every, Interval
+from tidemill.records import SnapshotRef, SplitRef
+from tidemill.runtime.job import Job
 from tidemill.spec import Label, ModelSpec, Partitions
-from tidemill.steps.train.prepare import SETS, plan_split
+from tidemill.steps.train.prepare import SETS, cut, plan_split
+from tidemill.storage.layout import FEATURES, LABELS, PARTITION
+from tidemill.storage.store import Store
+from tidemill.storage.tables import table_writer
 
 
 def spec(**train: str) -> ModelSpec:
@@ -135,3 +145,85 @@ def test_a_day_of_25_hours_is_a_test_set_of_one_day() -> None:
     partitions = tuple(chosen.partitions_between("2013-10-20", "2013-11-03"))  # the clocks go back on the last
     plan = plan_split(chosen, partitions, partitions[-1].cutoff + timedelta(days=3))
     assert plan.test_start == partitions[-1].interval.start
+
+
+ROWS_PER_DAY = 10
+
+
+def split_of(folder: Path, engine: str, labels: list[tuple[str | None, bool | None]]) -> SplitRef:
+    """Cut a month with the keys 0 to 299, ten a day."""
+    chosen = spec(engine=engine, estimators=["xgboost"])
+    partitions = tuple(chosen.partitions_between("2013-03-01", "2013-03-30"))
+    days = [item for item in partitions for _ in range(ROWS_PER_DAY)]
+    tables = {
+        FEATURES: pa.table(
+            {
+                "id": [str(key) for key in range(len(days))],
+                "at": [item.interval.start for item in days],
+                PARTITION: [item.key for item in days],
+            }
+        ),
+        LABELS: pa.table(
+            {
+                "id": pa.array([key for key, _ in labels], pa.string()),
+                "y": pa.array([value for _, value in labels], pa.bool_()),
+            }
+        ),
+    }
+
+    def fill(target: Path) -> None:
+        for name, table in tables.items():
+            with table_writer(target / name, table.schema) as writer:
+                writer.write_table(table)
+
+    store = Store(folder)
+    stored = store.write("m", "snapshots", fill)
+    snapshot = SnapshotRef(
+        model="m",
+        purpose="train",
+        partition=partitions[-1].key,
+        digest=stored.digest,
+        uri=stored.uri,
+        n_rows=len(days),
+        size_bytes=stored.size_bytes,
+        start=partitions[0].interval.start,
+        end=partitions[-1].interval.end,
+        cutoff=partitions[-1].cutoff,
+        query_digest="ab",
+    )
+    return cut(cast(Job, SimpleNamespace(spec=chosen, store=store)), snapshot)
+
+
+ENGINES = pytest.mark.parametrize("engine", ["local", "external_memory"])
+N_OF_SETS = 230  # 14 days of training, 5 of validation and 4 of test; the gaps and the newest days are in none
+
+
+@ENGINES
+def test_labels_of_all_rows_leave_none_out(tmp_path: Path, engine: str) -> None:
+    split = split_of(tmp_path, engine, [(str(key), key % 3 == 0) for key in range(300)])
+    assert (split.n_labels, split.n_unmatched_labels, split.n_unlabelled) == (300, 0, 0)
+    assert split.n_train + split.n_validation + split.n_test == N_OF_SETS
+    assert (split.unlabelled_share, split.unmatched_label_share) == (0, 0)
+
+
+@ENGINES
+def test_labels_with_zero_padded_keys_are_counted_with_the_rows_that_they_miss(tmp_path: Path, engine: str) -> None:
+    split = split_of(tmp_path, engine, [(f"{key:03d}", key % 3 == 0) for key in range(300)])
+    assert (split.n_labels, split.n_unmatched_labels, split.n_unlabelled) == (300, 100, 100)
+    assert split.unlabelled_share == pytest.approx(100 / N_OF_SETS)
+    assert split.unmatched_label_share == pytest.approx(1 / 3)
+
+
+@ENGINES
+def test_a_label_without_a_key_or_a_value_is_no_known_label(tmp_path: Path, engine: str) -> None:
+    known: list[tuple[str | None, bool | None]] = [(str(key), True) for key in range(20, 300)]
+    split = split_of(tmp_path, engine, [*known, (None, True), ("7", None), ("x", None), ("y", False)])
+    assert (split.n_labels, split.n_unmatched_labels, split.n_unlabelled) == (281, 1, 20)
+
+
+def test_a_split_from_before_labels_were_counted_has_no_share_of_unmatched_ones(tmp_path: Path) -> None:
+    split = split_of(tmp_path, "local", [(str(key), True) for key in range(300)])
+    old: dict[str, Any] = split.to_dict()
+    del old["n_labels"], old["n_unmatched_labels"]
+    assert SplitRef.from_dict(old) == replace(split, n_labels=0)
+    assert SplitRef.from_dict(old).unmatched_label_share is None
