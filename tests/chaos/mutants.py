@@ -156,7 +156,7 @@ MUTANTS = (
     Mutant(
         "refusal in check of what a contract cannot judge",
         "src/tidemill/checks/judging.py",
-        "        return str(error)\n",
+        "        return error.problem\n",
         "        return None\n",
         ("tests/unit/test_checks.py", "-k", "refused_before"),
     ),

@@ -180,8 +180,9 @@ def _cooldown(evidence: RetrainEvidence, policy: RetrainPolicy) -> tuple[bool, _
         return True, _Finding("A training as of a later instant is on record, so this decision concerns the past.")
     doubled = min(evidence.n_refused, MOST_DOUBLED) if evidence.trained_until is not None else 0
     cooldown = policy.cooldown * 2**doubled
-    why = f", {2**doubled} times as long as usual, since the last {evidence.n_refused} challenger(s) were refused" * bool(
-        doubled
+    why = (
+        f", {2**doubled} times as long as usual, since the last {evidence.n_refused} challenger(s) were refused"
+        * bool(doubled)
     )
     if since < cooldown:
         return True, _Finding(
@@ -198,9 +199,7 @@ def _age(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
         return _Finding("There is no champion yet.", speaks_for=True)
     age, most = evidence.as_of - evidence.trained_until, _days(policy.max_age)
     if age >= policy.max_age:
-        return _Finding(
-            f"The champion's data are {_days(age)} old; the limit is {most}.", speaks_for=True
-        )
+        return _Finding(f"The champion's data are {_days(age)} old; the limit is {most}.", speaks_for=True)
     return _Finding(f"The champion's data are {_days(age)} old (limit {most}).")
 
 

@@ -126,5 +126,5 @@ def test_any_other_estimator_needs_background_rows(fitted):
 def test_parts_that_sum_up_to_another_score_are_refused(fitted, monkeypatch):
     bundle = fitted["regression", "ridge"]
     monkeypatch.setattr("tidemill.modeling.explain.answer", lambda *args, **options: np.full(5, 99.0))
-    with pytest.raises(ExplanationFailed, match="do not sum to the model.s score"):
+    with pytest.raises(ExplanationFailed, match=r"do not sum to the model.s score"):
         explain(bundle, rows(5, 13)[0])
