@@ -42,10 +42,13 @@ def test_an_unseen_category_is_scored(fitted, test_set, name):
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("name", ["xgboost", "random_forest", "shallow_tree"])
-def test_trees_take_an_unseen_category_for_a_missing_one(fitted, test_set, name):
+@pytest.mark.parametrize("name", ["xgboost", "random_forest"])
+def test_trees_score_an_unseen_category_as_a_rare_one_and_not_as_a_missing_one(fitted, test_set, name):
     bundle, X = fitted(name), test_set[0]
-    assert np.array_equal(bundle.score(X.assign(carrier="never seen")), bundle.score(X.assign(carrier=None)))
+    rare = bundle.preprocessing.named_transformers_["categorical"].infrequent_categories_[1][0]
+    unseen = bundle.score(X.assign(carrier="never seen"))
+    assert np.array_equal(unseen, bundle.score(X.assign(carrier=rare)))
+    assert not np.array_equal(unseen, bundle.score(X.assign(carrier=None)))
 
 
 @pytest.mark.parametrize("name", EVERY)
