@@ -1,4 +1,4 @@
-"""Snapshots, bundles and reports on a folder: digest, write aside, rename last.
+"""Snapshots, bundles and reports in a folder: compute the digest, write to a temporary folder, rename last.
 
-What is stored is never changed; its name is the SHA-256 of its content.
+Stored content never changes; its name is its SHA-256.
 """

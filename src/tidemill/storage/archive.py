@@ -2,13 +2,13 @@
 
 ::
 
-    passport.json        what is known of the release, and the digest of every other file; its own digest names the archive
+    passport.json        facts about the release, and the digest of every other file; its own digest names the archive
     bundle/…             the fitted model, as on the storage
     evaluation/…         the evidence: pages, pictures, the profile that monitoring compares with
-    MODEL_CARD.md        if there is one
+    MODEL_CARD.md        if the release has one
 
-The same release gives the same bytes. Reading trusts nothing: a name that is not in the passport, a link, a file too
-many, too few or too large, or one byte that is another, and all of it is refused before anything is taken over.
+The same release produces the same bytes. Reading trusts nothing: an unlisted name, a link, an extra, missing or oversized
+file, or a single changed byte refuses the whole archive before anything is imported.
 """
 
 import hashlib
@@ -44,16 +44,16 @@ _AGAIN = "Do not use it; export the release again, and compare the digest that t
 
 
 def write_archive(target: Path, passport: Passport, files: Mapping[str, Path]) -> str:
-    """Write an archive; give its digest, which is the passport's.
+    """Write an archive; return its digest, which is the passport's.
 
     Parameters
     ----------
     target : Path
-        File to write; there whole or not at all.
+        File to write, atomically.
     passport : Passport
-        What is known of the release; the digests of its files are filled in here.
+        Facts about the release; this function fills in the digests of its files.
     files : mapping of str to Path
-        Name in the archive, and where the file is.
+        Path of each file, by its name in the archive.
     """
     digests = {name: digest_file(files[name]) for name in sorted(files)}
     values = passport.to_dict() | {"files": digests}
@@ -70,12 +70,12 @@ def write_archive(target: Path, passport: Passport, files: Mapping[str, Path]) -
 
 
 def read_archive(source: Path, folder: Path) -> tuple[Passport, str]:
-    """Unpack an archive into an empty folder, if every check passes; give its passport and its digest.
+    """Unpack an archive into an empty folder, if every check passes; return its passport and digest.
 
     Raises
     ------
     ArtifactCorrupt
-        If anything is not as the passport says. What the folder holds then must not be used.
+        If anything differs from the passport. Do not use the content of the folder then.
     """
     if not source.is_file():
         raise ArtifactCorrupt(f"There is no file {source}.", "Name an archive that 'tidemill export' has written.")
@@ -144,7 +144,7 @@ def _unpack(source: Path, archive: tarfile.TarFile, wanted: Mapping[str, str], f
 
 
 def _copy(stream: IO[bytes], path: Path) -> str:
-    """Write a file, and give the digest of what was written."""
+    """Write a file, and return its digest."""
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with path.open("xb") as target:

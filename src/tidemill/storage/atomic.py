@@ -1,4 +1,4 @@
-"""Write aside, flush, rename: a file or folder is there whole or not at all, also after a kill or a power cut."""
+"""Write to a temporary place, flush, rename: a file or folder is complete or absent, even after a power cut."""
 
 import errno
 import os
@@ -14,12 +14,12 @@ __all__ = ["WRITING", "aside", "flush_files", "move_into_place", "replace_file",
 
 WRITING = ".writing-"
 """Begins the names of unfinished folders; the collector removes those that are a day old."""
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)  # no retry and no other content changes these
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)  # neither a retry nor other content changes these
 
 
 @contextmanager
 def writable(parent: Path) -> Iterator[None]:
-    """Make sure that a folder exists, and translate what the system says of a full or forbidden disk.
+    """Create a folder if needed, and translate the system's errors about a full or write-protected disk.
 
     Raises
     ------
@@ -49,13 +49,13 @@ def writable(parent: Path) -> Iterator[None]:
 
 @contextmanager
 def aside(parent: Path) -> Iterator[Path]:
-    """Yield an empty folder next to the final place; what is left in it is removed at the end. Raises as `writable`."""
+    """Yield an empty folder next to the final place, which is removed at the end. Raises as `writable`."""
     with writable(parent), tempfile.TemporaryDirectory(prefix=WRITING, dir=parent) as folder:
         yield Path(folder)
 
 
 def move_into_place(folder: Path, target: Path, is_sound: Callable[[Path], bool]) -> None:
-    """Rename a complete folder to its final name; a sound one that is already there stays, a damaged one is replaced.
+    """Rename a complete folder to its final name; an intact folder of that name stays, a damaged one goes.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def move_into_place(folder: Path, target: Path, is_sound: Callable[[Path], bool]
     target : Path
         Final name, on the same disk.
     is_sound : callable
-        Whether a folder under the final name holds what it should.
+        Whether an existing folder of the final name has the right content.
     """
     if not (_is_filled(target) and is_sound(target)):
         if _is_filled(target):

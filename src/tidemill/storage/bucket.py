@@ -1,8 +1,8 @@
-"""A bucket: the same folders on a store of objects, S3 or what speaks its language, shared by several machines.
+"""A bucket: the same folders in an object store with the S3 protocol, shared by several machines.
 
-There is no rename there, and none is needed: the list of a folder's digests goes up last, and a folder without its
-list is not there. Everything else is as on a disk: a folder is named by its content and never changed, so an upload
-that was cut off is done again over what it left.
+A bucket has no rename and needs none: the list of a folder's digests is uploaded last, and a folder without its list
+does not count. Everything else is as on a disk: a folder is named by its content and never changes, so an interrupted
+upload is simply repeated.
 """
 
 import errno
@@ -62,7 +62,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket, or what lies below a prefix of one.
+    """A bucket, or a prefix of one.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class Bucket:
     """
 
     url: str
-    """``s3://bucket/prefix``, with ``?endpoint=…&scheme=http&region=…`` where the store is not Amazon's; or ``file:///…``."""
+    """``s3://bucket/prefix``, with ``?endpoint=…&scheme=http&region=…`` if the store is not Amazon's; or ``file:///…``."""
 
     @property
     def place(self) -> str:
@@ -79,12 +79,12 @@ class Bucket:
         return self.url.partition("?")[0].rstrip("/")
 
     def push(self, folder: Path, uri: str, last: str) -> None:
-        """Put a folder's files there, one of them after all others; those that are there and as long are left alone.
+        """Upload a folder's files, one of them last; objects that already have the right size are skipped.
 
         Parameters
         ----------
         folder : Path
-            On this disk; files only at its top or below, no links.
+            Local folder of plain files, nested or not, without links.
         uri : str
             Name of the folder there.
         last : str
@@ -93,9 +93,9 @@ class Bucket:
         Raises
         ------
         StorageUnavailable
-            If the store cannot be reached, or has kept fewer bytes than it was sent.
+            If the store cannot be reached, or keeps fewer bytes than were sent.
         StorageRefused
-            If the account may not list or write there.
+            If the account may not list or write.
         """
         there = {item.key: item.size_bytes for item in self.items(uri)}
         names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -104,16 +104,16 @@ class Bucket:
                 self._put(folder / name, f"{uri}/{name}")
 
     def fetch(self, uri: str, names: Sequence[str], folder: Path) -> None:
-        """Bring files of a folder to this disk; which, its list has said.
+        """Download the listed files of a folder.
 
         Raises
         ------
         FileNotFoundError
-            If one is not there.
+            If a file is missing.
         StorageUnavailable
             If the store cannot be reached, or the connection is cut.
         StorageRefused
-            If the account may not read there.
+            If the account may not read.
         """
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ class Bucket:
                 shutil.copyfileobj(source, target, BLOCK_BYTES)
 
     def read(self, key: str) -> bytes | None:
-        """Return a small object's content; None if no object has that name."""
+        """Return a small object's content, or None if it does not exist."""
         try:
             with self._reached("GetObject", key) as (system, path), system.open_input_stream(path) as source:
                 content: bytes = source.read()
@@ -134,14 +134,14 @@ class Bucket:
             return None
 
     def write(self, key: str, content: bytes) -> None:
-        """Put a small object there; whole or not at all."""
+        """Write a small object, atomically."""
         with self._reached("PutObject", key) as (system, path):
             self._make_folder(system, path)
             with system.open_output_stream(path) as target:
                 target.write(content)
 
     def delete(self, key: str) -> None:
-        """Delete an object; one that is not there is no error."""
+        """Delete an object; a missing one is no error."""
         try:
             with self._reached("DeleteObject", key) as (system, path):
                 system.delete_file(path)
@@ -149,7 +149,7 @@ class Bucket:
             pass
 
     def remove(self, uri: str) -> None:
-        """Delete a folder's objects; one that is not there is no error."""
+        """Delete a folder's objects; a missing one is no error."""
         try:
             with self._reached("DeleteObject", uri) as (system, path):
                 system.delete_dir(path)
@@ -157,7 +157,7 @@ class Bucket:
             pass
 
     def items(self, prefix: str) -> Iterator[Item]:
-        """Return all objects of a folder there, at any depth.
+        """Return all objects of a folder, at any depth.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class Bucket:
                     shutil.copyfileobj(source, target, BLOCK_BYTES)
                 except (OSError, pa.ArrowException):
                     raise
-                except BaseException:  # told to end; an object that is closed now would be kept, cut off
+                except BaseException:  # interrupted: closing the object now would keep it truncated
                     source.seek(target.tell())
                     shutil.copyfileobj(source, target, BLOCK_BYTES)
                     raise
@@ -199,14 +199,14 @@ class Bucket:
 
     @contextmanager
     def _reached(self, action: str, key: str) -> Iterator[tuple[fs.FileSystem, str]]:
-        """Return the file system and the full path of a key; say in our words what goes wrong with them."""
+        """Yield the file system and the full path of a key; translate errors of the store."""
         system, root = _system(self.url)
         try:
             yield system, f"{root}/{key}"
         except (FileNotFoundError, FileExistsError):
             raise
         except (OSError, pa.ArrowException) as error:
-            if isinstance(error, OSError) and error.errno in _FULL:  # this machine's disk: `room` says so
+            if isinstance(error, OSError) and error.errno in _FULL:  # this machine's disk, which `writable` reports
                 raise
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             if any(word in str(error) for word in _REFUSED):

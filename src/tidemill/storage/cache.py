@@ -1,7 +1,7 @@
-"""The shelf: the store's folders as whoever clears up sees them. How old, how big, whole or half.
+"""The store's folders as garbage collection sees them: age, size, complete or not.
 
-A folder goes in two steps, so that somebody who takes it up in between is noticed: first it is set aside, by a rename
-or, in a bucket, by deleting its list, without which it does not count; then its files go.
+A folder is removed in two steps, so that a use in between is noticed. First it is set aside, by a rename or, in a bucket,
+by deleting its list, without which it does not count. Then its files are deleted.
 """
 
 import re
@@ -30,7 +30,7 @@ class Folder:
     uri: str
     """Model, kind and name."""
     written_at: datetime
-    """When it was written; of a half one, when its newest file was."""
+    """When it was written; if incomplete, when its newest file was."""
     size_bytes: int
     """Bytes of all files."""
     whole: bool = True
@@ -47,7 +47,7 @@ class Shelf:
     """The store."""
 
     def folders(self, model: str, kind: str) -> Iterator[Folder]:
-        """Return all folders of a model and kind, whole and half ones, in order of name; links are not ours to follow."""
+        """Return all folders of a model and kind, complete or not, in order of name; links are not followed."""
         if self.store.bucket is not None:
             yield from _in_bucket(self.store.bucket, model, kind)
         parent = self.store.root / model / kind
@@ -56,13 +56,13 @@ class Shelf:
             if whole and self.store.bucket is None:
                 yield Folder(uri=uri, written_at=_written_at(path), size_bytes=_size(path))
             elif path.name.startswith((WRITING, _GOING)):
-                with suppress(FileNotFoundError):  # its writer has finished in this instant
+                with suppress(FileNotFoundError):  # its writer has just finished
                     newest = max(_written_at(item) for item in (path, *path.rglob("*")))
                     going = path.name.startswith(_GOING)
                     yield Folder(uri=uri, written_at=newest, size_bytes=_size(path), whole=False, going=going)
 
     def set_aside(self, uri: str) -> "Aside":
-        """Take a whole folder out of use, so that it can be put back."""
+        """Take a complete folder out of use, so that it can be put back."""
         bucket, path = self.store.bucket, self.store.root / uri
         if bucket is None:
             aside = path.with_name(_GOING + path.name)
@@ -97,7 +97,7 @@ class Aside:
     """Its list."""
 
     def put_back(self) -> bool:
-        """Let it be used again; False if the same content has been written anew meanwhile."""
+        """Put it back into use; return False if the same content has been written again meanwhile."""
         store = self.shelf.store
         if store.bucket is not None:
             store.bucket.write(f"{self.uri}/{self.name}", self.content)

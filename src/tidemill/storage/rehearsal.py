@@ -1,8 +1,8 @@
-"""A bundle in a clean process: loaded from storage by a program that knows nothing else, and timed while it scores.
+"""A bundle in a clean process: loaded from storage by a separate program, and timed while it scores.
 
-The evaluating process may hold state that scoring elsewhere lacks. So another interpreter is started, with no
-connection in its environment, gets a folder, a digest and rows, and writes down the scores; they have to be equal bit
-by bit. It is the process of which time and memory are measured, too.
+The evaluating process may have state that other scoring processes lack. So a new interpreter without any connection in its
+environment gets a folder, a digest and rows, and writes the scores, which must be bit-identical. Time and memory are
+measured in this process too.
 
 Run as ``python -m tidemill.storage.rehearsal <bundle> <digest> <rows> <answer> [<trusted> ...]``.
 """
@@ -32,7 +32,7 @@ __all__ = ["rehearse", "rehearse_here"]
 
 TIMEOUT_S = 900.0
 """Seconds after which a clean process is given up."""
-_TIMED_ROWS = 20_000  # rows of one timed call at least; fewer would measure the call and not the rows
+_TIMED_ROWS = 20_000  # minimum rows per timed call; fewer would measure the call instead of the rows
 _PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "VIRTUAL_ENV")
 """Variables that a Python needs to start; connections and settings are none of them."""
 
@@ -52,13 +52,13 @@ def rehearse(
     folder : Path
         The bundle.
     digest : str
-        Its digest as the ledger knows it.
+        Its digest from the ledger.
     X : pandas.DataFrame of shape (n_samples, n_features)
         Aligned features.
     expected : ndarray of shape (n_samples,) or (n_samples, n_classes)
         Scores of this process.
     trusted : frozenset of str, default empty
-        Import paths that the spec allows beyond our own list.
+        Import paths that the spec allows beyond the built-in list.
     timeout_s : float, default 900
         Seconds to wait.
     """
@@ -76,7 +76,7 @@ def rehearse(
 def rehearse_here(
     folder: Path, digest: str, X: pd.DataFrame, expected: npt.NDArray[np.float64], trusted: frozenset[str] = frozenset()
 ) -> Rehearsal:
-    """Do the same in this process, for simulations: what this process's state hides goes unnoticed.
+    """Do the same in this process, for simulations; faults that this process's state hides go unnoticed.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _compared(found: npt.NDArray[np.float64], expected: npt.NDArray[np.float64],
 
 
 def _run(arguments: list[str], timeout_s: float) -> str | None:
-    """Run the program; give the reason if it does not come to an end."""
+    """Run the program; return the reason if it does not finish."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", "tidemill.storage.rehearsal", *arguments],
@@ -124,7 +124,7 @@ def _failed(problem: str) -> Rehearsal:
 
 
 def _score(folder: Path, digest: str, rows: Path, answer: Path, trusted: frozenset[str]) -> None:
-    """Be the clean process."""
+    """Score in the clean process."""
     bundle = load_bundle(folder, digest, trusted)
     X = parquet.read_table(rows).to_pandas()
     np.save(answer.with_suffix(".npy"), bundle.score(X), allow_pickle=False)
@@ -133,14 +133,14 @@ def _score(folder: Path, digest: str, rows: Path, answer: Path, trusted: frozens
 
 def _cost(bundle: Bundle, X: pd.DataFrame) -> dict[str, Any]:
     many = pd.concat([X] * max(1, -(-_TIMED_ROWS // len(X))), ignore_index=True)
-    started = time.process_time()  # of the processor: a busy machine is no fault of the model's
+    started = time.process_time()  # processor time, because a busy machine is not the model's fault
     bundle.score(many)
     seconds = time.process_time() - started
     return {"seconds_per_million": seconds / len(many) * 1e6, "peak_rss_bytes": _peak_rss_bytes()}
 
 
 def _peak_rss_bytes() -> int:
-    """Most memory of this program; getrusage on Linux also counts that of the process that started it."""
+    """Return the peak memory of this program; getrusage on Linux also counts that of the parent process."""
     status = Path("/proc/self/status")
     if status.is_file():
         (peak,) = (line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))

@@ -1,7 +1,7 @@
-"""Scratch folders: room on disk for the time of one piece of work, taken back however that ends.
+"""Scratch folders: disk space for the duration of one piece of work, freed however that ends.
 
-Whoever is killed cannot clear up. Its folder is known by a lock that the system releases with the process, and goes when
-the next piece of work of the model begins, or with the collector (`tidemill gc`), which knows it by its name.
+A killed process cannot clean up. Its folder is recognised by a lock that the system releases with the process. The folder is
+removed when the model's next piece of work begins, or by `tidemill gc`, which recognises its name.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ _LOCK = "lock"
 
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
-    """Return an empty folder below another one, after what the dead have left there is gone.
+    """Yield an empty folder below another one, after removing those of dead processes.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def scratch(parent: Path) -> Iterator[Path]:
         folder = made.with_name(_SCRATCH + made.name.removeprefix(WRITING))
         with (made / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            made.rename(folder)  # others look for it by this name, and find it locked
+            made.rename(folder)  # other processes find it by this name, and see the lock
             try:
                 content = folder / "content"
                 content.mkdir()
@@ -45,7 +45,7 @@ def scratch(parent: Path) -> Iterator[Path]:
 
 def _clear(parent: Path) -> None:
     for folder in parent.glob(f"{_SCRATCH}*"):
-        # Not there any more: somebody else has cleared it. Locked: its owner is alive.
+        # Missing: another process has removed it. Locked: its owner is alive.
         with suppress(FileNotFoundError, BlockingIOError), (folder / _LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder)

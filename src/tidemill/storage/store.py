@@ -1,6 +1,6 @@
 """The store: folders of files, each folder named by the digest of its content.
 
-With a bucket, the root is this machine's copy of what the bucket holds: written through, and fetched when it is needed.
+With a bucket, the root is this machine's copy of the bucket: written through, and fetched on demand.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _RESTORE = "Restore it from a backup, or build it again."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """Where something was put."""
+    """The place of a stored folder."""
 
     digest: str
     """SHA-256 of the content."""
@@ -41,9 +41,9 @@ class Store:
     """Immutable folders below a root."""
 
     root: Path
-    """Folder that holds everything, or a copy of what was used of it."""
+    """Folder of everything, or a copy of the part in use."""
     bucket: Bucket | None = None
-    """What really holds everything, for several machines; None if the root does."""
+    """Bucket of everything, for several machines; None if the root has it."""
 
     @classmethod
     def of(cls, workspace: Workspace) -> "Store":
@@ -52,13 +52,13 @@ class Store:
 
     @property
     def place(self) -> str:
-        """Where everything is, for people."""
+        """Address of the storage, for people."""
         return self.bucket.place if self.bucket else str(self.root)
 
     def write(self, model: str, kind: str, fill: Callable[[Path], None]) -> Stored:
-        """Store what a function writes into an empty folder.
+        """Store the files that a function writes into an empty folder.
 
-        A kill at any instant leaves either the whole folder under its final name, or nothing but a
+        A kill at any instant leaves either the whole folder under its final name, or only a
         temporary folder. Writing the same content again changes nothing.
 
         Parameters
@@ -75,7 +75,7 @@ class Store:
         StorageFull
             If the disk has no room; nothing is left of the attempt.
         StorageUnavailable, StorageRefused
-            If the bucket does not take it; a second attempt puts it there.
+            If the bucket does not accept it; another attempt uploads it again.
         """
         parent = self.root / model / kind
         with aside(parent) as beside:
@@ -95,24 +95,24 @@ class Store:
         return Stored(digest=digest, uri=uri, size_bytes=size_bytes)
 
     def share(self, uri: str) -> None:
-        """Put what the bucket, if there is one, has not, or has lost, of a folder that lies here."""
+        """Upload the files of a local folder that the bucket, if there is one, lacks."""
         if self.bucket is not None:
             folder = self.root / uri
             self.bucket.push(folder, uri, LIST if (folder / LIST).is_file() else MANIFEST)
 
     def holds(self, uri: str) -> bool:
-        """Return whether a folder is there, without looking at what is in it."""
+        """Whether a folder exists; its content is not checked."""
         if self.bucket is None:
             return self.path(uri).is_dir()
         return any(self.bucket.read(f"{uri}/{name}") is not None for name in (LIST, MANIFEST))
 
     def folder(self, uri: str, digest: str) -> Path:
-        """Return a stored folder, after its content has been compared with its digest.
+        """Return a stored folder, after comparing its content with its digest.
 
         Raises
         ------
         ArtifactCorrupt
-            If it is missing, or is not what the digest says.
+            If it is missing, or does not match the digest.
         """
         path = self.path(uri)
         if not path.is_dir():
@@ -127,16 +127,16 @@ class Store:
         return path
 
     def path(self, uri: str) -> Path:
-        """Return the path of a URI, whether anything is there or not.
+        """Return the path of a URI, whether or not it exists.
 
-        With a bucket, what is there and not yet here is fetched, and compared with its digest.
+        A folder that exists only in the bucket is downloaded and compared with its digest.
 
         Raises
         ------
         ArtifactCorrupt
-            If the URI leads out of the root, or the bucket does not hold what its name says.
+            If the URI leads out of the root, or the bucket's content does not match the name.
         StorageUnavailable, StorageRefused
-            If the bucket does not give it.
+            If the bucket does not return it.
         """
         path = (self.root / uri).resolve()
         if not path.is_relative_to(self.root.resolve()):
@@ -146,7 +146,7 @@ class Store:
         return path
 
     def _fetched(self, uri: str, target: Path) -> bool:
-        """Bring a folder from the bucket, if there is one and it has it."""
+        """Download a folder from the bucket, if there is a bucket and it has the folder."""
         for last in (LIST, MANIFEST) if self.bucket else ():
             listed = self.bucket.read(f"{uri}/{last}") if self.bucket else None
             if self.bucket and listed is not None:
@@ -177,14 +177,14 @@ class Store:
     # ------------------------------------------------------------ notes: small files that come and go, not immutable
 
     def note(self, uri: str, content: bytes) -> None:
-        """Keep a small file under a name; it is there whole or not at all.
+        """Write a small file under a name, atomically.
 
         Raises
         ------
         StorageFull
             If the disk has no room.
         StorageUnavailable, StorageRefused
-            If the bucket does not take it.
+            If the bucket does not accept it.
         """
         if self.bucket is not None:
             self.bucket.write(uri, content)
@@ -201,7 +201,7 @@ class Store:
         return tuple(path.relative_to(self.root).as_posix() for path in found)
 
     def noted(self, uri: str) -> bytes | None:
-        """Return a note; None if it has been struck out."""
+        """Return a note, or None if it has been removed."""
         if self.bucket is not None:
             return self.bucket.read(uri)
         try:
@@ -210,7 +210,7 @@ class Store:
             return None
 
     def strike(self, uri: str) -> None:
-        """Remove a note; another process may have been quicker."""
+        """Remove a note; another process may already have done so."""
         if self.bucket is not None:
             self.bucket.delete(uri)
         else:
@@ -235,7 +235,7 @@ def digest_folder(folder: Path) -> str:
 
 
 def _is_sound(folder: Path) -> bool:
-    """Whether a folder holds what its name says; a bundle is compared when it is loaded."""
+    """Whether a folder's content matches its name; a bundle is compared when it is loaded."""
     is_bundle = (folder / MANIFEST).is_file() and not (folder / LIST).is_file()
     return is_bundle or digest_folder(folder) == folder.name
 
@@ -250,7 +250,7 @@ def _lines(folder: Path) -> str:
 
 
 def _listed(last: str, content: bytes) -> dict[str, str]:
-    """Return the files, each with its digest, that a list names; none that would lie elsewhere."""
+    """Return the listed files, each with its digest; refuse paths outside of the folder."""
     lines = content.decode().splitlines()
     named: dict[str, str] = dict(line.split("\0") for line in lines) if last == LIST else json.loads(content)["files"]
     odd = [name for name in named if name.startswith("/") or ".." in name.split("/")]
@@ -260,7 +260,7 @@ def _listed(last: str, content: bytes) -> dict[str, str]:
 
 
 def _told(folder: Path, digest: str) -> str:
-    """Return which files differ, by the list that lies in the folder; it is believed if it is what the digest is of."""
+    """Return which files differ, by the list in the folder; the list is used only if it matches the digest."""
     kept = folder / LIST
     if kept.is_symlink() or not kept.is_file():
         return ""

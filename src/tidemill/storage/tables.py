@@ -1,7 +1,7 @@
 """Tables on the storage: Parquet read back with the checksum of every page compared.
 
-A snapshot's digest is compared when its folder is opened; this covers what happens to the bytes after that, and says
-in our words what a damaged file is. Arrow by itself reads a flipped byte within a page without a word.
+A snapshot's digest is compared when its folder is opened; the page checksums cover the time after that, and damage becomes
+a clear error. By default, Arrow silently reads a flipped byte within a page.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +16,11 @@ from tidemill.errors import ArtifactCorrupt
 
 __all__ = ["count_rows", "in_groups", "read_batches", "read_schema", "read_table", "table_writer"]
 
-_BUFFER_BYTES = 2**16  # of a column that are read at a time; without a buffer it is all of a row group's column
+_BUFFER_BYTES = 2**16  # read at a time per column; without a buffer, a row group's whole column is read
 
 
 def table_writer(path: Path, schema: pa.Schema, **encoding: Any) -> pq.ParquetWriter:
-    """Open a table for writing, with a checksum for every page, which reading compares; close it, or use it in `with`."""
+    """Open a table for writing, with a checksum per page; close it, or use it in `with`."""
     return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True, **encoding)
 
 
@@ -32,12 +32,12 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     path : Path
         Parquet file that was written with checksums.
     columns : sequence of str, optional
-        Names to read; those that the table does not have are left out. All by default.
+        Names to read; missing ones are skipped. All by default.
 
     Raises
     ------
     ArtifactCorrupt
-        If it is missing, cut off, or a page is not what its checksum says.
+        If it is missing or truncated, or a page does not match its checksum.
     """
     with _opened(path) as file:
         return file.read(_there(file, columns))
@@ -58,14 +58,14 @@ def count_rows(path: Path) -> int:
 def read_batches(
     path: Path, columns: Sequence[str] | None, batch_rows: int, start: int = 0, stop: int | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Read a stored table in pieces, of which one at a time is in memory; columns and errors as for `read_table`.
+    """Read a stored table in batches, one at a time in memory; columns and errors as for `read_table`.
 
     Parameters
     ----------
     batch_rows : int
-        Most rows of a piece.
+        Maximum rows per batch.
     start, stop : int, default 0 and None
-        First row, and first row after the last one; None for all. Row groups that hold none of them are not read.
+        First row, and first row after the last one; None for all. Row groups without any of them are not read.
     """
     with _opened(path, buffer_size=_BUFFER_BYTES) as file:
         groups, first = _groups(file.metadata, start, stop)
@@ -77,7 +77,7 @@ def read_batches(
 
 
 def _groups(metadata: pq.FileMetaData, start: int, stop: int | None) -> tuple[list[int], int]:
-    """Return the row groups that hold some of the rows, and the number of the first row of the first one."""
+    """Return the row groups that contain some of the rows, and the number of the first row of the first group."""
     groups, first, end = [], 0, 0
     for number in range(metadata.num_row_groups):
         begin, end = end, end + metadata.row_group(number).num_rows
@@ -109,7 +109,7 @@ def in_groups(batches: Iterable[pa.RecordBatch], least_rows: int) -> Iterator[pa
 
 @contextmanager
 def _opened(path: Path, buffer_size: int = 0) -> Iterator[pq.ParquetFile]:
-    """Open a file; read ahead, as Arrow does by default, it would be in memory whole before its last batch is asked for."""
+    """Open a file without read-ahead, which by default would load it all before its last batch is requested."""
     try:
         with pq.ParquetFile(
             path, page_checksum_verification=True, buffer_size=buffer_size, pre_buffer=not buffer_size

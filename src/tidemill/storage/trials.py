@@ -1,7 +1,7 @@
-"""Trials on disk while a search runs, one file each, so that a search that was killed goes on where it stopped.
+"""Trials on disk while a search runs, one file each, so that a killed search resumes where it stopped.
 
-They lie in a folder named by what the search depends on: another split, seed, space or version is another search. The
-folder's prefix is that of unfinished work, so retention removes it once its process is long dead.
+Their folder is named by all inputs of the search: another split, seed, space or version is another search. The folder has
+the prefix of unfinished work, so retention removes it some time after its process has died.
 """
 
 import hashlib
@@ -26,10 +26,10 @@ _NUMBER = re.compile(r"trial-(\d{4})\.json")
 
 @dataclass(frozen=True, slots=True)
 class TrialLog:
-    """The trials of one search that is not finished."""
+    """The trials of one unfinished search."""
 
     folder: Path
-    """Where they lie; made when the first is kept."""
+    """Their folder; created with the first trial."""
 
     @classmethod
     def of(cls, parent: Path, depends_on: Mapping[str, object]) -> "TrialLog":
@@ -54,12 +54,12 @@ class TrialLog:
                 break
             try:
                 trials.append(Trial.from_dict(json.loads(path.read_bytes())))
-            except ValueError:  # it is measured again, and comes out the same
+            except ValueError:  # it is measured again, with the same result
                 break
         return tuple(trials)
 
     def keep(self, trial: Trial) -> None:
-        """Keep a trial; it is there whole or not at all, and survives a power cut.
+        """Write a trial, atomically and flushed to disk.
 
         Raises
         ------
@@ -71,5 +71,5 @@ class TrialLog:
 
     def remove(self) -> None:
         """Remove the log: the search is over, and its trials are kept elsewhere."""
-        with suppress(FileNotFoundError):  # a second attempt at the same task has done so
+        with suppress(FileNotFoundError):  # another attempt at the same task has done so
             shutil.rmtree(self.folder)

@@ -1,18 +1,18 @@
-"""Bundles on disk: a fitted model as plain files that are checked before anything in them is constructed.
+"""Bundles on disk: a fitted model as plain files, all checked before any object is constructed.
 
 ::
 
     manifest.json          protocol, digest of every file, environment, seed, threads; its own digest names the bundle
-    schema.json            task, estimator, features, classes, threshold, what belongs to the task
+    schema.json            task, estimator, features, classes, threshold, settings of the task
     preprocessing.skops    fitted encoders and imputers
     model.json             the booster in XGBoost's JSON, or model.skops for a scikit-learn estimator
-    golden.parquet         rows with the scores that they have to get
-    MODEL_CARD.md          optional, outside the digest: for people, written later, never read here
+    golden.parquet         rows with their expected scores
+    MODEL_CARD.md          optional and outside the digest: for people, written later, never loaded
 
 `load` reads each file once and checks, in this order: the manifest's digest, every file's digest, no file missing or
-extra, no link; the versions that it was made with; the allowed types; where the nodes of trees point; and, after
-construction, the golden rows. No pickle, in either direction. `save` gives the same bytes for the same fitted model:
-no time, path or memory address gets in.
+extra, no link; the library versions; the allowed types; the indices of tree nodes; and, after
+construction, the golden rows. Neither direction uses pickle. `save` writes the same bytes for the same fitted model:
+the files contain no time, path or memory address.
 """
 
 from tidemill.storage.bundles.load import MODEL_CARD, PROTOCOL, Manifest, bundle_digest, load_bundle, read_manifest

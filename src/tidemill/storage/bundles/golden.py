@@ -1,4 +1,4 @@
-"""Golden rows: rows that travel with a bundle together with the scores that they have to get."""
+"""Golden rows: rows in a bundle, with the scores that the loaded model must reproduce."""
 
 import io
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from tidemill.versions import LIBRARIES
 
 __all__ = ["check_golden", "golden_parquet", "golden_rows", "refuse_incompatible"]
 
-_MAX_ROWS = 10_000  # 50 are kept; a file that says more would be a bomb
+_MAX_ROWS = 10_000  # 50 are kept; a file with many more could exhaust memory
 _OWN_FORMAT = ("pyarrow",)  # golden rows are Parquet, which every version reads
 _SCORE = "_score"  # column of expected scores; a feature's name never starts with an underscore
 _RESTORE = "Restore the bundle from a backup, or train again."
@@ -26,7 +26,7 @@ _TOLERANCE = 1e-6  # largest difference across library versions, of 1 or of the 
 
 
 def golden_parquet(bundle: Bundle, golden: pd.DataFrame) -> bytes:
-    """Return rows with their scores as Parquet; of several classes, a column each (``_score_0``, ``_score_1``, …)."""
+    """Return rows with their scores as Parquet, with one column per class (``_score_0``, ``_score_1``, …)."""
     score = bundle.score(golden)
     columns = {_SCORE: score} if score.ndim == 1 else {f"{_SCORE}_{at}": part for at, part in enumerate(score.T)}
     rows = align(golden, bundle.schema).assign(**columns)
@@ -37,7 +37,7 @@ def golden_parquet(bundle: Bundle, golden: pd.DataFrame) -> bytes:
 
 
 def refuse_incompatible(bundle: str, there: Mapping[str, str], here: Mapping[str, str]) -> None:
-    """Refuse a bundle that was made with another major version of a library; golden rows decide about all others.
+    """Refuse a bundle of another major version of a library; the golden rows decide about other differences.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def refuse_incompatible(bundle: str, there: Mapping[str, str], here: Mapping[str
     Raises
     ------
     IncompatibleVersions
-        If a major version differs, or one is not named.
+        If a major version differs or is missing.
     """
     apart = [
         f"{name} {there.get(name, 'none')}, and here is {here[name]}"
@@ -73,13 +73,13 @@ def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, 
     Parameters
     ----------
     bundle : Bundle
-        What has been read.
+        The loaded bundle.
     content : bytes
-        What `golden_parquet` gave.
+        Result of `golden_parquet`.
     file : str
         Name for the error.
     there, here : mapping of str to str
-        Versions where the bundle was made, and here: where all are the same, equal bits are due.
+        Versions where the bundle was made, and here: if all are equal, the scores must be bit-identical.
 
     Raises
     ------
@@ -102,18 +102,18 @@ def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, 
     allowed = _TOLERANCE if changed else 0.0
     if found.shape != expected.shape:
         raise ArtifactCorrupt(f"{file}: expected {expected.shape[1]} score(s) per row, got {found.shape[1]}.", _RESTORE)
-    apart = ~(np.abs(found - expected) <= allowed * np.maximum(1.0, np.abs(expected)))  # so written, NaN fails
+    apart = ~(np.abs(found - expected) <= allowed * np.maximum(1.0, np.abs(expected)))  # in this form, NaN fails
     if apart.any():
         raise ArtifactCorrupt(f"{file}: {_difference(expected, found, apart)} ({_reason(allowed, changed)}).", _RESTORE)
 
 
 def golden_rows(content: bytes, file: str) -> pd.DataFrame:
-    """Return golden rows with their scores, if they are as few as golden rows are.
+    """Return golden rows with their scores, after checking their number.
 
     Raises
     ------
     ArtifactCorrupt
-        If there are more, none, or it is no Parquet file.
+        If there are too many or none, or it is no Parquet file.
     """
     try:
         golden = parquet.ParquetFile(io.BytesIO(content))

@@ -63,7 +63,7 @@ Parsed = TypeVar("Parsed", bound=Record)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest(Record):
-    """What a bundle consists of, and where it was made."""
+    """Files of a bundle, and the environment that made it."""
 
     protocol: int
     """`PROTOCOL` of the writer."""
@@ -79,7 +79,7 @@ class Manifest(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description(Record):
-    """What ``schema.json`` holds: the fields of `Bundle` that are plain data."""
+    """Content of ``schema.json``: the plain fields of `Bundle`."""
 
     task: Literal["binary", "multiclass", "regression"]
     estimator: str
@@ -99,19 +99,19 @@ def load_bundle(folder: Path, expected_digest: str, trusted: frozenset[str] = fr
     Parameters
     ----------
     folder : Path
-        Where it lies.
+        Folder of the bundle.
     expected_digest : str
-        Digest as the ledger knows it, 64 hexadecimal digits; never one that travelled with the bundle.
+        Digest from the ledger, 64 hexadecimal digits; never a digest that came with the bundle.
     trusted : frozenset of str, default empty
-        Import paths that the spec allows beyond our own list, for an estimator of the user's own; they come from
-        reviewed code, never from the bundle or from where it lies.
+        Import paths that the spec allows beyond the built-in list, for a custom estimator; they come from reviewed
+        code, never from the bundle or its folder.
 
     Raises
     ------
     ArtifactCorrupt
         If anything differs from what was saved: file, digest, type, score. The message names it.
     IncompatibleVersions
-        If it was made with another major version of a library; the golden rows decide about all others.
+        If it was made with another major version of a library; the golden rows decide about other differences.
     """
     manifest = read_manifest(folder, expected_digest)
     file_names(folder, manifest)
@@ -123,17 +123,17 @@ def load_bundle(folder: Path, expected_digest: str, trusted: frozenset[str] = fr
 
 
 def bundle_digest(folder: Path) -> str:
-    """Return the digest of the manifest that lies in a folder, unchecked."""
+    """Return the digest of a folder's manifest, unchecked."""
     return hashlib.sha256(read_file(folder, MANIFEST)).hexdigest()
 
 
 def read_manifest(folder: Path, expected_digest: str) -> Manifest:
-    """Return a bundle's manifest, after it has been compared with the digest; nothing else is read.
+    """Return a bundle's manifest, after comparing it with the digest; no other file is read.
 
     Raises
     ------
     ArtifactCorrupt
-        If it is missing, another one, malformed, or of a protocol that this version does not read.
+        If it is missing, different, malformed, or of a protocol that this version does not read.
     """
     if folder.is_symlink() or not folder.is_dir():
         raise ArtifactCorrupt(f"Bundle {folder} is not a folder.", _RESTORE)
@@ -148,12 +148,12 @@ def read_manifest(folder: Path, expected_digest: str) -> Manifest:
 
 
 def file_names(folder: Path, manifest: Manifest) -> tuple[str, ...]:
-    """Return the names of a bundle's files without the manifest, if exactly those are there.
+    """Return the names of a bundle's files without the manifest, if exactly these exist.
 
     Raises
     ------
     ArtifactCorrupt
-        If one is missing, extra or a link, or the manifest names others than a bundle has.
+        If a file is missing, extra or a link, or the manifest lists names that no bundle has.
     """
     if _UBJSON_BOOSTER in manifest.files:
         raise ArtifactCorrupt(
@@ -183,7 +183,7 @@ def read_file(folder: Path, name: str) -> bytes:
     Raises
     ------
     ArtifactCorrupt
-        If it is no plain file.
+        If it is not a plain file.
     """
     path = folder / name
     if path.is_symlink() or not path.is_file():
@@ -194,7 +194,7 @@ def read_file(folder: Path, name: str) -> bytes:
 
 
 def _read_checked(folder: Path, name: str, expected: str) -> bytes:
-    """Read a file once; what is hashed here is what is parsed later, whatever happens to the file meanwhile."""
+    """Read a file once, so that the hashed bytes are those that are parsed, even if the file changes meanwhile."""
     content = read_file(folder, name)
     found = hashlib.sha256(content).hexdigest()
     if found != expected:

@@ -1,6 +1,6 @@
-"""Write a bundle as an MLflow model that loads without Tidemill: its loader's code travels with it.
+"""Write a bundle as an MLflow model that loads without Tidemill, because it includes the loader's code.
 
-The code is a package of its own, named by the digest of its content. So it never shadows an installed Tidemill, and
+The code is a separate package, named by the digest of its content. So it never shadows an installed Tidemill, and
 models of different versions load in one process. Requirements name only public packages.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["requirements", "signature_of", "write_mlflow_model", "write_scoring_
 
 _ROOT = Path(__file__).parents[2]
 _LOADER = "storage.bundles.pyfunc_loader"
-_ENCODERS = "modeling.preprocessing"  # types of ours that a bundle constructs
+_ENCODERS = "modeling.preprocessing"  # Tidemill's own types that a bundle constructs
 _LIBRARIES = (
     "numpy", "packaging", "pandas", "pyarrow", "pydantic", "scikit-learn", "scipy", "skops", "threadpoolctl", "xgboost",
 )  # fmt: skip
@@ -37,16 +37,16 @@ def write_mlflow_model(bundle: Bundle, source: Path, target: Path, ids: dict[str
     Parameters
     ----------
     bundle : Bundle
-        What was loaded from ``source``, with all its checks.
+        The bundle loaded from ``source``, with all checks.
     source : Path
         Folder of the bundle, named by its digest.
     target : Path
-        Folder to write, which is not there yet.
+        Folder to write; must not exist.
     ids : dict of str to str
         ``model_id`` and ``run_id`` in MLflow, or nothing.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Python and pandas say of MLflow's own code
+        warnings.simplefilter("ignore")  # warnings of Python and pandas about MLflow's own code
         import mlflow.pyfunc
         from mlflow.models import Model
 
@@ -66,7 +66,7 @@ def write_mlflow_model(bundle: Bundle, source: Path, target: Path, ids: dict[str
 
 
 def write_scoring_code(folder: Path) -> str:
-    """Write the loader and all that it imports of Tidemill as a package into a folder; return the package's name."""
+    """Write the loader and all its imports from Tidemill as a package into a folder; return the package's name."""
     sources = _sources()
     digest = hashlib.sha256("\0".join(f"{path}\0{text}" for path, text in sources.items()).encode()).hexdigest()
     package = f"tidemill_scoring_{digest[:12]}"
@@ -98,7 +98,7 @@ def _path(module: str) -> str | None:
 
 
 def _imports(source: str) -> Iterator[str]:
-    """Name what a module may import of Tidemill at its top; a name out of a module may be a module too."""
+    """Return the modules that a module may import from Tidemill at its top; an imported name may be a module too."""
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "tidemill":
             module = node.module.removeprefix("tidemill").removeprefix(".")
@@ -107,10 +107,10 @@ def _imports(source: str) -> Iterator[str]:
 
 
 def signature_of(bundle: Bundle) -> Any:
-    """Return the ``mlflow.models.ModelSignature``: every feature is required, and holds whatever `align` takes.
+    """Return the ``mlflow.models.ModelSignature``: every feature is required, and may contain all that `align` accepts.
 
-    MLflow refuses whole numbers where it was told ``double``, and a category without any value where it was told
-    ``string``; so inputs are declared as ``any``, and the model itself refuses what it cannot read.
+    MLflow refuses whole numbers for the declared type ``double``, and a category without any value for ``string``. So
+    inputs are declared as ``any``, and the model itself refuses what it cannot read.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema

@@ -1,9 +1,9 @@
 """Load a bundle as an MLflow model.
 
-This module and what it imports travel with the model (`mlflow_model`), so whoever loads it needs no Tidemill. MLflow's
-store is where people look, not the truth: the digest that counts is in the ledger, and publishing never loads through
-here. What can be checked here is checked: the folder's content against its own manifest, the allowed types, the golden
-rows, and the folder's name, if that is a digest.
+This module and its imports are part of the model (`mlflow_model`), so loading it needs no Tidemill. MLflow's store is for
+people, not a source of truth: the ledger has the digest that counts, and publishing never loads through this module. It
+checks what it can: the folder's content against its own manifest, the allowed types, the golden rows, and the folder's
+name, if that is a digest.
 """
 
 import re
@@ -28,7 +28,7 @@ _WHOLE_NUMBER = re.compile(r"-?[1-9][0-9]*|0")
 
 @dataclass(frozen=True, slots=True)
 class ScoringModel:
-    """What ``mlflow.pyfunc.load_model`` wraps."""
+    """The model that ``mlflow.pyfunc.load_model`` wraps."""
 
     bundle: Bundle
     """The fitted model."""
@@ -44,13 +44,13 @@ class ScoringModel:
         Raises
         ------
         SchemaChanged, ContractBroken
-            If the frame cannot be aligned, or holds a category as numbers that is spelt otherwise.
+            If the frame cannot be aligned, or has numbers for a category that was text in training.
         """
         self._refuse_respelt(model_input)
         return pd.DataFrame(predicted_columns(self.bundle, self.bundle.score(model_input)), index=model_input.index)
 
     def _refuse_respelt(self, X: pd.DataFrame) -> None:
-        """Refuse categories that a reader of CSV has turned into numbers: '007' would be scored as '7'."""
+        """Refuse categories that a CSV reader has turned into numbers: '007' would be scored as '7'."""
         respelt = [
             name
             for name in self.bundle.schema.categorical
@@ -67,7 +67,7 @@ class ScoringModel:
 
 
 def predicted_columns(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Return the columns that `ScoringModel.predict` makes of a score, by name."""
+    """Return the columns that `ScoringModel.predict` derives from a score, by name."""
     of_classes = {f"p_{name}": score[:, at] for at, name in enumerate(bundle.class_names or ())}
     return {**bundle.columns(score), **of_classes}
 

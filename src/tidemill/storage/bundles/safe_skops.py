@@ -1,8 +1,8 @@
 """scikit-learn objects as skops bytes: the same bytes for the same object, and a constant list of types.
 
 skops names everything by its memory address and stamps its zip with the time, and trees have garbage between their
-fields, so equal objects differ on disk; here all three are taken out. What a file may construct is decided by
-`TRUSTED` below and by nothing that travels with the file (mlflow/mlflow#25686 shows what happens otherwise).
+fields, so equal objects differ on disk; this module removes all three. `TRUSTED` below decides what a file may construct,
+and nothing in the file itself (mlflow/mlflow#25686 shows what happens otherwise).
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from tidemill.errors import ArtifactCorrupt, SpecError
 
 @contextmanager
 def _without(package: str) -> Iterator[None]:
-    """Let a block's imports do without a package, unless somebody has imported it before."""
+    """Hide a package from a block's imports, unless it is already imported."""
     if package in sys.modules:
         yield
         return
@@ -35,21 +35,21 @@ def _without(package: str) -> Iterator[None]:
         del sys.modules[package]
 
 
-# skops imports all of scikit-learn, and that takes Dask in if it is there, which pickles at once.
+# skops imports all of scikit-learn, which imports Dask if it is installed, and Dask pickles at once.
 with _without("dask"):
     from skops import io as skops_io
     from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
 __all__ = ["TRUSTED", "dump", "load"]
 
-_PACKAGE = __name__.partition(".")[0]  # another than tidemill where this code travels with a model
+_PACKAGE = __name__.partition(".")[0]  # not tidemill if this code is part of an MLflow model
 
 TRUSTED = frozenset(
     {
-        f"{_PACKAGE}.modeling.preprocessing.LevelEncoder",  # codes of categories for trees
+        f"{_PACKAGE}.modeling.preprocessing.LevelEncoder",  # category codes for trees
         "numpy.dtype",  # dtypes that encoders and imputers keep
         "sklearn.model_selection._split.StratifiedKFold",  # folds of the target encoder
-        "sklearn.model_selection._split.KFold",  # the same, of other tasks than binary
+        "sklearn.model_selection._split.KFold",  # the same, for tasks other than binary
         "sklearn.tree._tree.Tree",  # random_forest, shallow_tree
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # hist_gradient_boosting
     }
@@ -69,7 +69,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip can hold
 
 
 def dump(estimator: Any, trusted: frozenset[str] = frozenset()) -> bytes:
-    """Return a scikit-learn object as skops bytes that depend on its content alone.
+    """Return a scikit-learn object as skops bytes that depend only on its content.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def dump(estimator: Any, trusted: frozenset[str] = frozenset()) -> bytes:
     Raises
     ------
     SpecError
-        If it holds an object that skops cannot store, or that could not be read back.
+        If it contains an object that skops cannot store, or that could not be loaded again.
     """
     kind = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
     try:
@@ -107,7 +107,7 @@ def dump(estimator: Any, trusted: frozenset[str] = frozenset()) -> bytes:
     canonical["schema.json"] = json.dumps(_without_addresses(schema, names)).encode()
     packed = _zip(canonical)
     odd = _oddity(packed, with_bytes=bool(trusted))
-    if odd:  # which nobody would load
+    if odd:  # which could not be loaded again
         raise SpecError(
             f"A model of {kind} cannot be stored without pickle or calls: {odd}.",
             "Choose another class under 'train.own', or parameters that leave this out.",
@@ -121,16 +121,16 @@ def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
     Parameters
     ----------
     data : bytes
-        What `dump` gave.
+        Result of `dump`.
     file : str
         Name for the error.
     trusted : frozenset of str, default empty
-        Import paths that the spec allows beyond `TRUSTED`; never anything that travelled with the bytes.
+        Import paths that the spec allows beyond `TRUSTED`; never taken from the bytes' own source.
 
     Raises
     ------
     ArtifactCorrupt
-        If the bytes are no skops file, or name a type that is neither in `TRUSTED` nor in ``trusted``.
+        If the bytes are not a skops file, or contain a type that is neither in `TRUSTED` nor in ``trusted``.
     """
     allowed = TRUSTED | trusted
     try:
@@ -158,7 +158,7 @@ def load(data: bytes, file: str, trusted: frozenset[str] = frozenset()) -> Any:
 
 
 def _localised(data: bytes) -> bytes:
-    """Return the same file with Tidemill's own types looked up in the package that this code is in."""
+    """Return the same file, with Tidemill's own types resolved in the package of this code."""
     if _PACKAGE == "tidemill":
         return data
     with zipfile.ZipFile(io.BytesIO(data)) as source:
@@ -169,9 +169,9 @@ def _localised(data: bytes) -> bytes:
 
 
 def _oddity(data: bytes, *, with_bytes: bool) -> str | None:
-    """Look at the container before skops does: `dump` compresses nothing, names arrays by digest, stores no calls.
+    """Check the container before skops reads it: `dump` compresses nothing, names arrays by digest, stores no calls.
 
-    Gives what is wrong with it, or None. Plain bytes are in models of classes that a spec trusts alone.
+    Return what is wrong with it, or None. Only models of classes that a spec trusts contain plain bytes.
     """
     named = _MEMBER if with_bytes else _ARRAY
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -194,7 +194,7 @@ def _oddity(data: bytes, *, with_bytes: bool) -> str | None:
 
 
 def _call(state: Any) -> str | None:
-    """Find a node that calls something with arguments from the file, whatever is trusted."""
+    """Return a node that calls something with arguments from the file, which no trust allows."""
     waiting = [state]
     while waiting:
         item = waiting.pop()
@@ -208,7 +208,7 @@ def _call(state: Any) -> str | None:
 
 
 def _odd_array(content: bytes) -> str | None:
-    """Find an array of Python objects, which are pickled, or one that announces more than it holds."""
+    """Return an array of Python objects, which are pickled, or one that declares more than it contains."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version != (1, 0):
@@ -238,7 +238,7 @@ def _without_addresses(state: Any, names: dict[str, str]) -> Any:
 def _without_padding(content: bytes) -> bytes:
     """Zero the bytes between the fields of a structured array, such as a tree's nodes.
 
-    Nobody initialises them, `numpy.save` least of all: its buffers have their own garbage there.
+    Nothing initialises them: the buffers of `numpy.save` contain their own garbage there.
     """
     array = np.load(io.BytesIO(content), allow_pickle=False)
     if not array.dtype.fields:
@@ -257,6 +257,6 @@ def _zip(members: dict[str, bytes]) -> bytes:
     with zipfile.ZipFile(buffer, "w", compression=zipfile.ZIP_STORED) as target:  # zlib's bytes differ by version
         for name in sorted(members):
             info = zipfile.ZipInfo(name, date_time=_EPOCH)
-            info.create_system = 3  # Unix, wherever it is written
+            info.create_system = 3  # Unix, on every platform
             target.writestr(info, members[name])
     return buffer.getvalue()

@@ -38,9 +38,9 @@ __all__ = ["adopt_bundle", "keep_bundle", "keep_card", "pack_bundle", "save_bund
 
 
 def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame, trusted: frozenset[str] = frozenset()) -> str:
-    """Write a bundle, after it has been read back and has scored its golden rows; return its digest.
+    """Write a bundle, after loading it and scoring its golden rows; return its digest.
 
-    The files are written aside and the folder is renamed last: a kill leaves the whole bundle, or nothing but a
+    The files go to a temporary folder, which is renamed last: a kill leaves the whole bundle, or only a
     ``.writing-…`` folder. Writing the same bundle again changes nothing, and repairs a damaged file.
 
     Parameters
@@ -48,16 +48,16 @@ def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame, trusted: fro
     bundle : Bundle
         Fitted model.
     folder : Path
-        Where to put it; missing, empty, or already holding this very bundle.
+        Target; missing, empty, or with this same bundle in it.
     golden : pandas.DataFrame of shape (n_samples, n_columns)
-        Raw rows to keep with their scores, at least one; some fifty that differ are plenty.
+        Raw rows to keep with their scores, at least one; about fifty different ones suffice.
     trusted : frozenset of str, default empty
-        Import paths that the spec allows beyond our own list, for an estimator of the user's own.
+        Import paths that the spec allows beyond the built-in list, for a custom estimator.
 
     Raises
     ------
     ArtifactCorrupt
-        If the folder holds something else, or the bundle cannot be read back.
+        If the folder contains something else, or the bundle cannot be loaded again.
     SpecError
         If the estimator holds objects that may not be stored.
     StorageFull
@@ -76,12 +76,12 @@ def keep_bundle(
 
 
 def adopt_bundle(source: Path, folder: Path, digest: str, trusted: frozenset[str] = frozenset()) -> None:
-    """Put a bundle from elsewhere into its folder, after it has passed every check of loading.
+    """Move a bundle from elsewhere into its folder, after every check of loading.
 
     Raises
     ------
     ArtifactCorrupt
-        If it is not what the digest says.
+        If it does not match the digest.
     IncompatibleVersions
         If it was made with another major version of a library.
     """
@@ -90,7 +90,7 @@ def adopt_bundle(source: Path, folder: Path, digest: str, trusted: frozenset[str
 
 
 def keep_card(store: Store, uri: str, text: str) -> None:
-    """Put the card beside the bundle's own files; half of one would be a file that no bundle may have."""
+    """Write the card next to the bundle's files, atomically: a bundle must not contain a temporary file."""
     path = store.root / uri / MODEL_CARD
     with aside(path.parents[1]) as beside:
         written = beside / path.name

@@ -1,7 +1,7 @@
-"""Trees whose nodes point where nodes are: native code follows their indices into memory without looking.
+"""Check the node indices of trees, because native code follows them into memory unchecked.
 
-A digest says that a file is what was saved. Where the digest itself travels with the file, as in MLflow's store, this
-is what stands between a crafted tree and the process.
+A digest proves that a file is the one that was saved. If the digest comes with the file, as in MLflow's store, only these
+checks protect the process from a crafted tree.
 """
 
 import json
@@ -15,7 +15,7 @@ from tidemill.errors import ArtifactCorrupt
 
 __all__ = ["refuse_unsound_booster", "refuse_unsound_trees"]
 
-MAX_DEPTH = 12  # objects within objects: a pipeline of ensembles of trees needs 6
+MAX_DEPTH = 12  # nested objects: a pipeline of ensembles of trees needs 6
 _PER_NODE = (
     "left_children", "right_children", "parents", "split_indices", "split_type", "split_conditions", "default_left",
     "sum_hessian", "loss_changes",
@@ -27,7 +27,7 @@ Integers = npt.NDArray[np.int64]
 
 
 def refuse_unsound_booster(data: bytes, file: str) -> None:
-    """Look at every index of a booster before XGBoost reads the file.
+    """Check every index of a booster before XGBoost reads the file.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def refuse_unsound_booster(data: bytes, file: str) -> None:
     Raises
     ------
     ArtifactCorrupt
-        If it is no booster of trees, or an index points elsewhere.
+        If it is not a booster of trees, or an index is out of range.
     """
     try:
         learner = json.loads(data.decode(), object_pairs_hook=_object)["learner"]
@@ -63,7 +63,7 @@ def refuse_unsound_booster(data: bytes, file: str) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key that stands twice: which of the two counts differs between readers, and only one is checked."""
+    """Refuse a duplicate key: readers differ in which of the two they use, and only one is checked."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key stands twice")
@@ -106,19 +106,19 @@ def _refuse_categories(tree: Mapping[str, Any], n_nodes: int, where: str) -> Non
 
 
 def refuse_unsound_trees(model: Any, file: str) -> None:
-    """Look at every index of scikit-learn's trees before the first row is scored.
+    """Check every index of scikit-learn's trees before the first row is scored.
 
     Parameters
     ----------
     model : object
-        Estimator as skops constructed it; what is in it is found by its attributes.
+        Estimator as skops constructed it; its trees are found through its attributes.
     file : str
         Name for the error.
 
     Raises
     ------
     ArtifactCorrupt
-        If an index points elsewhere.
+        If an index is out of range.
     """
     for tree, n_features in _trees(model, None, MAX_DEPTH):
         nodes = tree.nodes if hasattr(tree, "nodes") else tree.__getstate__()["nodes"]
@@ -143,7 +143,7 @@ def _refuse_bitsets(predictor: Any, nodes: Any, file: str) -> None:
 
 
 def _refuse_wild(left: Integers, right: Integers, inner: npt.NDArray[np.bool_], where: str) -> None:
-    """Every inner node has two children, and no node has two parents, the root none: so each walk ends at a leaf."""
+    """Refuse nodes that form no tree: two children per inner node and one parent per node make each walk end at a leaf."""
     n_nodes = len(left)
     children = np.concatenate([left[inner], right[inner]])
     if not _within(children, 1, n_nodes):
@@ -153,7 +153,7 @@ def _refuse_wild(left: Integers, right: Integers, inner: npt.NDArray[np.bool_], 
 
 
 def _trees(item: Any, n_features: int | None, depth: int) -> Iterator[tuple[Any, int | None]]:
-    """Find the trees within an estimator, each with the number of features of the estimator around it."""
+    """Yield the trees of an estimator, each with the number of features of the estimator that contains it."""
     if depth < 0 or isinstance(item, str | bytes | int | float | None):
         return
     if type(item).__name__ in ("Tree", "TreePredictor"):
