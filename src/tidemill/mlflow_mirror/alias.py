@@ -1,7 +1,7 @@
-"""Alias: MLflow's word for the champion, moved after the ledger's.
+"""Alias: MLflow's pointer to the champion, moved after the ledger's.
 
-The ledger comes first and alone decides. That the alias has to follow is noted on the storage; so if MLflow is down, or
-the process dies in between, the daily maintenance or the doctor moves it later.
+Only the ledger decides, and it changes first. A note on the storage records that the alias must follow. If MLflow is down
+or the process dies in between, the daily maintenance or the doctor moves it later.
 """
 
 import logging
@@ -26,10 +26,10 @@ from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["Mirrored", "follow", "follow_all", "mirrored_champion", "move_alias", "note_promotion"]
 
-NOTE = "champion"  # file that says that MLflow may call another release the champion than the ledger does
-_BUDGET_S = 5.0  # seconds after which no request is begun: somebody waits for the command
+NOTE = "champion"  # note that MLflow's champion may differ from the ledger's
+_BUDGET_S = 5.0  # seconds after which no request starts, because a person waits for the command
 _LATER = (TrackingUnavailable, StorageRefused, StorageUnavailable, ArtifactCorrupt, IncompatibleVersions)
-_ROUNDS = 3  # times that the alias is set while other promotions go on
+_ROUNDS = 3  # attempts to set the alias while other promotions happen
 
 _log = logging.getLogger(__name__)
 
@@ -58,12 +58,12 @@ def mirrored_champion(url: str, model: str) -> Mirrored | None:
 
 
 def move_alias(session: Session, workspace: Workspace, model: str, champion: Mirrored, run_id: str) -> None:
-    """Point MLflow's alias at a champion, once a downloaded copy of its model has the right digests.
+    """Point MLflow's alias at a champion, after verifying the digests of a downloaded copy of its model.
 
     Raises
     ------
     ArtifactCorrupt, IncompatibleVersions
-        If the bundle on our storage cannot be loaded.
+        If the bundle in the storage cannot be loaded.
     TrackingUnavailable
         If MLflow does not keep the model as it was sent.
     """
@@ -72,7 +72,7 @@ def move_alias(session: Session, workspace: Workspace, model: str, champion: Mir
 
 
 def note_promotion(workspace: Workspace, model: str) -> None:
-    """Note that another release serves, for MLflow; a storage that takes no note is no reason to undo that."""
+    """Note for MLflow that another release serves; a failed note does not undo the promotion."""
     if not workspace.tracking_uri:
         return
     try:
@@ -82,7 +82,7 @@ def note_promotion(workspace: Workspace, model: str) -> None:
 
 
 def follow(workspace: Workspace, model: str) -> bool:
-    """Move the alias to the champion, if that is noted and MLflow is there; say whether nothing is left to do."""
+    """Move the alias to the champion, if a note asks for it and MLflow answers; return whether nothing is left to do."""
     if not workspace.tracking_uri:
         return True
     store = Store.of(workspace)
@@ -93,7 +93,7 @@ def follow(workspace: Workspace, model: str) -> bool:
             for _ in range(_ROUNDS):
                 champion = mirrored_champion(workspace.connection(LEDGER), model)
                 if champion is None or champion.mlflow_run_id is None:
-                    break  # its training waits to be shown, and brings the alias along
+                    break  # its training is still waiting, and will bring the alias along
                 if champion_of(session, model) == str(champion.release_id):
                     break
                 move_alias(session, workspace, model, champion, champion.mlflow_run_id)
@@ -105,7 +105,7 @@ def follow(workspace: Workspace, model: str) -> bool:
 
 
 def follow_all(workspace: Workspace) -> None:
-    """Move the aliases that wait, of any model; an MLflow that fails is no failure of ours, and is asked once."""
+    """Move the waiting aliases of all models; a failure of MLflow is only reported, and ends the round."""
     for spec in load_sound_specs(workspace.models):
         if not follow(workspace, spec.model):
             return

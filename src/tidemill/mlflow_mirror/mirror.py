@@ -1,8 +1,8 @@
-"""Mirror: what MLflow is shown of a training and of daily pages. The ledger comes first; nothing here decides or promotes.
+"""Mirror of trainings and daily pages in MLflow. The ledger comes first; nothing here decides or promotes.
 
-Either is written down on the storage before MLflow is asked, and struck out once MLflow shows all of it. So a server
-that is down, slow, or dies half-way costs seconds and loses nothing: what waits is shown with the next training or page, by the
-daily maintenance, or by ``tidemill doctor --repair``.
+Each is noted on the storage before MLflow is called, and the note is removed once MLflow shows all of it. So a server
+that is down, slow, or dies half-way costs seconds and loses nothing. Waiting items are shown with the next training or
+page, by the daily maintenance, or by ``tidemill doctor --repair``.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ __all__ = ["WAITING", "Shown", "show_all_waiting", "show_daily_page", "show_trai
 WAITING = "unshown"
 """Folder of a model on the storage with what MLflow does not show yet."""
 
-PAGE = "page-"  # begins the names of pages among it
+PAGE = "page-"  # prefix of the notes about pages
 
 _log = logging.getLogger(__name__)
 
@@ -49,22 +49,22 @@ class Shown:
     """Where MLflow shows a training."""
 
     run_id: str | None = None
-    """Run; None if it does not, or there is no MLflow."""
+    """Run; None if MLflow does not show it, or there is no MLflow."""
     version: str | None = None
     """Version in the registry; None without a release."""
     problem: str = ""
-    """Why it does not."""
+    """Why MLflow does not show it."""
 
 
 def show_training(job: Job, facts: CardFacts, profile: ProfileRef) -> Shown:
-    """Show a training and its release, with whatever waits from before; an MLflow that fails is no failure of ours."""
+    """Show a training and its release, after earlier waiting items; a failure of MLflow does not fail the step."""
     if not job.workspace.tracking_uri:
         return Shown()
     return _show_now(job, _training(job, facts, profile))
 
 
 def show_daily_page(job: Job, uri: str, release_id: int) -> Shown:
-    """Show a partition's page, with whatever waits from before; an MLflow that fails is no failure of ours."""
+    """Show a partition's page, after earlier waiting items; a failure of MLflow does not fail the step."""
     if not job.workspace.tracking_uri:
         return Shown()
     page = DailyPage(model=job.spec.model, partition=job.partition.key, release_id=release_id, uri=uri)
@@ -82,7 +82,7 @@ def _show_now(job: Job, item: Training | DailyPage) -> Shown:
 
 
 def show_waiting(workspace: Workspace, model: str) -> dict[str, Shown]:
-    """Show what waits of a model, oldest first, and say where, by key.
+    """Show a model's waiting items, oldest first; return where, by key.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def show_waiting(workspace: Workspace, model: str) -> dict[str, Shown]:
 
 
 def show_all_waiting(workspace: Workspace) -> None:
-    """Show what waits of any model; an MLflow that fails is no failure of ours, and is asked once."""
+    """Show the waiting items of all models; a failure of MLflow is only reported, and ends the round."""
     try:
         for spec in load_sound_specs(workspace.models):
             show_waiting(workspace, spec.model)
@@ -139,7 +139,7 @@ def _show(session: Session, workspace: Workspace, item: Training | DailyPage) ->
 def _show_training(session: Session, workspace: Workspace, training: Training) -> Shown:
     store = Store.of(workspace)
     for uri in training.folders.values():
-        store.path(uri)  # brings it here, if it was made elsewhere
+        store.path(uri)  # downloads it, if it was made elsewhere
     run_id = show(session, training, store)
     if training.release_id is None:
         show_model(session, workspace, training.model, run_id, (training.bundle_uri, training.bundle_digest))

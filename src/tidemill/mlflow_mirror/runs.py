@@ -1,4 +1,4 @@
-"""What MLflow is shown inside a training: nested runs of estimators and trials, data sets, and what it all cost."""
+"""Parts of a training in MLflow: nested runs of estimators and trials, data sets, and costs."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,30 +17,30 @@ __all__ = ["children", "data_used", "system"]
 def children(
     store: Store, bundles: Sequence[BundleRef], costs: Mapping[str, FitCost], metric: str
 ) -> tuple[Child, ...]:
-    """Return a nested run for each estimator, and in it one for each trial of its search.
+    """Return a nested run per estimator, each with a nested run per trial of its search.
 
     Parameters
     ----------
     store : Store
-        Where the trials lie.
+        Store of the trials.
     bundles : sequence of BundleRef
-        All that was trained, baselines too.
+        All trained bundles, including baselines.
     costs : mapping of str to FitCost
-        What they cost, by digest of the bundle.
+        Their costs, by digest of the bundle.
     metric : str
         The acceptance metric.
     """
     found: list[Child] = []
     for bundle in bundles:
         cost = costs.get(bundle.digest)
-        if cost is not None:  # else its run is gone from the ledger, and with it the time that it began
+        if cost is not None:  # otherwise its run, and with it the start time, is gone from the ledger
             found.append(_estimator(bundle, cost, metric))
             found += _trials(store, bundle, cost, metric)
     return tuple(found)
 
 
 def system(costs: Collection[FitCost]) -> dict[str, float]:
-    """Return what some fits cost, under the names of MLflow's system metrics."""
+    """Return the costs of some fits, under the names of MLflow's system metrics."""
     if not costs:
         return {}
     return {
@@ -51,7 +51,7 @@ def system(costs: Collection[FitCost]) -> dict[str, float]:
 
 
 def data_used(snapshot: SnapshotRef, split: SplitRef) -> tuple[DataUsed, ...]:
-    """Return the snapshot's features and the three sets, a file each, as data sets that MLflow names and does not hold."""
+    """Return the snapshot's features and the three sets, one file each, as data sets that MLflow lists without a copy."""
     name = f"{snapshot.model} {snapshot.partition}"
     whole = DataUsed(
         name=name, digest=snapshot.digest, uri=f"{snapshot.uri}/{FEATURES}", n_rows=snapshot.n_rows, context="snapshot"

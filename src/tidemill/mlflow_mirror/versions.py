@@ -1,4 +1,4 @@
-"""Versions: a release in MLflow's registry, made once a downloaded copy of its model has the right digests."""
+"""Versions: releases in MLflow's registry, created after verifying the digests of a downloaded copy of the model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,18 +23,18 @@ def show_model(session: Session, workspace: Workspace, model: str, run_id: str, 
     session : Session
         An open session.
     workspace : Workspace
-        Where the bundle and its spec are.
+        Workspace with the bundle and its spec.
     model : str
         Name of the model.
     run_id : str
         Run of the training.
     bundle : tuple of str
-        Folder and digest, as the ledger knows them.
+        Folder and digest, from the ledger.
 
     Raises
     ------
     ArtifactCorrupt
-        If the bundle on our storage is missing or damaged.
+        If the bundle in the storage is missing or damaged.
     """
     uri, digest = bundle
     trusted = workspace.spec(model).train.trusted
@@ -54,7 +54,7 @@ def show_version(session: Session, workspace: Workspace, run_id: str, tags: Rele
 
 
 def _digest_with(bundle_digest: str, trusted: frozenset[str]) -> Callable[[Path], str]:
-    """Return how to digest a model's folder: not at all, unless the bundle in it passes the ledger's digest."""
+    """Return a function that digests a model's folder, if the bundle in it matches the ledger's digest."""
 
     def digest(folder: Path) -> str:
         try:

@@ -1,8 +1,8 @@
-"""MLflow: where people look at trainings, and a mirror of the registry. The ledger stays the truth.
+"""MLflow: trainings for people to browse, and a mirror of the registry. The ledger stays the source of truth.
 
-The only place that imports MLflow, which takes seconds. Everything here may be done again: a training has one run, found
-by its tag, each of its estimators and trials one nested run; a release has one version, found by its digest, and one run
-that its daily pages lie in.
+Only this package imports MLflow, which takes seconds. All operations are idempotent: a training has one run, found by its
+tag, and each of its estimators and trials one nested run; a release has one version, found by its digest, and one run for
+its daily pages.
 """
 
 from tidemill.tracking.models import ensure_model

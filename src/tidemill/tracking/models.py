@@ -1,8 +1,7 @@
-"""MLflow's logged models: one for each training's run, complete or not there.
+"""MLflow's logged models: one per training run, complete or absent.
 
-A model's files come with their digest, which is a tag of the model. A downloaded copy with another digest is an upload
-that was cut off, or a store that has lost something: it is uploaded again, into the same model. Only a complete model is
-linked to its run.
+The digest of a model's files is a tag of the model. If a downloaded copy has another digest, the upload was interrupted or
+the store has lost something: the files are uploaded again, into the same model. Only a complete model is linked to its run.
 """
 
 import tempfile
@@ -19,13 +18,13 @@ BUNDLE = "tidemill.bundle_digest"
 CONTENT = "tidemill.content_digest"
 """Tag with the digest of all files of the upload."""
 
-_ADDED = "registered_model_meta"  # what MLflow's client puts into each downloaded copy of a model
+_ADDED = "registered_model_meta"  # file that MLflow's client adds to each downloaded copy of a model
 Write = Callable[[Path, dict[str, str]], None]
 Digest = Callable[[Path], str]
 
 
 def ensure_model(session: Session, run_id: str, bundle_digest: str, write: Write, digest: Digest) -> str:
-    """Return the id of a run's logged model, whose downloaded copy has the digest of what was uploaded.
+    """Return the id of a run's logged model, after comparing a downloaded copy with the uploaded files.
 
     Parameters
     ----------
@@ -34,16 +33,16 @@ def ensure_model(session: Session, run_id: str, bundle_digest: str, write: Write
     run_id : str
         Run of the training.
     bundle_digest : str
-        Digest of the bundle that the model holds.
+        Digest of the bundle in the model.
     write : callable
-        Writes the model's files into a folder that is not there yet, given the ids of model and run.
+        Writes the model's files into a new folder, given the ids of model and run.
     digest : callable
         Returns the digest of a folder; raises ArtifactCorrupt if the bundle in it is damaged.
 
     Raises
     ------
     TrackingUnavailable
-        If MLflow does not keep the files as they were sent.
+        If MLflow does not store the files as sent.
     """
     run = _active_run(session, run_id)
     logged = _find(session, run, bundle_digest) or session.client.create_logged_model(
@@ -62,7 +61,7 @@ def ensure_model(session: Session, run_id: str, bundle_digest: str, write: Write
 
 
 def _active_run(session: Session, run_id: str) -> Any:
-    """Return a run, restored if somebody has deleted it: a deleted one takes no model."""
+    """Return a run, restored if it was deleted: a deleted run accepts no model."""
     session.check_time()
     run = session.client.get_run(run_id)
     if run.info.lifecycle_stage != "active":
@@ -71,7 +70,7 @@ def _active_run(session: Session, run_id: str) -> Any:
 
 
 def _find(session: Session, run: Any, bundle_digest: str) -> Any:
-    """Return the run's model, whose creation may never have been answered; None if there is none."""
+    """Return the run's model, or None; the request that created it may never have been answered."""
     session.check_time()
     found = session.client.search_logged_models(
         [run.info.experiment_id], filter_string=f"tags.`{BUNDLE}` = '{bundle_digest}'"
@@ -92,7 +91,7 @@ def _upload(session: Session, model_id: str, run_id: str, write: Write, digest: 
 
 
 def _downloaded_digest(session: Session, model_id: str, digest: Digest) -> str | None:
-    """Return the digest of a downloaded copy; None if MLflow holds no files."""
+    """Return the digest of a downloaded copy, or None if MLflow has no files."""
     import mlflow
 
     session.check_time()

@@ -1,4 +1,4 @@
-"""Daily pages in MLflow: artifacts of one run a release, beside the run of its training."""
+"""Daily pages in MLflow: artifacts of one run per release, separate from its training run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ FOLDER = "monitoring"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyPage(Record):
-    """One page of one partition, as it waits to be shown."""
+    """One page of one partition, to be shown."""
 
     model: str
     """Name of the model, and of the experiment."""
@@ -30,12 +30,12 @@ class DailyPage(Record):
 
     @property
     def key(self) -> str:
-        """What the page stands for; a newer one of the same key takes its place."""
+        """Identity of the page; a newer page with the same key replaces it."""
         return f"page:{self.partition}:{self.release_id}"
 
 
 def show_page(session: Session, page: DailyPage, folder: Path) -> str:
-    """Show a page, or the newer one of its partition, and give the id of its run.
+    """Show a page, or a newer one of its partition; return the id of its run.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def show_page(session: Session, page: DailyPage, folder: Path) -> str:
     page : DailyPage
         The page.
     folder : Path
-        Where the page lies on this machine.
+        Folder of the page on this machine.
     """
     run_id = _run(session, page)
     session.check_time()
@@ -54,9 +54,9 @@ def show_page(session: Session, page: DailyPage, folder: Path) -> str:
 
 
 def _run(session: Session, page: DailyPage) -> str:
-    """Find the run of the release's pages by its tag, or create it.
+    """Return the run of the release's pages, found by its tag or created.
 
-    Its time is that of the clock: partitions may be years old, and a run since then would seem to have taken years.
+    It starts now by the clock: a run that starts with an old partition would seem to have taken years.
     """
     experiment_id, of = experiment_of(session, page.model), f"{page.model}:{page.release_id}"
     session.check_time()

@@ -1,4 +1,4 @@
-"""MLflow's registry: a version for each release, found by its tags, and the aliases ``champion`` and ``challenger``."""
+"""MLflow's registry: one version per release, found by its tags, and the aliases ``champion`` and ``challenger``."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,9 +31,9 @@ class ReleaseTags:
 
 
 def ensure_version(session: Session, run_id: str, model_id: str, tags: ReleaseTags) -> str:
-    """Make sure that a release is a registered version of a logged model; return its number.
+    """Register a release as a version of a logged model, unless it is one; return the version's number.
 
-    A version is found by its tags, so one whose creation was never answered is used, not doubled; of two, the first.
+    A version is found by its tags, so one whose creation was never answered is reused, not duplicated; of two, the first.
     A version of another logged model is replaced.
     """
     client = session.client
@@ -79,7 +79,7 @@ def point(session: Session, model: str, version: str, *, champion: bool) -> None
 
 
 def champion_of(session: Session, model: str) -> str | None:
-    """Return the release that MLflow calls the champion, as text; None if it calls none so."""
+    """Return the release with MLflow's alias ``champion``, as text; None if there is none."""
     registered = session.client.search_registered_models(f"name = '{model}'", max_results=1)
     version = registered[0].aliases.get(CHAMPION) if registered else None
     if version is None:

@@ -1,7 +1,7 @@
-"""MLflow's runs: one for each training, and nested in it one for each estimator and each trial.
+"""MLflow's runs: one per training, with a nested run per estimator and per trial.
 
-A run is made with the tag that finds it, in one request, so that one whose creation was never answered is used the next
-time. Nested runs are written side by side, each by a single writer.
+One request creates a run together with the tag that finds it, so a run whose creation was never answered is reused the next
+time. Nested runs are written in parallel, each by a single writer.
 """
 
 import json
@@ -19,29 +19,29 @@ from tidemill.tracking.showing import Child, DataUsed, StoragePlace, Training
 
 __all__ = ["experiment_of", "metric_name", "milliseconds", "show"]
 
-TRAINING = "tidemill.training"  # names the training's own run
+TRAINING = "tidemill.training"  # identifies the training's own run
 PART_OF = "tidemill.part_of"  # on a nested run: the training
 PART = "tidemill.part"  # on a nested run: its place in the training
-SHOWN = "tidemill.shown"  # set last: nothing is missing
+SHOWN = "tidemill.shown"  # set last: the run is complete
 
-_AT_ONCE = 4  # nested runs that are written at a time
-_PER_BATCH = 90  # of each kind; MLflow takes 100 parameters or tags, and 1,000 metrics
+_AT_ONCE = 4  # nested runs written at a time
+_PER_BATCH = 90  # of each kind; MLflow accepts 100 parameters or tags, and 1,000 metrics
 _MAX_VALUE = 500  # characters of a parameter
 _MAX_NOTE = 8000  # characters of a tag
-_FORBIDDEN = re.compile(r"[^\w\-./: ]|\.\.|//")  # in the name of a metric; slices carry whatever the data hold
+_FORBIDDEN = re.compile(r"[^\w\-./: ]|\.\.|//")  # in the name of a metric; slices may contain any text of the data
 
 
 def show(session: Session, training: Training, store: StoragePlace) -> str:
-    """Show a training, or what is missing of it, except for its model; return the id of its run.
+    """Show a training, or the missing parts of it, without its model; return the id of its run.
 
     Parameters
     ----------
     session : Session
         An open session.
     training : Training
-        What to show.
+        Training to show.
     store : StoragePlace
-        Where its files are.
+        Storage of its files.
     """
     client, experiment_id = session.client, experiment_of(session, training.model)
     run_id, whole = _parent(session, experiment_id, training)
@@ -61,13 +61,13 @@ def show(session: Session, training: Training, store: StoragePlace) -> str:
 
 
 def experiment_of(session: Session, name: str) -> str:
-    """Return the id of a model's experiment, which is made if there is none, and restored if it was deleted."""
+    """Return the id of a model's experiment; create it if it is missing, restore it if it was deleted."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
     found = session.client.get_experiment_by_name(name)
     session.check_time()
     if found is None:
         return str(session.client.create_experiment(name))
-    if found.lifecycle_stage != "active":  # its name stays taken, so no other can be made
+    if found.lifecycle_stage != "active":  # its name stays taken, so no other can be created
         session.client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
 
@@ -99,12 +99,12 @@ def _log_facts(session: Session, run_id: str, training: Training, store: Storage
 
 
 def _dataset(data: DataUsed, store: StoragePlace) -> tuple[Any, Any]:
-    """Return a data set as MLflow keeps it: name, digest and address of its file; the rows stay where they are."""
+    """Return a data set as MLflow stores it: name, digest and address of its file, without the rows."""
     from mlflow.entities import Dataset, InputTag
 
     described = Dataset(
         name=data.name,
-        digest=data.digest[:36],  # all that MLflow keeps of one
+        digest=data.digest[:36],  # all that MLflow stores of a data set
         source_type="s3" if store.place.startswith("s3://") else "local",
         source=json.dumps({"uri": f"{store.place}/{data.uri}"}),
         profile=json.dumps({"num_rows": data.n_rows, "sha256": data.digest}),
@@ -113,7 +113,7 @@ def _dataset(data: DataUsed, store: StoragePlace) -> tuple[Any, Any]:
 
 
 def _log_children(session: Session, experiment_id: str, run_id: str, training: Training) -> None:
-    """Write the nested runs that are missing, those that others are nested in first."""
+    """Write the missing nested runs, parents first."""
     known = dict(_known_children(session, experiment_id, training.key))
     ids = {"": run_id} | {path: found for path, (found, _) in known.items()}
     todo = [child for child in training.children if not known.get(child.path, ("", False))[1]]
@@ -181,7 +181,7 @@ def _flat(metric: MetricValue) -> Iterator[tuple[str, float]]:
 
 
 def metric_name(name: str) -> str:
-    """Return a name that MLflow takes.
+    """Return a name that MLflow accepts.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def metric_name(name: str) -> str:
 
 
 def milliseconds(instant: datetime) -> int:
-    """Return an instant as MLflow counts: since 1970.
+    """Return an instant in milliseconds since 1970, as MLflow expects.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""One MLflow server: reached within a budget of time, and its failures in our words.
+"""One MLflow server: used within a time budget, with its failures translated.
 
-A server that is down, hangs or crawls costs a task less than half a minute (P10). MLflow's own client would repeat each
-request seven times, a request that creates something among them, whose answer may merely be lost. So nothing is repeated
-here: whoever calls does the whole again, and finds what is there already.
+A server that is down, hangs or is slow costs a task less than half a minute (P10). MLflow's own client would repeat each
+request seven times, even one that creates something and whose answer is merely lost. So nothing is repeated here: the
+caller repeats the whole operation, which finds what already exists.
 """
 
 import os
@@ -24,8 +24,8 @@ __all__ = ["BUDGET_S", "Session", "Tracking", "is_loopback", "is_reachable", "wi
 BUDGET_S = 14.0
 """Seconds after which no further request is begun; with the last one (8) and MLflow's import (6) a task loses under 30."""
 
-_REQUEST_S = 8  # seconds that a single request may hang
-_CONNECT_S = 3  # seconds to take a connection, before the client is imported at all
+_REQUEST_S = 8  # seconds before a single request times out
+_CONNECT_S = 3  # seconds to accept a connection, before the client is imported
 _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": str(_REQUEST_S),
@@ -38,7 +38,7 @@ _PATIENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A stretch of work with one server."""
+    """A session of work with one server."""
 
     client: Any
     """``mlflow.tracking.MlflowClient``."""
@@ -47,15 +47,15 @@ class Session:
     ends: float
     """When the budget ends, on the monotonic clock."""
     made: dict[str, str] = field(default_factory=dict)
-    """Ids found or made in this session, by what they stand for."""
+    """Ids found or created in this session, by their subject."""
 
     def check_time(self) -> None:
-        """Go on only within the budget.
+        """Raise once the time budget is used up.
 
         Raises
         ------
         TrackingUnavailable
-            If it is used up.
+            If no time is left.
         """
         if time.monotonic() > self.ends:
             raise TrackingUnavailable(
@@ -66,7 +66,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """Where MLflow is."""
+    """Address of MLflow."""
 
     uri: str
     """Address, as ``MLFLOW_TRACKING_URI``; user, password and token may come from MLflow's own variables."""
@@ -85,7 +85,7 @@ class Tracking:
             raise TrackingUnavailable(f"Nothing answers at MLflow's address {shown}.", "Start MLflow.")
         with _environment(_PATIENCE | _without_proxy(self.uri)):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # MLflow's remarks about its own type hints
+                warnings.simplefilter("ignore", UserWarning)  # MLflow's warnings about its own type hints
                 import mlflow  # takes seconds
                 import mlflow.pyfunc
                 import requests
@@ -103,16 +103,16 @@ class Tracking:
 
 
 def is_reachable(uri: str) -> bool:
-    """Return whether anything listens where MLflow should, before its client is imported and waits."""
+    """Whether anything listens at MLflow's address, tested before its client is imported and waits."""
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https"):
-        # A database or a folder, which the client opens by itself; but no host and port without http:// before them.
+        # A database or a folder, which the client opens itself; but not a host and port without http://.
         return re.match(r"[\w.-]+:\d+(/|$)", uri) is None
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         with socket.create_connection((parts.hostname or "", port), _CONNECT_S):
             return True
-    except (OSError, ValueError):  # the latter of a port that is no number
+    except (OSError, ValueError):  # the latter if the port is not a number
         return False
 
 
@@ -144,7 +144,7 @@ def is_loopback(uri: str) -> bool:
 
 
 def _without_proxy(uri: str) -> dict[str, str]:
-    """Return the variables that keep requests to this machine from ``HTTP_PROXY``."""
+    """Return the variables that exclude this machine from ``HTTP_PROXY``."""
     if not is_loopback(uri):
         return {}
     names = ("no_proxy", "NO_PROXY")
@@ -154,7 +154,7 @@ def _without_proxy(uri: str) -> dict[str, str]:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for a while: MLflow's client takes these settings from nowhere else."""
+    """Set environment variables for a block: MLflow's client reads these settings only from there."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -1,4 +1,4 @@
-"""What MLflow is shown of one training: plain records, so that they can wait on disk while MLflow is away."""
+"""Records of one training for MLflow: plain, so that they can wait on disk while MLflow is down."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ __all__ = ["Child", "DataUsed", "StoragePlace", "Training"]
 
 
 class StoragePlace(Protocol):
-    """Where the files of a training are."""
+    """Storage of a training's files."""
 
     @property
     def root(self) -> Path:
@@ -29,13 +29,13 @@ class DataUsed(Record):
     name: str
     """Name, e.g. ``flight_delays 2013-07-01 train``."""
     digest: str
-    """SHA-256 of its content, or of the folder that holds it."""
+    """SHA-256 of its content, or of its folder."""
     uri: str
     """File on the storage, relative to its root."""
     n_rows: int
     """Rows."""
     context: str
-    """What it was for: ``training``, ``validation``, ``test`` or ``snapshot``."""
+    """Its use: ``training``, ``validation``, ``test`` or ``snapshot``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Child(Record):
     metrics: dict[str, float]
     """Figures."""
     steps: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """Figures that come one after the other, such as one a fold."""
+    """Series of figures, such as one per fold."""
     tags: dict[str, str] = field(default_factory=dict)
     """Anything else, by name."""
     started_at: datetime
@@ -59,7 +59,7 @@ class Child(Record):
 
     @property
     def parent(self) -> str:
-        """Path of the run that it is nested in; empty for the training itself."""
+        """Path of its parent run; empty for the training itself."""
         return self.path.rpartition("/")[0]
 
 
@@ -68,7 +68,7 @@ class Training(Record):
     """One training."""
 
     key: str
-    """Names the training; showing the same key again completes what is missing and doubles nothing."""
+    """Key of the training; showing the same key again adds what is missing and duplicates nothing."""
     model: str
     """Name of the model, of the experiment and of the registered model."""
     name: str
@@ -80,7 +80,7 @@ class Training(Record):
     tags: dict[str, str]
     """Digests, versions, verdict."""
     system: dict[str, float]
-    """What it has cost, as MLflow names it, e.g. ``system/cpu_seconds``."""
+    """Its cost, under MLflow's names, e.g. ``system/cpu_seconds``."""
     data: tuple[DataUsed, ...]
     """What it read."""
     texts: dict[str, str]
@@ -98,4 +98,4 @@ class Training(Record):
     started_at: datetime
     """When its first step began."""
     children: tuple[Child, ...] = ()
-    """Nested runs, each after the one that it is nested in."""
+    """Nested runs, each after its parent."""

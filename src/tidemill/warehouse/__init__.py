@@ -1,4 +1,4 @@
 """Postgres: connections, migrations, bulk read and write, and the ledger's queries.
 
-No model is fitted and no decision is taken here.
+Nothing here fits a model or makes a decision.
 """

@@ -1,4 +1,4 @@
-"""Connections to Postgres, and what its errors mean to the caller."""
+"""Connections to Postgres, and the translation of its errors."""
 
 import os
 import re
@@ -35,9 +35,9 @@ Row = TypeVar("Row")
 _KEPT: ContextVar[dict[str, Connection] | None] = ContextVar("kept", default=None)
 _NAMES: dict[int, str] = {}
 
-_OVERRULING = ("PGTZ", "PGDATESTYLE")  # go with the log-in, and win over the options there
-CONNECT_TIMEOUT_S = 10  # a server that does not answer by then is as good as down
-IDLE_TIMEOUT_S = 5  # a client that is frozen within a transaction keeps its locks no longer; ours never pause there
+_OVERRULING = ("PGTZ", "PGDATESTYLE")  # sent with the login, where they override the options
+CONNECT_TIMEOUT_S = 10  # a server that does not answer by then counts as down
+IDLE_TIMEOUT_S = 5  # releases the locks of a frozen client; ours never pause within a transaction
 _RETRIABLE = ("08", "53", "57P")  # SQLSTATE classes: connection, resources, shutdown
 _RETRIABLE_STATES = (
     errorcodes.SERIALIZATION_FAILURE,
@@ -48,7 +48,7 @@ _RETRIABLE_STATES = (
 _SCHEMA_STATES = (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN, errorcodes.UNDEFINED_FUNCTION)
 _AUTH_CLASS = "28"
 _LOST = "connection already closed"  # psycopg2's error of a rollback when the server has died during COPY
-# What a server or a pooler says before there is a SQLSTATE, and says again to the same connection.
+# Messages of a server or a pooler that have no SQLSTATE; a retry gets the same.
 _POOLER = re.compile(r"startup parameter|command-line options")
 _REFUSED = re.compile(
     r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|not permitted to log in"
@@ -62,7 +62,7 @@ _REFUSED = re.compile(
 def process_name() -> str:
     """Return this process's name in the ledger and its sessions: host, process id, and a random word."""
     pid = os.getpid()
-    if pid not in _NAMES:  # a fork is another process
+    if pid not in _NAMES:  # a fork is a different process
         host = socket.gethostname()[:20].encode("ascii", "replace").decode().replace(" ", "-")
         _NAMES[pid] = f"{host}:{pid}:{secrets.token_hex(3)}"
     return _NAMES[pid]
@@ -73,7 +73,7 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
     """Open a connection for the length of a block, with every error translated.
 
     Names must be schema-qualified: the search path is empty, so that nobody's table can shadow another's.
-    All times are in UTC. Other settings in the URL's ``options`` hold, such as a role or a time limit of statements.
+    All times are in UTC. Other settings in the URL's ``options`` apply, such as a role or a statement timeout.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
             application_name=f"{application} {process_name()}",
             options=_options(url),
             keepalives_idle=30,
-            client_encoding="UTF8",  # whatever the shell says
+            client_encoding="UTF8",  # overrides the shell's setting
         )
         _keep_settings(connection)
         if kept is not None:
@@ -113,7 +113,7 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
 
 
 def _options(url: str) -> str:
-    """Return the options of the connection, or of the shell, and behind them ours, which win."""
+    """Return the options of the connection, or of the shell, followed by ours, which take precedence."""
     given = psycopg2.extensions.parse_dsn(url).get("options") or os.environ.get("PGOPTIONS", "")
     return (
         f"{given} -c search_path= -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601"
@@ -122,7 +122,7 @@ def _options(url: str) -> str:
 
 
 def _keep_settings(connection: Connection) -> None:
-    """Set again what libpq's own variables have overruled: a date must not depend on somebody's shell."""
+    """Restore settings that libpq's own variables override: a date must not depend on the shell."""
     if any(name in os.environ for name in _OVERRULING):
         with connection, connection.cursor() as cursor:
             cursor.execute("SET timezone = 'UTC'; SET datestyle = 'ISO'")
@@ -130,7 +130,7 @@ def _keep_settings(connection: Connection) -> None:
 
 @contextmanager
 def kept_open() -> Iterator[None]:
-    """Keep one connection per URL open for the length of a block: a log-in costs as much as a day's scores."""
+    """Keep one connection per URL open for a block: a login costs as much time as a day's scores."""
     kept: dict[str, Connection] = {}
     token = _KEPT.set(kept)
     try:
@@ -149,18 +149,18 @@ def transaction(url: str) -> Iterator[Cursor]:
 
 
 def fetch_all(cursor: Cursor, kind: type[Row]) -> tuple[Row, ...]:
-    """Build one dataclass per row, by the names of the columns."""
+    """Return one dataclass per row, by the names of the columns."""
     names = [column.name for column in cursor.description or ()]
     return tuple(kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
 
 
 def fetch_one(cursor: Cursor, kind: type[Row]) -> Row | None:
-    """Build a dataclass from the only row, or return None if there is none."""
+    """Return a dataclass of the only row, or None if there is no row."""
     return next(iter(fetch_all(cursor, kind)), None)
 
 
 def fetch_value(cursor: Cursor) -> Any:
-    """Return the first column of the row that a statement is sure to return."""
+    """Return the first column of a statement's row, which always exists."""
     row = cursor.fetchone()
     assert row is not None  # an aggregate, a function or RETURNING
     return row[0]
@@ -193,7 +193,7 @@ def _schema_error(error: psycopg2.Error, place: str, text: str) -> TidemillError
 
 
 def _refusal(error: psycopg2.Error, place: str, text: str) -> TidemillError | None:
-    """Return the error of a right, a login or a pooler: the same connection is refused again."""
+    """Return the error of a missing right, a login or a pooler, which a retry does not fix."""
     state = error.pgcode or ""
     if state == errorcodes.INSUFFICIENT_PRIVILEGE:
         return SettingsError(f"{place}: {text}.", "GRANT the connection's role what it needs.")

@@ -21,7 +21,7 @@ __all__ = ["Cost", "Ledger", "Measurement", "NewRun", "Origin", "StepRun", "keep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asked for a step: an Airflow task, or only the command line."""
+    """Origin of a step: an Airflow task or the command line."""
 
     dag_id: str | None = None
     """DAG, e.g. ``flight_delays_train``."""
@@ -34,7 +34,7 @@ class Origin:
     try_number: int | None = None
     """Attempt, from 1."""
     requested_by: str = ""
-    """Person who asked for it by hand; empty if the schedule did or it is unknown."""
+    """Person who requested it manually; empty if the schedule did or it is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What figures are about, and the run that computed them."""
+    """Subject of some figures, and the run that computed them."""
 
     model: str
     """Name of the model."""
@@ -104,7 +104,7 @@ class Measurement:
     part: str
     """``drift``, ``performance``, ``estimate`` or ``compute``."""
     release_id: int | None
-    """Release that scored the partition; None if the figures are about none."""
+    """Release that scored the partition; None if the figures concern no release."""
     as_of: datetime
     """Instant of model time as of which labels count."""
     run_id: int
@@ -168,7 +168,7 @@ class Ledger:
             return fetch_all(cursor, StepRun)
 
     def trainings(self, model: str) -> tuple[tuple[str, str], ...]:
-        """Return partition and newest verdict of every training that was no dry run, the last judged first."""
+        """Return partition and newest verdict of every training except dry runs, the last judged first."""
         with transaction(self.url) as cursor:
             execute(cursor, "trainings", model=model)
             return tuple((partition, verdict) for partition, verdict in cursor.fetchall())
@@ -220,7 +220,7 @@ class Ledger:
     def record_decision(
         self, model: str, partition: str, decision: Decision, evidence: dict[str, Any], run_id: int | None
     ) -> int:
-        """Record a decision, and in the audit the person who took it, if one did; return its id."""
+        """Record a decision, and in the audit the person who made it, if any; return its id."""
         with transaction(self.url) as cursor:
             execute(
                 cursor,
@@ -247,7 +247,7 @@ class Ledger:
             return decision_id
 
     def first_question(self, model: str, origin: Origin, digest: str) -> str:
-        """Record in the audit what a task asks a person; return the digest of the text that it asked first."""
+        """Record in the audit the question of a task to a person; return the digest of its first text."""
         details = {
             "dag_id": origin.dag_id,
             "dag_run_id": origin.dag_run_id,

@@ -1,8 +1,7 @@
-"""Lost steps: their process has died without a word, or is frozen. Found, ended, and closed in the ledger.
+"""Lost steps: their process has died silently, or is frozen. They are found, ended, and closed in the ledger.
 
-Whoever comes next does it: the next step of the model, ``tidemill gc`` or ``tidemill doctor --repair``. Everything is
-judged by the server's own knowledge of its sessions and by its clock, so that it does not matter on which machine a
-step ran. Nobody needs more rights for it: a role may end its own sessions.
+The next step of the model does this, ``tidemill gc`` or ``tidemill doctor --repair``. Only the server's sessions and clock
+count, so it does not matter on which machine a step ran. This needs no further rights: a role may end its own sessions.
 """
 
 import json
@@ -23,13 +22,13 @@ GRACE = timedelta(minutes=1)
 FROZEN_AFTER = timedelta(minutes=10)
 """A process whose sessions have all waited for it for so long is frozen; no library holds Python up for longer."""
 
-LIKELY = 0.5  # of the limit; the last known peak may be a second old, and memory goes in less
+LIKELY = 0.5  # of the limit; the last known peak may be a second old, and memory can run out in less
 _GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostRun:
-    """A step that only the ledger calls ``running``."""
+    """A step that is ``running`` only in the ledger."""
 
     run_id: int
     """Row in ``tidemill.run``."""
@@ -42,15 +41,15 @@ class LostRun:
     process: str | None
     """Name of its process; None if an older version ran it."""
     peak_rss_bytes: int | None
-    """Largest resident set that it has reported, bytes; None if it died within a second or so."""
+    """Largest reported resident set, bytes; None if it died within about a second."""
     memory_limit_bytes: int | None
-    """What it might use, bytes."""
+    """Memory limit, bytes."""
     last_sign: datetime | None
-    """When the server last heard of it; None if it has no session any more: it is dead, not frozen."""
+    """Last sign of life at the server; None if it has no session: it is dead, not frozen."""
 
     @property
     def why(self) -> str:
-        """What has become of it, for the ledger.
+        """Cause of its end, for the ledger.
 
         Examples
         --------
@@ -75,9 +74,9 @@ class Session:
     process: str
     """Name of the process."""
     role: str
-    """Who it was logged in as."""
+    """Role of the login."""
     query: str
-    """Beginning of what it ran last."""
+    """Start of its last statement."""
     silent_since: datetime
     """Since when the server has waited for it."""
 
@@ -85,12 +84,12 @@ class Session:
 def lost_runs(
     cursor: Cursor, model: str | None = None, *, frozen_after: timedelta = FROZEN_AFTER
 ) -> tuple[LostRun, ...]:
-    """Return the steps that only the ledger calls running, oldest first.
+    """Return the steps that are running only in the ledger, oldest first.
 
     Parameters
     ----------
     cursor : cursor
-        On the ledger, as the writer: it sees only its own sessions.
+        On the ledger, as the writer, which sees only its own sessions.
     model : str, optional
         One model's; all by default.
     frozen_after : timedelta
@@ -103,9 +102,9 @@ def lost_runs(
 def close_lost_runs(
     ledger: str, others: Sequence[str] = (), model: str | None = None, *, frozen_after: timedelta = FROZEN_AFTER
 ) -> tuple[LostRun, ...]:
-    """End what sessions lost steps still have, and mark them as failed, with what is known of their end.
+    """End the remaining sessions of lost steps, and mark the steps as failed, with the known cause.
 
-    One that lives after all, or wakes up, loses its connections and writes its own end over this one.
+    A step that is alive after all, or wakes up, loses its connections and overwrites this end with its own.
 
     Parameters
     ----------
@@ -128,7 +127,7 @@ def close_lost_runs(
 
 
 def _end_sessions(url: str, processes: list[str]) -> tuple[Session, ...]:
-    with suppress(TidemillError), transaction(url) as cursor:  # a source that is down must not stop this
+    with suppress(TidemillError), transaction(url) as cursor:  # must work even if the source is down
         execute(cursor, "end_sessions", processes=processes)
         return fetch_all(cursor, Session)
     return ()
@@ -137,7 +136,7 @@ def _end_sessions(url: str, processes: list[str]) -> tuple[Session, ...]:
 def _close(ledger: str, run: LostRun, sessions: list[Session]) -> None:
     with transaction(ledger) as cursor:
         execute(cursor, "close_lost_run", error=run.why, run_id=run.run_id)
-        if cursor.fetchone() is None:  # it has ended by itself, or somebody else was faster
+        if cursor.fetchone() is None:  # it has ended by itself, or another process was faster
             return
         details = {
             "run_id": run.run_id,

@@ -1,8 +1,8 @@
-"""The outbox: messages about alerts that wait to be sent, taken by one sender at a time.
+"""The outbox: messages about alerts to be sent, each claimed by one sender at a time.
 
-A message is claimed before it is sent, and recorded after: a sender that dies in between leaves it claimed, and once
-the claim has run out it is sent again, under the same key. So it goes out at least once, and a second copy is
-recognisable. Nothing is locked while something is sent.
+A sender claims a message, sends it, and then records it as sent. If it dies in between, the claim expires and the message
+is sent again, under the same key. So delivery is at least once, and a second copy is recognisable. No lock is held while
+a message is sent.
 """
 
 from collections.abc import Sequence
@@ -30,15 +30,15 @@ class Told:
     alert_id: int
     """Row in ``tidemill.alert``."""
     event: AlertEvent
-    """What has happened."""
+    """Kind of event."""
     partition: str
     """Partition with which it happened."""
     rule: str
     """Rule of the alert."""
     severity: Severity
-    """How bad it was then."""
+    """Severity at that time."""
     message: str
-    """What, how bad and what to do."""
+    """What happened, how severe it is, and what to do."""
     value: float
     """Observed figure."""
     threshold: float
@@ -46,7 +46,7 @@ class Told:
     first_partition: str
     """Since when."""
     owner: str
-    """Who answers for it."""
+    """Person or team responsible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class WaitingMessage:
     partition: str
     """Partition that it is about."""
     channel: str
-    """Where it goes."""
+    """Channel."""
     attempts: int
     """Attempts so far, this one among them."""
     created_at: datetime
@@ -89,11 +89,11 @@ class Outbox:
         Parameters
         ----------
         now : datetime
-            Instant at which it has to be due.
+            Instant at which it must be due.
         model : str, optional
             Only messages about this model.
         without : sequence of str, default ()
-            Channels to leave out.
+            Channels to skip.
         after : int, default 0
             Only messages with a greater id.
         """

@@ -1,8 +1,8 @@
-"""Alerts in the ledger: what was found, what is open, what has happened, and the outbox of messages about it.
+"""Alerts in the ledger: findings, open alerts, their events, and the outbox of messages about them.
 
 One transaction records a partition's findings, changes the alerts, and puts the messages for the channels into the
-outbox: no message is about something that is not on record, and a process that dies forgets nothing on record. The
-caller's function decides what becomes of an alert; another module sends.
+outbox. So every message has a record, and no record loses its message if a process dies. The caller's function decides how
+alerts change; another module sends.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ __all__ = ["Alerts", "Decide", "open_alerts"]
 Decide = Callable[[Sequence[OpenAlert], Sequence[Examination]], Sequence[AlertChange]]
 """From open alerts and the newest examinations to what becomes of the alerts."""
 
-N_EXAMINATIONS = 100  # newest partitions that are looked back on; no persistence asks for more than 99
+N_EXAMINATIONS = 100  # newest partitions to consider; no persistence needs more than 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Alerts:
         examination : Examination
             What was found in the partition.
         decide : callable
-            Returns what becomes of the alerts.
+            Returns the changes of the alerts.
         channels : sequence of (str, Severity)
-            Channels, each with its least severity.
+            Channels, each with its lowest severity.
         run_id : int
             The step's run.
         now : datetime
@@ -124,7 +124,7 @@ def _open_alert(row: dict[str, Any]) -> OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """A recorded event that channels may hear of."""
+    """A recorded event that channels may receive."""
 
     event_id: int
     alert_id: int
@@ -152,7 +152,7 @@ class _Examined:
         )
 
     def apply(self, change: AlertChange) -> _Event | None:
-        """Write a change; return its event, or None if nobody needs to hear of it."""
+        """Write a change; return its event, or None if no channel needs it."""
         alert_id = self._open(change) if change.alert_id is None else self._continue(change, change.alert_id)
         if change.event is AlertEvent.UPDATED:
             return None
@@ -164,7 +164,7 @@ class _Examined:
         return _Event(self._record_event(change, alert_id), alert_id, change.alert.severity)
 
     def enqueue(self, channel: str, event_ids: Sequence[int], now: datetime) -> None:
-        """Put one message about several events into the outbox, and let the channel's waiting ones go out before it."""
+        """Put one message about several events into the outbox, and make the channel's waiting messages due before it."""
         parts = [self.model, self.partition, channel, self.run_id]
         execute(
             self.cursor,
@@ -215,7 +215,7 @@ class _Examined:
 
 
 def _hears(cursor: Cursor, channel: str, least: Severity, event: _Event) -> bool:
-    """Whether a channel is told of an event: it is severe enough, or the channel has heard of its alert before."""
+    """Whether a channel receives an event: it is severe enough, or the channel already knows its alert."""
     if event.severity is Severity.FAIL or least is Severity.WARN:
         return True
     execute(cursor, "channel_knows_alert", channel=channel, alert_id=event.alert_id)
