@@ -8,12 +8,12 @@
     │   ├── SettingsError          a connection, folder or variable is missing
     │   ├── PartitionError         a key is malformed, or outside the model's data
     │   ├── SchemaChanged          the source lacks something that the spec needs
-    │   ├── EmptyPartition         the query gave no row
+    │   ├── EmptyPartition         the query returned no row
     │   ├── ContractBroken         an expectation of severity ``fail`` does not hold
-    │   ├── LeakageFound           a feature knows what only the future knows
+    │   ├── LeakageFound           a feature depends on the future
     │   ├── NotTrainable           too few rows, or a single class
     │   ├── ArtifactCorrupt        a snapshot or bundle is not what its digest says
-    │   ├── IncompatibleVersions   a bundle, or what is installed, is of other versions than were tested together
+    │   ├── IncompatibleVersions   a bundle or the installation has untested versions
     │   ├── NoChampion             nothing has been promoted yet
     │   ├── NotApproved            the gate or a person has not agreed
     │   ├── ReleaseFromTheFuture   a release saw data after the partition's cutoff
@@ -21,8 +21,8 @@
     │   ├── StaleAttempt           a newer attempt has claimed the partition
     │   ├── IncompletePublish      rows written differ from rows extracted
     │   ├── LostRace               another promotion came first
-    │   ├── RetrainingFailed       a training was due, and has come to no verdict
-    │   ├── ExplanationFailed      a score does not come out again, or its parts do not sum up to it
+    │   ├── RetrainingFailed       a training was due but reached no verdict
+    │   ├── ExplanationFailed      a score is not reproduced, or its parts do not sum to it
     │   ├── StorageFull            no room left for an artifact or for rows
     │   ├── StorageRefused         the object store does not let this account do what is needed
     │   ├── OutOfMemory            a step needs more memory than it may have
@@ -30,7 +30,7 @@
     └── TransientError             the same input may work later: retry with back-off
         ├── WarehouseUnavailable   Postgres cannot be reached, or cut the connection
         ├── StorageUnavailable     the object store cannot be reached, or cut the connection
-        ├── OutOfTime              a step has not ended within its limit
+        ├── OutOfTime              a step exceeded its time limit
         ├── ClusterUnavailable     the Dask cluster cannot be reached, or has lost a worker
         ├── TrackingUnavailable    MLflow cannot be reached
         └── ChannelUnavailable     a channel does not take a message about alerts
@@ -76,14 +76,14 @@ __all__ = [
 
 
 class TidemillError(Exception):
-    """What went wrong, and what to do next.
+    """A problem and the next step.
 
     Parameters
     ----------
     problem : str
-        Subject, what was expected and what was found; a full sentence.
+        Subject, expected and found, as a full sentence.
     next_step : str
-        What the reader can do about it; a full sentence.
+        What the reader can do, as a full sentence.
 
     Examples
     --------
@@ -92,7 +92,7 @@ class TidemillError(Exception):
     """
 
     def __init__(self, problem: str, next_step: str) -> None:
-        super().__init__(problem, next_step)  # both, so that the error survives a trip between processes
+        super().__init__(problem, next_step)  # both, so that the error survives serialization
         self.problem = problem
         self.next_step = next_step
 
@@ -125,7 +125,7 @@ class SchemaChanged(FatalError):
 
 
 class EmptyPartition(FatalError):
-    """The features query gave no row for a partition that should have some."""
+    """The features query returned no row for a partition that should have some."""
 
 
 class ContractBroken(FatalError):
@@ -133,7 +133,7 @@ class ContractBroken(FatalError):
 
 
 class LeakageFound(FatalError):
-    """A feature knows what only the future knows."""
+    """A feature depends on what is only known in the future."""
 
 
 class NotTrainable(FatalError):
@@ -145,7 +145,7 @@ class ArtifactCorrupt(FatalError):
 
 
 class IncompatibleVersions(FatalError):
-    """A bundle was made with, or this is running on, versions that were not tested together."""
+    """A bundle was made with, or runs on, versions that were not tested together."""
 
 
 class NoChampion(FatalError):
@@ -153,7 +153,7 @@ class NoChampion(FatalError):
 
 
 class NotApproved(FatalError):
-    """A release lacks the word of the gate, or of a person who may give it."""
+    """A release lacks the approval of the gate or of an entitled person."""
 
 
 class ReleaseFromTheFuture(FatalError):
@@ -161,7 +161,7 @@ class ReleaseFromTheFuture(FatalError):
 
 
 class NotPublished(FatalError):
-    """The partition has no published predictions to look at."""
+    """The partition has no published predictions."""
 
 
 class StaleAttempt(FatalError):
@@ -177,11 +177,11 @@ class LostRace(FatalError):
 
 
 class RetrainingFailed(FatalError):
-    """Retraining was due, or to be decided on, and has come to no verdict."""
+    """Retraining was due or to be decided, but reached no verdict."""
 
 
 class ExplanationFailed(FatalError):
-    """A published score does not come out again, or what features contribute does not sum up to it."""
+    """A published score is not reproduced, or the feature contributions do not sum to it."""
 
 
 class StorageFull(FatalError):
@@ -209,7 +209,7 @@ class StorageUnavailable(TransientError):
 
 
 class OutOfTime(TransientError):
-    """A step has not ended within its limit; whatever held it up may be gone the next time."""
+    """A step exceeded its time limit; the cause may be gone at the next attempt."""
 
 
 class ClusterUnavailable(TransientError):

@@ -9,32 +9,32 @@ __all__ = ["Alert", "AlertChange", "AlertEvent", "AlertsRef", "Examination", "Op
 
 
 class AlertEvent(StrEnum):
-    """What has happened to an alert."""
+    """Change of an alert."""
 
     OPENED = "opened"
     UPDATED = "updated"
-    """It goes on; no message is sent."""
+    """It continues; no message is sent."""
     WORSENED = "worsened"
-    """It goes on, more severe than in the last message, or twice as far off."""
+    """It continues and is more severe than in the last message, or twice as far beyond the threshold."""
     REMINDED = "reminded"
-    """It goes on, and has not been acknowledged for a while."""
+    """It continues and has long not been acknowledged."""
     RESOLVED = "resolved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert(Record):
-    """Something that a person should look at."""
+    """A finding that needs a person's attention."""
 
     rule: str
-    """Stable name of the rule, e.g. ``nulls:dep_hour``; one open alert a model and rule."""
+    """Stable name of the rule, e.g. ``nulls:dep_hour``; one open alert per model and rule."""
     severity: Severity
     """``fail`` needs action today, ``warn`` a look."""
     message: str
-    """What, how bad and what to do, in one or two sentences."""
+    """Finding, extent and next step in one or two sentences."""
     value: float
     """Observed figure."""
     threshold: float
-    """Figure that it crossed."""
+    """Threshold that the figure crossed."""
 
     @property
     def family(self) -> str:
@@ -50,14 +50,14 @@ class Alert(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination(Record):
-    """What was found in a partition, whether or not it is worth an alert yet."""
+    """Findings in a partition, whether or not they open an alert."""
 
     partition: str
     """Key of the partition."""
     parts: tuple[str, ...]
-    """Parts of monitoring that looked at it, e.g. ``drift``; the rules of other parts were not asked."""
+    """Monitoring parts that examined it, e.g. ``drift``; rules of other parts were not evaluated."""
     findings: tuple[Alert, ...]
-    """Rules that its figures crossed."""
+    """Alerts of the rules that its figures crossed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,29 +69,29 @@ class OpenAlert(Record):
     model: str
     """Name of the model."""
     alert: Alert
-    """As it was last found."""
+    """The alert as last found."""
     owner: str
-    """Who answers for it."""
+    """Owner of the alert."""
     first_partition: str
-    """Partition in which it was first found: since when."""
+    """Partition in which it was first found."""
     last_partition: str
     """Partition in which it was last found."""
     told: Alert
     """The alert as of the last message."""
     told_partition: str
-    """Partition with which they were."""
+    """Partition of the last message."""
     acknowledged_by: str | None = None
-    """Who has said that they know; reminders stop."""
+    """Person who acknowledged it, which stops reminders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertChange(Record):
-    """What becomes of one alert with a partition."""
+    """Change of one alert by a partition."""
 
     event: AlertEvent
-    """What has happened."""
+    """Kind of the change."""
     alert: Alert
-    """As it is now; of a resolved one, as it was last found."""
+    """The alert now; a resolved one as last found."""
     owner: str
     """Who answers for it."""
     first_partition: str
@@ -99,7 +99,7 @@ class AlertChange(Record):
     last_partition: str
     """Partition in which it was last found."""
     alert_id: int | None = None
-    """The open alert that it speaks of; None if it is new."""
+    """The changed open alert; None if it is new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +107,11 @@ class AlertsRef(Record):
     """The outcome of ``alert``."""
 
     alerts: tuple[Alert, ...]
-    """Rules that the partition's figures crossed."""
+    """Alerts of the rules that the partition's figures crossed."""
     n_open: int
-    """Alerts of the model that are open now."""
+    """Open alerts of the model."""
     changes: tuple[AlertChange, ...] = ()
-    """What became of its alerts."""
+    """Changes of its alerts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +119,8 @@ class SentRef(Record):
     """The outcome of ``notify``."""
 
     n_sent: int
-    """Messages that went out."""
+    """Sent messages."""
     n_waiting: int
-    """Messages that wait for their channel."""
+    """Messages waiting for their channel."""
     problems: tuple[str, ...] = ()
-    """Why, one sentence a channel."""
+    """Reason for the wait, one sentence per channel."""

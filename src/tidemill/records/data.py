@@ -1,4 +1,4 @@
-"""Records about data: a snapshot, its contract's results, its profile, its split."""
+"""Records about data: a snapshot, its contract results, its profile and its split."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,15 +17,15 @@ class SnapshotRef(Record):
     purpose: str
     """``train`` (many partitions, with labels), ``score`` (one partition) or ``labels``."""
     partition: str
-    """Key of the partition that the work is for, e.g. ``2013-07-01``."""
+    """Key of the target partition, e.g. ``2013-07-01``."""
     digest: str
     """SHA-256 of the content, 64 hexadecimal digits; also the folder's name."""
     uri: str
     """Folder, relative to the storage root, e.g. ``flight_delays/snapshots/ab12…``."""
     n_rows: int
-    """Rows of features."""
+    """Feature rows."""
     size_bytes: int
-    """Bytes of all files."""
+    """Total size of all files."""
     start: datetime
     """First instant of the data, inclusive."""
     end: datetime
@@ -33,7 +33,7 @@ class SnapshotRef(Record):
     cutoff: datetime
     """Instant as of which the newest partition's features, and all labels, are known."""
     query_digest: str
-    """SHA-256 of the SQL that was run."""
+    """SHA-256 of the executed SQL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,13 @@ class CheckResult(Record):
     expectation: str
     """Great Expectations name, e.g. ``expect_column_values_to_not_be_null``."""
     column: str | None
-    """Column that it speaks of, or None for the whole table."""
+    """Column it applies to, or None for the whole table."""
     severity: Severity
     """``fail`` stops the run, ``warn`` is recorded."""
     success: bool
     """True if the expectation holds."""
     observed: str
-    """What was found, in words, e.g. ``12 of 966 values are null``."""
+    """Observed result in words, e.g. ``12 of 966 values are null``."""
     n_unexpected: int = 0
     """Rows that break the expectation."""
     failure_cases: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class ProfileRef(Record):
     n_columns: int
     """Columns profiled."""
     findings: tuple[str, ...]
-    """What a person should look at, one sentence each."""
+    """Findings that need attention, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +97,11 @@ class SplitRef(Record):
     uri: str
     """Folder, relative to the storage root."""
     n_train: int
-    """Labelled rows to fit on."""
+    """Labelled rows for fitting."""
     n_validation: int
-    """Labelled rows to choose on."""
+    """Labelled rows for model selection."""
     n_test: int
-    """Labelled rows that nothing was fitted or chosen on."""
+    """Labelled rows used for neither fitting nor selection."""
     n_unlabelled: int
     """Rows left out because no label was known at the cutoff."""
     n_immature: int

@@ -1,4 +1,4 @@
-"""Records about a candidate besides its metrics: its behaviour, and its scores in a clean process."""
+"""Records about a candidate beyond its metrics: behaviour checks, and scores in a clean process."""
 
 from dataclasses import dataclass
 
@@ -9,27 +9,27 @@ __all__ = ["BehaviourCheck", "Rehearsal"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourCheck(Record):
-    """One thing that a model has to do whatever the data are."""
+    """A check that a model must pass for any data."""
 
     name: str
-    """What was tried, e.g. ``row order`` or ``monotonic: distance increasing``."""
+    """Name of the check, e.g. ``row order`` or ``monotonic: distance increasing``."""
     passed: bool
-    """True if it did."""
+    """True if the check passed."""
     observed: str
-    """What was found, in words with figures."""
+    """Observed result in words, with figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal(Record):
-    """A bundle, loaded from storage by a process that knows nothing else, and the test rows scored there."""
+    """The test rows scored by a bundle that a clean process loaded from storage."""
 
     n_rows: int
     """Rows scored."""
     n_different: int
-    """Rows whose score is not bit by bit the one of the evaluating process."""
+    """Rows whose score is not bit-identical to that of the evaluating process."""
     seconds_per_million: float
-    """Processor seconds of scoring, for a million rows."""
+    """Processor seconds of scoring per million rows."""
     peak_rss_bytes: int
     """Peak memory of the process, libraries included."""
     problem: str | None = None
-    """Why it did not come to an end, or None."""
+    """Why it did not finish, or None."""

@@ -1,4 +1,4 @@
-"""What other records are made of: verdicts and figures."""
+"""Building blocks of other records: verdicts and figures."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ __all__ = ["Decision", "MetricValue", "Record", "Severity", "Verdict"]
 
 
 class Severity(StrEnum):
-    """How bad a broken expectation or an alert is."""
+    """Severity of a failed expectation or an alert."""
 
     FAIL = "fail"
     WARN = "warn"
@@ -38,13 +38,13 @@ class MetricValue(Record):
     n: int | None = None
     """Rows behind it."""
     feature: str | None = None
-    """Feature that it speaks of, if any."""
+    """Feature it applies to, if any."""
     slice: str | None = None
-    """Slice that it speaks of, e.g. ``origin=EWR``; None for all rows."""
+    """Slice it applies to, e.g. ``origin=EWR``; None for all rows."""
     standard_error: float | None = None
-    """Standard error of the figure, from whole blocks of time; None where nothing is decided on it."""
+    """Standard error from blocks of time; None where no decision uses it."""
     n_blocks: int | None = None
-    """Blocks of time (partitions) behind it."""
+    """Number of blocks of time (partitions) behind it."""
     label_coverage: float | None = None
     """Share of rows whose label is known, 0 to 1; None where no label is needed."""
 
@@ -54,17 +54,17 @@ class Decision(Record):
     """A recorded yes or no with its reasons."""
 
     kind: str
-    """``accept`` (a model), ``approve`` (a person's word on it) or ``retrain``."""
+    """``accept`` (the gate on a model), ``approve`` (a person on a model) or ``retrain``."""
     verdict: Verdict
     """The outcome."""
     reasons: tuple[str, ...]
-    """One sentence for each thing that was weighed, decisive ones first."""
+    """One sentence per criterion, decisive ones first."""
     decision_id: int | None = None
     """Row in ``tidemill.decision`` once it is recorded."""
     by: str = ""
-    """Person who took it; empty if a rule did or nobody answered."""
+    """Person who decided; empty if a rule decided or no one answered."""
 
     @property
     def accepted(self) -> bool:
-        """Whether the verdict is ``accept``: everything unclear refuses."""
+        """Whether the verdict is ``accept``; any unclear verdict counts as a refusal."""
         return self.verdict is Verdict.ACCEPT

@@ -1,4 +1,4 @@
-"""Records about models: a bundle, the evidence about it, a release and its going live."""
+"""Records about models: a bundle, its evidence, a release and its promotion."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,63 +23,63 @@ class BundleRef(Record):
     size_bytes: int
     """Bytes of all files."""
     fit_s: float
-    """Seconds of fitting."""
+    """Fit time in seconds."""
     baseline: bool
-    """True for the trivial models that a candidate has to beat."""
+    """True for the trivial models that a candidate must beat."""
     validation_score: float
-    """The acceptance metric on the validation set."""
+    """Acceptance metric on the validation set."""
     parameters: Parameters = field(default_factory=dict)
     """Settings that differ from the estimator's defaults, by name."""
     search: SearchReport | None = None
-    """How they were found, if they were searched for."""
+    """The search that found them, if any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationReport(Record):
-    """The evidence about the best candidate, on the untouched test set."""
+    """Evidence about the best candidate on the untouched test set."""
 
     estimator: str
     """Name of the candidate's estimator."""
     bundle: BundleRef
     """The candidate."""
     candidates: tuple[BundleRef, ...]
-    """All estimators and baselines that were trained."""
+    """All trained estimators and baselines."""
     metrics: tuple[MetricValue, ...]
-    """All metrics of the task, whole set first, then slices."""
+    """All metrics of the task: the whole set first, then slices."""
     importance: tuple[MetricValue, ...]
-    """What the candidate loses in the test set when a feature is shuffled, one a feature."""
+    """Permutation importance of each feature on the test set."""
     baselines: tuple[MetricValue, ...]
     """Candidate minus baseline in the acceptance metric, one per baseline; ``slice`` names the baseline."""
     champion_release: int | None
-    """Release that was compared on the same rows, if there is one."""
+    """Champion compared on the same rows, if any."""
     champion_difference: MetricValue | None
     """Candidate minus champion in the acceptance metric, paired."""
     champion_saw_test: bool
-    """True if the champion was trained on some of the rows that it is compared on."""
+    """True if the champion was trained on some of the compared rows."""
     n_test: int
     """Rows of the test set."""
     uri: str
-    """Folder with plots, relative to the storage root."""
+    """Folder with the plots, relative to the storage root."""
     search_gain: MetricValue | None = None
-    """Candidate minus the same estimator with its defaults in the acceptance metric; None if nothing else was found."""
+    """Candidate minus the same estimator with defaults in the acceptance metric; None if the defaults won."""
     n_test_blocks: int | None = None
     """Blocks of time (partitions) of the test set; None in older records."""
     champion_problem: str = ""
-    """Why the champion could not be compared, in a sentence; empty if it was, or if there is none."""
+    """Why the champion could not be compared, in one sentence; empty if it was, or if there is none."""
     champion_slices: tuple[MetricValue, ...] = ()
     """Candidate minus champion in the acceptance metric, one per value of the declared slices."""
     churn: MetricValue | None = None
-    """How far the candidate's answers are from the champion's on the same rows; 0 if they are the same."""
+    """Difference between the candidate's and the champion's answers on the same rows; 0 if they are equal."""
     mean_change: MetricValue | None = None
     """Mean absolute difference of the candidate's and the champion's scores."""
     behaviour: tuple[BehaviourCheck, ...] = ()
-    """What the candidate does with reordered, broken and unheard-of rows."""
+    """Behaviour checks with reordered, broken and unseen rows."""
     rehearsal: Rehearsal | None = None
-    """The candidate in a clean process."""
+    """Scores of the candidate in a clean process."""
     threshold: float | None = None
-    """Score from which a row counts as positive; None but for ``binary``."""
+    """Score from which a row counts as positive; only for ``binary``."""
     threshold_criterion: str = ""
-    """How the threshold was chosen, e.g. ``best F1 on 900 validation rows: 0.512``."""
+    """Origin of the threshold, e.g. ``best F1 on 900 validation rows: 0.512``."""
     calibration: str = ""
     """How scores were calibrated, e.g. ``isotonic on 2100 validation rows``; empty if they were not."""
     unlabelled_share: float | None = None
@@ -92,7 +92,7 @@ class EvaluationReport(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseRef(Record):
-    """A registered bundle, resolved once at the start of a run."""
+    """A registered bundle, resolved once per run."""
 
     model: str
     """Name of the model."""
@@ -105,27 +105,27 @@ class ReleaseRef(Record):
     snapshot_digest: str
     """Training snapshot."""
     known_until: datetime
-    """Cutoff of its training: nothing learnt later went into it."""
+    """Cutoff of its training: it knows nothing observed later."""
     partition: str
-    """Key of the partition that this answer is for."""
+    """Key of the partition to score."""
     simulated: bool = False
-    """True if the release saw data after the partition's cutoff, as allowed by the run."""
+    """True if the release saw data after the partition's cutoff and the run allows it."""
     token: int = 0
-    """Claim on the partition, taken when this answer was given; 0 in a dry run, which claims nothing."""
+    """Claim on the partition; 0 in a dry run, which claims nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(Record):
-    """What a person said about a model that the gate accepts."""
+    """A person's answer about a model that the gate accepts."""
 
     approved: bool
-    """Yes or no; no answer counts as a refusal."""
+    """Approved or refused; no answer counts as refused."""
     by: str
-    """Who; empty if the time ran out."""
+    """Person; empty if the time ran out."""
     at: datetime
     """When."""
     comment: str = ""
-    """Why, in the person's words."""
+    """Reason in the person's words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +141,12 @@ class DeploymentRef(Record):
     promoted: bool
     """True if it is the champion now."""
     mlflow_run_id: str | None
-    """Run in MLflow that shows this training."""
+    """MLflow run of this training."""
     mlflow_version: str | None
-    """Version in MLflow's registry, or None in a dry run."""
+    """Version in MLflow's model registry, or None in a dry run."""
     mirror_problem: str = ""
-    """Why MLflow does not show it yet; empty if it does, or there is no MLflow."""
+    """Why MLflow does not show it yet; empty if it does, or without MLflow."""
     waiting: bool = False
     """True if the gate accepts, and a person has yet to approve."""
     approval: Decision | None = None
-    """The person's decision, where one was asked for."""
+    """The person's decision, if one was required."""

@@ -1,4 +1,4 @@
-"""Records about the state of models: what serves, what was published, found, and has failed."""
+"""Records about the state of models: releases, published partitions, alerts and failures."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,38 +17,38 @@ __all__ = [
 ]
 
 MOST_UNEXAMINED = 2
-"""Published partitions that may wait for monitoring: it follows the newest, and one may be late."""
+"""Published partitions that may wait for monitoring: the newest, and one late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingRelease(Record):
-    """A release, with what the gate said of it and whether it has served."""
+    """A release with the gate's verdict and its promotion."""
 
     release_id: int
     """Row in ``tidemill.release``."""
     estimator: str
-    """What was fitted."""
+    """Name of the estimator."""
     partition: str
     """Partition as of which it was trained."""
     metric: str
     """Acceptance metric."""
     metric_value: float
-    """Its figure on the test set."""
+    """Acceptance metric on the test set."""
     accepted_value: float
-    """The same as a mean over the test set's partitions where that is on record: what later partitions compare with."""
+    """Mean over the test set's partitions, if recorded, with which later partitions are compared."""
     verdict: str
-    """The gate's: ``accept``, ``reject`` or ``not_enough_evidence``."""
+    """Verdict of the gate: ``accept``, ``reject`` or ``not_enough_evidence``."""
     live_from: datetime | None
     """Model time from which it serves, or has served; None if it never went live."""
     approved_by: str | None
-    """By whose word it went live."""
+    """Who or what promoted it."""
     reason: str | None
-    """Why it did."""
+    """Reason of the promotion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedPartition(Record):
-    """One published partition, and its figures from monitoring."""
+    """A published partition with its monitoring figures."""
 
     partition: str
     """Key."""
@@ -57,13 +57,13 @@ class PublishedPartition(Record):
     release_id: int
     """Release that scored them."""
     simulated: bool
-    """Whether the release knew more than it could have known then."""
+    """Whether the release saw data after the partition's cutoff."""
     published_at: datetime
-    """When readers first saw them."""
+    """Instant of the publication."""
     realised: MetricValue | None
-    """The acceptance metric, once labels have matured."""
+    """Acceptance metric, once labels have matured."""
     estimated: MetricValue | None
-    """The same as estimated before labels."""
+    """Acceptance metric estimated before labels arrive."""
     drift_share: float | None
     """Share of features that have drifted, 0 to 1."""
     monitoring: str | None
@@ -74,7 +74,7 @@ class PublishedPartition(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedStep(Record):
-    """A step that has failed, and has not succeeded since."""
+    """A failed step that has not succeeded since."""
 
     chain: str
     """``train``, ``predict``, ``monitor`` or ``retrain``."""
@@ -83,21 +83,21 @@ class FailedStep(Record):
     partition: str
     """Key."""
     error: str
-    """What it said."""
+    """Error message."""
     ended_at: datetime
     """When."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainDecision(Record):
-    """Whether a model was to be trained again."""
+    """A decision whether to retrain a model."""
 
     partition: str
-    """Partition as of which it was asked."""
+    """Partition as of which it was made."""
     verdict: Verdict
-    """The answer."""
+    """Verdict of the decision."""
     reasons: tuple[str, ...]
-    """One sentence for each thing that was weighed, decisive ones first."""
+    """One sentence per criterion, decisive ones first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +113,13 @@ class ModelState(Record):
     n_published: int
     """Partitions published."""
     quality: MetricValue | None
-    """The acceptance metric over the newest matured partitions, or of only the newest; None if none has matured."""
+    """Acceptance metric over the newest matured partitions, or of only the newest; None if none has matured."""
     matured: str | None
-    """Newest of them."""
+    """Newest matured partition."""
     examined: str | None
-    """Newest partition that monitoring has looked at."""
+    """Newest partition examined by monitoring."""
     n_unexamined: int
-    """Published partitions after it."""
+    """Published partitions that monitoring has not examined."""
     alerts: tuple[OpenAlert, ...]
     """Open alerts, those that need action first."""
     failures: tuple[FailedStep, ...]
@@ -127,7 +127,7 @@ class ModelState(Record):
 
     @property
     def severity(self) -> Severity | None:
-        """What it asks of a person: ``fail`` action, ``warn`` a look, None nothing."""
+        """Required attention: ``fail`` action today, ``warn`` a look, None nothing."""
         if self.failures or any(item.alert.severity is Severity.FAIL for item in self.alerts):
             return Severity.FAIL
         unwatched = self.n_unexamined > MOST_UNEXAMINED

@@ -1,4 +1,4 @@
-"""What travels with a release from one environment to the next: everything that is known about it, and of which files."""
+"""The record that accompanies a release to another environment: its evidence, history and files."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,36 +12,36 @@ __all__ = ["Passport"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passport(Record):
-    """A release, as the ledger that it comes from knows it."""
+    """A release as recorded in its source ledger."""
 
     protocol: int
     """Version of the archive's layout."""
     ledger: str
-    """Hash of the first row of that ledger's audit: no two ledgers have the same."""
+    """Hash of the first audit row of the source ledger, unique per ledger."""
     release_id: int
-    """Its number there."""
+    """Its number in the source ledger."""
     model: str
     """Name of the model."""
     partition: str
     """Partition as of which it was trained."""
     evaluation: EvaluationReport
-    """The evidence, its bundle among it."""
+    """The evidence, including its bundle."""
     champion_digest: str | None
-    """Digest of the bundle that it was compared with there; None if with none."""
+    """Digest of the champion's bundle it was compared with; None without one."""
     decision: Decision
-    """What the gate said there."""
+    """Decision of the source's gate."""
     approvals: tuple[Decision, ...]
-    """What people said about it there."""
+    """Decisions of people at the source."""
     deployments: tuple[str, ...]
-    """When it served there, by whose word and why; one sentence each."""
+    """Promotions at the source with time, approver and reason; one sentence each."""
     snapshot: SnapshotRef
-    """Training snapshot; its rows stay where they are."""
+    """Training snapshot; its rows are not transferred."""
     split_digest: str
     """Digest of the three sets."""
     metric: str
     """Acceptance metric."""
     metric_value: float
-    """Its figure on the test set."""
+    """Acceptance metric on the test set."""
     learnt_until: datetime
     """Start of the test set."""
     known_until: datetime
@@ -53,8 +53,8 @@ class Passport(Record):
     lock_digest: str
     """Digest of the packages."""
     requested_by: str
-    """Who asked for the training by hand."""
+    """Person who started the training manually."""
     documents: dict[str, str]
-    """Text of the spec, the queries and the packages, by kind, as far as they were kept."""
+    """Text of the spec, the queries and the packages by kind, where stored."""
     files: dict[str, str]
-    """SHA-256 of each file of the archive, by its name there."""
+    """SHA-256 of each file in the archive, by its path."""

@@ -1,4 +1,4 @@
-"""Records about predictions, and about watching them."""
+"""Records about predictions and their monitoring."""
 
 from dataclasses import dataclass, field
 
@@ -19,39 +19,39 @@ class PredictionRef(Record):
     prediction_run_id: int
     """Row in ``tidemill.prediction_run``."""
     release_id: int
-    """Release that scored."""
+    """Release that scored the rows."""
     token: int
-    """Claim on the partition; a newer one makes this run stale."""
+    """Claim on the partition; a newer claim makes this run stale."""
     n_rows: int
     """Rows written."""
     checksum: str
-    """Exclusive or of a hash of each key and score: the order of rows does not matter."""
+    """XOR of a hash of each key and score, independent of row order."""
     mean_score: float | None
     """Mean of the scores; None if there are no rows."""
     published: bool = False
-    """True once this run is the visible one."""
+    """True once this run is visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard(Record):
-    """Rows of a scoring snapshot that follow each other, to be scored by a task of their own."""
+    """Consecutive rows of a scoring snapshot that one task scores."""
 
     start: int
-    """First row, counted from 0 in the snapshot's order, which is that of the entity key."""
+    """First row, from 0, in the snapshot's order by entity key."""
     stop: int
-    """First row after it."""
+    """First row after the shard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoresRef(Record):
-    """What a release answers for one shard, on the artifact store."""
+    """A release's scores of one shard, on the artifact store."""
 
     shard: Shard
     """The rows."""
     snapshot_digest: str
-    """Snapshot that they are of."""
+    """Digest of the scored snapshot."""
     bundle_digest: str
-    """Bundle that scored."""
+    """Digest of the bundle that scored."""
     digest: str
     """SHA-256 of the content."""
     uri: str
@@ -62,7 +62,7 @@ class ScoresRef(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedRef(Record):
-    """What monitoring looks at for a partition, resolved once at the start of a run."""
+    """Inputs of a partition's monitoring, resolved once per run."""
 
     model: str
     """Name of the model."""
@@ -79,23 +79,23 @@ class CollectedRef(Record):
     evaluation_uri: str
     """Folder of the release's evidence, with the reference profile, relative to the storage root."""
     matured: tuple[str, ...]
-    """Published partitions whose labels have had their time, oldest first; the newest few."""
+    """The newest published partitions whose labels have had time to arrive, oldest first."""
     n_rows: int
     """Rows of the partition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorRef(Record):
-    """What one part of monitoring found for a partition."""
+    """Result of one monitoring part for a partition."""
 
     part: str
     """``drift``, ``performance`` or ``compute``."""
     n_metrics: int
     """Figures written to ``tidemill.metric``."""
     alerts: tuple[Alert, ...]
-    """What a person should look at."""
+    """Findings that need attention."""
     empty: bool = False
-    """True if the partition has no rows, so that there was nothing to measure."""
+    """True if the partition has no rows to measure."""
     ages: dict[str, float] = field(default_factory=dict)
     """Age of ``model``, ``data`` and ``labels`` in days; only of ``freshness``."""
 
@@ -107,6 +107,6 @@ class PageRef(Record):
     uri: str
     """Folder with ``index.html``, relative to the storage root."""
     mlflow_run_id: str | None = None
-    """MLflow run that shows it too; None if it does not, or not yet."""
+    """MLflow run that also shows it; None if none does yet."""
     mirror_problem: str = ""
-    """Why it does not."""
+    """Why MLflow does not show it."""

@@ -1,4 +1,4 @@
-"""Records about building again what was built before, and comparing the two."""
+"""Records about reproducing earlier results and comparing both."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ __all__ = ["Likeness", "ReproducedStep", "Reproduction"]
 
 
 class Likeness(StrEnum):
-    """How like two results are."""
+    """Degree of equality of two results."""
 
     BIT_EQUAL = "bit_equal"
     WITHIN_TOLERANCE = "within_tolerance"
@@ -18,35 +18,35 @@ class Likeness(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproducedStep(Record):
-    """One step done again, compared with its original result."""
+    """A repeated step compared with its original result."""
 
     step: str
     """``extract``, ``snapshot``, ``prepare``, ``train``, ``evaluate`` or ``predict``."""
     verdict: Likeness
-    """How like the two are."""
+    """Degree of equality of both results."""
     found: str
-    """What was compared, and where the two differ; a sentence."""
+    """One sentence on what was compared and where both differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reproduction(Record):
-    """A release, or one of its prediction runs, built again from what the ledger knows of it."""
+    """A release, or one of its prediction runs, reproduced from the ledger."""
 
     model: str
     """Name of the model."""
     partition: str
-    """Partition of the release's training, or of the prediction run."""
+    """Partition of the training or of the prediction run."""
     release_id: int
-    """Release that was built again."""
+    """Reproduced release."""
     prediction_run_id: int | None
-    """Prediction run that was scored again, if one was."""
+    """Rescored prediction run, if any."""
     verdict: Likeness
-    """That of the step that is least like."""
+    """Lowest degree of equality among the steps."""
     steps: tuple[ReproducedStep, ...]
-    """In the order of the chain; nothing after a step that gave nothing to go on with."""
+    """Steps in the order of the chain, up to the first without a usable result."""
     changes: tuple[str, ...]
-    """What is not as it was then: spec, queries, code, packages, machine; one phrase each."""
+    """Changes since then in spec, queries, code, packages or machine; one phrase each."""
     as_declared: bool = False
-    """True if today's spec and queries were used, and not those of then."""
+    """True if today's spec and queries were used instead of the original ones."""
     reproduction_id: int | None = None
     """Row in ``tidemill.reproduction`` once it is recorded."""

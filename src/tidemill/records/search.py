@@ -1,4 +1,4 @@
-"""Records about hyperparameter search: one setting that was tried, and what came of a search."""
+"""Records about hyperparameter search: a trial, and the result of a search."""
 
 from dataclasses import dataclass
 
@@ -7,51 +7,51 @@ from tidemill.records.figures import MetricValue, Record
 __all__ = ["Parameters", "SearchReport", "Trial"]
 
 Parameters = dict[str, bool | int | float | str | None]
-"""Settings of an estimator by name; what is not named keeps its default."""
+"""Settings of an estimator by name; others keep their defaults."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial(Record):
-    """One setting, measured on the folds."""
+    """One setting measured on the folds."""
 
     number: int
     """Position in the search, from 0; 0 is the estimator's defaults."""
     parameters: Parameters
-    """What was set; empty for the defaults."""
+    """Changed settings; empty for the defaults."""
     scores: tuple[float, ...]
-    """The acceptance metric on each fold, oldest first; fewer than the folds if it was stopped early."""
+    """Acceptance metric on each fold, oldest first; fewer values if the trial was pruned."""
     pruned: bool
-    """True if it was stopped after a fold because it was clearly worse than earlier trials."""
+    """True if it was stopped after a fold, being clearly worse than earlier trials."""
     seconds: float
-    """Time that it took."""
+    """Duration of the trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchReport(Record):
-    """What came of looking for good settings of one estimator."""
+    """Result of the search for one estimator."""
 
     n_trials: int
-    """Settings that were tried in addition to the defaults."""
+    """Settings tried in addition to the defaults."""
     n_pruned: int
-    """Number of them that were stopped early."""
+    """Trials that were stopped early."""
     n_folds: int
-    """Folds that each was measured on."""
+    """Folds per trial."""
     cut_short: bool
-    """True if the time limit ended it before all trials that were asked for: another machine may find another winner."""
+    """True if the time limit ended it before all requested trials: another machine may find another winner."""
     best: int
-    """Number of the trial that won; 0 if nothing beat the defaults."""
+    """Number of the winning trial; 0 if none beat the defaults."""
     parameters: Parameters
     """Its settings."""
     score: float
-    """Its mean over the folds of the acceptance metric."""
+    """The winner's mean acceptance metric over the folds."""
     default_score: float
-    """The same of the defaults."""
+    """The defaults' mean acceptance metric over the folds."""
     gain: MetricValue
-    """Winner minus defaults, in pairs on the folds' rows. They chose the winner, so it flatters."""
+    """Winner minus defaults, paired on the folds' rows; biased upwards, since the same rows chose the winner."""
     at_bounds: tuple[str, ...]
-    """One sentence for each setting of the winner at the edge of its range."""
+    """One sentence per setting of the winner at the edge of its range."""
     seconds: float
-    """Time of all trials."""
+    """Duration of all trials."""
     digest: str
     """Digest of the folder with the trials."""
     uri: str
@@ -61,4 +61,4 @@ class SearchReport(Record):
     defaults_uri: str = ""
     """Its folder, relative to the storage root."""
     every: int = 1
-    """One of so many rows was looked at; 1 for all."""
+    """The search used every n-th row; 1 for all."""
