@@ -1,6 +1,6 @@
-"""Pictures of answers that are a class or a number: confusion, residuals, classes over time.
+"""Charts for multiclass and regression models: confusion, residuals, classes over time.
 
-As in ``charts``: untrusted text enters only as data or as a title, and what cannot be drawn says so.
+As in ``charts``, untrusted text enters only as data or as a title, and an undefined chart states why.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,18 +15,18 @@ from tidemill.report.pictures.render import Chart
 
 __all__ = ["confusion_matrix", "predicted_against_actual", "residuals", "shares_over_time"]
 
-_MOST_CLASSES = 12  # rows and columns that stay readable in one picture
+_MOST_CLASSES = 12  # maximum readable rows and columns of a chart
 _OTHERS = "(others)"
-_N_GROUPS = 10  # tenths of the rows, by what was predicted
+_N_GROUPS = 10  # tenths of the rows by predicted value
 
 
 def confusion_matrix(y_true: Sequence[str], y_pred: Sequence[str]) -> Chart:
-    """Draw how often each class was answered by which, as shares of the class that came true.
+    """Draw the confusion matrix as shares of each true class.
 
     Parameters
     ----------
     y_true, y_pred : sequence of str, of length n_samples
-        Classes; beyond the eleven most frequent that came true, they are drawn as one.
+        Classes; all but the eleven most frequent true classes are merged into one.
     """
     title = "Confusion"
     truth, answer = np.asarray(y_true, dtype=object), np.asarray(y_pred, dtype=object)
@@ -50,12 +50,12 @@ def confusion_matrix(y_true: Sequence[str], y_pred: Sequence[str]) -> Chart:
         text=alt.Text("label:N"), color=alt.condition("datum.dark", alt.value("#ffffff"), alt.value(INK))
     )
     return marks.finish(
-        marks.layered(cells, texts), title, "Each row is 100 % of a class; right answers on the diagonal."
+        marks.layered(cells, texts), title, "Each row is 100 % of a class; correct predictions on the diagonal."
     )
 
 
 def predicted_against_actual(y_true: ArrayLike, y_pred: ArrayLike, low: ArrayLike, high: ArrayLike) -> Chart:
-    """Draw what came against what was predicted, by tenths of the rows, with the published interval.
+    """Draw actual against predicted values by tenths of the rows, with the published interval.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def predicted_against_actual(y_true: ArrayLike, y_pred: ArrayLike, low: ArrayLik
         y=alt.Y("y:Q", title="mean that came", scale=scale, axis=axis)
     )
     ideal = marks.lines([{"x": end, "y": end} for end in span], color=REFERENCE, dash=True)
-    note = "Tenths of the rows; on the dashed line predictions are right on average. Band: mean interval."
+    note = "Tenths of the rows; on the dashed line predictions are correct on average. Band: mean interval."
     return marks.finish(marks.layered(band, ideal, dots), title, note)
 
 
 def residuals(y_true: ArrayLike, y_pred: ArrayLike, *, n_bins: int = 40) -> Chart:
-    """Draw the distribution of prediction minus truth; the outer hundredths are left out.
+    """Draw the distribution of prediction minus actual value, without the outer hundredths.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def residuals(y_true: ArrayLike, y_pred: ArrayLike, *, n_bins: int = 40) -> Char
 
 
 def shares_over_time(shares: Mapping[str, Mapping[str, float]], *, title: str) -> Chart:
-    """Draw the share of each class over the partitions.
+    """Draw the share of each class by partition.
 
     Parameters
     ----------

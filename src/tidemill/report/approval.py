@@ -1,6 +1,6 @@
-"""What a person is shown who decides whether a model may serve: the gate's words, and the figures behind them.
+"""The evidence for a person who approves a model: the gate's reasons and the figures behind them.
 
-Markdown, for Airflow's form. This module must not import Altair.
+Markdown for Airflow's form. This module must not import Altair.
 """
 
 from tidemill.records import Decision, EvaluationReport
@@ -9,11 +9,11 @@ from tidemill.report.html import environment
 
 __all__ = ["approval_request"]
 
-_MAX_SLICES = 10  # rows of the table; the evaluation page has all
+_MAX_SLICES = 10  # rows in the table; the evaluation page has all
 
 
 def approval_request(evaluation: EvaluationReport, decision: Decision) -> str:
-    """Write the evidence for a decision.
+    """Return the evidence for a decision as Markdown.
 
     Parameters
     ----------

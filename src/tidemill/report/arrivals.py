@@ -1,4 +1,4 @@
-"""How labels arrive, drawn and in words: the usual course, and how far the newest partitions have come."""
+"""Label arrival as a chart and as text: the usual curve, and the progress of the newest partitions."""
 
 import math
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ TITLE = "Labels as they arrive"
 
 
 def arrival_chart(ages: Sequence[float], shares: Sequence[float], rows: Sequence[LabelRow], due: float) -> Chart:
-    """Draw the usual course of labels, and on it the newest partitions.
+    """Draw the usual arrival curve of labels with the newest partitions.
 
     Parameters
     ----------
     ages : sequence of float
-        Hours since a partition's end, ascending; empty if the course is not known.
+        Hours since a partition's end, ascending; empty if the curve is unknown.
     shares : sequence of float
-        Share of the rows whose label is usually known by then.
+        Usual share of rows with a known label by then.
     rows : sequence of LabelRow
-        The newest partitions, those beyond the last age left out.
+        The newest partitions up to the last age.
     due : float
-        Hours that the spec gives labels.
+        Hours that the spec allows for labels.
     """
     points = [
         {"x": row.hours, "y": row.coverage, "key": row.partition, "late": row.state == "late"}
@@ -49,20 +49,20 @@ def arrival_chart(ages: Sequence[float], shares: Sequence[float], rows: Sequence
 
 
 def arrival_sentence(*, half: float, nearly_all: float, final: float, due: float, by_then: float, n: int) -> str:
-    """Return how labels arrive.
+    """Return a summary of how labels arrive.
 
     Parameters
     ----------
     half, nearly_all : float
-        Hours until a half and 99 % of the labels that ever come are there; NaN if unknown.
+        Hours until 50 % and 99 % of all labels that ever arrive are known; NaN if unknown.
     final : float
-        Share of the rows that get a label in the end.
+        Share of rows that eventually get a label.
     due : float
-        Hours that the spec gives them.
+        Hours that the spec allows for them.
     by_then : float
-        Share of the rows whose label is known by then.
+        Share of rows with a known label by then.
     n : int
-        Partitions that this was learned from.
+        Partitions that the curve was learned from.
 
     Examples
     --------
@@ -80,7 +80,7 @@ in the end. The spec gives them 2 days, by when 97.2 % of the rows have theirs. 
 
 
 def hours_in_words(hours: float) -> str:
-    """Return a duration in hours, or from two days on in days.
+    """Return a duration in hours, or in days from two days on.
 
     Examples
     --------

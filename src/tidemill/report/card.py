@@ -1,7 +1,7 @@
-"""The model card: what a release is, what it rests on, and what it does not know.
+"""The model card: a release, its evidence and its limits.
 
-One record in, Markdown for MLflow and the bundle out, or HTML for people; both say the same. Nothing here
-decides or measures. This module must not import Altair.
+Renders one record as Markdown for MLflow and the bundle, or as HTML with the same content. Nothing here decides
+or measures. This module must not import Altair.
 """
 
 import re
@@ -37,16 +37,16 @@ _SPACES = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
-    """Everything that a model card says."""
+    """The content of a model card."""
 
     model: str
     """Name of the model, e.g. ``flight_delays``."""
     description: str
-    """The question that it answers."""
+    """Question that it answers."""
     owner: str
-    """Who answers for it, e.g. ``data-platform@example.com``."""
+    """Person or team responsible, e.g. ``data-platform@example.com``."""
     purpose: str
-    """What its predictions are for, and what they are not for."""
+    """Intended and excluded uses of its predictions."""
     task: str
     """``binary``, ``multiclass`` or ``regression``."""
     release_id: int | None
@@ -54,7 +54,7 @@ class CardFacts:
     snapshot: SnapshotRef
     """Training data."""
     split: SplitRef
-    """How they were cut by time."""
+    """Train, validation and test set."""
     bundle: BundleRef
     """The fitted model."""
     evaluation: EvaluationReport
@@ -66,19 +66,19 @@ class CardFacts:
     code_version: str
     """Version of the code that trained it."""
     features: tuple[str, ...] = ()
-    """Columns that the model reads."""
+    """Columns used by the model."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Chosen settings of the estimator, as text."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions of the packages that matter, e.g. ``{"xgboost": "3.2.0"}``."""
+    """Versions of the relevant packages, e.g. ``{"xgboost": "3.2.0"}``."""
     limits: tuple[str, ...] = ()
-    """What the model does not know, besides what follows from the dates; one sentence each."""
+    """Known limits besides those that follow from the dates; one sentence each."""
     reproduce: tuple[str, ...] = ()
-    """Commands that make the same bundle again."""
+    """Commands that reproduce the bundle."""
 
 
 def model_card(facts: CardFacts) -> str:
-    """Write the card as Markdown, with everything untrusted escaped.
+    """Return the card as Markdown, with all untrusted text escaped.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def model_card(facts: CardFacts) -> str:
 
 
 def card_page(facts: CardFacts) -> str:
-    """Write the card as one self-contained HTML page.
+    """Return the card as one self-contained HTML page.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def card_page(facts: CardFacts) -> str:
 
 
 def unseen_months(start: datetime, end: datetime) -> tuple[str, ...]:
-    """Return the months of the year that an interval does not touch.
+    """Return the months of the year outside an interval.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _rehearsal(rehearsal: Rehearsal | None) -> str:
         return f"In a clean process: {rehearsal.problem}"
     return (
         f"In a clean process: {count(rehearsal.n_rows)} rows scored, {count(rehearsal.n_different)} of them differently, "
-        f"{figure(rehearsal.seconds_per_million)} processor s a million rows, "
+        f"{figure(rehearsal.seconds_per_million)} processor s per million rows, "
         f"{rehearsal.peak_rss_bytes / 2**20:,.0f} MiB at most."
     )
 
@@ -175,12 +175,12 @@ def _word(facts: CardFacts) -> str:
 
 
 def _limits(facts: CardFacts) -> tuple[str, ...]:
-    """Return the limits that follow from the facts themselves, then those that were stated."""
+    """Return the limits that follow from the facts, then the stated ones."""
     found = []
     unseen = unseen_months(facts.split.train_start, facts.split.validation_start)
     seen = [month for month in _MONTHS if month not in unseen]
     if len(unseen) > len(seen):
-        found.append(f"Seasons unseen: it was fitted on rows from {_listed(seen)} alone.")
+        found.append(f"Seasons unseen: it was fitted on rows from {_listed(seen)} only.")
     elif unseen:
         found.append(f"Seasons unseen: it was fitted on no row from {_listed(unseen)}.")
     left_out = facts.split.n_unlabelled + facts.split.n_immature
@@ -212,10 +212,10 @@ def escape(value: object) -> Markup:
     a \| \*b\*
     """
     line = _SPACES.sub(" ", str(value)).strip()
-    # HTML first: Markdown's own signs are backslashed after it, so that no entity is broken.
+    # HTML first: escaping Markdown afterwards breaks no entity.
     return Markup(_MARKDOWN.sub(r"\\\1", line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")))
 
 
 def _verbatim(command: str) -> Markup:
-    """Return one line for an indented code block, where Markdown and HTML mean nothing."""
+    """Return one line for an indented code block, in which Markdown and HTML are inert."""
     return Markup(_SPACES.sub(" ", command).strip())

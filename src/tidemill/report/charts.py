@@ -1,8 +1,8 @@
-"""Every picture of Tidemill, as an Altair chart from plain values.
+"""All charts of Tidemill, as Altair charts from plain values.
 
-A chart says in its title what it shows and in its subtitle how to read it. Untrusted text (column names,
-categories) only ever enters as data or as a title, never as a field name or an expression. What cannot be
-drawn, such as the ROC curve of a single class, becomes a picture that says so.
+The title states what a chart shows, the subtitle how to read it. Untrusted text (column names, categories)
+enters only as data or as a title, never as a field name or an expression. An undefined chart, such as the ROC
+curve of a single class, becomes a picture that states why.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,9 +39,9 @@ __all__ = [
 ]
 
 Size = Literal["standard", "wide", "mini"]
-"""Size class of a picture; see ``tidemill.report.theme.SIZES``."""
+"""Size class of a chart; see ``tidemill.report.theme.SIZES``."""
 
-_MOST_DOTS = 45  # partitions in one picture that can each have a dot of their own
+_MOST_DOTS = 45  # maximum partitions in a chart that get a dot each
 _DIAGONAL = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
 
 
@@ -53,12 +53,12 @@ def roc_curve(y_true: ArrayLike, scores: Mapping[str, ArrayLike]) -> Chart:
     y_true : array-like of shape (n_samples,)
         True for the positive class.
     scores : mapping of str to array-like of shape (n_samples,)
-        Scores by name of the model, the one that matters first.
+        Scores by model name, the main model first.
 
     Returns
     -------
     Chart
-        Lines with the area under each in the legend; a note instead if there is only one class.
+        Lines with the area under each in the legend, or a note if there is only one class.
     """
     title = "ROC curve"
     y = np.asarray(y_true, dtype=bool)
@@ -73,7 +73,7 @@ def roc_curve(y_true: ArrayLike, scores: Mapping[str, ArrayLike]) -> Chart:
         alt.Chart(marks.data(rows))
         .mark_line(strokeWidth=2)
         .encode(
-            x=marks.share(alt.X, "x", "negatives called positive"),
+            x=marks.share(alt.X, "x", "negatives predicted as positive"),
             y=marks.share(alt.Y, "y", "positives found"),
             color=marks.series(list(dict.fromkeys(row["series"] for row in rows))),
         )
@@ -106,7 +106,7 @@ def reliability(y_true: ArrayLike, y_score: ArrayLike, *, n_bins: int = 10) -> C
     if not rows:
         return marks.nothing(title, "Not defined: there are no scored rows.")
     base = alt.Chart(marks.data(rows))
-    quarter = alt.Scale(domain=[0, 4 * max(row["n"] for row in rows)])  # counts keep to the lowest quarter
+    quarter = alt.Scale(domain=[0, 4 * max(row["n"] for row in rows)])  # counts stay in the lowest quarter
     n = alt.Y("n:Q", axis=None, scale=quarter)
     left = marks.share(alt.X, "left", "predicted share")
     counts = base.mark_rect(color=GRID).encode(x=left, x2=alt.X2("right:Q"), y=n, y2=alt.Y2Datum(0))
@@ -126,7 +126,7 @@ def reliability(y_true: ArrayLike, y_score: ArrayLike, *, n_bins: int = 10) -> C
 
 
 def importance(values: Sequence[MetricValue], *, most: int = 15) -> Chart:
-    """Draw what each feature contributes, with intervals, largest first.
+    """Draw the importance of each feature with its interval, largest first.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def importance(values: Sequence[MetricValue], *, most: int = 15) -> Chart:
         Features drawn.
     """
     defined = sorted((v for v in values if np.isfinite(v.value)), key=lambda v: (-v.value, marks.subject(v)))
-    note = "What the metric loses when a column is shuffled; lines: 95 % interval."
+    note = "Loss of the metric when a column is shuffled; lines: 95 % interval."
     return marks.bars(defined[:most], "What the model relies on", note)
 
 
@@ -157,7 +157,7 @@ def correlation(values: Sequence[MetricValue], *, most: int = 15) -> Chart:
 def score_histogram(
     y_score: ArrayLike, y_true: ArrayLike | None = None, *, n_bins: int = 30, positive: str = "positive"
 ) -> Chart:
-    """Draw the distribution of scores, for each class if the labels are known.
+    """Draw the distribution of scores, by class if the labels are known.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def score_histogram(
     n_bins : int, default 30
         Bins of equal width.
     positive : str, default "positive"
-        What the positive class is called, e.g. ``late``.
+        Name of the positive class, e.g. ``late``.
     """
     score = np.asarray(y_score, dtype=float)
     known = np.isfinite(score)
@@ -207,23 +207,23 @@ def distribution(
     title: str,
     size: Size = "standard",
 ) -> Chart:
-    """Draw a column's distribution, in the reference set and in the partition.
+    """Draw a column's distribution in the reference and in the partition.
 
     Parameters
     ----------
     reference : Histogram or Categories
-        What is usual.
+        Counts of the reference.
     analysis : Histogram or Categories, optional
-        What has come, of the same kind; bins may differ.
+        Counts of the partition, of the same kind; bins may differ.
     title : str
         Name of the column.
     size : {"standard", "wide", "mini"}, default "standard"
-        ``mini`` has neither title nor axes: it is for a table's cell.
+        ``mini`` has neither title nor axes, for table cells.
 
     Raises
     ------
     ValueError
-        If one is a histogram and the other is not.
+        If the kinds differ.
     """
     sets = (reference,) if analysis is None else (reference, analysis)
     if not any(sum(one.counts) for one in sets):
@@ -235,14 +235,14 @@ def distribution(
 def drift_over_time(
     drift: Mapping[str, Mapping[str, float]], *, metric: str = "psi", threshold: float | None = None, named: int = 4
 ) -> Chart:
-    """Draw each feature's drift over the partitions; the features that have drifted furthest are named.
+    """Draw each feature's drift by partition; the legend lists the features with the largest drift.
 
     Parameters
     ----------
     drift : mapping of str to mapping of str to float
         By feature, then by partition key.
     metric : str, default "psi"
-        What the figures are.
+        Name of the drift metric.
     threshold : float, optional
         Drawn as a dashed line.
     named : int, default 4
@@ -254,7 +254,7 @@ def drift_over_time(
     others = sorted(set(drift) - set(leading))
     rows = [
         {"x": key, "y": marks.or_none(value), "feature": name, "series": name if name in leading else "others"}
-        for name in (*others, *reversed(leading))  # the furthest is drawn last, on top
+        for name in (*others, *reversed(leading))  # the largest is drawn last, on top
         for key, value in drift[name].items()
     ]
     if not rows:
@@ -279,14 +279,14 @@ def drift_over_time(
 def metric_over_partitions(
     values: Mapping[str, MetricValue], *, title: str, threshold: float | None = None, size: Size = "wide"
 ) -> Chart:
-    """Draw one figure over the partitions with its interval.
+    """Draw one metric by partition with its interval.
 
     Parameters
     ----------
     values : mapping of str to MetricValue
-        By partition key; a value that is not defined leaves a gap.
+        By partition key; an undefined value leaves a gap.
     title : str
-        What is shown, e.g. ``Realised roc_auc``.
+        Title of the chart, e.g. ``Realised roc_auc``.
     threshold : float, optional
         Drawn as a dashed line.
     size : {"standard", "wide", "mini"}, default "wide"
@@ -307,7 +307,7 @@ def metric_over_partitions(
 
 
 def label_rate_over_time(positives: Mapping[str, tuple[int, int]], *, size: Size = "wide") -> Chart:
-    """Draw the share of positive labels over the partitions: the drift within a window.
+    """Draw the share of positive labels by partition: the drift within a window.
 
     Parameters
     ----------
@@ -328,12 +328,12 @@ def label_rate_over_time(positives: Mapping[str, tuple[int, int]], *, size: Size
 def estimator_comparison(
     values: Mapping[str, MetricValue], *, chosen: str | None = None, greater_is_better: bool = True
 ) -> Chart:
-    """Draw the acceptance metric of every estimator and baseline with its interval, best first.
+    """Draw the acceptance metric of each estimator and baseline with its interval, best first.
 
     Parameters
     ----------
     values : mapping of str to MetricValue
-        By name of the estimator; all of one metric on the same rows.
+        One metric on the same rows, by estimator name.
     chosen : str, optional
         Drawn in colour; the others are grey.
     greater_is_better : bool, default True
@@ -356,6 +356,6 @@ def estimator_comparison(
     ranges = base.mark_rule(strokeWidth=2).encode(x=low, x2=alt.X2("high:Q"), color=colour)
     dots = base.mark_circle(size=70, opacity=1).encode(x=x, color=colour)
     labels = base.mark_text(dy=-10, fontSize=10, color=INK).encode(x=x, text=alt.Text("label:N"))
-    height = 84 + 34 * len(rows)  # px: the frame, and a row with room for its label
+    height = 84 + 34 * len(rows)  # px: the frame, and a row with space for its label
     note = "Dots with 95 % intervals, best first."
     return marks.finish(marks.layered(ranges, dots, labels), title, note, height=height)

@@ -1,4 +1,4 @@
-"""The console's pages: is every model fine, and why is one not. Links between them are relative."""
+"""The console's pages: the state of all models, and of each model with its reasons. Links are relative."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _WORDS = {None: "fine", Severity.WARN: "look", Severity.FAIL: "act"}
 
 
 def models_page(states: Sequence[ModelState]) -> str:
-    """Say in one look whether all models are fine.
+    """Return the overview page: whether all models are fine.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def models_page(states: Sequence[ModelState]) -> str:
 
 
 def model_page(details: ModelDetails) -> str:
-    """Return whether one model is fine and why, with its recent past and the way to every page about it."""
+    """Return a model's page: its state with reasons, its recent past, and links to all its pages."""
     state = details.state
     return page(
         "model.html",
@@ -82,7 +82,7 @@ def _of_one(details: ModelDetails) -> Answer:
 
 
 def _problems(state: ModelState) -> list[str]:
-    """Return a sentence for each thing that asks for a person, what needs action first."""
+    """Return a sentence for each problem, those that need action first."""
     failed = [
         f"{item.step} of the chain '{item.chain}' has failed for partition {item.partition}: {_first_line(item.error)}"
         for item in state.failures
@@ -102,7 +102,7 @@ def _why(state: ModelState) -> str:
     problems = _problems(state)
     more = f" And {len(problems) - 1} more." if len(problems) > 1 else ""
     fine = _nothing(state)
-    return f"{problems[0]}{more}" if problems else fine[0].upper() + fine[1:]  # capitalize() makes 2013-W27 small
+    return f"{problems[0]}{more}" if problems else fine[0].upper() + fine[1:]  # capitalize() would lower-case 2013-W27
 
 
 def _nothing(state: ModelState) -> str:

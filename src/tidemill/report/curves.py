@@ -1,6 +1,6 @@
-"""The arithmetic behind the pictures: curves, intervals and bins, only on numpy.
+"""The arithmetic behind the charts: curves, intervals and bins, using only numpy.
 
-Results are plain lists and numbers, ready to be data of a chart. This module must not import Altair.
+Results are plain lists and numbers for use as chart data. This module must not import Altair.
 """
 
 import numpy as np
@@ -11,18 +11,18 @@ from tidemill.metrics.statistic import area
 __all__ = ["reliability_bins", "roc_points", "wilson_interval"]
 
 _Z = 1.959964  # standard normal quantile of a two-sided 95 % interval
-_ROC_POINTS = 300  # points kept of a curve: finer than a pixel at this size
+_ROC_POINTS = 300  # maximum points of a curve: finer than a pixel at this size
 
 
 def roc_points(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> tuple[list[float], list[float], float]:
-    """Return a ROC curve, thinned to what can be seen, and the area under the whole of it.
+    """Return a ROC curve, thinned to visible points, and the exact area under it.
 
     Parameters
     ----------
     y_true : ndarray of shape (n_samples,)
         True for the positive class; both classes occur.
     y_score : ndarray of shape (n_samples,)
-        Finite scores; equal scores are one step.
+        Finite scores; equal scores form one step.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def wilson_interval(n_positive: int, n: int) -> tuple[float, float]:
 def reliability_bins(
     y_true: NDArray[np.bool_], y_score: NDArray[np.float64], n_bins: int
 ) -> list[dict[str, float | int]]:
-    """Count predicted and observed shares in score bins of equal width; empty bins are left out.
+    """Return predicted and observed shares in score bins of equal width, without empty bins.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Templates turned into self-contained pages: escaping, number formats, and the content policy.
+"""Self-contained pages from templates: escaping, number formats, and the content security policy.
 
-Every value is escaped, except pictures, which are checked. A page runs no script and loads nothing, so it can
-be mailed, archived, or shown in a sandboxed frame. This module must not know what a page is about.
+Every value is escaped, except pictures, which are checked. A page runs no script and loads nothing, so it can be
+mailed, archived, or shown in a sandboxed frame. This module must not depend on the content of pages.
 """
 
 import base64
@@ -42,13 +42,13 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _SHAPES = frozenset(
     f"{_SVG}{tag}" for tag in ("svg", "g", "defs", "clipPath", "path", "rect", "line", "circle", "text", "tspan")
 )
-_SHORT_DIGEST = 12  # hexadecimal digits: enough to tell artifacts apart by eye
+_SHORT_DIGEST = 12  # hexadecimal digits: enough to distinguish artifacts by eye
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a page says first."""
+    """The answer at the top of a page."""
 
     question: str
     """The reader's question, e.g. ``Is my model fine?``."""
@@ -57,7 +57,7 @@ class Answer:
     tone: str
     """``good``, ``warn``, ``fail`` or ``none``: the colour of its edge."""
     reasons: tuple[str, ...] = ()
-    """Sentences that support it, decisive ones first."""
+    """Sentences that support the answer, decisive ones first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,32 +65,32 @@ class Tile:
     """One figure in the row below the answer."""
 
     label: str
-    """What it is."""
+    """Name of the figure."""
     value: str
-    """The figure, formatted."""
+    """Formatted figure."""
     note: str = ""
-    """Its interval, or what it is compared with."""
+    """Interval or comparison."""
 
 
 def page(template: str, *, answer: Answer, tiles: Sequence[Tile] = (), **details: object) -> str:
-    """Return one self-contained page: heading, answer, tiles, then the details of its template.
+    """Return one self-contained page: heading, answer, tiles, and the details of its template.
 
     Parameters
     ----------
     template : str
         File name in ``tidemill/report/templates``; it extends ``base.html``.
     answer : Answer
-        What it says first.
+        Answer at the top.
     tiles : sequence of Tile, default ()
         Figures below the answer.
     **details : object
-        What the template names, and for the heading ``kind``, ``model`` and ``partition``; a missing one raises.
-        ``digest`` is optional: shown short, with the whole of it in the tooltip, after ``digest_of``.
+        Variables of the template, and ``kind``, ``model`` and ``partition`` for the heading; a missing one raises.
+        The optional ``digest`` is shown short after ``digest_of``, with the full digest in the tooltip.
 
     Returns
     -------
     str
-        HTML text that encodes to UTF-8, whatever characters the values hold.
+        HTML text that encodes to UTF-8 for any characters in the values.
     """
     optional = {"digest_of": "snapshot", "digest": ""}
     named = {**optional, **details, "answer": answer, "tiles": tiles, "version": __version__}
@@ -100,7 +100,7 @@ def page(template: str, *, answer: Answer, tiles: Sequence[Tile] = (), **details
 
 @functools.cache
 def environment() -> Environment:
-    """Return the template environment: everything is escaped, and a missing value is an error."""
+    """Return the template environment, which escapes every value and raises on a missing one."""
     env = Environment(
         loader=PackageLoader("tidemill.report"),
         autoescape=True,
@@ -116,13 +116,13 @@ def environment() -> Environment:
 
 
 def _policy(css: str) -> str:
-    """Return a policy that allows this one stylesheet, by its digest; an injected style does not apply."""
+    """Return a policy that allows only this stylesheet, by its digest; injected styles do not apply."""
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
 def figure(value: float | None) -> str:
-    """Return a figure with three decimals, or more where it is small.
+    """Return a figure with three decimals, or more if it is small.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def interval(metric: MetricValue) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a share from 0 to 1 in percent; what is not zero is never shown as zero.
+    """Return a share from 0 to 1 in percent; a positive share is never shown as zero.
 
     Examples
     --------
@@ -176,7 +176,7 @@ def count(value: int | None) -> str:
 
 
 def short(digest: str) -> Markup:
-    """Shorten a digest, with the whole of it in the tooltip.
+    """Return a shortened digest with the full one in the tooltip.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def size(size_bytes: int | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Return a duration in the unit that fits.
+    """Return a duration in a suitable unit.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def breakable(name: str) -> Markup:
 
 
 def picture(svg: str) -> Markup:
-    """Return a drawn picture for a page, if it is nothing but a picture.
+    """Return an SVG picture for a page after checking that it is only a picture.
 
     Raises
     ------
@@ -257,7 +257,7 @@ def picture(svg: str) -> Markup:
 
 
 def _is_inert(svg: str) -> bool:
-    if "<!" in svg or "<?" in svg:  # no entities, comments or instructions: HTML and XML read the rest alike
+    if "<!" in svg or "<?" in svg:  # without entities, comments and instructions, HTML and XML parse the rest equally
         return False
     try:
         elements = list(ElementTree.fromstring(svg).iter())
@@ -270,6 +270,6 @@ def _is_inert(svg: str) -> bool:
 
 
 def _is_plain(name: str, value: str) -> bool:
-    """Return whether an attribute neither runs nor loads: no handler, no link, no address but one inside the SVG."""
+    """Return whether an attribute is inert: no handler, no link, no address outside the SVG."""
     loads = "url(" in value.replace("url(#", "") and name != "aria-label"
     return not (loads or name.lower().startswith("on") or name.lower().endswith("href"))

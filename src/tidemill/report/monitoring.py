@@ -1,7 +1,7 @@
-"""The daily page of a model: whether it is fine, and on what that rests.
+"""The daily page of a model: whether it is fine, and the evidence.
 
-Each sentence, tile and mark is computed here from the figures that the page shows, so that they cannot disagree. This
-module must not import Altair.
+Each sentence, tile and mark is computed here from the figures on the page, so that they cannot disagree. This module
+must not import Altair.
 """
 
 import math
@@ -14,8 +14,8 @@ from tidemill.report.values import DriftRow, LabelRow, SliceRow, State, StepComp
 
 __all__ = ["AlertsView", "LabelsView", "MonitorView", "QualityView", "drifted_features", "monitor_page"]
 
-MOST_REASONS = 5  # alerts whose messages stand at the top
-MOST_NAMED = 5  # columns that a sentence names
+MOST_REASONS = 5  # alerts whose messages are shown at the top
+MOST_NAMED = 5  # columns listed in a sentence
 _RANK = {Severity.FAIL: 0, Severity.WARN: 1}
 
 
@@ -26,9 +26,9 @@ class AlertsView:
     opened: Sequence[OpenAlert] = ()
     """Open alerts, in any order."""
     found: Sequence[Alert] = ()
-    """What crossed its threshold in this partition and is no alert yet."""
+    """Findings in this partition that are no alerts yet."""
     runbook: str = ""
-    """Where the runbook is, without an anchor."""
+    """Address of the runbook, without an anchor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +38,15 @@ class QualityView:
     metric: str = ""
     """The acceptance metric."""
     floor: float | None = None
-    """Its floor, or of an error its ceiling, as alerts use it for single partitions; None without one."""
+    """Its floor, or the ceiling of an error, for single partitions as in alerts; None without one."""
     greater_is_better: bool = True
     """False for errors and losses."""
     recent: MetricValue | None = None
-    """The acceptance metric over the newest matured partitions together, on which alerts rest."""
+    """The acceptance metric over the newest matured partitions, as in alerts."""
     realised: Mapping[str, Sequence[MetricValue]] = field(default_factory=dict)
     """Metrics by partition."""
     late: frozenset[str] = frozenset()
-    """Partitions that lack labels which are usually there by now: marked, and compared with none."""
+    """Partitions that lack labels usual at their age; marked, and excluded from comparisons."""
     slices: Sequence[SliceRow] = ()
     """The acceptance metric by declared slice, in any order."""
     is_estimated: bool = True
@@ -71,27 +71,27 @@ class LabelsView:
     rows: Sequence[LabelRow] = ()
     """The newest partitions, in any order."""
     sentence: str = ""
-    """The usual course in words."""
+    """Summary of the usual arrival."""
     picture: str = ""
-    """The same as SVG text."""
+    """Arrival chart as SVG text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorView:
-    """Everything that the page of one partition shows."""
+    """The content of one partition's page."""
 
     model: str
     """Name of the model."""
     partition: str
     """Key of the partition."""
     n_rows: int | None = None
-    """Rows that were scored; 0 for an empty partition."""
+    """Scored rows; 0 for an empty partition."""
     release_id: int | None = None
     """Release that scored it."""
     bundle_digest: str = ""
-    """The release's bundle."""
+    """Digest of the release's bundle."""
     alerts: AlertsView = AlertsView()
-    """Open alerts, and what was found."""
+    """Open alerts and new findings."""
     drift: Sequence[DriftRow] = ()
     """Features and score, in any order."""
     quality: QualityView = QualityView()
@@ -99,13 +99,13 @@ class MonitorView:
     labels: LabelsView = LabelsView()
     """How labels arrive."""
     compute: Sequence[StepCompute] = ()
-    """What the steps of the partition's runs have cost."""
+    """Cost of the steps in the partition's runs."""
     pictures: Sequence[str] = ()
-    """SVG texts of size ``wide``: realised quality and drift over the partitions."""
+    """SVG texts of size ``wide``: realised quality and drift by partition."""
 
 
 def monitor_page(view: MonitorView) -> str:
-    """Return the page that says whether the model is fine."""
+    """Return the page that answers whether the model is fine."""
     alerts, quality = view.alerts, view.quality
     opened = sorted(alerts.opened, key=lambda item: (_RANK[item.alert.severity], item.alert.rule))
     return page(
@@ -135,7 +135,7 @@ def monitor_page(view: MonitorView) -> str:
 
 
 def drifted_features(rows: Sequence[DriftRow]) -> tuple[int, int, float]:
-    """Return how many features have drifted, of how many, and their share; NaN where one of them is not defined.
+    """Return the number of drifted features, of all features, and the share; NaN if a feature's drift is undefined.
 
     The share equals the figure ``drift_share`` of the ledger, which the model's page shows.
     """
@@ -146,7 +146,7 @@ def drifted_features(rows: Sequence[DriftRow]) -> tuple[int, int, float]:
 
 
 def _answer(view: MonitorView, alerts: Sequence[Alert]) -> Answer:
-    """Judge by open alerts; what is beyond a threshold without one is said, and leaves the model fine."""
+    """Return the answer, which depends on open alerts; findings without an alert are listed and leave the model fine."""
     question = "Is my model fine?"
     n_fail = sum(alert.severity is Severity.FAIL for alert in alerts)
     n_warn = len(alerts) - n_fail
@@ -170,7 +170,7 @@ def _answer(view: MonitorView, alerts: Sequence[Alert]) -> Answer:
 
 
 def _beyond(view: MonitorView) -> list[str]:
-    """Return a sentence for everything that is beyond its threshold and no alert yet."""
+    """Return a sentence for each finding beyond its threshold that is no alert yet."""
     said = []
     n_drifted, n_features, share = drifted_features(view.drift)
     if n_drifted:
@@ -197,7 +197,7 @@ def _beyond(view: MonitorView) -> list[str]:
 
 
 def _within(view: MonitorView) -> list[str]:
-    """Return what a good answer rests on, and what it does not."""
+    """Return the evidence for a good answer, and what is missing."""
     said = []
     undefined = [row.feature for row in view.drift if not math.isfinite(row.value)]
     if len(undefined) < len(view.drift) and not any(row.has_drifted for row in view.drift):
@@ -240,7 +240,7 @@ def _tiles(view: MonitorView) -> list[Tile]:
 
 
 def _or_least(value: float) -> float:
-    """Return a figure to sort by; what is not defined sorts last."""
+    """Return a figure to sort by; undefined figures sort last."""
     return value if math.isfinite(value) else -math.inf
 
 

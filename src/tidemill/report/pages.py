@@ -1,7 +1,7 @@
 """The pages about data and candidates: profile, contract, evaluation.
 
-Each function takes records and finished pictures, and returns the text of one self-contained HTML file that
-answers its question at the top. Nothing here draws, computes statistics or decides; verdicts are given.
+Each function takes records and finished pictures, and returns one self-contained HTML page with the answer to its
+question at the top. Nothing here draws, computes statistics or decides.
 This module must not import Altair.
 """
 
@@ -27,18 +27,18 @@ def profile_page(
     label_facts: Mapping[str, str] | None = None,
     pictures: Sequence[str] = (),
 ) -> str:
-    """Return what is in a snapshot, and what a person should look at.
+    """Return the profile page of a snapshot with the findings that need attention.
 
     Parameters
     ----------
     snapshot : SnapshotRef
-        The snapshot that was profiled.
+        The profiled snapshot.
     columns : sequence of ColumnProfile
         In any order.
     findings : sequence of str
-        What stands out, one sentence each, most important first; empty if nothing does.
+        Findings, one sentence each, most important first.
     label_facts : mapping of str to str, optional
-        Figures about the labels by their names, e.g. ``{"Positive labels": "23.5 %"}``.
+        Figures about the labels by name, e.g. ``{"Positive labels": "23.5 %"}``.
     pictures : sequence of str, default ()
         SVG texts, e.g. the correlation with the label and its rate over time.
     """
@@ -73,12 +73,12 @@ def profile_page(
 
 
 def contract_page(snapshot: SnapshotRef, results: Sequence[CheckResult]) -> str:
-    """Return whether the data keep the contract.
+    """Return the page about the data contract.
 
     Parameters
     ----------
     snapshot : SnapshotRef
-        The snapshot that was checked.
+        The checked snapshot.
     results : sequence of CheckResult
         One per expectation, in any order.
     """
@@ -112,7 +112,7 @@ def evaluation_page(
     *,
     pictures: Sequence[str] = (),
 ) -> str:
-    """Return whether the candidate is good enough to serve.
+    """Return the page about the candidate and whether it may serve.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def evaluation_page(
     report : EvaluationReport
         The evidence; its first metric is the headline.
     decision : Decision, optional
-        The gate's decision, if it has been made.
+        The gate's decision, if any.
     pictures : sequence of str, default ()
         SVG texts: ROC, calibration, scores, estimators, importance.
     """
@@ -188,7 +188,7 @@ def _evaluation_tiles(whole: Sequence[MetricValue], report: EvaluationReport) ->
 
 
 def _advantage(difference: MetricValue) -> float:
-    """Return by how much the candidate is better; not defined is no advantage at all."""
+    """Return the candidate's advantage; an undefined difference is no advantage."""
     up = 1 if greater_is_better(difference.name) else -1
     return up * difference.value if math.isfinite(difference.value) else -math.inf
 
@@ -203,7 +203,7 @@ def _or_zero(value: float | None) -> float:
 
 
 def _rounded(share: float) -> float:
-    """Round a share so that traces of missing values do not decide the order."""
+    """Return a rounded share, so that traces of missing values do not determine the order."""
     return round(_or_zero(share), 2)
 
 

@@ -1,4 +1,4 @@
-"""What is said of a hyperparameter search on pages and cards, one sentence a thing."""
+"""Summary sentences of a hyperparameter search for pages and cards."""
 
 from tidemill.records import MetricValue, SearchReport
 from tidemill.report.html import figure, interval, seconds
@@ -7,12 +7,12 @@ __all__ = ["gain_on_test", "search_sentences"]
 
 
 def search_sentences(report: SearchReport | None, on_test: MetricValue | None = None) -> tuple[str, ...]:
-    """Return what was tried, what it gained, and what a reader should look at.
+    """Return sentences on the trials, the gain, and any warnings.
 
     Parameters
     ----------
     report : SearchReport or None
-        What came of the search; None gives nothing.
+        Result of the search; None returns no sentence.
     on_test : MetricValue, optional
         Winner minus defaults on the test set.
 
@@ -39,7 +39,7 @@ def search_sentences(report: SearchReport | None, on_test: MetricValue | None = 
 
 
 def gain_on_test(gain: MetricValue) -> str:
-    """Return what the winner is worth against the defaults on rows that chose nothing.
+    """Return a sentence on the winner's gain over the defaults on the test set.
 
     Examples
     --------

@@ -51,7 +51,7 @@ def test_both_cards_name_the_whole_snapshot_digest(facts):
 
 
 def test_card_says_which_seasons_were_not_seen(facts):
-    assert "it was fitted on rows from April and May alone." in model_card(facts)
+    assert "it was fitted on rows from April and May only." in model_card(facts)
 
 
 def test_a_year_of_training_leaves_no_season_unseen():

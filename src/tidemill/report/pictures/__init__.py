@@ -1,1 +1,1 @@
-"""The parts of pictures: marks, distributions and their bars, and rendering to SVG and PNG."""
+"""The parts of charts: marks, distributions and their bars, and rendering to SVG and PNG."""

@@ -1,7 +1,7 @@
-"""How one column's distribution is drawn, against the reference if there is one.
+"""Charts of one column's distribution, compared with the reference if there is one.
 
 Numbers become areas (grey for the reference, an outline in colour for the partition), categories become
-bars. This module must not count rows: it gets counts.
+bars. This module does not count rows; it takes counts.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from tidemill.report.values import Categories, Histogram
 
 __all__ = ["layers_of"]
 
-_MOST_CATEGORIES = 12  # bars that stay readable in one picture
+_MOST_CATEGORIES = 12  # maximum readable bars of a chart
 
 
 def layers_of(sets: Sequence[Histogram | Categories], title: str, *, bare: bool) -> list[alt.Chart]:
-    """Return the layers of one set, or of reference and analysis.
+    """Return the layers for one set, or for reference and analysis.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def _numeric(sets: Sequence[Histogram], title: str, bare: bool) -> list[alt.Char
 
 
 def _outline(bins: Sequence[Bar]) -> list[Row]:
-    """Return the corners of a histogram's upper edge, from the ground to the ground."""
+    """Return the corners of a histogram's outline, starting and ending at 0."""
     corners = [(bins[0]["left"], 0.0)]
     for one in bins:
         corners += [(one["left"], one["y"]), (one["right"], one["y"])]
@@ -90,7 +90,7 @@ def _categorical(sets: Sequence[Categories], bare: bool) -> list[alt.Chart]:
 
 
 def _leading_names(sets: Sequence[Categories]) -> list[str]:
-    """Return the categories to draw: the most frequent in any set, and one bar for the others."""
+    """Return the categories to draw: the most frequent of all sets, and one bar for the others."""
     largest: dict[str, float] = {}
     for one in sets:
         total = max(sum(one.counts), 1)

@@ -1,8 +1,8 @@
-"""Histograms as bars of equal width: what a picture shows of a column that was counted in bins of any width.
+"""Histograms with bars of equal width, from counts in bins of any width.
 
-A column is counted in the quantiles of its reference, which are too narrow and too uneven to draw: one bin may be a
-single value, and another half of the range. A picture takes 20 to 60 bars over the range where nearly all values lie.
-The outer bars hold the tails, and a bar far above all others is cut off.
+Columns are counted in quantile bins of the reference, which are too uneven to draw: one bin may be a single value and
+another half of the range. A chart has 20 to 60 bars over the range of nearly all values. The outer bars include the
+tails, and a bar far above all others is cut off.
 """
 
 import math
@@ -16,25 +16,25 @@ from tidemill.report.values import Histogram
 __all__ = ["Bar", "equal_bars"]
 
 Bar = dict[str, float]
-"""Ends ``left`` and ``right``, and the height ``y``: the share of rows, between a pixel and the top of the picture."""
+"""Ends ``left`` and ``right``, and the height ``y``: the share of rows, from one pixel to the top of the chart."""
 
-LEAST_BARS, USUAL_BARS, MOST_BARS = 20, 40, 60  # fewer hide the shape, more are thinner than a pixel of a small picture
-FENCE = 3.0  # interquartile ranges beyond the quartiles: what lies further is a tail (Tukey's outer fences)
-OUTER = 0.005  # of the rows at either end, where the quartiles are one value
-LEAST_SHARE = 1e-6  # of the rows: below, a bar is rounding
-LEAST_HEIGHT = 0.03  # of the picture: a pixel of a small one, so that rare values are seen
-TALLEST = 3.0  # times the bars below: a spike above is cut off, so that the others stay visible
+LEAST_BARS, USUAL_BARS, MOST_BARS = 20, 40, 60  # fewer hide the shape, more are thinner than a pixel in a small chart
+FENCE = 3.0  # interquartile ranges beyond the quartiles where tails begin (Tukey's outer fences)
+OUTER = 0.005  # of the rows at either end, if the quartiles are equal
+LEAST_SHARE = 1e-6  # of the rows: a smaller bar is rounding error
+LEAST_HEIGHT = 0.03  # of the height: a pixel in a small chart, so that rare values are visible
+TALLEST = 3.0  # times the other bars: a higher spike is cut off, so that they stay visible
 
 Floats = NDArray[np.float64]
 
 
 def equal_bars(histograms: Sequence[Histogram]) -> list[list[Bar]]:
-    """Return the bars of histograms that share a picture.
+    """Return the bars of histograms that share a chart.
 
     Parameters
     ----------
     histograms : sequence of Histogram
-        One, or reference and partition; at least one has rows.
+        One, or reference and partition; at least one with rows.
 
     Returns
     -------
@@ -80,7 +80,7 @@ class _Steps:
         return self.edges[:-1][self.counts > 0]
 
     def range(self) -> tuple[float, float]:
-        """Return the ends between which nearly all values lie."""
+        """Return the ends of the range of nearly all values."""
         used = np.flatnonzero(self.counts)
         low, high = float(self.edges[used[0]]), float(self.edges[used[-1] + (0 if self.points else 1)])
         first, third = self._quantile(0.25), self._quantile(0.75)
@@ -105,7 +105,7 @@ class _Steps:
 
 
 def _edges(known: Sequence[_Steps]) -> Floats:
-    """Cut the range into bars; single values get a bar each, centred, where their spacing allows it."""
+    """Return the bars of the range; single values get a centred bar each, if their spacing allows it."""
     ranges = [one.range() for one in known if one.counts.any()]
     low, high = min(start for start, _ in ranges), max(end for _, end in ranges)
     if all(one.points for one in known):
@@ -127,18 +127,18 @@ def _centred(start: float, n_values: int, gap: float) -> Floats:
 
 
 def _around(value: float) -> Floats:
-    """Return bars around a constant, which is in the middle one."""
+    """Return bars around a constant in the middle bar."""
     width = abs(value) / 10 or 1.0
     return np.asarray(value + width * (np.arange(LEAST_BARS + 2) - (LEAST_BARS + 1) / 2), np.float64)
 
 
 def _can_divide(low: float, high: float) -> bool:
-    """Whether floating point can tell the bars of a range apart."""
+    """Whether floating point can separate the bars of a range."""
     return math.isfinite(high - low) and bool((np.diff(np.linspace(low, high, USUAL_BARS + 1)) > 0).all())
 
 
 def _top(shares: Floats) -> float:
-    """Return the height at which bars are cut off: few spikes above many low bars must not flatten these."""
+    """Return the height at which bars are cut off, so that a few spikes do not flatten many low bars."""
     ordered = np.sort(shares[shares > 0])[::-1]
     lower = ordered[ordered < ordered[0] / TALLEST]
     n_spikes = ordered.size - lower.size
@@ -146,7 +146,7 @@ def _top(shares: Floats) -> float:
 
 
 def _finite(edges: tuple[float, ...]) -> Floats:
-    """Return bin edges that can be drawn: an infinite outer bin gets the width of its neighbours.
+    """Return finite bin edges: an infinite outer bin gets the width of its neighbour.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""The parts that the pictures share: axes, legends, reference lines, bars, and the finished frame.
+"""Shared parts of the charts: axes, legends, reference lines, bars, and the frame.
 
-Channels are written as Altair's classes, not as shorthand strings or dicts: those cost milliseconds each.
+Channels are written as Altair's classes, not as shorthand strings or dicts: those take milliseconds each.
 
 Data fields have fixed names (``x``, ``y``, ``name``, ``series``), so that no untrusted text can be read as a
-field path. This module must not know what a picture is about.
+field path. This module must not depend on the content of a chart.
 """
 
 import math
@@ -35,13 +35,13 @@ __all__ = [
 ]
 
 Row = dict[str, Any]
-"""One data point of a picture."""
+"""One data point of a chart."""
 
 INK, MUTED, GRID, REFERENCE, ACCENT, SECOND, FAIL = (
     COLOURS[name][0] for name in ("ink", "muted", "grid", "reference", "accent", "second", "fail")
 )
 SERIES = (ACCENT, SECOND, REFERENCE, COLOURS["good"][0], COLOURS["warn"][0])
-"""Colours of lines that share a picture, in the order of their importance."""
+"""Colours of lines in one chart, in order of importance."""
 
 _Position = TypeVar("_Position", alt.X, alt.Y)
 
@@ -55,7 +55,7 @@ def data(rows: Iterable[Mapping[str, Any]]) -> alt.InlineData:
 
 
 def figure(value: float) -> str:
-    """Write a figure with three decimals, or say that there is none.
+    """Return a figure with three decimals, or ``not defined``.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def figure(value: float) -> str:
 
 
 def or_none(value: float | None) -> float | None:
-    """Return a finite value, and None for everything that cannot be drawn."""
+    """Return a finite value, or None if it cannot be drawn."""
     return value if value is not None and math.isfinite(value) else None
 
 
@@ -76,7 +76,7 @@ def ends(value: MetricValue) -> Row:
 
 
 def subject(value: MetricValue) -> str:
-    """Return what a figure speaks of: its feature, its slice, or all rows."""
+    """Return the subject of a figure: its feature, its slice, or all rows."""
     return value.feature or value.slice or "all rows"
 
 
@@ -87,13 +87,13 @@ def share(channel: type[_Position], field: str, title: str) -> _Position:
 
 
 def series(names: Sequence[str], colours: Sequence[str] = SERIES) -> alt.Color:
-    """Return the colours of named lines, in the order of the names."""
+    """Return the colours of named lines, in order of the names."""
     repeated = [colours[position % len(colours)] for position in range(len(names))]
     return alt.Color("series:N", scale=alt.Scale(domain=list(names), range=repeated))
 
 
 def over_partitions(keys: Iterable[str]) -> alt.X:
-    """Return the horizontal axis of partition keys; keys sort as text in the order of time."""
+    """Return the horizontal axis of partition keys, whose text order is their order in time."""
     return alt.X(
         "x:O",
         title=None,
@@ -133,18 +133,18 @@ def bars(values: Sequence[MetricValue], title: str, note: str) -> Chart:
 
 
 def layered(*layers: alt.Chart | Chart) -> Chart:
-    """Draw several marks over each other, the last on top."""
+    """Draw several layers, the last on top."""
     return alt.LayerChart(layer=list(layers))
 
 
 def nothing(title: str, message: str, size: str = "standard") -> Chart:
-    """Draw a frame that says why there is no picture."""
+    """Draw a frame with the reason why there is no chart."""
     text = alt.Chart(data([{"text": message}])).mark_text(color=MUTED, fontSize=11 if size == "mini" else 12)
     return finish(layered(text.encode(text=alt.Text("text:N"))), title, "", size)
 
 
 def finish(layers: Chart, title: str, note: str, size: str = "standard", height: float | None = None) -> Chart:
-    """Put layers into the frame of a size class, with title, reading note and the common configuration."""
+    """Draw layers in the frame of a size class, with title, reading note and common configuration."""
     width, usual_height = SIZES[size]
     heading = alt.TitleParams(text=title, subtitle=note) if note else alt.TitleParams(text=title)
     framed: Chart = layers.properties(

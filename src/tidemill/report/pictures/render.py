@@ -1,6 +1,6 @@
-"""A chart's way to SVG and PNG, offline, with the same bytes for the same chart.
+"""Rendering of charts to SVG and PNG, offline, with equal bytes for equal charts.
 
-The one place that calls vl-convert. It must not know what a chart means.
+The only module that calls vl-convert. It must not depend on the content of a chart.
 """
 
 import hashlib
@@ -15,16 +15,16 @@ import vl_convert
 __all__ = ["Chart", "save", "to_png", "to_svg"]
 
 Chart = alt.LayerChart
-"""Every picture is one layered Altair chart."""
+"""A chart is one layered Altair chart."""
 
 _VEGALITE = ".".join(alt.SCHEMA_VERSION.split(".")[:2])  # the version that Altair's own schema describes
 _IDENTIFIER = re.compile(r'( id="|url\(#)([a-z_]+\d+)')
 _ILLEGIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_PNG_SCALE = 2.0  # pixels a CSS pixel: sharp on dense screens, about 40 kB a picture
+_PNG_SCALE = 2.0  # pixels per CSS pixel: sharp on dense screens, about 40 kB per chart
 
 
 def to_svg(chart: Chart) -> str:
-    """Draw a chart as SVG, ready to be put into a page.
+    """Return a chart as SVG for a page.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def to_svg(chart: Chart) -> str:
     Returns
     -------
     str
-        One ``<svg>`` element that refers to nothing outside itself. Its identifiers are numbered anew
-        for each picture, and carry the picture's name, so that several pictures share a page.
+        One ``<svg>`` element without external references. Its identifiers are renumbered for each chart and
+        prefixed with its name, so that several charts can share a page.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def save(chart: Chart, path_without_suffix: Path) -> None:
     chart : altair.LayerChart
         As the functions of ``tidemill.report.charts`` return it.
     path_without_suffix : Path
-        Where to write; the folder must exist.
+        Target path; the folder must exist.
     """
     spec = _spec(chart)
     target = Path(path_without_suffix)
@@ -63,7 +63,7 @@ def save(chart: Chart, path_without_suffix: Path) -> None:
 
 
 def to_png(chart: Chart) -> bytes:
-    """Draw a chart as PNG on white, for mails.
+    """Return a chart as PNG on white, for mails.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def _spec(chart: Chart) -> dict[str, Any]:
 
 
 def _legible(value: Any) -> Any:
-    """Replace what XML cannot hold in all texts: a category may contain any character."""
+    """Return the chart with all characters replaced that XML does not allow, since a category may contain any."""
     if isinstance(value, str):
         return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", value)
     if isinstance(value, dict):
@@ -100,9 +100,9 @@ def _svg(spec: dict[str, Any]) -> str:
 
 
 def _renumbered(svg: str) -> str:
-    """Rename identifiers per picture: the renderer continues its numbers from one picture to the next."""
+    """Return the SVG with identifiers of its own chart, since the renderer numbers them across charts."""
     found = dict.fromkeys(match[2] for match in _IDENTIFIER.finditer(svg))
     number = {identifier: str(position) for position, identifier in enumerate(found)}
     neutral = _IDENTIFIER.sub(lambda match: f"{match[1]}{number[match[2]]}", svg)
-    name = hashlib.sha256(neutral.encode()).hexdigest()[:10]  # 40 bits: pictures of one page never meet
+    name = hashlib.sha256(neutral.encode()).hexdigest()[:10]  # 40 bits: no collisions between charts of a page
     return _IDENTIFIER.sub(lambda match: f"{match[1]}{name}-{number[match[2]]}", svg)
