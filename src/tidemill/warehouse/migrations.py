@@ -11,7 +11,7 @@ from tidemill.warehouse.connections import connect
 __all__ = ["apply_migrations", "migrations_folder"]
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-_LOCK = 7_305_180_437  # any fixed number: two migrations at once wait for each other
+_LOCK = 7_305_180_437  # any fixed number: concurrent migrations wait for each other
 
 
 def migrations_folder() -> Path:
@@ -33,7 +33,7 @@ def apply_migrations(owner_url: str, folder: Path | None = None) -> tuple[str, .
     Returns
     -------
     tuple of str
-        Names of the files that were applied now; empty if nothing was due.
+        Names of the files applied by this call; empty if nothing was due.
 
     Raises
     ------

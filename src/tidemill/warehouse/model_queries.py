@@ -1,6 +1,6 @@
 """The models' SQL: from ``:start``, ``:end`` and ``:cutoff`` to bound parameters.
 
-A query is run exactly as written; only the three names are replaced, and never inside a string,
+A query runs exactly as written; only the three names are replaced, and never inside a string,
 an identifier or a comment.
 """
 
@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r"""(?P<skip>(?<!\w)[eE]'(?:\\.|[^'\\]|'')*'|'(?:[^']|'')*'|"[^"]*"|--[^\n]*|/\*.*?\*/"""
     r"""|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|::)"""
     r"""|:(?P<name>[A-Za-z_]\w*)|(?P<percent>%)"""
-    r"""|(?P<end>;(?=(?:[\s;]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*\Z))""",  # nothing but comments behind it
+    r"""|(?P<end>;(?=(?:[\s;]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*\Z))""",  # only comments follow
     re.DOTALL,
 )
 
@@ -75,5 +75,5 @@ def query_digest(*queries: str) -> str:
 
 
 def joined(*queries: str) -> str:
-    """Return queries as the one text that their digest covers."""
+    """Return queries joined into the text that their digest covers."""
     return "\0".join(queries)

@@ -22,7 +22,7 @@ from tidemill.warehouse.statements import execute
 
 __all__ = ["Overview", "ReleaseEvidence"]
 
-N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 30, 20, 5, 10  # newest ones of each that are shown
+N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 30, 20, 5, 10  # newest entries of each kind that are shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,9 @@ class ReleaseEvidence:
     snapshot: SnapshotRef
     """Its training data."""
     evaluation: EvaluationReport
-    """What was measured."""
+    """The evaluation."""
     decision: Decision
-    """What the gate said."""
+    """The gate's decision."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""The pulse: a session of its own on which a running step gives a sign of life every second.
+"""The pulse: a separate session on which a running step sends a sign of life every second.
 
-The server ends the session when the process dies, and sees for how long it has been silent when the process is
-frozen. So the database's clock shows, on any machine, whether the process behind a step is alive. The peak of its
-memory is in the ledger even after the process has died. ``lost_runs`` draws the conclusions.
+The server ends the session when the process dies, and sees how long a frozen process has been silent. So the database's
+clock shows, on any machine, whether the process of a step is alive. The peak of its memory is in the ledger even after the
+process has died. ``lost_runs`` evaluates this.
 """
 
 import threading
@@ -18,13 +18,13 @@ from tidemill.warehouse.statements import execute
 
 __all__ = ["Pulse"]
 
-BEAT_S = 1.0  # seconds between two signs; a step that ends sooner sends none, and saves the log-in
+BEAT_S = 1.0  # seconds between two signs; a shorter step sends none and needs no login
 STOP_S = 2.0  # seconds that the end of a step waits for the last sign, even if the server hangs
-_TOLD_AGAIN = 1.02  # growth of the peak that is worth an UPDATE
+_TOLD_AGAIN = 1.02  # minimum growth of the peak for an UPDATE
 
 
 class Pulse:
-    """Signs of life for the length of a block. Never an error: a step is worth more than its pulse.
+    """Signs of life for the length of a block. A failing pulse never fails the step.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Pulse:
         self._thread = threading.Thread(target=self._beat, name=f"pulse-{run_id}", daemon=True)
 
     def __enter__(self) -> None:
-        with suppress(RuntimeError):  # no memory for one more thread: the step reports that itself
+        with suppress(RuntimeError):  # no memory for another thread: the step itself reports that
             self._thread.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -52,7 +52,7 @@ class Pulse:
 
     def _beat(self) -> None:
         while not self._ended.wait(BEAT_S):
-            with suppress(TidemillError, psycopg2.Error):  # no connection now: a new one at the next beat
+            with suppress(TidemillError, psycopg2.Error):  # no connection now: the next beat opens a new one
                 self._beat_while_connected()
 
     def _beat_while_connected(self) -> None:

@@ -1,8 +1,8 @@
 """Bulk reading: a query's rows by COPY, parsed by Arrow while they arrive, in constant memory.
 
 Types are exact: NULL is not the empty string, and timestamps keep their microseconds in UTC. ``numeric`` becomes a
-double, as every estimator needs it, and ``char(n)`` loses its padding, which SQL ignores. A type without a faithful column
-is refused by name.
+double, as every estimator needs it, and ``char(n)`` loses its padding, which SQL ignores. A type that Arrow cannot represent
+faithfully is refused by name.
 """
 
 import io
@@ -47,12 +47,12 @@ _TYPES = {
 """Type in Arrow and name in SQL of each supported type, by its number in Postgres."""
 _TIMESTAMP, _TIMESTAMPTZ, _DATE, _CHAR = 1114, 1184, 1082, 1042
 _SENT = {
-    # No text form of a time reads back everywhere, so it is sent as microseconds or days since 1970; as the largest
+    # No text form of a time is portable, so it is sent as microseconds or days since 1970; as the largest
     # integer if it is infinite or has no year of four digits, whose microseconds may be too many for a bigint.
     _TIMESTAMPTZ: "CASE WHEN {0} >= '0001-01-01Z' AND {0} < '10000-01-01Z' THEN (extract(epoch FROM {0}) * 1000000)::bigint"
     " WHEN {0} IS NOT NULL THEN 9223372036854775807 END AS {0}",
     _DATE: "CASE WHEN isfinite({0}) THEN {0} - date '1970-01-01' WHEN {0} IS NOT NULL THEN 2147483647 END AS {0}",
-    _CHAR: "{0}::text AS {0}",  # without the padding, which SQL ignores when it compares
+    _CHAR: "{0}::text AS {0}",  # without the padding, which SQL ignores in comparisons
 }
 """What COPY sends of a column, where that is not the column itself."""
 _SENT_AS = {_TIMESTAMPTZ: pa.int64(), _DATE: pa.int32()}
@@ -65,7 +65,7 @@ class Column:
     """A column of a query's result."""
 
     name: str
-    """Name, as the query gives it."""
+    """Name in the query's result."""
     oid: int
     """Postgres' type."""
 
@@ -81,32 +81,32 @@ class Column:
 
     @property
     def equality(self) -> str:
-        """Name of the types with which SQL compares this one by ``=``: all texts are one, and all whole numbers."""
+        """Name of the types that SQL compares with this one by ``=``: all texts are one kind, and all whole numbers."""
         if pa.types.is_integer(self.arrow):
             return "whole number"
         return "text" if self.sql_type in ("varchar", "char", "name") else self.sql_type
 
     @property
     def expression(self) -> sql.Composable:
-        """What COPY has to send, so that nothing is lost on the way through text."""
+        """Expression for COPY that loses nothing in text form."""
         return sql.SQL(_SENT.get(self.oid, "{0}")).format(sql.Identifier(self.name))
 
 
 @contextmanager
 def frozen_view(url: str, timeout_s: int) -> Iterator[Cursor]:
-    """Open one read-only transaction that sees the warehouse as it is at this instant.
+    """Open one read-only transaction on the present state of the warehouse.
 
     Parameters
     ----------
     url : str
         Connection of a role that may read the source.
     timeout_s : int
-        Seconds after which a single statement is given up.
+        Seconds after which a single statement is cancelled.
     """
     with transaction(url) as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", (f"{timeout_s}s",))
-        # Parsing may pause between two queries, and a reader's snapshot stands in nobody's way.
+        # Parsing may pause between two queries, and a reader's snapshot blocks nobody.
         cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
         yield cursor
 
@@ -146,7 +146,7 @@ def describe(
         cursor.execute("SELECT pg_catalog.format_type(%s, NULL)", (column.oid,))
         (type_name,) = cast(tuple[str], cursor.fetchone())
         problems.append(f"column {column.name!r} has type {type_name}, which is not supported")
-        if column.oid == _TIMESTAMP:  # a cast would take the clock's time for the session's zone, which is UTC
+        if column.oid == _TIMESTAMP:  # a cast would interpret the local time in the session's zone, which is UTC
             name = column.name
             advice.append(f"Name the zone of its clock: {name} AT TIME ZONE '{timezone}' AS {name}; do not CAST it.")
     if problems:
@@ -157,7 +157,7 @@ def describe(
 
 @contextmanager
 def _reading(query: Query, statement: str) -> Iterator[None]:
-    """Turn what goes wrong with a query into our words, with its file and, where Postgres tells, the line."""
+    """Translate the errors of a query, with its file and, if Postgres reports it, the line."""
     try:
         yield
     except (UndefinedTable, UndefinedColumn, UndefinedFunction) as error:
@@ -210,13 +210,13 @@ def copy_batches(
     columns : tuple of Column
         From ``describe``.
     order_by : str
-        Column that names a row; the order makes equal data equal bytes.
+        Column that identifies a row; the fixed order makes equal data equal bytes.
 
     Yields
     ------
     iterator of pyarrow.RecordBatch
-        At most about ``BLOCK_BYTES`` of rows each; no empty ones. Asking for the next one raises what is wrong with the
-        query or its values, in our words.
+        At most about ``BLOCK_BYTES`` of rows each; never empty. The next one raises any error of the query or its
+        values, translated.
     """
     select = sql.SQL("SELECT {} FROM ({}\n) AS query ORDER BY query.{}").format(
         sql.SQL(", ").join(column.expression for column in columns),
@@ -229,7 +229,7 @@ def copy_batches(
 
 
 class _Copying:
-    """A COPY that a thread receives from the server while somebody else reads it, through a pipe."""
+    """A COPY that a thread receives from the server while another reads it through a pipe."""
 
     def __init__(self, cursor: Cursor, statement: str) -> None:
         self.cursor, self.statement = cursor, statement
@@ -242,14 +242,14 @@ class _Copying:
         return self
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        if not self._done.done():  # nobody wants the rest
+        if not self._done.done():  # the rest is not needed
             with suppress(psycopg2.Error):
                 self.cursor.connection.cancel()
         self.stream.close()
         self._pool.shutdown()
 
     def finish(self) -> int:
-        """Wait for the end and give the number of rows that were sent, or raise what was the matter with COPY."""
+        """Wait for the end; return the number of sent rows, or raise the error of COPY."""
         self._done.result()
         return int(self.cursor.rowcount)
 
@@ -266,7 +266,7 @@ def _batches(copying: _Copying, columns: tuple[Column, ...], query: Query) -> It
                 n_rows += batch.num_rows
                 yield batch
         except pa.ArrowInvalid as error:
-            if not copying.stream.read(1):  # what came was cut off by an error of the query's, perhaps
+            if not copying.stream.read(1):  # the data may have been cut off by an error of the query
                 copying.finish()
             reason = re.sub(r"CSV column #(\d+)", lambda at: f"column {columns[int(at[1])].name!r}", str(error))
             raise pa.ArrowInvalid(reason) from error

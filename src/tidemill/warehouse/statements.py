@@ -1,7 +1,7 @@
 """The ledger's SQL: one named statement per block of ``sql/queries/*.sql``, run by its name.
 
-A block opens with ``-- name: …`` and a comment; the statement follows, with ``%(parameter)s`` for its values. SQL that
-names a table of its own per run or model is composed where it is used, since no statement can be fixed for it.
+A block opens with ``-- name: …`` and a comment; the statement follows, with ``%(parameter)s`` for its values. SQL whose
+tables differ per run or model is composed where it is used, because it cannot be a fixed statement.
 """
 
 import re
@@ -44,5 +44,5 @@ def statements() -> Mapping[str, str]:
 
 
 def execute(cursor: Cursor, name: str, /, **values: Any) -> None:
-    """Run a statement by its name; its rows are the cursor's."""
+    """Run a statement by its name; the cursor then has its rows."""
     cursor.execute(statements()[name], values)

@@ -1,7 +1,7 @@
 """Bulk writing: Arrow columns as Postgres' binary COPY format, in bounded chunks.
 
-Binary, because Postgres then parses nothing, and every float arrives bit by bit. Arrow's ``binary_join_element_wise``
-lays the fields of a row side by side, so that the buffer of its result is the stream itself.
+Binary, because Postgres then parses nothing, and every float arrives bit-identical. Arrow's ``binary_join_element_wise``
+joins the fields of a row, so that the buffer of its result is the stream itself.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from tidemill.faults import fault_point
 
 __all__ = ["CHUNK_ROWS", "BinaryRows", "encode"]
 
-CHUNK_ROWS = 32_768  # rows a chunk: 2 MB or less with keys of 20 bytes, so that memory stays flat and caches warm
+CHUNK_ROWS = 32_768  # rows per chunk: at most 2 MB with keys of 20 bytes, so that memory stays flat and caches warm
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, no flags, no extension
 _TRAILER = b"\xff\xff"  # a row of -1 fields
 _NULL = b"\xff\xff\xff\xff"  # a field of length -1
@@ -23,7 +23,7 @@ _EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC, where Postgres' clock starts,
 
 
 class BinaryRows:
-    """Chunks of binary COPY rows as a file, made as it is read.
+    """Chunks of binary COPY rows as a file, computed as it is read.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def encode(rows: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     ----------
     rows : iterable of pyarrow.RecordBatch
         Columns of strings, JSON (``pyarrow.json_``, for jsonb), timestamps with a time zone, and doubles, in the order
-        of COPY's column list; made as they are asked for.
+        of COPY's column list; computed on demand.
 
     Yields
     ------
@@ -82,7 +82,7 @@ def encode(rows: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
 
 
 def _fields(column: pa.Array) -> tuple[pa.Array, ...]:
-    """Return what a column adds to each row: its length and its value, or the length of NULL."""
+    """Return a column's fields: length and value of each, or the length of NULL."""
     if isinstance(column.type, pa.JsonType):
         return _texts(column.storage, _JSONB)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
@@ -110,13 +110,13 @@ def _texts(column: pa.Array, prefix: bytes = b"") -> tuple[pa.Array, ...]:
     if not prefix:
         return _binary(lengths.view(np.uint8), 4), values
     before = pa.scalar(prefix, pa.large_binary())
-    if column.null_count:  # NULL has no content, and no prefix either
+    if column.null_count:  # NULL has neither content nor prefix
         before = pc.if_else(column.is_valid(), before, pa.scalar(b"", pa.large_binary()))
     return _binary(lengths.view(np.uint8), 4), before, values
 
 
 def _binary(content: np.ndarray, width: int) -> pa.Array:
-    """Wrap bytes as an array of values that are all equally long, without a copy."""
+    """Wrap bytes as an array of values of equal length, without a copy."""
     offsets = np.arange(0, len(content) + 1, width, dtype=np.int64)
     return pa.Array.from_buffers(
         pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(content)]

@@ -1,8 +1,8 @@
-"""Wall clocks taken for UTC: where a query turns a ``timestamp`` or a ``date`` into an instant without naming a zone.
+"""Wall clocks interpreted as UTC: where a query converts a ``timestamp`` or ``date`` to an instant without a zone.
 
-Postgres then takes the session's time zone, which is UTC here, and no error comes. The plan of ``EXPLAIN VERBOSE`` shows
-such conversions, explicit and implicit ones. It does not show the inside of functions that Postgres cannot inline, and
-not the type of an expression; so what is found are columns of tables that stand in a converted expression.
+Postgres then silently uses the session's time zone, which is UTC here. The plan of ``EXPLAIN VERBOSE`` shows such
+conversions, explicit and implicit. It shows neither the inside of functions that Postgres cannot inline nor the type of an
+expression, so only columns of tables in a converted expression are found.
 """
 
 import re
@@ -38,9 +38,9 @@ _CLOCKS = """
 def find_zone_casts(
     cursor: Cursor, query: Query, parameters: Mapping[str, datetime], timezone: str
 ) -> list[tuple[str, str]]:
-    """Return each column without a zone that the query takes for UTC, with the expression in which it does.
+    """Return each column without a zone that the query interprets as UTC, with the expression that does so.
 
-    For a model in UTC only casts of ``timestamp`` are returned: that a date begins at midnight UTC is then right.
+    For a model in UTC only casts of ``timestamp`` are returned, because a date then does begin at midnight UTC.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def find_zone_casts(
         The model's time zone.
     """
     in_utc = timezone in ("UTC", "Etc/UTC")
-    cursor.execute("SET LOCAL enable_partition_pruning = off; SET LOCAL constraint_exclusion = off")  # see all tables
+    cursor.execute("SET LOCAL enable_partition_pruning = off; SET LOCAL constraint_exclusion = off")  # sees all tables
     statement = cursor.mogrify(f"SELECT * FROM ({query}\n) AS query", parameters).decode()
     cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}")
     ((plan,),) = cursor.fetchall()
@@ -98,9 +98,9 @@ def _compared(text: str) -> Iterator[str]:
 
 
 def _start_of_operand(text: str, end: int) -> int:
-    """Return where the operand begins that ends at a place: at its opening bracket, or with its word."""
+    """Return the start of the operand that ends at a position: its opening bracket or its first letter."""
     if not text[:end].endswith(")"):
-        return re.search(r"(?:'[^']*'|[\w.\"]*)$", text[:end]).start()  # type: ignore[union-attr]  # matches nothing, too
+        return re.search(r"(?:'[^']*'|[\w.\"]*)$", text[:end]).start()  # type: ignore[union-attr]  # also matches nothing
     depth = 0
     for at in range(end - 1, -1, -1):
         depth += {")": 1, "(": -1}.get(text[at], 0)
@@ -110,7 +110,7 @@ def _start_of_operand(text: str, end: int) -> int:
 
 
 def _mentions(expression: str, name: str) -> bool:
-    """Whether a column stands in an expression without a zone of its own."""
+    """Whether an expression contains a column without its own zone."""
     column = rf'(?:\w+\.)?(?:{re.escape(name)}\b|"{re.escape(name)}")'
     without = re.sub(rf"\(?{column} AT TIME ZONE [^)]*\)?|timezone\('[^']*'::text, \(?{column}\)?\)", "", expression)
     without = re.sub(r"'[^']*'", "", without)

@@ -1,4 +1,4 @@
-"""Counted partitions in the ledger: what the newest of them looked like, without reading their rows again."""
+"""Counts of partitions in the ledger, so that the newest partitions' rows need not be read again."""
 
 import json
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ class PartitionCounts:
     """Connection of the role ``tidemill_writer``."""
 
     def load(self, release_id: int, prediction_run_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-        """Return what is known of prediction runs in the groups of a release, by prediction run."""
+        """Return the known counts of prediction runs in the groups of a release, by prediction run."""
         with transaction(self.url) as cursor:
             execute(cursor, "partition_counts", release_id=release_id, prediction_run_ids=list(prediction_run_ids))
             return dict(cursor.fetchall())
 
     def save(self, release_id: int, prediction_run_id: int, counts: Sequence[dict[str, Any]], run_id: int) -> None:
-        """Keep the counts of a prediction run; its rows never change, so the first word stays."""
+        """Store the counts of a prediction run; its rows never change, so the first counts stay."""
         with transaction(self.url) as cursor:
             execute(
                 cursor,

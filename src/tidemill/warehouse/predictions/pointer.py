@@ -34,7 +34,7 @@ def move_pointer(cursor: Cursor, prediction: PredictionRef) -> None:
     Raises
     ------
     IncompletePublish
-        If its rows are not those that were sealed.
+        If its rows differ from those that were sealed.
     """
     key = (prediction.model, prediction.partition)
     previous = visible_run(cursor, *key)

@@ -1,4 +1,4 @@
-"""Provenance of published partitions: rows, snapshot, query, code and packages, to find out what has changed."""
+"""Provenance of published partitions: rows, snapshot, query, code and packages, to detect what has changed."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ __all__ = ["Provenance", "provenance"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What one published partition was made of."""
+    """Inputs of one published partition."""
 
     partition: str
     """Key of the partition."""

@@ -1,7 +1,7 @@
-"""Publishing: how the rows of a partition become visible, all at once or not at all.
+"""Publishing: the rows of a partition become visible all at once or not at all.
 
-Claim, write without a lock, publish by moving a pointer; the protocol and its reasons are in
-``docs/architecture.md``. Readers see the old batch or the new one, never a mix and never nothing.
+Claim the partition, write without a lock, and publish by moving a pointer; ``docs/architecture.md`` explains the protocol.
+Readers see the old batch or the new one, never a mix and never nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,9 +45,9 @@ class PublishedRun:
     threshold: float | None
     """Score from which the positive class is predicted."""
     checksum: str = ""
-    """Exclusive or of a hash of each key and answer."""
+    """Exclusive or of the hashes of all keys and answers."""
     task: str = "binary"
-    """What its rows answer: ``binary``, ``multiclass`` or ``regression``."""
+    """Task that its rows answer: ``binary``, ``multiclass`` or ``regression``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +66,13 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """The writer's hand on claims, prediction runs and the pointer."""
+    """The writer's view of claims, prediction runs and the pointer."""
 
     url: str
     """Connection of the role ``tidemill_writer``."""
 
     def declare(self, model: str, entity_key: str, event_time: str, task: str = "binary") -> None:
-        """Make sure that the model has its partition of ``tidemill.prediction``, and a view that suits its task.
+        """Create the model's partition of ``tidemill.prediction``, and a view that suits its task, unless they exist.
 
         Raises
         ------
@@ -94,15 +94,15 @@ class Publisher:
     def renew(self, model: str, partition: str, token: int, run_id: int) -> int:
         """Take a newer token for an attempt of the chain that has claimed the partition.
 
-        Two attempts at one step of a chain share the chain's claim, and can overlap; the newer one makes the older
-        one stale by this.
+        Two attempts at one step of a chain share the chain's claim and can overlap; the newer one thereby makes the
+        older one stale.
 
         Parameters
         ----------
         model, partition : str
-            What is claimed.
+            The claimed partition.
         token : int
-            Token that the chain took in its first step.
+            Token that the chain's first step took.
         run_id : int
             The step's run.
 
@@ -130,7 +130,7 @@ class Publisher:
         threshold: float | None,
         run_id: int,
     ) -> PredictionRef:
-        """Write the rows of one attempt into a table of its own, with its key, and attach it; no reader sees it yet.
+        """Write the rows of one attempt into a new table, with its key, and attach it; no reader sees it yet.
 
         Parameters
         ----------
@@ -139,8 +139,8 @@ class Publisher:
         snapshot : SnapshotRef
             Rows that were scored.
         rows : iterable of pyarrow.RecordBatch
-            Made while they are written. Columns ``entity_key``, ``event_time``, ``score``, and what else the task
-            answers: ``predicted`` and ``probabilities`` (JSON), ``low`` and ``high``, ``reasons`` (JSON); one row an entity.
+            Computed while they are written. Columns ``entity_key``, ``event_time``, ``score``, and the task's further
+            answers: ``predicted`` and ``probabilities`` (JSON), ``low`` and ``high``, ``reasons`` (JSON); one row per entity.
         token : int
             From ``claim``.
         threshold : float or None
@@ -151,14 +151,14 @@ class Publisher:
         Raises
         ------
         IncompletePublish
-            If Postgres refuses the rows, or holds another number of them than the snapshot.
+            If Postgres refuses the rows, or has a different number of them than the snapshot.
         StaleAttempt
             If a newer attempt has claimed the partition meanwhile.
         TidemillError
-            What ends the rows early; nothing of them is kept then.
+            The error that ends the rows early; none of them is kept then.
         """
         batches = iter(rows)
-        first = next(batches, None)  # what is wrong with all rows is wrong with these, and nothing is opened for them
+        first = next(batches, None)  # an error of all rows shows here, before anything is opened for them
         with connect(self.url, "tidemill-predict") as connection:
             with connection, connection.cursor() as cursor:
                 execute(
@@ -202,7 +202,7 @@ class Publisher:
             return fetch_all(cursor, PublishedRun)
 
     def served(self, model: str, partitions: Sequence[str], query: str, *, limit: int) -> tuple[Served, ...]:
-        """Return the newest data sets that some partitions were published from, by a query's digest, newest first."""
+        """Return the newest data sets behind some published partitions, by a query's digest, newest first."""
         with transaction(self.url) as cursor:
             execute(cursor, "newest_served", model=model, partitions=list(partitions), query_digest=query, limit=limit)
             return fetch_all(cursor, Served)
@@ -210,18 +210,18 @@ class Publisher:
     def scores(self, prediction_run_id: int, more: Sequence[str] = ()) -> pa.Table:
         """Read the rows of a prediction run in order of key.
 
-        Parameters
-        ----------
-        prediction_run_id : int
-            The run.
-        more : sequence of str, default ()
-            Answers beside ``entity_key`` and ``score``: ``predicted``, ``probabilities``, ``low``, ``high``, ``reasons``.
-            JSON comes as text.
+                Parameters
+                ----------
+                prediction_run_id : int
+                    The run.
+                more : sequence of str, default ()
+        Answers in addition to ``entity_key`` and ``score``: ``predicted``, ``probabilities``, ``low``, ``high``, ``reasons``.
+                    JSON is returned as text.
         """
         return read_rows(self.url, prediction_run_id, more)
 
     def publish(self, prediction: PredictionRef) -> None:
-        """Make a written run the visible one of its partition; doing it again changes nothing.
+        """Make a written run the visible one of its partition; a second call changes nothing.
 
         Raises
         ------
@@ -232,7 +232,7 @@ class Publisher:
             execute(cursor, "lock_claim", model=prediction.model, partition=prediction.partition)
             row = cursor.fetchone()
             if visible_run(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:
-                return  # by an attempt whose COMMIT was answered by nobody, perhaps
+                return  # perhaps by an attempt whose COMMIT was never answered
             stale = row is None or row[0] != prediction.token
             if stale:
                 mark_stale(cursor, prediction)
@@ -244,7 +244,7 @@ class Publisher:
             raise _stale(_holding(prediction))
 
     def _refuse_stale(self, prediction: PredictionRef) -> None:
-        """End an attempt that was overtaken while it wrote; ``publish`` asks again, under the claim's lock."""
+        """Refuse an attempt that was overtaken while it wrote; ``publish`` checks again, under the claim's lock."""
         with transaction(self.url) as cursor:
             execute(cursor, "claim_token", model=prediction.model, partition=prediction.partition)
             overtaken = cursor.fetchone() != (prediction.token,)
@@ -254,24 +254,24 @@ class Publisher:
             raise _stale(_holding(prediction))
 
     def point_back(self, model: str, partition: str, undone: Sequence[int], run_id: int | None) -> int | None:
-        """Make the newest earlier run of a partition visible again that no undone release has scored.
+        """Make the newest earlier run of a partition that no undone release has scored visible again.
 
         Parameters
         ----------
         model, partition : str
-            What to restore.
+            The partition to restore.
         undone : sequence of int
-            Releases whose rows are not to be seen again.
+            Releases whose rows must not become visible.
         run_id : int or None
             The step's run, for the claim.
 
         Returns
         -------
         int or None
-            The prediction run that is visible now, or None if there is none to go back to.
+            The prediction run that is visible now, or None if there is no earlier one.
         """
         with transaction(self.url) as cursor:
-            take_claim(cursor, model, partition, run_id)  # an attempt that is under way becomes stale
+            take_claim(cursor, model, partition, run_id)  # a running attempt becomes stale
             execute(cursor, "newest_superseded", model=model, partition=partition, undone=list(undone))
             found = fetch_one(cursor, PredictionRef)
             if found is not None:
@@ -292,12 +292,12 @@ def _compatible_view(model: str, task: str) -> Iterator[None]:
 def _seal(
     cursor: Cursor, release: ReleaseRef, snapshot: SnapshotRef, prediction_run_id: int
 ) -> tuple[int, str, float | None]:
-    """Return the number, the checksum and the mean score of the rows that were written.
+    """Return the number, the checksum and the mean score of the written rows.
 
     Raises
     ------
     IncompletePublish
-        If the snapshot has another number of rows.
+        If the snapshot has a different number of rows.
     """
     execute(cursor, "seal_prediction_run", prediction_run_id=prediction_run_id)
     n_rows, checksum, mean_score = cast(tuple[int, str, float | None], cursor.fetchone())

@@ -28,7 +28,7 @@ COPY_COLUMNS = ("entity_key", "event_time", "score", *_ANSWER_TYPES)
 
 
 def copy_rows(cursor: Cursor, prediction_run_id: int, given: Sequence[str], batches: Iterable[pa.RecordBatch]) -> None:
-    """Write rows into the table of an open prediction run; an error that ends them early is raised as it is."""
+    """Write rows into the table of an open prediction run; an error of the rows is raised unchanged."""
     columns = [name for name in COPY_COLUMNS if name in given]  # columns that the task does not answer stay NULL
     sent = BinaryRows(encode(batch.select(columns) for batch in batches))
     statement = f"COPY {_table(prediction_run_id)} ({', '.join(columns)}) FROM STDIN (FORMAT binary)"
@@ -66,7 +66,7 @@ def read_rows(url: str, prediction_run_id: int, more: Sequence[str] = ()) -> pa.
 
 @contextmanager
 def rows_judged(release: ReleaseRef) -> Iterator[None]:
-    """Raise IncompletePublish with Postgres' own words about the row that it refuses."""
+    """Raise IncompletePublish with Postgres' message about the row that it refuses."""
     try:
         yield
     except (DataError, IntegrityError) as error:

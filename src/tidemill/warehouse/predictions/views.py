@@ -1,4 +1,4 @@
-"""The view ``predictions.<model>`` and what others have built on it."""
+"""The view ``predictions.<model>``, and objects that depend on it."""
 
 from tidemill.errors import SettingsError
 from tidemill.warehouse.connections import fetch_value, transaction

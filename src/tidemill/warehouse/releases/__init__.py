@@ -1,1 +1,1 @@
-"""Releases: register, promote, and what the ledger records about how each was made."""
+"""Releases: register and promote them, and record how each was made."""

@@ -1,4 +1,4 @@
-"""What the fits of a training have cost, from the runs of the step ``train``."""
+"""Costs of a training's fits, from the runs of the step ``train``."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class FitCost:
     """One run of the step ``train``, its search included."""
 
     digest: str
-    """Digest of the bundle that it gave."""
+    """Digest of its bundle."""
     started_at: datetime
     """When it began."""
     wall_s: float
@@ -34,7 +34,7 @@ def fit_costs(url: str, model: str, partition: str, digests: Collection[str]) ->
     url : str
         Connection; any role reads.
     model, partition : str
-        Whose training.
+        The training.
     digests : collection of str
         The bundles.
     """

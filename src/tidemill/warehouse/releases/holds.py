@@ -1,4 +1,4 @@
-"""Holds: what a person keeps from retention, by one entry of the audit and until another one."""
+"""Holds: things that a person exempts from retention, from one audit entry until another."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,7 +35,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """The writer's hand on what is held."""
+    """The writer's view of holds."""
 
     url: str
     """Connection of the role ``tidemill_writer`` or ``tidemill_promoter``."""
@@ -57,7 +57,7 @@ class Holds:
             ) from None
 
     def unhold(self, model: str, what: str, name: str, why: str) -> None:
-        """Let go of something.
+        """Release a hold.
 
         Raises
         ------

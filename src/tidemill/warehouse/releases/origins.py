@@ -1,4 +1,4 @@
-"""Origins: what the ledger knows of how a release or a prediction run was made, and what came of making it again."""
+"""Origins: how a release or a prediction run was made, and the results of reproducing it."""
 
 import json
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class ScoredRow:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """What the ledger knows of how things were made."""
+    """The ledger's view of origins."""
 
     url: str
     """Connection; reading needs any role, recording ``tidemill_writer``."""
@@ -130,7 +130,7 @@ class Origins:
         """Return the snapshot of a release or a prediction run."""
         with transaction(self.url) as cursor:
             execute(cursor, "snapshot", model=model, digest=digest)
-            (found,) = fetch_all(cursor, SnapshotRef)  # a foreign key holds it
+            (found,) = fetch_all(cursor, SnapshotRef)  # guaranteed by a foreign key
             return found
 
     def scored(self, model: str, prediction_run_id: int) -> tuple[ScoredRow, ...]:

@@ -1,4 +1,4 @@
-"""Releases that are carried between ledgers: what goes along, and what stays on record of where they come from."""
+"""Passports of releases that move between ledgers: the facts that go along, and the record of where they come from."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ __all__ = ["Passports"]
 
 @dataclass(frozen=True, slots=True)
 class Passports:
-    """The ledger's view of releases that leave it or have come to it."""
+    """The ledger's view of exported and imported releases."""
 
     url: str
     """Connection; reading needs any role, writing ``tidemill_writer``."""
@@ -36,14 +36,14 @@ class Passports:
         return found | {"decision": decisions[0], "approvals": tuple(decisions[1:]), "deployments": deployments}
 
     def release(self, model: str, partition: str, bundle_digest: str) -> int | None:
-        """Return the number of a bundle's release, or None if it has none here."""
+        """Return the number of a bundle's release here, or None."""
         with transaction(self.url) as cursor:
             execute(cursor, "release_of_bundle", model=model, partition=partition, bundle_digest=bundle_digest)
             number = fetch_value(cursor)
             return None if number is None else int(number)
 
     def decision(self, model: str, archive: str) -> Decision | None:
-        """Return what the gate has said here of an archive, or None if it was not asked yet."""
+        """Return this environment's decision about an archive, or None if there is none yet."""
         with transaction(self.url) as cursor:
             execute(cursor, "decision_about_archive", model=model, archive=archive)
             row = cursor.fetchone()
@@ -52,7 +52,7 @@ class Passports:
         return Decision(kind="accept", verdict=Verdict(row[1]), reasons=tuple(row[2]), decision_id=row[0])
 
     def keep_documents(self, documents: Mapping[str, str]) -> None:
-        """Keep the texts that the release's digests are of."""
+        """Store the texts behind the release's digests."""
         with transaction(self.url) as cursor:
             keep_documents(cursor, documents)
 

@@ -13,7 +13,7 @@ __all__ = ["Promotion", "deploy", "live_releases", "lock_champion", "refuse_olde
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """A release that is to go live, and what the caller knows of the state that it changes."""
+    """A release to promote, and the state that the caller expects."""
 
     release_id: int
     """Release to promote."""
@@ -32,7 +32,7 @@ class Promotion:
 
 
 def lock_champion(cursor: Cursor, model: str) -> int | None:
-    """Return the champion, and keep everybody else from changing it until the transaction ends."""
+    """Return the champion, and lock it until the transaction ends."""
     execute(cursor, "lock_champion", model=model)
     execute(cursor, "champion_id", model=model)
     row = cursor.fetchone()
@@ -84,7 +84,7 @@ def refuse_older_judgement(cursor: Cursor, model: str, wanted: Promotion) -> Non
 
 
 def deploy(cursor: Cursor, model: str, wanted: Promotion) -> int:
-    """Record a deployment, let the release that serves the newest partitions be the champion, and return the champion."""
+    """Record a deployment, make the release that serves the newest partitions the champion, and return the champion."""
     execute(
         cursor,
         "insert_deployment",

@@ -40,9 +40,9 @@ class Release:
     metric: str
     """Acceptance metric."""
     metric_value: float
-    """Its figure on the test set at acceptance."""
+    """Its value on the test set at acceptance."""
     learnt_until: datetime
-    """Start of its test set: no later row was fitted or chosen on."""
+    """Start of its test set: no row from then on was used to fit or choose."""
     evidence: dict[str, Any]
     """Its evaluation report, as JSON types."""
     partition: str
@@ -52,9 +52,9 @@ class Release:
     verdict: str
     """Verdict of that decision: ``accept``, ``reject`` or ``not_enough_evidence``."""
     requested_by: str
-    """Person who asked for the training that was judged last; empty if the schedule did."""
+    """Person who requested the training that was judged last; empty if the schedule did."""
     refused_by: str | None
-    """Person whose newest answer was no; None if nobody answered, or the newest answer was yes."""
+    """Person whose newest answer was a refusal; None if nobody answered, or the newest answer was an approval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Deployment:
     release_id: int
     """The release."""
     previous_release_id: int | None
-    """The one that it took over from."""
+    """The release before it."""
     kind: str
     """``promote``, ``force`` or ``rollback``."""
     approved_by: str
@@ -94,7 +94,7 @@ class NewRelease:
     metric: str
     """Acceptance metric."""
     metric_value: float
-    """Its figure on the test set."""
+    """Its value on the test set."""
     evidence: dict[str, Any]
     """The evaluation, as JSON types."""
     decision: Decision
@@ -112,12 +112,12 @@ class NewRelease:
     run_id: int | None
     """The registering step's run; None if the release was imported."""
     requested_by: str = ""
-    """Who asked for the training by hand."""
+    """Person who requested the training manually."""
 
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """What has been released and what is live."""
+    """Releases, deployments and the champion."""
 
     url: str
     """Connection; reading needs any role, writing ``tidemill_promoter``."""
@@ -156,7 +156,7 @@ class Releases:
     def register(self, new: NewRelease) -> int:
         """Record a bundle and the gate's decision about it; the same bundle of the same partition keeps its id.
 
-        A bundle that is judged again keeps every judgement on record, and the newest one counts.
+        Every judgement of a bundle stays on record, and the newest one counts.
         """
         with transaction(self.url) as cursor:
             of = {"model": new.model, "partition": new.partition, "bundle_digest": new.bundle.digest}
@@ -194,7 +194,7 @@ class Releases:
     def promote(self, model: str, wanted: Promotion) -> bool:
         """Make a release live, if the champion and the release's newest judgement are still the expected ones.
 
-        It becomes the champion unless another one is live for newer partitions already: a training as of an older
+        It becomes the champion unless another one is already live for newer partitions: a training as of an older
         partition serves from there up to the next. Promoting the champion again changes nothing.
 
         Returns
@@ -224,20 +224,20 @@ class Releases:
         return champion == wanted.release_id
 
     def way_back(self, model: str, to: int | None) -> int:
-        """Return the release that `rollback` would go back to; raises what it would."""
+        """Return the release that `rollback` would restore; raises as `rollback`."""
         with transaction(self.url) as cursor:
             live = list(live_releases(cursor, model))
             return live[way_back(model, live, to)]
 
     def rollback(self, model: str, to: int | None, *, approved_by: str, reason: str) -> tuple[int, tuple[int, ...]]:
-        """Make an earlier champion the champion again; everything that came after it counts as never live.
+        """Make an earlier champion the champion again; all later releases count as never live.
 
         Parameters
         ----------
         model : str
             Name of the model.
         to : int or None
-            Release to go back to; None for the one before the champion.
+            Release to restore; None for the one before the champion.
         approved_by : str
             A person.
         reason : str

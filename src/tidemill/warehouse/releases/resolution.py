@@ -1,4 +1,4 @@
-"""Resolution: which release serves now, and which one scores a partition."""
+"""Resolution: the release that serves now, and the release that scores a partition."""
 
 from tidemill.errors import NoChampion, ReleaseFromTheFuture
 from tidemill.intervals import Partition
@@ -34,18 +34,18 @@ def resolve_release(
     model : str
         Name of the model.
     partition : Partition
-        What is to be scored.
+        The partition to score.
     release_id : int, optional
         A release by its id; by default the one that was live for the partition.
     simulate : bool, default False
-        Allow a release that saw data from after the partition's cutoff, and mark its rows.
+        Allow a release trained on data from after the partition's cutoff, and mark its rows.
 
     Raises
     ------
     NoChampion
         If no release was live for the partition, or the release does not exist.
     ReleaseFromTheFuture
-        If the release saw data from after the partition's cutoff and this is no simulation.
+        If the release was trained on data from after the partition's cutoff and this is not a simulation.
     """
     found = releases.live_at(model, partition.cutoff) if release_id is None else releases.release(model, release_id)
     if found is None and release_id is not None:
