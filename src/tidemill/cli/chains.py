@@ -20,7 +20,7 @@ __all__: list[str] = []
 @app.command()
 def check(
     models: Annotated[list[str] | None, typer.Argument(help="Models to check; all by default.")] = None,
-    source: Annotated[bool, typer.Option(help="Ask the source about tables and columns too.")] = True,
+    source: Annotated[bool, typer.Option(help="Also check tables and columns in the source.")] = True,
 ) -> None:
     """Report every problem of the specs, contracts and queries, with file and line."""
     from tidemill.checking import check_models
@@ -46,7 +46,9 @@ def schema() -> None:
 def train(
     model: Model,
     partition: PartitionKey,
-    trials: Annotated[int | None, typer.Option(min=0, max=1000, help="Settings to try for each candidate.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=0, max=1000, help="Hyperparameter settings to try per candidate.")
+    ] = None,
     cutoff: Cutoff = None,
     dry_run: DryRun = False,
     reason: str = "",
@@ -76,8 +78,10 @@ def predict(
     first: Annotated[str | None, typer.Option("--from", help="First of many partitions.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last of many partitions, included.")] = None,
     policy: Annotated[str, typer.Option(help="live_then, current or release=<id>.")] = "live_then",
-    simulate: Annotated[bool, typer.Option("--simulate", help="Allow a release from after the partition.")] = False,
-    again: Annotated[bool, typer.Option("--again", help="Score what the release has published already, too.")] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Allow a release trained on data from after the partition's cutoff.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also score what the release has already published.")] = False,
     cutoff: Cutoff = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -106,7 +110,7 @@ def predict(
 
 @app.command()
 def monitor(model: Model, partition: PartitionKey) -> None:
-    """Look at a partition: drift, matured quality, cost, alerts."""
+    """Monitor a partition: drift, matured quality, cost, alerts."""
     from tidemill.runtime.chains import monitor_chain
     from tidemill.runtime.run import run_step
 
@@ -135,7 +139,7 @@ def run(
     chain: Annotated[str, typer.Option(help="train, predict, monitor or retrain.")] = "train",
     cutoff: Cutoff = None,
 ) -> None:
-    """Run a chain up to a step, and print the step's record as JSON."""
+    """Run a chain up to a step, and print that step's record as JSON."""
     from tidemill.runtime.chains import monitor_chain, predict_chain, retrain_chain, train_chain
 
     workspace = Workspace.from_environment()
@@ -153,7 +157,7 @@ def run(
 
 
 def _searches_at_once(spec: ModelSpec, trials: int | None) -> int:
-    """Return how many candidates are searched side by side; a single fit ends before another process has started."""
+    """Return how many candidates are searched in parallel; without a search, starting a process takes longer than a fit."""
     from tidemill.runtime.limits import usable_cores
 
     searching = spec.train.search.trials if trials is None else trials
@@ -168,13 +172,13 @@ def _drive(name: str, chain: Any, model: str, partition: str, workspace: Workspa
 
 
 def _in_utc(cutoff: datetime | None) -> datetime | None:
-    """Return a cutoff with a time zone: UTC where the option names none."""
+    """Return a cutoff with a time zone: UTC if the option has none."""
     return cutoff if cutoff is None or cutoff.tzinfo else cutoff.replace(tzinfo=UTC)
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
-    """Show which step is running, on standard error, so that standard output stays clean."""
+    """Show the running step on standard error, so that standard output stays clean."""
     with err.status("") as spinner:
 
         def on_step(step: str, record: dict[str, Any] | None) -> None:
@@ -189,7 +193,7 @@ def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
 
 
 def _said_of_search(record: dict[str, Any]) -> tuple[str, ...]:
-    """Return the gain of a search: on its folds once it has ended, and on the test set once that is known."""
+    """Return the gain of a search: on its folds after the search, and on the test set once it is known."""
     if not record.get("search") and not record.get("search_gain"):
         return ()
     from tidemill.records import MetricValue, SearchReport

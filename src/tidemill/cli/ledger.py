@@ -91,9 +91,9 @@ def promote(
     release: Annotated[int, typer.Argument(help="Release to promote.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
     by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Against the gate's verdict.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Override the gate's verdict.")] = False,
 ) -> None:
-    """Make a release the champion on a person's word."""
+    """Promote a release manually."""
     from tidemill.operations.rollback import promote_by_hand
 
     workspace = Workspace.from_environment()
@@ -107,11 +107,11 @@ def promote(
 def rollback(
     model: Model,
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
-    to: Annotated[int | None, typer.Option(help="Release to go back to; by default the one before.")] = None,
-    republish: Annotated[str | None, typer.Option(help="Partitions to take back, <from>..<to>.")] = None,
+    to: Annotated[int | None, typer.Option(help="Release to restore; by default the previous champion.")] = None,
+    republish: Annotated[str | None, typer.Option(help="Partitions to restore, <from>..<to>.")] = None,
     by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
 ) -> None:
-    """Make an earlier champion the champion again, and take back what the undone releases have published."""
+    """Make an earlier champion the champion again; --republish also restores earlier predictions."""
     from tidemill.operations.rollback import roll_back
 
     first, separator, last = (republish or "").partition("..")
@@ -135,12 +135,14 @@ def rollback(
 @app.command()
 def reproduce(
     model: Model,
-    release: Annotated[int | None, typer.Option(help="Release to build again; by default the champion.")] = None,
-    run: Annotated[int | None, typer.Option(help="Prediction run to score again, and its release to build.")] = None,
-    partition: Annotated[str | None, typer.Option(help="Build what the weekly DAG picks for this partition.")] = None,
-    as_declared: Annotated[bool, typer.Option("--as-declared", help="With the spec and queries of today.")] = False,
+    release: Annotated[int | None, typer.Option(help="Release to rebuild; by default the champion.")] = None,
+    run: Annotated[int | None, typer.Option(help="Prediction run to score again; its release is rebuilt.")] = None,
+    partition: Annotated[
+        str | None, typer.Option(help="Rebuild the release that the weekly DAG picks for this partition.")
+    ] = None,
+    as_declared: Annotated[bool, typer.Option("--as-declared", help="Use today's spec and queries.")] = False,
 ) -> None:
-    """Build a release again, and report for each step whether it is the same, bit by bit; exit status 1 if not."""
+    """Rebuild a release, and report per step whether it is bit-identical; exit status 1 if not."""
     from tidemill.operations.reproduce import partition_of
     from tidemill.runtime.run import run_step
     from tidemill.warehouse.releases.registry import Releases

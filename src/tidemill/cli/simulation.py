@@ -1,4 +1,4 @@
-"""The commands that replay a model's past, with several retraining policies or injected faults."""
+"""Commands that replay a model's past, with several retraining policies or injected faults."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_First = Annotated[str, typer.Option("--from", help="First partition, as of which the first model is trained.")]
+_First = Annotated[str, typer.Option("--from", help="First partition; the first model is trained as of it.")]
 _Last = Annotated[str, typer.Option("--to", help="Last partition, included.")]
 _Report = Annotated[Path | None, typer.Option(help="Folder for the page and the figures.")]
 
@@ -72,14 +72,14 @@ def drill(
     first: _First,
     last: _Last,
     on: Annotated[
-        list[str] | None, typer.Option("--on", help="Partition on which every fault is tried; may be repeated.")
+        list[str] | None, typer.Option("--on", help="Partition in which to inject every fault; may be repeated.")
     ] = None,
     inject: Annotated[
         list[str] | None, typer.Option(help="Another fault, such as scale:temp*1.8@2013-06-10; may be repeated.")
     ] = None,
     report: _Report = None,
 ) -> None:
-    """Inject faults of the source into a past, one at a time; exit with 1 if the monitors miss one."""
+    """Inject faults into a past source, one at a time; exit status 1 if monitoring misses one."""
     from tidemill.simulation import Injection, Past
     from tidemill.simulation import drill as run_drill
 
@@ -118,7 +118,7 @@ def _print(done: "Drill") -> None:
 
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a progress bar for each label."""
+    """Show one progress bar per label."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bars: dict[str, TaskID] = {}
     with Progress(*columns, console=err) as progress:

@@ -1,4 +1,4 @@
-"""Commands that carry a release from one environment to the next."""
+"""Commands that move a release from one environment to the next."""
 
 import getpass
 from pathlib import Path
@@ -27,13 +27,13 @@ def export(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="Archive that 'tidemill export' has written.")],
+    file: Annotated[Path, typer.Argument(help="Archive written by 'tidemill export'.")],
     digest: Annotated[
-        str | None, typer.Option(help="Digest that the export has printed; another one is refused.")
+        str | None, typer.Option(help="Digest that the export printed; any other digest is refused.")
     ] = None,
     by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
 ) -> None:
-    """Take over a release with its evidence, as one that does not serve; promoting it is another command."""
+    """Import a release with its evidence, without promoting it."""
     from tidemill.operations.transfer import import_release
 
     done = import_release(Workspace.from_environment(), file, by=by or getpass.getuser(), digest=digest)

@@ -1,4 +1,4 @@
-"""Commands that keep the platform in order: alerts, gc, doctor, install-check, migrate."""
+"""Commands that maintain the platform: alerts, gc, doctor, install-check, migrate."""
 
 import getpass
 import json
@@ -21,12 +21,12 @@ __all__: list[str] = []
 @app.command()
 def alerts(
     model: Annotated[str | None, typer.Argument(help="Model whose open alerts to list; all by default.")] = None,
-    acknowledge: Annotated[int | None, typer.Option(help="Number of an alert that you know of.")] = None,
+    acknowledge: Annotated[int | None, typer.Option(help="Number of an alert to acknowledge.")] = None,
     by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
     send: Annotated[bool, typer.Option("--send", help="Send waiting messages that are due.")] = False,
     channel: Annotated[str | None, typer.Option("--try", help="Send a test message to this channel.")] = None,
 ) -> None:
-    """List open alerts; acknowledge one, send what waits, or try a channel."""
+    """List open alerts; acknowledge one, send waiting messages, or test a channel."""
     from datetime import UTC
 
     from tidemill.delivery.sending import send_waiting, try_channel
@@ -66,8 +66,8 @@ def alerts(
 
 @app.command()
 def gc(
-    models: Annotated[list[str] | None, typer.Argument(help="Models to collect for; all by default.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
+    models: Annotated[list[str] | None, typer.Argument(help="Models to clean up; all by default.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
 ) -> None:
     """Remove data beyond retention: unpublished and replaced rows, and files that nothing needs."""
     from tidemill.retention import collect_garbage
@@ -88,7 +88,7 @@ def hold(
     name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
 ) -> None:
-    """Keep a release, prediction run, partition or snapshot from ever being collected."""
+    """Exempt a release, prediction run, partition or snapshot from retention."""
     from tidemill.warehouse.releases.holds import Holds
 
     workspace = Workspace.from_environment()
@@ -103,7 +103,7 @@ def unhold(
     name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
 ) -> None:
-    """Let retention decide again about what was held."""
+    """End an exemption from retention."""
     from tidemill.warehouse.releases.holds import Holds
 
     Holds(Workspace.from_environment().connection(LEDGER)).unhold(model, what, name, reason)
@@ -112,7 +112,7 @@ def unhold(
 
 @app.command()
 def held(model: Annotated[str | None, typer.Argument(help="Model; all by default.")] = None) -> None:
-    """List what is held, by whom and why."""
+    """List what is exempt from retention, by whom and why."""
     from tidemill.warehouse.releases.holds import Holds
 
     table = Table("model", "what", Column("name", overflow="fold"), "why", "by", "since")
@@ -125,9 +125,13 @@ def held(model: Annotated[str | None, typer.Argument(help="Model; all by default
 
 @app.command()
 def doctor(
-    as_of: Annotated[datetime | None, typer.Option(help="Instant to judge freshness at; UTC, now by default.")] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(help="Instant as of which to judge freshness; UTC, now by default.")
+    ] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Hash every kept file and read every published row.")] = False,
-    repair: Annotated[bool, typer.Option("--repair", help="Repair MLflow's alias, close steps that died.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Repair MLflow's alias, and close steps whose process died.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Examine ledger, storage, MLflow and machine; exit status 1 if anything fails. Works without Airflow."""
@@ -144,7 +148,7 @@ def doctor(
 def install_check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Report what this machine's Airflow lacks for Tidemill, each with its remedy; exit status 1 if anything is missing."""
+    """Report what this machine's Airflow lacks for Tidemill, with remedies; exit status 1 if anything is missing."""
     from tidemill.doctor import examine_installation
 
     _tell(examine_installation(), as_json=as_json)
@@ -166,7 +170,7 @@ def _tell(findings: "Sequence[Finding]", *, as_json: bool) -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the ledger's schema up to date, as the role that owns it."""
+    """Upgrade the ledger's schema, as the role that owns it."""
     from tidemill.warehouse.migrations import apply_migrations
 
     applied = apply_migrations(connection_from_environment("tidemill_owner"))

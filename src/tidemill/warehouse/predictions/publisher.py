@@ -210,13 +210,13 @@ class Publisher:
     def scores(self, prediction_run_id: int, more: Sequence[str] = ()) -> pa.Table:
         """Read the rows of a prediction run in order of key.
 
-                Parameters
-                ----------
-                prediction_run_id : int
-                    The run.
-                more : sequence of str, default ()
-        Answers in addition to ``entity_key`` and ``score``: ``predicted``, ``probabilities``, ``low``, ``high``, ``reasons``.
-                    JSON is returned as text.
+        Parameters
+        ----------
+        prediction_run_id : int
+            The run.
+        more : sequence of str, default ()
+            Further answers than ``entity_key`` and ``score``: ``predicted``, ``probabilities``, ``low``, ``high``, ``reasons``.
+            JSON is returned as text.
         """
         return read_rows(self.url, prediction_run_id, more)
 
