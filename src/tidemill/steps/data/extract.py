@@ -1,7 +1,7 @@
-"""Extract: the rows of one partition, or of a training window, as an immutable snapshot.
+"""Extract the rows of one partition, or of a training window, as an immutable snapshot.
 
-One query serves both. For training it is run once for every partition of the window, each with its own
-cutoff, so that a training row is made exactly as it would have been made on its day.
+One query serves both. For training it runs once per partition of the window, each time with that partition's
+cutoff, so that a training row equals the row that would have been scored on its day.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +119,7 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
 def training_partitions(job: Job) -> tuple[Partition, ...]:
     """Return the partitions of the training window, oldest first, up to the partition itself.
 
-    The newest have not matured yet; ``prepare`` leaves them out and counts them.
+    The newest have not matured; ``prepare`` leaves them out and counts them.
 
     Raises
     ------
@@ -247,7 +247,7 @@ def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec
     Raises
     ------
     SchemaChanged
-        With every column that is missing, or else of a wrong type.
+        Lists every missing column, or else every column of a wrong type.
     SpecError
         If a column has a name that Tidemill itself uses.
     """
@@ -270,9 +270,9 @@ def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec
 
 
 def require_same_keys(features: Sequence[Column], labels: Sequence[Column], spec: ModelSpec) -> None:
-    """Refuse queries whose keys SQL would not compare by ``=``, such as a whole number and a text.
+    """Refuse queries with keys that SQL does not compare by ``=``, such as a whole number and a text.
 
-    As texts ``7`` and ``0007`` are two keys, as numbers they are one: only the queries' author knows which is meant.
+    As texts, ``7`` and ``0007`` are two keys; as numbers they are one. Only the author of the queries knows which is meant.
 
     Raises
     ------
@@ -302,7 +302,7 @@ def _refuse_other_keys(cursor: Cursor, job: Job) -> None:
 
 
 def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataType], bool]]]:
-    """Return the type that each column must have, in words and as a test."""
+    """Return the required type of each column, in words and as a test."""
     numeric, categorical = (spec.features.numeric, spec.features.categorical) if spec.features else ((), ())
     return {
         spec.entity_key: ("text or a whole number, to be the key", lambda kind: not pa.types.is_floating(kind)),
@@ -324,7 +324,7 @@ def _writer(path: Path, columns: tuple[Column, ...], *, with_partition: bool) ->
     fields = [(column.name, column.arrow) for column in columns] + [(PARTITION, pa.string())] * with_partition
     schema = pa.schema(fields)
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
-    # Most doubles of a column differ: a dictionary of them costs twice the time and a fifth more space.
+    # Most doubles of a column differ: a dictionary doubles the time and needs a fifth more space.
     return table_writer(
         path, schema, use_byte_stream_split=floats, use_dictionary=[name for name in schema.names if name not in floats]
     )

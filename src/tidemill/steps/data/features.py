@@ -32,8 +32,8 @@ __all__ = [
     "target_values",
 ]
 
-_STORED_ROWS = 500  # kept as stored, for the gate's behaviour checks
-_PIECE_ROWS, _PIECE_BYTES = 65_536, 2**24  # limits per read where not all rows fit into memory
+_STORED_ROWS = 500  # kept unencoded for the gate's behaviour checks
+_PIECE_ROWS, _PIECE_BYTES = 65_536, 2**24  # limits per read if not all rows fit into memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,11 +49,11 @@ class LabelledSet:
     schema: FeatureSchema
     """Which columns are features."""
     stored: pa.Table
-    """Up to 500 of the rows, spread evenly, as they are stored."""
+    """Up to 500 evenly spaced rows as stored."""
 
 
 def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
-    """Return the feature columns: those that the spec names, else all but key, time and label, sorted by their types."""
+    """Return the feature columns: those in the spec, else all but key, time and label, grouped by type."""
     declared = {
         direction: tuple(sorted(name for name, way in spec.train.monotonic.items() if way == direction))
         for direction in ("increasing", "decreasing")
@@ -80,7 +80,7 @@ def read_sample(job: Job, split: SplitRef, name: str) -> LabelledSet:
 
 
 def read_enough(job: Job, split: SplitRef, name: str) -> LabelledSet:
-    """Read a set whole where the engine has it in memory, else some rows of it."""
+    """Read the whole set if the engine keeps it in memory, else a sample."""
     return (read_set if job.spec.train.engine == "local" else read_sample)(job, split, name)
 
 
@@ -101,7 +101,7 @@ def read_some(path: Path) -> tuple[pa.Table, pa.Array]:
 
 
 def piece_rows(n_columns: int) -> int:
-    """Return the number of rows per read where not all fit into memory: fewer rows if they are wide.
+    """Return the rows per read if not all fit into memory: fewer if they are wide.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def piece_rows(n_columns: int) -> int:
 
 
 def one_of(n_rows: int) -> int:
-    """Return n, from 1, such that every n-th row is in the sample.
+    """Return the smallest n, from 1, such that every n-th row fits the sample.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def keys_of(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
 
 
 def target_values(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """Return the labels of a split as estimators and metrics take them."""
+    """Return the labels of a split in the form that estimators and metrics use."""
     if pa.types.is_string(column.type):
         return keys_of(column)
     return np.asarray(column.to_numpy())

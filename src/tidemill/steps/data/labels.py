@@ -56,7 +56,7 @@ def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.Chu
         If the label of a regression is NaN or infinite.
     """
     key = spec.entity_key
-    labels = labels.filter(pc.is_valid(labels[key]))  # NULL is nobody's key
+    labels = labels.filter(pc.is_valid(labels[key]))  # NULL is no key
     twice = labels.num_rows - len(pc.unique(labels[key]))
     if twice:
         counts = pc.value_counts(labels[key])

@@ -1,4 +1,4 @@
-"""Validate data: judge the contract on a snapshot, the same for training and for scoring."""
+"""Validate a snapshot against the data contract, equally for training and scoring."""
 
 from pathlib import Path
 
@@ -18,19 +18,19 @@ from tidemill.storage.tables import read_schema, read_table
 
 __all__ = ["validate_data"]
 
-N_CASES = 5  # failing values shown in an error
+N_CASES = 5  # failing values listed in an error
 
 
 @declarations.validate_data
 def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
-    """Judge the model's contract on a snapshot; without rows, only what it says about the table.
+    """Check the model's contract on a snapshot; without rows, only its expectations about the table.
 
-    Results are recorded in ``tidemill.check_result`` and on a page, whatever they are.
+    All results are recorded in ``tidemill.check_result`` and on a page.
 
     Raises
     ------
     ContractBroken
-        If expectations of severity ``fail`` do not hold; with all of them.
+        If expectations of severity ``fail`` do not hold; lists all of them.
     """
     contract = whole_contract(job.spec, Interval(start=snapshot.start, end=snapshot.end))
     if not snapshot.n_rows:
@@ -60,7 +60,7 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
 
 
 def _held(contract: tuple[Expectation, ...], path: Path) -> tuple[CheckResult, ...]:
-    """Judge a contract on stored rows, with only the columns of one expectation in memory."""
+    """Check a contract on stored rows, with only one expectation's columns in memory."""
     names = read_schema(path).names
     of_columns: dict[tuple[str, ...], list[int]] = {}
     for at, item in enumerate(contract):
@@ -70,14 +70,14 @@ def _held(contract: tuple[Expectation, ...], path: Path) -> tuple[CheckResult, .
         rows = read_table(path, list(needed))
         found |= {at: judge(contract[at], rows) for at in places}
         del rows
-        pa.default_memory_pool().release_unused()  # or the next ones come on top
+        pa.default_memory_pool().release_unused()  # otherwise the next columns add to it
     rest = tuple(item for at, item in enumerate(contract) if found[at] is None)
     asked = iter(_asked(rest, path))
     return tuple(found[at] or next(asked) for at in range(len(contract)))
 
 
 def _asked(contract: tuple[Expectation, ...], path: Path) -> tuple[CheckResult, ...]:
-    """Ask Great Expectations about the rest."""
+    """Check the remaining expectations with Great Expectations."""
     if not contract:
         return ()
     from tidemill.contracts import evaluate_contract  # loads Great Expectations, which takes seconds

@@ -1,1 +1,1 @@
-"""Steps of the monitor chain: measure a published partition, settle alerts, and write the daily page."""
+"""Steps of the monitor chain: measure a published partition, update alerts, and write the daily page."""

@@ -1,4 +1,4 @@
-"""Whether the partition came whole and in time, from the same columns, code and packages as the one before."""
+"""Check whether the partition is complete, on time, and from the same columns, code and packages as the last."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -25,14 +25,14 @@ from tidemill.workspace import LEDGER
 
 __all__ = ["freshness", "miss"]
 
-N_GAPS = 7  # partitions before this one that are looked through for missing ones
-N_PAST, N_PAST_HOURS = 60, 8 * 7 * 24  # partitions that say what is usual: eight of each weekday, or of its hours
+N_GAPS = 7  # preceding partitions searched for missing ones
+N_PAST, N_PAST_HOURS = 60, 8 * 7 * 24  # partitions that define the usual rows: eight of each weekday, or of its hours
 DAY = timedelta(days=1)
 
 
 @declarations.freshness
 def freshness(job: Job, collected: CollectedRef) -> MonitorRef:
-    """Compare the partition's supply with that of the partitions before it."""
+    """Compare the partition's rows, ages and versions with those of the preceding partitions."""
     evidence = _evidence(job, collected)
     metrics, alerts = examine_freshness(
         evidence,
@@ -53,7 +53,7 @@ def freshness(job: Job, collected: CollectedRef) -> MonitorRef:
 
 
 def miss(job: Job) -> None:
-    """Open an alert about a partition that was due and has no predictions; there is nothing else to examine in it."""
+    """Open an alert about a partition that was due but has no predictions to examine."""
     if _is_due(job.spec, job.partition):
         found = missing_alert([job.partition.key])
         update_alerts(job, Examination(partition=job.partition.key, parts=("collect",), findings=(found,)))
@@ -75,7 +75,7 @@ def _evidence(job: Job, collected: CollectedRef) -> FreshnessEvidence:
         missing=tuple(_gaps(job.spec, job.partition, {item.partition for item in known})),
         ages=ages,
         past_ages={
-            # What was too old is not what is usual, or the same fault would look usual on the second day.
+            # Ages that raised an alert are not usual; otherwise a fault would look usual on its second day.
             what: tuple(
                 m.value
                 for key, values in recorded.items()
@@ -96,7 +96,7 @@ def _versions(item: Provenance) -> dict[str, str]:
 
 
 def _columns(job: Job, item: Provenance) -> dict[str, str] | None:
-    """Return the type of each column of a partition's snapshot, or None if it is gone, as retention may have it."""
+    """Return the type of each column of a partition's snapshot, or None if retention removed it."""
     try:
         folder = job.store.folder(item.snapshot_uri, item.snapshot_digest)
     except ArtifactCorrupt:
@@ -123,7 +123,7 @@ def _ages(job: Job, collected: CollectedRef) -> dict[str, float]:
 
 
 def _gaps(spec: ModelSpec, partition: Partition, published: set[str]) -> Iterator[str]:
-    """Return the partitions before one that were due and are not there, no older than the oldest that is."""
+    """Return the preceding partitions that were due but are missing, no older than the oldest published one."""
     span = Interval(start=spec.partition(min(published)).interval.start, end=partition.interval.end)
     before = spec.partitions.every.within(span, spec.timezone, spec.partitions.cutoff)
     yield from (item.key for item in list(before)[-N_GAPS - 1 :] if item.key not in published and _is_due(spec, item))
@@ -144,7 +144,7 @@ def _span(partition: Partition) -> tuple[datetime, datetime]:
 
 
 def _season(spec: ModelSpec, key: str) -> Mapping[str, int]:
-    """Return what partitions have in common whose rows are counted alike: the weekday, and of hours the hour."""
+    """Return the group of partitions with comparable rows: the weekday, and for hourly partitions the hour."""
     start = spec.partitions.every.of(key, spec.timezone, spec.partitions.cutoff).interval.start
     local = start.astimezone(ZoneInfo(spec.timezone))
     match spec.partitions.every:

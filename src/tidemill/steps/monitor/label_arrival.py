@@ -1,7 +1,7 @@
-"""Maturing: how far a model's labels have arrived, and which partitions can be compared with each other by now.
+"""Label arrival: how many labels are known, and which partitions can be compared with each other.
 
-Each day the labels of the newest partitions are counted by the instant at which they became known. These counts stay in
-the ledger; from those of partitions that have had their time comes the arrival curve, and from it what is to be expected.
+Each day the labels of the newest partitions are counted by the instant at which they became known. The counts are
+stored in the ledger. Those of matured partitions yield the arrival curve, and the curve the expected coverage.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from tidemill.warehouse.predictions.publisher import PublishedRun
 __all__ = ["LABELS", "Maturity", "arrival_of", "count_labels", "hours_since_end"]
 
 LABELS = "labels"  # part of the ledger's figures
-KNOWN = "labels_known"  # share of the rows whose label was known at an age, which is the figure's slice
+KNOWN = "labels_known"  # share of rows with a known label at an age, which is the figure's slice
 N_LEARNT = 28  # newest partitions that the curve is learned from: four of each weekday
 N_YOUNG = 14  # newest partitions, not yet matured, whose labels are counted
 
@@ -32,29 +32,29 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maturity:
-    """What is known about the arrival of labels, as of a job's cutoff."""
+    """The arrival of labels as of a job's cutoff."""
 
     arrival: Arrival
     """The curve."""
     coverage: Mapping[str, float]
-    """Share of the labels that are in, by partition."""
+    """Share of known labels by partition."""
     late: frozenset[str]
-    """Partitions that have had their time and lack labels that are usually there by then."""
+    """Matured partitions that lack labels usual at their age."""
 
 
 def count_labels(job: Job, matured: Mapping[str, Outcomes], runs: Mapping[str, PublishedRun], until: str) -> Maturity:
-    """Count the labels of matured partitions, and of those that have ended since; record it; say what is late.
+    """Count and record the labels of matured and newer partitions, and return which are late.
 
     Parameters
     ----------
     job : Job
         The job.
     matured : mapping of str to Outcomes
-        Partitions whose labels have had their declared time, by key.
+        Partitions whose labels have had the declared time to arrive, by key.
     runs : mapping of str to PublishedRun
         All published runs, by key.
     until : str
-        Newest partition to look at.
+        Newest partition to examine.
     """
     outcomes = {**matured, **_young(job, matured, runs, until)}
     arrival = arrival_of(job, until, [_course(job, item) for item in matured.values()], leave_out=set(matured))
@@ -85,7 +85,7 @@ def arrival_of(
     newest: Sequence[Mapping[float, float]] = (),
     leave_out: frozenset[str] | set[str] = frozenset(),
 ) -> Arrival:
-    """Learn the curve from the ledger's counts and from some that are not in it yet.
+    """Learn the curve from the ledger's counts and from counts not stored yet.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def arrival_of(
     newest : sequence of mapping of float to float, default ()
         Courses of the newest partitions.
     leave_out : set of str, default ()
-        Partitions whose counts are not taken from the ledger, since they are among ``newest``.
+        Partitions whose counts are not read from the ledger, since they are in ``newest``.
     """
     counted = job.ledger.metrics(job.spec.model, LABELS, KNOWN, until=until)
     kept = [
@@ -115,7 +115,7 @@ def hours_since_end(job: Job, key: str) -> float:
 def _young(
     job: Job, matured: Mapping[str, Outcomes], runs: Mapping[str, PublishedRun], until: str
 ) -> dict[str, Outcomes]:
-    """Read the partitions that have ended and not matured; their labels by one query."""
+    """Read the partitions that have ended but not matured, with one query for all labels."""
     newest = max(matured, default="")
     found = [
         run

@@ -1,7 +1,7 @@
-"""Monitor: compare a partition's data, scores, realised quality and cost with what they should be.
+"""Monitor a partition's data, scores, realised quality and cost.
 
-``collect`` says once what is looked at; ``drift``, ``performance``, ``compute`` and ``freshness`` measure, apart
-from each other; ``alert`` opens and resolves; ``report`` writes the page.
+``collect`` resolves the inputs once; ``drift``, ``performance``, ``compute`` and ``freshness`` measure independently
+of each other; ``alert`` opens and resolves alerts; ``report`` writes the page.
 """
 
 import math
@@ -46,7 +46,7 @@ N_MATURED = 7  # newest matured partitions measured again each day: late labels 
 
 @declarations.collect
 def collect(job: Job) -> CollectedRef:
-    """Return what a partition's monitoring looks at.
+    """Return the inputs of a partition's monitoring.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def collect(job: Job) -> CollectedRef:
 
 @declarations.drift
 def drift(job: Job, collected: CollectedRef) -> MonitorRef:
-    """Compare the partition with what the release was trained and tested on, and with the newest partitions before it."""
+    """Compare the partition with the release's training and test data, and with the newest preceding partitions."""
     if not collected.n_rows:
         return MonitorRef(part="drift", n_metrics=0, alerts=(), empty=True)
     reference = read_reference(job, collected)
@@ -96,10 +96,10 @@ def drift(job: Job, collected: CollectedRef) -> MonitorRef:
 
 @declarations.performance
 def performance(job: Job, collected: CollectedRef) -> MonitorRef:
-    """Measure the realised quality of partitions whose labels have matured, and estimate this one's before it has labels.
+    """Measure the realised quality of matured partitions, and estimate that of this partition before its labels arrive.
 
-    Alerts on realised quality speak of the newest matured partitions together. A partition whose time has come while
-    its labels have not is measured, and compared with none.
+    Alerts on realised quality cover the newest matured partitions together. A matured partition with late labels is
+    measured but not compared.
     """
     runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
     outcomes = {key: outcomes_of(job, runs[key]) for key in collected.matured}
@@ -125,7 +125,7 @@ def performance(job: Job, collected: CollectedRef) -> MonitorRef:
 
 
 def _recent(job: Job, measured: list[tuple[MetricValue, ...]]) -> tuple[MetricValue, ...]:
-    """Return the acceptance metric over partitions together, oldest first: of all rows, and of each slice."""
+    """Return the acceptance metric over all partitions, oldest first, of all rows and of each slice."""
     by_slice: dict[str | None, list[MetricValue]] = {}
     for metrics in measured:
         for figure in metrics:
@@ -135,7 +135,7 @@ def _recent(job: Job, measured: list[tuple[MetricValue, ...]]) -> tuple[MetricVa
 
 
 def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Alert, ...]:
-    """Estimate the partition's quality before its labels."""
+    """Estimate the partition's quality before its labels arrive."""
     estimates = estimated(job, collected, run) if collected.n_rows else ()
     _keep(job, "estimate", collected.partition, estimates, collected.release_id)
     return raise_alerts(_finite(estimates), thresholds(job))
@@ -144,7 +144,7 @@ def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[A
 def _look_back(
     job: Job, collected: CollectedRef, runs: Mapping[str, PublishedRun], maturity: Maturity
 ) -> tuple[Alert, ...]:
-    """Look for a lasting rise of the loss, and make the rows of the newest matured partition again."""
+    """Detect a lasting rise of the loss, and rebuild the rows of the newest matured partition."""
     watched = watched_loss(job, collected)
     served = [key for key, run in runs.items() if run.release_id == collected.release_id]
     statistic, change = loss_change(job, watched, served, collected.partition, maturity.arrival)
@@ -162,7 +162,7 @@ def _look_back(
 
 @declarations.compute
 def compute(job: Job, collected: CollectedRef) -> MonitorRef:
-    """Compare what the partition's steps cost with what they cost for the partitions before."""
+    """Compare the cost of the partition's steps with that of the preceding partitions."""
     by_partition: dict[str, dict[str, StepFigures]] = {}
     for run in job.ledger.step_runs(job.spec.model):
         figures = StepFigures(wall_s=run.wall_s, cpu_s=run.cpu_s, peak_rss_bytes=run.peak_rss_bytes, n_rows=run.n_rows)
@@ -174,9 +174,9 @@ def compute(job: Job, collected: CollectedRef) -> MonitorRef:
 
 @declarations.alert
 def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> AlertsRef:
-    """Open new alerts, update those that go on, and resolve those that are over."""
+    """Open, update and resolve alerts."""
     found = tuple(item for part in parts for item in part.alerts)
-    # Alerts of a part that had nothing to measure stay as they are.
+    # Alerts of a part without anything to measure stay unchanged.
     asked = ("collect", *(part.part for part in parts if not part.empty))
     examined = Examination(partition=collected.partition, parts=asked, findings=found)
     return update_alerts(job, examined)
@@ -184,8 +184,8 @@ def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> A
 
 @declarations.report
 def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
-    """Write the partition's page, and show it in MLflow too, now or once MLflow answers."""
-    from tidemill.steps.monitor.page import build_page  # draws, which the other parts have no need to import
+    """Write the partition's page and log it to MLflow, now or once MLflow answers."""
+    from tidemill.steps.monitor.page import build_page  # imports the drawing library, which the other parts do not need
 
     page = build_page(job, collected, alerts)
 
@@ -234,6 +234,6 @@ def _evidence(job: Job, release_id: int | None) -> dict[str, Any]:
 
 
 def _importance(job: Job, collected: CollectedRef) -> dict[str, float]:
-    """Return what each feature contributes to the release, as its evaluation measured it."""
+    """Return the importance of each feature, as measured in the release's evaluation."""
     found = (MetricValue.from_dict(item) for item in _evidence(job, collected.release_id).get("importance", ()))
     return {item.feature: item.value for item in found if item.feature is not None}

@@ -1,4 +1,4 @@
-"""From a partition's findings to alerts, by the rules of the spec, and to whom they are told."""
+"""Alerts from a partition's findings by the rules of the spec, and their delivery."""
 
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,7 @@ __all__ = ["notify", "update_alerts"]
 
 
 def update_alerts(job: Job, examined: Examination) -> AlertsRef:
-    """Open, update and resolve the model's alerts, and put what is to be told into the outbox."""
+    """Open, update and resolve the model's alerts, and put messages into the outbox."""
     spec = job.spec
     judged = replace(examined, findings=tuple(_judged(spec, item) for item in examined.findings))
     changes = job.alerts.update(
@@ -32,12 +32,12 @@ def update_alerts(job: Job, examined: Examination) -> AlertsRef:
 
 @declarations.notify
 def notify(job: Job) -> SentRef:
-    """Send the channels what waits for them about the model; runs last, so that the linked page exists.
+    """Send the model's waiting messages to their channels; runs last, so that the linked page exists.
 
     Raises
     ------
     ChannelUnavailable
-        If anything still waits: a dead channel has to be seen somewhere. Nothing is lost; it is sent again.
+        If a message still waits, so that a dead channel is noticed. No message is lost; a later run sends it again.
     """
     sent = send_waiting(job.workspace, model=job.spec.model)
     if sent.n_waiting:

@@ -1,7 +1,7 @@
-"""The outlook: what acceptance leaves behind so that quality can be estimated before labels, and change be noticed.
+"""The outlook: data stored at acceptance to estimate quality before labels arrive and to detect change.
 
-Curves from score to probability with their error, and the loss of each partition of the test set, as it was and as far
-as the curves did not foresee it; all from rows that the model was neither fitted nor chosen on.
+It contains curves from score to probability with their error, and for each partition of the test set the loss and the
+part of it that the curves did not predict. All come from rows used neither to fit nor to choose the model.
 """
 
 import json
@@ -40,7 +40,7 @@ __all__ = [
 
 OUTLOOK = "outlook.json"
 LOSSES = {Task.BINARY: "log_loss", Task.MULTICLASS: "log_loss", Task.REGRESSION: "mean_absolute_error"}
-"""The loss of each task whose lasting rise counts as a change; every row of a partition has a part in it."""
+"""Loss of each task whose lasting rise counts as a change; a mean over all rows of a partition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class WatchedLoss:
     loss: str
     """Name of the loss."""
     beyond_estimate: bool
-    """Whether it is the part that the estimate did not foresee."""
+    """Whether it is the part that the estimate did not predict."""
     reference: tuple[float, ...]
     """Its values in the partitions of the test set."""
 
@@ -61,7 +61,7 @@ class WatchedLoss:
 
 
 def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """Return what monitoring needs, as JSON types.
+    """Return the outlook for monitoring as JSON types.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]
 
 
 def estimated(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[MetricValue, ...]:
-    """Estimate what the partition's predictions are worth; nothing for a release that was accepted without an outlook.
+    """Estimate the quality of the partition's predictions; empty for a release without an outlook.
 
-    Numbers are not estimated: how far they are off depends on features that the prediction does not show.
+    The quality of a regression is not estimated: its errors depend on features that the prediction does not show.
     """
     curves = _read(job, collected.evaluation_uri).get("curves")
     if not curves:
@@ -144,7 +144,7 @@ def _expected_loss(
 
 
 def estimate_errors(estimates: tuple[MetricValue, ...], realised: tuple[MetricValue, ...]) -> tuple[MetricValue, ...]:
-    """Return how far an estimate was off, now that the truth is in: realised minus estimated, for each metric.
+    """Return the error of an estimate once labels have arrived: realised minus estimated, for each metric.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def estimate_errors(estimates: tuple[MetricValue, ...], realised: tuple[MetricVa
 
 
 def watched_loss(job: Job, collected: CollectedRef) -> WatchedLoss:
-    """Return the loss to watch: where it is estimated, the part that the estimate did not foresee."""
+    """Return the loss to monitor: if it is estimated, the part that the estimate did not predict."""
     outlook, loss = _read(job, collected.evaluation_uri), LOSSES[job.spec.task]
     excess = outlook.get("excess") or {}
     reference = excess or outlook.get("losses", {})
@@ -180,9 +180,9 @@ def watched_loss(job: Job, collected: CollectedRef) -> WatchedLoss:
 def loss_change(
     job: Job, watched: WatchedLoss, served: Iterable[str], until: str, arrival: Arrival
 ) -> tuple[float, Change | None]:
-    """Look for a lasting rise of the daily loss since the release went live; NaN if acceptance left no reference.
+    """Detect a lasting rise of the daily loss since the promotion; NaN if acceptance stored no reference.
 
-    Partitions that lack labels that are usually there do not count: what comes late is not like what comes in time.
+    Partitions that lack usual labels do not count, since late labels differ from timely ones.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def loss_change(
     served : iterable of str
         Partitions that the release served.
     until : str
-        Newest partition to look at.
+        Newest partition to examine.
     arrival : Arrival
         How labels arrive.
     """
@@ -224,5 +224,5 @@ def _curves(
     )
     curves = {name: fit_curve(truth, column) for name, (truth, column) in columns.items()}
     if any(curve is None for curve in curves.values()):
-        return {"curves": {}}  # a class that the test set lacks: no estimate is better than a wrong one
+        return {"curves": {}}  # a class is missing from the test set: no estimate is better than a wrong one
     return {"curves": {name: curve.to_dict() for name, curve in curves.items() if curve is not None}}

@@ -1,4 +1,4 @@
-"""What the daily page of a model says: the ledger's figures and counted bins, turned into the report room's values."""
+"""The content of a model's daily page: the ledger's figures and bin counts as values for ``report``."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -26,8 +26,8 @@ from tidemill.warehouse.releases.registry import Release
 __all__ = ["Marks", "build_page", "distribution_of"]
 
 HOUR = timedelta(hours=1)
-DISTANCES = ("psi", "jensen_shannon", "wasserstein", "cohens_w")  # those that a column has, the first to sort by
-MOST_POINTS = 61  # cut points up to which each bin of a profile is a single value, as a rule
+DISTANCES = ("psi", "jensen_shannon", "wasserstein", "cohens_w")  # shown if a column has them; sorted by the first
+MOST_POINTS = 61  # cut points up to which each bin of a profile is usually a single value
 N_LABELS = 12  # newest partitions whose labels are shown
 
 SHOWN: Mapping[Task, tuple[str, ...]] = {
@@ -43,7 +43,7 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
     """Build the page of one partition."""
     model, key = job.spec.model, collected.partition
     drift = job.ledger.metrics(model, "drift", until=key)
-    # Of an older partition, what has opened since is left out.
+    # Alerts opened after an older partition are left out.
     opened = {item.alert.rule: item for item in job.alerts.open(model) if item.first_partition <= key}
     found = {item.rule: item for item in alerts.alerts if item.rule not in opened}
     drifted: list[DriftRow] = []
@@ -75,12 +75,12 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What the rows of the page are marked with."""
+    """Marks of the page's rows."""
 
     severities: Mapping[str, Severity]
     """Severity of each open alert, by rule."""
     found: frozenset[str]
-    """Rules that the partition crossed, and that are no alert yet."""
+    """Rules that the partition crossed and that are no alert yet."""
 
 
 def _quality(job: Job, key: str, arrival: Arrival, release: Release | None) -> QualityView:
@@ -108,7 +108,7 @@ def _quality(job: Job, key: str, arrival: Arrival, release: Release | None) -> Q
 
 
 def distribution_of(counted: ColumnProfile) -> Histogram | Categories:
-    """Return a counted column as what charts draw."""
+    """Return a counted column in the form that charts draw."""
     if counted.kind is not ColumnKind.NUMERIC:
         names = (*counted.categories, *(("all others",) if len(counted.counts) > len(counted.categories) else ()))
         return Categories(names=names, counts=counted.counts)
@@ -191,7 +191,7 @@ def _in_words(counted: ColumnProfile) -> str:
 
 
 def _slice_rows(job: Job, figures: Iterable[MetricValue], release: Release | None) -> list[SliceRow]:
-    """Return the newest figure of each slice over partitions together, beside what it was at acceptance."""
+    """Return the newest figure of each slice over all partitions, with its value at acceptance."""
     recent = {figure.slice: figure for figure in figures if figure.name == f"{job.spec.accept.metric}_recent"}
     known = () if release is None else (MetricValue.from_dict(item) for item in release.evidence["metrics"])
     accepted = {figure.slice: figure for figure in known if figure.name == job.spec.accept.metric}

@@ -1,4 +1,4 @@
-"""Realised quality of a published run: its answers compared with the labels that have arrived, for every task."""
+"""Realised quality of a published run: its predictions compared with the known labels, for every task."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,30 +22,30 @@ from tidemill.warehouse.predictions.publisher import PublishedRun
 __all__ = ["NEEDED", "Outcomes", "measured", "outcomes_of", "realised"]
 
 NEEDED: Mapping[str, tuple[str, ...]] = {"binary": (), "multiclass": ("probabilities",), "regression": ("low", "high")}
-"""Answers that a task's quality is measured by, besides the score."""
+"""Columns besides the score that a task's metrics need."""
 
 SLICED: Mapping[str, tuple[str, ...]] = {
     "binary": ("calibration_gap", "base_rate", "label_coverage"),
     "multiclass": ("accuracy", "label_coverage"),
     "regression": ("mean_error", "label_coverage"),
 }
-"""Figures of a slice, besides the acceptance metric."""
+"""Metrics of a slice besides the acceptance metric."""
 
 MOST_SLICES = 20  # most frequent values of a feature, as at acceptance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """The rows of a published run, with what has become of them."""
+    """The rows of a published run with their outcomes."""
 
     run: PublishedRun
     """The run."""
     rows: pa.Table
-    """Keys, scores, and what `NEEDED` names for the task."""
+    """Keys, scores, and the columns in `NEEDED` for the task."""
     y: pa.ChunkedArray
-    """Their labels, from `labelled`: null where one is not known."""
+    """Their labels, from `labelled`; null if unknown."""
     observed_at: pa.ChunkedArray
-    """When each label became known; null where it is not."""
+    """Instant at which each label became known; null if unknown."""
 
     @property
     def label_coverage(self) -> float:
@@ -63,7 +63,7 @@ def outcomes_of(job: Job, run: PublishedRun, labels: pa.Table | None = None) -> 
     run : PublishedRun
         The run.
     labels : pyarrow.Table, optional
-        Labels, of other partitions too, if they have been read; by default they are.
+        Labels already read, possibly of other partitions too; by default they are read here.
     """
     if labels is None:
         labels = labels_as_of(job, job.spec.partition(run.partition).interval, job.partition.cutoff)
@@ -77,7 +77,7 @@ def outcomes_of(job: Job, run: PublishedRun, labels: pa.Table | None = None) -> 
 
 
 def realised(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
-    """Measure one published run by the labels that are known: the whole first, then the declared slices."""
+    """Measure one published run on its known labels: all rows first, then the declared slices."""
     run, y, rows = outcomes.run, outcomes.y, outcomes.rows
     kept = (job.spec.accept.metric, *SLICED[run.task])
     sliced = [
@@ -95,11 +95,11 @@ def measured(run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table) -> tuple[Met
     Parameters
     ----------
     run : PublishedRun
-        The run that the rows are of.
+        The run of the rows.
     y : pyarrow.ChunkedArray of shape (n_rows,)
-        From `labelled`: null where a label is not known.
+        From `labelled`; null if a label is unknown.
     rows : pyarrow.Table
-        Scores, and what `NEEDED` names for the task.
+        Scores, and the columns in `NEEDED` for the task.
     """
     known = pc.is_valid(y)
     return _measured(run, y.filter(known), rows.filter(known), label_coverage=pc.mean(known).as_py() or 0.0)
@@ -133,7 +133,7 @@ def _measured(
 
 
 def _slices(job: Job, outcomes: Outcomes) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    """Return the rows of each value of the declared slices; nothing if retention has removed what was scored."""
+    """Return the rows of each value of the declared slices; empty if retention has removed the snapshot."""
     features, key, run = job.spec.accept.slices, job.spec.entity_key, outcomes.run
     if not features or not outcomes.rows.num_rows:
         return

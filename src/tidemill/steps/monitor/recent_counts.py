@@ -1,4 +1,4 @@
-"""The newest partitions before one, counted into the groups of a release: read once, kept in the ledger."""
+"""Counts of the newest preceding partitions in the groups of a release, read once and stored in the ledger."""
 
 from collections.abc import Mapping
 
@@ -25,9 +25,9 @@ def count_newest(
 ) -> list[tuple[FeatureCounts, ...]]:
     """Return the counts of the newest published partitions before the job's, in any order.
 
-    After a promotion they are counted again in the new release's groups; a snapshot that retention has removed, or that
-    lacks a column, is left out. So is a feature where it was found broken: it says nothing of what is usual, and would
-    make the same break look usual on the second day.
+    After a promotion they are counted again in the new release's groups. A snapshot that retention has removed, or that
+    lacks a column, is left out. So is a feature in partitions where it was broken, since the same break would otherwise
+    look usual on its second day.
     """
     crossed, store = job.alerts.crossed(job.spec.model), PartitionCounts(job.workspace.connection(LEDGER))
     runs = [run for run in job.publisher.published(job.spec.model) if run.partition < collected.partition]
@@ -48,12 +48,12 @@ def count_newest(
 
 
 def _broken(crossed: Mapping[str, frozenset[str]], run: PublishedRun) -> set[str]:
-    """Name the features that were found broken in a partition."""
+    """Return the features that were found broken in a partition."""
     return {rule.partition(":")[2] for rule in crossed.get(run.partition, ()) if rule.startswith(BROKEN)}
 
 
 def _count(job: Job, run: PublishedRun, reference: tuple[ColumnProfile, ...]) -> tuple[FeatureCounts, ...]:
-    """Count a partition's rows; nothing where its snapshot is gone, or lacks a column."""
+    """Count a partition's rows; empty if its snapshot is gone or lacks a column."""
     try:
         rows = pq.ParquetFile(job.store.folder(run.snapshot_uri, run.snapshot_digest) / FEATURES)
         wanted = [profile.name for profile in reference if profile.name in rows.schema_arrow.names]

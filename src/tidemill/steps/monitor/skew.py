@@ -1,4 +1,4 @@
-"""Skew: rebuild an old partition's rows with their own cutoff, and compare them with what was scored."""
+"""Skew: rebuild an old partition's rows with its original cutoff, and compare them with the scored rows."""
 
 from tidemill.monitoring.skew import compare_rows
 from tidemill.records import MetricValue
@@ -13,14 +13,14 @@ __all__ = ["skew_of"]
 
 
 def skew_of(job: Job, run: PublishedRun, columns: tuple[str, ...]) -> tuple[MetricValue, ...]:
-    """Compare what a published run was scored on with what training would see of it today.
+    """Compare the scored rows of a published run with the rows that training would read today.
 
     Parameters
     ----------
     job : Job
         Model and place.
     run : PublishedRun
-        A partition whose labels have matured, so that what comes late has come.
+        Run of a matured partition, so that late data have arrived.
     columns : tuple of str
         Features of the release.
     """
@@ -28,6 +28,6 @@ def skew_of(job: Job, run: PublishedRun, columns: tuple[str, ...]) -> tuple[Metr
     cutoff = Origins(job.ledger.url).snapshot(spec.model, run.snapshot_digest).cutoff
     interval = spec.partition(run.partition).interval
     now = rows_as_of(job, spec.source.features, interval, cutoff, [spec.entity_key])
-    kept = [name for name in columns if name in now.column_names]  # one that is gone is the contract's business
+    kept = [name for name in columns if name in now.column_names]  # the contract reports missing columns
     path = job.store.folder(run.snapshot_uri, run.snapshot_digest) / FEATURES
     return compare_rows(read_columns(path, [spec.entity_key, *kept]), now, spec.entity_key, tuple(kept))

@@ -1,4 +1,4 @@
-"""The thresholds of a model's alerts: those of its spec, with the floor of quality as it holds for single partitions."""
+"""The alert thresholds of a model: those of its spec, with the quality floor converted to single partitions."""
 
 import math
 
@@ -25,10 +25,10 @@ def thresholds(job: Job) -> AlertThresholds:
 
 
 def floor_of_partitions(job: Job) -> float | None:
-    """Return the spec's floor as it holds for the metric of single partitions, which alerts and the page use.
+    """Return the spec's floor converted to single partitions, as alerts and the page use it.
 
-    At acceptance the metric of single partitions differs from that of all test rows together, for which the floor is: the
-    area under the curve of a day is lower, as a rule, since nothing is gained from telling good days from bad.
+    The floor applies to all test rows together. At acceptance the metric of single partitions differs from it: the area
+    under the curve of a day is usually lower, since it does not reward distinguishing good days from bad.
     """
     name, floor = job.spec.accept.metric, job.spec.accept.minimum
     if floor is None:
