@@ -91,7 +91,7 @@ WHERE status = 'open' AND (%(model)s::text IS NULL OR model = %(model)s)
 ORDER BY severity, model, rule;
 
 -- name: insert_alert_event
--- Record what has happened to an alert.
+-- Record an event of an alert.
 INSERT INTO tidemill.alert_event (alert_id, event, partition, severity, message, value, threshold,
     first_partition, run_id)
 VALUES (%(alert_id)s, %(event)s, %(partition)s, %(severity)s, %(message)s, %(value)s, %(threshold)s,
@@ -99,7 +99,7 @@ VALUES (%(alert_id)s, %(event)s, %(partition)s, %(severity)s, %(message)s, %(val
 RETURNING event_id;
 
 -- name: channel_knows_alert
--- Whether a channel has been told of an alert, or will be.
+-- Whether a channel has received, or will receive, a message about an alert.
 SELECT EXISTS (
     SELECT FROM tidemill.alert_message m
     JOIN tidemill.alert_event e ON e.event_id = ANY (m.event_ids)
@@ -107,12 +107,12 @@ SELECT EXISTS (
 );
 
 -- name: insert_message
--- Put a message into the outbox.
+-- Add a message to the outbox.
 INSERT INTO tidemill.alert_message (key, model, partition, channel, event_ids, next_try)
 VALUES (%(key)s, %(model)s, %(partition)s, %(channel)s, %(event_ids)s, %(now)s);
 
 -- name: release_waiting_messages
--- Let the waiting messages of a channel go out now, before a newer one.
+-- Make the waiting messages of a channel due now, before a newer one.
 UPDATE tidemill.alert_message
 SET next_try = %(now)s
 WHERE channel = %(channel)s AND state = 'waiting' AND next_try > %(now)s;
@@ -140,17 +140,17 @@ SET status = 'resolved', resolved_at = now()
 WHERE alert_id = %(alert_id)s;
 
 -- name: note_told
--- Note what somebody has been told about an alert, and with which partition.
+-- Record what has been reported about an alert, and with which partition.
 UPDATE tidemill.alert
 SET told = %(told)s, told_partition = %(told_partition)s
 WHERE alert_id = %(alert_id)s;
 
 -- name: lock_alerts
--- Keep everybody else from changing a model's alerts until the transaction ends.
+-- Lock a model's alerts until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtext('tidemill.alerts'), hashtext(%(model)s));
 
 -- name: acknowledge_alert
--- Note that somebody knows of an open alert.
+-- Record that somebody acknowledged an open alert.
 UPDATE tidemill.alert
 SET acknowledged_by = %(by)s, acknowledged_at = %(now)s
 WHERE alert_id = %(alert_id)s AND status = 'open'

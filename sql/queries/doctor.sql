@@ -71,7 +71,7 @@ GROUP BY 1
 ORDER BY 1;
 
 -- name: decisions_without_audit
--- Decisions that the audit does not have: both are written in one transaction.
+-- Decisions missing from the audit, although one transaction writes both.
 SELECT decision_id FROM tidemill.decision
 EXCEPT SELECT (details ->> 'decision_id')::bigint FROM tidemill.audit WHERE event LIKE 'decide:%%'
 ORDER BY 1;
@@ -83,7 +83,7 @@ FROM pg_catalog.pg_roles
 WHERE rolname = ANY(%(roles)s);
 
 -- name: role_memberships
--- Memberships of the roles that serve at run time; they need none.
+-- Memberships of the run-time roles, which need none.
 SELECT m.rolname, g.rolname
 FROM pg_catalog.pg_auth_members
 JOIN pg_catalog.pg_roles m ON m.oid = member
@@ -92,7 +92,7 @@ WHERE m.rolname = ANY(%(roles)s);
 
 -- name: table_rights
 -- Rights to change tables and views of the ledger. Open prediction runs are the writer's to fill: their number changes,
--- and sealing takes the right away, so they are no finding. The promoter may note a release's run in MLflow: one column.
+-- and sealing revokes the right, so they are no finding. The promoter may set a release's run in MLflow: one column.
 SELECT role, relname, kind FROM unnest(%(roles)s::text[]) role, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) kind,
     pg_catalog.pg_class c
 WHERE relnamespace IN ('tidemill'::regnamespace, 'predictions'::regnamespace) AND relkind IN ('r', 'p', 'v')
@@ -109,7 +109,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
 WHERE rolname = ANY(%(roles)s) AND nspname NOT LIKE 'pg\_%%' ORDER BY 2;
 
 -- name: function_rights
--- Functions with the owner's rights that anybody but the writer and the promoter may call.
+-- Functions with the owner's rights that roles other than the writer and the promoter may call.
 SELECT role, proname FROM unnest(ARRAY['tidemill_reader', 'public']) role, pg_catalog.pg_proc p
 WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace AND has_function_privilege(role, p.oid, 'EXECUTE')
 ORDER BY proname, role;
@@ -122,13 +122,13 @@ WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace
     AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=""'];
 
 -- name: creation_rights
--- Schemas in which a role may create something.
+-- Schemas in which a role may create objects.
 SELECT role, nspname
 FROM unnest(%(roles)s::text[]) role, pg_catalog.pg_namespace
 WHERE nspname IN ('tidemill', 'predictions', 'public') AND has_schema_privilege(role, oid, 'CREATE');
 
 -- name: append_only_tables
--- Tables whose append-only trigger is there and enabled.
+-- Tables whose append-only trigger exists and is enabled.
 SELECT relname
 FROM pg_catalog.pg_trigger
 JOIN pg_catalog.pg_class c ON c.oid = tgrelid

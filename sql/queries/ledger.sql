@@ -7,7 +7,7 @@ SELECT clock_timestamp();
 SELECT tidemill.append_audit(%(event)s, %(model)s, %(details)s);
 
 -- name: keep_document
--- Keep the text of a digest; the ledger computes the digest itself.
+-- Store the text of a digest; the ledger computes the digest itself.
 INSERT INTO tidemill.document (digest, kind, content)
 VALUES (encode(sha256(%(content)s), 'hex'), %(kind)s, %(content)s)
 ON CONFLICT DO NOTHING;
@@ -21,7 +21,7 @@ VALUES (%(model)s, %(chain)s, %(step)s, %(partition)s, %(dag_id)s, %(dag_run_id)
 RETURNING run_id;
 
 -- name: end_run
--- Record how a step ended, and what it cost.
+-- Record how a step ended, and its cost.
 UPDATE tidemill.run
 SET status = %(status)s, error = %(error)s, result = %(result)s, ended_at = clock_timestamp(), wall_s = %(wall_s)s,
     cpu_s = %(cpu_s)s,
@@ -36,7 +36,7 @@ WHERE model = %(model)s AND status = 'succeeded'
 ORDER BY run_id DESC LIMIT %(limit)s;
 
 -- name: trainings
--- Partition and newest verdict of every training that was no dry run, the last judged first.
+-- Partition and newest verdict of every training except dry runs, the last judged first.
 SELECT r.partition, d.verdict
 FROM tidemill.release r
 JOIN tidemill.decision d USING (decision_id)
@@ -65,8 +65,8 @@ WHERE model = %(model)s AND kind = %(kind)s AND partition = %(partition)s AND de
 ORDER BY decision_id DESC LIMIT 1;
 
 -- name: newest_metrics
--- The newest figures of each partition up to a key, oldest partition first. A subquery per row would find the newest run
--- by walking all runs from the newest back.
+-- The newest figures of each partition up to a key, oldest partition first. A subquery per row would scan all runs backwards
+-- to find the newest one.
 WITH newest AS MATERIALIZED (
     SELECT partition, max(run_id) AS run_id
     FROM tidemill.metric
@@ -94,7 +94,7 @@ VALUES (%(model)s, %(partition)s, %(part)s, %(name)s, %(feature)s, %(slice)s, %(
     %(label_coverage)s, %(release_id)s, %(as_of)s, %(run_id)s);
 
 -- name: record_question
--- Append to the audit what a task asks a person, unless it has asked just that before.
+-- Append to the audit what a task asks a person, unless it has already asked the same.
 SELECT tidemill.append_audit('ask', %(model)s, %(details)s::jsonb)
 WHERE NOT EXISTS (
     SELECT FROM tidemill.audit WHERE event = 'ask' AND model = %(model)s AND details = %(details)s::jsonb

@@ -41,7 +41,7 @@ WHERE model = %(model)s AND part = 'performance' AND slice IS NULL AND name IN (
 ORDER BY partition DESC, name DESC, run_id DESC LIMIT 1;
 
 -- name: newest_partitions
--- The newest published partitions. A figure and a page count in the newest run that has them.
+-- The newest published partitions, each with the figure and the page of the newest run that has them.
 SELECT p.partition, p.n_rows, p.release_id, p.simulated, p.published_at,
        realised.name, realised.value, realised.low, realised.high, realised.n,
        estimated.value AS estimate, estimated.low AS estimate_low, estimated.high AS estimate_high,
@@ -68,7 +68,7 @@ LEFT JOIN LATERAL (SELECT result->>'report_uri' AS uri FROM tidemill.run
 WHERE p.model = %(model)s ORDER BY p.partition DESC LIMIT %(limit)s;
 
 -- name: retrain_decisions
--- The newest decisions whether to retrain.
+-- The newest decisions on whether to retrain.
 SELECT partition, verdict, reasons
 FROM tidemill.decision
 WHERE model = %(model)s AND kind = 'retrain'

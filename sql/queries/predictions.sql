@@ -1,11 +1,11 @@
 -- name: partition_counts
--- What is known of prediction runs in the groups of a release.
+-- The known counts of prediction runs in the groups of a release.
 SELECT prediction_run_id, counts
 FROM tidemill.partition_counts
 WHERE release_id = %(release_id)s AND prediction_run_id = ANY (%(prediction_run_ids)s);
 
 -- name: insert_partition_counts
--- Keep the counts of a prediction run; its rows never change, so the first counts stay.
+-- Store the counts of a prediction run; its rows never change, so the first counts stay.
 INSERT INTO tidemill.partition_counts (prediction_run_id, release_id, counts, run_id)
 VALUES (%(prediction_run_id)s, %(release_id)s, %(counts)s, %(run_id)s)
 ON CONFLICT DO NOTHING;
@@ -32,7 +32,7 @@ FROM tidemill.published
 WHERE model = %(model)s AND partition = %(partition)s;
 
 -- name: mark_published
--- Mark a run as published, if its rows are those that were sealed.
+-- Mark a run as published, if its rows match those that were sealed.
 UPDATE tidemill.prediction_run
 SET status = 'published', published_at = now()
 WHERE prediction_run_id = %(prediction_run_id)s AND status IN ('written', 'superseded') AND n_rows = %(n_rows)s
@@ -52,7 +52,7 @@ SET status = 'superseded'
 WHERE prediction_run_id = %(prediction_run_id)s;
 
 -- name: published_inputs
--- What the newest published partitions up to a key were made of, newest first.
+-- Inputs of the newest published partitions up to a key, newest first.
 SELECT p.partition, r.n_rows, s.uri AS snapshot_uri, s.digest AS snapshot_digest, s.query_digest,
     step.code_version, step.lock_digest
 FROM tidemill.published p
@@ -63,7 +63,7 @@ WHERE p.model = %(model)s AND p.partition <= %(until)s
 ORDER BY p.partition DESC LIMIT %(limit)s;
 
 -- name: declare_model
--- Make sure that a model has its part of the predictions, and a view that suits its task.
+-- Create a model's part of the predictions, and a view that suits its task, unless they exist.
 SELECT tidemill.declare_model(%(model)s, %(entity_key)s, %(event_time)s, %(task)s);
 
 -- name: renew_claim
@@ -123,7 +123,7 @@ SELECT *
 FROM tidemill.seal_prediction_run(%(prediction_run_id)s);
 
 -- name: trace
--- One published row, and everything behind it.
+-- One published row, and its complete origin.
 SELECT row.entity_key, row.event_time, run.task, row.score, row.score AS prediction,
        coalesce(to_jsonb(row.predicted), to_jsonb(row.score >= run.threshold)) AS predicted_label, row.probabilities,
        row.low, row.high, row.reasons, run.prediction_run_id, run.token, run.published_at, run.simulated,
@@ -152,7 +152,7 @@ LEFT JOIN LATERAL (SELECT * FROM tidemill.deployment d
 WHERE pointer.model = %(model)s AND pointer.partition = %(partition)s AND row.entity_key = %(entity_key)s;
 
 -- name: view_dependents
--- What depends on the columns of a model's view, if another task would change them.
+-- Objects that depend on the columns of a model's view, if another task would change them.
 SELECT m.task, dependent
 FROM tidemill.model m, tidemill.view_dependents(m.model) dependent
 WHERE m.model = %(model)s AND m.task <> %(task)s;

@@ -7,18 +7,18 @@ WHERE model = %(model)s AND partition = %(partition)s AND step = 'train' AND sta
 ORDER BY digest, run_id DESC;
 
 -- name: unhold
--- Let go of something.
+-- Release a hold.
 SELECT tidemill.unhold(%(model)s, %(what)s, %(name)s, %(why)s);
 
 -- name: held
--- What is held, of one model or of all.
+-- The holds of one model or of all.
 SELECT model, what, name, why, held_by, held_at
 FROM tidemill.held
 WHERE model = coalesce(%(model)s, model)
 ORDER BY model, what, name;
 
 -- name: hold
--- Keep something from being collected.
+-- Add a hold.
 SELECT tidemill.hold(%(model)s, %(what)s, %(name)s, %(why)s);
 
 -- name: release_origin
@@ -65,17 +65,17 @@ FROM tidemill.document
 WHERE digest = %(digest)s;
 
 -- name: reproducible_releases
--- Releases that were made here, have served, knew nothing later than an instant, and are kept.
+-- Releases that were made here, have served, know nothing later than an instant, and are kept.
 SELECT r.release_id FROM tidemill.release r
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
 WHERE r.model = %(model)s AND r.known_until <= %(known_until)s
   AND EXISTS (SELECT FROM tidemill.deployment d WHERE d.release_id = r.release_id AND d.kind <> 'rollback')
-  AND r.run_id IS NOT NULL  -- an imported one's rows are elsewhere
+  AND r.run_id IS NOT NULL  -- the rows of an imported release are elsewhere
   AND NOT EXISTS (SELECT FROM tidemill.collected c WHERE c.model = r.model AND c.name IN (r.bundle_uri, s.uri))
 ORDER BY r.release_id;
 
 -- name: insert_reproduction
--- Record what came of building a release again.
+-- Record the result of rebuilding a release.
 INSERT INTO tidemill.reproduction (model, release_id, prediction_run_id, verdict, steps, changes, as_declared,
     code_version, lock_digest, run_id)
 VALUES (%(model)s, %(release_id)s, %(prediction_run_id)s, %(verdict)s, %(steps)s, %(changes)s, %(as_declared)s,
@@ -83,7 +83,7 @@ VALUES (%(model)s, %(release_id)s, %(prediction_run_id)s, %(verdict)s, %(steps)s
 RETURNING reproduction_id;
 
 -- name: passport_figures
--- What a passport says of a release beside its origin.
+-- Facts of a release's passport apart from its origin.
 SELECT r.metric, r.metric_value, r.learnt_until, r.requested_by,
     (SELECT hash FROM tidemill.audit ORDER BY audit_id LIMIT 1) AS ledger,
     (SELECT bundle_digest FROM tidemill.registration c WHERE c.model = r.model AND c.release_id = %(champion)s)
@@ -92,7 +92,7 @@ FROM tidemill.release r
 WHERE r.model = %(model)s AND r.release_id = %(release_id)s;
 
 -- name: passport_decisions
--- The gate's newest decision about a release, and the approvals of it.
+-- The gate's newest decision about a release, and its approvals.
 SELECT d.kind, d.verdict, d.reasons, coalesce(d.evidence ->> 'by', '') FROM tidemill.release r
 JOIN tidemill.decision d ON d.decision_id = r.decision_id
     OR (d.model = r.model AND d.kind = 'approve' AND d.evidence ->> 'decision_id' = r.decision_id::text)
@@ -106,7 +106,7 @@ WHERE model = %(model)s AND release_id = %(release_id)s
 ORDER BY deployment_id;
 
 -- name: release_of_bundle
--- The release of a bundle, if it has one here.
+-- The release of a bundle, if this ledger has one.
 SELECT max(release_id)
 FROM tidemill.registration
 WHERE model = %(model)s AND partition = %(partition)s AND bundle_digest = %(bundle_digest)s;
@@ -119,7 +119,7 @@ WHERE model = %(model)s AND kind = 'accept' AND evidence ->> 'archive' = %(archi
 ORDER BY decision_id DESC LIMIT 1;
 
 -- name: record_import
--- Append to the audit where a release comes from, once.
+-- Append to the audit, once, where a release comes from.
 SELECT tidemill.append_audit('import', %(model)s, %(details)s)
 WHERE NOT EXISTS (
     SELECT FROM tidemill.audit
@@ -127,7 +127,7 @@ WHERE NOT EXISTS (
 );
 
 -- name: lock_champion
--- Keep everybody else from changing a model's champion until the transaction ends.
+-- Lock a model's champion until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%(model)s)));
 
 -- name: champion_id
@@ -167,7 +167,7 @@ JOIN tidemill.champion c USING (deployment_id)
 WHERE c.model = %(model)s;
 
 -- name: deployments
--- Everything that was ever live, newest first.
+-- All deployments, newest first.
 SELECT live_from, release_id, previous_release_id, kind, approved_by, reason, deployed_at
 FROM tidemill.deployment
 WHERE model = %(model)s
@@ -188,8 +188,8 @@ JOIN tidemill.champion USING (release_id)
 WHERE champion.model = %(model)s;
 
 -- name: find_release
--- One release with its newest judgement. The newest answer of a person about any of its judgements says whether somebody
--- has rejected it; silence is no answer.
+-- One release with its newest judgement. The newest answer of a person about any of its judgements decides whether it counts
+-- as rejected; no answer is not a rejection.
 SELECT r.release_id, r.bundle_digest, r.bundle_uri, r.snapshot_digest, r.known_until, r.metric, r.metric_value,
     r.learnt_until, r.evidence, r.partition, r.decision_id, r.requested_by,
     (SELECT verdict FROM tidemill.decision d WHERE d.decision_id = r.decision_id) AS verdict,
@@ -202,7 +202,7 @@ FROM tidemill.release r
 WHERE r.model = %(model)s AND r.release_id = %(release_id)s;
 
 -- name: live_release_id
--- The release that was live for a partition's cutoff; what was rolled back never was.
+-- The release that was live for a partition's cutoff; a release that was rolled back never was.
 SELECT release_id
 FROM tidemill.live
 WHERE model = %(model)s AND live_from <= %(cutoff)s
@@ -231,7 +231,7 @@ JOIN tidemill.decision USING (decision_id)
 WHERE release.model = %(model)s AND release_id = %(release_id)s;
 
 -- name: note_mlflow_run
--- Note where MLflow shows the training of a release.
+-- Record where MLflow shows the training of a release.
 UPDATE tidemill.registration
 SET mlflow_run_id = %(mlflow_run_id)s
 WHERE release_id = %(release_id)s;

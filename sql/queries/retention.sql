@@ -32,7 +32,7 @@ UNION SELECT s.uri FROM tidemill.snapshot s
                                     UNION SELECT model, name FROM tidemill.held WHERE what = 'snapshot');
 
 -- name: last_use
--- When a step last named each folder of a model: content that is there already is not written again.
+-- When a step last referred to each folder of a model: existing content is not written again.
 SELECT uri #>> '{}', max(coalesce(ended_at, started_at))
 FROM tidemill.run,
     jsonb_path_query(result, 'strict $.** ? (@.type() == "string" && @ starts with $prefix)', %(vars)s) uri
@@ -40,7 +40,7 @@ WHERE model = %(model)s AND result IS NOT NULL
 GROUP BY 1;
 
 -- name: record_collection
--- Append the end of a folder to the audit, unless a collection that was killed afterwards has done so.
+-- Append the removal of a folder to the audit, unless an earlier, killed collection has done so.
 SELECT tidemill.append_audit('collect', %(model)s, %(details)s)
 WHERE NOT EXISTS (
     SELECT FROM tidemill.collected WHERE model = %(model)s AND name = %(name)s AND collected_at > %(written)s
@@ -56,7 +56,7 @@ SELECT EXISTS (
 );
 
 -- name: collect_watching
--- Delete what monitoring has kept for longer than the limit.
+-- Delete monitoring's records that are older than the limit.
 SELECT *
 FROM tidemill.collect_watching(%(model)s, %(before)s, %(n_partitions)s, %(at_most)s);
 
@@ -66,7 +66,7 @@ SELECT *
 FROM tidemill.collect_records(%(model)s, %(before)s, %(n_partitions)s, %(n_runs)s, %(at_most)s);
 
 -- name: due_runs
--- Prediction runs that were never published or have been superseded for long, and that nothing holds.
+-- Prediction runs without a hold that were never published, or were superseded long ago.
 SELECT r.prediction_run_id, r.partition, r.status, r.status_since,
        pg_total_relation_size(to_regclass('tidemill.prediction_run_' || r.prediction_run_id))
 FROM tidemill.prediction_run r

@@ -1,6 +1,6 @@
 -- name: lost_runs
--- Runs that only the ledger calls running. A session is alive while the server works for it, else its last statement
--- counts; waiting for the client is no work.
+-- Runs that are running only in the ledger. A session is alive while the server works for it; otherwise its last statement
+-- counts. Waiting for the client is not work.
 SELECT r.run_id, r.model, r.step, r.partition, r.process, r.peak_rss_bytes, r.memory_limit_bytes, s.last_sign
 FROM tidemill.run r
 LEFT JOIN (
@@ -17,8 +17,8 @@ WHERE r.status = 'running' AND (%(model)s::text IS NULL OR r.model = %(model)s)
 ORDER BY r.run_id;
 
 -- name: end_sessions
--- End the sessions of some processes. They are found first and ended then: in one WHERE the planner evaluates what
--- is cheap first, and would end everybody's sessions.
+-- End the sessions of some processes. They are found first and ended afterwards: in one WHERE, the planner evaluates cheap
+-- conditions first, and would end everybody's sessions.
 WITH found AS MATERIALIZED (
     SELECT pid, split_part(application_name, ' ', 2) AS process, usename AS role, left(query, 200) AS query,
            state_change AS silent_since
@@ -37,11 +37,11 @@ WHERE run_id = %(run_id)s AND status = 'running'
 RETURNING 1;
 
 -- name: note_memory
--- Note the peak and the limit of a running step's memory.
+-- Record the peak and the limit of a running step's memory.
 UPDATE tidemill.run
 SET peak_rss_bytes = %(peak_rss_bytes)s, memory_limit_bytes = %(memory_limit_bytes)s
 WHERE run_id = %(run_id)s AND status = 'running';
 
 -- name: sign_of_life
--- Let the server see that the process is alive.
+-- Show the server that the process is alive.
 SELECT 1;
