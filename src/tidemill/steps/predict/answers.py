@@ -1,4 +1,4 @@
-"""Answers: from a bundle's scores to the columns of a prediction row, whatever the task."""
+"""Answers: the columns of a prediction row from a bundle's scores, for every task."""
 
 import json
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from tidemill.modeling.explain import Explanation, explain
 
 __all__ = ["answers", "probabilities_of", "reasons_of"]
 
-CHUNK_ROWS = 20_000  # rows explained at once: of 100 features and 10 classes they take 160 MB
+CHUNK_ROWS = 20_000  # rows explained at once: with 100 features and 10 classes they take 160 MB
 
 
 def answers(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, pa.Array]:
-    """Return the columns that a model's task answers.
+    """Return the prediction columns of a model's task.
 
     Parameters
     ----------
     bundle : Bundle
         The model.
     score : ndarray of shape (n_samples,), or (n_samples, n_classes) for ``multiclass``
-        What `Bundle.score` gave; finite.
+        Finite scores of `Bundle.score`.
 
     Returns
     -------
@@ -54,13 +54,13 @@ def reasons_of(bundle: Bundle, X: pd.DataFrame, n: int) -> pa.Array:
     X : pandas.DataFrame of shape (n_samples, n_columns)
         Raw features.
     n : int
-        Reasons a row.
+        Reasons per row.
 
     Returns
     -------
     pyarrow.Array
-        A list of ``feature``, ``value`` (as it came) and ``contribution`` a row, in units of the model's own sum: log
-        odds, probability or value. A feature that contributes nothing is no reason.
+        Per row a list of ``feature``, raw ``value`` and ``contribution``, in units of the model's sum: log odds,
+        probability or value. Features without a contribution are omitted.
     """
     texts: list[str] = []
     for start in range(0, len(X), CHUNK_ROWS):
@@ -70,7 +70,7 @@ def reasons_of(bundle: Bundle, X: pd.DataFrame, n: int) -> pa.Array:
 
 
 def probabilities_of(texts: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    """Return published probabilities as a matrix, with the class of each column.
+    """Return published probabilities as a matrix with the class of each column.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def probabilities_of(texts: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], t
 
 
 def _objects(score: npt.NDArray[np.float64], classes: tuple[str, ...]) -> pa.Array:
-    """Write one JSON object a row; Arrow's shortest decimals read back to the same bits."""
+    """Return one JSON object per row; Arrow's shortest decimals parse back to the same bits."""
     parts: list[pa.Array | pa.Scalar] = []
     for position, name in enumerate(classes):
         parts.append(pa.scalar(f"{'{' if not position else ', '}{json.dumps(name)}: "))
@@ -98,7 +98,7 @@ def _objects(score: npt.NDArray[np.float64], classes: tuple[str, ...]) -> pa.Arr
 
 
 def _reasons(found: Explanation, X: pd.DataFrame, n: int) -> Iterator[str]:
-    """Write one list a row; equal contributions keep the features' order."""
+    """Return one list per row; equal contributions keep the features' order."""
     order = np.argsort(-np.abs(found.contributions), axis=1, kind="stable")[:, :n]
     amounts = np.take_along_axis(found.contributions, order, axis=1)
     heads = [f'{{"feature": {json.dumps(name)}, "value": ' for name in found.features]
@@ -119,7 +119,7 @@ def _reasons(found: Explanation, X: pd.DataFrame, n: int) -> Iterator[str]:
 
 
 def _json(value: Any) -> str:
-    """Write a raw value; what is no number or text of JSON becomes null or text."""
+    """Return a raw value as JSON; values that are neither numbers nor texts become null or text."""
     if pd.isna(value):
         return "null"
     if isinstance(value, bool | np.bool_):

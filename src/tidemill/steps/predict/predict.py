@@ -1,7 +1,7 @@
-"""Predict: score a snapshot with a resolved release, and write the rows; nobody sees them yet.
+"""Predict: score a snapshot with a resolved release, and write the rows without publishing them.
 
-The rows stream: while Postgres takes one batch, threads score the next ones, and no more than a few are in memory. Of a
-partition that is cut into shards, ``score`` answers for one, and ``predict`` writes what was answered for all.
+The rows stream: while Postgres takes one batch, threads score the next ones, so that only a few are in memory. If a
+partition is cut into shards, ``score`` scores one of them and ``predict`` writes the scores of all.
 """
 
 from collections.abc import Iterator
@@ -29,9 +29,9 @@ from tidemill.storage.tables import read_batches, read_schema, table_writer
 
 __all__ = ["predict", "score"]
 
-N_KEYS = 5  # keys named in an error
+N_KEYS = 5  # keys listed in an error
 COMPILED_FROM_ROWS = 250_000
-"""Rows from which trees are compiled: that takes 1.5 s of a processor, and saves 6 microseconds a row. Scores are the same."""
+"""Rows from which trees are compiled: it takes 1.5 s of processor time, saves 6 µs per row, and keeps the scores."""
 
 
 @declarations.predict
@@ -43,23 +43,23 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[
     job : Job
         Model, partition, workspace.
     release : ReleaseRef
-        What scores.
+        Release that scores.
     snapshot : SnapshotRef
-        The rows.
+        Rows to score.
     scores : tuple of ScoresRef, default ()
-        What was answered for each shard; without any, all rows are scored here.
+        Scores of each shard; if empty, all rows are scored here.
 
     Raises
     ------
     ArtifactCorrupt
-        If the bundle, the snapshot or a shard's scores are not what the ledger says.
+        If the bundle, the snapshot or a shard's scores differ from the ledger.
     IncompletePublish
-        If a score is not a number, or a row or a shard is lost on the way.
+        If a score is not a number, or a row or a shard is missing.
     StaleAttempt
         If a newer attempt has claimed the partition, before or meanwhile.
     """
     spec = job.spec
-    # Each attempt at this step has a token of its own, so that of two which overlap the older one is stale.
+    # Each attempt at this step has a separate token, so that the older of two overlapping attempts is stale.
     token = job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0
     bundle = _scorer(job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted).bundle
     job.publisher.declare(spec.model, spec.entity_key, spec.event_time, bundle.task)
@@ -72,12 +72,12 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[
 
 @declarations.score
 def score(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) -> ScoresRef:
-    """Score some rows of a snapshot, and keep what is to be published of them; doing it again changes nothing.
+    """Score a shard of a snapshot and store its prediction columns; idempotent.
 
     Raises
     ------
     ArtifactCorrupt
-        If the bundle or the snapshot is not what the ledger says.
+        If the bundle or the snapshot differs from the ledger.
     IncompletePublish
         If a score is not a number.
     """
@@ -107,16 +107,16 @@ def score(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) ->
 
 @contextmanager
 def _answered(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) -> Iterator[Iterator[pa.RecordBatch]]:
-    """Return what is published of some rows of the snapshot, scored while it is asked for."""
+    """Yield the prediction columns of some rows of the snapshot, scored lazily."""
     spec = job.spec
     asked = job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted
     n_rows = shard.stop - shard.start
     many = n_rows >= COMPILED_FROM_ROWS
     if many:
-        give_back()  # what extracting them has left in this process
+        give_back()  # left in this process by the extraction
     scorer = (_compiled if many else _scorer)(*asked)
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
-    scorer.bundle.score(to_frame(read_schema(path).empty_table()))  # refuses columns that do not fit, of no rows too
+    scorer.bundle.score(to_frame(read_schema(path).empty_table()))  # refuses columns that do not fit, even without rows
     names = [spec.entity_key, spec.event_time, *scorer.bundle.schema.names]
     batches = read_batches(path, names, BATCH_ROWS, shard.start, shard.stop)
     n_threads = min(spec.predict.threads or usable_cores(), n_rows // BATCH_ROWS)
@@ -124,7 +124,7 @@ def _answered(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard
         yield rows
 
 
-@lru_cache(maxsize=2)  # a backfill crosses from one release to the next
+@lru_cache(maxsize=2)  # a backfill may span several releases
 def _scorer(folder: Path, digest: str, trusted: frozenset[str]) -> Scorer:
     return Scorer.of(load_bundle(folder, digest, trusted))
 
@@ -135,7 +135,7 @@ def _compiled(folder: Path, digest: str, trusted: frozenset[str]) -> Scorer:
 
 
 def _scored(job: Job, release: ReleaseRef, scorer: Scorer, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return what is published of some rows of the snapshot."""
+    """Return the prediction columns of some rows of the snapshot."""
     spec, bundle = job.spec, scorer.bundle
     scores = scorer.score(batch)
     keys = batch.column(spec.entity_key).cast(pa.string())
@@ -147,7 +147,7 @@ def _scored(job: Job, release: ReleaseRef, scorer: Scorer, batch: pa.RecordBatch
 
 
 def _refuse_undefined(keys: pa.Array, scores: np.ndarray, release: ReleaseRef) -> None:
-    undefined = ~np.isfinite(scores).all(axis=tuple(range(1, scores.ndim)))  # of every class, where there are several
+    undefined = ~np.isfinite(scores).all(axis=tuple(range(1, scores.ndim)))  # of every class, if there are several
     if undefined.any():
         examples = keys.filter(pa.array(undefined)).slice(0, N_KEYS).to_pylist()
         raise IncompletePublish(

@@ -1,6 +1,6 @@
-"""Working ahead: threads make something of the next items while the caller is busy with one.
+"""Prefetching: threads process the next items while the caller handles one.
 
-It gains where the time goes by outside of Python's lock: in XGBoost, in scikit-learn's trees, in Arrow, in Postgres.
+It saves time where the work runs outside Python's global lock: in XGBoost, in scikit-learn's trees, in Arrow, in Postgres.
 """
 
 from collections import deque
@@ -18,16 +18,16 @@ Made = TypeVar("Made")
 
 @contextmanager
 def ahead(make: Callable[[Item], Made], items: Iterable[Item], n_threads: int) -> Iterator[Iterator[Made]]:
-    """Return what a function makes of each item, in the items' order; an error comes where its item would have come.
+    """Return an iterator of a function's results in item order; an error is raised at its item's position.
 
     Parameters
     ----------
     make : callable
-        Called in several threads at once.
+        Called from several threads at once.
     items : iterable
-        Asked for in the caller's thread, one more than there are threads ahead.
+        Iterated in the caller's thread, one more item ahead than there are threads.
     n_threads : int
-        Threads; 0 makes each when it is asked for, in the caller's thread.
+        Threads; with 0 each result is computed on demand in the caller's thread.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def ahead(make: Callable[[Item], Made], items: Iterable[Item], n_threads: int) -
         try:
             yield _in_order(pool, make, iter(items), n_threads + 1)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # what is in the making is waited for at the block's end
+            pool.shutdown(wait=False, cancel_futures=True)  # running work is awaited at the end of the block
 
 
 def _in_order(

@@ -1,4 +1,4 @@
-"""Resolve release: say once, for a whole run, which release scores the partition."""
+"""Resolve the release that scores the partition, once per run."""
 
 from dataclasses import replace
 
@@ -16,9 +16,9 @@ __all__ = ["resolve_release"]
 def resolve_release(
     job: Job, release: int | None = None, policy: str = "live_then", simulate: bool = False, dry_run: bool = False
 ) -> ReleaseRef:
-    """Return the release that scores the partition, and claim the partition before anything is read.
+    """Return the release that scores the partition, and claim the partition before reading anything.
 
-    So the attempt that began last publishes, and not the one that was slowest.
+    So the attempt that began last publishes, not the slowest one.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ def resolve_release(
     release : int, optional
         A release by its id.
     policy : str, default "live_then"
-        If none is named: ``live_then``, the one that was live for the partition, or ``current``, the champion.
+        Without ``release``: ``live_then``, the one that was live for the partition, or ``current``, the champion.
     simulate : bool, default False
-        Allow a release that learnt from data after the partition's cutoff, and mark its rows.
+        Allow a release trained on data after the partition's cutoff, and mark its rows.
     dry_run : bool, default False
         Claim nothing.
 
@@ -38,7 +38,7 @@ def resolve_release(
     NoChampion
         If there is none.
     ReleaseFromTheFuture
-        If it learnt from data after the partition's cutoff, and this is no simulation.
+        If it was trained on data after the partition's cutoff, and this is no simulation.
     SettingsError
         If the model's task has changed, and something depends on the columns of its view.
     """

@@ -1,7 +1,7 @@
-"""Shards: a partition too large for one task, cut by entity key, scored by several, and put together again.
+"""Shards: a partition too large for one task is cut by entity key, scored by several tasks, and reassembled.
 
-A shard's scores wait on the artifact store, so that one that was lost is made again alone. The ledger and the publishing
-know of no shards: one task writes the rows of all, and they become visible at once, as ever.
+A shard's scores are kept on the artifact store, so that only a lost shard is scored again. The ledger and publishing
+do not depend on shards: one task writes all rows, which become visible at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,18 +17,18 @@ from tidemill.storage.tables import read_batches, read_schema
 
 __all__ = ["SCORES", "cut", "put_together"]
 
-SCORES = "scores.parquet"  # the rows as they are published
+SCORES = "scores.parquet"  # the rows in their published form
 
 
 def cut(n_rows: int, shard_rows: int) -> tuple[Shard, ...]:
-    """Cut rows into as few shards as a limit allows, all about as long; at least one.
+    """Return the fewest shards within a limit, of nearly equal length; at least one.
 
     Parameters
     ----------
     n_rows : int
         Rows of the snapshot.
     shard_rows : int
-        Most rows of a shard.
+        Maximum rows per shard.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def cut(n_rows: int, shard_rows: int) -> tuple[Shard, ...]:
 def put_together(
     store: Store, snapshot: SnapshotRef, bundle_digest: str, scores: Sequence[ScoresRef], batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
-    """Return what was answered for all shards, in the snapshot's order.
+    """Return the scores of all shards in the snapshot's order.
 
     Raises
     ------
@@ -62,7 +62,9 @@ def put_together(
             "bundle(s).",
             "Nothing was published; clear the run from its task 'cut' on.",
         )
-    files = [store.folder(ref.uri, ref.digest) / SCORES for ref in ordered if ref.n_rows]  # all, before a row is given
+    files = [
+        store.folder(ref.uri, ref.digest) / SCORES for ref in ordered if ref.n_rows
+    ]  # check all before yielding a row
     answered = {tuple(read_schema(file).names) for file in files}
     if len(answered) > 1:
         raise IncompletePublish(

@@ -1,7 +1,7 @@
-"""The candidate against the champion: both scored on the same rows, which neither has learnt from.
+"""The candidate against the champion, scored on the same rows that neither was trained on.
 
-Nothing of a bundle was fitted or chosen on rows from its own test set on. So the champion is compared on the test rows
-that begin no earlier than its own test set did; if they are too few, on all of them, and the report says that it is flattered.
+A bundle is neither fitted nor chosen on rows from the start of its test set. The champion is therefore compared on test
+rows from the start of its own test set. If these are too few, all test rows are used, and the report states the bias.
 """
 
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ __all__ = ["compare_with_champion"]
 Rows = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
 
-_MAX_VALUES = 20  # most frequent values of a slicing feature that are compared
+_MAX_VALUES = 20  # most frequent values of a slicing feature to compare
 
 
 def compare_with_champion(
     job: Job, test: LabelledSet, bundle: Bundle, score: Numbers, report: EvaluationReport
 ) -> EvaluationReport:
-    """Add to a report what the candidate's scores are worth beside the champion's, if there is a champion.
+    """Add the comparison of the candidate with the champion, if any, to a report.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def compare_with_champion(
 
 
 def _unseen(job: Job, champion: Release, test: LabelledSet) -> Rows:
-    """Return which rows begin no earlier than what the champion has not learnt from."""
+    """Return the mask of rows from the start of the champion's own test set."""
     keys = {key: job.spec.partition(key).interval.start >= champion.learnt_until for key in np.unique(test.blocks)}
     return np.array([keys[key] for key in test.blocks], dtype=bool)
 
@@ -99,7 +99,7 @@ class _Pair:
     serving: Bundle
     its_score: Numbers
     rows: Rows
-    """Those that are compared."""
+    """Mask of the compared rows."""
 
     def difference(self, rows: Rows, name: str) -> MetricValue:
         """Return candidate minus champion on some rows."""
@@ -118,7 +118,7 @@ class _Pair:
         )
 
     def churn(self) -> MetricValue:
-        """Return how far the answers are apart on all test rows, which needs no label."""
+        """Return the difference of the answers on all test rows, which needs no label."""
         answers = self.bundle.answer_of(self.score), self.serving.answer_of(self.its_score)
         if self.bundle.task_type.has_classes:
             return changed_decisions(*answers, self.test.blocks)

@@ -1,4 +1,4 @@
-"""Analyse: what is in a training snapshot, as a page and pictures, with what a person should look at."""
+"""Analyse a training snapshot: a page with charts and the findings that need attention."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +24,8 @@ from tidemill.storage.tables import read_table
 
 __all__ = ["analyse"]
 
-MANY_NULLS = 0.3  # share from which a column's nulls are worth a sentence
-STRONG = 0.6  # correlation with the label that is too good to pass unread
+MANY_NULLS = 0.3  # share from which a column's nulls are reported
+STRONG = 0.6  # suspiciously high correlation with the label
 
 
 @declarations.analyse

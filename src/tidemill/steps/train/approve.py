@@ -1,4 +1,4 @@
-"""Approve: a person's answer about a model that the gate accepts, recorded with who gave it and when.
+"""Approve: a person's answer about a model that the gate accepts, recorded with name and time.
 
 The orchestrator asks; without one, training ends with a release that waits for ``tidemill promote``.
 """
@@ -17,9 +17,9 @@ __all__ = ["approve", "refuse_stale_form"]
 
 
 def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: str) -> None:
-    """Record what a person is asked, and raise if Airflow would show an older text instead.
+    """Record the text of the approval form, and raise if Airflow would show an older one.
 
-    Airflow keeps the text of a task's form from the task's first attempt, even when the task is cleared.
+    Airflow keeps the form text of a task's first attempt, even when the task is cleared.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: st
     Raises
     ------
     NotApproved
-        If the same task has asked before, with another text.
+        If the same task has already asked with another text.
     """
     digest = hashlib.sha256(text.encode()).hexdigest()
     if Ledger(workspace.connection(LEDGER)).first_question(model, origin, digest) != digest:
@@ -50,20 +50,20 @@ def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: st
 def approve(
     job: Job, evaluation: EvaluationReport, decision: Decision, answer: Answer | None = None, dry_run: bool = False
 ) -> Decision:
-    """Turn an answer into a decision of kind ``approve``.
+    """Return an answer as a decision of kind ``approve``.
 
     Parameters
     ----------
     job : Job
         Model, partition, workspace.
     evaluation : EvaluationReport
-        What was judged.
+        The evidence.
     decision : Decision
         The gate's.
     answer : Answer, optional
-        What a person said; None if nobody was asked.
+        The person's answer; None if no one was asked.
     dry_run : bool, default False
-        True in a run that promotes nothing, so that nobody is asked.
+        Whether the run promotes nothing, so that no one is asked.
     """
     if answer is None:
         why = "This is a dry run." if dry_run else "The gate has not accepted the model."
@@ -80,7 +80,7 @@ def approve(
 
 
 def _judge(job: Job, answer: Answer) -> Decision:
-    """Return what an answer is worth: four eyes may be required, and silence refuses."""
+    """Return the verdict of an answer: a second person may be required, and no answer is a refusal."""
     comment = f": {answer.comment}" if answer.comment else ""
     at = f"{answer.at:%Y-%m-%d %H:%M %Z}"
     if not answer.by:

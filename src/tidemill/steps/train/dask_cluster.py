@@ -1,12 +1,12 @@
-"""Growing trees on a Dask cluster: each worker learns from its own share of the rows, which it reads from the storage.
+"""Training of trees on a Dask cluster: each worker trains on its share of the rows, which it reads from the storage.
 
-Dask carries orders and answers and finds the workers; the learning is XGBoost's, whose workers add up their histograms
-after each level. Rows never pass through Dask, nor through this process. A worker keeps its share on disk as bins, so no
-worker has to hold even that in memory.
+Dask finds the workers and carries requests and results; XGBoost trains, and its workers sum their histograms after each
+level. Rows pass neither through Dask nor through this process. A worker keeps its share on disk as bins, so that it need
+not fit into memory.
 
-Dask's messages are pickles, and whoever reaches the scheduler runs code on every worker: the cluster is one circle of
-trust with the workers of Airflow, and belongs on a network of its own or behind `tls://` (docs/deploy/dask.md). What comes
-back is a booster in XGBoost's own format, and no artifact is ever a pickle.
+Dask's messages are pickles, and any client of the scheduler can run code on every worker. The cluster therefore shares
+its trust boundary with the Airflow workers, and belongs on a separate network or behind `tls://` (docs/deploy/dask.md).
+The result is a booster in XGBoost's own format; no artifact is ever a pickle.
 """
 
 import os
@@ -54,13 +54,13 @@ VARIABLE = "TIDEMILL_DASK"
 CONNECT_S = 20.0
 """Seconds in which the scheduler has to answer."""
 _TURN = "tidemill-training"  # a lock that is free again 30 s after its holder was killed
-_END_S = 60  # in which XGBoost's workers say goodbye to each other
-_LOOK_S = 2.0  # between two looks whether all workers are still there
+_END_S = 60  # for XGBoost's workers to disconnect from each other
+_LOOK_S = 2.0  # between two checks that all workers are alive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Share:
-    """What one worker is told: from which rows to learn, and how."""
+    """Instructions for one worker: its rows and the training settings."""
 
     task: str
     model: str
@@ -73,11 +73,11 @@ class _Share:
     validation: range
     """Rows of the validation set."""
     newer_from: str | None
-    """Key of the first partition that stops nothing; None if all do."""
+    """Key of the first partition that is not used for early stopping; None if all are."""
     environment: dict[str, str]
-    """Versions of whoever asks."""
+    """Package versions of the caller."""
     tracker: dict[str, Any]
-    """Where XGBoost's workers find each other."""
+    """Address of XGBoost's tracker."""
 
 
 def address_of(spec: ModelSpec) -> str:
@@ -120,7 +120,7 @@ def boost_on_cluster(
         workers = sorted(client.nthreads())
         if not workers:
             raise ClusterUnavailable(f"The Dask cluster at {address} has no worker.", "Start some, and run it again.")
-        workers = workers[: min(len(labels.train), len(stops) or len(labels.train))]  # nobody comes away empty
+        workers = workers[: min(len(labels.train), len(stops) or len(labels.train))]  # every worker gets a share
         with _tracker(address, len(workers)) as tracker:
             share = _Share(
                 task=job.spec.task.value,
@@ -155,7 +155,7 @@ def boost_on_cluster(
 
 
 def _cut(rows: npt.NDArray[np.int64], n_shares: int) -> list[range]:
-    """Cut ascending rows into shares that follow each other, each with as many of them."""
+    """Return consecutive shares of nearly equal length."""
     return [
         range(int(part[0]), int(part[-1]) + 1) if len(part) else range(0) for part in np.array_split(rows, n_shares)
     ]
@@ -176,7 +176,7 @@ def _newer_from(job: Job, split: SplitRef) -> str | None:
 
 
 def _boost_share(share: _Share) -> bytes:
-    """Learn from a share together with the others; the first of them gives the trees, the others nothing."""
+    """Train on a share together with the other workers; only the first returns the trees."""
     _refuse_other_versions(share.environment)
     store = Store.of(Workspace.from_environment())
     folder = store.folder(share.split.uri, share.split.digest)
@@ -197,7 +197,7 @@ def _pages(share: _Share, path: Path, rows: range, newer_from: str | None) -> Ca
     used = kind.known(y)
     if newer_from is not None:
         used &= keys_of(_column(read, path, PARTITION)) < newer_from
-    give_back()  # what reading has left would come on top of the trees
+    give_back()  # memory left from reading would add to that of the trees
     return partial(share.encoding.pages, Pieces(read=read, y=y), y, used)
 
 
@@ -271,7 +271,7 @@ def _tracker(address: str, n_workers: int) -> Iterator[dict[str, Any]]:
 def _answers(
     client: distributed.Client, address: str, workers: list[str], futures: list[distributed.Future]
 ) -> list[bytes]:
-    """Wait for all, and give up as soon as one has failed or is gone: the others would wait for it."""
+    """Wait for all, and stop as soon as one fails or is lost, since the others would wait for it."""
     while True:
         with suppress(TimeoutError):
             distributed.wait(futures, timeout=_LOOK_S)
@@ -286,7 +286,7 @@ def _answers(
 
 
 def _meaning(address: str, failed: list[BaseException], lost: set[str]) -> BaseException:
-    """Return what went wrong at a worker, if one can say it; else that one was lost."""
+    """Return the error of a worker, or else an error about the lost worker."""
     told = next((error for error in failed if isinstance(error, TidemillError)), None)
     if told is not None:
         return told

@@ -1,7 +1,7 @@
-"""Evaluate: the best candidate, chosen on the validation set, measured on the test set that nothing has seen.
+"""Evaluate the best candidate, chosen on the validation set, on the untouched test set.
 
-Baselines and the champion are measured on the same rows, in pairs. What needs no label is tried as well: how the
-candidate behaves, how far its answers are from the champion's, and whether a clean process gets the same scores.
+Baselines and the champion are measured on the same rows, paired. Checks without labels follow: the candidate's
+behaviour, the difference of its answers from the champion's, and equal scores in a clean process.
 """
 
 import json
@@ -60,7 +60,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
     bundles : tuple of BundleRef
         Candidates and baselines.
     shown : bool, default True
-        Whether anybody will look at it. Without, it decides the same in half the time: there are no pictures, the
+        Whether the evaluation is shown. If False, it decides the same in half the time: there are no charts, the
         rehearsal takes place in this process, and only a candidate that the gate accepts gets its importances.
 
     Raises
@@ -68,7 +68,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
     NotTrainable
         If no candidate has a validation score.
     ArtifactCorrupt
-        If a bundle is not what its digest says.
+        If a bundle does not match its digest.
     """
     spec = job.spec
     test = read_set(job, split, "test")
@@ -105,13 +105,13 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         uri=uri,
     )
     report = compare_with_champion(job, test, best.bundle, best.score, report)
-    if not shown and decide_acceptance(report, spec.accept).accepted:  # drift is weighed by importance once it serves
+    if not shown and decide_acceptance(report, spec.accept).accepted:  # drift is weighted by importance once it serves
         report = replace(report, importance=_importance(job, best, test))
     return report
 
 
 def _stored(job: Job, split: SplitRef, best: _Scored, test: LabelledSet, pictures: Mapping[str, charts.Chart]) -> str:
-    """Store the pictures and what monitoring needs; return the folder."""
+    """Store the charts and the data for monitoring; return the folder."""
     outlook = outlook_of(best.bundle, test, best.score)
     reference = reference_of(read_enough(job, split, "train"), test, best.bundle, best.score)
 
@@ -125,7 +125,7 @@ def _stored(job: Job, split: SplitRef, best: _Scored, test: LabelledSet, picture
 
 
 def _best(bundles: Sequence[BundleRef], metric: str) -> BundleRef:
-    """Return the candidate that is best on the validation set; the first listed wins a tie."""
+    """Return the best candidate on the validation set; the first listed wins a tie."""
     sign = 1 if greater_is_better(metric) else -1
     candidates = [ref for ref in bundles if not ref.baseline and np.isfinite(ref.validation_score)]
     if not candidates:
@@ -174,7 +174,7 @@ def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, .
 
 
 def _unknown(bundle: Bundle, test: LabelledSet) -> tuple[MetricValue, ...]:
-    """Return the share of rows whose class the train set lacks, so that no answer can be right."""
+    """Return the share of rows whose class is missing from the train set, so that no answer is correct."""
     if bundle.class_names is None or not len(test.y):
         return ()
     share = float((~np.isin(test.y.astype(str), bundle.class_names)).mean())
@@ -182,7 +182,7 @@ def _unknown(bundle: Bundle, test: LabelledSet) -> tuple[MetricValue, ...]:
 
 
 def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> MetricValue:
-    """Mean of the metric over single partitions, which is what monitoring will see of it."""
+    """Return the mean of the metric over single partitions, as monitoring measures it."""
     bundle = best.bundle
     values = np.array(
         [
@@ -206,7 +206,7 @@ def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> Metric
 
 
 def _search_gain(job: Job, best: _Scored, test: LabelledSet) -> MetricValue | None:
-    """Compare with the defaults on rows that did not choose the settings."""
+    """Compare with the defaults on rows not used to choose the settings."""
     found = best.ref.search
     if found is None or not found.defaults_digest:
         return None

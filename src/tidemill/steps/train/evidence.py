@@ -1,4 +1,4 @@
-"""What an evaluation leaves beside its figures: pictures that suit the task, and the reference that monitoring needs."""
+"""Artifacts of an evaluation: charts for the task, and the reference for monitoring."""
 
 from collections.abc import Callable, Mapping
 
@@ -24,7 +24,7 @@ Pictures = dict[str, charts.Chart]
 def task_pictures(
     bundle: Bundle, y_true: npt.NDArray[np.generic], scores: Mapping[str, npt.NDArray[np.float64]]
 ) -> dict[str, charts.Chart]:
-    """Draw how the answers compare with what came.
+    """Draw the predictions against the labels.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def task_pictures(
     y_true : ndarray of shape (n_samples,)
         Labels of the test set.
     scores : mapping of str to ndarray
-        Scores on the same rows by name of the model, the candidate's first.
+        Scores on the same rows by model name, the candidate first.
     """
     score = next(iter(scores.values()))
     return _PICTURES[bundle.task](bundle, y_true, score, scores)
@@ -73,7 +73,7 @@ _PICTURES: Mapping[str, Callable[[Bundle, Labels, Floats, Mapping[str, Floats]],
 def reference_of(
     train: LabelledSet, test: LabelledSet, bundle: Bundle, score: npt.NDArray[np.float64]
 ) -> tuple[ColumnProfile, ...]:
-    """Profile the train set's features, and last the test set's answers: scores or values, or the predicted classes."""
+    """Profile the train set's features, then the test set's scores, values or predicted classes."""
     rows = pa.Table.from_pandas(train.X[list(train.schema.names)], preserve_index=False)
     features = build_profile(
         rows,

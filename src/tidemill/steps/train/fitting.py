@@ -1,6 +1,6 @@
-"""Fitting one estimator on a split: with all rows in memory or with some of them at a time, as `train.engine` says.
+"""Fitting one estimator on a split, with all rows in memory or in pieces, depending on `train.engine`.
 
-Either way a bundle comes of it that is finished on the validation set, with what it is worth there.
+Either way returns a bundle finished and measured on the validation set.
 """
 
 import importlib.util
@@ -56,21 +56,21 @@ from tidemill.storage.tables import read_batches, read_schema
 
 __all__ = ["Fitted", "fitting_of"]
 
-_FIRST_ROWS = 1_000  # read for the few that a bundle keeps
+_FIRST_ROWS = 1_000  # rows read for the few that a bundle stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fitted:
-    """What a fit has brought."""
+    """Result of a fit."""
 
     bundle: Bundle
-    """The model, finished."""
+    """The finished model."""
     first: pd.DataFrame
-    """The first rows of the validation set, raw; at least as many as a bundle keeps."""
+    """First raw rows of the validation set, at least as many as a bundle stores."""
     validation_score: float
     """The acceptance metric on the validation set."""
     fit_s: float
-    """Seconds, without the reading where that is done before."""
+    """Fit time in seconds, excluding reading where that happens before."""
 
     @classmethod
     def finished(
@@ -102,7 +102,7 @@ class Fitted:
 
 
 def fitting_of(spec: ModelSpec, estimator: str) -> Callable[[Job, SplitRef, str, Parameters], Fitted]:
-    """Return how an estimator of a model is fitted; what it gives may raise as `tidemill.modeling.estimators.fit` does."""
+    """Return the fit function of a model's estimator; it may raise like `tidemill.modeling.estimators.fit`."""
     if spec.train.engine == "local":
         return _in_memory
     if estimator in BASELINES:
@@ -111,7 +111,7 @@ def fitting_of(spec: ModelSpec, estimator: str) -> Callable[[Job, SplitRef, str,
 
 
 def _learning_begins() -> None:
-    """Mark the instant at which the training set is at hand, whatever the engine."""
+    """Mark the instant at which the training set is available, for every engine."""
     fault_point("fit-started")
 
 
@@ -126,7 +126,7 @@ def _in_memory(job: Job, split: SplitRef, estimator: str, parameters: Parameters
 
 
 def _on_a_sample(job: Job, split: SplitRef, estimator: str, parameters: Parameters) -> Fitted:
-    """Fit a baseline, which some rows teach as much as all; it is finished and measured on the whole validation set."""
+    """Fit a baseline on a sample, which suffices; finish and measure it on the whole validation set."""
     train, some = read_sample(job, split, "train"), read_sample(job, split, "validation")
     started = time.perf_counter()
     _learning_begins()
@@ -214,7 +214,7 @@ def _fit(
 
 
 def _stops(spec: ModelSpec, newer: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return which validation rows stop boosting: those that the calibration is not fitted on."""
+    """Return the validation rows for early stopping: those not used to fit the calibration."""
     return np.ones_like(newer) if spec.train.calibration == "none" else ~newer
 
 

@@ -1,4 +1,4 @@
-"""What the labels of a window look like: their distribution, its change within the window, and their associations."""
+"""Labels of a window: their distribution, its change within the window, and their associations."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from tidemill.spec import Task
 
 __all__ = ["BinaryLabels", "ClassLabels", "LabelView", "NumberLabels", "label_view"]
 
-SHARE_SWING = 0.1  # change of a class's share between the window's first and last third that is worth a sentence
+SHARE_SWING = 0.1  # reported change of a class's share between the window's first and last third
 MEAN_SWING = 0.5  # the same of a number's mean, in standard deviations of the label
-N_SHOWN = 5  # classes that are named in figures
+N_SHOWN = 5  # classes listed in figures
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.generic]
@@ -37,14 +37,14 @@ class LabelView(ABC):
     """Their partitions."""
 
     def association(self, values: Floats) -> float:
-        """Return how strongly a number is associated with the label; NaN where that is undefined."""
+        """Return the association of a number with the label; NaN if undefined."""
         x = values[self.known]
         finite = np.isfinite(x)
         x = x[finite]
         return float("nan") if x.size < 2 or np.ptp(x) == 0 else self._associated(x, self.y[finite])
 
     def findings(self) -> list[str]:
-        """Return whether the labels change within the window, a sentence each."""
+        """Return a sentence for each change of the labels within the window."""
         thirds = np.array_split(np.unique(self.keys.astype(str)), 3)
         if any(not len(third) for third in thirds):
             return []
@@ -56,7 +56,7 @@ class LabelView(ABC):
         return self._facts() if self.y.size else {}
 
     def pictures(self) -> dict[str, charts.Chart]:
-        """Draw the distribution, and its change over the partitions."""
+        """Draw the distribution and its change by partition."""
         return self._pictures({str(key): self.y[self.keys == key] for key in sorted(set(self.keys))})
 
     def _associated(self, x: Floats, labels: Labels) -> float:

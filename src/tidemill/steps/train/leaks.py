@@ -1,4 +1,4 @@
-"""Leaks: probe a training's sets before anything is fitted, and name every sign at once."""
+"""Leaks: probe the sets of a training before fitting, and report all findings together."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,11 +21,11 @@ from tidemill.warehouse.model_queries import query_digest
 
 __all__ = ["refuse_leaks"]
 
-N_SERVED = 3  # newest partitions of the window that are compared with what was served on their day
+N_SERVED = 3  # newest partitions of the window to compare with the rows scored on their day
 
 
 def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None:
-    """Hold the probe against the rows of a training.
+    """Run the leak probe on the rows of a training.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
         If there is any sign of a leak.
     """
     spec = job.spec
-    # All columns of the query, features or not: one that knows the outcome shows that the query reads the future.
+    # All columns of the query, not only features: any that knows the outcome shows that the query reads the future.
     every = feature_schema(spec.model_copy(update={"features": None}), rows.schema)
     vouched = set(spec.train.known_ahead)
     looked_at = FeatureSchema(
@@ -57,7 +57,7 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
         *_changed(job, rows, [name for name in every.names if name not in vouched]),
         *find_copies(train, frames["test"], features, spec.entity_key),
     ]
-    if not found:  # a placebo takes a fit, and says nothing of a column
+    if not found:  # a placebo needs a fit and does not identify a column
         found = _placebo(job, frames, sets, features)
     if found:
         raise LeakageFound(
@@ -89,12 +89,12 @@ def _changed(job: Job, rows: pa.Table, names: list[str]) -> list[Leak]:
 
 
 def _served(job: Job, rows: pa.Table) -> Iterator[pd.DataFrame]:
-    """Return the rows of the newest partitions of the window as they were scored: same query, same cutoff."""
+    """Return the rows of the window's newest partitions as scored: same query, same cutoff."""
     digest = query_digest(job.workspace.query(job.spec.source.features))
     keys = sorted(set(rows[PARTITION].to_pylist()))
     for served in job.publisher.served(job.spec.model, keys, digest, limit=N_SERVED):
         if served.cutoff == job.spec.partition(served.partition).cutoff:
-            with suppress(ArtifactCorrupt):  # retention has taken it; the doctor tells of any other reason
+            with suppress(ArtifactCorrupt):  # removed by retention; the doctor reports other reasons
                 folder = job.store.folder(served.snapshot_uri, served.snapshot_digest)
                 yield to_frame(read_table(folder / FEATURES))
 

@@ -1,7 +1,7 @@
-"""Prepare: labels joined, and the window cut by time into train, validation and test; never at random.
+"""Prepare: join labels, and split the window by time into train, validation and test set, never at random.
 
-Rows whose partition has not matured, whose label is unknown, or whose label was not known when the next set begins, are
-left out and counted.
+Rows are left out and counted if their partition has not matured, their label is unknown, or their label was not yet
+known when the next set begins.
 """
 
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ class SplitPlan:
 def plan_split(spec: ModelSpec, partitions: tuple[Partition, ...], cutoff: datetime) -> SplitPlan:
     """Cut a window so that each set holds only labels that were known when the next set begins.
 
-    Labels that look 30 days ahead would otherwise tell the train set about the days of the test set (purging: López de
+    Otherwise labels that look 30 days ahead would leak the days of the test set into the train set (purging: López de
     Prado, *Advances in Financial Machine Learning*, 2018, section 7.4.1).
 
     Parameters
@@ -103,7 +103,7 @@ def _known(spec: ModelSpec, partitions: Sequence[Partition], instant: datetime) 
 
 
 def _newest(partitions: Sequence[Partition], length: timedelta) -> list[Partition]:
-    """Return the newest partitions that begin within a duration, and the last one in any case."""
+    """Return the newest partitions that begin within a duration, at least the last one."""
     if not partitions:
         return []
     last = partitions[-1]
@@ -138,7 +138,7 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
     NotTrainable
         If the window is too short.
     LeakageFound
-        If there is any sign that the training knows what only the future knows.
+        If there is any sign that the training data contain information from the future.
     """
     return cut(job, snapshot, look=partial(refuse_leaks, job))
 
@@ -146,7 +146,7 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
 def cut(
     job: Job, snapshot: SnapshotRef, look: Callable[[pa.Table, dict[str, pa.Table]], None] | None = None
 ) -> SplitRef:
-    """Cut a training snapshot into three labelled sets, and look for nothing unless asked to.
+    """Cut a training snapshot into three labelled sets, without a leak probe unless ``look`` is given.
 
     Parameters
     ----------
@@ -200,13 +200,13 @@ Fill = Callable[[Path], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Marks:
-    """Of each row of a snapshot, in its order, which set it belongs to and what its label is."""
+    """The set and the label of each row of a snapshot, in its order."""
 
     plan: SplitPlan
     member: pa.Array
     """Name of the set, or ``gap``; null if the row's partition has not matured."""
     target: pa.ChunkedArray
-    """Label; null if it is not known."""
+    """Label; null if unknown."""
     n_labels: int
     """Known labels."""
     n_unmatched_labels: int
@@ -249,7 +249,7 @@ class _Marks:
         return int(pc.sum(pc.and_(inside, pc.is_null(self.target))).as_py() or 0)
 
     def cut(self, rows: pa.Table) -> dict[str, pa.Table]:
-        """Return the labelled rows of each set; of all rows, or of those that these are the marks of."""
+        """Return the labelled rows of each set, of all rows or of those that these marks belong to."""
         rows = rows.append_column(TARGET, self.target)
         return {name: rows.filter(self._rows_of(name)) for name in SETS}
 
@@ -258,7 +258,7 @@ class _Marks:
         return replace(self, member=self.member.take(positions), target=self.target.take(positions))
 
     def slice(self, start: int, n_rows: int) -> "_Marks":
-        """Return the marks of rows that follow each other."""
+        """Return the marks of consecutive rows."""
         return replace(self, member=self.member.slice(start, n_rows), target=self.target.slice(start, n_rows))
 
     def _rows_of(self, name: str) -> pa.ChunkedArray:
@@ -279,7 +279,7 @@ def _in_memory(path: Path, marks: _Marks, look: Look) -> Fill:
 
 
 def _in_pieces(path: Path, marks: _Marks, look: Look) -> Fill:
-    """Look at a sample, and write the sets while the rows stream by."""
+    """Probe a sample, and write the sets while streaming the rows."""
     rows, positions = read_some(path)
     look(rows, marks.at(positions).cut(rows))
     schema = read_schema(path)

@@ -1,7 +1,7 @@
 """Make a judged bundle a release and an accepted one the champion, and show every training in MLflow.
 
-The ledger comes first, the mirror second: if MLflow is down the champion serves all the same, and the training is shown
-later.
+The ledger is written first, MLflow second: if MLflow is down, the champion serves nevertheless, and the training is
+logged later.
 """
 
 import getpass
@@ -30,9 +30,9 @@ GATE = "gate"  # approver of automatic promotions
 def register(
     job: Job, *, dry_run: bool = False, reason: str = "", **training: Unpack[TrainingRecords]
 ) -> DeploymentRef:
-    """Release a bundle with its evidence, promote it unless somebody objects, and log the training to MLflow.
+    """Release a bundle with its evidence, promote it unless it is refused, and log the training to MLflow.
 
-    Objections come from the gate and, where the spec asks one, from a person; without an answer the release waits.
+    The gate and, if the spec requires it, a person can refuse; without an answer the release waits.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def _release(job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: Evalu
 
 
 def _requested_by(job: Job) -> str:
-    """Who asked for the training: in Airflow whoever triggered it, else the user of this shell."""
+    """Return who started the training: in Airflow the user who triggered it, else the user of this shell."""
     return job.origin.requested_by if job.origin.dag_id else getpass.getuser()
 
 
@@ -158,7 +158,7 @@ def _command(model: str, partition: str, bundle: BundleRef) -> str:
 
 
 def _stages(bundle: Bundle) -> dict[str, str]:
-    """Return what comes after the model, where something does."""
+    """Return the options after the model's name, if any."""
     found = {}
     if bundle.calibration is not None:
         found["calibration"] = bundle.calibration.described

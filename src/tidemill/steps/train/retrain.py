@@ -1,4 +1,4 @@
-"""Retrain: whether a new challenger is due, and what came of it. Whether it serves is the gate's decision."""
+"""Retrain: whether a new challenger is due, and the outcome. The gate decides whether it serves."""
 
 import itertools
 from dataclasses import asdict, replace
@@ -20,7 +20,7 @@ RELATIVE = ("mean_absolute_error", "root_mean_squared_error", "median_absolute_e
 
 @declarations.decide
 def decide(job: Job) -> Decision:
-    """Decide, from what the ledger knows, whether to train now; the decision is recorded with its evidence."""
+    """Decide from the ledger whether to train now, and record the decision with its evidence."""
     evidence = _evidence(job)
     decision = decide_retraining(evidence, _policy(job))
     decision_id = job.ledger.record_decision(
@@ -31,12 +31,12 @@ def decide(job: Job) -> Decision:
 
 @declarations.record_outcome
 def record_outcome(job: Job, decision: Decision, dry_run: bool = False) -> Decision:
-    """Write down what came of a decision, and give it with a sentence about that.
+    """Record the outcome of a decision, and return the decision with a sentence about it.
 
     Raises
     ------
     RetrainingFailed
-        If a training was due and has come to no verdict; that has been written down, too.
+        If a training was due but reached no verdict; that outcome is recorded too.
     """
     outcome = _outcome(job, decision, dry_run=dry_run)
     job.ledger.append_audit(
@@ -53,7 +53,7 @@ def record_outcome(job: Job, decision: Decision, dry_run: bool = False) -> Decis
 
 
 def _outcome(job: Job, decision: Decision, *, dry_run: bool) -> str | None:
-    """Return what came of a decision; None if there should be something and is not."""
+    """Return the outcome of a decision; None if one is due but missing."""
     if not decision.accepted:
         return "No training was started."
     if dry_run:
@@ -100,10 +100,10 @@ def _evidence(job: Job) -> RetrainEvidence:
         return tuple(
             PartitionFigure(partition=key, value=values[0].value, label_coverage=values[0].label_coverage)
             for key, values in found.items()
-            if key in served  # what an earlier champion did says nothing about this one
+            if key in served  # figures of an earlier champion do not apply to this one
         )
 
-    zone = ZoneInfo(spec.timezone)  # between instants of one zone Python counts on its wall clock: days are days
+    zone = ZoneInfo(spec.timezone)  # within one zone Python subtracts wall-clock times, so that days stay days
     return RetrainEvidence(
         as_of=job.partition.cutoff.astimezone(zone),
         trainings=tuple(sorted(spec.partition(key).cutoff.astimezone(zone) for key, _ in trainings)),
@@ -121,14 +121,14 @@ def _evidence(job: Job) -> RetrainEvidence:
 def _at_acceptance(champion: Release, metric: str) -> MetricValue | None:
     """Return the metric of single test partitions, so that one day is compared with one day.
 
-    None if the champion was accepted by another metric than the spec names today: a loss is no area under a curve.
+    None if the champion was accepted by another metric than the spec's current one.
     """
     metrics = (MetricValue.from_dict(item) for item in champion.evidence["metrics"])
     return next((item for item in metrics if item.name == f"{metric}_of_partitions"), None)
 
 
 def _lead(champion: Release, metric: str) -> float | None:
-    """Return how much better than the baseline ``prior`` a champion was; None if the metric was another one then."""
+    """Return a champion's lead over the baseline ``prior``; None if its metric was a different one."""
     baselines = (MetricValue.from_dict(item) for item in champion.evidence["baselines"])
     found = next((item.value for item in baselines if (item.name, item.slice) == (metric, "prior")), None)
     return None if found is None else found if greater_is_better(metric) else -found

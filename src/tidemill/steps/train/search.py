@@ -1,6 +1,6 @@
-"""Searching: good settings of an estimator, looked for on folds of the train and validation set before it is fitted.
+"""Hyperparameter search on folds of the train and validation set, before the estimator is fitted.
 
-Each trial is kept as soon as it is measured, so that a killed task goes on where it stopped; the test set is not read.
+Each trial is stored as soon as it is measured, so that a killed task resumes where it stopped. The test set is not read.
 """
 
 import json
@@ -30,16 +30,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
-    """What a search has brought, and what it keeps until its bundle is kept."""
+    """Result of a search, and its trials until its bundle is stored."""
 
     report: SearchReport
-    """What came of it."""
+    """Report of the search."""
     log: TrialLog
-    """Its trials, to be removed when nothing can be lost any more."""
+    """Its stored trials, removed once the bundle is stored."""
 
 
 def search_settings(job: Job, split: SplitRef, estimator: str, n_trials: int) -> Searched | None:
-    """Look for good settings of an estimator; None if it has no space.
+    """Search for good settings of an estimator; None if it has no search space.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Train: one estimator fitted on the train set, its threshold chosen on the validation set, kept as a bundle.
+"""Train one estimator on the train set, choose its threshold on the validation set, and store the bundle.
 
-If the spec or the run asks for it, good settings are searched for first.
+If the spec or the run requests it, a hyperparameter search precedes the fit.
 """
 
 from dataclasses import replace
@@ -15,12 +15,12 @@ from tidemill.storage.bundles.save import keep_bundle
 
 __all__ = ["refit", "train"]
 
-N_GOLDEN = 50  # rows whose scores every later load has to reproduce
+N_GOLDEN = 50  # rows whose scores every later load must reproduce
 
 
 @declarations.train
 def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) -> BundleRef:
-    """Search for good settings if that is asked for, and fit one estimator by name.
+    """Fit one estimator by name, after a search for good settings if requested.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) 
     NotTrainable
         If the train set has too few rows or a single class, or is too short for the folds.
     SettingsError
-        If ``trials`` is out of its range.
+        If ``trials`` is out of range.
     """
     n_trials = _n_trials(job.spec, trials)
     searched = None
@@ -75,7 +75,7 @@ def refit(
     parameters : dict
         Settings that differ from the estimator's defaults.
     report : SearchReport, optional
-        How they were found, for the record.
+        The search that found them, for the record.
 
     Raises
     ------
