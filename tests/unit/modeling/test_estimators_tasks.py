@@ -120,7 +120,7 @@ def test_a_number_comes_with_an_interval_from_validation(fitted_for, sets):
 def test_too_small_a_validation_set_gives_no_interval_and_says_so(schema, sets):
     train, (X, y), _ = sets["regression"]
     bundle = fit_one("ridge", "regression", schema, train, (X.head(8), y[:8]))
-    assert bundle.remarks == ("No interval: 8 validation rows are too few for its ends.",)
+    assert bundle.remarks == ("No interval: 8 validation rows are too few to estimate its bounds.",)
     assert np.isnan(bundle.interval(X)[0]).all()
 
 

@@ -95,12 +95,12 @@ def test_parameters_of_a_search_replace_those_of_the_spec(fit_own):
 
 
 def test_a_model_that_cannot_repeat_itself_is_refused(fit_own):
-    with pytest.raises(NotTrainable, match="gives other scores when it is fitted again"):
+    with pytest.raises(NotTrainable, match="produces different scores when it is fitted again"):
         fit_own(Own(type=f"{HERE}.Forgetful"))
 
 
 def test_a_model_that_looks_at_other_rows_is_refused(fit_own):
-    with pytest.raises(NotTrainable, match="scores a row differently when other rows stand around it"):
+    with pytest.raises(NotTrainable, match="scores a row differently when other rows are in the batch"):
         fit_own(Own(type=f"{HERE}.Gregarious"))
 
 
@@ -127,14 +127,14 @@ def test_a_class_that_cannot_answer_the_task_is_refused(fit_own):
 
 def test_an_unknown_parameter_is_refused_with_the_valid_ones(fit_own):
     described = own("trees").model_copy(update={"parameters": {"n_trees": 3}})
-    with pytest.raises(SpecError, match=r"knows no parameter 'n_trees'\. It takes n_estimators, "):
+    with pytest.raises(SpecError, match=r"has no parameter 'n_trees'\. It takes n_estimators, "):
         fit_own(described)
 
 
 def test_arguments_behind_kwargs_are_those_that_the_class_says_it_has(fit_own):
     described = Own(type="xgboost.XGBRegressor", parameters={"n_estimators": 5}, encoding="codes")
     assert fit_own(described).model.n_estimators == 5
-    with pytest.raises(SpecError, match=r"knows no parameter 'n_trees'\. It takes objective, "):
+    with pytest.raises(SpecError, match=r"has no parameter 'n_trees'\. It takes objective, "):
         fit_own(described.model_copy(update={"parameters": {"n_trees": 5}}))
 
 

@@ -1,1 +1,1 @@
-"""Fitted trees and encoders compiled to tables: the same bits as the library, in a fraction of the time."""
+"""Fitted trees and encoders compiled to tables: bit-identical to the library, in a fraction of the time."""

@@ -1,12 +1,12 @@
-"""Trees compiled to a table: the same bits as the library's own prediction, in a fraction of its time.
+"""Trees compiled to a table: bit-identical to the library's prediction, in a fraction of its time.
 
-A value of a column rules leaves out, in every tree at once: of each split on it, those of the side that it does not go
-to. What all columns leave possible is one leaf a tree. So a row of the table for each way in which a value can compare
-with the thresholds, of words with a bit for each leaf, replaces the walk from node to node: a row's answer is the *and*
-of as many rows of the table as there are columns, without a branch (after QuickScorer, Lucchese et al. 2015).
+A column's value rules out leaves in every tree at once: for each split on the column, the leaves on the other side. All
+columns together leave one leaf per tree. Each column has one table row per interval between its thresholds, and each row
+has one bit per leaf. The *and* of one table row per column replaces the walk from node to node, without branches (after
+QuickScorer, Lucchese et al. 2015).
 
-The sums are made in the library's order and type, and what follows on them is the library's. All the same a forest is
-compared with its model before it is used, on values at and beside every threshold.
+Sums use the library's order and type, and the library converts them to predictions. Before use, a forest is still
+compared with its model, on values at and next to every threshold.
 """
 
 import logging
@@ -26,13 +26,13 @@ __all__ = ["PLACES", "Forest"]
 
 _log = logging.getLogger(__name__)
 
-_LEAVES = 63  # of one word; bit 0 is never set, so that a word without the tree's leaf points to a value of nothing
-_MOST_BYTES = 2**26  # of the table: 300 trees of depth 6 need 4 MB
-_N_PROBES = 2_000  # rows that are compared: 20 ms of the library's time
-_SEQUENCE = 0x03F79D71B4CB0A89  # de Bruijn: its 64 windows of 6 bits differ
+_LEAVES = 63  # leaves per word; bit 0 is never set, so a word without the tree's leaf points to the value -0.0
+_MOST_BYTES = 2**26  # bytes of the table; 300 trees of depth 6 need 4 MB
+_N_PROBES = 2_000  # rows to compare, 20 ms of the library's time
+_SEQUENCE = 0x03F79D71B4CB0A89  # de Bruijn sequence: its 64 windows of 6 bits all differ
 
 PLACES = np.array([((_SEQUENCE << bit) % 2**64) >> 58 for bit in range(64)])
-"""Where a word's values stand, by bit."""
+"""Position of a word's value, by bit."""
 
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -40,24 +40,24 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forest:
-    """A sum of trees as a table."""
+    """A sum of trees, compiled to a table."""
 
     model: Sum
-    """What it was made of."""
+    """The source trees."""
     cuts: npt.NDArray[Any]
-    """Thresholds of all columns, each column's in ascending order."""
+    """Thresholds of all columns, in ascending order per column."""
     cut_starts: Ints
-    """Where each column's begin, shape (n_columns + 1,)."""
+    """Start of each column in ``cuts``, shape (n_columns + 1,)."""
     n_levels: Ints
-    """Codes that splits on a category name, -1 for a number, shape (n_columns,)."""
+    """Number of category codes per column, -1 for a number, shape (n_columns,)."""
     row_starts: Ints
-    """Where each column's rows of the table begin, shape (n_columns + 1,)."""
+    """Start of each column's table rows, shape (n_columns + 1,)."""
     table: Words
-    """Leaves that are possible, shape (n_rows, n_words)."""
+    """Bits of the leaves that remain possible, shape (n_rows, n_words)."""
     values: npt.NDArray[Any]
-    """Values of the leaves of each word, shape (n_words, 64)."""
+    """Leaf values per word, shape (n_words, 64)."""
     word_starts: Ints
-    """Where the words of each sum begin, shape (n_outputs + 1,)."""
+    """Start of each output's words, shape (n_outputs + 1,)."""
 
     @classmethod
     def of(cls, model: Any, task: str, n_columns: int) -> Self | None:
@@ -75,7 +75,7 @@ class Forest:
         Returns
         -------
         Forest or None
-            None if the model is no sum of trees, would need a large table, or answers otherwise by a single bit.
+            None if the model is not a sum of trees, needs too large a table, or differs by a single bit.
         """
         found = sum_of(model)
         forest = None if found is None else cls._tabled(found, n_columns)
@@ -84,7 +84,10 @@ class Forest:
         probes = forest.probes()
         expected = answer(model, probes, task=task, n_threads=1, block_rows=None)
         if expected.tobytes() != forest.answer(probes, task).tobytes():
-            _log.warning("The compiled trees of %s do not give its bits; it is asked itself.", type(model).__name__)
+            _log.warning(
+                "The compiled trees of %s differ from its own scores; the model itself is used instead.",
+                type(model).__name__,
+            )
             return None
         return forest
 
@@ -99,9 +102,7 @@ class Forest:
             return None
         cut_starts = np.concatenate([[0], np.cumsum([len(cut) for cut in cuts])]).astype(np.int64)
         table = np.empty((row_starts[-1], sum(n_words)), np.uint64)
-        values = np.full(
-            (sum(n_words), 64), -0.0, model.start.dtype
-        )  # added to any number, -0.0 leaves every bit of it
+        values = np.full((sum(n_words), 64), -0.0, model.start.dtype)  # adding -0.0 changes no bit of any number
         forest = cls(
             model,
             np.concatenate(cuts).astype(model.start.dtype),
@@ -119,7 +120,7 @@ class Forest:
         return forest
 
     def _write(self, tree: Tree, word: int) -> None:
-        """Fill a tree's words: rule out, for each value of each split's column, the side that it does not go to."""
+        """Fill a tree's words: for each value of each split's column, rule out the leaves on the other side."""
         first, end = _spans(tree)
         for number, bits in _bits(0, int(end[0])):
             self.table[:, word + number] = bits
@@ -136,7 +137,7 @@ class Forest:
                     self.table[others, word + number] &= ~np.uint64(bits)
 
     def _goes_right(self, tree: Tree, node: int) -> npt.NDArray[np.bool_]:
-        """Say of each row of the split's column whether it goes right, that of a missing value last."""
+        """Return whether each table row of the split's column goes right; the row of missing values is last."""
         column = tree.feature[node]
         codes = np.arange(self.row_starts[column + 1] - self.row_starts[column])
         named = tree.categories.get(node)
@@ -149,8 +150,8 @@ class Forest:
         return right
 
     def answer(self, matrix: npt.NDArray[Any], task: str) -> npt.NDArray[np.float64]:
-        """Return what the model answers to a matrix of at least one row, as ``answers.answer`` does."""
-        from tidemill.modeling.compiled.kernels import add_leaves, table_rows  # numba compiles them when first called
+        """Return the model's predictions for a matrix of at least one row, as ``answers.answer`` does."""
+        from tidemill.modeling.compiled.kernels import add_leaves, table_rows  # numba compiles them on the first call
 
         matrix = np.ascontiguousarray(matrix, self.model.start.dtype)
         rows = np.empty(matrix.shape[::-1], np.int32)
@@ -162,20 +163,20 @@ class Forest:
         return task_type(task).shaped(self.model.finish(matrix, np.ascontiguousarray(sums.T)))
 
     def probes(self) -> npt.NDArray[Any]:
-        """Make rows of values at thresholds, just below them, beyond all, and of none."""
+        """Return rows with values at thresholds, just below them, beyond all of them, and missing."""
         rng = np.random.default_rng(0)
         columns = []
         for column, levels in enumerate(self.n_levels):
             cuts = self.cuts[self.cut_starts[column] : self.cut_starts[column + 1]]
             beside = np.concatenate([cuts, np.nextafter(cuts, -np.inf), [-1e30, 0.0, 1e30]])
-            beside = beside[np.isfinite(beside)]  # a split on missing alone has a threshold that no value reaches
+            beside = beside[np.isfinite(beside)]  # a split only on missing values has a threshold that no value reaches
             known = beside if levels < 0 else np.arange(levels + 2)
             columns.append(rng.choice(np.append(known, np.nan), _N_PROBES))
         return np.column_stack(columns).astype(self.model.start.dtype)
 
 
 def _cuts(trees: Sequence[Tree], n_columns: int) -> tuple[list[npt.NDArray[Any]], Ints]:
-    """Return each column's thresholds, and the number of codes that splits on it name, or -1."""
+    """Return each column's thresholds and number of category codes (-1 for a number)."""
     found: list[set[Any]] = [set() for _ in range(n_columns)]
     n_levels = np.full(n_columns, -1)
     for tree in trees:
@@ -193,7 +194,7 @@ def _n_words(tree: Tree) -> int:
 
 
 def _spans(tree: Tree) -> tuple[Ints, Ints]:
-    """Return the first leaf under each node, and the one after the last, leaves counted from left to right."""
+    """Return the leaf range ``[first, end)`` under each node; leaves are numbered from left to right."""
     first, end = np.zeros(len(tree.left), np.int64), np.zeros(len(tree.left), np.int64)
     waiting, seen, n_leaves = [0], [], 0
     while waiting:
@@ -210,7 +211,7 @@ def _spans(tree: Tree) -> tuple[Ints, Ints]:
 
 
 def _bits(first: int, end: int) -> list[tuple[int, int]]:
-    """Return each word that leaves from ``first`` to before ``end`` stand in, with their bits."""
+    """Return the words that contain leaves ``[first, end)``, each with their bits."""
     found = []
     for number in range(first // _LEAVES, (end - 1) // _LEAVES + 1):
         low, high = max(first - number * _LEAVES, 0), min(end - number * _LEAVES, _LEAVES)

@@ -1,6 +1,6 @@
-"""The two inner loops of `forest`, compiled by numba while they run; they hold no lock of Python's.
+"""The two inner loops of `forest`, compiled by numba at run time; they release the GIL.
 
-Nothing is reordered: sums are made tree by tree, as the libraries make them.
+Nothing is reordered: sums are computed tree by tree, as in the libraries.
 """
 
 from typing import Any
@@ -11,28 +11,28 @@ import numpy as np
 __all__ = ["N_WORDS", "add_leaves", "table_rows"]
 
 N_WORDS = 64
-"""Words that are worked on together, for all rows: with a few thousand rows of the table they fit a processor's cache."""
+"""Words processed together for all rows: with a few thousand table rows, they fit a processor's cache."""
 
-# Turns a word of one set bit into that bit's place in `values`: a de Bruijn sequence, see `forest.PLACES`.
+# Maps a word with one set bit to that bit's position in `values`: a de Bruijn sequence, see `forest.PLACES`.
 SEQUENCE, SHIFT = np.uint64(0x03F79D71B4CB0A89), np.uint64(58)
 
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
 def table_rows(matrix: Any, cuts: Any, cut_starts: Any, row_starts: Any, n_levels: Any, rows: Any) -> None:
-    """Find the row of the table that each value stands for.
+    """Write the table row of each value into ``rows``.
 
     Parameters
     ----------
     matrix : ndarray of shape (n_samples, n_columns)
-        What the preprocessing gives.
+        Output of the preprocessing.
     cuts, cut_starts : ndarray
-        Thresholds of all columns in ascending order, and where each column's begin.
+        Thresholds of all columns, ascending per column, and the start of each column.
     row_starts : ndarray of shape (n_columns + 1,)
-        Where the rows of each column begin; its last one is that of a missing value.
+        Start of each column's table rows; its last row is for missing values.
     n_levels : ndarray of shape (n_columns,)
-        Codes that splits name, or -1 for a number.
+        Number of category codes, or -1 for a number.
     rows : ndarray of shape (n_columns, n_samples), int32
-        Filled.
+        Output.
     """
     for column in range(matrix.shape[1]):
         first, end = cut_starts[column], cut_starts[column + 1]
@@ -44,7 +44,7 @@ def table_rows(matrix: Any, cuts: Any, cut_starts: Any, row_starts: Any, n_level
             elif n_levels[column] >= 0:
                 known = 0 <= value < n_levels[column]
                 rows[column, sample] = row + np.int64(value) if known else missing - 1
-            else:  # count the thresholds that it reaches, by halves
+            else:  # count the thresholds that it reaches, by binary search
                 at, left = first, end - first
                 while left > 0:
                     half = (left + 1) >> 1
@@ -55,20 +55,20 @@ def table_rows(matrix: Any, cuts: Any, cut_starts: Any, row_starts: Any, n_level
 
 @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
 def add_leaves(rows: Any, table: Any, values: Any, first_word: int, end_word: int, sums: Any) -> None:
-    """Add the value of each tree's leaf to a sum.
+    """Add the leaf value of each tree to ``sums``.
 
     Parameters
     ----------
     rows : ndarray of shape (n_columns, n_samples)
         From ``table_rows``.
     table : ndarray of shape (n_rows, n_words), uint64
-        Leaves that a value leaves possible.
+        Bits of the leaves that remain possible.
     values : ndarray of shape (n_words, 64)
-        Values of the leaves.
+        Leaf values.
     first_word, end_word : int
-        Words to go through.
+        Range of words.
     sums : ndarray of shape (n_samples,)
-        Added to.
+        Updated in place.
     """
     possible = np.empty(N_WORDS, np.uint64)
     n_columns = rows.shape[0]
@@ -78,7 +78,7 @@ def add_leaves(rows: Any, table: Any, values: Any, first_word: int, end_word: in
         for sample in range(rows.shape[1]):
             possible[:] = ~np.uint64(0)
             column = 0
-            while column + 4 <= n_columns:  # four at a time: the loop's own stores would be most of it
+            while column + 4 <= n_columns:  # four at a time, since the loop's own stores would dominate
                 a, b = table[rows[column, sample], begin:end], table[rows[column + 1, sample], begin:end]
                 c, d = table[rows[column + 2, sample], begin:end], table[rows[column + 3, sample], begin:end]
                 for word in range(n_words):

@@ -1,8 +1,8 @@
-"""Encoders compiled to look-ups: Arrow columns straight to the matrix that the fitted transformer would give.
+"""Encoders compiled to look-ups: Arrow columns become the matrix that the fitted transformer would return.
 
-A category has one code, whatever row it stands in. So the fitted transformer is asked once for the code of each level,
-of a missing value and of an unseen one. After that a column is a hash look-up, without a frame or Python objects.
-Other columns (scaled numbers, decimals) go through the transformer itself. A test checks that the bits are the same.
+The code of a category does not depend on its row. Therefore the fitted transformer encodes each level, a missing value
+and an unseen value once. After that, a column is a hash look-up, without a frame or Python objects. Other columns (scaled
+numbers, decimals) go through the transformer itself. A test checks that the bits are the same.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from tidemill.modeling.schema import FeatureSchema, refuse_overlarge
 __all__ = ["LookUps"]
 
 Matrix = npt.NDArray[np.float32] | npt.NDArray[np.float64]
-_UNSEEN = "\x00"  # no level: Postgres keeps no NUL in a text
+_UNSEEN = "\x00"  # never a level: Postgres does not store NUL in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +33,27 @@ class _LookUp:
     levels: pa.Array
     """Texts that the encoder knows, shape (n_levels,)."""
     codes: npt.NDArray[np.float64]
-    """What each becomes, and an unseen and a missing one, shape (n_levels + 2, n_outputs)."""
+    """Codes of the levels, then of an unseen and a missing value, shape (n_levels + 2, n_outputs)."""
     outputs: tuple[int, ...]
     """Columns of the matrix."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookUps:
-    """A fitted transformer as look-ups."""
+    """A fitted transformer, compiled to look-ups."""
 
     schema: FeatureSchema
     """Features."""
     numeric: tuple[tuple[str, int], ...]
-    """Name and column of the matrix of each number that passes through."""
+    """Name and matrix column of each numeric feature."""
     categorical: dict[str, _LookUp]
-    """Each categorical feature."""
+    """Look-up of each categorical feature."""
     n_columns: int
     """Columns of the matrix."""
 
     @classmethod
     def of(cls, transformer: Any, schema: FeatureSchema) -> Self | None:
-        """Compile a transformer; None if it does more than pass numbers on and give each category its codes."""
+        """Compile a transformer; None if it does more than pass numbers through and encode categories."""
         if not isinstance(transformer, ColumnTransformer):
             return None
         parts = {name: (part, tuple(columns)) for name, part, columns in transformer.transformers_ if len(columns)}
@@ -67,7 +67,7 @@ class LookUps:
         return cls(schema, tuple((name, at) for at, name in enumerate(numeric)), lookups, n_columns)
 
     def takes(self, columns: pa.Schema) -> bool:
-        """Return whether these columns need no frame; `align` converts or refuses the others."""
+        """Return whether these columns can be looked up; `align` converts or rejects the others."""
         kinds = {field.name: field.type for field in columns}
         return len(kinds) == len(columns) and all(
             name in kinds and fits(kinds[name])
@@ -76,24 +76,24 @@ class LookUps:
         )
 
     def matrix(self, batch: pa.RecordBatch, dtype: npt.DTypeLike) -> Matrix:
-        """Return the matrix of some rows.
+        """Return the encoded matrix of a batch.
 
         Parameters
         ----------
         batch : pyarrow.RecordBatch of n_samples rows
-            Columns that `takes` has said yes to.
+            Columns for which `takes` returns True.
         dtype : dtype
             float32 for XGBoost, or float64.
 
         Returns
         -------
         ndarray of shape (n_samples, n_columns)
-            What the transformer gives for the aligned rows, of that dtype.
+            The transformer's output for the aligned rows, in that dtype.
 
         Raises
         ------
         ContractBroken
-            If a numeric feature holds an infinite value, or one beyond the range of float32.
+            If a numeric feature has an infinite value, or one beyond the range of float32.
         """
         matrix = np.empty((batch.num_rows, self.n_columns), dtype=dtype)
         numbers = {name: _numbers(batch.column(name)) for name, _ in self.numeric}
@@ -106,17 +106,17 @@ class LookUps:
 
 
 def _passes(numbers: Any) -> bool:
-    """Return whether a part hands numbers on as they are; once fitted, ``passthrough`` is a FunctionTransformer of nothing."""
+    """Return whether a part passes numbers through; a fitted ``passthrough`` is a FunctionTransformer without a function."""
     return numbers == "passthrough" or getattr(numbers, "func", numbers) is None
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Whether Arrow converts a type to float64 as numpy does; decimals are rounded otherwise."""
+    """Return whether Arrow converts a type to float64 as numpy does; it rounds decimals differently."""
     return is_number(kind) and not pa.types.is_decimal(kind)
 
 
 def _asked(transformer: Any, encoder: Any, names: Sequence[str], first: int) -> dict[str, _LookUp]:
-    """Ask the transformer what it makes of each level, each column by itself in its rows."""
+    """Encode each level with the transformer, and return the look-up of each column."""
     levels = {
         name: [level for level in known if isinstance(level, str)]
         for name, known in zip(names, encoder.categories_, strict=True)
@@ -128,12 +128,12 @@ def _asked(transformer: Any, encoder: Any, names: Sequence[str], first: int) -> 
     numeric = [name for name in transformer.feature_names_in_ if name not in columns]
     rows = pd.DataFrame(columns, dtype="str").assign(**dict.fromkeys(numeric, np.nan))
     codes = np.asarray(transformer.transform(rows[list(transformer.feature_names_in_)]), dtype=np.float64)
-    # TargetEncoder gives each of several classes a column: those of a feature stand side by side.
+    # For several classes, TargetEncoder returns one column per class; those of a feature are adjacent.
     width, found = (codes.shape[1] - first) // len(names), {}
     for position, name in enumerate(names):
         outputs = tuple(range(first + position * width, first + (position + 1) * width))
         known = len(levels[name])
-        picked = [*range(known), known, n_rows - 1]  # the levels, an unseen one, a missing one
+        picked = [*range(known), known, n_rows - 1]  # the levels, an unseen value, a missing value
         found[name] = _LookUp(pa.array(levels[name], pa.string()), codes[picked][:, outputs], outputs)
     return found
 
@@ -145,8 +145,8 @@ def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
 
 
 def _positions(column: pa.Array, levels: pa.Array) -> npt.NDArray[np.int32]:
-    """Return each value's place in the codes: after the levels come unseen and missing."""
-    texts = to_texts(column)  # in which a dictionary's NULL entries are NULL rows
+    """Return each value's position in the codes: the levels, then unseen, then missing."""
+    texts = to_texts(column)  # a dictionary's NULL entries become NULL rows
     found = pc.index_in(texts, value_set=levels).fill_null(len(levels)).to_numpy(zero_copy_only=False)
     if texts.null_count:
         found = np.where(texts.is_null().to_numpy(zero_copy_only=False), len(levels) + 1, found)

@@ -1,6 +1,7 @@
-"""Trees as a fitted model holds them, XGBoost's and scikit-learn's in one form, and what turns their sum into an answer.
+"""Trees of XGBoost and scikit-learn in one form, and the function that turns their sum into a prediction.
 
-Only what sums leaves in one order is taken: the sum's bits depend on the order. Everything else is asked itself.
+Only models that sum leaves in a fixed order are supported, since the bits of a sum depend on its order. All other models
+predict themselves.
 """
 
 import json
@@ -23,38 +24,38 @@ Floats = npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tree:
-    """One tree, its nodes numbered from the root's 0; each array has an item a node."""
+    """One tree, with its root as node 0; each array has one item per node."""
 
     left: Ints
-    """Where a row goes on that is below the threshold, or whose category is not named; -1 at a leaf."""
+    """Child for values below the threshold, or for categories not listed; -1 at a leaf."""
     right: Ints
-    """Where the others go on."""
+    """Child for all other values."""
     feature: Ints
-    """Column of the matrix that is looked at."""
+    """Matrix column of the split."""
     threshold: Floats
-    """Values below it go left; a leaf's own value."""
+    """Threshold of a split, or the value of a leaf."""
     missing_left: npt.NDArray[np.bool_]
     """Whether a missing value goes left."""
     categories: Mapping[int, Sequence[int]]
-    """Codes that go right, of each node that looks at a category."""
+    """Codes that go right, per node that splits on a category."""
     output: int
-    """Which sum it counts into; several classes have one each."""
+    """Output that it adds to; several classes have one each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sum:
-    """Leaves added up, one tree after the other."""
+    """A sum of leaves, tree by tree."""
 
     trees: Sequence[Tree]
-    """Trees, in the order in which they are added."""
+    """Trees in the order of summation."""
     start: Floats
-    """What each sum starts from, shape (n_outputs,), of the type that is summed in."""
+    """Start value of each sum, shape (n_outputs,); its dtype is the dtype of the sums."""
     finish: Callable[[Floats, Floats], Floats]
-    """From matrix and sums, shape (n_samples, n_outputs), to what the model answers."""
+    """Maps the matrix and the sums, shape (n_samples, n_outputs), to predictions."""
 
 
 def sum_of(model: Any) -> Sum | None:
-    """Return a fitted model as a sum of trees; None if it is none, or one that we do not know."""
+    """Return a fitted model as a sum of trees; None if it is of another kind."""
     if isinstance(model, xgboost.Booster):
         return _of_xgboost(json.loads(model.save_raw("json")), int(model.num_features()))
     if isinstance(model, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
@@ -82,9 +83,10 @@ def _of_xgboost(found: dict[str, Any], n_columns: int) -> Sum | None:
 
 
 def _without_trees(found: dict[str, Any]) -> xgboost.Booster:
-    """Make a booster whose trees add nothing: what it starts from and what it makes of a sum are then XGBoost's own.
+    """Return a booster whose trees add nothing, so that XGBoost itself provides the start value and the link function.
 
-    Without any tree it would take itself for untrained; so those of the first round stay, as a root each.
+    XGBoost treats a booster without trees as untrained; therefore the trees of the first round stay, reduced to their
+    roots.
     """
     model = found["learner"]["gradient_booster"]["model"]
     n_trees = model["iteration_indptr"][1]
@@ -151,7 +153,7 @@ def _histogram_trees(model: Any) -> Iterator[Tree | None]:
                 left=np.where(leaf, -1, nodes["left"].astype(np.int64)),
                 right=nodes["right"].astype(np.int64),
                 feature=nodes["feature_idx"].astype(np.int64),
-                # It sends left what equals the threshold, too: what is below the next number.
+                # scikit-learn also sends values equal to the threshold left: those below the next number.
                 threshold=np.where(leaf, nodes["value"], np.nextafter(nodes["num_threshold"], np.inf)),
                 missing_left=nodes["missing_go_to_left"].astype(bool),
                 categories={},

@@ -1,7 +1,7 @@
-"""The registry of estimators, and the one door through which a model is fitted.
+"""The registry of estimators, and the single entry point for fitting a model.
 
-A name in the spec picks a recipe; defaults are meant to be good for some ten thousand rows of a few dozen columns.
-Everything random depends on ``random_state``: the same rows, order, seed and threads give the same model, bit by bit.
+A name in the spec selects a recipe; its defaults suit about ten thousand rows with a few dozen columns. All randomness
+depends on ``random_state``: the same rows, order, seed and number of threads produce the same model, bit by bit.
 """
 
 from tidemill.modeling.estimators.boosting import Boosting

@@ -1,4 +1,4 @@
-"""Trivial models that a candidate has to beat: no feature, one feature, two features."""
+"""Trivial models that a candidate must beat: with no feature, one categorical feature, or a shallow tree."""
 
 from typing import Any
 
@@ -26,11 +26,11 @@ def _fit_prior(training: Training) -> Fitted:
 
 
 def _best_constant(y: Any, metric: str) -> float:
-    """Return the number that predicts best, if it has to be the same for every row."""
+    """Return the best constant prediction for a metric."""
     match metric:
         case "mean_absolute_error":
             return float(np.median(y))
-        case "median_absolute_error":  # the middle of the shortest interval that holds half of the labels
+        case "median_absolute_error":  # the midpoint of the shortest interval that contains half of the labels
             ordered = np.sort(y)
             half = len(ordered) // 2 + 1
             width = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
@@ -41,9 +41,9 @@ def _best_constant(y: Any, metric: str) -> float:
 
 
 def _fit_group_rate(training: Training) -> Fitted:
-    """Fit the rate, or the best number, of one categorical: the one that does best on validation, by default the first.
+    """Fit the rate, or the best constant, per level of the categorical feature that scores best on validation.
 
-    Without a categorical there is one group, and its rate is the prior.
+    Without validation rows, the first one is used; without categorical features, this is the prior.
     """
     groups = [_fit_group(training, name) for name in training.schema.categorical]
     if not groups:
@@ -62,7 +62,7 @@ def _fit_group(training: Training, name: str) -> Fitted:
 
 
 def _recentred(encoder: TargetEncoder, codes: Any, training: Training) -> TargetEncoder:
-    """Put the best constant of each group, smoothed, in the place of its mean."""
+    """Replace the mean of each group by its best constant, smoothed."""
     whole = _best_constant(training.y, training.metric)
     for position, level in enumerate(encoder.categories_[0]):
         rows = np.isnan(codes) if np.isnan(level) else codes == level
@@ -74,7 +74,7 @@ def _recentred(encoder: TargetEncoder, codes: Any, training: Training) -> Target
 
 
 def _quality(training: Training, transformer: Any, model: Any) -> float:
-    """Return the task's metric on the validation set, the higher the better."""
+    """Return the task's metric on the validation set, signed so that higher is better."""
     if not len(training.X_validation):
         return -np.inf
     matrix = transformer.transform(training.X_validation)
@@ -97,10 +97,10 @@ def _fit_shallow_tree(training: Training) -> Fitted:
 
 
 PRIOR = Recipe(_fit_prior)
-"""The same for every row: the shares of the classes, or the number that is best in the metric that decides."""
+"""One prediction for all rows: the class shares, or the best constant for the metric that decides."""
 
 GROUP_RATE = Recipe(_fit_group_rate)
-"""The rate of the row's group, or its best number."""
+"""The rate of the row's group, or its best constant."""
 
 SHALLOW_TREE = Recipe(_fit_shallow_tree)
-"""A tree of two levels."""
+"""A decision tree of depth 2."""

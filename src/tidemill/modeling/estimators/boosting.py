@@ -1,4 +1,4 @@
-"""Boosted trees: XGBoost with its own categoricals, and scikit-learn's histograms on rates of the label."""
+"""Boosted trees: XGBoost with native categorical features, and scikit-learn's histogram boosting on label rates."""
 
 import math
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from tidemill.modeling.tasks import task_type
 
 __all__ = ["HIST_GRADIENT_BOOSTING", "XGBOOST", "Boosting"]
 
-_PATIENCE = 50  # most boosting rounds without improvement on the validation set before stopping
-_LEAST_PATIENCE = 15  # rounds; with fewer, noise would stop it
-_PATIENT_STEPS = 2.5  # sum of the steps that are waited for, so that large ones do not wait for long: 0.05 times 50
-_MAX_ROUNDS = 1000  # boosting rounds; at a learning rate of 0.05 early stopping comes long before
-_ROUNDS_WITHOUT_VALIDATION = 200  # boosting rounds when there is nothing to stop on
+_PATIENCE = 50  # maximum boosting rounds without improvement on the validation set
+_LEAST_PATIENCE = 15  # rounds; with fewer, noise would stop boosting
+_PATIENT_STEPS = 2.5  # learning rate times rounds, so that large rates stop sooner: 0.05 times 50
+_MAX_ROUNDS = 1000  # boosting rounds; at a learning rate of 0.05, early stopping comes long before
+_ROUNDS_WITHOUT_VALIDATION = 200  # boosting rounds without a validation set
 
 _XGBOOST = {
     "tree_method": "hist",
@@ -32,9 +32,9 @@ _XGBOOST = {
     "colsample_bytree": 0.8,
 }
 _XGBOOST_BY_TASK: dict[str, dict[str, Any]] = {
-    # The loss stops too early when the validation weeks have another base rate.
+    # The loss stops too early when the validation weeks have a different base rate.
     "binary": {"objective": "binary:logistic", "eval_metric": "auc"},
-    # A row's weight in the leaves is p (1 - p), which is small where there are many classes.
+    # A row's weight in the leaves is p (1 - p), which is small with many classes.
     "multiclass": {"objective": "multi:softprob", "eval_metric": "mlogloss", "min_child_weight": 5.0},
     "regression": {"objective": "reg:squarederror", "eval_metric": "rmse"},
 }
@@ -43,18 +43,18 @@ _HIST_GRADIENT_BOOSTING = {"learning_rate": 0.05, "min_samples_leaf": 20, "l2_re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boosting:
-    """How XGBoost is asked to boost, wherever the rows are."""
+    """Settings of XGBoost, independent of where the rows are."""
 
     parameters: dict[str, Any]
-    """What `xgboost.train` takes."""
+    """Parameters of `xgboost.train`."""
     n_rounds: int
-    """Most rounds."""
+    """Maximum boosting rounds."""
     max_bin: int
     """Bins of a histogram."""
     kinds: list[str]
-    """Of each column, ``q`` for a number and ``c`` for codes."""
+    """Feature type per column: ``q`` for a number, ``c`` for codes."""
     watched: bool
-    """Whether there is a validation set that stops it."""
+    """Whether a validation set stops boosting."""
 
     @classmethod
     def of(
@@ -66,7 +66,7 @@ class Boosting:
         *,
         watched: bool,
     ) -> Self:
-        """Combine the task's settings with the defaults and their replacements, ``seed`` and ``nthread`` among them."""
+        """Combine defaults, task settings and overrides, which include ``seed`` and ``nthread``."""
         settings = {**_XGBOOST, **_XGBOOST_BY_TASK[task], **parameters}
         if settings["objective"] == "reg:absoluteerror":
             settings["eval_metric"] = "mae"
@@ -86,7 +86,7 @@ class Boosting:
         )
 
     def boost(self, train: xgboost.DMatrix, validation: xgboost.DMatrix | None) -> xgboost.Booster:
-        """Boost until validation gets no better, and keep the trees up to the best round."""
+        """Boost until validation stops improving, and keep the trees up to the best round."""
         booster = xgboost.train(
             self.parameters,
             train,
@@ -99,7 +99,7 @@ class Boosting:
 
     @property
     def patience(self) -> int:
-        """Boosting rounds without improvement that are waited for at this learning rate."""
+        """Rounds without improvement before stopping, for this learning rate."""
         return _patience(self.parameters)
 
 
@@ -115,7 +115,7 @@ def _fit_xgboost(training: Training) -> Fitted:
 
 
 def _patience(settings: Mapping[str, Any]) -> int:
-    """Return the boosting rounds without improvement that are waited for at a learning rate."""
+    """Return the rounds without improvement before stopping, for a learning rate."""
     return min(_PATIENCE, max(_LEAST_PATIENCE, math.ceil(_PATIENT_STEPS / float(settings["learning_rate"]))))
 
 
@@ -139,9 +139,9 @@ def _quantiles(X: Any, y: npt.NDArray[Any], boosting: Boosting, ref: Any = None)
 
 
 def _fit_hist_gradient_boosting(training: Training) -> Fitted:
-    # Its native categoricals would put functools.partial on the list of types that a bundle may construct.
+    # Native categorical features would require functools.partial on the list of types that a bundle may construct.
     transformer, X, X_validation = training.encoded("rates")
-    watched = len(np.unique(training.y_validation)) > 1  # it refuses to watch a single class
+    watched = len(np.unique(training.y_validation)) > 1  # scikit-learn rejects a validation set with a single class
     estimator = training.task_type.pick(HistGradientBoostingClassifier, HistGradientBoostingRegressor)
     settings = training.settings(
         {"max_iter": _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION, **_HIST_GRADIENT_BOOSTING}
@@ -181,7 +181,7 @@ XGBOOST = Recipe(
         "objective",
     ),
 )
-"""XGBoost on codes of categories; ``n_rounds`` is the most that it boosts."""
+"""XGBoost on category codes; ``n_rounds`` is the maximum number of boosting rounds."""
 
 HIST_GRADIENT_BOOSTING = Recipe(
     _fit_hist_gradient_boosting,

@@ -1,4 +1,4 @@
-"""Fit a model, whatever the task and the estimator."""
+"""Fit a model for any task and estimator."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -31,45 +31,45 @@ Sets = tuple[pd.DataFrame, npt.ArrayLike, pd.DataFrame, npt.ArrayLike]
 
 
 class Options(TypedDict, total=False):
-    """How to fit; keywords of `fit`, `prepare` and `fit_in_pieces`."""
+    """Keyword arguments of `fit`, `prepare` and `fit_in_pieces`."""
 
     random_state: Required[int]
     """Seed, 0 to 2**32 - 1."""
     n_threads: Required[int]
     """Threads to fit with, from 1."""
     parameters: Mapping[str, Parameter] | None
-    """Replacements of the estimator's defaults."""
+    """Overrides of the estimator's defaults."""
     own: Mapping[str, Own] | None
-    """The user's own estimators by name."""
+    """Custom estimators by name."""
     metric: str | None
-    """Metric that the model is accepted by; the task's default if it is left out."""
+    """Acceptance metric; defaults to that of the task."""
 
 
 def fit(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **options: Unpack[Options]) -> Bundle:
-    """Fit one estimator; choose its threshold, or the quantiles of its residuals.
+    """Fit one estimator, and choose its threshold or the quantiles of its residuals.
 
     Parameters
     ----------
     estimator : str
-        A name of `candidates`, of a baseline, or of ``own``.
+        Name of a candidate, of a baseline, or of an estimator in ``own``.
     task : str
         ``binary``, ``multiclass`` or ``regression``.
     schema : FeatureSchema
         Features to read.
     *sets : X_train, y_train, X_validation, y_validation
-        Raw features, each of shape (n_samples, n_columns), and labels, each of shape (n_samples,). Binary labels are
-        booleans, or 0 and 1; multiclass, texts; regression, finite numbers. The validation set stops boosting and
-        chooses the threshold; it may be empty.
+        Raw features, each of shape (n_samples, n_columns), and labels, each of shape (n_samples,). Labels are booleans
+        or 0 and 1 (binary), texts (multiclass), or finite numbers (regression). The validation set stops boosting and
+        determines the threshold; it may be empty.
     **options : Options
-        ``random_state``, ``n_threads`` and, optionally, ``parameters``, ``own`` and ``metric``.
+        ``random_state``, ``n_threads``, and optionally ``parameters``, ``own`` and ``metric``.
 
     Raises
     ------
     SpecError
-        If the estimator is unknown, cannot work with the schema or the task, or has no such parameter.
+        If the estimator or a parameter is unknown, or the estimator does not support the schema or the task.
     NotTrainable
-        If the train set has fewer than 100 rows, a single class or a constant label, or an estimator of the user's
-        own refuses it, cannot repeat itself, or scores a row by the rows around it.
+        If the train set has fewer than 100 rows, a single class or a constant label, or if a custom estimator rejects
+        it, is not reproducible, or scores a row differently depending on the batch.
     SchemaChanged, ContractBroken
         If the frames cannot be aligned.
     """
@@ -78,24 +78,26 @@ def fit(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **option
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Rows ready to be fitted on with many parameters; what does not depend on parameters is computed once."""
+    """Rows prepared for many fits; what does not depend on parameters is computed once."""
 
     estimator: str
     """Name of the estimator."""
     own: Own | None
-    """Its description, if it is the user's own."""
+    """Its declaration, if it is a custom estimator."""
     classes: tuple[bool, ...] | tuple[str, ...]
-    """Labels of the train set."""
+    """Classes in the train set."""
     remarks: tuple[str, ...]
     """Remarks about the rows, for the model card."""
     training: Training
-    """The rows."""
+    """Rows and settings."""
 
     def fit(self, parameters: Mapping[str, Parameter] | None = None) -> Bundle:
-        """Fit; raises as `fit` does."""
+        """Fit with some parameters; errors as for `fit`."""
         training = replace(self.training, parameters=parameters or {})
         recipe = _recipe(self.estimator, training.task, training.parameters, self.own)
-        with threadpool_limits(limits=training.n_threads):  # OpenMP and BLAS take all cores otherwise, and sums follow
+        with threadpool_limits(
+            limits=training.n_threads
+        ):  # OpenMP and BLAS use all cores by default, which changes the order of sums
             transformer, model = recipe(training)
         bundle = Bundle(
             task=training.task,
@@ -115,10 +117,10 @@ class Prepared:
 
 
 def prepare(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **options: Unpack[Options]) -> Prepared:
-    """Prepare rows to be fitted on with one setting after the other; arguments and errors as for `fit`."""
+    """Prepare rows for several fits; arguments and errors as for `fit`."""
     X_train, y_train, X_validation, y_validation = sets
     mine = (options.get("own") or {}).get(estimator)
-    refuse_unfit(estimator, task, schema, {}, mine)  # before anything is made ready
+    refuse_unfit(estimator, task, schema, {}, mine)  # before any work
     labels = Labels.of(task, y_train, y_validation)
     aligned = align(X_validation, schema)
     training = Training(
@@ -138,16 +140,16 @@ def prepare(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **op
 
 
 def choose_rest(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
-    """Choose the threshold, or the quantiles of the residuals, on the validation set.
+    """Choose the threshold or the quantiles of the residuals on the validation set.
 
     Parameters
     ----------
     bundle : Bundle
         Fitted.
     y : ndarray of shape (n_samples,)
-        Encoded labels of validation.
+        Encoded labels of the validation set.
     score : callable
-        Returns their scores.
+        Returns the scores of the validation set.
     """
     return _CHOICES[bundle.task](bundle, y, score)
 
@@ -164,7 +166,7 @@ def _likeliest(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
 def _interval(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
     residuals = y - score()
     quantiles = residual_quantiles(residuals, INTERVAL_COVERAGE)
-    few = f"No interval: {len(residuals)} validation rows are too few for its ends."
+    few = f"No interval: {len(residuals)} validation rows are too few to estimate its bounds."
     return replace(bundle, residual_quantiles=quantiles, remarks=bundle.remarks + (() if quantiles else (few,)))
 
 
@@ -173,17 +175,17 @@ _CHOICES: Mapping[str, Callable[[Bundle, npt.NDArray[Any], Scores], Bundle]] = {
     "multiclass": _likeliest,
     "regression": _interval,
 }
-"""What each task chooses on the validation set."""
+"""What each task chooses on the validation set, by task."""
 
 
 def refuse_unfit(
     estimator: str, task: str, schema: FeatureSchema, parameters: Mapping[str, Parameter], own: Own | None = None
 ) -> None:
-    """Refuse what cannot be fitted, whatever the rows; errors as for `fit`."""
+    """Raise for settings that can never be fitted, independent of the rows; errors as for `fit`."""
     if task not in TASKS:
         raise SpecError(f"Task {task!r} is unknown.", f"Choose one of {', '.join(TASKS)}.")
     if not schema.names:
-        raise SpecError("The model has no features.", "Name some under 'features' in the spec.")
+        raise SpecError("The model has no features.", "List some under 'features' in the spec.")
     _recipe(estimator, task, parameters, own)
 
 
@@ -204,6 +206,6 @@ def _recipe(
     if unknown:
         valid = ", ".join(recipe.parameters) or "none"
         raise SpecError(
-            f"Estimator {estimator!r} has no parameter {', '.join(map(repr, unknown))}.", f"Valid ones: {valid}."
+            f"Estimator {estimator!r} has no parameter {', '.join(map(repr, unknown))}.", f"Valid parameters: {valid}."
         )
     return recipe.fit

@@ -1,4 +1,4 @@
-"""Random forests, on codes of categories."""
+"""Random forests on category codes."""
 
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
@@ -15,7 +15,7 @@ def _fit_random_forest(training: Training) -> Fitted:
     model = estimator(
         **training.settings(_RANDOM_FOREST), n_jobs=training.n_threads, random_state=training.random_state
     ).fit(X, training.y)
-    return transformer, model.set_params(n_jobs=1)  # threads add up the trees in the order in which they finish
+    return transformer, model.set_params(n_jobs=1)  # threads sum the trees in the order in which they finish
 
 
 RANDOM_FOREST = Recipe(

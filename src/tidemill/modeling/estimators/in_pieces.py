@@ -1,10 +1,9 @@
-"""Fit XGBoost on rows that do not fit into memory: read in pieces, encoded, and kept on disk as bins.
+"""Fit XGBoost on more rows than memory: read them in pieces, encode them, and keep them on disk as bins.
 
-The model is the one that `fit` fits on the same rows. On one machine even the bits have been the same so far, which
-XGBoost does not promise. In memory are one piece, some pages of bins, and a few numbers per row: label, prediction,
-gradient.
+The model equals that of `fit` on the same rows. On one machine, even the bits have been the same so far, which XGBoost
+does not guarantee. Memory holds one piece, some pages of bins, and a few numbers per row: label, prediction, gradient.
 
-The caller decides where the trees are grown: here (`boost_on_disk`), or by several processes, each with some of the rows.
+The caller decides where the trees are grown: here (`boost_on_disk`), or in several processes with a share of the rows each.
 """
 
 import shutil
@@ -39,24 +38,24 @@ Page = tuple[Matrix, npt.NDArray[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pieces:
-    """A set that is read in pieces, any number of times."""
+    """A data set that can be read in pieces any number of times."""
 
     read: Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
-    """Returns these columns of all rows, always in the same order and the same pieces."""
+    """Returns the given columns of all rows, always in the same order and the same pieces."""
     y: npt.NDArray[Any]
-    """Labels of all rows, as `fit` takes them, shape (n_samples,)."""
+    """Labels of all rows, as for `fit`, shape (n_samples,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """Fitted encoders, which turn a piece into the matrix that XGBoost reads."""
+    """Fitted encoders, which convert a piece to a matrix for XGBoost."""
 
     transformer: Any
     """Fitted by `fit_for_trees`."""
     schema: FeatureSchema
     """Features."""
     lookups: LookUps | None
-    """The transformer, compiled."""
+    """The compiled transformer."""
 
     @classmethod
     def fit(cls, schema: FeatureSchema, pieces: Pieces) -> Self:
@@ -73,7 +72,7 @@ class Encoding:
         return np.asarray(self.transformer.transform(align(to_frame(batch), self.schema)), dtype=np.float32)
 
     def pages(self, pieces: Pieces, y: npt.NDArray[Any], used: npt.NDArray[np.bool_]) -> Iterator[Page]:
-        """Yield the matrix and the labels of the used rows of each piece."""
+        """Yield the matrix and the labels of each piece's used rows."""
         start = 0
         for batch in pieces.read(self.schema.names):
             rows = slice(start, start := start + batch.num_rows)
@@ -82,7 +81,7 @@ class Encoding:
 
 
 Boost = Callable[[Boosting, Encoding, Labels, npt.NDArray[np.bool_]], xgboost.Booster]
-"""Grows the trees from settings, fitted encoders, labels, and the validation rows that stop it."""
+"""Grows the trees from settings, fitted encoders, labels, and the validation rows that stop boosting."""
 
 
 def fit_in_pieces(
@@ -95,7 +94,7 @@ def fit_in_pieces(
     boost: Boost,
     **options: Unpack[Options],
 ) -> tuple[Bundle, npt.NDArray[np.float64]]:
-    """Fit ``xgboost``; choose its threshold, or the quantiles of its residuals.
+    """Fit ``xgboost``, and choose its threshold or the quantiles of its residuals.
 
     Parameters
     ----------
@@ -113,12 +112,12 @@ def fit_in_pieces(
     bundle : Bundle
         Fitted model.
     score : ndarray of shape (n_validation,), or (n_validation, n_classes)
-        Its scores of the validation set.
+        Scores of the validation set.
 
     Raises
     ------
     SpecError, NotTrainable, SchemaChanged, ContractBroken
-        As `fit` does.
+        As for `fit`.
     """
     parameters, n_threads = options.get("parameters") or {}, options["n_threads"]
     refuse_unfit("xgboost", task, schema, parameters)
@@ -147,14 +146,14 @@ def fit_in_pieces(
 
 
 def score_in_pieces(bundle: Bundle, pieces: Pieces) -> npt.NDArray[np.float64]:
-    """Return the scores of a set, as `Bundle.score` would of all rows at once."""
+    """Return the scores of a set, equal to those of `Bundle.score` on all rows at once."""
     scorer = Scorer.of(bundle)
     scores = [scorer.score(batch) for batch in pieces.read(bundle.schema.names)]
     return np.concatenate(scores) if scores else np.empty(0)
 
 
 class _Pages(xgboost.DataIter):  # type: ignore[misc]  # untyped
-    """Pages for XGBoost, which reads them several times to compute bins."""
+    """Iterator over pages; XGBoost reads them several times to compute bins."""
 
     def __init__(self, pages: Callable[[], Iterator[Page]], kinds: list[str], cache: Path) -> None:
         self._make, self._kinds, self._folder = pages, kinds, cache.parent
@@ -165,13 +164,13 @@ class _Pages(xgboost.DataIter):  # type: ignore[misc]  # untyped
 
     def next(self, input_data: Callable[..., None]) -> bool:
         for X, y in self._pages:
-            # XGBoost that cannot write a page ends the process. What comes now is four times as long as its bins.
+            # XGBoost ends the process if it cannot write a page. The page is four times as large as its bins.
             free = shutil.disk_usage(self._folder).free
             if free < X.nbytes:
                 raise StorageFull(
-                    f"The storage is full: the bins of a training need up to {X.nbytes:,} bytes more in {self._folder}, "
+                    f"The storage is full: the bins of a training need up to {X.nbytes:,} more bytes in {self._folder}, "
                     f"where {free:,} are free.",
-                    "Nothing of it was kept. Make room, for instance with 'tidemill gc', and run it again.",
+                    "Nothing was kept. Free some space, for example with 'tidemill gc', and run it again.",
                 )
             input_data(data=X, label=y, feature_types=self._kinds)
             return True
@@ -181,14 +180,12 @@ class _Pages(xgboost.DataIter):  # type: ignore[misc]  # untyped
 def boost_on_disk(
     boosting: Boosting, train: Callable[[], Iterator[Page]], validation: Callable[[], Iterator[Page]], cache: Path
 ) -> xgboost.Booster:
-    """Grow trees on pages that are kept as bins on disk, about a byte per value.
+    """Grow trees on pages that are kept on disk as bins, about one byte per value.
 
     Parameters
     ----------
-    boosting : Boosting
-        Settings.
     train, validation : callable
-        Return the pages from the first on, any number of times.
+        Return the pages from the first one, any number of times.
     cache : Path
         Empty folder for the bins.
 
@@ -202,7 +199,7 @@ def boost_on_disk(
     try:
         return boosting.boost(bins, aside)
     finally:
-        del bins, aside  # their files go with them, before the folder does
+        del bins, aside  # deletes their files before the folder is removed
 
 
 def _binned(boosting: Boosting, pages: Callable[[], Iterator[Page]], cache: Path, ref: Any = None) -> Any:

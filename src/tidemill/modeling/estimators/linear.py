@@ -1,4 +1,4 @@
-"""Linear models, on scaled numbers and a column for each frequent category."""
+"""Linear models on scaled numbers and one-hot encoded categories."""
 
 from sklearn.linear_model import LogisticRegression, Ridge
 
@@ -19,7 +19,7 @@ def _fit_ridge(training: Training) -> Fitted:
 
 
 LOGISTIC_REGRESSION = Recipe(_fit_logistic_regression, ("C", "max_iter", "tol"), tasks=("binary", "multiclass"))
-"""Logistic regression; of several classes, all at once (softmax)."""
+"""Logistic regression; softmax for several classes."""
 
 RIDGE = Recipe(_fit_ridge, ("alpha",), tasks=("regression",))
-"""Least squares with a penalty on the squares of the weights."""
+"""Least squares with an L2 penalty on the weights."""

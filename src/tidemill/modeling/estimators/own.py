@@ -1,7 +1,7 @@
-"""The user's own estimator: any class with scikit-learn's manners, under the name that the spec gives it.
+"""Custom estimators: any class with scikit-learn's interface, under a name chosen in the spec.
 
-The spec is reviewed code, so the class that it names may be imported. What comes out has to keep what every bundle
-promises: the same fit twice gives the same bits, and a row's score does not depend on the rows around it.
+The spec is reviewed code, so its classes may be imported. The fitted model must keep the guarantees of every bundle:
+fitting twice produces the same bits, and a row's score does not depend on the other rows of the batch.
 """
 
 import importlib
@@ -20,21 +20,21 @@ from tidemill.spec import Own
 __all__ = ["BLOCK_ROWS", "fit_own", "instance_of", "refuse_unsteady"]
 
 BLOCK_ROWS = 256
-"""Rows that an estimator of one's own is asked for at once: products of matrices of one shape sum in one order."""
+"""Rows per prediction call of a custom estimator: matrix products of one shape sum in one order."""
 
-_REFUSED_BOOSTERS = ("dart", "gblinear")  # of XGBoost: nobody looks at their files before they are loaded
-_N_CHECKED = 600  # rows of the train set that are scored again in other company: more than two blocks
+_REFUSED_BOOSTERS = ("dart", "gblinear")  # of XGBoost: their files are not inspected before they are loaded
+_N_CHECKED = 600  # train rows that are scored again in other batches: more than two blocks
 
 
 def fit_own(name: str, own: Own, training: Training) -> Fitted:
-    """Fit the estimator that a spec describes.
+    """Fit a custom estimator.
 
     Raises
     ------
     SpecError
-        If the class cannot be imported, is no estimator for the task, or refuses its arguments.
+        If the class cannot be imported, is not an estimator for the task, or rejects its arguments.
     NotTrainable
-        If it refuses the data.
+        If it rejects the data.
     """
     model = instance_of(
         name,
@@ -49,7 +49,7 @@ def fit_own(name: str, own: Own, training: Training) -> Fitted:
         model.fit(X, training.y)
     except (ValueError, TypeError) as error:
         raise NotTrainable(
-            f"{name!r} ({own.type}) refuses the train set: {str(error).rstrip('.')}.",
+            f"{name!r} ({own.type}) rejects the train set: {str(error).rstrip('.')}.",
             "Choose another encoding or other parameters under 'train.own', or another class.",
         ) from error
     if model.get_params().get("n_jobs") not in (None, 1):
@@ -58,12 +58,12 @@ def fit_own(name: str, own: Own, training: Training) -> Fitted:
 
 
 def refuse_unsteady(name: str, own: Own, training: Training, fitted: Fitted) -> None:
-    """Fit again and score in other company.
+    """Fit again, and score the same rows in other batches.
 
     Raises
     ------
     NotTrainable
-        If the second fit scores other bits, or a row's score depends on the rows around it.
+        If the second fit produces other bits, or a row's score depends on the other rows.
     """
     rows = training.X.head(_N_CHECKED)
 
@@ -75,13 +75,13 @@ def refuse_unsteady(name: str, own: Own, training: Training, fitted: Fitted) -> 
     first = score(fitted, everything)
     if score(fit_own(name, own, training), everything).tobytes() != first.tobytes():
         raise NotTrainable(
-            f"{name!r} ({own.type}) gives other scores when it is fitted again on the same rows with the same seed.",
-            "Find the parameter that makes it repeatable, or choose another class: a release must be reproducible.",
+            f"{name!r} ({own.type}) produces different scores when it is fitted again on the same rows with the same seed.",
+            "Set the parameter that makes it reproducible, or choose another class: a release must be reproducible.",
         )
     for chosen in (everything[::-1], everything[::3], everything[len(rows) // 2 :]):
         if score(fitted, chosen).tobytes() != np.ascontiguousarray(first[chosen]).tobytes():
             raise NotTrainable(
-                f"{name!r} ({own.type}) scores a row differently when other rows stand around it.",
+                f"{name!r} ({own.type}) scores a row differently when other rows are in the batch.",
                 "Choose another class or other parameters: the same row must get the same score in every batch.",
             )
 
@@ -95,26 +95,26 @@ def instance_of(
     n_threads: int = 1,
     parameters: Mapping[str, Parameter] | None = None,
 ) -> Any:
-    """Construct the estimator that a spec describes, unfitted.
+    """Return the unfitted instance of a custom estimator.
 
     Raises
     ------
     SpecError
-        If the class cannot be imported, is no estimator for the task, or has no such parameter.
+        If the class cannot be imported, is not an estimator for the task, or does not accept a parameter.
     """
     kind = _class(name, own)
     accepted = _accepted(kind)
     ours: dict[str, Any] = {"random_state": random_state}
-    if n_threads > 1 or not own.type.startswith("sklearn."):  # whose default is one, and who warns of more
+    if n_threads > 1 or not own.type.startswith("sklearn."):  # whose default is 1, and which warns of more
         ours["n_jobs"] = n_threads
     given = {**{key: value for key, value in ours.items() if key in accepted}, **own.parameters, **(parameters or {})}
     unknown = [key for key in given if key not in accepted]
     if unknown:
         valid = ", ".join(accepted) or "none"
-        raise SpecError(f"{own.type} knows no parameter {', '.join(map(repr, unknown))}.", f"It takes {valid}.")
+        raise SpecError(f"{own.type} has no parameter {', '.join(map(repr, unknown))}.", f"Valid parameters: {valid}.")
     if own.type.startswith("xgboost.") and given.get("booster") in _REFUSED_BOOSTERS:
         raise SpecError(
-            f"train.own.{name}: booster {given['booster']!r} is refused; Tidemill keeps XGBoost's trees (gbtree) alone.",
+            f"train.own.{name}: booster {given['booster']!r} is refused; Tidemill supports only XGBoost's trees (gbtree).",
             "Leave 'booster' out, or list 'xgboost' or 'ridge' under 'train.estimators'.",
         )
     model = kind(**given)
@@ -123,13 +123,13 @@ def instance_of(
     if missing:
         raise SpecError(
             f"{own.type} has no {', '.join(missing)}, so {name!r} cannot serve task {task!r}.",
-            "Choose another class under 'train.own', or parameters that give it the method.",
+            "Choose another class under 'train.own', or parameters that enable the method.",
         )
     return model
 
 
 def _accepted(kind: Any) -> list[str]:
-    """Return the arguments of a class; behind ``**kwargs`` stand those that an object of it says it has."""
+    """Return the arguments of a class; for ``**kwargs``, also those that ``get_params`` lists."""
     known = inspect.signature(kind).parameters.values()
     names = [item.name for item in known if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)]
     if any(item.kind is item.VAR_KEYWORD for item in known) and hasattr(kind, "get_params"):
@@ -147,5 +147,5 @@ def _class(name: str, own: Own) -> Any:
             "Correct the path, or install the package wherever Tidemill trains and scores.",
         ) from error
     if not inspect.isclass(kind):
-        raise SpecError(f"train.own.{name}: {own.type} is no class.", "Name a class of estimators.")
+        raise SpecError(f"train.own.{name}: {own.type} is not a class.", "Specify the class of an estimator.")
     return kind

@@ -1,4 +1,4 @@
-"""What a recipe is given, and what it is: how one estimator is fitted for the tasks that it knows."""
+"""Recipes (how an estimator is fitted for its tasks) and their input."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Parameter = float | int | str | bool | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What a recipe gets: aligned features, labels as numbers, and what it may choose."""
+    """Input of a recipe: aligned features, encoded labels and settings."""
 
     task: str
     """``binary``, ``multiclass`` or ``regression``."""
@@ -30,9 +30,9 @@ class Training:
     y: npt.NDArray[Any]
     """0 and 1, codes of classes, or numbers."""
     X_validation: pd.DataFrame
-    """Aligned features of the validation set, of the rows whose label the train set has too."""
+    """Aligned features of the validation rows whose label also occurs in the train set."""
     y_validation: npt.NDArray[Any]
-    """Their labels, as ``y``."""
+    """Labels of ``X_validation``, encoded as ``y``."""
     n_classes: int
     """Classes in the train set; 0 for a regression."""
     random_state: int
@@ -40,30 +40,30 @@ class Training:
     n_threads: int
     """Threads."""
     parameters: Mapping[str, Parameter]
-    """What replaces the recipe's defaults."""
+    """Overrides of the recipe's defaults."""
     metric: str
-    """Metric that decides; baselines of a regression fit the constant that is best in it."""
+    """Metric that decides; regression baselines fit the best constant for it."""
     memory: dict[Any, Any] = field(default_factory=dict, repr=False)
-    """What was made of these rows before, whatever the parameters: encodings, bins."""
+    """Cache of results that do not depend on parameters: encodings, bins."""
 
     @property
     def task_type(self) -> TaskType:
-        """What depends on the kind of answer."""
+        """The task's type object."""
         return task_type(self.task)
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
-        """Make something from the rows, or return what was made under that key; it must not depend on parameters."""
+        """Return the cached result of a key, or compute it; it must not depend on parameters."""
         if key not in self.memory:
             self.memory[key] = make()
         return self.memory[key]
 
     def encoded(self, encoding: str) -> tuple[Any, Any, Any]:
-        """Return the transformer of an encoding, fitted on the train set, with the train and the validation matrix.
+        """Return the transformer of an encoding, fitted on the train set, and the train and validation matrices.
 
         Parameters
         ----------
         encoding : str
-            ``codes`` for trees, ``rates`` of the label, or ``columns``, scaled.
+            ``codes`` for trees, ``rates`` of the label, or scaled ``columns``.
         """
 
         def encode() -> tuple[Any, Any, Any]:
@@ -74,12 +74,12 @@ class Training:
         return found
 
     def matrices(self, transformer: Any) -> tuple[Any, Any]:
-        """Fit a transformer on the train set; give the train and the validation matrix."""
+        """Fit a transformer on the train set, and return the train and validation matrices."""
         X = transformer.fit_transform(self.X, self.y)
         return X, (transformer.transform(self.X_validation) if len(self.X_validation) else X[:0])
 
     def settings(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a recipe's defaults with what replaces them."""
+        """Return a recipe's defaults with the overrides applied."""
         return {**defaults, **self.parameters}
 
     def _transformer(self, encoding: str) -> Any:
@@ -99,6 +99,6 @@ class Recipe:
     fit: Callable[[Training], Fitted]
     """Fits preprocessing and model."""
     parameters: tuple[str, ...] = ()
-    """What may replace its defaults."""
+    """Parameters that may be set."""
     tasks: tuple[str, ...] = tuple(TASKS)
-    """Tasks that it knows."""
+    """Supported tasks."""

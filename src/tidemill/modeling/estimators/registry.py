@@ -1,4 +1,4 @@
-"""The estimators that have a name, and which of them a task may use."""
+"""The named estimators, and which tasks they support."""
 
 import difflib
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ _CANDIDATES: Mapping[str, Recipe] = {
 _BASELINES: Mapping[str, Recipe] = dict(zip(BASELINES, (PRIOR, GROUP_RATE, SHALLOW_TREE), strict=True))
 
 CANDIDATES = tuple(_CANDIDATES)
-"""Names that a spec may list under ``train.estimators``, whatever the task."""
+"""Names that a spec of any task may list under ``train.estimators``."""
 
 
 def candidates(task: str) -> tuple[str, ...]:
-    """Return the names that a spec of a task may list under ``train.estimators``.
+    """Return the names that ``train.estimators`` may list for a task.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def candidates(task: str) -> tuple[str, ...]:
 
 
 def parameter_names(estimator: str, task: str) -> tuple[str, ...]:
-    """Return the parameters of an estimator that may be set.
+    """Return the names of an estimator's parameters that may be set.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def parameter_names(estimator: str, task: str) -> tuple[str, ...]:
 
 
 def recipe_of(estimator: str, task: str) -> Recipe:
-    """Find an estimator or a baseline by name.
+    """Return an estimator or a baseline by name.
 
     Raises
     ------
@@ -65,6 +65,6 @@ def recipe_of(estimator: str, task: str) -> Recipe:
     if estimator in known:
         return known[estimator]
     near = difflib.get_close_matches(estimator, known, n=1)
-    hint = f" Is it {near[0]!r}?" if near else ""
+    hint = f" Did you mean {near[0]!r}?" if near else ""
     what = f"is not for task {task!r}" if estimator in _CANDIDATES else "is unknown"
     raise SpecError(f"Estimator {estimator!r} {what}.{hint}", f"Choose one of {', '.join(known)}.")

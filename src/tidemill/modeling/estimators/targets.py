@@ -1,4 +1,4 @@
-"""Labels of a training as the estimators take them."""
+"""Encoding of train and validation labels for the estimators."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,18 +13,18 @@ __all__ = ["Labels"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Labels:
-    """Labels of a train and a validation set, as estimators take them."""
+    """Encoded labels of a train and a validation set."""
 
     classes: Classes
-    """Labels of the train set."""
+    """Classes in the train set."""
     train: npt.NDArray[Any]
     """0 and 1, codes of classes, or numbers."""
     validation: npt.NDArray[Any]
-    """The same; -1 for a class that the train set lacks."""
+    """Same encoding; -1 for a class that the train set lacks."""
     known: npt.NDArray[np.bool_]
-    """Validation rows whose label the train set has too."""
+    """Validation rows whose label also occurs in the train set."""
     remarks: tuple[str, ...]
-    """What a reader should know of them."""
+    """Remarks for the model card."""
 
     @classmethod
     def of(cls, task: str, y_train: npt.ArrayLike, y_validation: npt.ArrayLike) -> Self:
@@ -33,7 +33,7 @@ class Labels:
         Raises
         ------
         NotTrainable
-            If the train set cannot teach anything.
+            If the train set has too few rows, a single class or a constant label.
         """
         kind = task_type(task)
         classes = kind.classes_of(y_train)
@@ -52,5 +52,5 @@ def _unknown_classes(labels: npt.ArrayLike, known: npt.NDArray[Any]) -> tuple[st
     shown = ", ".join(map(repr, names[:5])) + (" and others" if len(names) > 5 else "")
     return (
         f"{int((~known).sum())} of {len(known)} validation rows are of class {shown}, which the train set lacks; "
-        "they stopped nothing, and count as wrong in every metric.",
+        "they are excluded from early stopping, and count as wrong in every metric.",
     )

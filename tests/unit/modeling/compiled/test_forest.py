@@ -119,4 +119,4 @@ def test_forest_that_differs_by_a_bit_is_not_used(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("tidemill.modeling.compiled.forest.sum_of", lambda _: found)
     with caplog.at_level(logging.WARNING):
         assert Forest.of(model, "regression", N_COLUMNS) is None
-    assert "do not give its bits" in caplog.text
+    assert "differ from its own scores" in caplog.text
