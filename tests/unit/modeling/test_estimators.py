@@ -111,7 +111,7 @@ def test_a_single_class_is_refused_with_the_counts(schema, train, validation, la
 
 
 def test_an_unknown_estimator_is_refused_with_the_valid_ones(schema, train, validation):
-    with pytest.raises(SpecError, match=r"'xgbost' is unknown. Is it 'xgboost'\? Choose one of xgboost, hist"):
+    with pytest.raises(SpecError, match=r"'xgbost' is unknown. Did you mean 'xgboost'\? Choose one of xgboost, hist"):
         fit_one("xgbost", schema, train, validation)
 
 

@@ -193,7 +193,7 @@ def test_a_parameter_replaces_the_default(fitted_for, schema, sets):
 
 def test_an_unknown_parameter_is_refused_with_the_valid_ones(schema, sets):
     train, validation, _ = sets["regression"]
-    with pytest.raises(SpecError, match=r"'ridge' has no parameter 'alfa'\. Valid ones: alpha\."):
+    with pytest.raises(SpecError, match=r"'ridge' has no parameter 'alfa'\. Valid parameters: alpha\."):
         fit_one("ridge", "regression", schema, train, validation, parameters={"alfa": 1.0})
 
 
