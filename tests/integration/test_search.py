@@ -99,7 +99,7 @@ def test_a_space_with_a_slip_is_refused(mill: Mill) -> None:
     mill.write(SEARCHING.replace("max_depth:", "max_dept:"))
     snapshot = mill.extract("train", TRAINED).to_dict()
     split = mill.step("train", "prepare", TRAINED, snapshot=snapshot)
-    with pytest.raises(SpecError, match="is 'max_depth' meant"):
+    with pytest.raises(SpecError, match="did you mean 'max_depth'"):
         train(mill, split, 3)
 
 
@@ -153,4 +153,4 @@ def test_a_check_names_slips_in_the_space(mill: Mill) -> None:
     mill.write(SEARCHING.replace("max_depth:", "max_dept:").replace("[xgboost, logistic", "[logistic"))
     problems = check_models(mill.workspace, [mill.model], source=False)
     assert ["which train.estimators does not list" in problem for problem in problems] == [True, False]
-    assert "is 'max_depth' meant" in problems[1]
+    assert "did you mean 'max_depth'" in problems[1]

@@ -1,7 +1,7 @@
-"""What a model has to do whatever the data are: checks that need no label.
+"""Behaviour checks: requirements on any model and any data, without labels.
 
-A score may depend only on its own row, broken and unknown values must still give a score, and a declared direction must
-hold. A failing check rejects the candidate, however good its metrics are.
+A score may depend only on its own row, broken and unknown values must still produce a score, and declared monotonic
+directions must hold. A failing check rejects the candidate, however good its metrics are.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,11 +21,11 @@ __all__ = ["check_behaviour"]
 
 Floats = npt.NDArray[np.float64]
 
-_N_ROWS = 500  # rows that are tried; each is scored a few dozen times
-_N_SINGLE = 20  # rows scored alone
-_N_STEPS = 15  # values of a feature with a declared direction that are tried
+_N_ROWS = 500  # rows to check; each is scored a few dozen times
+_N_SINGLE = 20  # rows scored one at a time
+_N_STEPS = 15  # values to try for a feature with a declared direction
 _UNSEEN = "\N{SNOWMAN} never seen"
-_SLACK = 1e-9  # a step against the declared direction that rounding explains
+_SLACK = 1e-9  # tolerated step against the declared direction, for rounding errors
 
 
 def check_behaviour(
@@ -36,25 +36,23 @@ def check_behaviour(
     monotonic: Mapping[str, str] | None = None,
     random_state: int = 0,
 ) -> tuple[BehaviourCheck, ...]:
-    """Try a model on real rows: reordered, cut up, broken, and as they are stored.
+    """Check a model on real rows: reordered, split, broken, and as stored.
 
     Parameters
     ----------
-    bundle : Bundle
-        Fitted model.
     X : pandas.DataFrame of shape (n_samples, n_columns)
-        Raw features, such as the test set's; up to 500 rows are used.
+        Raw features, for example of the test set; up to 500 rows are used.
     stored : pyarrow.Table, default None
-        Such rows as they are stored, before any conversion; up to 500 are used. Made from ``X`` by default.
+        The same kind of rows as stored, before any conversion; up to 500 are used. Derived from ``X`` by default.
     monotonic : mapping of str to str, default None
-        Feature to ``increasing`` or ``decreasing``: where the score may go when the feature grows.
+        Direction of the score when a feature grows: ``increasing`` or ``decreasing``, by feature.
     random_state : int, default 0
         Seed of the sample and the shuffle.
 
     Returns
     -------
     tuple of BehaviourCheck
-        Empty if there is no row to try.
+        Empty if there is no row to check.
     """
     rng = np.random.default_rng(random_state)
     rows = align(X.iloc[np.sort(rng.permutation(len(X))[:_N_ROWS])], bundle.schema)
@@ -76,13 +74,13 @@ def check_behaviour(
 def _outcome(name: str, check: Callable[[], str | None]) -> BehaviourCheck:
     try:
         flaw = check()
-    except (ValueError, TypeError, ArithmeticError, LookupError) as error:  # what estimators raise at odd rows
+    except (ValueError, TypeError, ArithmeticError, LookupError) as error:  # what estimators raise for unusual rows
         flaw = f"it raised {type(error).__name__}: {error}"
     return BehaviourCheck(name=name, passed=flaw is None, observed=flaw or "as it should be")
 
 
 def _sound(bundle: Bundle, score: Floats) -> str | None:
-    """Return what is wrong with scores, or None."""
+    """Return the flaw of some scores, or None."""
     wrong = int((~np.isfinite(score)).sum())
     if wrong:
         return f"{wrong} of {score.size} scores are not finite"
@@ -105,9 +103,9 @@ def _batch_size(bundle: Bundle, rows: pd.DataFrame) -> str | None:
 
 
 def _as_stored(bundle: Bundle, rows: pd.DataFrame | pa.Table) -> str | None:
-    """Score rows as publishing does, from Arrow: none may change beside a row of NULLs, or by way of a frame.
+    """Score rows from Arrow, as publishing does: no score may change next to a row of NULLs, or via a frame.
 
-    The other checks begin with aligned rows, and so cannot see what a conversion of a whole batch does to a row.
+    The other checks start from aligned rows, and so cannot detect what the conversion of a whole batch does to a row.
     """
     names = list(bundle.schema.names)
     table = (
@@ -157,7 +155,7 @@ def _monotonic_check(bundle: Bundle, rows: pd.DataFrame, feature: str, direction
 
 
 def _monotonic(bundle: Bundle, rows: pd.DataFrame, feature: str, sign: float) -> str | None:
-    """Move one feature through its own values, all else as it is, and look for a step the wrong way."""
+    """Vary one feature over its own values, with all others fixed, and look for a step in the wrong direction."""
     if feature not in bundle.schema.numeric:
         return f"the model reads no number {feature}"
     known = rows[feature].dropna()

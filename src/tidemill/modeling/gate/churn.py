@@ -1,4 +1,4 @@
-"""How far a new model's answers are from those of the one that serves: what users of the predictions would notice."""
+"""Churn: how far a new model's predictions are from those of the serving model, as users would notice."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,9 @@ def changed_decisions(
     Parameters
     ----------
     answer_a, answer_b : array-like of shape (n_samples,)
-        What either model predicts: booleans or classes.
+        Predictions of the two models: booleans or classes.
     blocks : array-like of shape (n_samples,), default None
-        Rows that count together, such as keys of partitions.
+        Block of each row, for example its partition key.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def changed_values(
     Parameters
     ----------
     value_a, value_b : array-like of shape (n_samples,)
-        What either model predicts.
+        Predictions of the two models.
     y_true : array-like of shape (n_samples,)
         Labels, for the scale.
     blocks : array-like of shape (n_samples,), default None
@@ -58,12 +58,12 @@ def changed_values(
 
 
 def mean_change(score_a: npt.ArrayLike, score_b: npt.ArrayLike, blocks: npt.ArrayLike | None = None) -> MetricValue:
-    """Return the mean absolute difference of two models' scores.
+    """Return the mean absolute difference between the scores of two models.
 
     Parameters
     ----------
     score_a, score_b : array-like of shape (n_samples,), or (n_samples, n_classes) with the same columns
-        Scores; of several classes, half the sum of the differences counts, which is 0 to 1.
+        Scores; for several classes, half the sum of the absolute differences is used, which is 0 to 1.
     blocks : array-like of shape (n_samples,), default None
         Rows that count together.
 

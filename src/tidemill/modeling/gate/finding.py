@@ -1,4 +1,4 @@
-"""What the gate finds about one thing that it weighs."""
+"""Result of one criterion of the gate."""
 
 import math
 from dataclasses import dataclass
@@ -11,36 +11,36 @@ __all__ = ["Finding", "is_number"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing weighed."""
+    """Verdict and reason of one criterion."""
 
     verdict: Verdict
-    """What it alone would decide."""
+    """Verdict of this criterion by itself."""
     reason: str
-    """A sentence with the numbers."""
+    """Sentence with the figures."""
 
     @classmethod
     def of(cls, passed: bool, reason: str) -> Self:
-        """Accept or reject."""
+        """Return acceptance if passed, else rejection."""
         return cls(Verdict.ACCEPT if passed else Verdict.REJECT, reason)
 
     @classmethod
     def refuse(cls, reason: str) -> Self:
-        """Reject."""
+        """Return a rejection."""
         return cls(Verdict.REJECT, reason)
 
     @classmethod
     def undecided(cls, reason: str) -> Self:
-        """Say that the evidence does not suffice either way."""
+        """Return that the evidence does not suffice either way."""
         return cls(Verdict.NOT_ENOUGH_EVIDENCE, reason)
 
     @classmethod
     def shown(cls, reason: str) -> Self:
-        """Return what was not weighed: it stops nothing."""
+        """Return an informational finding, which never rejects."""
         return cls(Verdict.ACCEPT, reason)
 
 
 def is_number(value: float | None) -> bool:
-    """Return whether a value can be decided on.
+    """Return whether a value is a finite number.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""How much more evidence a decision needs, and which of many looks still mean something.
+"""Statistical power: how much more evidence a decision needs, and multiple comparisons over slices.
 
-Days that come are taken to vary as the days seen did: the standard error of a difference over n days falls with the
-square root of n.
+Future days are assumed to vary like past days: the standard error of a difference over n days falls with the square root
+of n.
 """
 
 import bisect
@@ -14,31 +14,31 @@ from scipy import stats
 __all__ = ["LEVEL", "POWER", "Shortfall", "harmed", "shortfall"]
 
 LEVEL = 0.025
-"""Share of wrong accepts that a comparison allows: one side of a 95 % interval."""
+"""Type I error rate of a comparison: one side of a 95 % interval."""
 POWER = 0.8
-"""Share of trials in which the stated amount of evidence should decide."""
-_MAX_BLOCKS = 1_000_000  # beyond, the answer is 'never', and the search ends
+"""Probability that the stated amount of evidence decides."""
+_MAX_BLOCKS = 1_000_000  # upper bound of the search; more means 'never'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
-    """What is missing to a decision."""
+    """Evidence missing for a decision."""
 
     n_blocks: int
-    """Further blocks of time that would decide it in four of five trials."""
+    """Additional blocks that would decide with a probability of 80 %."""
     n_rows: int
-    """Labelled rows that so many blocks hold."""
+    """Labelled rows in that many blocks."""
 
 
 def shortfall(gap: float, standard_error: float, n_blocks: int, n_rows: int) -> Shortfall:
-    """Return how much more evidence would show a gap, if it is what it seems to be.
+    """Return how much more evidence would confirm a gap, if the estimate is right.
 
     Parameters
     ----------
     gap : float
-        Distance of the estimate from the value to be excluded, above 0.
+        Distance of the estimate from the value to exclude, above 0.
     standard_error : float
-        Of the estimate, on the present blocks.
+        Standard error of the estimate on the present blocks.
     n_blocks, n_rows : int
         Present evidence.
 
@@ -64,21 +64,21 @@ def _quantiles(n_blocks: int) -> float:
 def harmed(
     gains: Sequence[float], standard_errors: Sequence[float], n_blocks: Sequence[int], margin: float
 ) -> tuple[bool, ...]:
-    """Return in which slices a candidate is shown to be worse by more than a margin, all slices being one look.
+    """Return which slices are significantly worse by more than a margin, corrected for multiple comparisons.
 
-    Each slice gives a one-sided p-value; Holm's steps (1979) keep the chance of naming any slice wrongly at 2.5 %,
-    however many there are.
+    Each slice gets a one-sided p-value. Holm's procedure (1979) limits the family-wise error rate to 2.5 % for any number
+    of slices.
 
     Parameters
     ----------
     gains : sequence of float
-        How much better the candidate is, by slice; below 0 is worse.
+        Improvement of the candidate per slice; negative means worse.
     standard_errors : sequence of float
-        Of the gains.
+        Standard errors of the gains.
     n_blocks : sequence of int
-        Blocks of time behind each.
+        Blocks per slice.
     margin : float
-        How much worse a slice may be.
+        Tolerated deterioration of a slice.
 
     Examples
     --------

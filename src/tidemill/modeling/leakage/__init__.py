@@ -1,8 +1,8 @@
-"""The leak probe: signs that a training knows what only the future knows. Pure functions; a step raises.
+"""The leak probe: signs that a training uses information from the future. Pure functions; the step raises.
 
-Each looks for one sign and gives what it finds as `Leak`: a column that predicts the label by itself, a value that was
-observed after the cutoff or has changed since it was served, test rows that stand in the train set too, and a pipeline
-that scores well on labels without meaning. What only the query's author can know, no probe can find.
+Each function looks for one sign and returns its findings as `Leak`: a column that predicts the label by itself, a value
+observed after the cutoff or changed since it was served, test rows that are also in the train set, and a pipeline that
+scores well on random labels. The probe cannot find leaks that only the author of the query can know.
 """
 
 from tidemill.modeling.leakage.alone import LIMITS, find_telling, telling

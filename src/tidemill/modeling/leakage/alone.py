@@ -1,7 +1,7 @@
-"""Columns that predict the label by themselves; in almost every case they were written after the outcome.
+"""Columns that predict the label by themselves; almost always, they were written after the outcome.
 
-Columns are tried one at a time, not in combination. The spec lists honest columns that predict very well as known ahead,
-such as the distance of a flight for its time in the air.
+Columns are tested one at a time, not in combination. Legitimate columns that predict very well are listed in the spec
+under ``known_ahead``, for example the distance of a flight for its time in the air.
 """
 
 import numpy as np
@@ -17,14 +17,15 @@ from tidemill.modeling.tasks import task_type
 __all__ = ["LIMITS", "find_telling", "telling"]
 
 LIMITS = {"binary": 0.85, "multiclass": 0.85, "regression": 0.75}
-"""Figure of `telling` from which a column is named. A copy of a label with 5 % noise reaches 0.95 (AUC) or 0.9 (R²), the
-departure delay of a flight 0.92 for whether it arrives late and 0.83 for how late, an honest feature of these 0.66 and 0.1."""
+"""Figure of `telling` from which a column is reported. A copy of a label with 5 % noise reaches 0.95 (AUC) or 0.9 (R²). The
+departure delay of a flight reaches 0.92 for whether it arrives late and 0.83 for how late; a legitimate feature of these
+flights reaches 0.66 and 0.1."""
 
 _STATISTIC = {"binary": "AUC", "multiclass": "AUC", "regression": "R²"}
-_N_FOLDS = 5  # every fifth row is rated by the other four
-_N_BINS = 20  # quantiles of a number, to find leaks that do not rise or fall steadily
-_FEW = 30  # rows of a class: with fewer, its AUC is mostly chance
-_Z = 5.0  # standard errors above 0.5 that an AUC has to be: chance comes so far once in three million columns
+_N_FOLDS = 5  # every fifth row is predicted from the other four
+_N_BINS = 20  # quantiles of a number, to find leaks that are not monotonic
+_FEW = 30  # rows per class; with fewer, its AUC is mostly chance
+_Z = 5.0  # standard errors above 0.5 for an AUC: chance reaches this once in three million columns
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,7 +33,7 @@ Floats = npt.NDArray[np.float64]
 def find_telling(
     X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task: str = "binary", limit: float | None = None
 ) -> list[Leak]:
-    """Find the columns that predict too well on their own, the worst first.
+    """Return the columns that predict too well by themselves, the worst first.
 
     Parameters
     ----------
@@ -41,11 +42,11 @@ def find_telling(
     y_true : array-like of shape (n_samples,)
         Binary: booleans, or 0 and 1. Multiclass: any values. Regression: finite numbers.
     schema : FeatureSchema
-        Columns to look at.
+        Columns to test.
     task : str, default "binary"
         ``binary``, ``multiclass`` or ``regression``.
     limit : float, optional
-        Figure from which a column is named; that of `LIMITS` by default.
+        Figure from which a column is reported; that of `LIMITS` by default.
 
     Examples
     --------
@@ -73,9 +74,9 @@ def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task:
     -------
     dict of str to float
         Binary: ROC AUC, 0.5 to 1. Multiclass: ROC AUC of each class against the rest, weighted by class size.
-        Regression: R², 0 to 1. A number is tried by its rank, up or down, with missing values as the lowest and as the
-        highest, and by the out-of-fold mean of the label in 20 quantiles; a text by that mean in its levels. The best of
-        them counts. NaN where the labels define none.
+        Regression: R², 0 to 1. A number is tested by its rank, in both directions and with missing values lowest or
+        highest, and by the out-of-fold mean of the label in 20 quantiles. A text is tested by that mean per level. The
+        best figure counts; NaN where the labels define none.
     """
     aligned = align(X, schema)
     kind = task_type(task)
@@ -94,17 +95,17 @@ def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task:
 
 
 def _chance(y: Floats) -> float:
-    """Return an AUC that a column without meaning does not reach: of a few rows, any."""
+    """Return the AUC that an uninformative column does not reach by chance, given the number of rows."""
     n_positive = float(y.sum())
     pairs = n_positive * (len(y) - n_positive)
     return 0.5 + _Z * np.sqrt((len(y) + 1) / (12 * pairs)) if pairs else np.inf
 
 
 def _auc(column: pd.Series, y: Floats, is_number: bool) -> float:
-    # Never folded: the mean of the other rows falls where the row's own label is high, the more the fewer they are.
+    # Not mirrored below 0.5: the mean of the other rows is lower where the row's own label is high, most so in small levels.
     found = [point_value("roc_auc", y, np.clip(_out_of_fold_mean(_levels(column, is_number), y), 0.0, 1.0))]
     if is_number and column.notna().any():
-        ranks = column.rank(pct=True)  # within 0 to 1, as a score has to be
+        ranks = column.rank(pct=True)  # within 0 to 1, as required of a score
         for missing in (0.0, 1.0):
             auc = point_value("roc_auc", y, np.asarray(ranks.fillna(missing), dtype=np.float64))
             found += [auc, 1 - auc]
@@ -118,14 +119,14 @@ def _r2(column: pd.Series, y: Floats, is_number: bool) -> float:
     found = [1 - float(((y - mean) ** 2).sum() / ((y - y.mean()) ** 2).sum())]
     known = column.notna().to_numpy()
     if is_number and known.sum() > 2 and np.ptp(column[known]) > 0 and np.ptp(y[known]) > 0:
-        # A line sees the far ends that 20 bins do not, and a line through the ranks what bends without turning.
+        # A linear fit captures extremes that 20 bins miss, and a fit on ranks captures monotonic curves.
         pair = pd.DataFrame({"x": column[known].to_numpy(), "y": y[known]})
         found += [float(frame["x"].corr(frame["y"]) ** 2 * known.mean()) for frame in (pair, pair.rank())]
     return max(0.0, *found)
 
 
 def _levels(column: pd.Series, is_number: bool) -> npt.NDArray[np.int64]:
-    """Return codes: levels of a text, or quantiles of a number; -1 where the value is missing."""
+    """Return codes of a text's levels or a number's quantiles; -1 where the value is missing."""
     if not is_number:
         return np.asarray(pd.factorize(column)[0], dtype=np.int64)
     numbers = column.to_numpy()
@@ -137,7 +138,7 @@ def _levels(column: pd.Series, is_number: bool) -> npt.NDArray[np.int64]:
 
 
 def _out_of_fold_mean(codes: npt.NDArray[np.int64], y: Floats) -> Floats:
-    """Mean label of each row's level among the rows of the other folds, smoothed; -1 is a level too."""
+    """Return the smoothed mean label of each row's level over the other folds; -1 is a level too."""
     levels = codes + 1
     n_levels = int(levels.max(initial=0)) + 1
     fold = np.arange(len(y)) % _N_FOLDS

@@ -1,4 +1,4 @@
-"""Rows of the test set that the model has been fitted on."""
+"""Test rows that are also in the train set."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,19 +10,19 @@ from tidemill.modeling.schema import FeatureSchema, align
 __all__ = ["COPIES_LIMIT", "find_copies"]
 
 COPIES_LIMIT = 0.01
-"""Share of the test rows that may equal a train row in every feature, where rows are told apart by their features."""
+"""Share of test rows that may equal a train row in all features, if features normally identify a row."""
 
-_TELLS_APART = 0.9  # share of distinct rows from which an equal row is a copy and no coincidence
+_TELLS_APART = 0.9  # share of distinct rows from which an equal row is a copy, not a coincidence
 _LEAST_FEATURES = 3
 
 
 def find_copies(
     train: pd.DataFrame, test: pd.DataFrame, schema: FeatureSchema, key: str, limit: float = COPIES_LIMIT
 ) -> list[Leak]:
-    """Look for test rows that stand in the train set too, by their key or by all of their features.
+    """Return test rows that are also in the train set, by key or by all features.
 
-    Equal features say nothing where rows share them by nature, as those of a few categories do: they count only if nine
-    of ten train rows, and nine of ten test rows, have features that no other row of their set has.
+    Equal features mean nothing where rows naturally share them, as with a few categories. They count only if at least 90 %
+    of the rows in each set are distinct.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ def find_copies(
     schema : FeatureSchema
         Columns that are features.
     key : str
-        Column that names a row.
+        Column that identifies a row.
     limit : float, default 0.01
-        Share of the test rows that may have an equal in the train set.
+        Share of test rows that may have an equal row in the train set.
     """
     if train.empty or test.empty:
         return []

@@ -1,4 +1,4 @@
-"""What the probe gives: one sign of a leak."""
+"""Result of the leak probe."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ __all__ = ["Leak"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
-    """One sign that a training knows what only the future knows."""
+    """One sign that a training uses information from the future."""
 
     kind: str
     """``telling``, ``late``, ``changed``, ``copies`` or ``placebo``."""
     subject: str
-    """The column, or ``rows`` or ``pipeline``."""
+    """Name of the column, or ``rows`` or ``pipeline``."""
     how: str
-    """What was found, a sentence that names the subject."""
+    """Sentence that describes the finding and contains the subject."""

@@ -1,4 +1,4 @@
-"""Values from after the cutoff: by the query's own word, or because they are no longer what was served."""
+"""Values from after the cutoff: by their observation time, or because they differ from what was served."""
 
 from collections.abc import Iterable
 
@@ -11,25 +11,23 @@ from tidemill.spec import OBSERVED_AT
 
 __all__ = ["CHANGED_LIMIT", "find_changed", "find_late"]
 
-"""Column that says when a row was observed; ``<column>_observed_at`` says it of one column."""
-
 CHANGED_LIMIT = 0.05
-"""Share of rows in which a value may differ from what was served, before it is named: sources are corrected now and then."""
+"""Share of rows in which a value may differ from what was served, since sources are corrected occasionally."""
 
 _TOLERANCE = 1e-9  # relative: a mean over the same rows in another order differs by less
 
 
 def find_late(X: pd.DataFrame, cutoffs: Iterable[pd.Timestamp], keys: Iterable[object]) -> list[Leak]:
-    """Compare the times at which values were observed with each row's cutoff.
+    """Return the columns with values observed after the cutoff of their row.
 
     Parameters
     ----------
     X : pandas.DataFrame of shape (n_samples, n_columns)
-        Raw columns; those named ``observed_at`` or ``<column>_observed_at`` with a time are looked at.
+        Raw columns; those named ``observed_at`` (for the row) or ``<column>_observed_at`` that contain times are checked.
     cutoffs : iterable of Timestamp, length n_samples
-        Instant as of which each row's features should be known.
+        Cutoff of each row.
     keys : iterable of object, length n_samples
-        Entity keys, to name a row.
+        Entity keys, used to report an example.
     """
     known_until, named = pd.Series(pd.DatetimeIndex(list(cutoffs))), list(keys)
     found = []
@@ -55,19 +53,19 @@ def find_late(X: pd.DataFrame, cutoffs: Iterable[pd.Timestamp], keys: Iterable[o
 def find_changed(
     served: pd.DataFrame, made_now: pd.DataFrame, key: str, names: Iterable[str], limit: float = CHANGED_LIMIT
 ) -> list[Leak]:
-    """Compare rows as they were served on their day with the same rows as the query makes them now.
+    """Return the columns whose values differ between the rows as served and the rows as the query returns them now.
 
-    The cutoff is the same, so what differs was written after it. Such a column is known better in training than it will
-    be when it counts.
+    The cutoff is the same, so any difference was written after it. Training sees such a column in a better state than
+    scoring does.
 
     Parameters
     ----------
     served, made_now : pandas.DataFrame
-        Rows of the same partitions; only keys that both have are compared.
+        Rows of the same partitions; only common keys are compared.
     key : str
-        Column that names a row.
+        Column that identifies a row.
     names : iterable of str
-        Columns to compare; those that either lacks are passed over.
+        Columns to compare; columns missing from either frame are skipped.
     limit : float, default 0.05
         Share of the rows in which a value may differ.
     """

@@ -1,4 +1,4 @@
-"""A fit on labels without meaning: what it predicts beyond chance, the pipeline has carried over."""
+"""A fit on shuffled labels: if it predicts better than chance, the pipeline itself leaks labels."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ from tidemill.modeling.leakage.finding import Leak
 __all__ = ["LIMIT_Z", "Scorer", "placebo"]
 
 LIMIT_Z = 5.0
-"""Standard errors above chance from which the pipeline leaks: chance alone comes so far once in three million fits."""
+"""Standard errors above chance from which the pipeline leaks: chance reaches this once in three million fits."""
 
-_MAX_ROWS = 20_000  # a placebo is no better for more, and takes as long as a fit of so many
+_MAX_ROWS = 20_000  # more rows do not improve the placebo, which takes as long as a fit on them
 _LEAST_ROWS = 100  # rows to measure on
 
 Scorer = Callable[[pd.DataFrame, npt.NDArray[np.generic], pd.DataFrame, npt.NDArray[np.generic]], "Score"]
@@ -29,16 +29,16 @@ def placebo(
     *,
     random_state: int,
 ) -> list[Leak]:
-    """Shuffle all labels, fit, and see whether the scores know them nevertheless.
+    """Shuffle all labels, fit, and test whether the scores still predict them.
 
-    The model learns from the train rows and stops by every other validation row, as always; it is measured on the rest of
-    validation, whose shuffled labels nothing that keeps its sets apart can know. The measure is the rank correlation
-    of score and label, which chance keeps within 1/sqrt(n - 1); of several classes the largest.
+    The model is fitted on the train rows and stops on every other validation row. It is measured on the remaining
+    validation rows, whose shuffled labels it cannot know if the sets are kept apart. The measure is the rank correlation
+    of score and label, whose standard error under chance is 1/sqrt(n - 1); for several classes, the largest one.
 
     Parameters
     ----------
     fit : callable
-        Given the rows and labels to fit and to stop on, gives a function that scores rows.
+        Takes the rows and labels to fit and to stop on, and returns a function that scores rows.
     X_train, X_validation : pandas.DataFrame
         Raw columns.
     y_train, y_validation : array-like
@@ -49,7 +49,7 @@ def placebo(
     Returns
     -------
     list of Leak
-        None if the sets are too small to tell.
+        Empty if the sets are too small to decide, or there is no leak.
     """
     rng = np.random.default_rng(random_state)
     chosen = np.sort(rng.permutation(len(X_train))[:_MAX_ROWS])
@@ -74,7 +74,7 @@ def placebo(
 
 
 def _above_chance(score: npt.NDArray[np.float64], y: npt.NDArray[np.generic]) -> float:
-    """Return the rank correlation in standard errors; 0 where nothing varies."""
+    """Return the rank correlation in standard errors; 0 if nothing varies."""
     if score.ndim == 1:
         pairs = [(score, y.astype(np.float64))]
     else:

@@ -1,4 +1,4 @@
-"""Folds for search: cut by time, each measured on partitions whose labels were still to come when it was fitted."""
+"""Folds for search, cut by time: each is measured on partitions whose labels arrive after its training cutoff."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,39 +10,37 @@ from tidemill.spec import Window
 
 __all__ = ["Fold", "cut_folds"]
 
-_MEASURED = (
-    0.5  # share of all partitions that the folds are measured on at most: the oldest fold needs the rest to learn
-)
+_MEASURED = 0.5  # maximum share of partitions to measure on; the oldest fold is fitted on the rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """One cut, by keys of partitions in order of time."""
+    """One fold, as partition keys in order of time."""
 
     train: tuple[str, ...]
-    """What it is fitted on."""
+    """Partitions that it is fitted on."""
     validation: tuple[str, ...]
-    """What it is measured on, all later."""
+    """Partitions that it is measured on, all later."""
 
 
 def cut_folds(
     partitions: Sequence[Partition], n_folds: int, n_measured: int, gap: timedelta, window: Window = Window.EXPANDING
 ) -> tuple[Fold, ...]:
-    """Cut folds, oldest first; their measured partitions follow each other and end with the newest.
+    """Return folds, oldest first; their measured partitions are consecutive and end with the newest.
 
     Parameters
     ----------
     partitions : sequence of Partition
-        Train and validation set, oldest first. The test set has no business here.
+        Train and validation set, oldest first, without the test set.
     n_folds : int
         Number of folds, from 1.
     n_measured : int
-        Partitions that each fold is measured on, from 1; fewer if all folds together would be measured on more than
-        half of all partitions.
+        Partitions that each fold is measured on, from 1; fewer if the folds together would be measured on more than
+        half of the partitions.
     gap : timedelta
-        Time that labels take: a fold learns from partitions that had matured at the cutoff of the first one measured.
+        Delay of labels: a fold is fitted on partitions that had matured at the cutoff of its first measured one.
     window : Window, default expanding
-        Fitted on all that came before, or on as many partitions as the first fold.
+        Whether to fit on all earlier partitions, or on as many as the first fold.
 
     Raises
     ------

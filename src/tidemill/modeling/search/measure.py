@@ -1,4 +1,4 @@
-"""What a setting is worth: fitted and finished on each fold, measured on what follows, compared with another in pairs."""
+"""Evaluate a setting: fit and finish it on each fold, measure it on later rows, and compare it in pairs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,20 +27,20 @@ class _Rows:
     """One fold."""
 
     prepared: Prepared
-    """Its train rows, made ready once; measured rows stop boosting, as the validation set does afterwards."""
+    """Its prepared train rows; the measured rows stop boosting, as the validation set does in the final fit."""
     X: pd.DataFrame
-    """Measured rows."""
+    """Features of the measured rows."""
     y: npt.NDArray[Any]
-    """Their labels."""
+    """Labels of the measured rows."""
     blocks: npt.NDArray[np.object_]
-    """Their partitions."""
+    """Partition keys of the measured rows."""
     newer: npt.NDArray[np.bool_]
-    """Those that a calibration is fitted on."""
+    """Measured rows on which the calibration is fitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitting:
-    """How each fold is fitted, finished and measured: as a candidate is on the train and validation set."""
+    """How each fold is fitted, finished and measured: like a candidate on the train and validation set."""
 
     estimator: str
     """Name of the estimator."""
@@ -55,7 +55,7 @@ class Fitting:
     n_threads: int
     """Threads to fit with, from 1."""
     own: Mapping[str, Own] | None = None
-    """Estimators of the user's own by name."""
+    """Custom estimators by name."""
     calibration: str = "none"
     """``none``, ``isotonic`` or ``sigmoid``."""
     threshold: str = "f1"
@@ -64,7 +64,7 @@ class Fitting:
     def prepared(
         self, train: tuple[pd.DataFrame, npt.NDArray[Any]], stops: tuple[pd.DataFrame, npt.NDArray[Any]]
     ) -> Prepared:
-        """Make rows ready: those to fit on, and those that stop boosting."""
+        """Prepare the rows to fit on, and the rows that stop boosting."""
         return prepare(
             self.estimator,
             self.task,
@@ -86,7 +86,7 @@ class FoldSet:
     rows: tuple[_Rows, ...]
     """One entry per fold."""
     memory: dict[tuple[str, int], Measured] = field(default_factory=dict, repr=False)
-    """What was measured and not forgotten, by setting and fold."""
+    """Cached results by setting and fold."""
 
     @classmethod
     def cut(
@@ -97,7 +97,7 @@ class FoldSet:
         blocks: npt.NDArray[np.object_],
         fitting: Fitting,
     ) -> "FoldSet":
-        """Cut the rows of train and validation set into folds, and make each ready.
+        """Cut the rows of train and validation set into folds, and prepare each.
 
         Parameters
         ----------
@@ -110,12 +110,12 @@ class FoldSet:
         blocks : ndarray of shape (n_samples,)
             Key of each row's partition.
         fitting : Fitting
-            How each fold is fitted, finished and measured.
+            Settings shared by all folds.
 
         Raises
         ------
         SpecError, NotTrainable
-            As `tidemill.modeling.estimators.fit` does.
+            As for `tidemill.modeling.estimators.fit`.
         """
 
         def rows(fold: Fold) -> _Rows:
@@ -128,14 +128,14 @@ class FoldSet:
         return cls(fitting, tuple(rows(fold) for fold in folds))
 
     def measure(self, parameters: Parameters, fold: int) -> Measured:
-        """Fit a setting on a fold, and measure it on the partitions that follow; remember the result."""
+        """Fit a setting on a fold, and measure it on the following partitions; the result is cached."""
         key = _key(parameters), fold
         if key not in self.memory:
             self.memory[key] = self._measure(parameters, fold)
         return self.memory[key]
 
     def forget_all_but(self, *settings: Parameters) -> None:
-        """Forget what was measured with any other settings than these: scores of a thousand trials take much memory."""
+        """Drop the cached results of all other settings: scores of a thousand trials take too much memory."""
         kept = {_key(parameters) for parameters in settings}
         for key in [key for key in self.memory if key[0] not in kept]:
             del self.memory[key]
@@ -152,12 +152,12 @@ class FoldSet:
         return Measured(score=score, y_score=y_score, threshold=bundle.threshold, classes=classes)
 
     def gain(self, parameters: Parameters) -> MetricValue:
-        """Return the metric with some parameters minus that with the defaults: the mean over folds, with its interval.
+        """Return the metric of a setting minus that of the defaults: the mean over folds, with its interval.
 
         Parameters
         ----------
         parameters : dict
-            Settings; none of them gives 0.
+            Parameters; an empty dict returns 0.
         """
         pairs = [self._pair(parameters, fold) for fold in range(len(self.rows))]
         return mean_difference(self.fitting.metric, pairs, task=self.fitting.task, slice="defaults")

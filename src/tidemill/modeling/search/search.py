@@ -1,8 +1,8 @@
-"""Search: settings of an estimator are tried on folds, one after the other, until trials or time run out.
+"""Search: try settings of an estimator on folds, one after another, until trials or time run out.
 
-Optuna proposes and prunes. A proposal depends only on the seed, its number and the trials before it: so a
-search that was killed and is given its earlier trials goes on as if nothing had happened. Nothing here reads or writes;
-whoever calls keeps each trial. The defaults are trial 0 and are never pruned.
+Optuna proposes and prunes. A proposal depends only on the seed, its number and the earlier trials. Therefore a killed
+search resumes exactly if it gets its earlier trials. Nothing here reads or writes; the caller stores each trial. The
+defaults are trial 0 and are never pruned.
 """
 
 import logging
@@ -25,53 +25,53 @@ from tidemill.spec import Dimension
 
 __all__ = ["Found", "Limits", "Measured", "best_of", "mean_score", "search"]
 
-logging.getLogger("optuna").setLevel(logging.WARNING)  # it tells of each study and trial on standard error otherwise
+logging.getLogger("optuna").setLevel(logging.WARNING)  # by default, it logs every study and trial to standard error
 
-_RANDOM_TRIALS = 8  # drawn at random before the sampler has something to learn from; Optuna's 10 are many out of 25
-_KEPT = 33.0  # percent of the measured settings that one has to be among, at each fold but the last, to be measured on
-_DIGITS = 4  # significant digits of a proposed number: what lies between is noise, and cards are for people
+_RANDOM_TRIALS = 8  # random trials before the sampler starts to learn; Optuna's default of 10 is much for 25 trials
+_KEPT = 33.0  # percent; only a setting among the best third continues to the next fold
+_DIGITS = 4  # significant digits of a proposed number: more are noise and hard to read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measured:
-    """One setting on one fold."""
+    """Result of one setting on one fold."""
 
     score: float
     """The acceptance metric on the fold's measured rows."""
     y_score: npt.NDArray[np.float64]
     """Score of each measured row."""
     threshold: float | None = None
-    """Score from which a row counts as positive, if the task has one."""
+    """Decision threshold, if the task has one."""
     classes: tuple[str, ...] | None = None
     """Names of the columns of ``y_score``, if the task has classes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How far a search goes, and in which direction."""
+    """Limits, direction and seed of a search."""
 
     n_trials: int
-    """Settings to try besides the defaults."""
+    """Settings to try in addition to the defaults."""
     n_folds: int
-    """Folds that each is measured on."""
+    """Folds per setting."""
     timeout_s: float
-    """Seconds of all trials together, an earlier attempt's included; the defaults are measured in any case."""
+    """Seconds for all trials, those of an earlier attempt included; the defaults are always measured."""
     greater_is_better: bool
-    """Which way the metric improves."""
+    """Whether a greater metric is better."""
     random_state: int
     """Seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a search has found."""
+    """Result of a search."""
 
     trials: tuple[Trial, ...]
-    """All trials, in order; the first is the defaults."""
+    """All trials in order; the first has the defaults."""
     best: Trial
-    """The best of them."""
+    """The best trial."""
     cut_short: bool
-    """True if time ran out before the trials did."""
+    """Whether time ran out before all trials were done."""
 
 
 Measure = Callable[[Parameters, int], Measured]
@@ -86,22 +86,22 @@ def search(
     on_trial: Callable[[Trial], None] = lambda trial: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Found:
-    """Try the defaults, then other settings.
+    """Measure the defaults, then other settings.
 
     Parameters
     ----------
     space : Space
         Parameters and their values.
     measure : callable
-        Fits a setting on a fold, by its number from 0, and measures it.
+        Fits a setting on a fold (numbered from 0) and measures it.
     limits : Limits
         Trials, folds, time, direction, seed.
     known : sequence of Trial, default ()
         Trials of an earlier attempt, from number 0 on.
     on_trial : callable
-        Told each new trial when it is done.
+        Called with each new trial.
     clock : callable
-        Gives seconds that never go back.
+        Returns monotonic seconds.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def search(
 
 
 def best_of(trials: Sequence[Trial], *, greater_is_better: bool) -> Trial:
-    """Return the best trial that was measured on all folds; the earlier one wins a tie, so the defaults do.
+    """Return the best trial that was measured on all folds; ties go to the earlier one, so to the defaults.
 
     Examples
     --------
@@ -139,14 +139,14 @@ def best_of(trials: Sequence[Trial], *, greater_is_better: bool) -> Trial:
 
 
 def mean_score(trial: Trial) -> float:
-    """Return the mean over the folds that a trial was measured on."""
+    """Return the mean score over the measured folds."""
     return sum(trial.scores) / len(trial.scores)
 
 
 def _try(
     space: Space, measure: Measure, limits: Limits, before: Sequence[Trial], clock: Callable[[], float], left_s: float
 ) -> Trial | None:
-    """Measure the next setting on the folds; None if time runs out before it is done."""
+    """Measure the next setting on the folds; return None if time runs out first."""
     started = clock()
     number, scores, pruned = len(before), [], False
     proposed = _propose(space, limits, before)
@@ -165,16 +165,18 @@ def _try(
 def _defined(score: float, fold: int) -> float:
     if not math.isfinite(score):
         raise NotTrainable(
-            f"The metric is not defined on fold {fold + 1}: its measured rows may hold a single class.",
+            f"The metric is not defined on fold {fold + 1}: its measured rows may contain only one class.",
             "Lower train.search.folds, or lengthen train.window.",
         )
     return score
 
 
 def _propose(space: Space, limits: Limits, before: Sequence[Trial]) -> optuna.Trial:
-    """Ask Optuna for the next setting, from the trials before alone."""
+    """Return Optuna's next proposal, based only on the earlier trials."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # said of multivariate since 2020
+        warnings.simplefilter(
+            "ignore", optuna.exceptions.ExperimentalWarning
+        )  # multivariate has been experimental since 2020
         sampler = optuna.samplers.TPESampler(
             seed=int(np.random.SeedSequence([limits.random_state, len(before)]).generate_state(1)[0]),
             n_startup_trials=_RANDOM_TRIALS,
@@ -212,7 +214,7 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
 
 
 def _parameters(proposed: optuna.Trial, space: Space) -> Parameters:
-    """Return what was proposed, in few digits and inside the space still."""
+    """Return the proposed parameters, rounded and clipped to the space."""
     found: Parameters = {}
     for name, value in proposed.params.items():
         low, high = space[name].low, space[name].high

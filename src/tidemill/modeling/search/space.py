@@ -1,4 +1,4 @@
-"""Search spaces: which parameters of an estimator are searched unless the spec says so, and what a spec may name."""
+"""Search spaces: the default space of each estimator, and the limits of a space in the spec."""
 
 import difflib
 import math
@@ -12,21 +12,21 @@ from tidemill.spec import Dimension
 __all__ = ["SPACES", "Space", "at_bounds", "space_of", "space_problems"]
 
 Space = Mapping[str, Dimension]
-"""Parameters by name, with the values that are tried."""
+"""Values to try, by parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """Values that a parameter can have at all."""
+    """Valid values of a parameter."""
 
     low: float
-    """Least value."""
+    """Lowest value."""
     high: float = math.inf
-    """Greatest value."""
+    """Highest value."""
     whole: bool = False
-    """Whether only whole numbers make sense."""
+    """Whether only whole numbers are valid."""
     words: bool = False
-    """Whether it takes words."""
+    """Whether it takes text values."""
 
 
 _SHARE, _STEP, _PENALTY, _COUNT = _Limits(0.01, 1), _Limits(0.001, 1), _Limits(0), _Limits(1, whole=True)
@@ -79,18 +79,16 @@ SPACES: dict[str, Space] = {
     "logistic_regression": {"C": Dimension(low=0.001, high=100.0, log=True)},
     "ridge": {"alpha": Dimension(low=0.01, high=10000.0, log=True)},
 }
-"""By estimator, what is searched unless the spec says otherwise; meant for some ten thousand rows."""
+"""Default search space per estimator, suited to about ten thousand rows."""
 
 _EDGE = 0.01  # share of a range, on its own scale, that counts as its edge
 
 
 def space_of(estimator: str, chosen: Mapping[str, Space]) -> Space:
-    """Return the space of an estimator: the spec's if it names one, else the usual one; empty if there is none.
+    """Return the space of an estimator: that of the spec, or else the default; empty if there is none.
 
     Parameters
     ----------
-    estimator : str
-        Name of the estimator.
     chosen : mapping of str to Space
         ``train.search.space`` of the spec.
 
@@ -113,24 +111,24 @@ def space_of(estimator: str, chosen: Mapping[str, Space]) -> Space:
 
 
 def space_problems(estimator: str, space: Space) -> Iterator[str]:
-    """Return what is wrong with a spec's space, one sentence each; estimators of the user's own are not judged.
+    """Return the problems of a spec's space, one sentence each; custom estimators are not checked.
 
     Examples
     --------
     >>> list(space_problems("xgboost", {"max_dept": Dimension(low=3, high=9)}))
-    ["train.search.space.xgboost names 'max_dept'; is 'max_depth' meant?"]
+    ["train.search.space.xgboost names 'max_dept'; did you mean 'max_depth'?"]
     >>> list(space_problems("xgboost", {"subsample": Dimension(low=0.5, high=2.0)}))
-    ['train.search.space.xgboost.subsample reaches from 0.5 to 2; it can be 0.01 to 1.']
+    ['train.search.space.xgboost.subsample reaches from 0.5 to 2; valid values are 0.01 to 1.']
     """
     known = _LIMITS.get(estimator)
     for name, dimension in space.items() if known is not None else ():
         place = f"train.search.space.{estimator}"
         limits = known.get(name) if known else None
         if limits is None and (estimator, name) == ("xgboost", "booster"):
-            yield f"{place} names 'booster'; it is gbtree, always: dart and gblinear are refused when a bundle is loaded."
+            yield f"{place} names 'booster', which is always gbtree: dart and gblinear are refused when a bundle is loaded."
         elif limits is None:
             near = difflib.get_close_matches(name, known or (), n=1)
-            hint = f"is {near[0]!r} meant?" if near else f"there are {', '.join(known or ())}."
+            hint = f"did you mean {near[0]!r}?" if near else f"valid parameters are {', '.join(known or ())}."
             yield f"{place} names {name!r}; {hint}"
         else:
             yield from _value_problems(f"{place}.{name}", dimension, limits)
@@ -139,23 +137,23 @@ def space_problems(estimator: str, space: Space) -> Iterator[str]:
 def _value_problems(place: str, dimension: Dimension, limits: _Limits) -> Iterator[str]:
     if limits.words:
         if not dimension.choices:
-            yield f"{place} takes words: write them as choices."
+            yield f"{place} takes text values: write them as choices."
         return
     values = dimension.choices or (dimension.low, dimension.high)
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(values):
         yield f"{place} names {[value for value in values if value not in numbers]}; it takes numbers."
     elif limits.whole and not all(isinstance(value, int) for value in numbers):
-        yield f"{place} takes whole numbers, written without a point."
+        yield f"{place} takes whole numbers, written without a decimal point."
     elif min(numbers) < limits.low or max(numbers) > limits.high:
-        end = "up" if limits.high == math.inf else f"to {limits.high:g}"
-        yield f"{place} reaches from {min(numbers):g} to {max(numbers):g}; it can be {limits.low:g} {end}."
+        end = "and above" if limits.high == math.inf else f"to {limits.high:g}"
+        yield f"{place} reaches from {min(numbers):g} to {max(numbers):g}; valid values are {limits.low:g} {end}."
 
 
 def at_bounds(estimator: str, space: Space, parameters: Parameters) -> tuple[str, ...]:
-    """Return which settings lie at the edge of their range, where something better may lie beyond.
+    """Return the parameters at the edge of their range, beyond which better values may exist.
 
-    An edge beyond which there is nothing, such as 1 for a share, is not said.
+    Edges that are also limits of the parameter, like 1 for a share, are not reported.
 
     Examples
     --------
@@ -182,7 +180,7 @@ def at_bounds(estimator: str, space: Space, parameters: Parameters) -> tuple[str
 
 
 def _place(low: float, high: float, value: float, *, log: bool) -> float:
-    """Return where in its range a value lies, from 0 to 1."""
+    """Return the relative position of a value in its range, 0 to 1."""
     if log:
         low, high, value = math.log(low), math.log(high), math.log(value)
     return (value - low) / (high - low)

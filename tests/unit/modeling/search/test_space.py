@@ -25,15 +25,15 @@ def test_the_usual_spaces_have_no_problem(estimator: str) -> None:
 @pytest.mark.parametrize(
     ("estimator", "name", "dimension", "said"),
     [
-        ("xgboost", "max_dept", Dimension(low=3, high=9), "is 'max_depth' meant"),
-        ("ridge", "beta", Dimension(low=3, high=9), "there are alpha"),
+        ("xgboost", "max_dept", Dimension(low=3, high=9), "did you mean 'max_depth'"),
+        ("ridge", "beta", Dimension(low=3, high=9), "valid parameters are alpha"),
         ("xgboost", "max_depth", Dimension(low=3.0, high=9.0), "takes whole numbers"),
         ("xgboost", "max_depth", Dimension(choices=(3, "deep")), "names ['deep']; it takes numbers"),
         ("xgboost", "max_depth", Dimension(choices=(3, True)), "names [True]; it takes numbers"),
-        ("random_forest", "min_samples_split", Dimension(low=1, high=9), "it can be 2 up"),
-        ("xgboost", "subsample", Dimension(low=0.5, high=1.5), "it can be 0.01 to 1"),
+        ("random_forest", "min_samples_split", Dimension(low=1, high=9), "valid values are 2 and above"),
+        ("xgboost", "subsample", Dimension(low=0.5, high=1.5), "valid values are 0.01 to 1"),
         ("xgboost", "booster", Dimension(choices=("gbtree", "dart")), "dart and gblinear are refused"),
-        ("xgboost", "grow_policy", Dimension(low=1, high=2), "takes words"),
+        ("xgboost", "grow_policy", Dimension(low=1, high=2), "takes text values"),
     ],
 )
 def test_what_an_estimator_cannot_take_is_said(estimator: str, name: str, dimension: Dimension, said: str) -> None:
