@@ -163,7 +163,7 @@ def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], problems: list
         for key_node, value_node in node.value:
             key = str(key_node.value)
             if key in values:
-                problems.append((key_node.start_mark.line + 1, f"key {key!r} is given twice"))
+                problems.append((key_node.start_mark.line + 1, f"key {key!r} is duplicated"))
             lines[(*path, key)] = key_node.start_mark.line + 1
             values[key] = _build(value_node, (*path, key), lines, problems)
         return values

@@ -177,7 +177,7 @@ def test_rows_copied_from_train_to_test_under_new_keys_are_found(mill: Mill) -> 
         features=FEATURES_SQL[: FEATURES_SQL.index(",\n       (SELECT avg")]
         + FEATURES_SQL[FEATURES_SQL.index("\nFROM shop") :]
     )
-    with pytest.raises(LeakageFound, match=r"60 of \d+ test rows stand in the train set too, by all of 10 features"):
+    with pytest.raises(LeakageFound, match=r"60 of \d+ test rows are also in the train set, by all of 10 features"):
         preparing(mill)
 
 

@@ -51,7 +51,7 @@ def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    assert "tiny.yaml:7: key 'model' is given twice" in problems(tmp_path, SMALLEST + "model: tiny\n")
+    assert "tiny.yaml:7: key 'model' is duplicated" in problems(tmp_path, SMALLEST + "model: tiny\n")
 
 
 @pytest.mark.parametrize("value", ["&a 1", "!!python/object:os.system x", "[" * 30 + "]" * 30])

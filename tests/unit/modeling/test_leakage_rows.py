@@ -103,7 +103,7 @@ def test_rows_that_one_of_both_lacks_are_not_compared(rows):
 
 def test_rows_that_stand_in_both_sets_by_their_key_are_found(rows):
     (leak,) = find_copies(rows.head(150), rows.tail(60), FEATURES, "key")
-    assert leak.how.startswith("10 of 60 test rows stand in the train set too, by their key, such as 'k140'")
+    assert leak.how.startswith("10 of 60 test rows are also in the train set, by their key, for example 'k140'")
 
 
 def test_rows_that_were_given_new_keys_are_found_by_their_features(rows):

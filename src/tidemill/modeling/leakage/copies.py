@@ -53,5 +53,5 @@ def _leak(copied: npt.NDArray[np.bool_], test: pd.DataFrame, key: str, by: str) 
     return Leak(
         kind="copies",
         subject="rows",
-        how=f"{copied.sum():,} of {len(test):,} test rows stand in the train set too, by {by}, such as {first!r}",
+        how=f"{copied.sum():,} of {len(test):,} test rows are also in the train set, by {by}, for example {first!r}",
     )

@@ -44,7 +44,7 @@ def find_late(X: pd.DataFrame, cutoffs: Iterable[pd.Timestamp], keys: Iterable[o
                     kind="late",
                     subject=subject,
                     how=f"{subject!r} was observed after the cutoff in {late.sum():,} of {len(late):,} rows, by its "
-                    f"{name!r}, such as {first!r}",
+                    f"{name!r}, for example {first!r}",
                 )
             )
     return found

@@ -67,7 +67,7 @@ def placebo(
         Leak(
             kind="placebo",
             subject="pipeline",
-            how=f"fitted on shuffled labels the model still tells them, {z:.0f} standard errors above chance: the pipeline "
+            how=f"fitted on shuffled labels, the model still predicts them, {z:.0f} standard errors above chance: the pipeline "
             "itself carries labels from one row to another",
         )
     ]
