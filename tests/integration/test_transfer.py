@@ -336,20 +336,20 @@ def with_passport(content: bytes) -> Callable[[Members], Members]:
 
 CHANGES: dict[str, tuple[Callable[[Members], Members], str]] = {
     "a flipped byte": (flipped, "MODEL_CARD.md was [0-9a-f]{64}, is "),
-    "a way out of the folder": (with_entry("../../outside"), "names '../../outside', which is no name of a file here"),
-    "a way out by dots inside": (with_entry("bundle/../../x"), "which is no name of a file here"),
-    "an absolute path": (with_entry("/tmp/outside"), "which is no name of a file here"),
+    "a way out of the folder": (with_entry("../../outside"), "names '../../outside', which is not a valid file name"),
+    "a way out by dots inside": (with_entry("bundle/../../x"), "which is not a valid file name"),
+    "an absolute path": (with_entry("/tmp/outside"), "which is not a valid file name"),
     "a symbolic link": (with_entry("bundle/link", tarfile.SYMTYPE), "bundle/link is a link or something else"),
     "a hard link": (with_entry("bundle/link", tarfile.LNKTYPE), "bundle/link is a link or something else"),
     "a device": (with_entry("bundle/null", tarfile.CHRTYPE), "bundle/null is a link or something else"),
-    "a file too many": (with_entry("bundle/more", named=False), "it holds 'bundle/more', which its passport does not name"),
+    "a file too many": (with_entry("bundle/more", named=False), "it contains 'bundle/more', which its passport does not list"),
     "a file too few": (lambda content: content[:-1], "it lacks evaluation/"),
-    "the passport of another": (with_value("files", {"bundle/manifest.json": "0" * 64}), "which its passport does not name"),
+    "the passport of another": (with_value("files", {"bundle/manifest.json": "0" * 64}), "which its passport does not list"),
     "no passport": (lambda content: content[1:], "its first file is not passport.json"),
-    "a passport that is no JSON": (with_passport(b"{"), "its passport is no JSON"),
-    "a passport that is too deep": (with_passport(b"[" * 100_000), "its passport is no JSON"),
-    "a passport of things unheard of": (with_value("promote", True), "its passport is none: promote"),
-    "another protocol": (with_value("protocol", 9), "its passport is of no protocol that this version reads"),
+    "a passport that is no JSON": (with_passport(b"{"), "its passport is not JSON"),
+    "a passport that is too deep": (with_passport(b"[" * 100_000), "its passport is not JSON"),
+    "a passport of things unheard of": (with_value("promote", True), "its passport is invalid: promote"),
+    "another protocol": (with_value("protocol", 9), "its passport has a protocol that this version does not read"),
 }  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def read_archive(source: Path, folder: Path) -> tuple[Passport, str]:
             passport, digest = _read_passport(source, archive)
             _unpack(source, archive, passport.files, folder)
     except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
-        raise _refused(source, f"it is no whole tar file: {error}") from error
+        raise _refused(source, f"it is not a complete tar file: {error}") from error
     return passport, digest
 
 
@@ -109,17 +109,17 @@ def _read_passport(source: Path, archive: tarfile.TarFile) -> tuple[Passport, st
     try:
         values = json.loads(content)
         if not isinstance(values, dict) or values.get("protocol") != PROTOCOL:
-            raise _refused(source, f"its passport is of no protocol that this version reads, which is {PROTOCOL}")
+            raise _refused(source, f"its passport has a protocol that this version does not read; it reads {PROTOCOL}")
         passport = Passport.from_dict(values)
     except ValidationError as error:
         wrong = error.errors()[0]
         place = ".".join(map(str, wrong["loc"]))
-        raise _refused(source, f"its passport is none: {place}: {wrong['msg']}") from error
+        raise _refused(source, f"its passport is invalid: {place}: {wrong['msg']}") from error
     except (ValueError, RecursionError) as error:
-        raise _refused(source, f"its passport is no JSON: {error}") from error
+        raise _refused(source, f"its passport is not JSON: {error}") from error
     odd = [name for name in passport.files if not _NAME.fullmatch(name)]
     if odd:
-        raise _refused(source, f"its passport names {odd[0]!r}, which is no name of a file here")
+        raise _refused(source, f"its passport names {odd[0]!r}, which is not a valid file name")
     return passport, hashlib.sha256(content).hexdigest()
 
 
@@ -127,10 +127,10 @@ def _unpack(source: Path, archive: tarfile.TarFile, wanted: Mapping[str, str], f
     left, seen = LIMIT_BYTES, set()
     for entry in iter(archive.next, None):
         if entry.name not in wanted or entry.name in seen:
-            raise _refused(source, f"it holds {entry.name!r}, which its passport does not name, or not twice")
+            raise _refused(source, f"it contains {entry.name!r}, which its passport does not list, or only once")
         stream = archive.extractfile(entry) if entry.type in _PLAIN else None
         if stream is None:
-            raise _refused(source, f"{entry.name} is a link or something else that is no plain file")
+            raise _refused(source, f"{entry.name} is a link or something else that is not a plain file")
         left -= entry.size
         if left < 0:
             raise _refused(source, f"its files have more than the {LIMIT_BYTES:,} bytes that are allowed")

@@ -156,7 +156,9 @@ class Store:
 
     def _fetch(self, bucket: Bucket, uri: str, target: Path, last: str, content: bytes) -> None:
         if hashlib.sha256(content).hexdigest() != target.name:
-            raise ArtifactCorrupt(f"Artifact {uri} in {bucket.place} has another {last} than its name says.", _RESTORE)
+            raise ArtifactCorrupt(
+                f"Artifact {uri} in {bucket.place} has a {last} that does not match its name.", _RESTORE
+            )
         wanted = _listed(last, content)
         with aside(target.parent) as beside:
             folder = beside / "content"

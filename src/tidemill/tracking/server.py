@@ -97,9 +97,7 @@ class Tracking:
                 yield Session(MlflowClient(self.uri), shown, time.monotonic() + budget_s)
             except (MlflowException, requests.RequestException) as error:
                 said = str(error).splitlines()[0].replace(self.uri, shown)[:300]
-                raise TrackingUnavailable(
-                    f"MLflow at {shown} did not do its part: {said}", "Look at its log."
-                ) from error
+                raise TrackingUnavailable(f"MLflow at {shown} failed: {said}", "Look at its log.") from error
 
 
 def is_reachable(uri: str) -> bool:

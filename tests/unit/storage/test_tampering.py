@@ -238,18 +238,18 @@ def with_tree(raw, key, position, value, nth=0):
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("left_children", 10**6, "a node's child is no node"),
-        ("right_children", 2**31 - 1, "a node's child is no node"),
-        ("left_children", -7, "a node's child is no node"),
-        ("left_children", 0, "a node's child is no node"),
-        ("right_children", 1, "two nodes have one child"),
-        ("split_indices", 10**6, "a feature that there is not"),
-        ("split_indices", -3, "a feature that there is not"),
-        ("left_children", 1.0, "an index is no whole number"),
-        ("left_children", "1", "an index is no whole number"),
-        ("left_children", None, "an index is no whole number"),
-        ("left_children", 2**64 - 1, "an index is no whole number"),
-        ("left_children", 2**32 + 1, "a node's child is no node"),
+        ("left_children", 10**6, "a node's child is not a node"),
+        ("right_children", 2**31 - 1, "a node's child is not a node"),
+        ("left_children", -7, "a node's child is not a node"),
+        ("left_children", 0, "a node's child is not a node"),
+        ("right_children", 1, "two nodes share a child"),
+        ("split_indices", 10**6, "a feature that does not exist"),
+        ("split_indices", -3, "a feature that does not exist"),
+        ("left_children", 1.0, "an index is not a whole number"),
+        ("left_children", "1", "an index is not a whole number"),
+        ("left_children", None, "an index is not a whole number"),
+        ("left_children", 2**64 - 1, "an index is not a whole number"),
+        ("left_children", 2**32 + 1, "a node's child is not a node"),
     ],
 )
 def test_a_booster_whose_nodes_point_elsewhere_is_refused_before_xgboost_reads_it(boosted, key, value, said):
@@ -281,7 +281,7 @@ def test_a_wild_child_kills_a_process_that_trusts_it_and_not_this_one(boosted, t
 @pytest.mark.parametrize("n_bytes", [1, 100, 1000, -1])
 def test_a_booster_cut_off_is_refused(boosted, n_bytes):
     raw = (boosted[0] / "model.json").read_bytes()[:n_bytes]
-    with pytest.raises(ArtifactCorrupt, match=r"model\.json: a part is missing or of another kind"):
+    with pytest.raises(ArtifactCorrupt, match=r"model\.json: a part is missing or has the wrong type"):
         load_bundle(boosted[0], replace_file(boosted[0], "model.json", raw))
 
 
@@ -326,21 +326,21 @@ def test_every_booster_that_xgboost_writes_is_sound(parameters):
     [b"", b"{", b"[]", b"1", b"\xff\xfe", b"[" * 100_000, b'{"learner": []}', '{"learner": {}}'.encode("utf-16")],
 )
 def test_what_is_no_booster_is_refused(junk):
-    with pytest.raises(ArtifactCorrupt, match=r"model\.json: a part is missing or of another kind"):
+    with pytest.raises(ArtifactCorrupt, match=r"model\.json: a part is missing or has the wrong type"):
         refuse_unsound_booster(junk, "model.json")
 
 
 def test_a_key_that_stands_twice_is_refused_since_readers_differ_on_which_one_counts(boosted):
     raw = (boosted[0] / "model.json").read_bytes()
     twice = raw.replace(b'"left_children":', b'"left_children":[1000000],"left_children":', 1)
-    with pytest.raises(ArtifactCorrupt, match="a key stands twice"):
+    with pytest.raises(ArtifactCorrupt, match="a duplicate key"):
         load_bundle(boosted[0], replace_file(boosted[0], "model.json", twice))
 
 
 def test_the_same_key_spelt_with_an_escape_counts_as_the_same(boosted):
     raw = (boosted[0] / "model.json").read_bytes()
     twice = raw.replace(b'"left_children":', b'"\\u006ceft_children":[1000000],"left_children":', 1)
-    with pytest.raises(ArtifactCorrupt, match="a key stands twice"):
+    with pytest.raises(ArtifactCorrupt, match="a duplicate key"):
         load_bundle(boosted[0], replace_file(boosted[0], "model.json", twice))
 
 
