@@ -25,7 +25,7 @@ def search_sentences(report: SearchReport | None, on_test: MetricValue | None = 
         return ()
     given_up = f", {report.n_pruned} of them given up early," if report.n_pruned else ""
     said = [
-        f"{report.n_trials} settings were tried besides the defaults{given_up} on {report.n_folds} folds"
+        f"{report.n_trials} settings were tried in addition to the defaults{given_up} on {report.n_folds} folds"
         f" of the train and validation set, in {seconds(report.seconds)}.",
         _outcome(report),
     ]
@@ -34,7 +34,7 @@ def search_sentences(report: SearchReport | None, on_test: MetricValue | None = 
     if on_test is not None:
         said.append(gain_on_test(on_test))
     if report.cut_short:
-        said.append("Time ran out before all trials that were asked for: another run may find another winner.")
+        said.append("Time ran out before all requested trials: another run may find another winner.")
     return (*said, *report.at_bounds)
 
 
@@ -44,10 +44,10 @@ def gain_on_test(gain: MetricValue) -> str:
     Examples
     --------
     >>> gain_on_test(MetricValue(name="roc_auc", value=0.01, low=-0.002, high=0.022, n=900))
-    'On the test set, which chose nothing, the gain is 0.010 (95 % interval -0.002 to 0.022).'
+    'On the test set, which the search did not use, the gain is 0.010 (95 % interval -0.002 to 0.022).'
     """
     ends = interval(gain) or "none"
-    return f"On the test set, which chose nothing, the gain is {figure(gain.value)} (95 % interval {ends})."
+    return f"On the test set, which the search did not use, the gain is {figure(gain.value)} (95 % interval {ends})."
 
 
 def _outcome(report: SearchReport) -> str:
@@ -57,5 +57,5 @@ def _outcome(report: SearchReport) -> str:
     return (
         f"The winner is {settings}: {report.gain.name} {figure(report.score)} instead of {figure(report.default_score)},"
         f" a gain of {figure(report.gain.value)} (95 % interval {interval(report.gain) or 'none'})"
-        " on the rows that chose it, which flatters."
+        " on the rows that chose it, which is optimistic."
     )

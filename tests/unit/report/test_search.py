@@ -25,7 +25,7 @@ def said(report: SearchReport) -> str:
 
 
 def test_trials_folds_and_those_given_up_are_said() -> None:
-    assert "25 settings were tried besides the defaults, 9 of them given up early, on 3 folds" in said(REPORT)
+    assert "25 settings were tried in addition to the defaults, 9 of them given up early, on 3 folds" in said(REPORT)
 
 
 def test_winner_and_gain_with_its_interval_are_said() -> None:
@@ -35,7 +35,9 @@ def test_winner_and_gain_with_its_interval_are_said() -> None:
 
 def test_the_gain_on_the_test_set_is_said_where_it_is_known() -> None:
     on_test = MetricValue(name="roc_auc", value=0.0071, low=-0.002, high=0.016)
-    assert "On the test set, which chose nothing, the gain is 0.0071" in " ".join(search_sentences(REPORT, on_test))
+    assert "On the test set, which the search did not use, the gain is 0.0071" in " ".join(
+        search_sentences(REPORT, on_test)
+    )
     assert "On the test set" not in said(REPORT)
 
 

@@ -62,7 +62,7 @@ def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.Chu
         counts = pc.value_counts(labels[key])
         first = counts.field("values").filter(pc.greater(counts.field("counts"), 1))[0].as_py()
         raise NotTrainable(
-            f"The labels of {spec.model!r} name {twice} row(s) twice, such as {first!r}.",
+            f"The labels of {spec.model!r} contain {twice} key(s) twice, such as {first!r}.",
             f"Make {spec.source.labels} return one row per entity.",
         )
     target = _TARGETS[spec.task](labels[spec.label.column], spec)

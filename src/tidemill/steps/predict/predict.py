@@ -151,7 +151,7 @@ def _refuse_undefined(keys: pa.Array, scores: np.ndarray, release: ReleaseRef) -
     if undefined.any():
         examples = keys.filter(pa.array(undefined)).slice(0, N_KEYS).to_pylist()
         raise IncompletePublish(
-            f"Release {release.release_id} of {release.model!r} gives no number for {int(undefined.sum())} of "
+            f"Release {release.release_id} of {release.model!r} returns no number for {int(undefined.sum())} of "
             f"{len(scores)} rows, such as {examples}.",
             "Nothing was published; look at these rows, or roll the release back.",
         )

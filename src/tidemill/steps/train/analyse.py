@@ -97,4 +97,4 @@ def _findings(counted: tuple[Counted, ...], associations: dict[str, float]) -> I
             yield f"{item.name} has the same value in every row."
     for name, value in sorted(associations.items(), key=lambda pair: -abs(np.nan_to_num(pair[1]))):
         if abs(value) >= STRONG:
-            yield f"{name} goes with the label more than is usual (correlation {value:.2f}): is it known at the cutoff?"
+            yield f"{name} correlates unusually strongly with the label ({value:.2f}): is it known at the cutoff?"

@@ -40,7 +40,7 @@ def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: st
     digest = hashlib.sha256(text.encode()).hexdigest()
     if Ledger(workspace.connection(LEDGER)).first_question(model, origin, digest) != digest:
         raise NotApproved(
-            f"Airflow would show the figures of an earlier attempt of this task, and {model!r} has been judged anew since.",
+            f"Airflow would show the figures of an earlier attempt of this task, but {model!r} has been evaluated again since.",
             f"Trigger a new run of {origin.dag_id}: its form shows the newest figures. Or look at the newest evaluation"
             " and use 'tidemill promote'.",
         )

@@ -218,7 +218,7 @@ def _refuse_other_versions(asked: dict[str, str]) -> None:
     ]
     if apart:
         raise IncompatibleVersions(
-            f"A Dask worker on {socket.gethostname()} differs from whoever trains: {'; '.join(apart)}.",
+            f"A Dask worker on {socket.gethostname()} differs from the training process: {'; '.join(apart)}.",
             "Start the workers from the same image, or with the same lock.",
         )
 
@@ -230,7 +230,7 @@ def _refuse_other_versions(asked: dict[str, str]) -> None:
 def _client(address: str) -> Iterator[distributed.Client]:
     if urlsplit(address).scheme == "tls" and not dask.config.get("distributed.comm.tls.client.cert"):
         raise SettingsError(
-            f"{VARIABLE} is {address}, and no certificate is named by which to be known there.",
+            f"{VARIABLE} is {address}, and no certificate is named for the connection.",
             "Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …__TLS__CLIENT__CERT and …__TLS__CLIENT__KEY to files.",
         )
     try:
@@ -245,7 +245,7 @@ def _client(address: str) -> Iterator[distributed.Client]:
             yield client
     except (OSError, CancelledError) as error:  # what storage and workers have to say is neither
         raise ClusterUnavailable(
-            f"The Dask scheduler at {address} was lost in the middle of a training.",
+            f"The Dask scheduler at {address} was lost during a training.",
             "Look at its log, and start it again.",
         ) from error
 

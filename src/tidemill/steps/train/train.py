@@ -108,4 +108,4 @@ def _n_trials(spec: ModelSpec, trials: int | None) -> int:
     try:
         return Search(trials=trials).trials
     except ValueError:
-        raise SettingsError(f"{trials} trials were asked for.", "Ask for 0 to 1000.") from None
+        raise SettingsError(f"{trials} trials were requested.", "Request 0 to 1000.") from None
