@@ -228,7 +228,9 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
             policy=policy,
             on_partition=lambda key, done, total: progress.update(bar, description=key, completed=done, total=total),
         )
-    out.print(f"{len(result.scored)} scored, {len(result.present)} were there already, {len(result.failed)} failed.")
+    out.print(
+        f"{len(result.scored)} scored, {len(result.present)} were already published, {len(result.failed)} failed."
+    )
     if result.empty:
         out.print(f"Of those scored, {len(result.empty)} had no rows and are published as empty.")
     for key, message in result.failed:

@@ -35,7 +35,7 @@ def history(model: Model) -> None:
             item.reason,
             f"{item.deployed_at:%Y-%m-%d %H:%M}",
         )
-    out.print(table if deployments else f"Nothing of {model} has ever been live.")
+    out.print(table if deployments else f"No release of {model} has ever been live.")
     empty = [run.partition for run in published if not run.n_rows]
     if published:
         out.print(f"{len(published):,} partitions are published, the newest is {published[-1].partition}.")

@@ -37,15 +37,13 @@ def import_(
     from tidemill.operations.transfer import import_release
 
     done = import_release(Workspace.from_environment(), file, by=by or getpass.getuser(), digest=digest)
-    was = "was here already" if done.known else "is here now"
+    was = "was already imported" if done.known else "is imported"
     out.print(
         f"Release {done.origin_release_id} of {done.model} {was}, as release {done.release_id}; archive {done.digest}.",
         highlight=False,
         soft_wrap=True,
     )
-    out.print(f"The gate here says: {done.decision.verdict.value.replace('_', ' ')}.", highlight=False)
+    out.print(f"The gate's verdict here: {done.decision.verdict.value.replace('_', ' ')}.", highlight=False)
     for reason in done.decision.reasons:
         out.print(f"- {reason}", highlight=False, soft_wrap=True)
-    out.print(
-        f"It does not serve. 'tidemill promote {done.model} {done.release_id}' is a person's word.", soft_wrap=True
-    )
+    out.print(f"It does not serve. 'tidemill promote {done.model} {done.release_id}' promotes it.", soft_wrap=True)

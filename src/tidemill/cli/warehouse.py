@@ -37,7 +37,7 @@ def alerts(
     store = Alerts(workspace.connection(LEDGER))
     if channel is not None:
         try_channel(workspace, channel)
-        out.print(f"Channel {channel} took a test message.")
+        out.print(f"Channel {channel} accepted a test message.")
         return
     if acknowledge is not None and store.acknowledge(acknowledge, by or getpass.getuser(), datetime.now(UTC)) is None:
         raise typer.BadParameter(f"no alert {acknowledge} is open", param_hint="--acknowledge")
