@@ -1,4 +1,4 @@
-"""The page of a simulation: what retraining would have been worth, and what the monitors would have said."""
+"""The page of a simulation: the gain by retraining, and the alerts that monitoring would have raised."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from tidemill.report.pictures.render import Chart, to_svg
 
 __all__ = ["PolicyFacts", "gain_over_time", "gains_between", "quality_by_policy", "simulation_page"]
 
-SMOOTHED = 7  # partitions in one point of the quality: single days scatter
+SMOOTHED = 7  # partitions per point of the quality: single days scatter
 LONG = 28  # of the gain: policies differ by less than days do
-_COLOURS = (REFERENCE, SECOND, ACCENT)  # what is usual in grey, what the page is about in blue
+_COLOURS = (REFERENCE, SECOND, ACCENT)  # baseline in grey, the subject of the page in blue
 _ROW_PX, _FRAME_PX = 44, 84  # height of one gain with its label, and of the frame around them
 
 
@@ -27,7 +27,7 @@ class PolicyFacts:
     """One policy of a simulation."""
 
     name: str
-    """Such as ``weekly retraining``."""
+    """Name, such as ``weekly retraining``."""
     quality: Mapping[str, float | None]
     """The metric by partition key."""
     trained: Sequence[tuple[str, str, str, bool]]
@@ -45,12 +45,12 @@ class PolicyFacts:
 
     @property
     def n_promoted(self) -> int:
-        """Trainings whose model served."""
+        """Number of trainings whose model served."""
         return sum(promoted for *_, promoted in self.trained)
 
 
 def quality_by_policy(policies: Sequence[PolicyFacts], metric: str) -> Chart:
-    """Draw the metric of each policy over time; a dot where a new model began to serve."""
+    """Draw the metric of each policy over time, with a dot where a new model begins to serve."""
     title = f"{metric} under each policy"
     names = [policy.name for policy in policies]
     rows, served = [], []
@@ -74,7 +74,7 @@ def quality_by_policy(policies: Sequence[PolicyFacts], metric: str) -> Chart:
 
 
 def gain_over_time(policies: Sequence[PolicyFacts], metric: str, *, sign: int = 1) -> Chart:
-    """Draw by how much each policy is better than the first one, over time.
+    """Draw the gain of each policy over the first one by time.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def gain_over_time(policies: Sequence[PolicyFacts], metric: str, *, sign: int = 
 
 
 def gains_between(gains: Sequence[MetricValue], metric: str) -> Chart:
-    """Draw the mean gain of each policy over another one, with its interval: blue where it is above zero for sure."""
+    """Draw the mean gain of each policy over another with its interval, in blue if the interval is above 0."""
     title = f"Gain in {metric}, mean of all partitions"
     rows = [
         {"name": str(item.slice), "x": item.value, **marks.ends(item), "label": _figures(item), "sure": _side(item)}
@@ -113,7 +113,7 @@ def gains_between(gains: Sequence[MetricValue], metric: str) -> Chart:
     ]
     if not rows:
         return marks.nothing(title, "There is nothing to compare.", "wide")
-    in_two_lines = "split(replace(datum.label, ' over ', '|over '), '|')"  # whatever font the reader has, they fit
+    in_two_lines = "split(replace(datum.label, ' over ', '|over '), '|')"  # fits with any font
     names = alt.Axis(grid=False, ticks=False, labelLimit=320, minExtent=150, labelFontSize=12, labelExpr=in_two_lines)
     y = alt.Y("name:N", sort=None, title=None, axis=names)
     base = alt.Chart(marks.data(rows)).encode(y=y)
@@ -140,18 +140,18 @@ def simulation_page(
     gains: Sequence[MetricValue],
     injections: Sequence[str] = (),
 ) -> str:
-    """Return the page that says whether retraining would have been worth it.
+    """Return the page that answers whether retraining would have helped.
 
     Parameters
     ----------
     model, period : str
-        What was replayed, e.g. ``2013-06-01 to 2013-06-14``.
+        Replayed model and period, e.g. ``2013-06-01 to 2013-06-14``.
     metric : str
         The acceptance metric.
     policies : sequence of PolicyFacts
-        In the order of the picture.
+        In the order of the chart.
     gains : sequence of MetricValue
-        Mean gain per partition; ``slice`` says of what over what.
+        Mean gain per partition; ``slice`` names both policies.
     injections : sequence of str, default ()
         Faults that were injected, in words.
     """
@@ -211,7 +211,7 @@ def _trainings(policy: PolicyFacts) -> str:
 
 
 def _answer(gains: Sequence[MetricValue], policies: Sequence[PolicyFacts]) -> Answer:
-    """Name what is shown to be better than not retraining, and how it stands against the others."""
+    """Return the answer: the policies that are better or worse, and the gains."""
     question = "Which policy of retraining is best, and by how much?"
     reasons = tuple(
         f"{item.slice}: {item.value:+.4f} {item.name} a partition"
