@@ -18,7 +18,7 @@ def alarmed(serving: Mill, monkeypatch: pytest.MonkeyPatch) -> Mill:
     monkeypatch.setenv("TIDEMILL_MODELS", str(serving.workspace.models))
     monkeypatch.setenv("TIDEMILL_STORAGE", str(serving.workspace.storage))
     monkeypatch.setenv("TIDEMILL_CONN_TIDEMILL", serving.workspace.connection("tidemill"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("tidemill.cli.console.out._width", 200)  # whatever width it was made with
     return serving
 
 

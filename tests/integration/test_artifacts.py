@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.errors import ArtifactCorrupt
-from tidemill.steps.predict.predict import predict
+from tidemill.steps.predict import predict
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.store import Store
 from tidemill.storage.tables import read_table

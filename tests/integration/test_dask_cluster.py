@@ -14,7 +14,7 @@ import pytest
 from tidemill.errors import ClusterUnavailable, IncompatibleVersions, SettingsError
 from tidemill.machine.polling import until
 from tidemill.records import BundleRef, SplitRef
-from tidemill.steps.train.train import dask_cluster as on_cluster
+from tidemill.steps.train import dask_cluster as on_cluster
 from tidemill.steps.train.train import refit
 from tidemill.storage.store import Store
 

@@ -843,7 +843,7 @@ def test_the_task_lists_in_a_dry_run_and_counts(
 def test_the_command_lists_sizes_and_reasons(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.folder("reports", age_days=401)
     set_environment(place.mill, monkeypatch)
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr("tidemill.cli.console.out._width", 250)  # whatever width it was made with
     shown = CliRunner().invoke(app, ["gc", "--dry-run", place.model])
     assert shown.exit_code == 0, shown.output
     assert "nothing that is kept depends on it" in " ".join(shown.output.split())

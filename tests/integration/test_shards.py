@@ -8,7 +8,7 @@ import pytest
 
 from tidemill.errors import ArtifactCorrupt, IncompletePublish
 from tidemill.records import ReleaseRef, SnapshotRef
-from tidemill.steps.predict.predict import predict as predict_step
+from tidemill.steps.predict import predict as predict_step
 from tidemill.steps.predict.shards import cut
 from tidemill.storage.store import Store
 

@@ -8,7 +8,7 @@ import mlflow
 import pytest
 
 from tidemill.records import BundleRef, SnapshotRef
-from tidemill.steps.predict.predict import predict
+from tidemill.steps.predict import predict
 from tidemill.storage.store import Store
 from tidemill.storage.tables import read_table
 
@@ -32,7 +32,7 @@ def bits(mill: Mill) -> dict[str, bytes]:
 
 def published(mill: Mill, batch_rows: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     monkeypatch.setattr(predict, "BATCH_ROWS", batch_rows)
-    monkeypatch.setattr(predict, "cores", lambda: threads)
+    monkeypatch.setattr(predict, "usable_cores", lambda: threads)
     mill.predict()
     return bits(mill)
 

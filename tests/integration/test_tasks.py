@@ -39,7 +39,7 @@ def spec_of(task: str, estimators: str = "", accept: str = "{slices: [carrier], 
     assert line
     rest = rest.partition("\n")[2]
     listed = estimators or f"[{LINEAR[task]}]\n"
-    return f"{head}train:\n  window: 22 days\n  validation: 4 days\n  test: 5 days\n  estimators: {listed}{rest}"
+    return f"{head}train:\n  window: 22 days\n  validation: 4 days\n  test: 8 days\n  estimators: {listed}{rest}"
 
 
 @pytest.fixture(scope="session")

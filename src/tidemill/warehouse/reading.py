@@ -139,7 +139,7 @@ def describe(
         cursor.execute(statement)
     columns = tuple(Column(name=item.name, oid=item.type_code) for item in cursor.description or ())
     names = [column.name for column in columns]
-    problems = [f"column {name!r} stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    problems = [f"column {name!r} appears twice" for name in sorted({n for n in names if names.count(n) > 1})]
     unknown = [column for column in columns if column.oid not in _TYPES]
     advice = ["CAST the column to a plain type, or rename it."]
     for column in unknown:
