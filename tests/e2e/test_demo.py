@@ -81,8 +81,7 @@ import mlflow, pyarrow.parquet as pq
 model = mlflow.pyfunc.load_model("models:/flight_delays@champion")
 rows = pq.ParquetFile(sys.argv[1]).read().to_pandas()
 names = [column.name for column in model.metadata.get_input_schema().inputs]
-types = {column.name: "float64" for column in model.metadata.get_input_schema().inputs if column.type.name == "double"}
-scores = model.predict(rows[names].astype(types))["score"]
+scores = model.predict(rows[names])["score"]
 print(json.dumps(dict(zip(rows["flight_id"], scores))))
 """
     path = demo.home / "storage" / uri / "features.parquet"
@@ -158,7 +157,7 @@ def test_a_partition_outside_the_data_fails_once_with_one_clear_message(demo) ->
     airflow.trigger("flight_delays_predict", "outside", None, conf={"partition": "2014-05-05"})
     run = airflow.wait_for_run("flight_delays_predict", "outside", 300)
     assert run.state == "failed"
-    assert "run from 2013-01-01 to 2013-12-31" in airflow.log("flight_delays_predict", "outside", "resolve_release")
+    assert "cover 2013-01-01 to 2013-12-31" in airflow.log("flight_delays_predict", "outside", "resolve_release")
     assert demo.rows("SELECT count(*) FROM tidemill.published WHERE partition = '2014-05-05'") == [(0,)]
 
 
