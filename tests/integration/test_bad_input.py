@@ -202,11 +202,11 @@ ZONED = "shipped_local AT TIME ZONE 'America/New_York'"
 @pytest.mark.parametrize(
     ("select", "where", "timezone", "said"),
     [
-        ("p.shipped_local::timestamptz", "p.shipped_at", "America/New_York", "takes 'shipped_local'"),
-        ("CAST(p.shipped_local + interval '1 hour' AS timestamptz)", "p.shipped_at", "UTC", "takes 'shipped_local'"),
-        ("COALESCE(p.shipped_local, now())", "p.shipped_at", "UTC", "takes 'shipped_local'"),
-        ("p.shipped_on::timestamptz", "p.shipped_at", "Europe/Berlin", "takes 'shipped_on'"),
-        (f"(p.{ZONED})", "p.shipped_local", "America/New_York", "takes 'shipped_local'"),
+        ("p.shipped_local::timestamptz", "p.shipped_at", "America/New_York", "reads 'shipped_local'"),
+        ("CAST(p.shipped_local + interval '1 hour' AS timestamptz)", "p.shipped_at", "UTC", "reads 'shipped_local'"),
+        ("COALESCE(p.shipped_local, now())", "p.shipped_at", "UTC", "reads 'shipped_local'"),
+        ("p.shipped_on::timestamptz", "p.shipped_at", "Europe/Berlin", "reads 'shipped_on'"),
+        (f"(p.{ZONED})", "p.shipped_local", "America/New_York", "reads 'shipped_local'"),
         ("p.shipped_on::timestamptz", "p.shipped_at", "UTC", None),
         (f"(p.{ZONED})", f"(p.{ZONED})", "America/New_York", None),
         (f"COALESCE((p.{ZONED}), 'infinity'::timestamptz)", "p.shipped_at", "America/New_York", None),
@@ -223,7 +223,7 @@ def test_check_finds_a_wall_clock_that_is_taken_for_utc(
             "WHERE p.shipped_at >=", f"WHERE {where} >=", 1
         ),
     )
-    problems = [item for item in check_models(mill.workspace, [mill.model], source=True) if "for UTC" in item]
+    problems = [item for item in check_models(mill.workspace, [mill.model], source=True) if "as UTC" in item]
     if said is None:
         assert problems == []
     else:
