@@ -77,7 +77,8 @@ def life(new_mill: Callable[[], Mill], tmp_path_factory: pytest.TempPathFactory)
     named = (
         "features: {numeric: [weight_kg, distance_km, n_stops, queue_h, wind_ms, rain_mm], categorical: [carrier]}\n"
     )
-    mill.write(spec=SPEC + named, features=FEATURES_SQL.replace("p.carrier,", "p.carrier, p.email,"))
+    longer = SPEC.replace("test: 5 days", "test: 8 days")  # five days leave the gate undecided
+    mill.write(spec=longer + named, features=FEATURES_SQL.replace("p.carrier,", "p.carrier, p.email,"))
     (folder / "watch").mkdir()
     (folder / "watch" / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
     (folder / "watch" / "model.pkl").write_bytes(pickle.dumps(Touch(str(folder / "canary"))))
