@@ -73,7 +73,7 @@ def test_second_signal_does_not_interrupt_the_cleaning_up(serving: Subject, prov
     told = serving.start("predict", "store-filled:stop", model=serving.mill.model, partition=SCORED)
     told.wait_until_stopped()
     waits = (
-        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE tidemill.run SET status%'"
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE tidemill.run%SET status%'"
     )
     with closing(psycopg2.connect(serving.mill.owner_url)) as ledger, ledger, ledger.cursor() as cursor:
         cursor.execute(
