@@ -60,7 +60,7 @@ def test_baselines_and_search_look_at_a_sample_and_say_so(mill: Mill, monkeypatc
     records = mill.train()
     every = -(-records["prepare"]["n_train"] // 150)
     assert every > 1
-    assert records["evaluate"]["bundle"]["search"]["every"] > 1
+    assert records["evaluate"]["bundle"]["search"]["every"] == every
     remarks = [
         json.loads((mill.workspace.storage / ref["uri"] / "schema.json").read_text())["remarks"]
         for ref in records["evaluate"]["candidates"]
