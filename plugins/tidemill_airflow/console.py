@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 
 from tidemill.errors import ArtifactCorrupt, TidemillError
 from tidemill.report.console import model_page, models_page
-from tidemill.report.pages import evaluation_page
+from tidemill.report.pages import evaluation_page, read_pictures
 from tidemill.storage.store import Store
 from tidemill.warehouse.overview import Overview
 from tidemill.workspace import SOURCE, Workspace
@@ -71,8 +71,7 @@ def _release(model: Model, release_id: Annotated[int, Path(ge=1, lt=2**63)]) -> 
         return _missing(f"Model {model} has no release {release_id}.")
     evaluation = found.evaluation
     folder = _store().folder(evaluation.uri, evaluation.uri.rpartition("/")[2])
-    svgs = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.svg"))]
-    return _html(evaluation_page(found.snapshot, evaluation, found.decision, pictures=svgs))
+    return _html(evaluation_page(found.snapshot, evaluation, found.decision, pictures=read_pictures(folder)))
 
 
 @app.get("/{model}/reports/{digest}/")

@@ -146,8 +146,8 @@ SET told = %(told)s, told_partition = %(told_partition)s
 WHERE alert_id = %(alert_id)s;
 
 -- name: lock_alerts
--- Lock a model's alerts until the transaction ends.
-SELECT pg_advisory_xact_lock(hashtext('tidemill.alerts'), hashtext(%(model)s));
+-- Lock the alerts until the transaction ends.
+SELECT tidemill.lock_alerts();
 
 -- name: acknowledge_alert
 -- Record that somebody acknowledged an open alert.

@@ -18,9 +18,18 @@ JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
 WHERE p.model = %(model)s ORDER BY p.partition DESC;
 
 -- name: published_runs
--- Rows and checksum of the newest published runs.
-SELECT p.partition, r.prediction_run_id, r.n_rows, r.checksum
-FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)
+-- The newest published runs as the audit has them: number of rows, checksum and threshold, and whether the view shows them.
+WITH audited AS MATERIALIZED (
+    SELECT DISTINCT ON (details ->> 'partition') details ->> 'partition' AS partition, details
+    FROM tidemill.audit
+    WHERE model = %(model)s AND event = 'publish'
+    ORDER BY details ->> 'partition', audit_id DESC
+)
+SELECT p.partition, p.prediction_run_id, (a.details ->> 'n_rows')::bigint AS n_rows, a.details ->> 'checksum' AS checksum,
+    (a.details ->> 'threshold')::double precision AS threshold, a.details ->> 'task' = m.task AS shown
+FROM tidemill.published p
+JOIN tidemill.model m USING (model)
+JOIN audited a ON a.partition = p.partition AND a.details ->> 'prediction_run_id' = p.prediction_run_id::text
 WHERE p.model = %(model)s ORDER BY p.partition DESC LIMIT %(limit)s;
 
 -- name: ledger_exists
@@ -71,10 +80,67 @@ GROUP BY 1
 ORDER BY 1;
 
 -- name: decisions_without_audit
--- Decisions missing from the audit, although one transaction writes both.
-SELECT decision_id FROM tidemill.decision
-EXCEPT SELECT (details ->> 'decision_id')::bigint FROM tidemill.audit WHERE event LIKE 'decide:%%'
+-- Decisions whose kind and verdict the audit does not have, although one transaction writes both.
+SELECT decision_id FROM tidemill.decision d
+WHERE NOT EXISTS (
+    SELECT FROM tidemill.audit a
+    WHERE a.event = 'decide:' || d.kind AND a.details ->> 'decision_id' = d.decision_id::text
+      AND a.details ->> 'verdict' = d.verdict)
 ORDER BY 1;
+
+-- name: audited_publications
+-- What the audit says was published last in each partition, and what decides there now what readers see.
+WITH audited AS (
+    SELECT DISTINCT ON (details ->> 'partition') details ->> 'partition' AS partition, details
+    FROM tidemill.audit
+    WHERE model = %(model)s AND event = 'publish'
+    ORDER BY details ->> 'partition', audit_id DESC
+), visible AS (
+    SELECT p.partition, tidemill.publication(r, NULL) AS details
+    FROM tidemill.published p
+    JOIN tidemill.prediction_run r USING (prediction_run_id)
+    WHERE p.model = %(model)s
+)
+SELECT partition, audited.details, visible.details
+FROM audited
+FULL JOIN visible USING (partition)
+ORDER BY partition;
+
+-- name: audited_declaration
+-- What the audit says was declared last of a model, and what decides now what its view shows.
+SELECT (SELECT a.details FROM tidemill.audit a
+        WHERE a.model = m.model AND a.event = 'declare' ORDER BY a.audit_id DESC LIMIT 1), tidemill.declaration(m)
+FROM tidemill.model m
+WHERE m.model = %(model)s;
+
+-- name: deployments_without_audit
+-- Deployments that the audit does not have as they are, although one transaction writes both.
+SELECT d.deployment_id, d.kind, d.release_id
+FROM tidemill.deployment d
+WHERE d.model = %(model)s AND NOT EXISTS (
+    SELECT FROM tidemill.audit a
+    WHERE a.model = d.model AND a.event = d.kind AND a.details ->> 'release_id' = d.release_id::text
+      AND a.details ->> 'previous' IS NOT DISTINCT FROM d.previous_release_id::text
+      AND a.details ->> 'by' = d.approved_by AND a.details ->> 'reason' = d.reason
+      AND coalesce(a.details ->> 'deployment_id', d.deployment_id::text) = d.deployment_id::text
+      AND coalesce((a.details ->> 'live_from')::timestamptz, d.live_from) = d.live_from)
+ORDER BY 1;
+
+-- name: audited_deployments_gone
+-- Deployments that only the audit has.
+SELECT a.details ->> 'deployment_id', a.event, a.details ->> 'release_id'
+FROM tidemill.audit a
+WHERE a.model = %(model)s AND a.event IN ('promote', 'force', 'rollback') AND a.details ? 'deployment_id'
+  AND NOT EXISTS (SELECT FROM tidemill.deployment d WHERE d.deployment_id::text = a.details ->> 'deployment_id')
+ORDER BY a.audit_id;
+
+-- name: wrong_champion
+-- The champion, if it is not the release that serves the newest partitions.
+SELECT c.release_id, newest.release_id
+FROM tidemill.champion c
+LEFT JOIN LATERAL (SELECT l.release_id, l.deployment_id FROM tidemill.live l WHERE l.model = c.model
+                   ORDER BY l.live_from DESC, l.deployment_id DESC LIMIT 1) newest ON true
+WHERE c.model = %(model)s AND (c.release_id, c.deployment_id) IS DISTINCT FROM (newest.release_id, newest.deployment_id);
 
 -- name: role_powers
 -- What the roles of the ledger may do beyond their grants.
@@ -90,17 +156,37 @@ JOIN pg_catalog.pg_roles m ON m.oid = member
 JOIN pg_catalog.pg_roles g ON g.oid = roleid
 WHERE m.rolname = ANY(%(roles)s);
 
+-- name: lock_holders
+-- Other sessions that hold a lock on a table of the ledger.
+SELECT DISTINCT a.pid, a.usename, a.application_name
+FROM pg_catalog.pg_locks l
+JOIN pg_catalog.pg_class c ON c.oid = l.relation
+JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE l.granted AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+  AND (c.relnamespace::regnamespace::text IN ('tidemill', 'predictions') OR c.relname = 'tidemill_migration')
+  AND l.pid <> pg_backend_pid()
+ORDER BY 1;
+
 -- name: table_rights
 -- Rights to change tables and views of the ledger. Open prediction runs are the writer's to fill: their number changes,
--- and sealing revokes the right, so they are no finding. The promoter may set a release's run in MLflow: one column.
-SELECT role, relname, kind FROM unnest(%(roles)s::text[]) role, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) kind,
+-- and sealing revokes the right, so they are no finding.
+SELECT role, relname, kind FROM unnest(%(roles)s::text[]) role, unnest(ARRAY['INSERT', 'DELETE', 'TRUNCATE']) kind,
     pg_catalog.pg_class c
 WHERE relnamespace IN ('tidemill'::regnamespace, 'predictions'::regnamespace) AND relkind IN ('r', 'p', 'v')
-  AND CASE WHEN kind IN ('DELETE', 'TRUNCATE') OR (role = 'tidemill_promoter' AND relname = 'registration')
-           THEN has_table_privilege(role, c.oid, kind)
-           ELSE has_any_column_privilege(role, c.oid, kind) END
+  AND CASE WHEN kind = 'INSERT' THEN has_any_column_privilege(role, c.oid, kind)
+           ELSE has_table_privilege(role, c.oid, kind) END
   AND NOT (role = 'tidemill_writer' AND kind = 'INSERT' AND NOT relispartition AND relname ~ '^prediction_run_\d+$')
 ORDER BY relname, role, kind;
+
+-- name: column_rights
+-- Columns of tables and views of the ledger that a role may update.
+SELECT role, relname, array_agg(attname::text ORDER BY attnum)
+FROM unnest(%(roles)s::text[]) role, pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON attrelid = c.oid
+WHERE relnamespace IN ('tidemill'::regnamespace, 'predictions'::regnamespace) AND relkind IN ('r', 'p', 'v')
+  AND has_any_column_privilege(role, c.oid, 'UPDATE') AND attnum > 0 AND NOT attisdropped
+  AND has_column_privilege(role, c.oid, attnum, 'UPDATE')
+GROUP BY relname, role
+ORDER BY relname, role;
 
 -- name: owned_tables
 -- Tables that a run-time role owns; it should own none.
@@ -109,17 +195,17 @@ JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
 WHERE rolname = ANY(%(roles)s) AND nspname NOT LIKE 'pg\_%%' ORDER BY 2;
 
 -- name: function_rights
--- Functions with the owner's rights that roles other than the writer and the promoter may call.
-SELECT role, proname FROM unnest(ARRAY['tidemill_reader', 'public']) role, pg_catalog.pg_proc p
+-- Functions with the owner's rights that a role may call.
+SELECT role, proname FROM unnest(%(roles)s::text[]) role, pg_catalog.pg_proc p
 WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace AND has_function_privilege(role, p.oid, 'EXECUTE')
 ORDER BY proname, role;
 
 -- name: functions_without_search_path
--- Functions with the owner's rights whose search path is not fixed.
+-- Functions with the owner's rights whose search path is not fixed, or does not name temporary types last.
 SELECT proname
 FROM pg_catalog.pg_proc
 WHERE prosecdef AND pronamespace = 'tidemill'::regnamespace
-    AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=""'];
+    AND NOT coalesce(proconfig, '{}') @> ARRAY['search_path=pg_catalog, pg_temp'];
 
 -- name: creation_rights
 -- Schemas in which a role may create objects.

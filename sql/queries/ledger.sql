@@ -6,6 +6,18 @@ SELECT clock_timestamp();
 -- Append to the audit's chain.
 SELECT tidemill.append_audit(%(event)s, %(model)s, %(details)s);
 
+-- name: audit_head
+-- The newest row of the audit.
+SELECT audit_id, hash, to_char(done_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS done_at
+FROM tidemill.audit
+ORDER BY audit_id DESC LIMIT 1;
+
+-- name: audit_row
+-- The hash of a row of the audit.
+SELECT hash
+FROM tidemill.audit
+WHERE audit_id = %(audit_id)s;
+
 -- name: keep_document
 -- Store the text of a digest; the ledger computes the digest itself.
 INSERT INTO tidemill.document (digest, kind, content)
@@ -51,11 +63,10 @@ VALUES (%(digest)s, %(model)s, %(purpose)s, %(partition)s, %(start)s, %(end)s, %
     %(uri)s, %(n_rows)s, %(size_bytes)s, %(run_id)s)
 ON CONFLICT (model, digest) DO NOTHING;
 
--- name: insert_decision
--- Record a decision.
-INSERT INTO tidemill.decision (model, partition, kind, verdict, reasons, evidence, run_id)
-VALUES (%(model)s, %(partition)s, %(kind)s, %(verdict)s, %(reasons)s, %(evidence)s, %(run_id)s)
-RETURNING decision_id;
+-- name: record_decision
+-- Record a decision, in the audit too.
+SELECT tidemill.record_decision(%(model)s, %(partition)s, %(kind)s, %(verdict)s, %(reasons)s, %(evidence)s, %(run_id)s,
+    %(by)s);
 
 -- name: decision_after
 -- The newest decision about a partition that came after another one.

@@ -21,9 +21,7 @@ RETURNING token;
 
 -- name: mark_stale
 -- Mark a written run that a newer attempt has overtaken.
-UPDATE tidemill.prediction_run
-SET status = 'stale'
-WHERE prediction_run_id = %(prediction_run_id)s AND status = 'written';
+SELECT tidemill.mark_stale(%(prediction_run_id)s);
 
 -- name: visible_run
 -- The visible run of a partition.
@@ -31,25 +29,9 @@ SELECT prediction_run_id
 FROM tidemill.published
 WHERE model = %(model)s AND partition = %(partition)s;
 
--- name: mark_published
--- Mark a run as published, if its rows match those that were sealed.
-UPDATE tidemill.prediction_run
-SET status = 'published', published_at = now()
-WHERE prediction_run_id = %(prediction_run_id)s AND status IN ('written', 'superseded') AND n_rows = %(n_rows)s
-    AND checksum = %(checksum)s
-RETURNING 1;
-
 -- name: move_pointer
--- Make a run the visible one of its partition.
-INSERT INTO tidemill.published (model, partition, prediction_run_id)
-VALUES (%(model)s, %(partition)s, %(prediction_run_id)s)
-ON CONFLICT (model, partition) DO UPDATE SET prediction_run_id = excluded.prediction_run_id, published_at = now();
-
--- name: mark_superseded
--- Mark the run that was visible before.
-UPDATE tidemill.prediction_run
-SET status = 'superseded'
-WHERE prediction_run_id = %(prediction_run_id)s;
+-- Make a run the visible one of its partition and append that to the audit, if its rows match those that were sealed.
+SELECT tidemill.move_pointer(%(prediction_run_id)s, %(n_rows)s, %(checksum)s);
 
 -- name: published_inputs
 -- Inputs of the newest published partitions up to a key, newest first.
@@ -104,6 +86,16 @@ FOR UPDATE;
 SELECT token
 FROM tidemill.claim
 WHERE model = %(model)s AND partition = %(partition)s;
+
+-- name: newest_attempt
+-- Whether the newest attempt at a partition has published or failed, and the visible run.
+SELECT r.token IS NOT DISTINCT FROM c.token OR coalesce(step.status, 'failed') = 'failed' AS ended,
+    r.token AS visible_token, r.prediction_run_id, r.release_id, r.snapshot_digest, r.checksum
+FROM tidemill.claim c
+LEFT JOIN tidemill.run step USING (run_id)
+LEFT JOIN tidemill.published p ON (p.model, p.partition) = (c.model, c.partition)
+LEFT JOIN tidemill.prediction_run r ON r.prediction_run_id = p.prediction_run_id
+WHERE c.model = %(model)s AND c.partition = %(partition)s;
 
 -- name: newest_superseded
 -- The newest earlier run of a partition that no undone release has scored.

@@ -127,8 +127,8 @@ WHERE NOT EXISTS (
 );
 
 -- name: lock_champion
--- Lock a model's champion until the transaction ends.
-SELECT pg_advisory_xact_lock(hashtextextended('tidemill.champion', hashtext(%(model)s)));
+-- The champion of a model, locked until the transaction ends.
+SELECT tidemill.lock_champion(%(model)s);
 
 -- name: champion_id
 -- The champion of a model.
@@ -143,21 +143,9 @@ FROM tidemill.live
 WHERE model = %(model)s
 ORDER BY live_from DESC, deployment_id DESC;
 
--- name: insert_deployment
--- Record that a release goes live.
-INSERT INTO tidemill.deployment (model, release_id, previous_release_id, kind, live_from, approved_by, reason)
-VALUES (%(model)s, %(release_id)s, %(previous_release_id)s, %(kind)s, %(live_from)s, %(approved_by)s, %(reason)s);
-
--- name: set_champion
--- Make the release that serves the newest partitions the champion, if the champion is still the expected one.
-INSERT INTO tidemill.champion AS c (model, release_id, deployment_id)
-SELECT model, release_id, deployment_id
-FROM tidemill.live
-WHERE model = %(model)s
-ORDER BY live_from DESC, deployment_id DESC LIMIT 1
-ON CONFLICT (model) DO UPDATE SET release_id = excluded.release_id, deployment_id = excluded.deployment_id
-WHERE c.release_id IS NOT DISTINCT FROM %(previous)s
-RETURNING release_id;
+-- name: deploy
+-- Record that a release goes live, in the audit too; the champion then, or NULL if it is no longer the expected one.
+SELECT tidemill.deploy(%(model)s, %(release_id)s, %(previous)s, %(kind)s, %(live_from)s, %(approved_by)s, %(reason)s);
 
 -- name: live_from
 -- Model time from which the champion serves.

@@ -57,7 +57,7 @@ def test_publish_whose_commit_is_cut_is_decided_by_the_ledger(
 ) -> None:
     written = serving.mill.predict_only()
     publisher = Publisher(through(proxy, serving, "tidemill_writer"))
-    proxy.arm(b"append_audit('publish'", when)
+    proxy.arm(b"tidemill.move_pointer(", when)
     with pytest.raises(WarehouseUnavailable):
         publisher.publish(written)
     assert proxy.cuts == 1
@@ -75,7 +75,7 @@ def test_lost_answer_is_found_even_if_a_newer_attempt_has_claimed_since(
 ) -> None:
     written = serving.mill.predict_only()
     publisher = Publisher(through(proxy, serving, "tidemill_writer"))
-    proxy.arm(b"append_audit('publish'", "after")
+    proxy.arm(b"tidemill.move_pointer(", "after")
     with pytest.raises(WarehouseUnavailable):
         publisher.publish(written)
     newer = serving.mill.predict_only()
@@ -121,7 +121,7 @@ def test_promotion_whose_commit_is_cut_is_decided_by_the_ledger(
             ),
         )
 
-    proxy.arm(b"append_audit('promote'", when)
+    proxy.arm(b"tidemill.deploy(", when)
     with pytest.raises(WarehouseUnavailable):
         promote()
     assert proxy.cuts == 1

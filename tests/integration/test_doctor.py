@@ -34,6 +34,7 @@ from .conftest import ROLES, Warehouse
 from .data import NEXT, SCORED, Mill
 
 AS_OF = datetime(2024, 3, 26, 16, tzinfo=UTC)  # noon in New York: the partitions of the 25th and 26th are due
+PROVED_BY_THE_AUDIT = {"anchor", "pointers", "deployments"}  # checks that compare the audit with something else
 QUIET = {("mlflow", "server")}  # no MLflow is configured, and that is said each time
 
 
@@ -206,7 +207,7 @@ def test_a_function_whose_search_path_is_open(healthy: Mill) -> None:
     with broken(
         healthy,
         "ALTER FUNCTION tidemill.append_audit RESET search_path",
-        "ALTER FUNCTION tidemill.append_audit SET search_path = ''",
+        "ALTER FUNCTION tidemill.append_audit SET search_path = pg_catalog, pg_temp",
     ):
         assert found(healthy) == {"grants": Health.FAIL}
 
@@ -265,7 +266,7 @@ def test_a_row_of_the_audit_that_was_changed(healthy: Mill, change: str) -> None
     with unguarded(healthy, "audit"):
         healthy.sql(f"UPDATE tidemill.audit SET {change} WHERE audit_id = %s", number)
     try:
-        assert found(healthy) == {"audit": Health.FAIL}
+        assert found(healthy).keys() - PROVED_BY_THE_AUDIT == {"audit"}
         assert f"row {number} has been changed" in the(healthy, "audit").message
     finally:
         with unguarded(healthy, "audit"):
@@ -310,7 +311,7 @@ def test_a_row_of_the_audit_that_is_gone(healthy: Mill, which: str, said: str) -
         only = "" if said == "has no row" else " ORDER BY audit_id LIMIT 1"
         healthy.sql(f"DELETE FROM tidemill.audit WHERE audit_id IN (SELECT audit_id FROM shop.gone{only})")
     try:
-        assert found(healthy) == {"audit": Health.FAIL}
+        assert found(healthy).keys() - PROVED_BY_THE_AUDIT == {"audit"}
         assert said in the(healthy, "audit").message
     finally:
         with unguarded(healthy, "audit"):

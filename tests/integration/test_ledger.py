@@ -197,20 +197,28 @@ def test_reader_may_select(warehouse: Any, table: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "table", ["registration", "judgement", "deployment", "champion", "audit", "prediction", "decision", "model"]
-)
+    "table",
+    ["registration", "judgement", "deployment", "champion", "audit", "prediction", "decision", "model", "published",
+     "prediction_run", "run", "alert", "claim"],
+)  # fmt: skip
 def test_writer_may_not_update(warehouse: Any, table: str) -> None:
     refused(warehouse, WRITER, f"UPDATE tidemill.{table} SET model = model")
 
 
 @pytest.mark.parametrize(
-    "table", ["registration", "judgement", "deployment", "champion", "audit", "prediction", "prediction_run"]
-)
+    "table",
+    ["registration", "judgement", "deployment", "champion", "audit", "prediction", "prediction_run", "published",
+     "decision"],
+)  # fmt: skip
 def test_writer_may_not_insert(warehouse: Any, table: str) -> None:
     refused(warehouse, WRITER, f"INSERT INTO tidemill.{table} DEFAULT VALUES")
 
 
-@pytest.mark.parametrize("table", ["prediction", "prediction_run", "published", "claim", "run", "metric", "audit"])
+@pytest.mark.parametrize(
+    "table",
+    ["prediction", "prediction_run", "published", "claim", "run", "metric", "audit", "deployment", "champion",
+     "decision"],
+)  # fmt: skip
 def test_promoter_may_not_insert(warehouse: Any, table: str) -> None:
     refused(warehouse, PROMOTER, f"INSERT INTO tidemill.{table} DEFAULT VALUES")
 

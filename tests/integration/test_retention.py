@@ -188,7 +188,14 @@ class Place:
         return collect_garbage(self.mill.workspace, [self.model], **options)
 
     def later(self, **options: Any) -> tuple[Removal, ...]:
-        """Collect ten years from now, when nothing is young any more."""
+        """Collect ten years from now, when nothing is young any more; nor is it to the ledger, which goes by its clock."""
+        self.sql(
+            "UPDATE tidemill.prediction_run SET status_since = status_since - interval '2 days' WHERE model = '{m}'"
+        )
+        self.sql(
+            "UPDATE tidemill.run SET started_at = started_at - interval '31 days', ended_at = ended_at - interval '31 days'"
+            " WHERE model = '{m}'"
+        )
         return self.collect(as_of=datetime.now(UTC) + timedelta(days=3650), **options)
 
     def status(self, prediction_run_id: int) -> str:

@@ -1,5 +1,6 @@
 """A release carried from one environment to the next: another database, another storage, and an archive between them."""
 
+import hashlib
 import io
 import json
 import os
@@ -393,6 +394,46 @@ def test_a_passport_that_points_elsewhere_is_refused(production: Mill, archive: 
     with pytest.raises(ArtifactCorrupt):
         import_release(production.workspace, file, by="Ada")
     assert counts(production) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("place", ["snapshot", "evaluation", "bundle", "candidate"])
+@pytest.mark.parametrize("owner", ["__pycache__", "other", "", "..", "a/b"])
+def test_a_passport_that_names_a_folder_of_another_model_is_refused(
+    production: Mill, archive: Any, place: str, owner: str, tmp_path: Path
+) -> None:
+    passport = json.loads(members(archive[0])[0][1])
+    report = passport["evaluation"]
+    holder = {"snapshot": passport["snapshot"], "evaluation": report, "bundle": report["bundle"],
+              "candidate": report["candidates"][-1]}[place]  # fmt: skip
+    holder["uri"] = f"{owner}/{holder['uri'].partition('/')[2]}"
+    file = written(tmp_path / "changed.tar", with_passport(json.dumps(passport).encode())(members(archive[0])))
+    with pytest.raises(ArtifactCorrupt, match="which is no folder of this model's artifacts"):
+        import_release(production.workspace, file, by="Ada")
+    assert (counts(production), folders(production)) == ((0, 0, 0), [])
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe<svg/>", b"<svg>\x80</svg>"])
+def test_an_archive_with_a_page_that_cannot_be_made_is_refused(
+    production: Mill, archive: Any, content: bytes, tmp_path: Path
+) -> None:
+    """Written consistently: digests in the evaluation's list, its name and the passport all match the picture."""
+
+    entries = {entry.name: entry for entry, _ in members(archive[0])}
+    files = {entry.name: data for entry, data in members(archive[0])}
+    passport = json.loads(files.pop("passport.json"))
+    files[next(name for name in files if name.endswith(".svg"))] = content
+    lines = {name.removeprefix("evaluation/"): hashlib.sha256(data).hexdigest() for name, data in files.items()
+             if name.startswith("evaluation/") and name != "evaluation/.digests"}  # fmt: skip
+    listed = "".join(f"{name}\0{lines[name]}\n" for name in sorted(lines)).encode()
+    if "evaluation/.digests" in files:
+        files["evaluation/.digests"] = listed
+    passport["evaluation"]["uri"] = f"{production.model}/evaluations/{hashlib.sha256(listed).hexdigest()}"
+    passport["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    changed = {"passport.json": json.dumps(passport).encode()} | files
+    file = written(tmp_path / "changed.tar", [(entries[name], data) for name, data in changed.items()])
+    with pytest.raises(ArtifactCorrupt, match="cannot be shown"):
+        import_release(production.workspace, file, by="Ada")
+    assert (counts(production), folders(production)) == ((0, 0, 0), [])
 
 
 def test_another_archive_than_the_one_that_was_meant_is_refused(production: Mill, archive: Any, tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def predict(
 ) -> None:
     """Score a partition, or many, and publish the rows."""
     from tidemill.operations.backfill import Policy
+    from tidemill.operations.prediction import predict_partition
     from tidemill.runtime.chains import predict_chain
 
     chosen, workspace = Policy.parse(policy), Workspace.from_environment()
@@ -99,13 +100,9 @@ def predict(
     assert partition is not None
     release = _chosen_release(workspace, model, chosen)
     chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
-    record = _drive("predict", chain, model, partition, workspace, cutoff=_in_utc(cutoff))
-    verb = "published" if record["published"] else "written, not published"
-    if record["n_rows"]:
-        mean = f", mean score {record['mean_score']:.4f}"
-        out.print(f"{record['n_rows']:,} rows of release {record['release_id']} {verb}{mean}.")
-    else:
-        out.print(f"Partition {partition} has no rows: it is {verb} as empty.")
+    with _progress() as on_step:
+        done = predict_partition(chain, model, partition, workspace, cutoff=_in_utc(cutoff), on_step=on_step)
+    _say_prediction(partition, done)
 
 
 @app.command()
@@ -237,6 +234,24 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
         err.print(f"{key}: {message}", highlight=False, soft_wrap=True)
     if result.failed:
         raise typer.Exit(1)
+
+
+def _say_prediction(partition: str, done: Any) -> None:
+    """Print what has become of a partition."""
+    record = done.record
+    if done.published_by is not None:
+        out.print(
+            f"Partition {partition} was published meanwhile by an equal run, prediction run {done.published_by}:"
+            " the same release scored the same rows. Nothing is left to do.",
+            soft_wrap=True,
+        )
+        return
+    verb = "published" if record["published"] else "written, not published"
+    if record["n_rows"]:
+        mean = f", mean score {record['mean_score']:.4f}"
+        out.print(f"{record['n_rows']:,} rows of release {record['release_id']} {verb}{mean}.")
+    else:
+        out.print(f"Partition {partition} has no rows: it is {verb} as empty.")
 
 
 def _say_decision(decision: dict[str, Any]) -> None:

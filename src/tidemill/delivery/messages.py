@@ -115,7 +115,8 @@ def _text(message: WaitingMessage, headline: str, links: Links) -> str:
         lines.append("")
     if links.page:
         lines += [f"The partition's page: {links.page}", ""]
-    return "\n".join([*lines, f"Tidemill, message {message.key}"])
+    anchor = [f"Audit head: {message.audit_head}"] if message.audit_head else []
+    return "\n".join([*lines, f"Tidemill, message {message.key}", *anchor])
 
 
 def _most_important(events: Sequence[Told]) -> AlertEvent:

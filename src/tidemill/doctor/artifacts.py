@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from psycopg2 import sql
 
@@ -14,7 +13,7 @@ from tidemill.spec import ModelSpec
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.scratch import scratch
 from tidemill.storage.store import Store
-from tidemill.warehouse.connections import Cursor, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, transaction
 from tidemill.warehouse.statements import execute
 
 __all__ = ["Depth", "check_bundles", "check_predictions", "check_snapshots"]
@@ -35,6 +34,19 @@ class Depth:
     def limit(self) -> int | None:
         """Published runs to read; None for all."""
         return None if self.deep else self.newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Published:
+    """A visible run, as the audit says that it was published."""
+
+    partition: str
+    prediction_run_id: int
+    n_rows: int
+    checksum: str
+    threshold: float | None
+    shown: bool
+    """Whether its task is the one that the model's view shows."""
 
 
 def check_bundles(url: str, store: Store, spec: ModelSpec) -> Finding:
@@ -82,11 +94,11 @@ def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Fi
 
 
 def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
-    """Count the rows of the newest published runs again, and compare their checksums."""
+    """Count the rows of the newest published runs again, in their tables and as readers see them; compare checksums."""
     with transaction(url) as cursor:
         execute(cursor, "published_runs", model=spec.model, limit=depth.limit)
-        runs = cursor.fetchall()
-    problems = [said for run in runs for said in _row_problems(url, *run)]
+        runs = fetch_all(cursor, _Published)
+    problems = [said for run in runs for said in _row_problems(url, spec.model, run)]
     return judged(
         "predictions",
         spec.model,
@@ -131,25 +143,44 @@ def _is_own_data(uri: str, model: str) -> bool:
     return owner == model and kind != "bundles"
 
 
-def _row_problems(url: str, partition: str, number: int, n_rows: int, checksum: str) -> Iterator[str]:
-    table = sql.Identifier("tidemill", f"prediction_run_{int(number)}")
+def _row_problems(url: str, model: str, run: _Published) -> Iterator[str]:
+    table, number = f"prediction_run_{int(run.prediction_run_id)}", run.prediction_run_id
     with transaction(url) as cursor:
-        if not _exists(cursor, f"tidemill.prediction_run_{int(number)}"):
-            yield f"{partition}: the rows of run {number} are gone"
+        if not _exists(cursor, f"tidemill.{table}"):
+            yield f"{run.partition}: the rows of run {number} are gone"
             return
         # Computed as in tidemill.seal_prediction_run, whose checksum it is compared with.
         cursor.execute(
             sql.SQL(
-                "SELECT count(*), to_hex(coalesce(bit_xor("
-                "tidemill.answer_hash(entity_key, score, predicted, probabilities, low, high, reasons)), 0)) FROM {}"
-            ).format(table)
+                "SELECT count(*), to_hex(coalesce(bit_xor(tidemill.answer_hash(entity_key, score, predicted,"
+                " probabilities, low, high, reasons)), 0)), count(*) FILTER (WHERE score >= %s) FROM {}"
+            ).format(sql.Identifier("tidemill", table)),
+            (run.threshold,),
         )
-        found: tuple[Any, ...] | None = cursor.fetchone()
-    assert found is not None  # an aggregate
-    if found[0] != n_rows:
-        yield f"{partition}: run {number} has {found[0]} rows, {n_rows} were published"
-    elif found[1] != checksum:
-        yield f"{partition}: the rows of run {number} have changed: checksum {found[1]}, published {checksum}"
+        ((n_rows, checksum, n_positive),) = cursor.fetchall()
+        visible = _visible(cursor, model, run) if run.shown else (n_rows, n_positive)
+    if n_rows != run.n_rows:
+        yield f"{run.partition}: run {number} has {n_rows} rows, {run.n_rows} were published"
+    elif checksum != run.checksum:
+        yield (f"{run.partition}: the rows of run {number} have changed: checksum {checksum}, published {run.checksum}")
+    elif visible != (n_rows, n_positive):
+        yield (
+            f"{run.partition}: readers see {visible[0]} rows and {visible[1]} positives,"
+            f" {n_rows} and {n_positive} were published"
+        )
+
+
+def _visible(cursor: Cursor, model: str, run: _Published) -> tuple[int, int]:
+    """Count the rows that readers see of a run, and those of them that are predicted as positive."""
+    positive = sql.SQL("predicted_label" if run.threshold is not None else "false")
+    cursor.execute(
+        sql.SQL(
+            "SELECT count(*), count(*) FILTER (WHERE {}) FROM {} WHERE partition = %s AND prediction_run_id = %s"
+        ).format(positive, sql.Identifier("predictions", model)),
+        (run.partition, run.prediction_run_id),
+    )
+    ((n_rows, n_positive),) = cursor.fetchall()
+    return n_rows, n_positive
 
 
 def _exists(cursor: Cursor, table: str) -> bool:

@@ -5,15 +5,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from tidemill.doctor.artifacts import Depth, check_bundles, check_predictions, check_snapshots
+from tidemill.doctor.audit import check_anchor, check_audit, check_deployments, check_pointers
 from tidemill.doctor.due_partitions import check_freshness
 from tidemill.doctor.findings import Finding, Health
 from tidemill.doctor.ledger import (
-    check_audit,
     check_clock,
     check_dead_runs,
     check_migrations,
     check_outbox,
-    check_pointers,
     check_rights,
 )
 from tidemill.doctor.machine import (
@@ -134,9 +133,12 @@ def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, dep
         execute(cursor, "has_champion", model=spec.model)
         serves = bool(fetch_value(cursor))
         yield check_pointers(cursor, spec.model)
+        yield check_deployments(cursor, spec.model)
         yield check_reproductions(cursor, spec.model)
     yield check_freshness(spec, published, serves, as_of, [key for key, empty in published.items() if empty])
     try:
+        with transaction(url) as cursor:
+            yield check_anchor(cursor, store, spec.model)
         yield check_bundles(url, store, spec)
         yield check_snapshots(url, store, spec, depth)
     except (StorageFull, StorageRefused, StorageUnavailable) as error:  # the rest is worth knowing all the same

@@ -1,4 +1,4 @@
-"""The ledger's own health: migrations, roles, grants, triggers, the audit's chain, attempts that died."""
+"""The ledger's own health: migrations, roles, grants, triggers, attempts that died."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,12 +12,10 @@ from tidemill.warehouse.migrations import migrations_folder
 from tidemill.warehouse.statements import execute
 
 __all__ = [
-    "check_audit",
     "check_clock",
     "check_dead_runs",
     "check_migrations",
     "check_outbox",
-    "check_pointers",
     "check_rights",
     "check_roles",
 ]
@@ -26,22 +24,18 @@ OVERDUE_HOURS = 1  # messages that have waited longer: their channel is dead
 RUNTIME = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")
 OWNER = "tidemill_owner"
 APPEND_ONLY = ("alert_event", "audit", "deployment", "document", "judgement", "registration", "reproduction")
-START = "0" * 64  # what the first row of the audit names as its predecessor
 SKEW_S = 60  # between two clocks; a tick of a schedule is that early or late
-N_FETCHED = 10_000  # rows of the audit in memory at a time
 _MIGRATE = "'tidemill migrate'; a file that has changed must be restored, a newer ledger needs the newer version."
 _MAY_INSERT = {
     "tidemill_reader": (),
-    "tidemill_promoter": ("registration", "judgement", "deployment", "champion"),
+    "tidemill_promoter": ("registration", "judgement"),
     "tidemill_writer": (
         "run",
         "document",
         "reproduction",
         "snapshot",
         "check_result",
-        "decision",
         "claim",
-        "published",
         "metric",
         "alert",
         "examination",
@@ -51,10 +45,20 @@ _MAY_INSERT = {
     ),
 }
 _MAY_UPDATE = {
-    "tidemill_reader": (),
-    "tidemill_promoter": ("champion",),
-    "tidemill_writer": ("run", "claim", "published", "prediction_run", "alert", "alert_message"),
+    ("tidemill_promoter", "registration"): ("mlflow_run_id",),
+    ("tidemill_writer", "run"): ("status", "error", "result", "ended_at", "wall_s", "cpu_s", "peak_rss_bytes",
+                                 "memory_limit_bytes", "n_rows"),
+    ("tidemill_writer", "claim"): ("token", "origin", "run_id", "claimed_at"),
+    ("tidemill_writer", "alert"): ("status", "severity", "message", "value", "threshold", "first_partition",
+                                   "last_partition", "told", "told_partition", "run_id", "updated_at", "resolved_at",
+                                   "acknowledged_by", "acknowledged_at"),
+    ("tidemill_writer", "alert_message"): ("state", "attempts", "next_try", "claimed_until", "error", "sent_at"),
+}  # fmt: skip
+_MAY_NOT_CALL = {
+    "tidemill_promoter": ("append_event", "move_pointer", "mark_stale", "record_decision"),
+    "tidemill_writer": ("append_event", "deploy", "lock_champion"),
 }
+"""Functions with the owner's rights that are for another role, or only for other functions."""
 
 
 def check_migrations(cursor: Cursor, folder: Path | None = None) -> Finding:
@@ -113,43 +117,6 @@ def check_roles(cursor: Cursor) -> Finding:
     )
 
 
-def check_audit(cursor: Cursor) -> Finding:
-    """Check the audit's chain row by row, computing each hash here instead of trusting the database's function."""
-    problems, before, n_rows = [], START, 0
-    for audit_id, previous, found, content in _audit_rows(cursor):
-        if previous != before:
-            problems.append(f"before row {audit_id} something was removed or put in")
-        if hashlib.sha256(content.encode()).hexdigest() != found:
-            problems.append(f"row {audit_id} has been changed")
-        before, n_rows = found, n_rows + 1
-    problems += _decisions_without_audit(cursor)
-    return judged(
-        "audit",
-        "ledger",
-        problems,
-        f"The chain of {n_rows} rows is whole.",
-        "Find out who had the owner's rights since the last good check, and compare with a backup; do not repair it.",
-    )
-
-
-def check_pointers(cursor: Cursor, model: str) -> Finding:
-    """Check that readers see exactly the runs that the ledger calls published."""
-    execute(cursor, "wrong_pointers", model=model)
-    problems = [
-        f"{partition}: a run is 'published' and not visible"
-        if shown is None
-        else f"{partition}: the visible run {shown} is not 'published'"
-        for partition, shown, _ in cursor.fetchall()
-    ]
-    return judged(
-        "pointers",
-        model,
-        problems,
-        "What readers see is what the ledger calls published.",
-        f"Score them again: 'tidemill predict {model} --partition … --again'.",
-    )
-
-
 def check_outbox(cursor: Cursor) -> Finding:
     """Report messages about alerts that their channel does not accept."""
     execute(cursor, "overdue_messages", hours=OVERDUE_HOURS)
@@ -192,24 +159,6 @@ def check_clock(cursor: Cursor, machine: datetime) -> Finding:
     )
 
 
-def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:
-    """Yield number, predecessor's hash, own hash, and what the hash covers, oldest first."""
-    last = 0
-    while True:
-        execute(cursor, "audit_rows", after=last, limit=N_FETCHED)
-        rows = cursor.fetchall()
-        if not rows:
-            return
-        yield from rows
-        last = rows[-1][0]
-
-
-def _decisions_without_audit(cursor: Cursor) -> list[str]:
-    """Return decisions without an audit row: a chain cut at its end, since both are written in one transaction."""
-    execute(cursor, "decisions_without_audit")
-    return [f"decision {decision_id} has no row" for (decision_id,) in cursor.fetchall()]
-
-
 def _role_problems(cursor: Cursor) -> Iterator[str]:
     execute(cursor, "role_powers", roles=[OWNER, *RUNTIME])
     powers = ("SUPERUSER", "CREATEDB", "REPLICATION", "BYPASSRLS", "CREATEROLE")
@@ -223,20 +172,30 @@ def _role_problems(cursor: Cursor) -> Iterator[str]:
 
 
 def _grant_problems(cursor: Cursor) -> Iterator[str]:
-    """Compare the rights on every table and function of the ledger with the lists above."""
+    """Compare the rights on every table, column and function of the ledger with the lists above."""
     execute(cursor, "table_rights", roles=[*RUNTIME, "public"])
     for role, table, right in cursor.fetchall():
-        may = {"INSERT": _MAY_INSERT, "UPDATE": _MAY_UPDATE}.get(right, {}).get(role, ())
-        if table not in may:
+        if right != "INSERT" or table not in _MAY_INSERT.get(role, ()):
             yield f"{role} may {right} {table}"
+    execute(cursor, "column_rights", roles=[*RUNTIME, "public"])
+    for role, table, columns in cursor.fetchall():
+        extra = [name for name in columns if name not in _MAY_UPDATE.get((role, table), ())]
+        if extra:
+            yield f"{role} may UPDATE {table} ({', '.join(extra)})"
     execute(cursor, "owned_tables", roles=list(RUNTIME))
     yield from (f"{role} owns {name}" for role, name in cursor.fetchall())
-    execute(cursor, "function_rights")
-    yield from (f"{role} may call {name}" for role, name in cursor.fetchall())
-    execute(cursor, "functions_without_search_path")
-    yield from (f"function {name} has no fixed search path" for (name,) in cursor.fetchall())
     execute(cursor, "creation_rights", roles=[*RUNTIME, "public"])
     yield from (f"{role} may create in schema {name}" for role, name in cursor.fetchall())
+    yield from _function_problems(cursor)
+
+
+def _function_problems(cursor: Cursor) -> Iterator[str]:
+    execute(cursor, "function_rights", roles=[*RUNTIME, "public"])
+    for role, name in cursor.fetchall():
+        if role not in _MAY_NOT_CALL or name in _MAY_NOT_CALL[role]:
+            yield f"{role} may call {name}"
+    execute(cursor, "functions_without_search_path")
+    yield from (f"function {name} has no fixed search path that ends in pg_temp" for (name,) in cursor.fetchall())
 
 
 def _trigger_problems(cursor: Cursor) -> Iterator[str]:

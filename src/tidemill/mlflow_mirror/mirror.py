@@ -15,7 +15,7 @@ from tidemill.mlflow_mirror.runs import children, data_used, system
 from tidemill.mlflow_mirror.versions import show_model, show_version
 from tidemill.records import EvaluationReport, MetricValue, ProfileRef
 from tidemill.report.card import CardFacts, card_page, model_card
-from tidemill.report.pages import evaluation_page
+from tidemill.report.pages import evaluation_page, read_pictures
 from tidemill.runtime.job import Job
 from tidemill.spec_file import load_sound_specs
 from tidemill.storage.store import Store
@@ -159,7 +159,7 @@ def _show_training(session: Session, workspace: Workspace, training: Training) -
 def _training(job: Job, facts: CardFacts, profile: ProfileRef) -> Training:
     spec, evaluation, decision, card = job.spec, facts.evaluation, facts.decision, model_card(facts)
     pictures = job.store.path(evaluation.uri)
-    svgs = [path.read_text(encoding="utf-8") for path in sorted(pictures.glob("*.svg"))]
+    svgs = read_pictures(pictures)
     costs = fit_costs(
         job.workspace.connection(LEDGER), spec.model, job.partition.key, [ref.digest for ref in evaluation.candidates]
     )

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from tidemill.errors import FatalError, NoChampion, ReleaseFromTheFuture, SpecError
 from tidemill.intervals import Partition
+from tidemill.operations.prediction import predict_partition
 from tidemill.records import ReleaseRef
-from tidemill.runtime.chains import drive, predict_chain
+from tidemill.runtime.chains import predict_chain
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.connections import kept_open
 from tidemill.warehouse.predictions.publisher import Publisher
@@ -66,7 +67,7 @@ class Backfill:
     scored: tuple[str, ...]
     """Partitions scored and published now."""
     present: tuple[str, ...]
-    """Partitions that the same release had published before."""
+    """Partitions that the same release had published before, or an equal attempt at the same time."""
     failed: tuple[tuple[str, str], ...]
     """Partitions that ended in an error, with its message."""
     empty: tuple[str, ...] = ()
@@ -108,18 +109,21 @@ def backfill(
         published = {
             run.partition: run.release_id for run in Publisher(workspace.connection(LEDGER)).published(spec.model)
         }
-        present = [] if policy.again else [key for key, ref in chosen.items() if published.get(key) == ref.release_id]
+        skipped = [] if policy.again else [key for key, ref in chosen.items() if published.get(key) == ref.release_id]
+        present = list(skipped)
         scored: list[str] = []
         empty: list[str] = []
         failed: list[tuple[str, str]] = []
         for done, (key, ref) in enumerate(chosen.items(), start=1):
-            if key not in present:
+            if key not in skipped:
                 chain = predict_chain(release=ref.release_id, simulate=policy.simulate)
                 try:
-                    record = drive("predict", chain, spec.model, key, workspace)
-                    scored.append(key)
-                    if not record["n_rows"]:
-                        empty.append(key)
+                    done_now = predict_partition(chain, spec.model, key, workspace)
+                    if done_now.published_by is None:
+                        scored.append(key)
+                        empty += [] if done_now.record["n_rows"] else [key]
+                    else:
+                        present.append(key)
                 except FatalError as error:  # recorded in the ledger; other partitions have nothing to do with it
                     failed.append((key, str(error)))
             on_partition(key, done, len(chosen))

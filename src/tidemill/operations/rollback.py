@@ -11,6 +11,7 @@ from tidemill.mlflow_mirror.alias import follow, note_promotion
 from tidemill.operations.backfill import Policy, backfill
 from tidemill.records import Record
 from tidemill.spec import ModelSpec
+from tidemill.storage.audit_anchor import anchor_audit
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.store import Store
 from tidemill.warehouse.predictions.publisher import Publisher
@@ -85,6 +86,7 @@ def roll_back(
         else:
             backfill(spec, key, key, workspace, policy=Policy(kind="live_then", again=True))
             rescored.append(key)
+    anchor_audit(workspace, spec.model)
     follow(workspace, spec.model)
     return Rollback(release_id=release_id, undone=undone, restored=tuple(restored), rescored=tuple(rescored))
 
@@ -123,6 +125,7 @@ def promote_by_hand(
         ),
     )
     note_promotion(workspace, spec.model)
+    anchor_audit(workspace, spec.model)
     follow(workspace, spec.model)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tidemill.errors import ArtifactCorrupt
 from tidemill.modeling.gate.gate import decide_acceptance
+from tidemill.operations.import_checks import refuse_other_places, refuse_unreadable_texts
 from tidemill.records import Decision, EvaluationReport, Passport, Record
 from tidemill.spec import ModelSpec
 from tidemill.storage.archive import BUNDLE, CARD, EVALUATION, PROTOCOL, read_archive, write_archive
@@ -152,32 +153,21 @@ def _passport(url: str, origin: ReleaseOrigin, report: EvaluationReport) -> Pass
 
 def _keep_files(store: Store, spec: ModelSpec, passport: Passport, unpacked: Path) -> None:
     """Put bundle, evaluation and card where the release speaks of them, each compared with its digest first."""
+    refuse_other_places(passport)
     report = passport.evaluation
     expected = report.uri.rsplit("/", 1)[-1]
-    if not _is_place(report.bundle.uri, "bundles", report.bundle.digest) or not _is_place(
-        report.uri, "evaluations", expected
-    ):
-        raise ArtifactCorrupt(
-            f"The passport of release {passport.release_id} of {spec.model!r} names no place for its files:"
-            f" {report.bundle.uri!r}, {report.uri!r}.",
-            "Do not use it; export the release again.",
-        )
     evaluation = unpacked / EVALUATION
     if not evaluation.is_dir() or digest_folder(evaluation) != expected:
         raise ArtifactCorrupt(
             f"The evaluation in the archive is not {report.uri}.", "Do not use it; export the release again."
         )
+    refuse_unreadable_texts(passport, unpacked)
     owner, kind, _ = report.uri.split("/")
     store.write(owner, kind, lambda folder: _copy_into(evaluation, folder))
     adopt_bundle(unpacked / BUNDLE, store.root / report.bundle.uri, report.bundle.digest, spec.train.trusted)
     store.share(report.bundle.uri)
     if (unpacked / CARD).is_file():
         keep_card(store, report.bundle.uri, (unpacked / CARD).read_text(encoding="utf-8"))
-
-
-def _is_place(uri: str, kind: str, name: str) -> bool:
-    owner, *rest = uri.split("/")
-    return rest == [kind, name] and owner.isidentifier() and len(name) == 64 and name.isalnum()
 
 
 def _copy_into(source: Path, folder: Path) -> None:

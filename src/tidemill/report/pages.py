@@ -7,16 +7,34 @@ This module must not import Altair.
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from tidemill.errors import ArtifactCorrupt
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import CheckResult, Decision, EvaluationReport, MetricValue, Severity, SnapshotRef, Verdict
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, when
 from tidemill.report.search import search_sentences
 from tidemill.report.values import ColumnProfile
 
-__all__ = ["contract_page", "evaluation_page", "profile_page"]
+__all__ = ["contract_page", "evaluation_page", "profile_page", "read_pictures"]
 
 _RANK = {Severity.FAIL: 0, Severity.WARN: 1, None: 2}
+
+
+def read_pictures(folder: Path) -> list[str]:
+    """Return the pictures of a stored evaluation, as SVG texts in order of name.
+
+    Raises
+    ------
+    ArtifactCorrupt
+        If one is no text.
+    """
+    try:
+        return [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.svg"))]
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise ArtifactCorrupt(
+            f"A picture of evaluation {folder.name} cannot be shown: {error}.", "Do not use it; evaluate it again."
+        ) from error
 
 
 def profile_page(

@@ -124,6 +124,13 @@ class Retention(Part):
             raise ValueError("must be at least 1 day, since a chain may take that long from its first file to its last")
         return value
 
+    @field_validator("records")
+    @classmethod
+    def _longer_than_the_ledger_allows(cls, value: timedelta) -> timedelta:
+        if value < timedelta(days=30):  # as tidemill.youngest_records: no role may delete younger ones
+            raise ValueError("must be at least 30 days: the ledger deletes no younger records")
+        return value
+
     @model_validator(mode="after")
     def _records_outlive_what_they_speak_of(self) -> Self:
         longest = max(self.unpublished, self.superseded, self.releases, self.challengers, self.snapshots, self.reports)

@@ -224,7 +224,7 @@ class Ledger:
         with transaction(self.url) as cursor:
             execute(
                 cursor,
-                "insert_decision",
+                "record_decision",
                 model=model,
                 partition=partition,
                 kind=decision.kind,
@@ -232,19 +232,9 @@ class Ledger:
                 reasons=list(decision.reasons),
                 evidence=json.dumps(evidence),
                 run_id=run_id,
+                by=decision.by,
             )
-            decision_id = int(fetch_value(cursor))
-            execute(
-                cursor,
-                "append_audit",
-                event=f"decide:{decision.kind}",
-                model=model,
-                details=json.dumps(
-                    {"decision_id": decision_id, "partition": partition, "verdict": decision.verdict.value}
-                    | ({"by": decision.by} if decision.by else {})
-                ),
-            )
-            return decision_id
+            return int(fetch_value(cursor))
 
     def first_question(self, model: str, origin: Origin, digest: str) -> str:
         """Record in the audit the question of a task to a person; return the digest of its first text."""

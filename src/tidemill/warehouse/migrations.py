@@ -1,17 +1,26 @@
-"""Migrations: numbered SQL files, forward only, each in one transaction with its own record."""
+"""Migrations: numbered SQL files, forward only, each in one transaction with its own record.
+
+Concurrent migrations wait for each other at the lock of the table of records. Roles that only read cannot take that lock,
+as they could an advisory one. What waits too long, also for a table that somebody reads, ends and names the others.
+"""
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
-from tidemill.errors import SettingsError
-from tidemill.warehouse.connections import connect
+from psycopg2.errors import LockNotAvailable, UniqueViolation
+
+from tidemill.errors import SettingsError, WarehouseUnavailable
+from tidemill.warehouse.connections import Connection, Cursor, connect
+from tidemill.warehouse.statements import execute
 
 __all__ = ["apply_migrations", "migrations_folder"]
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-_LOCK = 7_305_180_437  # any fixed number: concurrent migrations wait for each other
+LOCK_TIMEOUT_S = 60  # for one lock; ordinary readers and writers are done by then
 
 
 def migrations_folder() -> Path:
@@ -39,31 +48,68 @@ def apply_migrations(owner_url: str, folder: Path | None = None) -> tuple[str, .
     ------
     SettingsError
         If a file that was applied earlier has changed since.
+    WarehouseUnavailable
+        If another session holds a lock for too long; the message names it.
     """
     paths = sorted(path for path in (folder or migrations_folder()).iterdir() if _FILE.fullmatch(path.name))
     with connect(owner_url, "tidemill-migrate") as connection:
-        with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))  # held until the connection closes
-            cursor.execute(
-                "CREATE TABLE IF NOT EXISTS public.tidemill_migration "
-                "(name text PRIMARY KEY, digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
-            )
-            cursor.execute("SELECT name, digest FROM public.tidemill_migration")
-            applied = dict(cursor.fetchall())
-        due = [path for path in paths if path.name not in applied]
+        _create_records(connection)
+        with _locked(connection) as cursor:
+            applied = _applied(cursor)
         for path in paths:
             if path.name in applied and applied[path.name] != _digest(path):
                 raise SettingsError(
                     f"Migration {path.name} has changed since it was applied.",
                     "Restore the file and write the change as a new migration.",
                 )
-        for path in due:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(path.read_text(encoding="utf-8"))
-                cursor.execute(
-                    "INSERT INTO public.tidemill_migration (name, digest) VALUES (%s, %s)", (path.name, _digest(path))
-                )
-    return tuple(path.name for path in due)
+        due = [path for path in paths if path.name not in applied]
+        return tuple(path.name for path in due if _apply(connection, path))
+
+
+def _create_records(connection: Connection) -> None:
+    with suppress(UniqueViolation), connection, connection.cursor() as cursor:  # another process has just created it
+        cursor.execute(
+            "CREATE TABLE IF NOT EXISTS public.tidemill_migration "
+            "(name text PRIMARY KEY, digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+
+
+def _apply(connection: Connection, path: Path) -> bool:
+    """Apply a migration, unless another process has done so meanwhile; return whether this call did."""
+    with _locked(connection) as cursor:
+        if path.name in _applied(cursor):
+            return False
+        cursor.execute(path.read_text(encoding="utf-8"))
+        cursor.execute(
+            "INSERT INTO public.tidemill_migration (name, digest) VALUES (%s, %s)", (path.name, _digest(path))
+        )
+        return True
+
+
+def _applied(cursor: Cursor) -> dict[str, str]:
+    cursor.execute("SELECT name, digest FROM public.tidemill_migration")
+    return dict(cursor.fetchall())
+
+
+@contextmanager
+def _locked(connection: Connection) -> Iterator[Cursor]:
+    """Open a transaction that no other migration shares; if it waits for too long, say who is in the way."""
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            cursor.execute("LOCK TABLE public.tidemill_migration IN SHARE ROW EXCLUSIVE MODE")
+            yield cursor
+    except LockNotAvailable as error:
+        with connection, connection.cursor() as cursor:
+            execute(cursor, "lock_holders")
+            holders = ", ".join(
+                f"session {pid} of {role} ({name or 'no name'})" for pid, role, name in cursor.fetchall()
+            )
+        raise WarehouseUnavailable(
+            f"The migration has waited {LOCK_TIMEOUT_S} s for a table of the ledger; now in use by"
+            f" {holders or 'nobody any more'}.",
+            "Wait for these sessions or end them, then run 'tidemill migrate' again; nothing of the migration has been kept.",
+        ) from error
 
 
 def _digest(path: Path) -> str:

@@ -5,13 +5,14 @@ from dataclasses import replace
 from tidemill.records import PredictionRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
+from tidemill.storage.audit_anchor import anchor_audit
 
 __all__ = ["publish"]
 
 
 @declarations.publish
 def publish(job: Job, prediction: PredictionRef, dry_run: bool = False) -> PredictionRef:
-    """Move the partition's pointer to a prediction run, in one short transaction.
+    """Move the partition's pointer to a prediction run, in one short transaction; then anchor the audit's head.
 
     Raises
     ------
@@ -23,4 +24,5 @@ def publish(job: Job, prediction: PredictionRef, dry_run: bool = False) -> Predi
     if dry_run:
         return prediction
     job.publisher.publish(prediction)
+    anchor_audit(job.workspace, job.spec.model)
     return replace(prediction, published=True)

@@ -14,6 +14,7 @@ from tidemill.report.card import CardFacts, model_card
 from tidemill.runtime import declarations
 from tidemill.runtime.declarations import TrainingRecords
 from tidemill.runtime.job import Job
+from tidemill.storage.audit_anchor import anchor_audit
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.bundles.mlflow_model import requirements
 from tidemill.storage.bundles.save import keep_card
@@ -46,6 +47,8 @@ def register(
     waiting = decision.accepted and approval is None and job.spec.accept.approval == "manual"
     agreed = decision.accepted and not waiting and (approval is None or approval.accepted)
     promoted = release_id is not None and agreed and _promote(job, release_id, evaluation, decision, approval, reason)
+    if release_id is not None:
+        anchor_audit(job.workspace, job.spec.model)
     bundle_folder = job.store.path(evaluation.bundle.uri)
     bundle = load_bundle(bundle_folder, evaluation.bundle.digest, job.spec.train.trusted)
     facts = _card_facts(job, training, release_id, bundle)

@@ -72,6 +72,8 @@ class WaitingMessage:
     roots: tuple[tuple[str, tuple[Told, ...]], ...] = ()
     """Key and events of the messages by which this channel first heard of the same alerts, oldest first; the message
     itself is not among them."""
+    audit_head: str = ""
+    """Newest row of the audit, with its hash: an anchor outside the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,9 @@ class Outbox:
             names = ("message_id", "key", "model", "partition", "channel", "attempts", "created_at")
             events = _told(cursor, event_ids)
             roots = _roots(cursor, row[0], row[4], [event.alert_id for event in events])
-            return WaitingMessage(**dict(zip(names, fields, strict=True)), events=events, roots=roots)
+            execute(cursor, "audit_head")
+            head = "".join(f"row {audit_id}, {digest}" for audit_id, digest, _ in cursor.fetchall())
+            return WaitingMessage(**dict(zip(names, fields, strict=True)), events=events, roots=roots, audit_head=head)
 
     def sent(self, message: WaitingMessage, now: datetime) -> None:
         """Record that a message went out."""

@@ -65,7 +65,7 @@ class Alerts:
             What ``decide`` returned.
         """
         with transaction(self.url) as cursor:
-            execute(cursor, "lock_alerts", model=model)
+            execute(cursor, "lock_alerts")
             examined = _Examined(cursor, model, examination.partition, run_id)
             examined.record(examination)
             changes = tuple(decide(open_alerts(cursor, model), _examinations(cursor, model)))

@@ -1,7 +1,5 @@
 """The claim of a partition and the pointer to its visible run, changed within the caller's transaction."""
 
-import json
-
 from tidemill.errors import IncompletePublish
 from tidemill.records import PredictionRef
 from tidemill.warehouse.connections import Cursor, fetch_value
@@ -36,41 +34,14 @@ def move_pointer(cursor: Cursor, prediction: PredictionRef) -> None:
     IncompletePublish
         If its rows differ from those that were sealed.
     """
-    key = (prediction.model, prediction.partition)
-    previous = visible_run(cursor, *key)
-    if previous == prediction.prediction_run_id:
-        return
     execute(
         cursor,
-        "mark_published",
+        "move_pointer",
         prediction_run_id=prediction.prediction_run_id,
         n_rows=prediction.n_rows,
         checksum=prediction.checksum,
     )
-    if cursor.fetchone() is None:
+    if not fetch_value(cursor):
         raise IncompletePublish(
             f"Prediction run {prediction.prediction_run_id} is not completely written.", "Run the partition again."
         )
-    execute(
-        cursor,
-        "move_pointer",
-        model=prediction.model,
-        partition=prediction.partition,
-        prediction_run_id=prediction.prediction_run_id,
-    )
-    execute(cursor, "mark_superseded", prediction_run_id=previous)
-    execute(
-        cursor,
-        "append_audit",
-        event="publish",
-        model=prediction.model,
-        details=json.dumps(
-            {
-                "partition": prediction.partition,
-                "prediction_run_id": prediction.prediction_run_id,
-                "previous": previous,
-                "n_rows": prediction.n_rows,
-                "checksum": prediction.checksum,
-            }
-        ),
-    )

@@ -23,7 +23,7 @@ from tidemill.warehouse.predictions.rows import copy_rows, read_rows, rows_judge
 from tidemill.warehouse.predictions.views import would_break
 from tidemill.warehouse.statements import execute
 
-__all__ = ["PublishedRun", "Publisher", "Served"]
+__all__ = ["NewestAttempt", "PublishedRun", "Publisher", "Served"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,24 @@ class PublishedRun:
     """Exclusive or of the hashes of all keys and answers."""
     task: str = "binary"
     """Task that its rows answer: ``binary``, ``multiclass`` or ``regression``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestAttempt:
+    """The newest attempt at a partition, and the run that is visible meanwhile."""
+
+    ended: bool
+    """Whether the newest attempt has published or failed."""
+    visible_token: int | None
+    """Token of the visible run; None if nothing is visible."""
+    prediction_run_id: int | None
+    """The visible run."""
+    release_id: int | None
+    """Release that scored it."""
+    snapshot_digest: str | None
+    """Rows that were scored."""
+    checksum: str | None
+    """Exclusive or of the hashes of all keys and answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +212,12 @@ class Publisher:
         if token:  # a dry run has none
             self._refuse_stale(written)
         return written
+
+    def newest_attempt(self, model: str, partition: str) -> NewestAttempt:
+        """Return how the newest attempt at a claimed partition stands."""
+        with transaction(self.url) as cursor:
+            execute(cursor, "newest_attempt", model=model, partition=partition)
+            return fetch_all(cursor, NewestAttempt)[0]
 
     def published(self, model: str) -> tuple[PublishedRun, ...]:
         """Return the visible run of every partition of a model, in order of key."""

@@ -1,11 +1,10 @@
 """Promotion: lock, read and change the champion within the caller's transaction."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
 from tidemill.errors import LostRace, NoChampion
-from tidemill.warehouse.connections import Cursor
+from tidemill.warehouse.connections import Cursor, fetch_value
 from tidemill.warehouse.statements import execute
 
 __all__ = ["Promotion", "deploy", "live_releases", "lock_champion", "refuse_older_judgement", "way_back"]
@@ -34,9 +33,8 @@ class Promotion:
 def lock_champion(cursor: Cursor, model: str) -> int | None:
     """Return the champion, and lock it until the transaction ends."""
     execute(cursor, "lock_champion", model=model)
-    execute(cursor, "champion_id", model=model)
-    row = cursor.fetchone()
-    return None if row is None else int(row[0])
+    champion = fetch_value(cursor)
+    return None if champion is None else int(champion)
 
 
 def live_releases(cursor: Cursor, model: str) -> dict[int, datetime]:
@@ -87,24 +85,16 @@ def deploy(cursor: Cursor, model: str, wanted: Promotion) -> int:
     """Record a deployment, make the release that serves the newest partitions the champion, and return the champion."""
     execute(
         cursor,
-        "insert_deployment",
+        "deploy",
         model=model,
         release_id=wanted.release_id,
-        previous_release_id=wanted.expected,
+        previous=wanted.expected,
         kind=wanted.kind,
         live_from=wanted.live_from,
         approved_by=wanted.approved_by,
         reason=wanted.reason,
     )
-    execute(cursor, "set_champion", model=model, previous=wanted.expected)
-    row = cursor.fetchone()
-    if row is None:
+    champion = fetch_value(cursor)
+    if champion is None:
         raise LostRace(f"The champion of {model!r} has just been changed.", "Look at the history and try again.")
-    details = {
-        "release_id": wanted.release_id,
-        "previous": wanted.expected,
-        "by": wanted.approved_by,
-        "reason": wanted.reason,
-    }
-    execute(cursor, "append_audit", event=wanted.kind, model=model, details=json.dumps(details))
-    return int(row[0])
+    return int(champion)

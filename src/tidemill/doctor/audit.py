@@ -1,0 +1,123 @@
+"""The audit: whether its chain is whole, and whether it says what readers see.
+
+The roles that run write the audit and what it reports in one transaction. So a difference between the two, or a chain
+that lacks what was anchored outside the database, is the work of somebody with the owner's rights.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from tidemill.doctor.findings import Finding, judged
+from tidemill.errors import ArtifactCorrupt
+from tidemill.storage.audit_anchor import anchor_uri, is_in_chain, read_anchor
+from tidemill.storage.store import Store
+from tidemill.warehouse.connections import Cursor
+from tidemill.warehouse.statements import execute
+
+__all__ = ["check_anchor", "check_audit", "check_deployments", "check_pointers"]
+
+START = "0" * 64  # what the first row of the audit names as its predecessor
+N_FETCHED = 10_000  # rows of the audit in memory at a time
+_INVESTIGATE = "Find out who had the owner's rights since the last good check, and compare with a backup"
+
+
+def check_audit(cursor: Cursor) -> Finding:
+    """Check the audit's chain row by row, computing each hash here instead of trusting the database's function."""
+    problems, before, n_rows = [], START, 0
+    for audit_id, previous, found, content in _audit_rows(cursor):
+        if previous != before:
+            problems.append(f"before row {audit_id} something was removed or put in")
+        if hashlib.sha256(content.encode()).hexdigest() != found:
+            problems.append(f"row {audit_id} has been changed")
+        before, n_rows = found, n_rows + 1
+    execute(cursor, "decisions_without_audit")
+    problems += [f"decision {decision_id} has no row" for (decision_id,) in cursor.fetchall()]
+    return judged(
+        "audit", "ledger", problems, f"The chain of {n_rows} rows is whole.", f"{_INVESTIGATE}; do not repair it."
+    )
+
+
+def check_anchor(cursor: Cursor, store: Store, model: str) -> Finding:
+    """Check that the audit contains what was anchored beside a model's artifacts: its end has not been cut."""
+    try:
+        anchor = read_anchor(store, model)
+    except ArtifactCorrupt as error:
+        return Finding.fail("anchor", model, error.problem, f"{_INVESTIGATE} of the storage.")
+    if anchor is None:
+        return Finding.ok("anchor", model, "Nothing is anchored yet; the next publication or promotion does it.")
+    if is_in_chain(cursor, anchor):
+        return Finding.ok("anchor", model, f"The audit contains row {anchor.audit_id}, which was anchored last.")
+    return Finding.fail(
+        "anchor",
+        model,
+        f"The audit was cut or replaced: it lacks row {anchor.audit_id} of {anchor.done_at} with hash {anchor.hash}.",
+        f"{_INVESTIGATE}. If the database was restored from an older backup, remove {anchor_uri(model)} from the storage.",
+    )
+
+
+def check_pointers(cursor: Cursor, model: str) -> Finding:
+    """Check that readers see exactly the runs that the ledger calls published and the audit says were published."""
+    execute(cursor, "wrong_pointers", model=model)
+    problems = [
+        f"{partition}: a run is 'published' and not visible"
+        if shown is None
+        else f"{partition}: the visible run {shown} is not 'published'"
+        for partition, shown, _ in cursor.fetchall()
+    ]
+    execute(cursor, "audited_publications", model=model)
+    for partition, audited, visible in cursor.fetchall():
+        problems += [f"{partition}: {said}" for said in _differences(audited, visible, "published", "previous")]
+    execute(cursor, "audited_declaration", model=model)
+    for audited, declared in cursor.fetchall():
+        problems += [f"the view: {said}" for said in _differences(audited, declared, "declared")]
+    return judged(
+        "pointers",
+        model,
+        problems,
+        "What readers see is what the ledger calls published and the audit says.",
+        f"{_INVESTIGATE}; then score them again: 'tidemill predict {model} --partition … --again'.",
+    )
+
+
+def check_deployments(cursor: Cursor, model: str) -> Finding:
+    """Check that every deployment is in the audit, and that the champion follows from them."""
+    execute(cursor, "deployments_without_audit", model=model)
+    problems = [f"deployment {n} ({kind} of release {of}) is not in the audit" for n, kind, of in cursor.fetchall()]
+    execute(cursor, "audited_deployments_gone", model=model)
+    problems += [f"deployment {n} ({kind} of release {of}) is only in the audit" for n, kind, of in cursor.fetchall()]
+    execute(cursor, "wrong_champion", model=model)
+    problems += [f"the champion is release {is_}, by its deployments {should}" for is_, should in cursor.fetchall()]
+    return judged(
+        "deployments",
+        model,
+        problems,
+        "Every deployment is in the audit, and the champion follows from them.",
+        f"{_INVESTIGATE}; then promote the right release: 'tidemill promote {model} … --reason …'.",
+    )
+
+
+def _differences(
+    audited: dict[str, Any] | None, found: dict[str, Any] | None, verb: str, *besides: str
+) -> Iterator[str]:
+    """Yield what differs between the audit's newest event and what readers see."""
+    if audited is None:
+        yield f"nothing in the audit says that it was {verb}"
+    elif found is None:
+        yield f"the audit says that run {audited.get('prediction_run_id')} was {verb}, and nothing is visible"
+    else:
+        for name in sorted((audited.keys() | found.keys()) - set(besides)):
+            if audited.get(name) != found.get(name):
+                yield f"{name} is {found.get(name)!r}, {verb} was {audited.get(name)!r}"
+
+
+def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:
+    """Yield number, predecessor's hash, own hash, and what the hash covers, oldest first."""
+    last = 0
+    while True:
+        execute(cursor, "audit_rows", after=last, limit=N_FETCHED)
+        rows = cursor.fetchall()
+        if not rows:
+            return
+        yield from rows
+        last = rows[-1][0]
