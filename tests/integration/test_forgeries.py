@@ -295,7 +295,7 @@ def test_a_threshold_that_was_changed(published: Mill) -> None:
     assert published.sql(SHOWN) != before
     found = deep(published)
     assert found.keys() == {"pointers", "predictions"}
-    assert f"{SCORED}: threshold is 0.0, published was" in found["pointers"].message
+    assert f"{SCORED}: threshold is 0, published was" in found["pointers"].message
     assert "readers see 60 rows and 60 positives" in found["predictions"].message
 
 
