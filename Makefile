@@ -142,7 +142,8 @@ secrets: ## Create the missing secrets of the compose profile
 	@sh docker/secrets.sh
 
 compose-up: secrets ## Build the image and start Airflow with Celery, MLflow and Postgres in containers
-	@$(COMPOSE) up --detach --build --wait && echo "Airflow http://127.0.0.1:$${TIDEMILL_UI_PORT:-8080}, login admin, password in secrets/admin_password"
+	@$(COMPOSE) up --detach --build --wait && echo "Airflow http://127.0.0.1:$${TIDEMILL_UI_PORT:-8080}, login admin, password in secrets/admin_password" && \
+		echo "MLflow  http://127.0.0.1:$${TIDEMILL_MLFLOW_PORT:-5000}, login admin, password in secrets/mlflow_password"
 
 compose-demo: compose-up ## Run the demo's chain through Celery
 	@$(COMPOSE) run --rm tools tidemill load && \

@@ -6,7 +6,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from tidemill_airflow.operators import CollectGarbageOperator, DoctorOperator, SendAlertsOperator
 from tidemill_airflow.params import trigger_form
-from tidemill_airflow.resources import task_arguments
+from tidemill_airflow.resources import queue_of, task_arguments
 from tidemill_airflow.retry import DEFAULT_ARGS
 
 PAGE = """### Maintenance
@@ -34,7 +34,8 @@ with DAG(
     params=trigger_form("dry_run"),
     default_args=DEFAULT_ARGS | {"owner": "tidemill"} | task_arguments("default"),
 ):
-    collect_garbage = CollectGarbageOperator(task_id="collect_garbage")
-    doctor = DoctorOperator(task_id="doctor", trigger_rule="all_done")
+    # Both need the promoter: one ends sessions of its lost steps, the other writes to MLflow what registering has missed.
+    collect_garbage = CollectGarbageOperator(task_id="collect_garbage", queue=queue_of("register"))
+    doctor = DoctorOperator(task_id="doctor", queue=queue_of("register"), trigger_rule="all_done")
     collect_garbage >> doctor
     SendAlertsOperator(task_id="send_alerts")

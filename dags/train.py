@@ -14,6 +14,7 @@ from tidemill_airflow.operators import (
     ValidateDataOperator,
     ValidateModelOperator,
 )
+from tidemill_airflow.resources import queue_of
 
 for spec in specs_beside(__file__):
     model = spec.model
@@ -46,5 +47,6 @@ for spec in specs_beside(__file__):
             decision=validate_model.output,
             approval=approval,
             outlets=[release_asset(spec)],
+            queue=queue_of("register"),
         )
         validate_data >> [analyse, prepare]

@@ -13,6 +13,7 @@ import yaml
 from tidemill import __version__
 from tidemill.runtime.declarations import STEPS
 from tidemill.runtime.limits import execution_timeout
+from tidemill_airflow.resources import QUEUES
 from tidemill_airflow.retry import DEFAULT_ARGS
 
 PROJECT = Path(__file__).parents[1]
@@ -20,7 +21,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("tidemill:"))
 FOREIGN = sorted(set(SERVICES) - set(OURS))
-WORKERS = ("worker", "trainer")
+WORKERS = ("worker", "trainer", "registrar")
 PASSING = ("init", "tools")  # run to their end
 DOCKERFILE = (PROJECT / "Dockerfile").read_text(encoding="utf-8")
 
@@ -86,6 +87,52 @@ def test_a_service_of_ours_can_change_nothing_but_its_volumes(name: str) -> None
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_service_of_others_can_change_nothing_but_its_volumes_and_its_memory(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_only_the_database_keeps_capabilities_to_become_its_own_account() -> None:
+    kept = {name: set(service["cap_add"]) for name, service in SERVICES.items() if "cap_add" in service}
+    assert kept == {"postgres": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}}
+    assert SERVICES["redis"]["user"] == "redis"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_only_the_register_queues_worker_and_people_can_promote(name: str) -> None:
+    may = name in ("registrar", "tools", "postgres")
+    assert ("tidemill_promoter.pgpass" in secrets_of(name)) is may
+    assert any("PROMOTER" in key for key in environment(name)) is (may and name != "postgres")
+
+
+def test_the_register_queue_has_a_worker_of_its_own() -> None:
+    listening = {name: SERVICES[name]["command"][-1].split(",") for name in WORKERS}
+    assert [name for name, queues in listening.items() if "register" in queues] == ["registrar"]
+    assert {queue for queues in listening.values() for queue in queues} == set(QUEUES)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_mlflows_login_is_where_mlflow_is_used_and_nowhere_else(name: str) -> None:
+    uses = name in (*WORKERS, "tools", "mlflow")
+    assert ("mlflow_password" in secrets_of(name)) is uses
+    assert (environment(name).get("MLFLOW_TRACKING_USERNAME") == "admin") is uses
+
+
+def test_mlflow_is_served_behind_its_login() -> None:
+    command = SERVICES["mlflow"]["command"]
+    assert command[command.index("--app-name") + 1] == "tidemill"
+
+
+def test_a_program_gets_mlflows_password_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "mlflow_password").write_text("0123abcd\n")
+    script = (PROJECT / "docker" / "entrypoint.sh").read_text(encoding="utf-8").replace("/run/secrets", str(tmp_path))
+    asked = ["sh", "-c", script, "sh", "sh", "-c", 'printf %s "$MLFLOW_TRACKING_PASSWORD"']
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "0123abcd"
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -14,7 +14,7 @@ from airflow.sdk.configuration import conf
 
 from tidemill.errors import SettingsError
 from tidemill_airflow.connections import connection_url
-from tidemill_airflow.resources import KINDS, queue_of
+from tidemill_airflow.resources import QUEUES, queue_of
 
 __all__ = ["facts"]
 
@@ -35,7 +35,7 @@ def facts(connections: list[str]) -> dict[str, Any]:
         "executor": conf.get("core", "executor"),
         "plugins_folder": conf.get("core", "plugins_folder"),
         "bundles": [_bundle(item) for item in json.loads(conf.get("dag_processor", "dag_bundle_config_list"))],
-        "queues": [queue_of(kind) for kind in KINDS],
+        "queues": [queue_of(kind) for kind in QUEUES],
         "connections": {name: _connection(name) for name in connections},
     }
 

@@ -9,6 +9,9 @@ The environment of the DAG processor decides, since DAGs are created there. The 
 ``TIDEMILL_TRAIN_CPU``          processors that a pod requests, such as ``4`` or ``500m``
 ``TIDEMILL_TRAIN_MEMORY``       memory that it requests and may not exceed, such as ``16Gi``
 ==============================  ==========================================================================
+
+Tasks that decide which release serves wait in a queue of their own, ``register``, so that only its workers need the
+promoter's password; ``TIDEMILL_REGISTER_QUEUE`` names another.
 """
 
 import os
@@ -17,10 +20,13 @@ from typing import Any
 
 from tidemill.errors import SettingsError
 
-__all__ = ["KINDS", "queue_of", "task_arguments"]
+__all__ = ["KINDS", "QUEUES", "queue_of", "task_arguments"]
 
 KINDS = ("train", "predict", "default")
 """Kinds with settings of their own: a training that takes hours must never delay a day's predictions."""
+
+QUEUES = (*KINDS, "register")
+"""Kinds of queues: the workers of ``register`` are the only ones that need the promoter's connection."""
 
 _FORMS = {
     "QUEUE": r"[\w.-]{1,250}",

@@ -20,6 +20,7 @@ __all__ = ["Workspace", "channel_from_environment", "connection_from_environment
 SOURCE = "warehouse"  # connection of the reader: what specs name unless they name another
 LEDGER = "tidemill"  # connection of the writer: runs, snapshots, predictions, metrics
 PROMOTER = "tidemill_promoter"  # connection of the promoter: releases, deployments, champion
+_MLFLOW = "MLFLOW_TRACKING_URI"
 
 
 def connection_from_environment(name: str) -> str:
@@ -121,7 +122,7 @@ class Workspace:
             sql=Path(os.environ.get("TIDEMILL_SQL", dags.parent / "sql")),
             storage=_copy(storage) if "://" in storage else Path(storage),
             bucket=storage if "://" in storage else None,
-            tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
+            tracking_uri=os.environ.get(_MLFLOW),
             connection=connection,
             channel=channel,
             pages=os.environ.get("TIDEMILL_PAGES"),
@@ -177,9 +178,14 @@ def _copy(url: str) -> Path:
 
 
 def read_environment_file(path: Path) -> None:
-    """Set the variables of a ``KEY=VALUE`` file that are not set yet; a missing file sets none."""
+    """Set the variables of a ``KEY=VALUE`` file that are not set yet; a missing file sets none.
+
+    The file's login to MLflow belongs to the file's server, and is not set for another one.
+    """
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    for line in lines:
-        key, separator, value = line.partition("=")
-        if separator and not key.startswith("#"):
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    values = {key: value for key, _, value in pairs}
+    own_server = os.environ.get(_MLFLOW, values.get(_MLFLOW)) == values.get(_MLFLOW)
+    for key, value in values.items():
+        if own_server or not key.startswith("MLFLOW_TRACKING_"):
             os.environ.setdefault(key, value)

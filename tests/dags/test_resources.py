@@ -22,6 +22,7 @@ def placed() -> Described:
         TIDEMILL_PREDICT_QUEUE="daily",
         TIDEMILL_TRAIN_POOL="trainings",
         TIDEMILL_DEFAULT_QUEUE="celery",
+        TIDEMILL_REGISTER_QUEUE="deciding",
     )
 
 
@@ -40,7 +41,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_settings_a_kind_has_a_queue_of_its_own_and_no_pod(described: Described) -> None:
     assert {verb: told(described, verb, "queue") for verb in ("train", "predict", "monitor", "retrain")} == {
-        "train": ["train"],
+        "train": ["train", "register"],
         "predict": ["predict"],
         "monitor": ["default"],
         "retrain": ["default"],
@@ -53,8 +54,23 @@ def test_queues_and_pools_follow_their_settings(placed: Described) -> None:
     assert told(placed, "predict", "queue") == ["daily"]
     assert told(placed, "monitor", "queue") == ["celery"]
     assert (told(placed, "train", "pool"), told(placed, "predict", "pool")) == (["trainings"], ["default_pool"])
-    (maintenance,) = {task["queue"] for task in placed["dags"]["tidemill_maintenance"]["tasks"].values()}
-    assert maintenance == "celery"
+    tasks = placed["dags"]["tidemill_maintenance"]["tasks"]
+    assert {name: task["queue"] for name, task in tasks.items()} == {
+        "collect_garbage": "deciding",
+        "doctor": "deciding",
+        "send_alerts": "celery",
+    }
+
+
+def test_only_what_decides_about_releases_waits_for_a_worker_with_the_promoters_password(described: Described) -> None:
+    found = {
+        (dag, name)
+        for dag, content in described["dags"].items()
+        for name, task in content["tasks"].items()
+        if task["queue"] == "register"
+    }
+    of_models = {(dag.rpartition("_")[2], name) for dag, name in found if dag != "tidemill_maintenance"}
+    assert of_models == {("train", "register"), ("rollback", "roll_back")}
 
 
 def test_every_task_of_a_kind_has_the_pod_of_its_settings_mapped_ones_too(placed: Described) -> None:

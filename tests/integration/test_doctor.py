@@ -1,6 +1,8 @@
 """The doctor on a real Postgres: each thing is broken once, and exactly that is found, with its remedy."""
 
+import importlib
 import json
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -33,6 +35,7 @@ from tidemill_airflow.operators import DoctorOperator
 from .conftest import ROLES, Warehouse
 from .data import NEXT, SCORED, Mill
 
+examination = importlib.import_module("tidemill.doctor.examine")  # the package's name is the function's
 AS_OF = datetime(2024, 3, 26, 16, tzinfo=UTC)  # noon in New York: the partitions of the 25th and 26th are due
 PROVED_BY_THE_AUDIT = {"anchor", "pointers", "deployments"}  # checks that compare the audit with something else
 QUIET = {("mlflow", "server")}  # no MLflow is configured, and that is said each time
@@ -647,6 +650,37 @@ def test_a_training_that_waits_to_be_shown_is_said(healthy: Mill, registry: tupl
 def test_an_mlflow_that_does_not_answer_is_a_warning_without_its_password() -> None:
     finding = check_tracking("http://user:secret@127.0.0.1:1")
     assert (finding.severity, "secret" in finding.message) == (Health.WARN, False)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An MLflow that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_an_mlflow_that_accepts_and_never_answers_is_asked_one_question(
+    healthy: Mill, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked_again(*_: object) -> None:
+        raise AssertionError("nothing else is asked")
+
+    monkeypatch.setattr(Tracking, "session", asked_again)
+    mill = replace(healthy, workspace=replace(healthy.workspace, tracking_uri=silent))
+    findings = [item for item in examine(mill.workspace, as_of=AS_OF) if item.check == "mlflow"]
+    assert [(item.subject, item.severity) for item in findings] == [("server", Health.WARN)]
+    assert "does not answer within 5 s" in findings[0].message
+
+
+def test_an_mlflow_that_stops_answering_is_asked_about_no_further_model(
+    healthy: Mill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examination, "_LAST_WORD_S", -1.0)  # any failure took longer
+    monkeypatch.setattr(examination, "check_tracking", lambda _: Finding.ok("mlflow", "server", "It answers."))
+    workspace = replace(healthy.workspace, tracking_uri="http://127.0.0.1:1")
+    url = workspace.connection("tidemill")
+    findings = list(examination._mirror(workspace, url, (healthy.spec,) * 3, repair=False))
+    assert [item.severity for item in findings].count(Health.WARN) == 1
 
 
 # ---------------------------------------------------------------- the command

@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -811,6 +814,52 @@ def test_a_broken_spec_keeps_no_other_model_from_being_collected(place: Place) -
     page = place.folder("reports", age_days=401)
     (place.mill.workspace.models / "broken.yaml").write_text("model: [")
     assert went(collect_garbage(place.mill.workspace)) == {page.uri}
+
+
+KILLED = """\
+import os, signal, sys
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+
+from tidemill.storage import rehearsal
+
+def killed(arguments, timeout_s):
+    os.kill(os.getpid(), signal.SIGKILL)  # the test rows are written, and the other process would start now
+
+with mock.patch.object(rehearsal, "_run", killed):
+    rehearsal.rehearse(Path(sys.argv[1]), "0" * 64, pd.DataFrame({"age": [41.0, 52.0]}), np.zeros(2))
+"""
+
+
+def test_test_rows_of_a_killed_process_are_collected(place: Place, tmp_path: Path) -> None:
+    place.folder("reports", age_days=1)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=environment, check=False)
+    (left,) = temporary.rglob("rows.parquet")
+    with pytest.MonkeyPatch.context() as here:
+        here.setattr(tempfile, "tempdir", str(temporary))
+        collect_garbage(place.mill.workspace, dry_run=True)
+        assert left.is_file()
+        collect_garbage(place.mill.workspace)
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_a_killed_process_was_writing_anywhere_on_the_storage_is_collected(place: Place) -> None:
+    names = (".writing-a", "examined/.writing-b", f"{place.model}/unshown/.writing-c")
+    for name in names:
+        (place.root / name).mkdir(parents=True)
+        (place.root / name / "file").write_text("half")
+        for path in (place.root / name / "file", place.root / name):
+            os.utime(path, (0, 0))
+    (place.root / place.model / "unshown" / ".writing-now").mkdir()
+    collect_garbage(place.mill.workspace)
+    assert [name for name in names if (place.root / name).exists()] == []
+    assert (place.root / place.model / "unshown" / ".writing-now").is_dir()
 
 
 def test_a_model_that_is_named_needs_a_sound_spec(place: Place) -> None:

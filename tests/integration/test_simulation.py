@@ -68,7 +68,7 @@ def test_the_simulated_day_equals_the_real_one(quiet: tuple[Mill, Simulation]) -
 
 def test_no_server_is_left(quiet: tuple[Mill, Simulation]) -> None:
     left = [child for child in psutil.Process().children() if "postgres" in child.name()]
-    assert all("tidemill-simulation" not in " ".join(child.cmdline()) for child in left)
+    assert all("simulation" not in " ".join(child.cmdline()) for child in left)
 
 
 def test_half_the_rows_is_half_the_rows(mill: Mill) -> None:

@@ -1,5 +1,6 @@
 """The real local stack: its programs, ports and processes. Takes a minute or two."""
 
+import base64
 import json
 import os
 import signal
@@ -136,8 +137,8 @@ def test_every_listener_is_on_the_loopback(running: Stack) -> None:
 
 def test_no_password_is_in_a_command_line(running: Stack) -> None:
     words = [path.read_text().strip().rsplit(":", 1)[1] for path in (running.home / "secrets").glob("*.pgpass")]
-    words += json.loads((running.home / "secrets" / "airflow-login.json").read_text()).values()
-    words += json.loads((running.home / "secrets" / "airflow-keys.json").read_text()).values()
+    for name in ("airflow-login", "mlflow-login", "airflow-keys"):
+        words += json.loads((running.home / "secrets" / f"{name}.json").read_text()).values()
     commands = "\n".join(" ".join(process.cmdline()) for process in running.processes())
 
     assert not [word for word in words if word in commands]
@@ -145,7 +146,8 @@ def test_no_password_is_in_a_command_line(running: Stack) -> None:
 
 def test_no_password_is_in_a_log(running: Stack) -> None:
     words = [path.read_text().strip().rsplit(":", 1)[1] for path in (running.home / "secrets").glob("*.pgpass")]
-    words += json.loads((running.home / "secrets" / "airflow-login.json").read_text()).values()
+    for name in ("airflow-login", "mlflow-login"):
+        words += json.loads((running.home / "secrets" / f"{name}.json").read_text()).values()
     logs = "\n".join(path.read_text(errors="replace") for path in (running.home / "logs").glob("*.log"))
 
     assert not [word for word in words if word in logs]
@@ -196,7 +198,12 @@ def test_up_again_changes_nothing_and_says_so(running: Stack) -> None:
 
 def test_mlflow_takes_artifacts_through_its_url(running: Stack) -> None:
     base = f"http://127.0.0.1:{running.ports().mlflow}/api/2.0"
+    login = base64.b64encode(":".join(stack.mlflow_login(running.home)).encode()).decode()
     request = urllib.request.Request(f"{base}/mlflow-artifacts/artifacts/proof.txt", data=b"tide", method="PUT")
+    with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+        urllib.request.urlopen(request, timeout=30)
+    refused.value.close()
+    request.add_header("Authorization", f"Basic {login}")
     with urllib.request.urlopen(request, timeout=30):
         pass
 
@@ -204,7 +211,9 @@ def test_mlflow_takes_artifacts_through_its_url(running: Stack) -> None:
 
 
 def test_mlflow_refuses_a_foreign_host_name(running: Stack) -> None:
-    request = urllib.request.Request(f"http://127.0.0.1:{running.ports().mlflow}/", headers={"Host": "evil.example"})
+    login = base64.b64encode(":".join(stack.mlflow_login(running.home)).encode()).decode()
+    headers = {"Host": "evil.example", "Authorization": f"Basic {login}"}
+    request = urllib.request.Request(f"http://127.0.0.1:{running.ports().mlflow}/", headers=headers)
     with pytest.raises(urllib.error.HTTPError, match="403") as refused:
         urllib.request.urlopen(request, timeout=30)
     refused.value.close()

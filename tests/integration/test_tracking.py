@@ -1,10 +1,7 @@
 """MLflow, a real server: what a training looks like there, and what it costs when the server fails."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,54 +17,27 @@ import pandas as pd
 import pytest
 
 from tidemill.errors import TrackingUnavailable
-from tidemill.machine.polling import until
 from tidemill.mlflow_mirror.alias import follow, follow_all
 from tidemill.mlflow_mirror.mirror import show_waiting, waiting
 from tidemill.operations.rollback import promote_by_hand, roll_back
+from tidemill.storage.scratch import temporary
 from tidemill.storage.store import digest_folder
 from tidemill.storage.tables import count_rows
 from tidemill.tracking import PAGES_OF, ReleaseTags, Tracking, ensure_model, ensure_version
 from tidemill.tracking.models import CONTENT
 
 from .data import NEXT, SCORED, SPEC, Mill
+from .mlflow_server import free_port, mlflow_server
 
 LIMIT_S = 30  # P10: what a failing MLflow may cost a task
 SEARCHING = SPEC.replace("[logistic_regression]", "[logistic_regression], search: {trials: 3, folds: 2}")
 Trained = tuple[Mill, dict[str, dict[str, Any]]]
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection, suppress(OSError):
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    return False
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
-    environment = os.environ | {
-        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder / 'mlflow.db'}",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_ARTIFACTS_DESTINATION": str(folder / "artifacts"),
-        "MLFLOW_SERVE_ARTIFACTS": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        assert until(lambda: answers(port), 120), (folder / "log").read_text()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as running:
+        yield running.uri
 
 
 def at(mill: Mill, uri: str | None) -> Mill:
@@ -464,7 +434,7 @@ def write_small_model(folder: Path, ids: dict[str, str]) -> None:
 
 def show_small_model(uri: str, run_id: str, tags: ReleaseTags) -> str:
     with Tracking(uri).session(60.0) as session:
-        model_id = ensure_model(session, run_id, tags.bundle_digest, write_small_model, digest_folder)
+        model_id = ensure_model(session, run_id, tags.bundle_digest, write_small_model, digest_folder, temporary)
         return ensure_version(session, run_id, model_id, tags)
 
 

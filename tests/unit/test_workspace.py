@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,19 @@ def test_variable_that_is_set_wins_over_the_file(tmp_path: Path, monkeypatch: py
     (tmp_path / "environment").write_text("TIDEMILL_STORAGE=/theirs\n")
     read_environment_file(tmp_path / "environment")
     assert Workspace.from_environment().storage == Path("/mine")
+
+
+@pytest.mark.parametrize(("server", "given"), [(None, "s3cret"), ("http://h:5000", "s3cret"), ("https://other", None)])
+def test_the_login_of_the_files_server_is_for_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str | None, given: str | None
+) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, server or "")  # so that it is put back afterwards
+        if server is None or name.endswith("PASSWORD"):
+            monkeypatch.delenv(name)
+    (tmp_path / "environment").write_text("MLFLOW_TRACKING_URI=http://h:5000\nMLFLOW_TRACKING_PASSWORD=s3cret\n")
+    read_environment_file(tmp_path / "environment")
+    assert os.environ.get("MLFLOW_TRACKING_PASSWORD") == given
 
 
 def test_comments_and_empty_lines_set_nothing(tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def status() -> None:
     for row in rows:
         table.add_row(row.component, row.state, str(row.pid or ""), str(row.restarts), row.last_exit, row.url)
     out.print(table if rows else "No stack has been started here. Start one: make up.")
+    if rows:
+        out.print(f"Logins: {HOME / 'secrets'}, in airflow-login.json and mlflow-login.json.", soft_wrap=True)
     if not rows or any(row.state != "running" for row in rows):
         raise typer.Exit(1)
 
@@ -130,13 +132,14 @@ def _start() -> "Summary":
 
 
 def _print_addresses(summary: "Summary") -> None:
-    """Print the addresses and the login; nothing else shows the password."""
+    """Print the addresses and the logins; nothing else shows the passwords."""
     from tidemill.local import stack
 
-    user, password = stack.login(HOME)
+    logins = (stack.login(HOME), stack.mlflow_login(HOME))
+    airflow, mlflow = (f"login: {user}   password: {password}" for user, password in logins)
     for line in (
-        f"Airflow   {summary.ui_url}   login: {user}   password: {password}",
-        f"MLflow    {summary.mlflow_url}",
+        f"Airflow   {summary.ui_url}   {airflow}",
+        f"MLflow    {summary.mlflow_url}   {mlflow}",
         "Postgres  make sql Q='SELECT …'",
     ):
         out.print(line, soft_wrap=True, highlight=False)

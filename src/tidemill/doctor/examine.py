@@ -1,5 +1,6 @@
 """One examination: every check, in order; a failing check does not stop the others."""
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace
 __all__ = ["examine"]
 
 CONNECTIONS = (SOURCE, LEDGER, PROMOTER)
+_LAST_WORD_S = 5.0  # seconds; MLflow is asked about no further model once it has failed after more than these
 
 
 def examine(
@@ -156,11 +158,15 @@ def _mirror(workspace: Workspace, url: str, specs: tuple[ModelSpec, ...], *, rep
     from tidemill.mlflow_mirror.alias import mirrored_champion
 
     for spec in specs:
+        began = time.monotonic()
         try:
             yield check_waiting(workspace, spec.model, repair=repair)
         except (StorageFull, StorageRefused, StorageUnavailable) as error:
             yield Finding.warn("mlflow", spec.model, error.problem, error.next_step)
-        yield check_alias(Tracking(uri), workspace, spec.model, mirrored_champion(url, spec.model), repair=repair)
+        finding = check_alias(Tracking(uri), workspace, spec.model, mirrored_champion(url, spec.model), repair=repair)
+        yield finding
+        if finding.severity is not Health.OK and time.monotonic() - began > _LAST_WORD_S:
+            return
 
 
 def _remedy(error: WarehouseUnavailable | SettingsError | SchemaChanged) -> str:

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import metadata
@@ -23,6 +22,7 @@ from tidemill.doctor.findings import Finding, judged
 from tidemill.doctor.ledger import check_migrations, check_rights, check_roles
 from tidemill.doctor.machine import check_tracking, sound_specs
 from tidemill.errors import SettingsError, TidemillError
+from tidemill.storage.scratch import temporary
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
 from tidemill.warehouse.statements import execute
@@ -219,8 +219,8 @@ def check_storage() -> Finding:
     try:
         store = Store.of(Workspace.from_environment())
         stored = store.write("install_check", "probes", _probe)
-        with tempfile.TemporaryDirectory(prefix="tidemill-check-") as elsewhere:
-            reader = replace(store, root=Path(elsewhere)) if store.bucket else store
+        with temporary() as elsewhere:
+            reader = replace(store, root=elsewhere) if store.bucket else store
             reader.folder(stored.uri, stored.digest)
         store.note("install_check/probes/probe.json", b"{}")  # what is there already is not written again
         store.notes("install_check", "probes")

@@ -11,7 +11,7 @@ from tidemill.doctor.findings import Finding, judged
 from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import read_spec
-from tidemill.tracking import is_reachable, without_login
+from tidemill.tracking import answers, is_reachable, without_login
 from tidemill.versions import count_locked, drifted, lock_digest
 from tidemill.workspace import Workspace
 
@@ -124,7 +124,7 @@ def free_and_total(folder: Path) -> tuple[int, int]:
 
 
 def check_tracking(uri: str | None) -> Finding:
-    """Return whether there is an MLflow to compare with."""
+    """Return whether there is an MLflow to compare with, after one question with a limit."""
     if uri is None:
         return Finding.warn("mlflow", "server", "No MLflow is configured.", "Set MLFLOW_TRACKING_URI if there is one.")
     if not is_reachable(uri):
@@ -133,6 +133,13 @@ def check_tracking(uri: str | None) -> Finding:
             "server",
             f"Nothing answers at {without_login(uri)}.",
             "Predictions go on without it; start it again ('make up'), or correct MLFLOW_TRACKING_URI: http://host:port.",
+        )
+    if not answers(uri):
+        return Finding.warn(
+            "mlflow",
+            "server",
+            f"{without_login(uri)} accepts connections, but does not answer within 5 s.",
+            "Predictions go on without it; look at its log, and start it again.",
         )
     return Finding.ok("mlflow", "server", "It answers.")
 

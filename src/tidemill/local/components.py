@@ -6,11 +6,12 @@ import sys
 
 from tidemill.local.config import StackConfig
 from tidemill.local.home import Home
-from tidemill.local.secrets import airflow_keys
+from tidemill.local.secrets import airflow_keys, mlflow_login
 from tidemill.local.settings import (
     airflow_variables,
     api_url,
     inherited,
+    mlflow_login_variables,
     mlflow_server_variables,
     mlflow_url,
     reporting_variables,
@@ -57,6 +58,7 @@ def airflow_environment(home: Home, config: StackConfig) -> dict[str, str]:
     return {
         **inherited(os.environ),
         **task_variables(home, config),
+        **mlflow_login_variables(mlflow_login(home)),
         **airflow_variables(home, config, airflow_keys(home)),
         **reporting_variables(os.environ),  # last, since metrics go nowhere by default
         **_mark(home, "airflow"),
@@ -79,11 +81,16 @@ def _postgres(home: Home, config: StackConfig) -> Component:
 
 
 def _mlflow(home: Home, config: StackConfig) -> Component:
-    arguments = ("server", "--host", LOOPBACK, "--port", str(config.ports.mlflow), "--workers", "1")
+    listen = ("--host", LOOPBACK, "--port", str(config.ports.mlflow), "--workers", "1")
     return Component(
         name=MLFLOW,
-        command=(sys.executable, "-m", "mlflow", *arguments),
-        environment=inherited(os.environ) | mlflow_server_variables(home, config) | _mark(home, MLFLOW),
+        command=(sys.executable, "-m", "mlflow", "server", "--app-name", "tidemill", *listen),
+        environment={
+            **inherited(os.environ),
+            **mlflow_server_variables(home, config),
+            **mlflow_login_variables(mlflow_login(home)),
+            **_mark(home, MLFLOW),
+        },
         folder=home.folder,
         url=mlflow_url(config),
     )

@@ -61,6 +61,11 @@ class Home:
         return self.secrets / "airflow-login.json"
 
     @property
+    def mlflow_login(self) -> Path:
+        """The user and password of the MLflow server, in the same format."""
+        return self.secrets / "mlflow-login.json"
+
+    @property
     def airflow(self) -> Path:
         """Airflow's own home: task logs, and nothing that people edit."""
         return self.folder / "airflow"

@@ -1,4 +1,4 @@
-"""Airflow's keys and login: generated once, kept in files that only their owner can read.
+"""Airflow's keys, and the logins of Airflow and MLflow: generated once, kept in files that only their owner can read.
 
 A secret leaves this module in a file, in the environment of the program that needs it, or as the return value for a
 connection. It never appears in an argument, a log or an error.
@@ -14,7 +14,7 @@ from tidemill.local.home import Home
 from tidemill.machine.files import read_json, write_private
 from tidemill.records import Record
 
-__all__ = ["ADMIN_USER", "AirflowKeys", "airflow_keys", "create_login", "login"]
+__all__ = ["ADMIN_USER", "AirflowKeys", "airflow_keys", "create_login", "login", "mlflow_login"]
 
 ADMIN_USER = "admin"
 
@@ -67,3 +67,10 @@ def login(home: Home) -> tuple[str, str]:
     if not users:
         raise StackError(f"There is no login at '{home.login}'.", "Start the stack first: make up.")
     return ADMIN_USER, str(users[ADMIN_USER])
+
+
+def mlflow_login(home: Home) -> tuple[str, str]:
+    """Return the user and the password of the MLflow server; generate the password the first time."""
+    if not home.mlflow_login.exists():
+        write_private(home.mlflow_login, json.dumps({ADMIN_USER: secrets.token_urlsafe(24)}))
+    return ADMIN_USER, str(read_json(home.mlflow_login)[ADMIN_USER])

@@ -16,6 +16,7 @@ __all__ = [
     "api_url",
     "as_lines",
     "inherited",
+    "mlflow_login_variables",
     "mlflow_server_variables",
     "mlflow_url",
     "owner_url",
@@ -117,6 +118,11 @@ def mlflow_server_variables(home: Home, config: StackConfig) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         **_quiet(),
     }
+
+
+def mlflow_login_variables(login: tuple[str, str]) -> dict[str, str]:
+    """Return the login that the MLflow server demands, and that its clients give: the same two variables."""
+    return {"MLFLOW_TRACKING_USERNAME": login[0], "MLFLOW_TRACKING_PASSWORD": login[1]}
 
 
 def airflow_variables(home: Home, config: StackConfig, keys: AirflowKeys) -> dict[str, str]:

@@ -28,7 +28,19 @@ from tidemill.postgres.server import Answer
 from tidemill.versions import refuse_drift
 from tidemill.warehouse.migrations import apply_migrations
 
-__all__ = ["ComponentStatus", "Summary", "airflow", "down", "environment", "login", "remove", "sql", "status", "up"]
+__all__ = [
+    "ComponentStatus",
+    "Summary",
+    "airflow",
+    "down",
+    "environment",
+    "login",
+    "mlflow_login",
+    "remove",
+    "sql",
+    "status",
+    "up",
+]
 
 Report = Callable[[str], None]
 """Receives one sentence about the progress of a command."""
@@ -211,6 +223,7 @@ def environment(home: Path) -> dict[str, str]:
     """
     place = _place(home)
     values = settings.variables(place, load_config(place))
+    values |= settings.mlflow_login_variables(secrets.mlflow_login(place))
     write_private(place.environment, settings.as_lines(values))
     return values
 
@@ -218,6 +231,11 @@ def environment(home: Path) -> dict[str, str]:
 def login(home: Path) -> tuple[str, str]:
     """Return the user and the password of Airflow's UI, for a terminal and never for a log."""
     return secrets.login(_place(home))
+
+
+def mlflow_login(home: Path) -> tuple[str, str]:
+    """Return the user and the password of MLflow's UI and server, for a terminal and never for a log."""
+    return secrets.mlflow_login(_place(home))
 
 
 def remove(home: Path, report: Report) -> None:

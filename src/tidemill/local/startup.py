@@ -53,6 +53,7 @@ def configure(home: Home, project: Path, preferred: Ports, report: Callable[[str
         report(f"Created a Postgres in '{config.cluster.data}'.")
     secrets.airflow_keys(home)
     secrets.create_login(home)
+    secrets.mlflow_login(home)
     return config
 
 

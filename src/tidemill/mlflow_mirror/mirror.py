@@ -64,7 +64,7 @@ def show_training(job: Job, facts: CardFacts, profile: ProfileRef) -> Shown:
 
 
 def show_daily_page(job: Job, uri: str, release_id: int) -> Shown:
-    """Show a partition's page, after earlier waiting items; a failure of MLflow does not fail the step."""
+    """Show a partition's page, after earlier waiting pages; a failure of MLflow does not fail the step."""
     if not job.workspace.tracking_uri:
         return Shown()
     page = DailyPage(model=job.spec.model, partition=job.partition.key, release_id=release_id, uri=uri)
@@ -75,14 +75,25 @@ def _show_now(job: Job, item: Training | DailyPage) -> Shown:
     name = f"{PAGE * isinstance(item, DailyPage)}{hashlib.sha256(item.key.encode()).hexdigest()}.json"
     job.store.note(f"{item.model}/{WAITING}/{name}", json.dumps(item.to_dict()).encode())
     try:
-        return show_waiting(job.workspace, job.spec.model).get(item.key, Shown())
+        # Whoever writes pages need not be allowed to note on a release where its training is shown.
+        pages_only = isinstance(item, DailyPage)
+        return show_waiting(job.workspace, job.spec.model, pages_only=pages_only).get(item.key, Shown())
     except TrackingUnavailable as error:
         _log.warning("%s It is shown later.", error.problem)
         return Shown(problem=error.problem)
 
 
-def show_waiting(workspace: Workspace, model: str) -> dict[str, Shown]:
+def show_waiting(workspace: Workspace, model: str, *, pages_only: bool = False) -> dict[str, Shown]:
     """Show a model's waiting items, oldest first; return where, by key.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where they wait; showing a training takes the promoter's connection.
+    model : str
+        Name of the model.
+    pages_only : bool, default False
+        Leave trainings waiting.
 
     Raises
     ------
@@ -90,7 +101,7 @@ def show_waiting(workspace: Workspace, model: str) -> dict[str, Shown]:
         If MLflow cannot be reached, fails, or is too slow; what it shows already stays.
     """
     store, found = Store.of(workspace), {}
-    notes = waiting(workspace, model)
+    notes = [note for note in waiting(workspace, model) if _is_page(note) or not pages_only]
     if not notes or not workspace.tracking_uri:
         return {}
     with Tracking(workspace.tracking_uri).session() as session:
@@ -123,8 +134,12 @@ def waiting(workspace: Workspace, model: str) -> tuple[str, ...]:
 
 
 def _read(note: str, written: bytes) -> Training | DailyPage:
-    kind = DailyPage if note.rpartition("/")[2].startswith(PAGE) else Training
+    kind = DailyPage if _is_page(note) else Training
     return kind.from_dict(json.loads(written))
+
+
+def _is_page(note: str) -> bool:
+    return note.rpartition("/")[2].startswith(PAGE)
 
 
 def _show(session: Session, workspace: Workspace, item: Training | DailyPage) -> Shown:

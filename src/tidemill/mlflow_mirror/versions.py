@@ -6,6 +6,7 @@ from pathlib import Path
 from tidemill.errors import ArtifactCorrupt
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.bundles.mlflow_model import write_mlflow_model
+from tidemill.storage.scratch import temporary
 from tidemill.storage.store import Store, digest_folder
 from tidemill.tracking import ReleaseTags, Session, ensure_model, ensure_version
 from tidemill.workspace import Workspace
@@ -44,7 +45,7 @@ def show_model(session: Session, workspace: Workspace, model: str, run_id: str, 
     def write(target: Path, ids: dict[str, str]) -> None:
         write_mlflow_model(loaded, folder, target, ids)
 
-    return ensure_model(session, run_id, digest, write, _digest_with(digest, trusted))
+    return ensure_model(session, run_id, digest, write, _digest_with(digest, trusted), temporary)
 
 
 def show_version(session: Session, workspace: Workspace, run_id: str, tags: ReleaseTags, bundle_uri: str) -> str:

@@ -6,7 +6,6 @@ packages and the source, is as it is now, and what has changed of it is named.
 """
 
 import hashlib
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.storage.bundles import read_manifest
+from tidemill.storage.scratch import temporary
 from tidemill.versions import code_version, environment, lock_digest, packages
 from tidemill.warehouse.releases.origins import Origins, ReleaseOrigin
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
@@ -68,9 +68,9 @@ def reproduce(
     chosen = rows.release_id if rows is not None else release or choose_release(job, origins)
     made = origins.release(job.spec.model, chosen)
     recipe = _recipe(job, origins, made, as_declared=as_declared)
-    with tempfile.TemporaryDirectory(prefix="tidemill-reproduce-") as scratch:
+    with temporary() as scratch:
         rebuilding = Rebuilding(
-            aside=_aside(job, Path(scratch), recipe),
+            aside=_aside(job, scratch, recipe),
             store=job.store,
             origins=origins,
             made=made,

@@ -15,9 +15,9 @@ from tidemill.operations.import_checks import refuse_other_places, refuse_unread
 from tidemill.records import Decision, EvaluationReport, Passport, Record
 from tidemill.spec import ModelSpec
 from tidemill.storage.archive import BUNDLE, CARD, EVALUATION, PROTOCOL, read_archive, write_archive
-from tidemill.storage.atomic import writable
 from tidemill.storage.bundles import MODEL_CARD, load_bundle
 from tidemill.storage.bundles.save import adopt_bundle, keep_card
+from tidemill.storage.scratch import scratch
 from tidemill.storage.store import Store, digest_folder
 from tidemill.warehouse.ledger import Ledger
 from tidemill.warehouse.releases.origins import Origins, ReleaseOrigin
@@ -111,8 +111,8 @@ def import_release(workspace: Workspace, source: Path, *, by: str, digest: str |
     IncompatibleVersions
         If the bundle was made with another major version of a library.
     """
-    with writable(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="tidemill-import-") as aside:
-        passport, found = read_archive(source, Path(aside))
+    with scratch(Path(tempfile.gettempdir())) as aside:
+        passport, found = read_archive(source, aside)
         if digest is not None and digest != found:
             raise ArtifactCorrupt(
                 f"Archive {source} is another one: expected digest {digest}, got {found}.",
@@ -120,7 +120,7 @@ def import_release(workspace: Workspace, source: Path, *, by: str, digest: str |
             )
         spec = workspace.spec(passport.model)
         spec.partition(passport.partition)  # which it must be able to speak of
-        _keep_files(Store.of(workspace), spec, passport, Path(aside))
+        _keep_files(Store.of(workspace), spec, passport, aside)
     return _register(workspace, spec, passport, found, by)
 
 

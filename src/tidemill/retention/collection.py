@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from tidemill.errors import SettingsError, TransientError
-from tidemill.retention.folders import due_folders, kept_folders, last_use, remove
+from tidemill.retention.folders import DEAD_AFTER, due_folders, kept_folders, last_use, remove, remove_temporary
 from tidemill.retention.ledger_rows import collect_records
 from tidemill.retention.removal import Removal
 from tidemill.retention.runs import drop_runs, due_runs
@@ -28,6 +28,8 @@ def collect_garbage(
     workspace: Workspace, models: Sequence[str] = (), *, dry_run: bool = False, as_of: datetime | None = None
 ) -> tuple[Removal, ...]:
     """Remove what the models' retention no longer keeps; first close the steps whose processes are lost.
+
+    A collection of all models also removes the temporary folders of this machine's dead processes.
 
     Parameters
     ----------
@@ -53,7 +55,10 @@ def collect_garbage(
         if not dry_run:
             close_all_lost_runs(workspace)
         instant = as_of or Ledger(url).now()
-        return tuple(removal for spec in specs for removal in _collect(workspace, url, spec, instant, dry_run=dry_run))
+        gone = tuple(removal for spec in specs for removal in _collect(workspace, url, spec, instant, dry_run=dry_run))
+    if not (dry_run or models):
+        remove_temporary(workspace.storage, instant - DEAD_AFTER)
+    return gone
 
 
 def close_all_lost_runs(workspace: Workspace) -> tuple[LostRun, ...]:

@@ -1,17 +1,24 @@
 """Folders on the storage that nothing kept depends on, and what killed processes left."""
 
 import json
+import logging
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
+from tidemill.postgres.throwaway import remove_dead_servers
 from tidemill.retention.removal import Removal
 from tidemill.spec import Retention
 from tidemill.storage.cache import Folder, Shelf
+from tidemill.storage.scratch import remove_dead
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
 from tidemill.warehouse.statements import execute
 
-__all__ = ["DEAD_AFTER", "KINDS", "due_folders", "kept_folders", "last_use", "remove"]
+__all__ = ["DEAD_AFTER", "KINDS", "due_folders", "kept_folders", "last_use", "remove", "remove_temporary"]
+
+_log = logging.getLogger(__name__)
 
 DEAD_AFTER = timedelta(days=1)
 """A step or a temporary folder that is older belongs to a process that died."""
@@ -100,6 +107,23 @@ def remove(shelf: Shelf, url: str, removal: Removal, folder: Folder, started: da
         return replace(removal, outcome="busy")
     aside.remove()
     return replace(removal, outcome="collected")
+
+
+def remove_temporary(storage: Path, before: datetime) -> None:
+    """Remove the temporary folders of dead processes: in the system's temporary folder, on the storage, and Postgres's.
+
+    Parameters
+    ----------
+    storage : Path
+        Root of the storage.
+    before : datetime
+        Instant up to which a folder without a lock must be untouched.
+    """
+    parents = (Path(tempfile.gettempdir()), storage, *storage.glob("*/"), *storage.glob("*/*/"))
+    removed = [folder for parent in parents for folder in remove_dead(parent, before)]
+    removed += remove_dead_servers()
+    for folder in removed:
+        _log.info("Removed %s, left by a process that died.", folder)
 
 
 def _record(url: str, removal: Removal, written_at: datetime) -> None:

@@ -27,6 +27,7 @@ from tidemill.simulation.past import SOURCE, Past, Progress, ignore_progress
 from tidemill.spec import OBSERVED_AT, ModelSpec
 from tidemill.steps.data.extract import query_parameters, require_columns, wanted_features, wanted_labels
 from tidemill.steps.data.features import feature_schema
+from tidemill.storage.scratch import temporary
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.model_queries import Query, bind
 from tidemill.warehouse.reading import Column, describe, frozen_view
@@ -157,11 +158,10 @@ def open_sandbox() -> Iterator[Sandbox]:
     SettingsError
         If there is no Postgres for the database.
     """
-    with tempfile.TemporaryDirectory(prefix="tidemill-simulation-") as name:
-        folder = Path(name)
-        for part in ("models", "postgres"):
+    with temporary() as folder:
+        for part in ("models", "simulation", "simulation/postgres"):
             (folder / part).mkdir(mode=0o700)
-        with simulation_database(folder / "postgres") as database:
+        with simulation_database(folder / "simulation" / "postgres") as database:
             sandbox = Sandbox(folder=folder, database=database)
             sandbox.save()
             yield sandbox

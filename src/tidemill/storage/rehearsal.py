@@ -12,7 +12,6 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from pyarrow import parquet
 from tidemill.modeling.bundle import Bundle
 from tidemill.records import Rehearsal
 from tidemill.storage.bundles import load_bundle
+from tidemill.storage.scratch import temporary
 
 __all__ = ["rehearse", "rehearse_here"]
 
@@ -62,8 +62,8 @@ def rehearse(
     timeout_s : float, default 900
         Seconds to wait.
     """
-    with tempfile.TemporaryDirectory(prefix="tidemill-rehearsal-") as aside:
-        rows, answer = Path(aside) / "rows.parquet", Path(aside) / "answer"
+    with temporary() as aside:
+        rows, answer = aside / "rows.parquet", aside / "answer"
         parquet.write_table(pa.Table.from_pandas(X, preserve_index=False), rows)
         problem = _run([str(folder.resolve()), digest, str(rows), str(answer), *sorted(trusted)], timeout_s)
         if problem is not None:

@@ -17,7 +17,7 @@ from tidemill.tracking.registry import (
     point,
 )
 from tidemill.tracking.runs import show
-from tidemill.tracking.server import BUDGET_S, Session, Tracking, is_loopback, is_reachable, without_login
+from tidemill.tracking.server import BUDGET_S, Session, Tracking, answers, is_loopback, is_reachable, without_login
 from tidemill.tracking.showing import Child, DataUsed, StoragePlace, Training
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "StoragePlace",
     "Tracking",
     "Training",
+    "answers",
     "champion_of",
     "ensure_model",
     "ensure_version",

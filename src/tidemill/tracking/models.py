@@ -4,8 +4,8 @@ The digest of a model's files is a tag of the model. If a downloaded copy has an
 the store has lost something: the files are uploaded again, into the same model. Only a complete model is linked to its run.
 """
 
-import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,12 @@ CONTENT = "tidemill.content_digest"
 _ADDED = "registered_model_meta"  # file that MLflow's client adds to each downloaded copy of a model
 Write = Callable[[Path, dict[str, str]], None]
 Digest = Callable[[Path], str]
+Scratch = Callable[[], AbstractContextManager[Path]]
 
 
-def ensure_model(session: Session, run_id: str, bundle_digest: str, write: Write, digest: Digest) -> str:
+def ensure_model(
+    session: Session, run_id: str, bundle_digest: str, write: Write, digest: Digest, scratch: Scratch
+) -> str:
     """Return the id of a run's logged model, after comparing a downloaded copy with the uploaded files.
 
     Parameters
@@ -38,6 +41,8 @@ def ensure_model(session: Session, run_id: str, bundle_digest: str, write: Write
         Writes the model's files into a new folder, given the ids of model and run.
     digest : callable
         Returns the digest of a folder; raises ArtifactCorrupt if the bundle in it is damaged.
+    scratch : callable
+        Opens a temporary folder for copies of the model.
 
     Raises
     ------
@@ -49,9 +54,9 @@ def ensure_model(session: Session, run_id: str, bundle_digest: str, write: Write
         run.info.experiment_id, name="model", source_run_id=run_id, tags={BUNDLE: bundle_digest}
     )
     model_id, expected = str(logged.model_id), logged.tags.get(CONTENT)
-    if expected is None or _downloaded_digest(session, model_id, digest) != expected:
-        expected = _upload(session, model_id, run_id, write, digest)
-        if _downloaded_digest(session, model_id, digest) != expected:
+    if expected is None or _downloaded_digest(session, model_id, digest, scratch) != expected:
+        expected = _upload(session, logged, write, digest, scratch)
+        if _downloaded_digest(session, model_id, digest, scratch) != expected:
             raise TrackingUnavailable(
                 f"MLflow at {session.shown} does not keep model {model_id} as it was sent.",
                 "Look at its artifact store.",
@@ -79,10 +84,11 @@ def _find(session: Session, run: Any, bundle_digest: str) -> Any:
     return min(ours, key=lambda item: item.creation_timestamp, default=None)
 
 
-def _upload(session: Session, model_id: str, run_id: str, write: Write, digest: Digest) -> str:
-    with tempfile.TemporaryDirectory(prefix="tidemill-model-") as aside:
-        folder = Path(aside) / "model"
-        write(folder, {"model_id": model_id, "run_id": run_id})
+def _upload(session: Session, logged: Any, write: Write, digest: Digest, scratch: Scratch) -> str:
+    model_id = str(logged.model_id)
+    with scratch() as aside:
+        folder = aside / "model"
+        write(folder, {"model_id": model_id, "run_id": logged.source_run_id})
         content = digest(folder)
         session.check_time()
         session.client.set_logged_model_tags(model_id, {CONTENT: content})
@@ -90,16 +96,16 @@ def _upload(session: Session, model_id: str, run_id: str, write: Write, digest: 
     return content
 
 
-def _downloaded_digest(session: Session, model_id: str, digest: Digest) -> str | None:
+def _downloaded_digest(session: Session, model_id: str, digest: Digest, scratch: Scratch) -> str | None:
     """Return the digest of a downloaded copy, or None if MLflow has no files."""
     import mlflow
 
     session.check_time()
     if not session.client.list_logged_model_artifacts(model_id):
         return None
-    with tempfile.TemporaryDirectory(prefix="tidemill-model-") as aside:
+    with scratch() as aside:
         session.check_time()
-        copy = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{model_id}", dst_path=aside))
+        copy = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{model_id}", dst_path=str(aside)))
         (copy / _ADDED).unlink(missing_ok=True)
         return digest(copy)
 

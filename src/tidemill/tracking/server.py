@@ -8,6 +8,7 @@ caller repeats the whole operation, which finds what already exists.
 import os
 import re
 import socket
+import ssl
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tidemill.errors import TrackingUnavailable
 
-__all__ = ["BUDGET_S", "Session", "Tracking", "is_loopback", "is_reachable", "without_login"]
+__all__ = ["BUDGET_S", "Session", "Tracking", "answers", "is_loopback", "is_reachable", "without_login"]
 
 BUDGET_S = 14.0
 """Seconds after which no further request is begun; with the last one (8) and MLflow's import (6) a task loses under 30."""
@@ -112,6 +113,43 @@ def is_reachable(uri: str) -> bool:
             return True
     except (OSError, ValueError):  # the latter if the port is not a number
         return False
+
+
+def answers(uri: str, limit_s: float = 5.0) -> bool:
+    """Whether the server at MLflow's address sends any answer to one question in time; a database is not asked.
+
+    Parameters
+    ----------
+    uri : str
+        Address, as ``MLFLOW_TRACKING_URI``.
+    limit_s : float, default 5.0
+        Seconds for connection, question and the first byte of the answer.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or not is_reachable(uri):
+        return is_reachable(uri)
+    host, deadline = parts.hostname or "", time.monotonic() + limit_s
+    question = f"GET {parts.path.rstrip('/')}/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with (
+            socket.create_connection((host, port), limit_s) as plain,
+            _secured(plain, parts.scheme, host) as connection,
+        ):
+            connection.sendall(question.encode("latin-1", "replace"))
+            connection.settimeout(max(0.01, deadline - time.monotonic()))  # seconds; 0 would mean no waiting at all
+            return connection.recv(1) != b""
+    except OSError:  # refused, timed out, or no TLS
+        return False
+
+
+def _secured(connection: socket.socket, scheme: str, host: str) -> socket.socket:
+    """Return the connection with TLS if the scheme asks for it; its certificate is not checked, for nothing secret is sent."""
+    if scheme == "http":
+        return connection
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(connection, server_hostname=host)
 
 
 def without_login(uri: str) -> str:

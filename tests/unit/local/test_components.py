@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.local.components import POSTGRES, build_components
+from tidemill.local.components import MLFLOW, POSTGRES, build_components
 from tidemill.local.config import StackConfig, load_config, save_config
 from tidemill.local.home import Home
 from tidemill.local.ports import Ports
+from tidemill.local.secrets import mlflow_login
 from tidemill.local.supervision.processes import MARKER, OWN_NAME
 from tidemill.postgres.cluster import Cluster
 
@@ -56,6 +57,17 @@ def test_no_component_gets_the_owners_url(home: Home, config: StackConfig) -> No
     values = [value for part in build_components(home, config) for value in part.environment.values()]
 
     assert not [value for value in values if "tidemill_owner" in value]
+
+
+def test_mlflow_demands_the_login_that_tasks_and_nobody_else_get(home: Home, config: StackConfig) -> None:
+    user, password = mlflow_login(home)
+    given = {part.name: part.environment.get("MLFLOW_TRACKING_PASSWORD") for part in build_components(home, config)}
+
+    assert given == {name: None if name == POSTGRES else password for name in given}
+    assert not [part.name for part in build_components(home, config) if password in " ".join(part.command)]
+    (server,) = [part for part in build_components(home, config) if part.name == MLFLOW]
+    assert server.command[server.command.index("--app-name") + 1] == "tidemill"
+    assert server.environment["MLFLOW_TRACKING_USERNAME"] == user
 
 
 def test_a_components_environment_is_not_in_its_repr(home: Home, config: StackConfig) -> None:
