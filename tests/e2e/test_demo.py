@@ -164,6 +164,7 @@ def test_a_partition_outside_the_data_fails_once_with_one_clear_message(demo) ->
 def test_no_password_is_in_a_log_or_in_what_tasks_pass_on(demo) -> None:
     home = Home(folder=demo.home)
     words = [path.read_text(encoding="utf-8").strip().rpartition(":")[2] for path in home.secrets.glob("*.pgpass")]
+    words.append(stack.mlflow_login(demo.home)[1])
     logs = [path for folder in (home.logs, home.airflow) for path in folder.rglob("*.log")]
     sinks = {path.as_posix(): path.read_text(encoding="utf-8", errors="replace") for path in logs}
     with psycopg2.connect(server_of(home, load_config(home)).url("airflow")) as airflow:
@@ -178,22 +179,29 @@ def test_no_password_is_in_a_log_or_in_what_tasks_pass_on(demo) -> None:
 
 
 @contextmanager
-def ui(demo) -> Iterator[Any]:
-    """A page of a browser that has logged in."""
+def browser() -> Iterator[Any]:
+    """A browser without a window."""
     from playwright.sync_api import sync_playwright
 
-    user, password = stack.login(demo.home)
     with sync_playwright() as browsers:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=options)
-        page = browser.new_page()
+        chromium = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=options)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def ui(demo) -> Iterator[Any]:
+    """A page of a browser that has logged in."""
+    user, password = stack.login(demo.home)
+    with browser() as chromium:
+        page = chromium.new_page()
         page.goto(demo.airflow().url)
         page.fill("input[name=username]", user)
         page.fill("input[type=password]", password)
         page.keyboard.press("Enter")
         page.get_by_role("link", name="Dags", exact=True).first.wait_for(timeout=30_000)  # the login has gone through
         yield page
-        browser.close()
 
 
 needs_a_browser = pytest.mark.skipif(
@@ -227,6 +235,30 @@ def test_the_console_says_whether_the_model_is_fine_and_why_in_two_clicks(demo) 
 def test_the_console_shows_nothing_to_somebody_who_has_not_logged_in(demo, page: str) -> None:
     answer = httpx.get(f"{demo.airflow().url}/tidemill/{page}")
     assert (answer.status_code, answer.text) == (401, "Not authenticated")
+
+
+def printed_login(output: str, program: str) -> tuple[str, str, str]:
+    """Return address, user and password, as the last lines of the demo print them."""
+    (line,) = [line for line in output.splitlines() if line.startswith(f"{program} ")]
+    _, url, _, user, _, password = line.split()
+    return url, user, password
+
+
+def test_mlflow_opens_with_the_printed_login_and_with_no_other(demo) -> None:
+    url, user, password = printed_login(demo.output, "MLflow")
+    _, _, others = printed_login(demo.output, "Airflow")
+    assert httpx.get(url).status_code == 401
+    assert httpx.get(url, auth=(user, others)).status_code == 401
+    assert httpx.get(url, auth=(user, password)).status_code == 200
+
+
+@needs_a_browser
+def test_mlflows_ui_shows_the_model_after_the_printed_login(demo) -> None:
+    url, user, password = printed_login(demo.output, "MLflow")
+    with browser() as chromium:
+        page = chromium.new_context(http_credentials={"username": user, "password": password}).new_page()
+        page.goto(f"{url}/#/models")
+        page.get_by_role("link", name="flight_delays", exact=True).first.wait_for(timeout=60_000)
 
 
 def test_down_leaves_no_process_and_free_ports_and_up_finds_everything(demo) -> None:

@@ -1,12 +1,14 @@
 import os
 import socket
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
 
 from tidemill.errors import TrackingUnavailable
-from tidemill.tracking import Session, Tracking, is_reachable
+from tidemill.tracking import Session, Tracking, answers, is_reachable
 from tidemill.tracking.server import without_login
 
 
@@ -30,6 +32,33 @@ def test_an_address_that_is_none_is_not_reachable(uri: str) -> None:
 
 def test_a_database_is_left_to_the_client() -> None:
     assert is_reachable("sqlite:////tmp/mlflow.db")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_accepts_and_says_nothing_does_not_answer(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not answers(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}", limit_s=0.2)
+
+
+def test_a_server_that_hangs_up_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=lambda: server.accept()[0].close())
+        closing = threading.Thread(target=lambda: server.accept()[0].close())
+        thread.start(), closing.start()
+        assert not answers(f"http://127.0.0.1:{server.getsockname()[1]}", limit_s=5.0)
+        thread.join(), closing.join()
+
+
+def test_any_answer_is_one() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert answers(f"http://me:secret@127.0.0.1:{server.server_port}/base/")
+        server.shutdown()
+
+
+def test_nothing_that_listens_does_not_answer_and_a_database_is_not_asked() -> None:
+    assert not answers("http://127.0.0.1:1")
+    assert answers("sqlite:////tmp/mlflow.db")
 
 
 @pytest.mark.parametrize("uri", ["http://me:secret@h:5000", "https://secret@h", "postgresql://me:secret@h/db"])
