@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import importlib.util
 import inspect
 import re
 import statistics
@@ -172,6 +173,18 @@ def test_an_operator_file_stays_small() -> None:
 
 
 # ---------------------------------------------------------------- names
+
+
+def test_what_tests_import_inside_functions_exists() -> None:
+    """Mypy does not read tests, and a thread of a test that cannot import leaves the test waiting."""
+    tests = {path: ast.parse(path.read_text(encoding="utf-8")) for path in (PROJECT / "tests").rglob("*.py")}
+    asked = {
+        (str(path.relative_to(PROJECT)), node.module)
+        for path, tree in tests.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module and node.module.startswith("tidemill")
+    }
+    assert [(path, module) for path, module in sorted(asked) if importlib.util.find_spec(module) is None] == []
 
 
 def defined(tree: ast.Module) -> tuple[set[str], set[str]]:

@@ -48,7 +48,8 @@ def pause_on_run(dag_id: str) -> None:
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from sqlalchemy import select
-    from tidemill.local.launch import until
+
+    from tidemill.machine.polling import until
 
     def has_run() -> bool:
         with create_session() as session:

@@ -14,7 +14,7 @@ import pytest
 from tidemill.errors import ClusterUnavailable, IncompatibleVersions, SettingsError
 from tidemill.machine.polling import until
 from tidemill.records import BundleRef, SplitRef
-from tidemill.steps.train import dask_cluster as on_cluster
+from tidemill.steps.train.dask_cluster import boosting as on_cluster
 from tidemill.steps.train.train import refit
 from tidemill.storage.store import Store
 
@@ -49,8 +49,8 @@ def trained(storage: Path, split: SplitRef, address: str) -> BundleRef:
     return bench.fit_on(address, storage, split, N_ROUNDS)
 
 
-def left_overs(storage: Path) -> list[Path]:
-    return list((storage / "bench_memory" / "bundles").glob(".writing-*"))
+def left_overs(storage: Path) -> set[Path]:
+    return set((storage / "bench_memory" / "bundles").glob(".writing-*"))
 
 
 def test_on_two_workers_test_auc_is_that_of_local_training(storage: Path, split: SplitRef, trained: BundleRef) -> None:
@@ -65,7 +65,7 @@ def test_workers_keep_within_their_limit_and_leave_nothing_on_disk(
     peaks = bench.peaks(address)
     assert len(peaks) == 2
     assert max(peaks) < bench.LIMIT_MB * 2**20
-    assert left_overs(storage) == []
+    assert left_overs(storage) == set()
 
 
 def test_a_worker_with_other_versions_is_refused_by_name(
@@ -99,20 +99,35 @@ def test_a_scheduler_that_does_not_answer_is_worth_another_attempt(
 
 def test_a_training_that_was_killed_keeps_nobody_waiting(storage: Path, split: SplitRef, address: str) -> None:
     victim = multiprocessing.get_context("spawn").Process(target=bench.fit_on, args=(address, storage, split, N_ROUNDS))
+    before = left_overs(storage)
     victim.start()
-    assert until(lambda: len(left_overs(storage)) == 2, 60)  # both workers are at it
+    assert until(lambda: len(left_overs(storage) - before) == 2, 300)  # both workers are at it
     victim.kill()
     victim.join()
     assert bench.fit_on(address, storage, split, 5).digest
 
 
+def test_a_worker_still_at_a_training_that_was_given_up_is_restarted(
+    storage: Path, split: SplitRef, address: str, tmp_path: Path
+) -> None:
+    stop = tmp_path / "stop"
+    with distributed.Client(address, set_as_default=False) as client:
+        pids = set(client.run(os.getpid).values())
+        stuck = client.submit(until, stop.exists, 600, workers=[min(client.nthreads())], pure=False)
+        assert until(lambda: any(client.processing().values()), 60)
+        stuck.release()
+        assert bench.fit_on(address, storage, split, 5).digest
+        assert len(pids & set(client.run(os.getpid).values())) == 1
+
+
 def test_a_worker_that_is_killed_ends_the_training_for_all(storage: Path, split: SplitRef, address: str) -> None:
     with distributed.Client(address, set_as_default=False) as client:
         victim = min(client.run(os.getpid).values())
+    before = left_overs(storage)
 
     def kill() -> None:
-        until(lambda: len(left_overs(storage)) == 2, 60)  # both are at work
-        os.kill(victim, signal.SIGKILL)
+        if until(lambda: len(left_overs(storage) - before) == 2, 300):  # both are at work
+            os.kill(victim, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()

@@ -162,7 +162,7 @@ def _on_cluster(job: Job, split: SplitRef, estimator: str, parameters: Parameter
             f"train.engine of {job.spec.model!r} is dask, and Dask is not installed here.",
             "Install the lock, or Tidemill with its extra 'dask': docs/deploy/dask.md.",
         )
-    from tidemill.steps.train.dask_cluster import address_of, boost_on_cluster  # loads Dask, which is an extra
+    from tidemill.steps.train.dask_cluster.boosting import address_of, boost_on_cluster  # loads Dask, which is an extra
 
     started = time.perf_counter()
     address_of(job.spec)  # refuses a missing address before anything is read

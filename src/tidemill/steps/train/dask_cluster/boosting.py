@@ -9,9 +9,12 @@ its trust boundary with the Airflow workers, and belongs on a separate network o
 The result is a booster in XGBoost's own format; no artifact is ever a pickle.
 """
 
+import json
 import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
@@ -29,7 +32,6 @@ import pyarrow as pa
 import xgboost
 from threadpoolctl import threadpool_limits
 from xgboost.dask import CommunicatorContext
-from xgboost.tracker import RabitTracker
 
 from tidemill.errors import ClusterUnavailable, IncompatibleVersions, SettingsError, TidemillError
 from tidemill.modeling.calibration import newer_half
@@ -53,8 +55,9 @@ VARIABLE = "TIDEMILL_DASK"
 """Address of the scheduler, ``tls://host:8786`` or ``tcp://host:8786``."""
 CONNECT_S = 20.0
 """Seconds in which the scheduler has to answer."""
+RESTART_S = 120.0
+"""Seconds in which a worker has to be there again after a restart."""
 _TURN = "tidemill-training"  # a lock that is free again 30 s after its holder was killed
-_END_S = 60  # for XGBoost's workers to disconnect from each other
 _LOOK_S = 2.0  # between two checks that all workers are alive
 
 
@@ -117,9 +120,7 @@ def boost_on_cluster(
     """
     stops, address = np.flatnonzero(used), address_of(job.spec)
     with _client(address) as client, distributed.Lock(_TURN):
-        workers = sorted(client.nthreads())
-        if not workers:
-            raise ClusterUnavailable(f"The Dask cluster at {address} has no worker.", "Start some, and run it again.")
+        workers = _idle_workers(client, address)
         workers = workers[: min(len(labels.train), len(stops) or len(labels.train))]  # every worker gets a share
         with _tracker(address, len(workers)) as tracker:
             share = _Share(
@@ -250,22 +251,54 @@ def _client(address: str) -> Iterator[distributed.Client]:
         ) from error
 
 
+def _idle_workers(client: distributed.Client, address: str) -> list[str]:
+    """Return the workers' addresses, after restarting those that are still at a training that was given up.
+
+    XGBoost may wait for ever for a peer that has ended, and no thread can be stopped from outside.
+    """
+    workers = sorted(client.nthreads())
+    if not workers:
+        raise ClusterUnavailable(f"The Dask cluster at {address} has no worker.", "Start some, and run it again.")
+    busy = sorted(worker for worker, n_running in client.run(_n_running).items() if n_running)
+    if not busy:
+        return workers
+    try:
+        client.restart_workers(busy, timeout=RESTART_S)
+        client.wait_for_workers(len(workers), timeout=RESTART_S)
+    except (ValueError, TimeoutError) as error:  # without a nanny, or a nanny that does not answer
+        raise ClusterUnavailable(
+            f"{', '.join(busy)} of the Dask cluster at {address} still works at a training that was given up.",
+            "Restart this worker, and start it with a nanny: it is then restarted by itself.",
+        ) from error
+    return sorted(client.nthreads())
+
+
+def _n_running(dask_worker: distributed.Worker) -> int:
+    return len(dask_worker.state.executing)
+
+
 @contextmanager
 def _tracker(address: str, n_workers: int) -> Iterator[dict[str, Any]]:
-    """Let XGBoost's workers find each other, at the address by which this machine reaches the scheduler."""
+    """Let XGBoost's workers find each other, at the address by which this machine reaches the scheduler.
+
+    The tracker is a process of its own: when a worker is killed, it may end with a signal.
+    """
     host, port = urlsplit(address).hostname, urlsplit(address).port
     family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind, protocol) as asked:
         asked.connect(place)  # sends nothing
         own = asked.getsockname()[0]
-    tracker = RabitTracker(n_workers=n_workers, host_ip=own, sortby="task")
-    tracker.start()
-    try:
-        yield tracker.worker_args()
-        tracker.wait_for(timeout=_END_S)
-    finally:
-        with suppress(xgboost.core.XGBoostError):  # it complains where a training was given up, which has been told
-            tracker.free()
+    command = [sys.executable, "-m", "tidemill.steps.train.dask_cluster.tracker", own, str(n_workers)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        if not told:
+            raise ClusterUnavailable(
+                f"XGBoost's tracker for the Dask cluster at {address} ended with status {process.wait()}.",
+                "Look at this task's log, and run it again.",
+            )
+        yield json.loads(told)
+        # leaving closes its input, on which it ends
 
 
 def _answers(
