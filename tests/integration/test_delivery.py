@@ -128,6 +128,16 @@ def test_a_mail_says_what_since_when_how_bad_what_it_means_and_what_to_do(mailed
         assert said.replace("Since", "since") in texts[1]
 
 
+def test_a_mail_carries_the_head_of_the_audit(mailed: Watched, mails: MailSink) -> None:
+    mailed.examine(1, drift())
+    mailed.mill.ledger.append_audit("test", mailed.mill.model, {})
+    ((head, digest),) = mailed.mill.sql("SELECT audit_id, hash FROM tidemill.audit ORDER BY audit_id DESC LIMIT 1")
+    mailed.send()
+    (mail,) = mails.mails
+    texts = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]  # type: ignore[union-attr]
+    assert [f"Audit head: row {head}, {digest}" in text for text in texts] == [True, True]
+
+
 def test_a_mail_shows_the_course_of_the_figure(mailed: Watched, mails: MailSink) -> None:
     run_id = mailed.mill.start_run("2024-03-01", "drift")
     for day in (1, 2, 3):
