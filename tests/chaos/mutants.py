@@ -579,6 +579,13 @@ MUTANTS = (
         ("tests/integration/test_retention.py", "-k", "killed_process"),
     ),
     Mutant(
+        "data of root's temporary servers that still run",
+        "src/tidemill/postgres/throwaway.py",
+        "fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "pass",
+        ("tests/unit/postgres/test_throwaway.py",),
+    ),
+    Mutant(
         "folders of other accounts in the temporary folder",
         "src/tidemill/storage/scratch.py",
         "folder.stat().st_uid == os.geteuid()",
