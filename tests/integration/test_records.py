@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
+from tidemill.doctor.audit import check_audit
 from tidemill.doctor.findings import Health
-from tidemill.doctor.ledger import check_audit, check_rights
+from tidemill.doctor.ledger import check_rights
 from tidemill.retention import LOOKED_BACK, Removal, collect_garbage
 from tidemill.spec import Retention
 from tidemill.warehouse.connections import transaction
