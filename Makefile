@@ -61,7 +61,7 @@ mutants: setup ## Disable one guard at a time: the tests must detect each
 bench: setup ## Score and publish a partition, compared with common practice: make bench ROWS="100000 1000000"
 	@$(BIN)/python -m tests.bench.scoring --rows $(or $(ROWS),100000 1000000)
 
-.PHONY: bench-short bench-rivals bench-training bench-dags bench-shards
+.PHONY: bench-short bench-rivals bench-training bench-dags bench-shards bench-specs
 
 bench-short: setup ## The same with 300,000 rows, compared only with execute_values: fails below 1.8 times its efficiency
 	@$(BIN)/python -m tests.bench.scoring --rows 300000 --pairs 1 --only execute_values --at-least 1.8 >/dev/null
@@ -74,6 +74,9 @@ bench-training: setup ## Read, encode and fit a million rows, and print the shar
 
 bench-dags: setup ## Time the predict and the train DAG with 1,000 rows, from trigger to end, five times each
 	@$(BIN)/python -m tests.bench.dags
+
+bench-specs: setup ## Load all DAG files, and start a task, with 300 specs; fails above 3 s and 0.1 s of processor
+	@$(BIN)/python -m tests.bench.specs
 
 bench-shards: setup ## Score a long partition in shards on two workers, one of them killed: make bench-shards ROWS=20000000
 	@$(BIN)/python -m tests.bench.shards --rows $(or $(ROWS),2000000)
@@ -142,6 +145,7 @@ secrets: ## Create the missing secrets of the compose profile
 	@sh docker/secrets.sh
 
 compose-up: secrets ## Build the image and start Airflow with Celery, MLflow and Postgres in containers
+	@[ -z "$(PYTHON)" ] || $(PYTHON) docker/ports.py
 	@$(COMPOSE) up --detach --build --wait && echo "Airflow http://127.0.0.1:$${TIDEMILL_UI_PORT:-8080}, login admin, password in secrets/admin_password" && \
 		echo "MLflow  http://127.0.0.1:$${TIDEMILL_MLFLOW_PORT:-5000}, login admin, password in secrets/mlflow_password"
 

@@ -1,8 +1,11 @@
 """The compose profile is fit for a server on a network; nothing here starts a container."""
 
 import re
+import runpy
 import shlex
+import socket
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 import yaml
 
 from tidemill import __version__
+from tidemill.machine.ports import free_port
 from tidemill.runtime.declarations import STEPS
 from tidemill.runtime.limits import execution_timeout
 from tidemill_airflow.resources import QUEUES
@@ -283,3 +287,51 @@ def test_only_who_trains_reaches_the_dask_cluster_which_reaches_nothing_but_the_
         assert "ports" not in SERVICES[name]
         assert "--no-dashboard" in SERVICES[name]["command"]
     assert environment("trainer")["TIDEMILL_DASK"] == "tcp://dask-scheduler:8786"
+
+
+def check_ports(folder: Path, docker_says: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the check of ``make compose-up`` with a Docker that answers the same to every question."""
+    (folder / "docker").write_text(f"#!/bin/sh\necho '{docker_says}'\n")
+    (folder / "docker").chmod(0o755)
+    free = {"TIDEMILL_UI_PORT": str(free_port()), "TIDEMILL_MLFLOW_PORT": str(free_port())}
+    return subprocess.run(
+        [sys.executable, "-S", PROJECT / "docker" / "ports.py"],  # -S: without Tidemill's packages
+        env={"PATH": str(folder)} | free | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_ports_that_are_checked_are_those_that_are_published() -> None:
+    published = {
+        (variable, name, int(default), int(inside))
+        for name, service in SERVICES.items()
+        for port in service.get("ports", [])
+        for variable, default, inside in re.findall(r"\$\{(\w+):-(\d+)\}:(\d+)", port)
+        if "profiles" not in service
+    }
+    checked = runpy.run_path(str(PROJECT / "docker" / "ports.py"))["PUBLISHED"]
+    assert {(variable, name, port, port) for variable, (name, port) in checked.items()} == published
+
+
+def test_a_taken_port_is_named_with_the_variable_that_moves_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        checked = check_ports(tmp_path, "", TIDEMILL_MLFLOW_PORT=str(port))
+    assert checked.returncode == 1
+    assert f"Port {port} of 127.0.0.1, for mlflow, is taken" in checked.stderr
+    assert re.search(r"TIDEMILL_MLFLOW_PORT=\d+$", checked.stderr)
+
+
+def test_a_port_of_the_running_profile_is_no_obstacle_to_a_second_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        port = str(ours.getsockname()[1])
+        checked = check_ports(tmp_path, f"127.0.0.1:{port}", TIDEMILL_UI_PORT=port)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
+def test_a_port_that_is_none_is_refused_by_the_name_of_its_variable(tmp_path: Path, port: str) -> None:
+    checked = check_ports(tmp_path, "", TIDEMILL_UI_PORT=port)
+    assert f"TIDEMILL_UI_PORT is {port!r}, which is no port" in checked.stderr

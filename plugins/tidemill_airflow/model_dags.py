@@ -7,12 +7,12 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, get_parsing_context
 
 from tidemill.errors import SpecError
 from tidemill.intervals import Interval
 from tidemill.spec import ModelSpec
-from tidemill.spec_file import load_specs, read_spec
+from tidemill.spec_file import load_sound_specs, load_specs, read_spec, spec_paths
 from tidemill_airflow.params import trigger_form
 from tidemill_airflow.resources import task_arguments
 from tidemill_airflow.retry import DEFAULT_ARGS
@@ -42,13 +42,17 @@ The same from a shell: `tidemill rollback {spec.model} --reason …`."""
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
     """Return the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file.
 
-    A spec with problems is left out, so that the DAGs of other models stay; ``require_sound_specs`` reports it.
+    A spec with problems is left out, so that the DAGs of other models stay; ``require_sound_specs`` reports it. Where
+    Airflow asks for one DAG, as it does for a task, only the spec of its model is read.
     """
-    specs = []
-    for path in sorted(_models(dag_file).glob("*.yaml")):
-        with suppress(SpecError):
-            specs.append(read_spec(path))
-    return tuple(specs)
+    folder = _models(dag_file)
+    model, _, verb = (get_parsing_context().dag_id or "").rpartition("_")
+    own = folder / f"{model}.yaml"
+    if verb not in PURPOSE or own not in spec_paths(folder):
+        return tuple(load_sound_specs(folder))
+    with suppress(SpecError):
+        return (read_spec(own),)
+    return ()
 
 
 def require_sound_specs(dag_file: str) -> None:
@@ -84,11 +88,11 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
         description=PURPOSE[verb],
         doc_md=_page(spec, verb),
         tags=["tidemill", spec.model, verb],
-        params=trigger_form(*form),
         default_args=DEFAULT_ARGS | {"owner": spec.owner or "tidemill"} | task_arguments(verb),
         **lifetime(spec, cron),
         **arguments,
     ) as dag:
+        dag.params.update(trigger_form(*form))  # given to DAG(), each would be checked for each DAG: half of the time
         yield dag
 
 

@@ -5,6 +5,7 @@ The configuration of a run overrides its parameters, and may hold keys that no f
 
 import difflib
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from airflow.sdk import Param
@@ -101,18 +102,36 @@ class RunParams(BaseModel):
         return checked
 
 
+class _Schema(dict[str, Any]):
+    """A schema that every form shares: nobody changes it, so its deep copy, of which Airflow makes many, is itself."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Schema":
+        return self
+
+
 def trigger_form(*names: str) -> dict[str, Param]:
     """Return the fields of a DAG's trigger form, by name."""
-    fields = RunParams.model_json_schema()["properties"]
-    return {name: Param(fields[name]["default"], **_schema(fields[name])) for name in names}
+    fields = _fields()
+    return {
+        name: Param(fields[name]["default"], fields[name]["description"], schema=fields[name]["schema"])
+        for name in names
+    }
 
 
-def _schema(field: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a field's JSON schema without its default, and a choice of one type or null as one list of types."""
-    schema = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
+@cache  # a form is made for each DAG of each model
+def _fields() -> dict[str, dict[str, Any]]:
+    """Return default, description and JSON schema of each field; a choice of one type or null is one list of types."""
+    return {
+        name: {"default": field["default"], "description": field["description"], "schema": _schema(field)}
+        for name, field in RunParams.model_json_schema()["properties"].items()
+    }
+
+
+def _schema(field: Mapping[str, Any]) -> _Schema:
+    schema = {key: value for key, value in field.items() if key not in ("anyOf", "default", "description")}
     for choice in field.get("anyOf", ()):
         schema |= choice if choice["type"] != "null" else {}
-    return schema | ({"type": ["null", schema["type"]]} if "anyOf" in field else {})
+    return _Schema(schema | ({"type": ["null", schema["type"]]} if "anyOf" in field else {}))
 
 
 def _unknown(name: str, form: Collection[str]) -> str:

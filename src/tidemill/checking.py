@@ -10,7 +10,7 @@ from croniter import croniter
 from tidemill.errors import NotTrainable, SettingsError, SpecError, TidemillError
 from tidemill.intervals import Every, Partition, day_of
 from tidemill.spec import ModelSpec
-from tidemill.spec_file import read_spec
+from tidemill.spec_file import read_spec, spec_paths
 from tidemill.steps.data.extract import (
     require_columns,
     require_same_keys,
@@ -46,7 +46,10 @@ def check_models(workspace: Workspace, models: list[str], *, source: bool) -> li
     list of str
         One sentence per problem, with file and line; empty if there is none.
     """
-    names = models or sorted(path.stem for path in workspace.models.glob("*.yaml"))
+    try:
+        names = models or [path.stem for path in spec_paths(workspace.models)]
+    except SpecError as error:
+        return [error.problem]
     if not names:
         return [f"There is no spec in {workspace.models}. Write one, for example {workspace.models / 'my_model.yaml'}."]
     return [problem for name in names for problem in _problems(workspace, name, source=source)]

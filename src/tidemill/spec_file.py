@@ -1,31 +1,33 @@
-"""Read spec files: safe YAML, with all problems of a file reported at once, each with its line.
+"""Read spec files, with all problems of a file reported at once, each with its line.
 
-The reader is stricter than YAML 1.1, which reads ``no`` as false, ``012`` as ten and ``12:30`` as 750, and silently
-accepts duplicate keys. It rejects tags, anchors and aliases.
+Nothing that a file is or holds may disturb another model: a pipe or a device is never waited for, sizes are limited,
+and whatever is wrong becomes a ``SpecError``.
 """
 
 import difflib
-import re
+import hashlib
+import os
+import reprlib
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from tidemill import spec as spec_room
 from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
+from tidemill.spec.document import Document, Location, parse_document
 from tidemill.spec.kinds import PATTERNS
 
-__all__ = ["load_sound_specs", "load_specs", "read_spec"]
+__all__ = ["load_sound_specs", "load_specs", "read_spec", "spec_paths"]
 
 MAX_BYTES = 1_000_000  # bytes; a spec is one page, so anything larger is a mistake or an attack
-MAX_DEPTH = 20  # levels; the deepest valid spec has 5
-
-Path_ = tuple[str | int, ...]
+MAX_SHOWN = 50  # problems of a file; who has fixed these sees the others
+MAX_LINE = 400  # characters of a problem; a longer one hides the next
 
 _LIST, _MAPPING = "a list, such as [a, b]", "a mapping, such as {key: value}"
 _KINDS = {
@@ -39,21 +41,39 @@ _MEMBERS = {
     "float",
     "constrained-str",
 }  # pydantic's names for members of a union, which it reports like keys
+_FILES = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+"""What a name may stand for instead of a file."""
+_PARSED: dict[Path, tuple[bytes, ModelSpec]] = {}
+"""The newest spec of each file and the digest of its bytes: a task, a backfill and a console read files many times."""
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxlong = _short.maxother = 80
+_short.maxlist = _short.maxdict = 20
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """Loader that reads scalars as YAML 1.2 does: null, true, false, decimal numbers, text."""
+def spec_paths(folder: Path) -> list[Path]:
+    """Return every ``*.yaml`` of a folder, sorted by name, whatever it is; none if there is no such folder.
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's own class attribute, emptied here
-
-
-for _tag, _pattern, _first in (
-    ("null", r"^(?:null|~|)$", ["n", "~", ""]),
-    ("bool", r"^(?:true|false)$", ["t", "f"]),
-    ("int", r"^[-+]?(?:0|[1-9][0-9]*)$", list("-+0123456789")),
-    ("float", r"^[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$", list("-+0123456789")),
-):
-    _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), _first)
+    Raises
+    ------
+    SpecError
+        If the folder cannot be listed.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(".yaml"))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SpecError(
+            f"The folder of specs {_printable(folder)} cannot be listed: {error.strerror}.",
+            "Let its user read it, or set TIDEMILL_MODELS to another folder.",
+        ) from None
 
 
 def read_spec(path: Path) -> ModelSpec:
@@ -64,30 +84,17 @@ def read_spec(path: Path) -> ModelSpec:
     SpecError
         With every problem of the file, one per line, as ``file:line: problem``.
     """
-    return _parsed(path, _read_text(path))
-
-
-@lru_cache(maxsize=256)  # a backfill reads the file in every step; parsing takes as long as scoring
-def _parsed(path: Path, text: str) -> ModelSpec:
-    problems: list[tuple[int, str]] = []
-    lines: dict[Path_, int] = {(): 1}
-    values = _build(_compose(text, path), (), lines, problems)
-    spec = None
-    try:
-        spec = ModelSpec.model_validate(values)
-    except ValidationError as error:
-        problems += _described(error.errors(), lines)
-    if spec is not None and spec.model != path.stem:
-        problems.append((lines[("model",)], f"model is {spec.model!r}, but the file is named {path.name!r}"))
-    if spec is None or problems:
-        found = "\n".join(f"  {path}:{line}: {problem}" for line, problem in sorted(set(problems)))
-        raise SpecError(f"The spec {path.name!r} has {len(set(problems))} problem(s):\n{found}", "Correct these lines.")
-    return spec
+    content = _read_bytes(path)
+    digest = hashlib.sha256(content).digest()
+    known = _PARSED.get(path)
+    if known is None or known[0] != digest:
+        known = _PARSED[path] = digest, _parse(path, content)
+    return known[1]
 
 
 def load_sound_specs(folder: Path) -> Iterator[ModelSpec]:
     """Read all valid specs; the doctor reports the others, so that one broken spec does not stop every model."""
-    for path in sorted(folder.glob("*.yaml")):
+    for path in spec_paths(folder):
         with suppress(SpecError):
             yield read_spec(path)
 
@@ -101,7 +108,7 @@ def load_specs(folder: Path) -> tuple[ModelSpec, ...]:
         If any file has a problem; lists the problems of all files.
     """
     specs, problems = [], []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in spec_paths(folder):
         try:
             specs.append(read_spec(path))
         except SpecError as error:
@@ -111,83 +118,104 @@ def load_specs(folder: Path) -> tuple[ModelSpec, ...]:
     return tuple(specs)
 
 
-def _read_text(path: Path) -> str:
+def _read_bytes(path: Path) -> bytes:
+    """Return the content of a file, without ever waiting for it.
+
+    Raises
+    ------
+    SpecError
+        If it is missing, no file, a link that leads out of its folder, unreadable, or too large.
+    """
     try:
-        content = path.read_bytes()
+        _require_file(path, path.stat().st_mode)  # before it is opened, which some devices notice
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as stream:
+            _require_file(path, os.fstat(stream.fileno()).st_mode)
+            content = stream.read(MAX_BYTES + 1) or b""
     except FileNotFoundError:
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
-        raise SpecError(f"There is no spec {path}.", f"Models that exist in {path.parent}: {known}.") from None
+        raise _missing(path) from None
+    except (OSError, ValueError) as error:  # ValueError: the name contains a NUL
+        said = getattr(error, "strerror", None) or error
+        raise SpecError(f"The spec {_printable(path)} cannot be read: {said}.", "Let its user read it.") from None
     if len(content) > MAX_BYTES:
-        raise SpecError(f"The spec {path} has {len(content):,} bytes; at most {MAX_BYTES:,} are read.", "Shorten it.")
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise SpecError(f"The spec {path} is not UTF-8: {error}.", "Save it as UTF-8.") from None
+        raise SpecError(f"The spec {_printable(path)} has more than {MAX_BYTES:,} bytes.", "Shorten it.")
+    return content
 
 
-def _compose(text: str, path: Path) -> yaml.Node:
-    try:
-        loader = _PlainLoader(text)  # rejects characters that YAML does not allow, such as NUL
-        _refuse_references(text, path)
-        node = loader.get_single_node()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise SpecError(f"{place}: not valid YAML: {getattr(error, 'problem', error)}.", "Correct this line.") from None
-    if not isinstance(node, yaml.MappingNode):
-        raise SpecError(f"{path}:1: a spec is a mapping that begins with 'model: <name>'.", "Write the spec.")
-    return node
-
-
-def _refuse_references(text: str, path: Path) -> None:
-    depth = 0
-    for event in yaml.parse(text, Loader=_PlainLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        reference = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None)
-        found = {
-            "anchors and aliases": reference,
-            "tags": getattr(event, "tag", None),
-            "so many levels": depth > MAX_DEPTH,
-        }
-        refused = next((what for what, is_there in found.items() if is_there), None)
-        if refused and event.start_mark:
-            line = event.start_mark.line + 1
-            raise SpecError(f"{path}:{line}: {refused} are not allowed in a spec.", "Write the value out.")
-
-
-def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], problems: list[tuple[int, str]]) -> Any:
-    """Return the plain values of a node; collect the line of every path, and problems like duplicate keys."""
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        values: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            if key in values:
-                problems.append((key_node.start_mark.line + 1, f"key {key!r} is duplicated"))
-            lines[(*path, key)] = key_node.start_mark.line + 1
-            values[key] = _build(value_node, (*path, key), lines, problems)
-        return values
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(item, (*path, index), lines, problems) for index, item in enumerate(node.value)]
-    value = _PlainLoader("").construct_object(node)
-    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-        problems.append(
-            (node.start_mark.line + 1, f"{value!r} contains half of a surrogate pair, which is not a character")
+def _require_file(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in _FILES if is_kind(mode)), "something else")
+        raise SpecError(f"The spec {_printable(path)} is {kind}, not a file.", "Remove it, or write the spec.")
+    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+        raise SpecError(
+            f"The spec {_printable(path)} is a link out of its folder, to {_printable(path.resolve())}.",
+            "Put the file itself there: errors quote what a spec holds, so a link could show another's secrets.",
         )
-        return value.encode(errors="replace").decode()
-    return value
 
 
-def _described(items: list[Any], lines: dict[Path_, int]) -> list[tuple[int, str]]:
+def _missing(path: Path) -> SpecError:
+    if path.is_symlink():
+        leads = _printable(path.readlink())
+        return SpecError(f"The spec {_printable(path)} is a link to {leads}, which does not exist.", "Remove the link.")
+    known = ", ".join(_printable(file.stem) for file in spec_paths(path.parent)) or "none"
+    return SpecError(
+        f"There is no spec {_printable(path)}.", f"Models that exist in {_printable(path.parent)}: {known}."
+    )
+
+
+def _parse(path: Path, content: bytes) -> ModelSpec:
+    try:
+        document = parse_document(content.decode())
+    except UnicodeDecodeError as error:
+        raise SpecError(f"The spec {_printable(path)} is not UTF-8: {error}.", "Save it as UTF-8.") from None
+    spec, problems = _validated(document)
+    if spec is not None and spec.model != path.stem:
+        line = document.lines[("model",)]
+        problems.append((line, f"model is {spec.model!r}, but the file is named {path.name!r}"))
+    if spec is None or problems:
+        raise _with_problems(path, problems)
+    return spec
+
+
+def _validated(document: Document) -> tuple[ModelSpec | None, list[tuple[int, str]]]:
+    """Return the spec, if there is one, and every problem of the document."""
+    problems = list(document.problems)
+    if document.values is None:
+        return None, problems
+    try:
+        return ModelSpec.model_validate(document.values), problems
+    except ValidationError as error:
+        return None, problems + _described(error.errors(include_url=False), document.lines)
+    except Exception as error:  # a rule that did not foresee this value must not stop the other models
+        return None, [*problems, (1, f"cannot be checked: {type(error).__name__}: {error}")]
+
+
+def _with_problems(path: Path, problems: list[tuple[int, str]]) -> SpecError:
+    found, name = sorted(set(problems)), _printable(path)
+    shown = [f"  {name}:{line}: {_printable(problem[:MAX_LINE])}" for line, problem in found[:MAX_SHOWN]]
+    if more := len(found) - len(shown):
+        shown.append(f"  and {more:,} more")
+    return SpecError(
+        f"The spec '{_printable(path.name)}' has {len(found):,} problem(s):\n" + "\n".join(shown),
+        "Correct these lines.",
+    )
+
+
+def _printable(text: object) -> str:
+    """Return a text that every terminal, log and database takes: escaped where it is not printable."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def _described(items: list[Any], lines: dict[Location, int]) -> list[tuple[int, str]]:
     """Return pydantic's findings in Tidemill's wording, each with the line of the nearest enclosing key."""
     problems: list[tuple[int, str]] = []
     expected: dict[tuple[int, str, str], list[str]] = {}  # pydantic reports one finding per type of a union
     for item in items:
-        location: Path_ = tuple(item["loc"])
+        location: Location = tuple(item["loc"])
         known = next(location[:size] for size in range(len(location), -1, -1) if location[:size] in lines)
         place, line = ".".join(str(part) for part in location), lines[known]
         if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(location[-1]), _known_keys(), n=1)
+            few = len(problems) < MAX_SHOWN  # a comparison takes a millisecond
+            near = difflib.get_close_matches(str(location[-1]), _known_keys(), n=1) if few else []
             problems.append((line, f"unknown key {place!r}" + (f"; did you mean {near[0]!r}?" if near else "")))
         elif item["type"] == "missing":
             problems.append((line, f"key {place!r} is missing"))
@@ -196,7 +224,7 @@ def _described(items: list[Any], lines: dict[Path_, int]) -> list[tuple[int, str
         else:
             if location[-1] in _MEMBERS and location != known:
                 place = ".".join(str(part) for part in location[:-1])
-            found = "nothing" if item["input"] is None else f"{item['input']!r:.80}"
+            found = "nothing" if item["input"] is None else f"{_short.repr(item['input']):.80}"
             expected.setdefault((line, place, found), []).append(_expected(item))
     return problems + [
         (line, f"{place}: expected {' or '.join(dict.fromkeys(kinds))}, found {found}")
@@ -212,6 +240,7 @@ def _expected(item: Any) -> str:
     return _KINDS.get(item["type"].partition("_")[0], message.removeprefix("Input should be "))
 
 
+@lru_cache(maxsize=1)
 def _known_keys() -> list[str]:
     parts = [getattr(spec_room, name) for name in spec_room.__all__]
     return sorted(

@@ -168,6 +168,8 @@ class Workspace:
             return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
         except UnicodeDecodeError as error:
             raise SpecError(f"The query {path} is not UTF-8: {error}.", "Save it as UTF-8.") from None
+        except OSError as error:
+            raise SpecError(f"The query {path} cannot be read: {error.strerror}.", "Let its user read it.") from None
 
 
 def _copy(url: str) -> Path:

@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-COPIED = ("src", "plugins", "sql", "dags", "tests", "pyproject.toml", "README.md", "requirements.txt")
+COPIED = (
+    "src", "plugins", "sql", "dags", "docker", "docker-compose.yaml", "Dockerfile", "tests", "pyproject.toml", "README.md",
+    "requirements.txt",
+)  # fmt: skip
 LIMIT_S = 900  # of the tests of one mutant
 
 
@@ -96,6 +99,83 @@ MUTANTS = (
         "if fall - margin <= tolerated:",
         "if fall - margin <= 0:",
         ("tests/unit/monitoring/test_retrain_policy.py", "-k", "quiet"),
+    ),
+    Mutant(
+        "refusal of pipes and devices among the specs",
+        "src/tidemill/spec_file.py",
+        "if not stat.S_ISREG(mode):",
+        "if False:",
+        ("tests/unit/test_spec_file.py", "-k", "no_file"),
+    ),
+    Mutant(
+        "refusal of links out of the folder of specs",
+        "src/tidemill/spec_file.py",
+        "if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):",
+        "if False:",
+        ("tests/unit/test_spec_file.py", "-k", "link_out"),
+    ),
+    Mutant(
+        "a spec that may not be read",
+        "src/tidemill/spec_file.py",
+        "except (OSError, ValueError) as error:",
+        "except IsADirectoryError as error:",
+        ("tests/unit/test_spec_file.py", "-k", "may_not_be_read"),
+    ),
+    Mutant(
+        "limit of a spec's bytes",
+        "src/tidemill/spec_file.py",
+        "if len(content) > MAX_BYTES:",
+        "if False:",
+        ("tests/unit/test_spec_file.py", "-k", "too_large_a_file"),
+    ),
+    Mutant(
+        "a rule of the spec that fails in a way of its own",
+        "src/tidemill/spec_file.py",
+        "except Exception as error:",
+        "except KeyError as error:",
+        ("tests/unit/test_spec_file.py", "-k", "rule_that_fails"),
+    ),
+    Mutant(
+        "limit of a spec's whole numbers",
+        "src/tidemill/spec/document.py",
+        "len(text) <= 20 and int(text) in WHOLE",
+        "True",
+        ("tests/unit/test_spec_file.py", "-k", "64_bits"),
+    ),
+    Mutant(
+        "limit of a spec's values",
+        "src/tidemill/spec/document.py",
+        "if self.n_values > MAX_VALUES:",
+        "if False:",
+        ("tests/unit/test_spec_file.py", "-k", "too_many_values"),
+    ),
+    Mutant(
+        "control characters of a spec",
+        "src/tidemill/spec/document.py",
+        "if text.isprintable() or not (found := _UNSTORABLE.search(text)):",
+        "if True:",
+        ("tests/unit/test_spec_file.py", "-k", "control_character"),
+    ),
+    Mutant(
+        "a task that reads only its own model's spec",
+        "plugins/tidemill_airflow/model_dags.py",
+        "if verb not in PURPOSE or own not in spec_paths(folder):",
+        "if True:",
+        ("tests/dags/test_parsing_context.py", "-k", "no_other_spec"),
+    ),
+    Mutant(
+        "missing packages in words",
+        "src/tidemill/cli/__init__.py",
+        "except ModuleNotFoundError as error:",
+        "except ZeroDivisionError as error:",
+        ("tests/unit/test_requirements.py", "-k", "traceback"),
+    ),
+    Mutant(
+        "ports of the compose profile that are taken",
+        "docker/ports.py",
+        "if is_free(int(port)) or is_ours(int(port), *service):",
+        "if True:",
+        ("tests/test_compose.py", "-k", "taken_port"),
     ),
     Mutant(
         "digits of whole numbers beside a NULL",

@@ -21,6 +21,7 @@ def describe(models: Path, **settings: str) -> Described:
         check=True,
         capture_output=True,
         text=True,
+        timeout=300,  # of a file that is waited for
     )
     return json.loads(answer.stdout.splitlines()[-1])
 

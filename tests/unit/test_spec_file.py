@@ -1,3 +1,5 @@
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -244,3 +246,111 @@ def test_data_that_begin_later_by_now_refuse_what_is_asked_and_know_what_was(tmp
 )
 def test_candidates_differ_and_are_no_baselines(tmp_path: Path, names: str, said: str) -> None:
     assert said in problems(tmp_path, SMALLEST + f"train: {{estimators: [{names}]}}\n")
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(Path.mkdir, "a folder"), (os.mkfifo, "a named pipe"), (lambda path: path.symlink_to("/dev/zero"), "a device")],
+)
+def test_what_is_no_file_is_named_and_never_waited_for(
+    tmp_path: Path, make: Callable[[Path], object], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.open", lambda *_: pytest.fail("it was opened"))
+    make(tmp_path / "tiny.yaml")
+    with pytest.raises(SpecError, match=rf"tiny\.yaml is {kind}, not a file"):
+        read_spec(tmp_path / "tiny.yaml")
+
+
+def test_a_link_out_of_the_folder_is_refused_and_one_within_is_followed(tmp_path: Path) -> None:
+    models, data = tmp_path / "models", tmp_path / "models" / "..2026"  # as Kubernetes mounts a ConfigMap
+    data.mkdir(parents=True)
+    write(data, SMALLEST)
+    (models / "tiny.yaml").symlink_to("..2026/tiny.yaml")
+    assert read_spec(models / "tiny.yaml").model == "tiny"
+    write(tmp_path, SMALLEST.replace("tiny", "other"), "other.yaml")
+    (models / "other.yaml").symlink_to(tmp_path / "other.yaml")
+    with pytest.raises(SpecError, match="is a link out of its folder"):
+        read_spec(models / "other.yaml")
+
+
+def test_a_dangling_link_is_named_with_its_target(tmp_path: Path) -> None:
+    (tmp_path / "tiny.yaml").symlink_to("nowhere")
+    with pytest.raises(SpecError, match="is a link to nowhere, which does not exist"):
+        read_spec(tmp_path / "tiny.yaml")
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    path = write(tmp_path, SMALLEST)
+    monkeypatch.setattr("os.open", refuse)
+    with pytest.raises(SpecError, match=r"tiny\.yaml cannot be read: Permission denied"):
+        read_spec(path)
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("")
+    with pytest.raises(SpecError, match="models cannot be listed: Not a directory"):
+        load_specs(tmp_path / "models")
+
+
+def test_too_large_a_file_is_not_parsed(tmp_path: Path) -> None:
+    assert "more than 1,000,000 bytes" in problems(tmp_path, SMALLEST + "# " + "x" * 1_000_000)
+
+
+def test_too_many_values_are_refused(tmp_path: Path) -> None:
+    assert "more than 50,000 values" in problems(tmp_path, SMALLEST + f"alerts: [{'1, ' * 60_000}]\n")
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9223372036854775808", "-9223372036854775809", "1e999"])
+def test_a_number_beyond_64_bits_is_refused_with_its_line(tmp_path: Path, number: str) -> None:
+    contract = f"contract: [{{expect_column_values_to_be_between: {{column: c, max_value: {number}}}}}]\n"
+    assert "tiny.yaml:7: the number" in problems(tmp_path, SMALLEST + contract)
+
+
+@pytest.mark.parametrize("number", ["9223372036854775807", "-9223372036854775808", "1e308"])
+def test_a_number_within_64_bits_is_read_exactly(tmp_path: Path, number: str) -> None:
+    contract = f"contract: [{{expect_column_values_to_be_between: {{column: c, max_value: {number}}}}}]\n"
+    spec = read_spec(write(tmp_path, SMALLEST + contract))
+    assert spec.contract[0].arguments["max_value"] == (float if "e" in number else int)(number)
+
+
+@pytest.mark.parametrize("escape", ["\\0", "\\e[2J", "\\x9b"])
+def test_a_control_character_is_refused_and_not_shown_as_such(tmp_path: Path, escape: str) -> None:
+    message = problems(tmp_path, SMALLEST + f'description: "a{escape}"\n')
+    assert "tiny.yaml:7: 'a\\x" in message
+    assert all(line.isprintable() for line in message.splitlines())
+
+
+def test_a_rule_that_fails_in_a_way_of_its_own_is_a_problem_of_the_spec(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr(ModelSpec, "model_validate", fail)
+    assert "cannot be checked: OverflowError: date value out of range" in problems(tmp_path, SMALLEST)
+
+
+def test_a_second_document_is_refused(tmp_path: Path) -> None:
+    assert "tiny.yaml:7: a spec is one document" in problems(tmp_path, SMALLEST + "---\nmodel: other\n")
+
+
+def test_a_key_that_is_a_list_is_refused(tmp_path: Path) -> None:
+    assert "tiny.yaml:7: a key is a word" in problems(tmp_path, SMALLEST + "? [a]\n: 1\n")
+
+
+def test_only_the_first_of_many_problems_are_shown(tmp_path: Path) -> None:
+    message = problems(tmp_path, SMALLEST + "".join(f"key_{number}: 1\n" for number in range(300)))
+    assert "has 300 problem(s)" in message
+    assert message.count("unknown key") == 50
+    assert "and 250 more" in message
+
+
+def test_a_file_is_parsed_again_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = read_spec(write(tmp_path, SMALLEST))
+    with monkeypatch.context() as patched:
+        patched.setattr("tidemill.spec_file.parse_document", lambda _: pytest.fail("it was parsed again"))
+        assert read_spec(tmp_path / "tiny.yaml") is spec
+    assert read_spec(write(tmp_path, SMALLEST + "owner: me\n")).owner == "me"

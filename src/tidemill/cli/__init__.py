@@ -9,6 +9,7 @@ from tidemill.cli import chains, ledger, local, simulation, warehouse
 from tidemill.cli import transfer as carrying
 from tidemill.cli.console import HOME, app, err
 from tidemill.errors import TidemillError
+from tidemill.requirements import module_missing
 from tidemill.workspace import read_environment_file
 
 __all__ = ["app", "carrying", "chains", "ledger", "local", "main", "simulation", "warehouse"]
@@ -22,4 +23,7 @@ def main() -> None:
     except TidemillError as error:
         err.print(f"{type(error).__name__}: ", style="bold red", end="")
         err.print(str(error), highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        err.print(module_missing(error), highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -4,7 +4,7 @@ import getpass
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.table import Column, Table
@@ -149,9 +149,24 @@ def install_check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Report what this machine's Airflow lacks for Tidemill, with remedies; exit status 1 if anything is missing."""
-    from tidemill.doctor import examine_installation
-
+    try:
+        from tidemill.doctor import examine_installation
+    except ModuleNotFoundError as error:  # the doctor needs the packages that it would look for
+        _tell_missing(error, as_json=as_json)
     _tell(examine_installation(), as_json=as_json)
+
+
+def _tell_missing(error: ModuleNotFoundError, *, as_json: bool) -> NoReturn:
+    """Print the only finding where packages are missing, and end with status 1."""
+    from tidemill.requirements import module_missing
+
+    message, _, remedy = module_missing(error).partition("\n")
+    if as_json:
+        item = {"check": "requirements", "subject": "environment", "severity": "fail"}
+        print(json.dumps([item | {"message": message, "remedy": remedy}], indent=2))  # noqa: T201 - for other programs
+    else:
+        out.print(f"{message}\n{remedy}\nThe other checks follow once they are there.", soft_wrap=True)
+    raise typer.Exit(1)
 
 
 def _tell(findings: "Sequence[Finding]", *, as_json: bool) -> None:

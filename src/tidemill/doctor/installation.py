@@ -15,13 +15,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from tidemill.doctor.findings import Finding, judged
 from tidemill.doctor.ledger import check_migrations, check_rights, check_roles
 from tidemill.doctor.machine import check_tracking, sound_specs
 from tidemill.errors import SettingsError, TidemillError
+from tidemill.requirements import COLLECTIVES, install_command, needed_requirements, unmet_requirements
 from tidemill.storage.scratch import temporary
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
@@ -84,26 +84,31 @@ def _packages() -> Iterator[Finding]:
         f"Python {running}.",
         "Install Airflow and Tidemill into an environment of a supported Python.",
     )
-    needed = [Requirement(line) for line in about.get_all("Requires-Dist") or []]
-    needed = [item for item in needed if item.marker is None or item.marker.evaluate({"extra": ""})]
-    unmet = [problem for item in needed if (problem := _unmet(item))]
+    unmet = unmet_requirements()
     airflow = "" if unmet else metadata.version("apache-airflow")  # which is one of them
     yield judged(
         "requirements",
         "environment",
-        unmet,
-        f"All {len(needed)} packages that are needed are here, Airflow {airflow} among them.",
-        "Install them together with Airflow, pinned to its own version: docs/deploy/existing-airflow.md has the line.",
+        list(unmet.values()),
+        f"All {len(needed_requirements())} packages that are needed are here, Airflow {airflow} among them.",
+        f"Install them together with Airflow, pinned to its own version: {install_command(unmet)}",
     )
+    yield _collectives()
 
 
-def _unmet(needed: Requirement) -> str:
-    try:
-        found = metadata.version(needed.name)
-    except metadata.PackageNotFoundError:
-        return f"{needed.name} is missing, {needed.specifier} is supported"
-    inside = needed.specifier.contains(found, prereleases=True)
-    return "" if inside else f"{needed.name} is {found}, {needed.specifier} is supported"
+def _collectives() -> Finding:
+    """Look for the library that XGBoost's wheel brings along for GPUs of several machines, and that no CPU loads."""
+    found = [item for name in COLLECTIVES for item in metadata.distributions(name=name)]
+    if not found:
+        return Finding.ok("collectives", "environment", "No library for GPUs of several machines is installed.")
+    names = " ".join(item.name for item in found)
+    size_mb = sum(file.size or 0 for item in found for file in item.files or ()) / 1e6
+    return Finding.warn(
+        "collectives",
+        "environment",
+        f"{names} takes {size_mb:,.0f} MB, and only a training on GPUs of several machines would load it.",
+        f"Remove it: {sys.executable} -m pip uninstall --yes {names}",
+    )
 
 
 def _airflow() -> tuple[dict[str, Any] | None, Finding]:

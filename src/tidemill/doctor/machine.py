@@ -10,7 +10,7 @@ from psycopg2.extensions import parse_dsn
 from tidemill.doctor.findings import Finding, judged
 from tidemill.errors import SpecError
 from tidemill.spec import ModelSpec
-from tidemill.spec_file import read_spec
+from tidemill.spec_file import read_spec, spec_paths
 from tidemill.tracking import answers, is_reachable, without_login
 from tidemill.versions import count_locked, drifted, lock_digest
 from tidemill.workspace import Workspace
@@ -30,12 +30,16 @@ FULL_BYTES = 256 * 1024**2  # below it a snapshot may fail half-way
 
 def sound_specs(models: Path) -> tuple[tuple[ModelSpec, ...], Finding]:
     """Read every spec, and report the broken ones; a broken spec does not hide the others."""
-    specs, problems = [], []
-    for path in sorted(models.glob("*.yaml")):
-        try:
-            specs.append(read_spec(path))
-        except SpecError as error:
-            problems.append(error.problem.splitlines()[0].rstrip("."))
+    specs: list[ModelSpec] = []
+    problems: list[str] = []
+    try:
+        for path in spec_paths(models):
+            try:
+                specs.append(read_spec(path))
+            except SpecError as error:
+                problems.append(error.problem.splitlines()[0].rstrip("."))
+    except SpecError as error:  # the folder itself
+        problems.append(error.problem.rstrip("."))
     return tuple(specs), judged(
         "specs", str(models), problems, f"{len(specs)} model(s) are declared.", "Fix the spec: 'tidemill check'."
     )

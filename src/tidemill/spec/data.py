@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from tidemill.intervals import Every
 from tidemill.records import Severity
-from tidemill.spec.kinds import Day, Duration, Name, Part, SqlFile
+from tidemill.spec.kinds import Day, Duration, Name, Part, SqlFile, repeated
 
 __all__ = ["OBSERVED_AT", "Expectation", "Features", "Label", "Partitions", "Source", "Task"]
 
@@ -81,8 +81,7 @@ class Features(Part):
             raise ValueError(
                 "list at least one numeric or categorical column, or leave the key out to use all columns of the query"
             )
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
+        if twice := repeated(names):
             raise ValueError(f"{', '.join(twice)} listed twice")
         return self
 

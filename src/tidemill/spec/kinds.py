@@ -1,8 +1,11 @@
 """Value types of a spec (names, durations, cron expressions), and the base class of its sections."""
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from croniter import CroniterBadDateError, croniter
@@ -10,8 +13,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tidemill.intervals import parse_duration
 
-__all__ = ["PATTERNS", "Cron", "Day", "Duration", "Name", "Part", "SqlFile", "ThresholdRule"]
+__all__ = ["PATTERNS", "Cron", "Day", "Duration", "Name", "Part", "SqlFile", "ThresholdRule", "repeated"]
 
+MAX_CRON = 120  # characters of a cron expression; some of them take seconds to expand
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
 """Names become SQL identifiers, folders and DAG ids; 48 characters leave room for a suffix within Postgres' limit of 63."""
 SQL_FILE = r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$"
@@ -26,9 +30,21 @@ def _duration(value: object) -> timedelta:
     return value if isinstance(value, timedelta) else parse_duration(str(value))  # a bare number has no unit
 
 
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that are listed more than once, sorted.
+
+    Examples
+    --------
+    >>> repeated(["b", "a", "b"])
+    ['b']
+    """
+    return sorted(name for name, n in Counter(names).items() if n > 1)
+
+
+@lru_cache(maxsize=1024)  # the models of a folder share a few schedules, and expanding one takes as long as its spec
 def _cron(value: str) -> str:
-    if len(value.split()) != 5 or not croniter.is_valid(value):
-        raise ValueError(f"{value!r} is not a cron expression of five fields, such as '0 5 * * *'")
+    if len(value) > MAX_CRON or len(value.split()) != 5 or not croniter.is_valid(value):
+        raise ValueError(f"{value[:MAX_CRON]!r} is not a cron expression of five fields, such as '0 5 * * *'")
     try:
         croniter(value, datetime(2000, 1, 1, tzinfo=UTC)).get_next()
     except CroniterBadDateError:

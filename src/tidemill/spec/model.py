@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -15,7 +16,7 @@ from tidemill.intervals import Every, Interval, Partition
 from tidemill.metrics.definitions import NO_SKILL, default_metric, greater_is_better
 from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
-from tidemill.spec.kinds import Name, Part
+from tidemill.spec.kinds import Name, Part, repeated
 from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
 from tidemill.spec.training import Accept, Train
 
@@ -72,7 +73,7 @@ class ModelSpec(Part):
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        if value not in available_timezones():
+        if value not in _zones():
             raise ValueError(f"{value!r} is not an IANA time zone; write one such as 'America/New_York' or 'UTC'")
         return value
 
@@ -94,17 +95,17 @@ class ModelSpec(Part):
     @field_validator("alerts")
     @classmethod
     def _no_channel_twice(cls, value: tuple[AlertChannel, ...]) -> tuple[AlertChannel, ...]:
-        names = [item.channel for item in value]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
+        if twice := repeated(item.channel for item in value):
             raise ValueError(f"{', '.join(twice)} listed twice")
         return value
 
     @model_validator(mode="after")
     def _whole_hours(self) -> Self:
+        if self.partitions.every is not Every.HOUR:
+            return self
         zone, days = ZoneInfo(self.timezone), (datetime(2025, 1, 1, tzinfo=UTC) + timedelta(n) for n in range(365))
         offsets = {day.astimezone(zone).utcoffset() or timedelta() for day in days}
-        if self.partitions.every is Every.HOUR and (max(offsets) - min(offsets)) % timedelta(hours=1):
+        if (max(offsets) - min(offsets)) % timedelta(hours=1):
             raise ValueError(
                 f"the clocks of {self.timezone} change by half an hour, so its days do not divide into whole hours; "
                 "use timezone UTC with hourly partitions"
@@ -180,9 +181,9 @@ class ModelSpec(Part):
 
     @model_validator(mode="after")
     def _monotonic_features_are_numbers(self) -> Self:
-        numeric = None if self.features is None else self.features.numeric
-        strange = [name for name in self.train.monotonic if numeric is not None and name not in numeric]
-        if strange:
+        if self.features is None:
+            return self
+        if strange := sorted(self.train.monotonic.keys() - set(self.features.numeric)):
             raise ValueError(f"train.monotonic names {', '.join(strange)}, which is not a numeric feature")
         return self
 
@@ -251,6 +252,11 @@ class ModelSpec(Part):
     def local_midnight(self, day: date) -> datetime:
         """Return the first instant of a day in the model's time zone."""
         return datetime.combine(day, time(), ZoneInfo(self.timezone))
+
+
+@cache  # finding them reads hundreds of files
+def _zones() -> set[str]:
+    return available_timezones()
 
 
 def _is_of(every: Every, key: str, timezone: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tidemill.spec.kinds import Cron, Duration, Name, Part, ThresholdRule
+from tidemill.spec.kinds import Cron, Duration, Name, Part, ThresholdRule, repeated
 from tidemill.spec.search import Search
 
 __all__ = ["BASELINES", "Accept", "Own", "Train"]
@@ -69,8 +69,7 @@ class Train(Part):
 
     @model_validator(mode="after")
     def _candidates_differ(self) -> Self:
-        twice = sorted({name for name in self.estimators if self.estimators.count(name) > 1})
-        if twice:
+        if twice := repeated(self.estimators):
             raise ValueError(f"estimators lists {', '.join(twice)} twice")
         baselines = [name for name in self.estimators if name in BASELINES]
         if baselines:
@@ -79,7 +78,7 @@ class Train(Part):
 
     @model_validator(mode="after")
     def _own_is_listed(self) -> Self:
-        idle = [name for name in self.own if name not in self.estimators]
+        idle = sorted(self.own.keys() - set(self.estimators))
         if idle:
             raise ValueError(f"own describes {', '.join(idle)}, which estimators does not list")
         return self
