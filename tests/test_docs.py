@@ -206,7 +206,7 @@ def test_every_operator_that_does_more_than_its_step_is_documented() -> None:
 def test_every_field_of_the_trigger_forms_is_documented() -> None:
     # Read and not imported: importing it loads Airflow.
     source = ast.parse(text(PROJECT / "plugins" / "tidemill_airflow" / "params.py"))
-    (model,) = [node for node in source.body if isinstance(node, ast.ClassDef)]
+    (model,) = [node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "RunParams"]
     fields = [ast.unparse(node.target) for node in model.body if isinstance(node, ast.AnnAssign)]
     table = text(OPERATIONS).split("| field | on |")[1].split("\n\n")[0]
     cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)

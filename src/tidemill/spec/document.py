@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from yaml.constructor import ConstructorError
 
 __all__ = ["Document", "Location", "parse_document"]
 
@@ -48,14 +49,6 @@ class Document:
     """Line and description of everything that is not allowed in any spec."""
 
 
-class _UnreadableError(Exception):
-    """A problem after which reading cannot go on."""
-
-    def __init__(self, line: int, problem: str) -> None:
-        super().__init__(line, problem)
-        self.found = line, problem
-
-
 def parse_document(text: str) -> Document:
     r"""Parse the YAML text of a spec; whatever is wrong with it is among the document's problems.
 
@@ -72,9 +65,8 @@ def parse_document(text: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or " ".join(str(error).split())
-        builder.problems.append((mark.line + 1 if mark else 1, f"not valid YAML: {_CLEARER.get(said, said)}"))
-    except _UnreadableError as error:
-        builder.problems.append(error.found)
+        kind = "" if isinstance(error, ConstructorError) else "not valid YAML: "
+        builder.problems.append((mark.line + 1 if mark else 1, f"{kind}{_CLEARER.get(said, said)}"))
     return Document(values=values, lines=builder.lines, problems=builder.problems)
 
 
@@ -93,11 +85,12 @@ class _Builder:
         start = parser.get_event()
         first = parser.get_event() if isinstance(start, yaml.DocumentStartEvent) else None
         if not isinstance(first, yaml.MappingStartEvent):
-            raise _UnreadableError(1, "a spec is a mapping that begins with 'model: <name>'")
+            raise _refusal(start, "a spec is a mapping that begins with 'model: <name>'")
         values: dict[str, Any] = self._value(first, ())
         parser.get_event()  # the end of the document
-        if isinstance(event := parser.get_event(), yaml.DocumentStartEvent):
-            raise _UnreadableError(event.start_mark.line + 1, "a spec is one document, and '---' begins another")
+        event: Any = parser.get_event()
+        if isinstance(event, yaml.DocumentStartEvent):
+            raise _refusal(event, "a spec is one document, and '---' begins another")
         return values
 
     def _mapping(self, path: Location) -> dict[str, Any]:
@@ -107,7 +100,7 @@ class _Builder:
             if event.anchor is not None or event.tag is not None:
                 raise _reference(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise _UnreadableError(line, "a key is a word, not a list or a mapping")
+                raise _refusal(event, "a key is a word, not a list or a mapping")
             key = self._text(event.value, line)
             if key in values:
                 self.problems.append((line, f"key {key!r} is duplicated"))
@@ -128,11 +121,11 @@ class _Builder:
         line = event.start_mark.line + 1
         self.n_values += 1
         if self.n_values > MAX_VALUES:
-            raise _UnreadableError(line, f"more than {MAX_VALUES:,} values are not allowed in a spec")
+            raise _refusal(event, f"more than {MAX_VALUES:,} values are not allowed in a spec")
         if isinstance(event, yaml.ScalarEvent):
             return self._plain(event.value, line) if event.implicit[0] else self._text(event.value, line)
         if len(path) >= MAX_DEPTH:
-            raise _UnreadableError(line, "so many levels are not allowed in a spec; write the value out")
+            raise _refusal(event, "so many levels are not allowed in a spec; write the value out")
         return self._mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._list(path)
 
     def _plain(self, text: str, line: int) -> Any:
@@ -160,6 +153,11 @@ class _Builder:
         return _UNSTORABLE.sub("?", text)
 
 
-def _reference(event: Any) -> _UnreadableError:
+def _reference(event: Any) -> ConstructorError:
     what = "tags" if event.anchor is None else "anchors and aliases"
-    return _UnreadableError(event.start_mark.line + 1, f"{what} are not allowed in a spec; write the value out")
+    return _refusal(event, f"{what} are not allowed in a spec; write the value out")
+
+
+def _refusal(event: Any, problem: str) -> ConstructorError:
+    """Return the error of valid YAML that no spec may hold, after which reading cannot go on."""
+    return ConstructorError(None, None, problem, event.start_mark)
