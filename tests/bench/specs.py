@@ -5,6 +5,7 @@ its operators are not. A task loads the file of its DAG too, in Airflow's parsin
 """
 
 import argparse
+import gc
 import importlib
 import json
 import os
@@ -92,6 +93,7 @@ def load(file: str) -> dict[str, Any]:
     """Load a DAG file, and return the processor seconds of the imports and of all."""
     from airflow.dag_processing.dagbag import DagBag
 
+    gc.freeze()  # as Airflow's DAG processor and its executors do before they fork
     began = time.process_time()
     importlib.import_module("tidemill_airflow.operators")  # which a forked worker has imported already
 
