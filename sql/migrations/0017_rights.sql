@@ -121,7 +121,11 @@ BEGIN
     END IF;
     IF kind = 'promote' AND 'accept' IS DISTINCT FROM (
         SELECT d.verdict FROM tidemill.release r JOIN tidemill.decision d USING (decision_id)
-        WHERE r.model = deploy.model AND r.release_id = deploy.release_id)
+        WHERE r.model = deploy.model AND r.release_id = deploy.release_id
+          AND d.kind = 'accept' AND (d.model, d.partition) = (r.model, r.partition)
+          -- the bundle that the gate judged: of a training here, or of an archive
+          AND r.bundle_digest = coalesce(d.evidence #>> '{bundle,digest}', d.evidence #>> '{origin,evaluation,bundle,digest}',
+                                         r.bundle_digest))
     THEN
         RAISE EXCEPTION 'the gate has not accepted release % of model %', release_id, model
             USING ERRCODE = 'check_violation';

@@ -13,6 +13,7 @@ import pytest
 
 from tidemill.doctor import Finding, Health, examine
 from tidemill.errors import SettingsError, WarehouseUnavailable
+from tidemill.machine.polling import until
 from tidemill.records import Decision, Verdict
 from tidemill.storage.audit_anchor import anchor_audit, anchor_uri
 from tidemill.warehouse import migrations
@@ -151,6 +152,35 @@ def test_a_release_that_the_gate_has_not_accepted_is_no_promotion(serving: Mill,
     assert len(serving.promoter.deployments(serving.model)) == 1
 
 
+@pytest.mark.parametrize(
+    ("partition", "evidence"),
+    [(NEXT, {}), (SCORED, {"bundle": {"digest": "1" * 64}}),
+     (SCORED, {"origin": {"evaluation": {"bundle": {"digest": "1" * 64}}}})],
+    ids=["another partition", "another bundle", "another bundle of an archive"],
+)  # fmt: skip
+def test_an_acceptance_of_something_else_is_no_acceptance(
+    warehouse: Warehouse, serving: Mill, trained_mill: Trained, partition: str, evidence: dict[str, Any]
+) -> None:
+    """What a promoter could record by hand: a judgement that names an accepting decision about something else."""
+    release_id = serving.register(trained_mill[1], SCORED)
+    decision = Decision(kind="accept", verdict=Verdict.ACCEPT, reasons=("For a test.",))
+    accepted = serving.ledger.record_decision(serving.model, partition, decision, evidence, None)
+    as_role(
+        warehouse,
+        PROMOTER,
+        serving,
+        "INSERT INTO tidemill.judgement (release_id, decision_id, model, snapshot_digest, split_digest, metric,"
+        " metric_value, evidence, learnt_until, known_until, spec_digest, code_version, lock_digest)"
+        f" SELECT release_id, {accepted}, model, snapshot_digest, split_digest, metric, metric_value, evidence,"
+        " learnt_until, known_until, spec_digest, code_version, lock_digest FROM tidemill.judgement"
+        f" WHERE release_id = {release_id}",
+    )
+    champion = serving.promoter.champion(serving.model)
+    assert champion is not None
+    with pytest.raises(psycopg2.errors.CheckViolation, match=f"the gate has not accepted release {release_id}"):
+        serving.promote(release_id, champion.release_id, SCORED)
+
+
 @pytest.mark.parametrize("role", [READER, WRITER, PROMOTER])
 def test_no_temporary_type_runs_code_with_the_owners_rights(warehouse: Warehouse, role: str) -> None:
     """A domain named as a type of pg_catalog would be found first, and its check is a function of the caller's."""
@@ -246,20 +276,26 @@ def test_a_migration_that_waits_for_a_reader_ends_and_names_it(
 
 
 def test_migrations_at_once_apply_each_file_once(warehouse: Warehouse, tmp_path: Path) -> None:
+    """The second one waits while the first is at work, and then finds the file applied."""
     for path in migrations_folder().glob("*.sql"):
         (tmp_path / path.name).write_text(path.read_text())
-    (tmp_path / "9999_once.sql").write_text("CREATE TABLE public.made_once (n integer);")
+    content = "CREATE TABLE public.made_once (n integer);"
+    (tmp_path / "9999_once.sql").write_text(content)
     applied: list[tuple[str, ...]] = []
+    second = threading.Thread(target=lambda: applied.append(apply_migrations(warehouse.url(OWNER), tmp_path)))
+    waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'public.tidemill_migration'::regclass"
     try:
-        threads = [
-            threading.Thread(target=lambda: applied.append(apply_migrations(warehouse.url(OWNER), tmp_path)))
-            for _ in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(applied) == [(), (), (), ("9999_once.sql",)]
+        with closing(psycopg2.connect(warehouse.url(OWNER))) as first, first, first.cursor() as cursor:
+            cursor.execute("LOCK TABLE public.tidemill_migration IN SHARE ROW EXCLUSIVE MODE")
+            cursor.execute(content)
+            second.start()
+            assert until(lambda: bool(warehouse.rows(waiting)), 30)
+            cursor.execute(
+                "INSERT INTO public.tidemill_migration VALUES ('9999_once.sql', encode(sha256(%s::bytea), 'hex'))",
+                (content,),
+            )
+        second.join()
+        assert applied == [()]
     finally:
         warehouse.rows(
             "DROP TABLE IF EXISTS public.made_once; DELETE FROM public.tidemill_migration WHERE name LIKE '9999%'"
