@@ -16,6 +16,7 @@ from tidemill.local.airflow_api import AirflowApi, RunState
 from tidemill.warehouse.connections import transaction
 from tidemill.workspace import connection_from_environment
 from tidemill_examples.flights import load_flights
+from tidemill_examples.orders import load_orders
 
 __all__ = ["load_example", "run_chains"]
 
@@ -37,7 +38,7 @@ _DECISION = """
 
 
 def load_example(out: Console) -> None:
-    """Load the flights unless they are loaded already, with a progress bar."""
+    """Load the flights and the shop's orders unless they are loaded already, with a progress bar."""
     with _progress(out) as progress:
         bars = {}
 
@@ -47,6 +48,7 @@ def load_example(out: Console) -> None:
             progress.update(bars[table], completed=done)
 
         loaded = load_flights(connection_from_environment("tidemill_owner"), report)
+        load_orders(connection_from_environment("tidemill_owner"))
     if not loaded:
         out.print("The flights are already in the warehouse.")
 

@@ -116,13 +116,21 @@ def _page(spec: ModelSpec, verb: str) -> str:
 | | |
 |---|---|
 | runs | {when} |
-| partition | one {spec.partitions.every.value}, known {spec.partitions.cutoff} after its start |
+| partition | {_which(spec)} |
 | source | `sql/{spec.source.features}` and `sql/{spec.source.labels}` |
 | read the result | `SELECT * FROM predictions.{spec.model} WHERE partition = '…'` |
 | owner | {spec.owner or "not named"} |
 
 {_BACK.format(spec=spec) if verb == "rollback" else _FORTH.format(spec=spec, verb=verb, key=_first_key(spec))}
 """
+
+
+def _which(spec: ModelSpec) -> str:
+    """Return which partition a scheduled run is for, and when its rows are known."""
+    every, offset = spec.partitions.every.value, spec.predict.offset
+    beside = {-1: f"the {every} that has just ended", 0: f"the {every} that has begun", 1: f"the next {every}"}
+    which = beside.get(offset, f"{abs(offset)} {every}s {'before' if offset < 0 else 'after'} the one that has begun")
+    return f"one {every}: {which}; known {spec.partitions.known}"
 
 
 def _first_key(spec: ModelSpec) -> str:

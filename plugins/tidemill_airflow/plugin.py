@@ -1,4 +1,4 @@
-"""The plugin that Airflow finds by the entry point ``airflow.plugins``: the console in its UI.
+"""The plugin that Airflow finds by the entry point ``airflow.plugins``: the console in its UI, and the timetable.
 
 Airflow imports this in every process, tasks included, so the app is imported by its first request, in the API server.
 """
@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk.configuration import conf
+
+from tidemill_airflow.scheduling.timetable import PartitionTimetable
 
 __all__ = ["TidemillPlugin", "console"]
 
@@ -30,8 +32,9 @@ _VIEWS: list[Any] = [
 
 
 class TidemillPlugin(AirflowPlugin):
-    """Entry in the UI's navigation, tab on every DAG's page, and the app behind them."""
+    """Entry in the UI's navigation, tab on every DAG's page, the app behind them, and the timetable of the DAGs."""
 
     name = "tidemill"
     fastapi_apps = _APPS
     external_views = _VIEWS
+    timetables = [PartitionTimetable]  # noqa: RUF012 - as Airflow declares it

@@ -1,38 +1,44 @@
 """When a model's DAGs run, and the partition of a run."""
 
 from collections.abc import Mapping
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import CronPartitionTimetable
-
 from tidemill.errors import PartitionError
+from tidemill.intervals import Interval
 from tidemill.spec import ModelSpec
+from tidemill_airflow.scheduling.timetable import PartitionTimetable
 
 __all__ = ["lifetime", "partition_of_run", "timetable"]
 
 
-def timetable(spec: ModelSpec, cron: str | None) -> CronPartitionTimetable | None:
-    """Return the timetable of a cron line: each run carries the key of the partition that contains its tick."""
+def timetable(spec: ModelSpec, cron: str | None) -> PartitionTimetable | None:
+    """Return the timetable of a cron line: each run carries the key of its partition."""
     if cron is None:
         return None
-    return CronPartitionTimetable(cron, timezone=spec.timezone, key_format=spec.partitions.every.key_format)
+    return PartitionTimetable(
+        cron, timezone=spec.timezone, every=spec.partitions.every.value, offset=spec.predict.offset
+    )
 
 
 def lifetime(spec: ModelSpec, cron: str | None) -> dict[str, Any]:
-    """Return a DAG's ``start_date``, ``end_date`` and ``catchup``: past partitions are not caught up by themselves.
+    """Return a DAG's ``start_date``, ``end_date`` and ``catchup``: its runs are those of the model's first to last partition.
 
     A DAG without a schedule gets no dates: a run with a later logical date would have no task, and would succeed.
     """
     if cron is None:
         return {"catchup": False}
-    first, last, zone = spec.partitions.first, spec.partitions.last, ZoneInfo(spec.timezone)
-    return {
-        "start_date": datetime.combine(first, time(), zone) if first else None,
-        "end_date": datetime.combine(last, time.max, zone) if last else None,
-        "catchup": False,
-    }
+    every, first, last = spec.partitions.every, spec.partitions.first, spec.partitions.last
+    start = end = None
+    if first:
+        midnight = spec.local_midnight(first)
+        soon = Interval(start=midnight, end=midnight + timedelta(days=62))
+        start = spec.run_window(next(every.within(soon, spec.timezone))).start
+    if last:
+        latest = datetime.combine(last, time.max, ZoneInfo(spec.timezone))
+        end = spec.run_window(every.containing(latest, spec.timezone)).end - timedelta(microseconds=1)
+    return {"start_date": start, "end_date": end, "catchup": False}
 
 
 def partition_of_run(context: Mapping[str, Any], spec: ModelSpec) -> str:
@@ -51,7 +57,7 @@ def partition_of_run(context: Mapping[str, Any], spec: ModelSpec) -> str:
             "Trigger it with one of the two.",
         )
     if not key and run.data_interval_start and run.data_interval_start < run.data_interval_end:
-        key = spec.partitions.every.containing(run.data_interval_start, spec.timezone).key
+        key = spec.partition_at(run.data_interval_start).key
     if not key:
         raise PartitionError(
             f"Run {run.run_id!r} names no partition of {spec.model!r}.",

@@ -7,18 +7,34 @@ FROM seen
 LEFT JOIN tidemill.published ON model = %(model)s;
 
 -- name: failed_steps
--- Failed steps of the newest week of work that have not succeeded since.
-SELECT chain, step, partition, coalesce(error, '') AS error, ended_at
-FROM (
-    SELECT DISTINCT ON (chain, partition, step, coalesce(map_index, -1))
-        chain, step, partition, status, error, ended_at
+-- Failed steps of the newest week of work that have neither succeeded since nor been dismissed, and whether any attempt
+-- since the last success was one of the schedule.
+WITH attempt AS (
+    SELECT run_id, chain, step, partition, coalesce(map_index, -1) AS map_index, status, error, ended_at,
+        coalesce(dag_run_id, '') ~ '^(scheduled|asset_triggered|retrain)__' AS by_schedule
     FROM tidemill.run
     WHERE model = %(model)s
       AND started_at > (SELECT max(started_at) - interval '7 days' FROM tidemill.run WHERE model = %(model)s)
-    ORDER BY chain, partition, step, coalesce(map_index, -1), run_id DESC
-) newest
+), newest AS (
+    SELECT DISTINCT ON (chain, partition, step, map_index) *
+    FROM attempt
+    ORDER BY chain, partition, step, map_index, run_id DESC
+)
+SELECT run_id, chain, step, partition, coalesce(error, '') AS error, ended_at,
+    (SELECT bool_or(a.by_schedule) FROM attempt a
+     WHERE (a.chain, a.partition, a.step, a.map_index) = (n.chain, n.partition, n.step, n.map_index)
+       AND a.status = 'failed'
+       AND a.run_id > coalesce((SELECT max(done.run_id) FROM attempt done
+                                WHERE (done.chain, done.partition, done.step, done.map_index)
+                                    = (n.chain, n.partition, n.step, n.map_index)
+                                  AND done.status = 'succeeded'), 0)) AS by_schedule
+FROM newest n
 WHERE status = 'failed'
-ORDER BY ended_at DESC LIMIT %(limit)s;
+  AND NOT EXISTS (SELECT FROM tidemill.audit
+                  WHERE model = %(model)s AND event = 'dismiss' AND details ->> 'chain' = n.chain
+                    AND details ->> 'step' = n.step AND details ->> 'partition' = n.partition
+                    AND CAST(details ->> 'run_id' AS bigint) >= n.run_id)
+ORDER BY by_schedule DESC, ended_at DESC LIMIT %(limit)s;
 
 -- name: standing_releases
 -- Releases with their newest verdict, the newest release first; one of them if its id is given.

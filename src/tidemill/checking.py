@@ -133,13 +133,20 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
 
 def _schedule_problems(spec: ModelSpec) -> Iterator[str]:
     """Report a schedule that runs before the cutoff: the query would return different rows after the cutoff."""
-    for chain, schedule in (("train", spec.train.schedule), ("predict", spec.predict.schedule)):
+    schedules = {
+        "train": spec.train.schedule,
+        "predict": spec.predict.schedule,
+        "monitor": spec.monitor.schedule,
+        "retrain": spec.retrain.schedule,
+    }
+    for chain, schedule in schedules.items():
         if schedule is not None and (early := _first_too_early(spec, schedule)) is not None:
             tick, partition = early
             cutoff = partition.cutoff.astimezone(tick.tzinfo)
             yield (
                 f"{spec.model}: {chain}.schedule {schedule!r} runs at {tick:%a %H:%M}, before the cutoff of its "
-                f"partition {partition.key!r}, {cutoff:%a %H:%M}. Run it later, or shorten partitions.cutoff."
+                f"partition {partition.key!r}, {cutoff:%a %H:%M}. Run it later, choose an earlier partitions.cutoff, or lower "
+                "predict.offset."
             )
 
 
@@ -147,7 +154,7 @@ def _first_too_early(spec: ModelSpec, schedule: str) -> tuple[datetime, Partitio
     ticks = croniter(schedule, datetime(2024, 1, 1))  # noqa: DTZ001 - a wall clock's time
     for _ in range(N_TICKS):
         tick = ticks.get_next(datetime).replace(tzinfo=ZoneInfo(spec.timezone))
-        partition = spec.partitions.every.containing(tick, spec.timezone, spec.partitions.cutoff)
+        partition = spec.partition_at(tick)
         if tick < partition.cutoff:
             return tick, partition
     return None

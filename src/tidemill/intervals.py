@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from tidemill.errors import PartitionError
 from tidemill.records import Record
 
-__all__ = ["Every", "Interval", "Partition", "day_of", "parse_duration"]
+__all__ = ["DURATION", "Every", "Interval", "Partition", "day_of", "duration_words", "parse_duration", "parse_offset"]
 
 _UNITS = {
     "minute": timedelta(minutes=1),
@@ -23,7 +23,8 @@ _UNITS = {
     "week": timedelta(weeks=1),
 }
 _HOUR_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d[+-]\d{4}")
-_DURATION = re.compile(r"(\d{1,8}) (minute|hour|day|week)s?")
+DURATION = r"\d{1,8} (minute|hour|day|week)s?( \d{1,8} (minute|hour|day|week)s?)*"
+"""Regular expression of a duration in words."""
 _LONGEST = timedelta(days=36_525)  # a century: anything longer is a typing error and would overflow dates
 
 
@@ -33,7 +34,7 @@ def parse_duration(words: str) -> timedelta:
     Parameters
     ----------
     words : str
-        A whole number and a unit: minutes, hours, days or weeks.
+        Whole numbers, each with a unit: minutes, hours, days or weeks.
 
     Raises
     ------
@@ -42,18 +43,56 @@ def parse_duration(words: str) -> timedelta:
 
     Examples
     --------
-    >>> parse_duration("90 days")
-    datetime.timedelta(days=90)
+    >>> parse_duration("90 days"), parse_duration("1 day 3 hours")
+    (datetime.timedelta(days=90), datetime.timedelta(days=1, seconds=10800))
     """
-    match = _DURATION.fullmatch(words.strip())
-    if match is None:
+    if re.fullmatch(DURATION, words.strip()) is None:
         raise ValueError(
-            f"{words!r} is not a duration: write a whole number and a unit, such as '2 days' or '15 minutes'"
+            f"{words!r} is not a duration: write whole numbers and units, such as '2 days', '15 minutes' or '1 day 3 hours'"
         )
-    duration = int(match[1]) * _UNITS[match[2]]
+    numbers = words.split()
+    duration = sum(
+        (
+            int(number) * _UNITS[unit.removesuffix("s")]
+            for number, unit in zip(numbers[::2], numbers[1::2], strict=True)
+        ),
+        timedelta(),
+    )
     if duration > _LONGEST:
         raise ValueError(f"{words!r} is longer than 100 years")
     return duration
+
+
+def parse_offset(words: str) -> timedelta:
+    """Parse a duration in words that may be negative, with a minus sign before all of it.
+
+    Raises
+    ------
+    ValueError
+        If the words have another form, or exceed 100 years.
+
+    Examples
+    --------
+    >>> parse_offset("-2 hours") / timedelta(hours=1)
+    -2.0
+    """
+    positive = words.strip().removeprefix("-")
+    return -parse_duration(positive) if positive != words.strip() else parse_duration(words)
+
+
+def duration_words(duration: timedelta) -> str:
+    """Return the words of a duration, in whole minutes, as `parse_offset` reads them.
+
+    Examples
+    --------
+    >>> duration_words(timedelta(days=1, hours=3)), duration_words(-timedelta(hours=2)), duration_words(timedelta())
+    ('1 day 3 hours', '-2 hours', '0 minutes')
+    """
+    rest, words = abs(duration), []
+    for unit in ("day", "hour", "minute"):
+        number, rest = divmod(rest, _UNITS[unit])
+        words += [f"{number} {unit}{'' if number == 1 else 's'}"] * (number > 0)
+    return ("-" if duration < timedelta() else "") + (" ".join(words) or "0 minutes")
 
 
 def day_of(key: str) -> str:
@@ -173,6 +212,20 @@ class Every(StrEnum):
         '2013-07-03'
         """
         return self.of(instant.astimezone(ZoneInfo(timezone)).strftime(self.key_format), timezone, cutoff)
+
+    def move(self, partition: Partition, n: int, cutoff: timedelta = timedelta(0)) -> Partition:
+        """Return the n-th partition after one, or before it if n is negative.
+
+        Examples
+        --------
+        >>> Every.MONTH.move(Every.MONTH.of("2013-01", "UTC"), -1).key
+        '2012-12'
+        """
+        for _ in range(abs(n)):
+            interval = partition.interval
+            beside = interval.end if n > 0 else interval.start - timedelta(microseconds=1)
+            partition = self.containing(beside, partition.timezone, cutoff)
+        return partition
 
     def within(self, interval: Interval, timezone: str, cutoff: timedelta = timedelta(0)) -> Iterator[Partition]:
         """Yield every partition that starts in an interval, oldest first."""

@@ -12,11 +12,11 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import TimedeltaSchema
 
 from tidemill import spec
+from tidemill.intervals import DURATION
 from tidemill.spec import ModelSpec
 
 __all__ = ["field_docs", "json_schema"]
 
-_DURATION = r"^\s*\d{1,8} (minute|hour|day|week)s?\s*$"
 _EXPECTATION = {
     "title": "Expectation",
     "type": "object",
@@ -37,7 +37,7 @@ class _InWords(GenerateJsonSchema):
     """Durations are words in a spec, not ISO 8601."""
 
     def timedelta_schema(self, schema: TimedeltaSchema) -> JsonSchemaValue:
-        return {"type": "string", "pattern": _DURATION}
+        return {"type": "string", "pattern": rf"^\s*{DURATION}\s*$"}
 
 
 def json_schema() -> dict[str, Any]:

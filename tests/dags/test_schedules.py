@@ -27,7 +27,7 @@ def runs(described: Described, verb: str, change: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_timetable_gives_partition_keys(described: Described, verb: str) -> None:
-    assert described["dags"][f"flight_delays_{verb}"]["timetable"] == "CronPartitionTimetable"
+    assert described["dags"][f"flight_delays_{verb}"]["timetable"] == "PartitionTimetable"
 
 
 @pytest.mark.parametrize("verb", ["predict", "monitor", "retrain"])

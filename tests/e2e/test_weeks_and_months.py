@@ -47,7 +47,6 @@ def backfilled(demo: Any) -> Any:
     airflow = demo.airflow()
     airflow.wait_for_dags([f"air_time_{every}_{verb}" for every in EVERY for verb in ("train", "predict")])
     for every, (_, trained, *_) in EVERY.items():
-        # By the form's parameter: Airflow refuses a week's key as its own, since it cannot parse one without a weekday.
         airflow.trigger(f"air_time_{every}_train", f"by_hand__{trained}", None, {"partition": trained})
     for every, (_, trained, *_) in EVERY.items():
         run = airflow.wait_for_run(f"air_time_{every}_train", f"by_hand__{trained}", LIMIT_S)

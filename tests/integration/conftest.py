@@ -122,12 +122,13 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def dag_run(airflow: dict[str, str], warehouse: Warehouse) -> DagRun:
     """Run one of a model's DAGs, and tell how it and each of its tasks ended."""
 
-    def run(verb: str, mill: Mill, pause_on_run: str = "", **conf: Any) -> dict[str, Any]:
+    def run(verb: str, mill: Mill, pause_on_run: str = "", scheduled: str = "", **conf: Any) -> dict[str, Any]:
         places = {
             "TIDEMILL_MODELS": str(mill.workspace.models),
             "TIDEMILL_SQL": str(mill.workspace.sql),
             "TIDEMILL_STORAGE": str(mill.workspace.storage),
             "TEST_PAUSE_ON_RUN": pause_on_run,
+            "TEST_SCHEDULED": scheduled,
             **{
                 f"AIRFLOW_CONN_{name.upper()}": warehouse.url(role).replace("postgresql://", "postgres://")
                 for name, role in ROLES.items()

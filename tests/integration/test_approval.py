@@ -297,6 +297,7 @@ def task(mill: Mill, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> C
             )
         run = SimpleNamespace(
             run_id="manual__1",
+            run_type="manual",
             partition_key=None,
             data_interval_start=None,
             data_interval_end=None,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tidemill.hints import cutoff_hints
 from tidemill.runtime.chains import drive, monitor_chain, predict_chain, train_chain
 from tidemill.workspace import Workspace
 from tidemill_examples.flights import load_flights
@@ -115,6 +116,14 @@ def test_answers_are_watched_for_drift(warehouse: Any, live: Callable[[str], Liv
         f"SELECT value FROM tidemill.metric WHERE model = '{model}' AND name = 'score_psi' AND partition = '{LOOKED_BACK}'"
     )
     assert len(found) == 1
+
+
+def test_cutoffs_of_the_examples_give_nothing_to_hint_at(warehouse: Any, live: Callable[[str], Lived]) -> None:
+    live(MODELS[0])
+    reader = replace(WORKSPACE, connection=lambda name: warehouse.url("tidemill_reader"))
+    assert cutoff_hints(reader, ["flight_delays"], source=True) == []
+    examples = replace(reader, models=PROJECT / "examples" / "models")
+    assert cutoff_hints(examples, list(MODELS), source=True) == []
 
 
 def test_specs_of_the_examples_are_named_as_their_files() -> None:

@@ -53,7 +53,9 @@ def execute(mill: Mill, operator: type[StepOperator], conf: dict[str, Any], **ar
     with DAG(f"{mill.model}_predict", schedule=None, params=form) as dag:
         task = operator(task_id=operator.step, model=mill.model, **arguments)
     names = {"dag_id": dag.dag_id, "run_id": "manual__1", "task_id": task.task_id, "map_index": -1, "try_number": 1}
-    run = SimpleNamespace(run_id="manual__1", partition_key=None, data_interval_start=None, data_interval_end=None)
+    run = SimpleNamespace(
+        run_id="manual__1", run_type="manual", partition_key=None, data_interval_start=None, data_interval_end=None
+    )
     params = {name: param.resolve() for name, param in form.items()} | {"partition": SCORED} | conf
     context: Any = {"dag": dag, "dag_run": run, "params": params, "ti": SimpleNamespace(**names)}
     return task.execute(context)

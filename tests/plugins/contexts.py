@@ -13,7 +13,7 @@ def context(*, key: str | None = None, **conf: object) -> Any:
     return {
         "dag": SimpleNamespace(params=form),
         "dag_run": SimpleNamespace(
-            run_id="manual__1", partition_key=key, data_interval_start=None, data_interval_end=None
+            run_id="manual__1", run_type="manual", partition_key=key, data_interval_start=None, data_interval_end=None
         ),
         "params": {name: param.resolve() for name, param in form.items()} | conf,
         "ti": SimpleNamespace(**names, try_number=1),

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
 
 from tidemill.errors import RetrainingFailed
 from tidemill_airflow.operators.step import StepOperator
@@ -30,8 +31,10 @@ class RecordOutcomeOperator(StepOperator):
         self.decision = decision
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Record, then raise if a task failed."""
+        """Record, then raise if a task failed; skip if none failed and nothing was decided, as for a draft."""
         failed = self._failed(context)
+        if self.decision is None and not failed:
+            raise AirflowSkipException("Nothing was decided: the task 'decide' was skipped.")
         record = {} if self.decision is None else super().execute(context)
         if failed:
             raise RetrainingFailed(

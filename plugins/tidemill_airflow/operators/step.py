@@ -13,6 +13,7 @@ from tidemill_airflow.asset_events import announce, changes_of
 from tidemill_airflow.params import RunParams
 from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
+from tidemill_airflow.scheduling.drafts import skip_draft
 from tidemill_airflow.telemetry import lines_of, name_partition, tell
 
 __all__ = ["StepOperator"]
@@ -71,7 +72,9 @@ class StepOperator(BaseOperator):
 
         workspace = workspace_of(context)
         params = RunParams.check(self.asked(context), context["dag"].params)
-        partition = partition_of_run(context, workspace.spec(self.model))
+        spec = workspace.spec(self.model)
+        skip_draft(context, spec, workspace)
+        partition = partition_of_run(context, spec)
         name_partition(partition)
         inputs = {name: getattr(self, name) for name in self.template_fields}
         self.log.info("%s of model %s, partition %s", self.step, self.model, partition)

@@ -24,13 +24,17 @@ def check(
 ) -> None:
     """Report every problem of the specs, contracts and queries, with file and line."""
     from tidemill.checking import check_models
+    from tidemill.hints import cutoff_hints
 
-    problems = check_models(Workspace.from_environment(reads_only=True), models or [], source=source)
+    workspace = Workspace.from_environment(reads_only=True)
+    problems = check_models(workspace, models or [], source=source)
     for problem in problems:
         err.print(problem, highlight=False, soft_wrap=True)
     if problems:
         err.print(f"{len(problems)} problem(s).")
         raise typer.Exit(1)
+    for hint in cutoff_hints(workspace, models or [], source=source):
+        err.print(f"Hint: {hint}", highlight=False, soft_wrap=True)
     out.print("Specs, contracts and queries are in order.")
 
 
@@ -94,6 +98,7 @@ def predict(
     both, many = first is not None and last is not None, first is not None or last is not None
     if many == (partition is not None) or (many and (not both or dry_run or cutoff)):
         raise typer.BadParameter("give --partition, or --from and --to without --dry-run and --cutoff")
+    _say_if_incomplete(workspace, model, partition or last or "")
     if first is not None and last is not None:
         _backfill(workspace, model, first, last, replace(chosen, simulate=simulate, again=again))
         return
@@ -199,6 +204,13 @@ def _said_of_search(record: dict[str, Any]) -> tuple[str, ...]:
     if record.get("search"):
         return search_sentences(SearchReport.from_dict(record["search"]))
     return (gain_on_test(MetricValue.from_dict(record["search_gain"])),)
+
+
+def _say_if_incomplete(workspace: Workspace, model: str, key: str) -> None:
+    from tidemill.operations.completeness import incomplete
+
+    if said := incomplete(workspace, workspace.spec(model), key):
+        err.print(said, highlight=False, soft_wrap=True)
 
 
 def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None:

@@ -86,6 +86,22 @@ def explain(
 
 
 @app.command()
+def dismiss(
+    model: Model,
+    partition: PartitionKey,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+) -> None:
+    """Dismiss the failures of a partition that are still open."""
+    from tidemill.operations.dismiss import dismiss_failures
+
+    workspace = Workspace.from_environment()
+    found = dismiss_failures(workspace, model, partition, dismissed_by=by or getpass.getuser(), reason=reason)
+    for item in found:
+        out.print(f"Dismissed: {item.step} of the chain '{item.chain}', partition {item.partition}.", highlight=False)
+
+
+@app.command()
 def promote(
     model: Model,
     release: Annotated[int, typer.Argument(help="Release to promote.")],

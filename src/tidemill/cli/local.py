@@ -17,7 +17,7 @@ __all__: list[str] = []
 
 @app.command()
 def load() -> None:
-    """Load the example's data into the warehouse: the flights that left New York in 2013."""
+    """Load the examples' data: the flights that left New York in 2013, and the orders of an invented shop."""
     from tidemill_examples.demo import load_example
 
     load_example(out)

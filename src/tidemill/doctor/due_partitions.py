@@ -54,6 +54,8 @@ def check_freshness(
     model, newest = spec.model, max(published, default=None)
     if spec.predict.schedule is None:
         return Finding.ok("freshness", model, f"Predicted only by hand; newest published: {newest or 'none'}.")
+    if not serves and spec.draft:
+        return Finding.ok("freshness", model, "A draft: its schedules start with the first promotion.")
     if not serves:
         return Finding.warn(
             "freshness", model, "Has no champion, so nothing is predicted.", f"'tidemill train {model} --partition …'."
@@ -101,7 +103,7 @@ def _ticks(spec: ModelSpec, latest: datetime, n: int) -> Iterator[str]:
     seen: set[str] = set()
     for _ in range(n):
         tick = cron.get_prev(datetime).replace(tzinfo=zone)
-        key = spec.partitions.every.containing(tick, spec.timezone).key
+        key = spec.partition_at(tick).key
         if key not in seen:
             seen.add(key)
             yield key
@@ -116,6 +118,7 @@ def _exists(spec: ModelSpec, key: str) -> bool:
 
 
 def _ended(spec: ModelSpec, as_of: datetime) -> bool:
-    """Return whether the data have ended: the newest tick falls after the last partition."""
+    """Return whether the data have ended: a run at this time would be for a partition after the last."""
     last = spec.partitions.last
-    return last is not None and (as_of - GRACE).astimezone(ZoneInfo(spec.timezone)).date() > last
+    start = spec.partition_at(as_of - GRACE).interval.start
+    return last is not None and start.astimezone(ZoneInfo(spec.timezone)).date() > last

@@ -74,8 +74,10 @@ class PublishedPartition(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedStep(Record):
-    """A failed step that has not succeeded since."""
+    """A failed step that has neither succeeded since nor been dismissed."""
 
+    run_id: int
+    """Row of the newest attempt in ``tidemill.run``."""
     chain: str
     """``train``, ``predict``, ``monitor`` or ``retrain``."""
     step: str
@@ -86,6 +88,8 @@ class FailedStep(Record):
     """Error message."""
     ended_at: datetime
     """When."""
+    by_schedule: bool
+    """Whether the schedule has started one of the attempts; if not, people have started all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +127,25 @@ class ModelState(Record):
     alerts: tuple[OpenAlert, ...]
     """Open alerts, those that need action first."""
     failures: tuple[FailedStep, ...]
-    """Newest first."""
+    """Those of the schedule first, the newest of them first."""
 
     @property
     def severity(self) -> Severity | None:
-        """Required attention: ``fail`` action today, ``warn`` a look, None nothing."""
-        if self.failures or any(item.alert.severity is Severity.FAIL for item in self.alerts):
+        """Required attention: ``fail`` action today, ``warn`` a look, None nothing.
+
+        A failure of runs that people have started asks for a look: what the schedule promises is not affected.
+        """
+        urgent = any(item.alert.severity is Severity.FAIL for item in self.alerts)
+        if urgent or any(item.by_schedule for item in self.failures):
             return Severity.FAIL
-        unwatched = self.n_unexamined > MOST_UNEXAMINED
-        return Severity.WARN if self.alerts or unwatched or self.champion is None or self.newest is None else None
+        idle = self.champion is not None and self.newest is None
+        look = self.alerts or self.failures or idle or self.n_unexamined > MOST_UNEXAMINED
+        return Severity.WARN if look else None
+
+    @property
+    def draft(self) -> bool:
+        """Whether nothing has been promoted yet, and nothing asks for attention."""
+        return self.champion is None and self.severity is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

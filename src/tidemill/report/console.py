@@ -26,7 +26,7 @@ def models_page(states: Sequence[ModelState]) -> str:
         model="",
         partition="",
         answer=_of_all(ranked),
-        states=[(state, _WORDS[state.severity], _TONES[state.severity], _why(state)) for state in ranked],
+        states=[(state, *_mark(state), _why(state)) for state in ranked],
     )
 
 
@@ -48,6 +48,11 @@ def model_page(details: ModelDetails) -> str:
     )
 
 
+def _mark(state: ModelState) -> tuple[str, str]:
+    """Return a model's state in a word, and its tone."""
+    return ("draft", "none") if state.draft else (_WORDS[state.severity], _TONES[state.severity])
+
+
 def _rank(state: ModelState) -> int:
     return [Severity.FAIL, Severity.WARN, None].index(state.severity)
 
@@ -63,8 +68,12 @@ def _of_all(ranked: Sequence[ModelState]) -> Answer:
         )
     worst = ranked[0].severity
     if worst is None:
-        named = f"{ranked[0].model} is" if len(ranked) == 1 else f"all {len(ranked)} are"
-        return Answer(question=question, answer=f"Yes, {named}.", tone="good")
+        fine, drafts = ([state.model for state in ranked if state.draft is wanted] for wanted in (False, True))
+        drafted = f"{', '.join(drafts)} {'is a draft' if len(drafts) == 1 else 'are drafts'}"
+        if not fine:
+            return Answer(question=question, answer=f"None serves yet: {drafted}.", tone="none")
+        named = f"{fine[0]} is" if len(fine) == 1 else f"all {len(fine)} are"
+        return Answer(question=question, answer=f"Yes, {named}{f'; {drafted}' if drafts else ''}.", tone="good")
     act = [state.model for state in ranked if state.severity is Severity.FAIL]
     look = [state.model for state in ranked if state.severity is Severity.WARN]
     said = [f"{', '.join(act)} {'needs' if len(act) == 1 else 'need'} action"] if act else []
@@ -77,6 +86,8 @@ def _of_one(details: ModelDetails) -> Answer:
     if state.severity is not None:
         answer = "No, it needs action." if state.severity is Severity.FAIL else "It needs a look."
         return Answer(question=question, answer=answer, tone=_TONES[state.severity], reasons=tuple(_problems(state)))
+    if state.draft:
+        return Answer(question=question, answer="It is a draft.", tone="none", reasons=(_why(state),))
     latest = details.decisions[0].reasons if details.decisions else ()
     return Answer(question=question, answer=f"Yes, {_nothing(state)}", tone="good", reasons=latest)
 
@@ -84,21 +95,23 @@ def _of_one(details: ModelDetails) -> Answer:
 def _problems(state: ModelState) -> list[str]:
     """Return a sentence for each problem, those that need action first."""
     failed = [
-        f"{item.step} of the chain '{item.chain}' has failed for partition {item.partition}: {_first_line(item.error)}"
+        f"{item.step} of the chain '{item.chain}' has failed for partition {item.partition}"
+        f"{'' if item.by_schedule else ', started by a person'}: {_first_line(item.error)}"
         for item in state.failures
     ]
     urgent, others = (
         [item.alert.message for item in state.alerts if (item.alert.severity is Severity.FAIL) is wanted]
         for wanted in (True, False)
     )
-    missing = [] if state.champion else ["No release serves it, so that nothing can be predicted."]
-    missing += [] if state.newest else ["No partition has been published."]
+    missing = ["No partition has been published."] if state.champion and not state.newest else []
     if state.n_unexamined > MOST_UNEXAMINED:
         missing.append(f"Monitoring has not looked at the newest {count(state.n_unexamined)} partitions.")
     return [*failed, *urgent, *others, *missing]
 
 
 def _why(state: ModelState) -> str:
+    if state.draft:
+        return "A draft: its schedules start with the first promotion."
     problems = _problems(state)
     more = f" And {len(problems) - 1} more." if len(problems) > 1 else ""
     fine = _nothing(state)

@@ -113,11 +113,12 @@ def run_step(
 def _as_of(partition: Partition, cutoff: datetime | None) -> Partition:
     if cutoff is None:
         return partition
-    if cutoff > partition.interval.end:
+    latest = max(partition.interval.end, partition.cutoff)
+    if cutoff > latest:
         raise PartitionError(
             f"Cutoff {cutoff:%Y-%m-%d %H:%M %Z} lies after the end of partition {partition.key!r}: "
             "its rows would know their outcome.",
-            f"Choose a cutoff up to {partition.interval.end:%Y-%m-%d %H:%M %Z}.",
+            f"Choose a cutoff up to {latest:%Y-%m-%d %H:%M %Z}.",
         )
     return replace(partition, cutoff=cutoff)
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from tidemill.intervals import Every
+from tidemill.intervals import Every, duration_words
 from tidemill.records import Severity
-from tidemill.spec.kinds import Day, Duration, Name, Part, SqlFile, repeated
+from tidemill.spec.kinds import Day, Duration, Name, Offset, Part, SqlFile, repeated
 
 __all__ = ["OBSERVED_AT", "Expectation", "Features", "Label", "Partitions", "Source", "Task"]
 
@@ -30,8 +30,9 @@ class Partitions(Part):
 
     every: Every = Every.DAY
     """Length of a partition."""
-    cutoff: Duration = timedelta(0)
-    """Offset from a partition's start to the time as of which its features are known, on the wall clock."""
+    cutoff: Offset = timedelta(0)
+    """Offset from a partition's start to the time as of which its features are known, on the wall clock; negative for a
+    time before the start, at least the partition's length for a time after its end."""
     first: Day | None = None
     """First day of the source's data; null if unknown."""
     last: Day | None = None
@@ -42,6 +43,11 @@ class Partitions(Part):
         if self.first and self.last and self.last < self.first:
             raise ValueError("first must not be after last")
         return self
+
+    @property
+    def known(self) -> str:
+        """The cutoff in words, such as ``5 hours after its start``."""
+        return f"{duration_words(abs(self.cutoff))} {'before' if self.cutoff < timedelta() else 'after'} its start"
 
 
 class Source(Part):

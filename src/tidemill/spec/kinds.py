@@ -11,9 +11,9 @@ from typing import Annotated
 from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from tidemill.intervals import parse_duration
+from tidemill.intervals import DURATION, parse_duration, parse_offset
 
-__all__ = ["PATTERNS", "Cron", "Day", "Duration", "Name", "Part", "SqlFile", "ThresholdRule", "repeated"]
+__all__ = ["PATTERNS", "Cron", "Day", "Duration", "Name", "Offset", "Part", "SqlFile", "ThresholdRule", "repeated"]
 
 MAX_CRON = 120  # characters of a cron expression; some of them take seconds to expand
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
@@ -28,6 +28,10 @@ PATTERNS = {
 
 def _duration(value: object) -> timedelta:
     return value if isinstance(value, timedelta) else parse_duration(str(value))  # a bare number has no unit
+
+
+def _offset(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else parse_offset(str(value))
 
 
 def repeated(names: Iterable[str]) -> list[str]:
@@ -78,6 +82,12 @@ def _words(value: timedelta) -> str:
 
 Name = Annotated[str, Field(pattern=NAME)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_words)]
+Offset = Annotated[
+    timedelta,
+    BeforeValidator(_offset),
+    PlainSerializer(_words),
+    Field(json_schema_extra={"pattern": rf"^\s*-?{DURATION}\s*$"}),
+]
 Cron = Annotated[str, AfterValidator(_cron)]
 Day = Annotated[
     date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))

@@ -49,6 +49,8 @@ class ModelSpec(Part):
     """Column with the time that assigns a row to a partition."""
     timezone: str = "UTC"
     """IANA name of the time zone; partitions and schedules follow its wall clock."""
+    draft: bool = True
+    """Whether the schedules wait for the first promotion; runs by hand never wait."""
     partitions: Partitions = Partitions()
     source: Source
     label: Label
@@ -235,6 +237,15 @@ class ModelSpec(Part):
                 "Choose a partition in this range, or change partitions.first and partitions.last in the spec.",
             )
         return partition
+
+    def partition_at(self, instant: datetime) -> Partition:
+        """Return the partition of a run that is scheduled at an instant: ``predict.offset`` after the one it falls into."""
+        every, cutoff = self.partitions.every, self.partitions.cutoff
+        return every.move(every.containing(instant, self.timezone, cutoff), self.predict.offset, cutoff)
+
+    def run_window(self, partition: Partition) -> Interval:
+        """Return the interval in which the scheduled runs of a partition start."""
+        return self.partitions.every.move(partition, -self.predict.offset).interval
 
     def partitions_between(self, first: str, last: str) -> Iterator[Partition]:
         """Return the partitions from one key to another in order, both included.

@@ -24,6 +24,9 @@ class Predict(Part):
 
     schedule: Cron | None = "0 5 * * *"
     """Cron expression in the model's time zone."""
+    offset: Annotated[int, Field(ge=-366, le=366)] = 0
+    """Partition of a scheduled run, counted from the one that contains its time: -1 the one that has just ended, 0 the
+    one that has begun, 1 the next. It applies to every schedule of the model."""
     on_empty: OnEmpty = OnEmpty.FAIL
     """``fail``: an empty partition is an error. ``publish``: it is published and marked as empty."""
     reasons: Annotated[int, Field(ge=0, le=50)] = 0

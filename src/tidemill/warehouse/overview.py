@@ -63,6 +63,12 @@ class Overview:
                 decisions=_decisions(cursor, model),
             )
 
+    def failures(self, model: str) -> tuple[FailedStep, ...]:
+        """Return every failed step that is still open."""
+        with transaction(self.url) as cursor:
+            execute(cursor, "failed_steps", model=model, limit=None)
+            return fetch_all(cursor, FailedStep)
+
     def release(self, model: str, release_id: int) -> ReleaseEvidence | None:
         """Return the evidence of a release; None if the model has no release of that number."""
         with transaction(self.url) as cursor:

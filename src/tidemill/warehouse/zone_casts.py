@@ -8,24 +8,14 @@ expression, so only columns of tables in a converted expression are found.
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 from tidemill.warehouse.connections import Cursor
 from tidemill.warehouse.model_queries import Query
+from tidemill.warehouse.plans import expressions_of, plan_of
 
 __all__ = ["find_zone_casts"]
 
 _INSTANT = "::timestamp with time zone"
-_NAMES = {
-    "Node Type",
-    "Schema",
-    "Relation Name",
-    "Alias",
-    "Index Name",
-    "Parent Relationship",
-    "CTE Name",
-    "Subplan Name",
-}
 _CLOCKS = """
     SELECT DISTINCT attname
     FROM pg_catalog.pg_attribute
@@ -52,16 +42,12 @@ def find_zone_casts(
         The model's time zone.
     """
     in_utc = timezone in ("UTC", "Etc/UTC")
-    cursor.execute("SET LOCAL enable_partition_pruning = off; SET LOCAL constraint_exclusion = off")  # sees all tables
-    statement = cursor.mogrify(f"SELECT * FROM ({query}\n) AS query", parameters).decode()
-    cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}")
-    ((plan,),) = cursor.fetchall()
-    nodes = list(_nodes(plan[0]["Plan"]))
+    nodes = plan_of(cursor, query, parameters)
     tables = sorted({(node["Schema"], node["Relation Name"]) for node in nodes if "Relation Name" in node})
     types = ["timestamp"] if in_utc else ["timestamp", "date"]
     cursor.execute(_CLOCKS, ([table[0] for table in tables], [table[1] for table in tables], types))
     clocks = [name for (name,) in cursor.fetchall()]
-    texts = dict.fromkeys(text for node in nodes for text in _texts(node))
+    texts = dict.fromkeys(text for node in nodes for text in expressions_of(node))
     found: dict[str, str] = {}
     for text in texts:
         for expression in (*_cast(text), *(() if in_utc else _compared(text))):
@@ -69,18 +55,6 @@ def find_zone_casts(
                 if name not in found and _mentions(expression, name):
                     found[name] = expression
     return list(found.items())
-
-
-def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", ()):
-        yield from _nodes(child)
-
-
-def _texts(node: dict[str, Any]) -> Iterator[str]:
-    for key, value in node.items():
-        if key not in _NAMES:
-            yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))
 
 
 def _cast(text: str) -> Iterator[str]:

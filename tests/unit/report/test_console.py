@@ -72,8 +72,10 @@ OPEN = OpenAlert(
     told_partition="2013-07-05",
 )
 FAILED = FailedStep(
-    chain="predict", step="extract", partition="2013-07-08", error="No rows.\nLook at the source.", ended_at=NOW
-)
+    run_id=5, chain="predict", step="extract", partition="2013-07-08", error="No rows.\nLook at the source.", ended_at=NOW,
+    by_schedule=True,
+)  # fmt: skip
+BY_HAND = replace(FAILED, by_schedule=False)
 WARNED = replace(FINE, model="air_time", alerts=(OPEN,))
 STOPPED = replace(FINE, model="on_time", failures=(FAILED,))
 NEW = replace(FINE, model="new", champion=None, newest=None, n_published=0, quality=None, matured=None, examined=None)
@@ -96,7 +98,11 @@ def said(page: str) -> tuple[str, str]:
         ([FINE], "good", "Yes, flight_delays is."),
         ([FINE, replace(FINE, model="other")], "good", "Yes, all 2 are."),
         ([FINE, WARNED], "warn", "Not all: air_time needs a look."),
-        ([WARNED, NEW], "warn", "Not all: air_time, new need a look."),
+        ([WARNED, NEW], "warn", "Not all: air_time needs a look."),
+        ([FINE, NEW], "good", "Yes, flight_delays is; new is a draft."),
+        ([NEW, replace(NEW, model="newer")], "none", "None serves yet: new, newer are drafts."),
+        ([FINE, replace(STOPPED, failures=(BY_HAND,))], "warn", "Not all: on_time needs a look."),
+        ([replace(NEW, failures=(BY_HAND,))], "warn", "Not all: new needs a look."),
         ([FINE, WARNED, STOPPED], "fail", "Not all: on_time needs action; air_time needs a look."),
     ],
 )
@@ -120,7 +126,7 @@ def test_what_needs_a_person_comes_first_and_says_why() -> None:
     [
         (FINE, "good", "Yes, nothing asks for a person as of 2013-07-07."),
         (WARNED, "warn", "It needs a look."),
-        (NEW, "warn", "It needs a look."),
+        (NEW, "none", "It is a draft."),
         (STOPPED, "fail", "No, it needs action."),
         (replace(FINE, alerts=(replace(OPEN, alert=replace(ALERT, severity=Severity.FAIL)),)), "fail", "No, it needs action."),
     ],
@@ -129,10 +135,22 @@ def test_a_models_page_says_whether_it_is_fine(state: ModelState, tone: str, ans
     assert said(model_page(details(state))) == (tone, answer)
 
 
-def test_a_model_that_serves_nothing_says_so() -> None:
+def test_a_draft_says_when_its_schedules_start() -> None:
     page = model_page(details(NEW, partitions=(), releases=()))
-    assert "No release serves it, so that nothing can be predicted." in page
+    assert "A draft: its schedules start with the first promotion." in page
+    assert (NEW.severity, NEW.draft, FINE.draft) == (None, True, False)
+
+
+def test_a_model_that_serves_and_has_published_nothing_says_so() -> None:
+    page = model_page(details(replace(NEW, champion=RELEASE), partitions=()))
     assert "No partition has been published." in page
+
+
+def test_a_failure_says_who_has_started_it_and_how_to_dismiss_it() -> None:
+    page = model_page(details(replace(FINE, failures=(BY_HAND, FAILED))))
+    assert re.findall("<td>(a person|the schedule)</td>", page) == ["a person", "the schedule"]
+    assert "tidemill dismiss flight_delays --partition" in page
+    assert "failed for partition 2013-07-08, started by a person: No rows." in page
 
 
 def test_a_model_that_nobody_watches_is_not_fine() -> None:

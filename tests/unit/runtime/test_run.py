@@ -1,4 +1,5 @@
 import inspect
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -108,6 +109,13 @@ def test_cutoff_may_be_earlier() -> None:
 
 def test_cutoff_may_be_the_end_of_the_partition() -> None:
     assert _as_of(DAY, DAY.interval.end).cutoff == DAY.interval.end
+
+
+def test_cutoff_may_be_as_late_as_the_partition_s_own() -> None:
+    late = replace(DAY, cutoff=DAY.interval.end + timedelta(hours=3))
+    assert _as_of(late, late.cutoff - timedelta(hours=1)).cutoff == late.cutoff - timedelta(hours=1)
+    with pytest.raises(PartitionError, match="Choose a cutoff up to"):
+        _as_of(late, late.cutoff + timedelta(hours=1))
 
 
 def test_cutoff_after_the_end_of_the_partition_is_refused() -> None:

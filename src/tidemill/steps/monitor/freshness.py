@@ -53,8 +53,9 @@ def freshness(job: Job, collected: CollectedRef) -> MonitorRef:
 
 
 def miss(job: Job) -> None:
-    """Open an alert about a partition that was due but has no predictions to examine."""
-    if _is_due(job.spec, job.partition):
+    """Open an alert about a partition that was due but has no predictions to examine, unless the model is a draft."""
+    serves = job.releases.champion(job.spec.model) is not None
+    if (serves or not job.spec.draft) and _is_due(job.spec, job.partition):
         found = missing_alert([job.partition.key])
         update_alerts(job, Examination(partition=job.partition.key, parts=("collect",), findings=(found,)))
 
@@ -130,17 +131,13 @@ def _gaps(spec: ModelSpec, partition: Partition, published: set[str]) -> Iterato
 
 
 def _is_due(spec: ModelSpec, partition: Partition) -> bool:
-    """Return whether a tick of the predict schedule falls into a partition."""
+    """Return whether the predict schedule has a run for a partition."""
     if spec.predict.schedule is None:
         return False
-    zone = ZoneInfo(spec.timezone)
-    start, end = (instant.astimezone(zone).replace(tzinfo=None) for instant in _span(partition))
+    zone, window = ZoneInfo(spec.timezone), spec.run_window(partition)
+    start, end = (instant.astimezone(zone).replace(tzinfo=None) for instant in (window.start, window.end))
     tick: datetime = croniter(spec.predict.schedule, start - timedelta(seconds=1)).get_next(datetime)
     return tick < end
-
-
-def _span(partition: Partition) -> tuple[datetime, datetime]:
-    return partition.interval.start, partition.interval.end
 
 
 def _season(spec: ModelSpec, key: str) -> Mapping[str, int]:

@@ -132,7 +132,7 @@ def _card_facts(job: Job, training: TrainingRecords, release_id: int | None, bun
         model=spec.model,
         description=spec.description,
         owner=spec.owner,
-        purpose=f"Scores of one {spec.partitions.every.value} at a time, known {spec.partitions.cutoff} after its start.",
+        purpose=f"Scores of one {spec.partitions.every.value} at a time, known {spec.partitions.known}.",
         task=spec.task.value,
         release_id=release_id,
         snapshot=training["snapshot"],

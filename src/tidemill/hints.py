@@ -1,0 +1,106 @@
+"""Hints about a model's cutoff: what is allowed and rarely meant. ``check`` prints them, and does not fail."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from tidemill.errors import TidemillError
+from tidemill.intervals import Partition, duration_words
+from tidemill.spec import ModelSpec
+from tidemill.steps.data.extract import query_parameters
+from tidemill.warehouse.connections import Cursor, fetch_value
+from tidemill.warehouse.cutoff_bounds import find_unbounded
+from tidemill.warehouse.model_queries import Query, bind
+from tidemill.warehouse.reading import frozen_view
+from tidemill.workspace import Workspace
+
+__all__ = ["cutoff_hints"]
+
+TIMEOUT_S = 30  # for a single statement on the source; a hint is not worth more
+_NOON = datetime(2000, 1, 1, 12, tzinfo=UTC)
+_APART = {
+    "start": _NOON,
+    "end": _NOON + timedelta(days=1),
+    "cutoff": _NOON + timedelta(hours=1, minutes=17, seconds=19),
+}
+
+
+def cutoff_hints(workspace: Workspace, models: list[str], *, source: bool) -> list[str]:
+    """Return what is suspicious about the models' cutoffs, one sentence each; specs and queries must be in order.
+
+    Parameters
+    ----------
+    models : list of str
+        Names of the models; if empty, all models of the folder.
+    source : bool
+        Whether to look at plans and rows in the source, too.
+    """
+    names = models or sorted(path.stem for path in workspace.models.glob("*.yaml"))
+    return [f"{name}: {hint}" for name in names for hint in _hints(workspace, workspace.spec(name), source=source)]
+
+
+def _hints(workspace: Workspace, spec: ModelSpec, *, source: bool) -> Iterator[str]:
+    if known := _knows_its_labels(spec):
+        yield known
+    query = bind(workspace.query(spec.source.features), spec.source.features)
+    if "%(cutoff)s" not in query:
+        yield (
+            f"{query.file} never mentions :cutoff, so its rows are what the tables hold when it runs: training sees later "
+            "values than scoring did. Compare the time at which a row became known with :cutoff."
+        )
+        return
+    if source:
+        try:
+            yield from _in_source(workspace, spec, query)
+        except TidemillError as error:
+            yield f"{query.file} could not be examined for bounds by :cutoff: {error.problem}"
+
+
+def _knows_its_labels(spec: ModelSpec) -> str | None:
+    """Return a hint if the labels have matured by the cutoff."""
+    partition = spec.partition_at(_NOON)
+    if partition.cutoff < partition.due(spec.label.matures_after):
+        return None
+    return (
+        f"partitions.cutoff ({duration_words(spec.partitions.cutoff)}) lies where the labels have matured, "
+        f"{duration_words(spec.label.matures_after)} after the partition's end: features may know them, and nothing is left "
+        "to predict. Choose an earlier cutoff, or correct label.matures_after."
+    )
+
+
+def _in_source(workspace: Workspace, spec: ModelSpec, query: Query) -> Iterator[str]:
+    with frozen_view(workspace.connection(spec.source.connection), timeout_s=TIMEOUT_S) as cursor:
+        for table in find_unbounded(cursor, query, _APART):
+            yield (
+                f"{query.file} reads {table} without a bound by :cutoff: what is written there later changes the rows of "
+                "the past. If the table has the time at which a row became known, compare it with :cutoff."
+            )
+        partition = _newest_whole(cursor, spec)
+        if partition is None or not partition.interval.start < partition.cutoff < partition.interval.end:
+            return
+        at_cutoff, at_end = (
+            _count(cursor, query, partition, known) for known in (partition.cutoff, partition.interval.end)
+        )
+        if at_cutoff < at_end:
+            yield (
+                f"{at_end - at_cutoff:,} of {at_end:,} rows of partition {partition.key} came after its cutoff, "
+                f"{spec.partitions.known}, and were never scored. To score a {spec.partitions.every.value} that is over, "
+                "write 'predict: {offset: -1}' and a partitions.cutoff at or after its end."
+            )
+
+
+def _newest_whole(cursor: Cursor, spec: ModelSpec) -> Partition | None:
+    """Return the newest partition that is over, by the source's clock and the extent of the data."""
+    cursor.execute("SELECT now()")
+    instant, last = fetch_value(cursor), spec.partitions.last
+    if last is not None:
+        instant = min(instant, spec.local_midnight(last + timedelta(days=1)))
+    every, cutoff = spec.partitions.every, spec.partitions.cutoff
+    found = every.move(every.containing(instant, spec.timezone, cutoff), -1, cutoff)
+    day, first = found.interval.start.astimezone(ZoneInfo(spec.timezone)).date(), spec.partitions.first
+    return None if first is not None and day < first else found
+
+
+def _count(cursor: Cursor, query: Query, partition: Partition, cutoff: datetime) -> int:
+    cursor.execute(f"SELECT count(*) FROM ({query}\n) AS query", query_parameters(partition.interval, cutoff))
+    return int(fetch_value(cursor))

@@ -1,0 +1,43 @@
+"""Dismiss failures: a person takes them off the list of what is still open, with name and reason."""
+
+from tidemill.errors import FatalError
+from tidemill.records import FailedStep
+from tidemill.warehouse.ledger import Ledger
+from tidemill.warehouse.overview import Overview
+from tidemill.workspace import LEDGER, Workspace
+
+__all__ = ["dismiss_failures"]
+
+
+def dismiss_failures(
+    workspace: Workspace, model: str, partition: str, *, dismissed_by: str, reason: str
+) -> tuple[FailedStep, ...]:
+    """Dismiss the failures of a partition that are still open, and return them; a later failure is shown again.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Connections.
+    model, partition : str
+        Name and key.
+    dismissed_by, reason : str
+        Who, and why; both are recorded in the audit.
+
+    Raises
+    ------
+    FatalError
+        If nothing of the partition has failed and is still open, or the reason is empty.
+    """
+    url = workspace.connection(LEDGER)
+    if not reason.strip():
+        raise FatalError("A dismissal needs a reason.", "Pass --reason 'why nobody has to act'.")
+    found = tuple(item for item in Overview(url).failures(model) if item.partition == partition)
+    if not found:
+        raise FatalError(
+            f"Nothing of partition {partition!r} of {model!r} has failed and is still open.",
+            "The model's page lists what is.",
+        )
+    for item in found:
+        step = {"run_id": item.run_id, "chain": item.chain, "step": item.step, "partition": item.partition}
+        Ledger(url).append_audit("dismiss", model, step | {"by": dismissed_by, "reason": reason})
+    return found
