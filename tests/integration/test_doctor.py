@@ -33,7 +33,7 @@ from tidemill.workspace import Workspace
 from tidemill_airflow.operators import DoctorOperator
 
 from .conftest import ROLES, Warehouse
-from .data import NEXT, SCORED, Mill
+from .data import NEXT, SCORED, SPEC, Mill
 
 examination = importlib.import_module("tidemill.doctor.examine")  # the package's name is the function's
 AS_OF = datetime(2024, 3, 26, 16, tzinfo=UTC)  # noon in New York: the partitions of the 25th and 26th are due
@@ -375,7 +375,9 @@ def test_a_gap_between_published_partitions(healthy: Mill) -> None:
     assert (finding.severity, SCORED in finding.message) == (Health.WARN, True)
 
 
-def test_a_model_that_has_no_champion_yet(mill: Mill) -> None:
+def test_a_model_that_has_no_champion_yet_is_a_draft_unless_it_is_declared_to_be_none(mill: Mill) -> None:
+    assert found(mill) == {}
+    mill.write(spec=SPEC + "draft: false\n")
     assert found(mill) == {"freshness": Health.WARN}
 
 
