@@ -4,6 +4,7 @@ from tidemill_airflow.assets import predictions_asset
 from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
     AlertOperator,
+    AwaitReadyOperator,
     CollectOperator,
     ComputeOperator,
     DriftOperator,
@@ -17,6 +18,8 @@ for spec in specs_beside(__file__):
     model = spec.model
     with model_dag(spec, "monitor", "partition"):
         collect = CollectOperator(task_id="collect", model=model, inlets=[predictions_asset(spec)])
+        if spec.monitor.ready:
+            AwaitReadyOperator(task_id="await_ready", model=model) >> collect
         parts = [
             operator(task_id=operator.step, model=model, collected=collect.output)
             for operator in (DriftOperator, PerformanceOperator, ComputeOperator, FreshnessOperator)

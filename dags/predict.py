@@ -5,6 +5,7 @@ from typing import Any
 from tidemill_airflow.assets import predictions_asset, release_asset
 from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
+    AwaitReadyOperator,
     CutOperator,
     ExtractOperator,
     PredictOperator,
@@ -18,6 +19,8 @@ for spec in specs_beside(__file__):
     model = spec.model
     with model_dag(spec, "predict", "partition", "cutoff", "release", "policy", "simulate", "dry_run"):
         resolve_release = ResolveReleaseOperator(task_id="resolve_release", model=model, inlets=[release_asset(spec)])
+        if spec.predict.ready:
+            AwaitReadyOperator(task_id="await_ready", model=model) >> resolve_release
         extract = ExtractOperator(task_id="extract", model=model, purpose="score")
         validate_data = ValidateDataOperator(task_id="validate_data", model=model, snapshot=extract.output)
         scores: Any = ()

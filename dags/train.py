@@ -6,6 +6,7 @@ from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
     AnalyseOperator,
     ApproveOperator,
+    AwaitReadyOperator,
     EvaluateOperator,
     ExtractOperator,
     PrepareOperator,
@@ -20,6 +21,8 @@ for spec in specs_beside(__file__):
     model = spec.model
     with model_dag(spec, "train", "partition", "cutoff", "trials", "dry_run", "reason", max_active_runs=1):
         extract = ExtractOperator(task_id="extract", model=model, purpose="train")
+        if spec.train.ready:
+            AwaitReadyOperator(task_id="await_ready", model=model) >> extract
         validate_data = ValidateDataOperator(task_id="validate_data", model=model, snapshot=extract.output)
         analyse = AnalyseOperator(task_id="analyse", model=model, snapshot=extract.output)
         prepare = PrepareOperator(task_id="prepare", model=model, snapshot=extract.output)

@@ -38,6 +38,7 @@ MAX_DAG_FILE, MAX_OPERATOR_FILE = 60, 120  # lines
 FAULTS = "src/tidemill/faults.py"
 """Breaks things on a chaos test's order, in ways that the rest of the code must not expect."""
 SLEEPERS = {
+    "plugins/tidemill_airflow/triggers/ready.py",
     "src/tidemill/machine/polling.py",
     "src/tidemill/local/airflow_api.py",
     "plugins/tidemill_airflow/operators/trigger_training.py",
@@ -345,6 +346,7 @@ def test_nobody_sleeps_but_those_that_wait_for_other_programs() -> None:
 
 
 CLOCKS = {
+    "plugins/tidemill_airflow/triggers/ready.py": "when to wake a task that waits; the step itself asks the ledger's clock",
     "src/tidemill/cli/local.py": "names a backup",
     "src/tidemill/cli/warehouse.py": "when a person acknowledged an alert",
     "src/tidemill/delivery/sending.py": "when a message is due: by a wrong clock it comes late, or a second time",

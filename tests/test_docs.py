@@ -38,7 +38,7 @@ PARTS = {
     "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "label": spec.Label,
     "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "train.own": spec.Own,
     "train.search": spec.Search, "train.search.space": spec.Dimension, "accept": spec.Accept,
-    "predict": spec.Predict, "monitor": spec.Monitor, "retrain": spec.Retrain,
+    "predict": spec.Predict, "ready": spec.Ready, "monitor": spec.Monitor, "retrain": spec.Retrain,
     "reproduce": spec.Reproduce, "retention": spec.Retention, "rules": spec.Rule, "alerts": spec.AlertChannel,
 }  # fmt: skip
 

@@ -76,11 +76,15 @@ INSERT INTO tidemill.examination (model, partition, parts, findings, run_id)
 VALUES (%(model)s, %(partition)s, %(parts)s, %(findings)s, %(run_id)s);
 
 -- name: newest_examinations
--- The newest partitions, newest first, each as it was last examined.
-SELECT DISTINCT ON (partition) partition, parts, findings
-FROM tidemill.examination
-WHERE model = %(model)s
-ORDER BY partition DESC, examination_id DESC LIMIT %(limit)s;
+-- The newest partitions, newest first, each as it was last examined by each step; a step lists its own part first.
+SELECT partition, parts, findings
+FROM (SELECT DISTINCT ON (partition, parts[1]) partition, parts, findings,
+          dense_rank() OVER (ORDER BY partition DESC) AS place
+      FROM tidemill.examination
+      WHERE model = %(model)s
+      ORDER BY partition DESC, parts[1], examination_id DESC) newest
+WHERE place <= %(limit)s
+ORDER BY partition DESC;
 
 -- name: open_alerts
 -- The open alerts of one model or of all, what needs action first.

@@ -21,6 +21,7 @@ from tidemill.steps.data.extract import (
 from tidemill.steps.data.labels import labelled
 from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.predictions.views import refuse_broken_views
+from tidemill.warehouse.readiness import ask_ready
 from tidemill.warehouse.reading import Column, describe, frozen_view
 from tidemill.warehouse.zone_casts import find_zone_casts
 from tidemill.workspace import LEDGER, Workspace
@@ -79,11 +80,25 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
                 bind(workspace.query(file), file)
         except TidemillError as error:  # an unreachable source must not hide other problems
             yield f"{model}: {error}"
+    yield from _ready_problems(workspace, spec, source=source)
     if len(described) == 2:
         try:
             require_same_keys(described[spec.source.features], described[spec.source.labels], spec)
         except TidemillError as error:
             yield f"{model}: {error}"
+
+
+def _ready_problems(workspace: Workspace, spec: ModelSpec, *, source: bool) -> Iterator[str]:
+    """Report ready queries that are missing or invalid, or return something other than a boolean and a reason."""
+    files = {part.ready.query for part in (spec.train, spec.predict, spec.monitor) if part.ready is not None}
+    for file in sorted(filter(None, files)):
+        try:
+            text = workspace.query(file)
+            bind(text, file)
+            if source:
+                ask_ready(workspace.connection(spec.source.connection), text, file, _some_parameters())
+        except TidemillError as error:
+            yield f"{spec.model}: {error}"
 
 
 def _view_problems(workspace: Workspace, spec: ModelSpec) -> Iterator[str]:
@@ -216,8 +231,7 @@ def _described(
 ) -> tuple[tuple[Column, ...], list[str]]:
     """Return the columns of a query, and its implicit time zone casts."""
     bound = bind(workspace.query(file), file)
-    noon = datetime(2000, 1, 1, 12, tzinfo=UTC)  # any instants will do: the query is described, not run
-    parameters = dict(zip(PARAMETERS, (noon, noon + timedelta(days=1), noon), strict=True))
+    parameters = _some_parameters()
     with frozen_view(workspace.connection(spec.source.connection), timeout_s=30) as cursor:
         columns = describe(cursor, bound, parameters, spec.timezone)
         casts = find_zone_casts(cursor, bound, parameters, spec.timezone)
@@ -227,6 +241,11 @@ def _described(
         f"{name} AT TIME ZONE '{spec.timezone}'."
         for name, expression in casts
     ]
+
+
+def _some_parameters() -> dict[str, datetime]:
+    noon = datetime(2000, 1, 1, 12, tzinfo=UTC)  # any instants will do: the query is described, not run
+    return dict(zip(PARAMETERS, (noon, noon + timedelta(days=1), noon), strict=True))
 
 
 def _query_problems(spec: ModelSpec, file: str, columns: tuple[Column, ...]) -> Iterator[str]:

@@ -8,6 +8,7 @@
     │   ├── SettingsError          a connection, folder or variable is missing
     │   ├── PartitionError         a key is malformed, or outside the model's data
     │   ├── SchemaChanged          the source lacks something that the spec needs
+    │   ├── NotReady               a partition's data are not complete
     │   ├── EmptyPartition         the query returned no row
     │   ├── ContractBroken         an expectation of severity ``fail`` does not hold
     │   ├── LeakageFound           a feature depends on the future
@@ -54,6 +55,7 @@ __all__ = [
     "NoChampion",
     "NotApproved",
     "NotPublished",
+    "NotReady",
     "NotTrainable",
     "OutOfMemory",
     "OutOfTime",
@@ -122,6 +124,10 @@ class PartitionError(FatalError):
 
 class SchemaChanged(FatalError):
     """The source no longer has a table or column that the spec's SQL reads."""
+
+
+class NotReady(FatalError):
+    """The ready query says that a partition's data are not complete yet."""
 
 
 class EmptyPartition(FatalError):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from tidemill.spec import BASELINES
 
@@ -130,3 +131,18 @@ def test_a_spec_with_shards_has_a_task_that_cuts_and_one_mapped_over_what_it_giv
     assert found["cut"] == ["extract", "validate_data"]
     assert found["score"] == ["cut", "extract", "resolve_release"]
     assert found["predict"] == ["extract", "resolve_release", "score", "validate_data"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "first"), [("train", "extract"), ("predict", "resolve_release"), ("monitor", "collect")]
+)
+def test_a_spec_with_ready_has_a_task_before_the_first(
+    describe_models: Callable[..., Described], verb: str, first: str
+) -> None:
+    spec = yaml.safe_load((PROJECT / "dags" / "models" / "flight_delays.yaml").read_text())
+    spec[verb]["ready"] = {"query": "flight_delays/ready.sql"}
+    described = describe_models(flight_delays=yaml.safe_dump(spec))
+    found = tasks(described, verb)
+    assert (found["await_ready"]["upstream"], found[first]["upstream"]) == ([], ["await_ready"])
+    others = set(UPSTREAM) - {verb}
+    assert not [other for other in others if "await_ready" in tasks(described, other)]

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tidemill_airflow.operators.approve import ApproveOperator
+from tidemill_airflow.operators.await_ready import AwaitReadyOperator
 from tidemill_airflow.operators.collect_garbage import CollectGarbageOperator
 from tidemill_airflow.operators.cut import CutOperator
 from tidemill_airflow.operators.declared import declared_operators
@@ -15,6 +16,7 @@ from tidemill_airflow.operators.trigger_training import TriggerTrainingOperator
 
 __all__ = [
     "ApproveOperator",
+    "AwaitReadyOperator",
     "CollectGarbageOperator",
     "CutOperator",
     "DoctorOperator",

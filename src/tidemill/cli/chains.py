@@ -86,6 +86,7 @@ def predict(
         bool, typer.Option("--simulate", help="Allow a release trained on data from after the partition's cutoff.")
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Also score what the release has already published.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Score a partition even if predict.ready says no.")] = False,
     cutoff: Cutoff = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -100,9 +101,11 @@ def predict(
         raise typer.BadParameter("give --partition, or --from and --to without --dry-run and --cutoff")
     _say_if_incomplete(workspace, model, partition or last or "")
     if first is not None and last is not None:
-        _backfill(workspace, model, first, last, replace(chosen, simulate=simulate, again=again))
+        _backfill(workspace, model, first, last, replace(chosen, simulate=simulate, again=again, force=force))
         return
     assert partition is not None
+    if not force:
+        _refuse_unready(workspace, model, partition)
     release = _chosen_release(workspace, model, chosen)
     chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
     with _progress() as on_step:
@@ -211,6 +214,13 @@ def _say_if_incomplete(workspace: Workspace, model: str, key: str) -> None:
 
     if said := incomplete(workspace, workspace.spec(model), key):
         err.print(said, highlight=False, soft_wrap=True)
+
+
+def _refuse_unready(workspace: Workspace, model: str, partition: str) -> None:
+    from tidemill.steps.monitor.await_ready import refuse_unready
+
+    spec = workspace.spec(model)
+    refuse_unready(workspace, spec, spec.asked(partition))
 
 
 def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None:

@@ -1,7 +1,8 @@
 """Due partitions: whether every partition that was due has been published, by the ledger and a clock, not by Airflow."""
 
 from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -13,7 +14,7 @@ from tidemill.spec import ModelSpec
 __all__ = ["GRACE", "check_freshness", "due_partitions"]
 
 GRACE = timedelta(hours=2)
-"""Time from a tick of the schedule until its partition has to be published: a run, its retries and their waits."""
+"""Time from a tick until its partition has to be published, without ``predict.by``: a run, its retries and their waits."""
 
 N_TICKS = 7  # newest partitions that are checked: a week of days
 
@@ -30,7 +31,7 @@ def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_TICKS) -> tuple[
     n : int, default 7
         How many at most.
     """
-    return tuple(key for key in _ticks(spec, as_of - GRACE, n) if _exists(spec, key))
+    return tuple(key for key in _ticks(spec, as_of, n) if _exists(spec, key))
 
 
 def check_freshness(
@@ -70,7 +71,7 @@ def check_freshness(
         return Finding.fail(
             "freshness",
             model,
-            f"Partition {due[0]} was due and is not published; the newest is {newest or 'none'}.",
+            f"Partition {due[0]} was due{_by(spec)} and is not published; the newest is {newest or 'none'}.",
             f"See why 'failed' in tidemill.run, then 'tidemill predict {model} --from {missing[-1]} --to {due[0]}'.",
         )
     gaps = [key for key in missing if key > min(published)]
@@ -94,19 +95,24 @@ def check_freshness(
 
 
 def _ticks(spec: ModelSpec, latest: datetime, n: int) -> Iterator[str]:
-    """Return the partitions of the newest ticks, on the wall clock of the model's zone, as its timetable does."""
+    """Return the partitions of the newest ticks whose deadline has passed, on the wall clock, as the timetable does."""
     if spec.predict.schedule is None:
         return
     zone = ZoneInfo(spec.timezone)
     local = latest.astimezone(zone).replace(tzinfo=None)
     cron = croniter(spec.predict.schedule, local + timedelta(seconds=1))  # a tick at the very instant counts
     seen: set[str] = set()
-    for _ in range(n):
-        tick = cron.get_prev(datetime).replace(tzinfo=zone)
+    ticks = (cron.get_prev(datetime).replace(tzinfo=zone) for _ in iter(int, 1))
+    due = (tick for tick in ticks if (spec.deadline(tick) or tick.astimezone(UTC) + GRACE) <= latest)
+    for tick in islice(due, n):
         key = spec.partition_at(tick).key
         if key not in seen:
             seen.add(key)
             yield key
+
+
+def _by(spec: ModelSpec) -> str:
+    return f" by {spec.predict.by}" if spec.predict.by else ""
 
 
 def _exists(spec: ModelSpec, key: str) -> bool:

@@ -14,6 +14,7 @@ from tidemill.operations.prediction import predict_partition
 from tidemill.records import ReleaseRef
 from tidemill.runtime.chains import predict_chain
 from tidemill.spec import ModelSpec
+from tidemill.steps.monitor.await_ready import refuse_unready
 from tidemill.warehouse.connections import kept_open
 from tidemill.warehouse.predictions.publisher import Publisher
 from tidemill.warehouse.releases.registry import Releases
@@ -37,6 +38,8 @@ class Policy:
     """Allow releases that saw data from after a partition's cutoff, and mark their rows."""
     again: bool = False
     """Score partitions that the same release has published already, too."""
+    force: bool = False
+    """Score partitions that are not ready, too."""
 
     @classmethod
     def parse(cls, words: str) -> "Policy":
@@ -118,6 +121,8 @@ def backfill(
             if key not in skipped:
                 chain = predict_chain(release=ref.release_id, simulate=policy.simulate)
                 try:
+                    if not policy.force:
+                        refuse_unready(workspace, spec, spec.asked(key))
                     done_now = predict_partition(chain, spec.model, key, workspace)
                     if done_now.published_by is None:
                         scored.append(key)

@@ -5,7 +5,7 @@ A record holds names, digests, counts and verdicts; frames and estimators never 
 """
 
 from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, Examination, OpenAlert, SentRef
-from tidemill.records.data import CheckReport, CheckResult, ProfileRef, SnapshotRef, SplitRef
+from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Readiness, SnapshotRef, SplitRef
 from tidemill.records.evidence import BehaviourCheck, Rehearsal
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
@@ -52,6 +52,7 @@ __all__ = [
     "PredictionRef",
     "ProfileRef",
     "PublishedPartition",
+    "Readiness",
     "Record",
     "Rehearsal",
     "ReleaseRef",

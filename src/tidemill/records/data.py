@@ -5,7 +5,23 @@ from datetime import datetime
 
 from tidemill.records.figures import Record, Severity
 
-__all__ = ["CheckReport", "CheckResult", "ProfileRef", "SnapshotRef", "SplitRef"]
+__all__ = ["CheckReport", "CheckResult", "ProfileRef", "Readiness", "SnapshotRef", "SplitRef"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness(Record):
+    """Whether a run may begin."""
+
+    ready: bool
+    """Whether the data are ready."""
+    reason: str
+    """Why they are not; empty if they are."""
+    deadline: datetime | None
+    """Instant from which the run is late; None without ``predict.by``."""
+    late: bool
+    """Whether the deadline has passed and the data are not ready."""
+    outcome: str
+    """``start``, ``wait`` or ``skip``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ the type is a tuple. Inputs after ``*`` are chosen by the person who starts the 
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 from tidemill.records import (
@@ -21,6 +21,7 @@ from tidemill.records import (
     PageRef,
     PredictionRef,
     ProfileRef,
+    Readiness,
     ReleaseRef,
     Reproduction,
     ScoresRef,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from tidemill.runtime.job import Job
 
 __all__ = [
-    "STEPS", "TrainingRecords", "alert", "analyse", "approve", "collect", "compute", "decide", "declaration",
+    "STEPS", "TrainingRecords", "alert", "analyse", "approve", "await_ready", "collect", "compute", "decide", "declaration",
     "drift", "evaluate", "extract", "freshness", "notify", "performance", "predict", "prepare", "producers", "publish",
     "record_outcome", "register", "report", "reproduce", "resolve_release", "score", "steps_of", "train",
     "validate_data", "validate_model",
@@ -53,6 +54,13 @@ class TrainingRecords(TypedDict):
     evaluation: EvaluationReport
     decision: Decision
     approval: NotRequired[Decision | None]
+
+
+@step(
+    "steps.monitor.await_ready", chains=("train", "predict", "monitor"), limit=_QUICK, memory=NO_ROWS, airflow_only=True
+)
+def await_ready(job: "Job", chain: str, *, tick: datetime | None = None, missing: tuple[str, ...] = ()) -> Readiness:
+    """Decide whether a run begins, waits for its data, or is skipped; waiting occupies no process."""
 
 
 @step("steps.predict.resolve_release", chains=("predict",), limit=_QUICK, memory=NO_ROWS)

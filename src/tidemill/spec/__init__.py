@@ -6,9 +6,9 @@ this package defines the meaning, the defaults and the rules across fields.
 
 from tidemill.metrics.definitions import DECIDABLE, default_metric, greater_is_better
 from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
-from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Source, Task
+from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Ready, Source, Task
 from tidemill.spec.model import ModelSpec
-from tidemill.spec.operation import Monitor, OnEmpty, Predict, Reproduce, Retention, Retrain
+from tidemill.spec.operation import Monitor, OnEmpty, Predict, Reproduce, Retention, Retrain, Then
 from tidemill.spec.search import Dimension, Search, Window
 from tidemill.spec.training import BASELINES, Accept, Own, Train
 
@@ -29,6 +29,7 @@ __all__ = [
     "Own",
     "Partitions",
     "Predict",
+    "Ready",
     "Reproduce",
     "Retention",
     "Retrain",
@@ -36,6 +37,7 @@ __all__ = [
     "Search",
     "Source",
     "Task",
+    "Then",
     "Train",
     "Window",
     "default_metric",

@@ -10,7 +10,7 @@ from tidemill.intervals import Every, duration_words
 from tidemill.records import Severity
 from tidemill.spec.kinds import Day, Duration, Name, Offset, Part, SqlFile, repeated
 
-__all__ = ["OBSERVED_AT", "Expectation", "Features", "Label", "Partitions", "Source", "Task"]
+__all__ = ["OBSERVED_AT", "Expectation", "Features", "Label", "Partitions", "Ready", "Source", "Task"]
 
 
 OBSERVED_AT = "observed_at"
@@ -59,6 +59,21 @@ class Source(Part):
     """Query for the rows of ``[:start, :end)`` as known at ``:cutoff``."""
     labels: SqlFile
     """Query for entity key, label and ``observed_at``."""
+
+
+class Ready(Part):
+    """What a run waits for before its first step."""
+
+    query: SqlFile | None = None
+    """Query that returns one row: whether the partition's data are ready and, optionally, the reason why not."""
+    after: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Names of Airflow assets that must have an event with the partition's key."""
+
+    @model_validator(mode="after")
+    def _something_to_wait_for(self) -> Self:
+        if self.query is None and not self.after:
+            raise ValueError("name a query or at least one asset to wait for")
+        return self
 
 
 class Label(Part):

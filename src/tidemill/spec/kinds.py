@@ -13,7 +13,19 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tidemill.intervals import DURATION, parse_duration, parse_offset
 
-__all__ = ["PATTERNS", "Cron", "Day", "Duration", "Name", "Offset", "Part", "SqlFile", "ThresholdRule", "repeated"]
+__all__ = [
+    "PATTERNS",
+    "Clock",
+    "Cron",
+    "Day",
+    "Duration",
+    "Name",
+    "Offset",
+    "Part",
+    "SqlFile",
+    "ThresholdRule",
+    "repeated",
+]
 
 MAX_CRON = 120  # characters of a cron expression; some of them take seconds to expand
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
@@ -58,6 +70,12 @@ def _cron(value: str) -> str:
     return value
 
 
+def _clock(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        return value
+    raise ValueError(f"{value!r} is not a time of day; write it with two digits each, such as 07:00")
+
+
 def _day(value: object) -> object:
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         with suppress(ValueError):
@@ -88,6 +106,7 @@ Offset = Annotated[
     PlainSerializer(_words),
     Field(json_schema_extra={"pattern": rf"^\s*-?{DURATION}\s*$"}),
 ]
+Clock = Annotated[str, BeforeValidator(_clock)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Day = Annotated[
     date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))

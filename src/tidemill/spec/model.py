@@ -260,6 +260,16 @@ class ModelSpec(Part):
             raise PartitionError(f"Partition {first!r} comes after {last!r}.", "Pass the earlier one first.")
         return self.partitions.every.within(Interval(start=start, end=end), self.timezone, self.partitions.cutoff)
 
+    def deadline(self, tick: datetime) -> datetime | None:
+        """Return the deadline of the run of a tick: the first ``predict.by`` on the wall clock that is not before it."""
+        if self.predict.by is None:
+            return None
+        zone = ZoneInfo(self.timezone)
+        local, by = tick.astimezone(zone), time.fromisoformat(self.predict.by)
+        days = (local.date() + timedelta(n) for n in range(3))  # a time that the clocks skip may lie before the tick
+        found = (datetime.combine(day, by, zone).astimezone(UTC) for day in days)
+        return next(instant for instant in found if instant >= tick)
+
     def local_midnight(self, day: date) -> datetime:
         """Return the first instant of a day in the model's time zone."""
         return datetime.combine(day, time(), ZoneInfo(self.timezone))

@@ -7,9 +7,10 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
-from tidemill.spec.kinds import Cron, Duration, Part
+from tidemill.spec.data import Ready
+from tidemill.spec.kinds import Clock, Cron, Duration, Part
 
-__all__ = ["Monitor", "OnEmpty", "Predict", "Reproduce", "Retention", "Retrain"]
+__all__ = ["Monitor", "OnEmpty", "Predict", "Reproduce", "Retention", "Retrain", "Then"]
 
 
 class OnEmpty(StrEnum):
@@ -17,6 +18,14 @@ class OnEmpty(StrEnum):
 
     FAIL = "fail"
     PUBLISH = "publish"
+
+
+class Then(StrEnum):
+    """What happens to a partition that is not ready at its deadline."""
+
+    WAIT = "wait"
+    PREDICT = "predict"
+    SKIP = "skip"
 
 
 class Predict(Part):
@@ -27,6 +36,12 @@ class Predict(Part):
     offset: Annotated[int, Field(ge=-366, le=366)] = 0
     """Partition of a scheduled run, counted from the one that contains its time: -1 the one that has just ended, 0 the
     one that has begun, 1 the next. It applies to every schedule of the model."""
+    ready: Ready | None = None
+    """What a run waits for; null to start at once."""
+    by: Clock | None = None
+    """Deadline of a run: the first such time of day after its tick, in the model's time zone."""
+    then: Then = Then.WAIT
+    """What happens at the deadline to a partition that is not ready."""
     on_empty: OnEmpty = OnEmpty.FAIL
     """``fail``: an empty partition is an error. ``publish``: it is published and marked as empty."""
     reasons: Annotated[int, Field(ge=0, le=50)] = 0
@@ -36,12 +51,20 @@ class Predict(Part):
     shard_rows: Annotated[int, Field(ge=1)] | None = None
     """Maximum rows per scoring task; a larger partition is split into shards. By default, one task scores all rows."""
 
+    @model_validator(mode="after")
+    def _then_needs_a_deadline(self) -> Self:
+        if self.then is not Then.WAIT and (self.by is None or self.ready is None):
+            raise ValueError("then says what happens when the data are not ready in time; it needs ready and by")
+        return self
+
 
 class Monitor(Part):
     """When a partition is monitored, and the thresholds for alerts."""
 
     schedule: Cron | None = "0 8 * * *"
     """Cron expression in the model's time zone."""
+    ready: Ready | None = None
+    """What a run waits for; null to start at once."""
     psi: Annotated[float, Field(gt=0)] = 0.2
     """Population stability index from which a feature or the score counts as drifted."""
     drift_share: Annotated[float, Field(gt=0, le=1)] = 0.3

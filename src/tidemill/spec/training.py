@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tidemill.spec.data import Ready
 from tidemill.spec.kinds import Cron, Duration, Name, Part, ThresholdRule, repeated
 from tidemill.spec.search import Search
 
@@ -32,6 +33,8 @@ class Train(Part):
 
     schedule: Cron | None = "0 4 * * 1"
     """Cron expression in the model's time zone; null for manual runs and retraining only."""
+    ready: Ready | None = None
+    """What a run waits for; null to start at once."""
     window: Duration = timedelta(days=90)
     """Total length of the labelled data: train, validation and test together."""
     validation: Duration = timedelta(days=14)

@@ -133,14 +133,16 @@ def test_every_request_fits_the_arguments_of_its_step(chain: Chain) -> None:
         inspect.signature(_function(STEPS[step])).bind("job", **inputs)
 
 
-def test_every_step_belongs_to_a_chain_but_asking_a_person_building_again_and_scoring_a_shard() -> None:
+def test_every_step_belongs_to_a_chain_but_asking_waiting_building_again_and_scoring_a_shard() -> None:
     chains = (train_chain(SPEC), predict_chain(), monitor_chain(), retrain_chain(SPEC))
     others = {name for name, step in STEPS.items() if step.airflow_only or step.chains == ("reproduce",)}
-    assert others == {"approve", "reproduce", "score"}
+    assert others == {"approve", "await_ready", "reproduce", "score"}
     assert {step for chain in chains for step in names(chain, {"decide": NO})} == set(STEPS) - others
 
 
 def test_a_step_that_no_chain_has_is_refused_before_anything_runs() -> None:
     nowhere = Workspace(models=Path("m"), sql=Path("s"), storage=Path("x"), tracking_uri=None)
-    with pytest.raises(FatalError, match=r"There is no step 'extrakt'\. Steps are resolve_release, extract"):
+    with pytest.raises(
+        FatalError, match=r"There is no step 'extrakt'\. Steps are await_ready, resolve_release, extract"
+    ):
         drive("train", train_chain(SPEC), "m", "2013-07-01", nowhere, until="extrakt", run=None)  # type: ignore[arg-type]

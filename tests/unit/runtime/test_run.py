@@ -65,7 +65,7 @@ def test_every_step_is_exported_by_its_module(name: str) -> None:
 
 
 def test_unknown_step_is_answered_with_those_that_exist() -> None:
-    with pytest.raises(ValueError, match=r"Unknown step 'paint'\. Steps are resolve_release, extract"):
+    with pytest.raises(ValueError, match=r"Unknown step 'paint'\. Steps are await_ready, resolve_release, extract"):
         declaration("paint")
 
 

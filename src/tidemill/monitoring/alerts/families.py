@@ -87,6 +87,10 @@ _FAMILIES: dict[str, Family] = {
         title="missing predictions", part="collect",
         means="Readers find no row for a partition that they expect.",
     ),
+    "late": Family(
+        title="late data", part="ready",
+        means="The data were not ready at the deadline: readers find no row for the partition, or incomplete ones.",
+    ),
     "volume": Family(
         title="unusual number of rows", part="freshness", metric="n_rows",
         means="Rows are missing or doubled, so sums and shares over the predictions are wrong.",

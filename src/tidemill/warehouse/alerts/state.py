@@ -81,7 +81,10 @@ class Alerts:
         """Return the rules that each of a model's newest partitions crossed, as it was last examined."""
         with transaction(self.url) as cursor:
             found = _examinations(cursor, model)
-        return {item.partition: frozenset(alert.rule for alert in item.findings) for item in found}
+        rules = dict[str, frozenset[str]]()
+        for item in found:
+            rules[item.partition] = rules.get(item.partition, frozenset()) | {alert.rule for alert in item.findings}
+        return rules
 
     def open(self, model: str | None = None) -> tuple[OpenAlert, ...]:
         """Return the open alerts of a model, or of all, what needs action first."""
@@ -101,7 +104,7 @@ class Alerts:
 
 
 def _examinations(cursor: Cursor, model: str) -> list[Examination]:
-    """Return the newest partitions, the newest first, each as it was last examined."""
+    """Return the newest partitions, the newest first, each as it was last examined by each step."""
     execute(cursor, "newest_examinations", model=model, limit=N_EXAMINATIONS)
     return [
         Examination(partition=key, parts=tuple(parts), findings=tuple(Alert.from_dict(item) for item in findings))
