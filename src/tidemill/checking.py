@@ -1,6 +1,7 @@
 """Check specs and queries: report every problem that can be found before a run."""
 
-from collections.abc import Iterator
+import bisect
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,8 @@ from tidemill.workspace import LEDGER, Workspace
 __all__ = ["check_models"]
 
 DAY = timedelta(days=1)
+_DAYS_OF_BLOCK = {Every.WEEK: 7, Every.MONTH: 31}  # of the longest; other partitions count by day
+_MOST_DAYS = 4000  # longest window that is tried
 N_TICKS = 200  # ticks of a schedule that are checked: a week of hours, half a year of days
 
 
@@ -179,12 +182,9 @@ def _split_problems(spec: ModelSpec) -> Iterator[str]:
     """Report a window that leaves nothing to train on, and a test set too short for the gate."""
     from tidemill.metrics.blocks import MIN_BLOCKS  # loads numpy
 
-    every, test = spec.partitions.every, f"{spec.model}: train.test ({spec.train.test / DAY:g} days)"
-    plans = [
-        _split_of(spec, every.containing(day, spec.timezone, spec.partitions.cutoff))
-        for day in _days_of_training(every)
-    ]
-    if None in plans:
+    test = f"{spec.model}: train.test ({spec.train.test / DAY:g} days)"
+    found = _blocks_of_test(spec)
+    if None in found:
         gap = (
             f", and label.matures_after ({spec.label.matures_after / DAY:g} days) twice,"
             if spec.label.matures_after
@@ -192,15 +192,53 @@ def _split_problems(spec: ModelSpec) -> Iterator[str]:
         )
         yield (
             f"{test} and train.validation ({spec.train.validation / DAY:g} days){gap} leave nothing of train.window "
-            f"({spec.train.window / DAY:g} days) to train on. Lengthen train.window."
+            f"({spec.train.window / DAY:g} days) to train on. {_what_passes(spec)}"
         )
-    n_blocks = min((plan for plan in plans if plan is not None), default=MIN_BLOCKS)
+        return
+    n_blocks = min(n for n in found if n is not None)
     if n_blocks < MIN_BLOCKS:
-        unit, least = every.block_unit, MIN_BLOCKS * (31 if every is Every.MONTH else 7 if every is Every.WEEK else 1)
+        unit = spec.partitions.every.block_unit
         yield (
             f"{test} holds {n_blocks} {unit}{'' if n_blocks == 1 else 's'}; the gate needs at least {MIN_BLOCKS} to decide, "
-            f"so no model could ever pass. Write 'train: {{test: {least} days}}', and lengthen train.window by as much."
+            f"so no model could ever pass. {_what_passes(spec)}"
         )
+
+
+def _what_passes(spec: ModelSpec) -> str:
+    """Return the least train.test and train.window with which the gate can decide in every month of the year."""
+    from tidemill.metrics.blocks import MIN_BLOCKS  # loads numpy
+
+    every = spec.partitions.every
+    days = _DAYS_OF_BLOCK.get(every, 1)
+    test = max(spec.train.test, timedelta(days=MIN_BLOCKS * days))
+
+    def passes(window: timedelta) -> bool:
+        train = spec.train.model_copy(update={"test": test, "window": window})
+        return all((n or 0) >= MIN_BLOCKS for n in _blocks_of_test(spec.model_copy(update={"train": train})))
+
+    changes = {} if test == spec.train.test else {"test": test}
+    if passes(spec.train.window):
+        return f"Write {_written(changes)}."
+    n_blocks = bisect.bisect_left(range(_MOST_DAYS // days), True, key=lambda n: passes(timedelta(days=n * days)))
+    unit, gap = every.block_unit, ""
+    if spec.label.matures_after:
+        gap = f", and to wait for labels before each set: a {unit} whose last labels are not known yet is left out as a whole"
+    return (
+        f"Write {_written({**changes, 'window': timedelta(days=n_blocks * days)})}: {n_blocks} {unit}s, at least "
+        f"{MIN_BLOCKS} of them to test, the others to train and to validate{gap}."
+    )
+
+
+def _written(changes: Mapping[str, timedelta]) -> str:
+    return "'train: {" + ", ".join(f"{name}: {length / DAY:g} days" for name, length in changes.items()) + "}'"
+
+
+def _blocks_of_test(spec: ModelSpec) -> list[int | None]:
+    every = spec.partitions.every
+    return [
+        _split_of(spec, every.containing(day, spec.timezone, spec.partitions.cutoff))
+        for day in _days_of_training(every)
+    ]
 
 
 def _days_of_training(every: Every) -> list[datetime]:

@@ -270,6 +270,30 @@ def test_blank_padded_keys_labels_and_categories_are_those_that_sql_compares(mil
     assert n_joined == len(mill.view())
 
 
+def test_gate_rejects_keys_that_the_labels_write_in_another_way(mill: Mill) -> None:
+    padded = "CASE carrier WHEN 'A' THEN '0' ELSE '' END || parcel_id AS parcel_id,"
+    mill.write(labels=LABELS_SQL.replace("parcel_id,", padded, 1))
+    decision = mill.train()["validate_model"]
+    assert decision["verdict"] == "reject"
+    assert "33.3% of the rows of matured partitions have no label" in decision["reasons"][0]
+    assert (
+        "the keys of 33.3% of the rows differ from a label's only in blanks, case, leading zeros"
+        in decision["reasons"][0]
+    )
+    assert mill.promoter.champion(mill.model) is None
+
+
+def test_gate_accepts_labels_of_many_other_entities(mill: Mill) -> None:
+    others = LABELS_SQL.replace("parcel_id,", "n || '-' || parcel_id,").replace(
+        "FROM shop.{model}", "FROM shop.{model}, generate_series(1, 3) n"
+    )
+    mill.write(labels=f"{LABELS_SQL}  AND NOT (carrier = 'A' AND express)\nUNION ALL {others}")
+    decision = mill.train()["validate_model"]
+    assert decision["verdict"] == "accept"
+    (said,) = [reason for reason in decision["reasons"] if "match no row" in reason]
+    assert said.startswith("16.7% of the rows of matured partitions have no label, and 78.")
+
+
 def test_single_class_is_not_trainable(mill: Mill) -> None:
     mill.sql("UPDATE {t} SET late = false")
     failing(mill, NotTrainable, "class", chain="train", partition=TRAINED)

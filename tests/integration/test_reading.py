@@ -4,6 +4,7 @@ import math
 import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from psycopg2.extensions import parse_dsn
 
 from tidemill.errors import SchemaChanged, SettingsError, SpecError, TidemillError, WarehouseUnavailable
 from tidemill.warehouse.connections import connect, kept_open
@@ -254,6 +256,20 @@ def test_options_of_the_connection_hold(warehouse: Any, monkeypatch: pytest.Monk
         f"{url}{'&' if '?' in url else '?'}options=-c%20work_mem%3D9MB%20-c%20search_path%3Dshop", query
     ).to_pylist()
     assert (row["memory"], row["path"]) == ("9MB", "")
+
+
+@pytest.mark.parametrize("place", ["PGSERVICEFILE", "PGSYSCONFDIR"])
+def test_options_of_a_service_hold(warehouse: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str) -> None:
+    login = parse_dsn(warehouse.url("tidemill_reader")) | {"options": "-c work_mem=13MB -c search_path=shop"}
+    lines = ["# services", "[other]", "options=-c work_mem=7MB", "", "[parcels]"]
+    file = tmp_path / "pg_service.conf"
+    file.write_text("\n".join([*lines, *(f"{name}={value}" for name, value in login.items())]), encoding="utf-8")
+    monkeypatch.setenv("HOME", str(tmp_path / "empty"))
+    monkeypatch.setenv(place, str(file if place == "PGSERVICEFILE" else tmp_path))
+    monkeypatch.setenv("PGOPTIONS", "-c work_mem=11MB")
+    query = "SELECT 1 AS position, current_setting('work_mem') AS memory, current_setting('search_path') AS path"
+    (row,) = read("postgresql:///?service=parcels", query).to_pylist()
+    assert (row["memory"], row["path"]) == ("13MB", "")
 
 
 def test_query_that_takes_too_long_is_one_of_our_errors(warehouse: Any) -> None:

@@ -35,6 +35,8 @@ class Metric:
     """Value of a model that has learnt nothing, where it does not depend on the data."""
     at_acceptance: bool = True
     """False for figures that only monitoring shows."""
+    by_threshold: bool = False
+    """Whether it depends on the threshold of a binary model."""
     estimated: bool = False
     """Whether monitoring estimates it before labels arrive; otherwise it is known from the first matured partition on."""
 
@@ -46,10 +48,12 @@ DEFINITIONS: Mapping[str, Mapping[str, Metric]] = {
         "log_loss": Metric(lambda rows: rows.mean(rows.log_losses), False, _POSITIVE, estimated=True),
         "brier_score": Metric(lambda rows: rows.mean((rows.score - rows.y) ** 2), False, estimated=True),
         "expected_calibration_error": Metric(lambda rows: rows.calibration_error(rows.y, rows.score), False),
-        "accuracy": Metric(lambda rows: rows.share(rows.called == rows.y), True, estimated=True),
-        "precision": Metric(lambda rows: rows.share(rows.y, among=rows.called), True, estimated=True),
-        "recall": Metric(lambda rows: rows.share(rows.called, among=rows.y), True, estimated=True),
-        "f1": Metric(lambda rows: rows.overlap(rows.called, rows.y), True, estimated=True),
+        "accuracy": Metric(lambda rows: rows.share(rows.called == rows.y), True, by_threshold=True, estimated=True),
+        "precision": Metric(
+            lambda rows: rows.share(rows.y, among=rows.called), True, by_threshold=True, estimated=True
+        ),
+        "recall": Metric(lambda rows: rows.share(rows.called, among=rows.y), True, by_threshold=True, estimated=True),
+        "f1": Metric(lambda rows: rows.overlap(rows.called, rows.y), True, by_threshold=True, estimated=True),
         "base_rate": Metric(lambda rows: rows.share(rows.y), estimated=True),
         "mean_score": Metric(lambda rows: rows.mean(rows.score), at_acceptance=False),
         "calibration_gap": Metric(lambda rows: rows.mean(rows.score - rows.y), None, (-1.0, 1.0), at_acceptance=False),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidemill.metrics.blocks import estimate_combination, index_blocks, joined
+from tidemill.metrics.definitions import DEFINITIONS
 from tidemill.metrics.evaluation import statistic_of
 from tidemill.metrics.rows import Reading, read_rows, spread
 from tidemill.metrics.statistic import Statistic, within
@@ -48,6 +49,13 @@ class Pair:
             found.append(statistic_of(task, metric, rows))
         return found[0], found[1]
 
+    def is_identical(self, metric: str, task: str) -> bool:
+        """Return whether both models score every row alike, bit by bit, and the metric reads the scores alike."""
+        if DEFINITIONS[task][metric].by_threshold and self.threshold_a != self.threshold_b:
+            return False
+        _, (a, b) = self._same_columns()
+        return np.asarray(a, dtype=np.float64).tobytes() == np.asarray(b, dtype=np.float64).tobytes()
+
     def _same_columns(self) -> tuple[Sequence[str] | None, tuple[npt.ArrayLike, npt.ArrayLike]]:
         a, b = self.classes_a, self.classes_b
         if a is None or b is None or tuple(a) == tuple(b):
@@ -85,7 +93,8 @@ def paired_difference(
     Returns
     -------
     MetricValue
-        NaN where the metric is not defined, without an interval where the rows tell nothing about it.
+        NaN where the metric is not defined, without an interval where the rows tell nothing about it; exactly 0 where both
+        models give every row the same score.
 
     Examples
     --------
@@ -133,6 +142,10 @@ def mean_difference(
         return MetricValue(name=metric, value=nan, low=nan, high=nan, n=n, slice=slice)
     starts = np.cumsum([0, *(len(one.index) for one in of_sets)])
     statistics = [within(one, int(start), n) for start, both in zip(starts, defined, strict=False) for one in both]
+    if all(pair.is_identical(metric, task) for pair in pairs) and all(np.isfinite(one.value) for one in statistics):
+        return MetricValue(
+            name=metric, value=0.0, low=0.0, high=0.0, n=n, slice=slice, standard_error=0.0, n_blocks=blocks.n
+        )
     estimated = estimate_combination(statistics, [1 / len(pairs), -1 / len(pairs)] * len(pairs), blocks)
     return MetricValue(
         name=metric,

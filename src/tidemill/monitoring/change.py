@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from tidemill.records import Alert, Severity
+from tidemill.records import Alert, Severity, significant
 
 __all__ = ["LEAST_LIMIT", "Change", "alarm_limit", "change_alerts", "detect_change"]
 
@@ -127,8 +127,8 @@ def change_alerts(change: Change | None, *, loss: str, beyond_estimate: bool = F
             rule=f"change:{loss}",
             severity=Severity.WARN,
             message=(
-                f"Since {change.since} the daily {loss} has been {change.rise:.3g} above {what}, for longer than chance "
-                f"explains (certain since {change.detected}). {step}"
+                f"Since {change.since} the daily {loss} has been {significant(change.rise)} above {what}, for longer than "
+                f"chance explains (certain since {change.detected}). {step}"
             ),
             value=change.statistic,
             threshold=change.limit,

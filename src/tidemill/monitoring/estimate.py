@@ -300,7 +300,7 @@ def _ratio(part: Floats, whole: Floats) -> float:
 
 def _metric(name: str, value: float, drawn: Floats | None, n: int) -> MetricValue:
     known = np.empty(0) if drawn is None or math.isnan(value) else drawn[np.isfinite(drawn)]
-    low, high = np.quantile(known, (0.025, 0.975)).tolist() if known.size else (None, None)
+    low, high = np.quantile(known, (0.025, 0.975), method="weibull").tolist() if known.size else (None, None)
     return MetricValue(
         name=f"{PREFIX}{name}",
         value=value,

@@ -12,7 +12,7 @@ from statistics import mean, stdev
 from typing import Self
 
 from tidemill.metrics.student import half_width, student_quantile
-from tidemill.records import Decision, MetricValue, Record, Verdict
+from tidemill.records import Decision, MetricValue, Record, Verdict, significant
 
 __all__ = ["PartitionFigure", "RetrainEvidence", "RetrainPolicy", "decide_retraining"]
 
@@ -20,6 +20,7 @@ MOST_DOUBLED = 3  # maximum doublings of the cooldown: eight weeks instead of on
 BUDGET_PERIOD = timedelta(days=30)
 SHARE_OF_LEAD = 0.15  # of the lead over ``prior``: 0.03 for a ROC AUC of 0.7
 SHARE_OF_FIGURE = 0.03  # of the figure at acceptance, if the lead is unknown
+N_TEST = 14  # test days assumed for older records, which do not count them: the default of train.test
 RECORD, LEAST_RECORD = 30, 5  # matured partitions by which estimates are verified
 
 
@@ -258,10 +259,12 @@ def _estimate(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
         f"{acceptance.value:.3f}"
     )
     if fall <= tolerated:
-        return _Finding(f"{sentence}: within the tolerance of {tolerated:.3g}.")
+        return _Finding(f"{sentence}: within the tolerance of {significant(tolerated)}.")
     if fall <= tolerated + 2 * off / math.sqrt(len(recent)):
-        return _Finding(f"{sentence}: beyond the tolerance of {tolerated:.3g}, but within the error of the estimates.")
-    return _Finding(f"{sentence}: beyond the tolerance of {tolerated:.3g}.", speaks_for=True)
+        return _Finding(
+            f"{sentence}: beyond the tolerance of {significant(tolerated)}, but within the error of the estimates."
+        )
+    return _Finding(f"{sentence}: beyond the tolerance of {significant(tolerated)}.", speaks_for=True)
 
 
 def _tolerated(evidence: RetrainEvidence, acceptance: MetricValue, policy: RetrainPolicy) -> float:
@@ -287,10 +290,14 @@ def _compare(recent: Sequence[float], acceptance: MetricValue, tolerated: float,
         f"acceptance it was {acceptance.value:.3f}: a {way} of {fall:.3f} ± {margin:.3f}"
     )
     if fall <= tolerated:
-        return _Finding(f"{sentence}, within the tolerance of {tolerated:.3g}.")
+        return _Finding(f"{sentence}, within the tolerance of {significant(tolerated)}.")
     if fall - margin <= tolerated:
-        return _Finding(f"{sentence}, beyond the tolerance of {tolerated:.3g}, but chance can explain the excess.")
-    return _Finding(f"{sentence}, beyond the tolerance of {tolerated:.3g} by more than chance.", speaks_for=True)
+        return _Finding(
+            f"{sentence}, beyond the tolerance of {significant(tolerated)}, but chance can explain the excess."
+        )
+    return _Finding(
+        f"{sentence}, beyond the tolerance of {significant(tolerated)} by more than chance.", speaks_for=True
+    )
 
 
 def _margin_of_fall(recent: Sequence[float], acceptance: MetricValue) -> float:
@@ -299,9 +306,9 @@ def _margin_of_fall(recent: Sequence[float], acceptance: MetricValue) -> float:
     The spread of five days is too uncertain without the test days: in one of ten weeks chance makes it far too small.
     """
     n, half = len(recent), _half_width(acceptance)
-    if half == 0 or (acceptance.n_blocks or 0) < 2:
+    if half == 0 or acceptance.n_blocks == 1:
         return math.hypot(half_width(recent), half)
-    n_test = acceptance.n_blocks or 0
+    n_test = acceptance.n_blocks or N_TEST
     of_test = half / student_quantile(n_test - 1) * math.sqrt(n_test)  # the spread of the test set's days
     freedom = n + n_test - 2
     pooled = math.sqrt(((n - 1) * stdev(recent) ** 2 + (n_test - 1) * of_test**2) / freedom)
@@ -316,4 +323,4 @@ def _half_width(figure: MetricValue) -> float:
 
 def _days(duration: timedelta) -> str:
     days = duration / timedelta(days=1)
-    return f"{days:.3g} day{'' if days == 1 else 's'}"
+    return f"{significant(days)} day{'' if days == 1 else 's'}"

@@ -7,7 +7,7 @@ A record holds names, digests, counts and verdicts; frames and estimators never 
 from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, Examination, OpenAlert, SentRef
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Readiness, SnapshotRef, SplitRef
 from tidemill.records.evidence import BehaviourCheck, Rehearsal
-from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict
+from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict, significant
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
 from tidemill.records.overview import (
     MOST_UNEXAMINED,
@@ -69,4 +69,5 @@ __all__ = [
     "StandingRelease",
     "Trial",
     "Verdict",
+    "significant",
 ]

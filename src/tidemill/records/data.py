@@ -128,6 +128,8 @@ class SplitRef(Record):
     """Labels known at the cutoff; 0 in older records."""
     n_unmatched_labels: int = 0
     """Known labels whose key belongs to no row."""
+    n_near_matches: int = 0
+    """Rows without a label whose key differs from that of such a label only in blanks, case, leading zeros or ``.0``."""
     train_start: datetime
     """First instant of the train set."""
     validation_start: datetime
@@ -140,7 +142,15 @@ class SplitRef(Record):
     @property
     def unlabelled_share(self) -> float:
         """Share of the rows of the three sets that have no label, 0 to 1."""
-        return self.n_unlabelled / (self.n_unlabelled + self.n_train + self.n_validation + self.n_test)
+        return self._share_of_rows(self.n_unlabelled)
+
+    @property
+    def near_match_share(self) -> float:
+        """Share of the rows of the three sets whose key is nearly that of a label, 0 to 1."""
+        return self._share_of_rows(self.n_near_matches)
+
+    def _share_of_rows(self, n_rows: int) -> float:
+        return n_rows / (self.n_unlabelled + self.n_train + self.n_validation + self.n_test)
 
     @property
     def unmatched_label_share(self) -> float | None:

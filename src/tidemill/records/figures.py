@@ -5,7 +5,19 @@ from enum import StrEnum
 
 from tidemill.record import Record
 
-__all__ = ["Decision", "MetricValue", "Record", "Severity", "Verdict"]
+__all__ = ["Decision", "MetricValue", "Record", "Severity", "Verdict", "significant"]
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits; from 1,000 on all of its whole digits instead of an exponent.
+
+    Examples
+    --------
+    >>> significant(0.01234), significant(1020.4), significant(999.7), significant(12345.6, 4)
+    ('0.0123', '1,020', '1,000', '12,346')
+    """
+    large = 10**digits - 0.5 <= abs(value) < 1e15
+    return f"{value:,.0f}" if large else f"{value:.{digits}g}"
 
 
 class Severity(StrEnum):

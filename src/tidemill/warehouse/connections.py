@@ -7,6 +7,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import takewhile
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg2
@@ -114,11 +116,25 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
 
 def _options(url: str) -> str:
     """Return the options of the connection, or of the shell, followed by ours, which take precedence."""
-    given = psycopg2.extensions.parse_dsn(url).get("options") or os.environ.get("PGOPTIONS", "")
+    named = psycopg2.extensions.parse_dsn(url)
+    service = named.get("service") or os.environ.get("PGSERVICE")
+    given = named.get("options") or (service and _service_options(service)) or os.environ.get("PGOPTIONS", "")
     return (
         f"{given} -c search_path= -c timezone=UTC -c datestyle=ISO -c intervalstyle=iso_8601"
         f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_S}s"
     ).strip()
+
+
+def _service_options(service: str) -> str | None:
+    """Return the options of a service, which ours would replace; None if libpq's service files name none."""
+    files = [Path(os.environ.get("PGSERVICEFILE", Path.home() / ".pg_service.conf"))]
+    files += [Path(folder) / "pg_service.conf" for folder in [os.environ.get("PGSYSCONFDIR")] if folder]
+    for file in files:
+        lines = [line.strip() for line in file.read_text().splitlines()] if file.is_file() else []
+        if f"[{service}]" in lines:
+            own = takewhile(lambda line: not line.startswith("["), lines[lines.index(f"[{service}]") + 1 :])
+            return next((line.partition("=")[2] for line in own if line.startswith("options=")), None)
+    return None
 
 
 def _keep_settings(connection: Connection) -> None:

@@ -35,9 +35,32 @@ def test_pairing_makes_the_interval_narrower_than_that_of_the_metric():
 
 def test_two_models_with_the_same_answers_differ_by_what_unseen_rows_could_show():
     y, score, _, blocks = pair_of("binary")
-    found = paired_difference("recall", y, score, score, blocks)
+    found = paired_difference("recall", y, score, np.where(score < 0.5, score / 2, score), blocks)
     assert found.value == 0.0
-    assert found.high == -found.low == pytest.approx(2.1604 * 1.2 / y.sum(), rel=1e-3)
+    assert found.high == -found.low == pytest.approx(2.5706 * 1.2 / y.sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize(("task", "metric"), POINTS)
+def test_two_models_with_the_same_score_on_every_row_are_equal(task, metric):
+    y, score, _, blocks = pair_of(task)
+    found = paired_difference(metric, y, score, score.copy(), blocks, task=task)
+    assert (found.value, found.low, found.high, found.standard_error) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("metric", "equal"), [("roc_auc", True), ("log_loss", True), ("recall", False)])
+def test_equal_scores_are_read_alike_only_with_equal_thresholds(metric, equal):
+    y, score, _, blocks = pair_of("binary")
+    found = paired_difference(metric, y, score, score, blocks, threshold_a=0.5, threshold_b=0.5 + 1e-9)
+    assert (found.standard_error == 0) is equal
+
+
+def test_equal_scores_of_other_classes_are_no_equal_models():
+    y, score, _, blocks = pair_of("multiclass")
+    names = np.array(CLASSES, dtype=object)[y]
+    found = paired_difference(
+        "accuracy", names, score, score, blocks, task="multiclass", classes_a=CLASSES, classes_b=CLASSES[::-1]
+    )
+    assert found.value != 0
 
 
 def test_ten_positives_that_both_models_find_alike_are_no_certainty():
@@ -50,11 +73,16 @@ def test_ten_positives_that_both_models_find_alike_are_no_certainty():
     assert found.low < -0.2
 
 
-@pytest.mark.parametrize("metric", ["mean_absolute_error", "log_loss", "roc_auc"])
-def test_no_variance_of_a_difference_has_no_interval(metric):
-    task = "regression" if metric.endswith("error") else "binary"
+@pytest.mark.parametrize(
+    ("task", "metric", "other"),
+    [
+        ("regression", "mean_absolute_error", lambda y, score: (np.round(y), np.round(y) + 1, np.round(y) - 1)),
+        ("binary", "roc_auc", lambda y, score: (y, score, score**2)),
+    ],
+)
+def test_no_variance_of_a_difference_has_no_interval(task, metric, other):
     y, score, _, blocks = pair_of(task)
-    found = paired_difference(metric, y, score, score, blocks, task=task)
+    found = paired_difference(metric, *other(y, score), blocks, task=task)
     assert found.value == 0.0
     assert np.isnan([found.low, found.high, found.standard_error]).all()
 

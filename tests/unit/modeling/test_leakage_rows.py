@@ -89,6 +89,16 @@ def test_a_mean_over_other_order_is_no_change(rows):
     assert find_changed(rows, rows.assign(wind=rows["wind"] * (1 + 1e-15)), "key", ["wind"]) == []
 
 
+@pytest.mark.parametrize("dtype", ["int64", "Int64", "uint64"])
+def test_whole_numbers_that_float64_does_not_tell_apart_have_changed(rows, dtype):
+    ids = pd.Series(2**53 + 2 * np.arange(N), dtype=dtype, index=rows.index)
+    (leak,) = find_changed(rows.assign(order=ids), rows.assign(order=ids + 1), "key", ["order"])
+    assert leak.subject == "order"
+    with_null = ids.astype("Int64" if dtype == "int64" else "UInt64" if dtype == "uint64" else dtype)
+    with_null.iloc[0] = pd.NA
+    assert find_changed(rows.assign(order=ids), rows.assign(order=with_null), "key", ["order"]) == []
+
+
 def test_a_few_corrections_are_no_leak(rows):
     now = rows.assign(wind=np.where(np.arange(N) < 5, 99.0, rows["wind"]))
     assert find_changed(rows, now, "key", ["wind"]) == []

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -292,12 +293,14 @@ def _acceptance(values):
     return MetricValue(name="roc_auc", value=mean, low=mean - half, high=mean + half, n_blocks=len(values))
 
 
+@pytest.mark.parametrize("n_blocks", [14, None])  # older records count no test days
 @pytest.mark.parametrize(("spread", "most"), [(0.02, 0.01), (0.05, 0.05), (0.08, 0.12)])
-def test_runs_of_55_quiet_days_hardly_ever_ask_for_a_training(spread, most):
+def test_runs_of_55_quiet_days_hardly_ever_ask_for_a_training(spread, most, n_blocks):
     rng = np.random.default_rng(0)
     n_asked = 0
     for _ in range(200):
-        accepted, days = _acceptance(rng.normal(0.7, spread, 14)), rng.normal(0.7, spread, 60)
+        accepted = replace(_acceptance(rng.normal(0.7, spread, 14)), n_blocks=n_blocks)
+        days = rng.normal(0.7, spread, 60)
         n_asked += any(
             _decide(quality=tuple(days[end - 5 : end]), acceptance=accepted, lead=0.2).accepted for end in range(5, 61)
         )

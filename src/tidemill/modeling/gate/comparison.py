@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tidemill.metrics.blocks import MIN_BLOCKS
 from tidemill.modeling.gate.finding import Finding, is_number
 from tidemill.modeling.gate.power import harmed, shortfall
-from tidemill.records import EvaluationReport, MetricValue
+from tidemill.records import EvaluationReport, MetricValue, significant
 
 __all__ = [
     "MIN_SLICE_ROWS",
@@ -65,7 +65,8 @@ class Yardstick:
             if not is_number(number):
                 return f"has {what} {number}, not a number to decide on"
         if difference.low is not None and difference.high is not None and difference.low > difference.high:
-            return f"has an interval that is turned round: {difference.low:.4g} to {difference.high:.4g}"
+            ends = (significant(end, 4) for end in (difference.low, difference.high))
+            return f"has an interval that is turned round: {' to '.join(ends)}"
         return None
 
 
@@ -146,9 +147,11 @@ def _compare_with_champion(report: EvaluationReport, difference: MetricValue, by
     figures = f"{by.metric} minus that of the champion, release {report.champion_release}, is {_interval(difference)}"
     if difference.n is not None and difference.n < report.n_test:
         figures += f" on the {difference.n:,} of {report.n_test:,} test rows that the champion has not seen"
+    if difference.standard_error == 0:
+        figures += ", since both score every row alike"
     if worst > -by.margin:
         unfair = ", although the champion was trained on some of the test rows" if report.champion_saw_test else ""
-        return Finding.of(True, f"{figures}: not worse by {by.margin:.4g} or more{unfair}.")
+        return Finding.of(True, f"{figures}: not worse by {significant(by.margin, 4)} or more{unfair}.")
     if report.champion_saw_test:
         return Finding.undecided(
             f"{figures}, but the champion was trained on some of the test rows, which flatters it: "
@@ -156,10 +159,10 @@ def _compare_with_champion(report: EvaluationReport, difference: MetricValue, by
         )
     gap = by.gain(difference) + by.margin
     if gap <= 0:
-        return Finding.refuse(f"{figures}: worse by {by.margin:.4g} or more.")
+        return Finding.refuse(f"{figures}: worse by {significant(by.margin, 4)} or more.")
     return Finding.undecided(
-        f"{figures}: it may be worse by {by.margin:.4g} or more{_what_would(difference, gap, by)}. "
-        f"A margin above {-worst:.2g} could be shown with what there is."
+        f"{figures}: it may be worse by {significant(by.margin, 4)} or more{_what_would(difference, gap, by)}. "
+        f"A margin above {significant(-worst, 2)} could be shown with what there is."
     )
 
 
@@ -192,12 +195,12 @@ def _slice_findings(report: EvaluationReport, by: Yardstick, worse: list[MetricV
     n_slices = len(report.champion_slices)
     said = f"{n_weighed} of {n_slices} slices could be compared with the champion's"
     if not worse:
-        return [Finding.of(True, f"{said}; none is shown to be worse by more than {by.slice_margin:.4g}.")]
+        return [Finding.of(True, f"{said}; none is shown to be worse by more than {significant(by.slice_margin, 4)}.")]
     findings = []
     for item in worse:
         reason = (
             f"For {item.slice}, {by.metric} minus that of the champion is {_interval(item)}: worse by more than "
-            f"{by.slice_margin:.4g}, allowing for {n_weighed} slices looked at."
+            f"{significant(by.slice_margin, 4)}, allowing for {n_weighed} slices looked at."
         )
         findings.append(Finding.undecided(reason) if report.champion_saw_test else Finding.refuse(reason))
     return findings
@@ -255,4 +258,8 @@ def _many(number: int, unit: str) -> str:
 
 
 def _interval(difference: MetricValue) -> str:
-    return f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
+    ends = (difference.value, difference.low or 0.0, difference.high or 0.0)
+    size = max(map(abs, ends))
+    decimals = 4 if not size or 0.001 <= size < 10 else max(3 - math.floor(math.log10(size)), 0)
+    value, low, high = (f"{number:+,.{decimals}f}" for number in ends)
+    return f"{value} ({low} to {high})"

@@ -17,7 +17,7 @@ from tidemill.modeling.gate.comparison import (
 )
 from tidemill.modeling.gate.finding import Finding, is_number
 from tidemill.modeling.metrics import greater_is_better
-from tidemill.records import Decision, EvaluationReport, MetricValue, Rehearsal, Verdict
+from tidemill.records import Decision, EvaluationReport, MetricValue, Rehearsal, Verdict, significant
 from tidemill.spec import Accept
 
 __all__ = ["MIN_TEST_ROWS", "decide_acceptance"]
@@ -25,7 +25,8 @@ __all__ = ["MIN_TEST_ROWS", "decide_acceptance"]
 MIN_TEST_ROWS = 100
 """Labelled test rows below which the gate does not decide."""
 
-_MAX_LOSS = 0.1  # share of rows without a label, and of labels without a row, up to which the keys are taken to meet
+_MAX_NEAR = 0.01  # share of rows whose key nearly is that of a label, up to which the keys are taken to meet
+_MAX_APART = 0.5  # share of rows without a label, and of labels without a row, up to which both may be of one kind
 _MAX_RISE, _MAX_RISE_FACTOR = 0.1, 3.0  # of the share of rows without a label, over that of the champion's training
 _BY_WEIGHT = (Verdict.REJECT, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.ACCEPT)  # the worst finding decides
 _MIB = 2**20  # bytes
@@ -101,11 +102,15 @@ def _weigh_labels(report: EvaluationReport) -> list[Finding]:
     said = (
         f"{share:.1%} of the rows of matured partitions have no label, and {unmatched:.1%} of the labels match no row"
     )
-    if not is_number(share) or not is_number(unmatched):
+    near = report.near_match_share
+    if not is_number(share) or not is_number(unmatched) or not is_number(near):
         return [Finding.refuse(f"{said}; these are no shares to decide on.")]
-    if min(share, unmatched) > _MAX_LOSS:
-        step = "Write the key alike in both queries, or leave labels of other rows out, and train again"
-        return [Finding.refuse(f"{said}: the keys of features and labels do not meet. {step}.")]
+    if near > _MAX_NEAR:
+        why = f"the keys of {near:.1%} of the rows differ from a label's only in blanks, case, leading zeros or '.0'"
+        return [Finding.refuse(f"{said}: {why}. Write the key alike in both queries, and train again.")]
+    if usual is None and min(share, unmatched) > _MAX_APART:
+        step = "See whether both queries return the same key; if they do, a person may promote this release"
+        return [Finding.undecided(f"{said}: features and labels hardly meet. {step}.")]
     if usual is None:  # no champion, or one of an older record
         return [Finding.of(True, f"{said}.")]
     said = f"{said}; in the champion's training {usual:.1%} of the rows had no label"
@@ -124,12 +129,14 @@ def _weigh_floor(report: EvaluationReport, metric: str, minimum: float | None, s
         return Finding.refuse(f"{metric} of the candidate is {value}, not a number to decide on.")
     bound = "floor" if sign > 0 else "ceiling"
     if minimum is None:
-        return Finding.shown(f"{metric} is {value:.4g}; the spec names no {bound}.")
+        return Finding.shown(f"{metric} is {significant(value, 4)}; the spec names no {bound}.")
     if not is_number(minimum):
         return Finding.refuse(f"The {bound} of {metric} is {minimum}, not a number to decide on.")
     passed = sign * value >= sign * minimum
     words = {(True, True): "at least", (True, False): "below", (False, True): "at most", (False, False): "above"}
-    return Finding.of(passed, f"{metric} {value:.4g} is {words[sign > 0, passed]} the {bound} {minimum:.4g}.")
+    return Finding.of(
+        passed, f"{metric} {significant(value, 4)} is {words[sign > 0, passed]} the {bound} {significant(minimum, 4)}."
+    )
 
 
 def _tell_margin(report: EvaluationReport, by: Yardstick, accept: Accept) -> list[Finding]:
@@ -139,9 +146,9 @@ def _tell_margin(report: EvaluationReport, by: Yardstick, accept: Accept) -> lis
     over = (
         "no lead over the baseline prior is known"
         if lead is None
-        else f"the lead over the baseline prior is {lead:.4g}"
+        else f"the lead over the baseline prior is {significant(lead, 4)}"
     )
-    return [Finding.shown(f"The margin is {by.margin:.4g}, {SHARE_OF_LEAD:.0%} of the lead: {over}.")]
+    return [Finding.shown(f"The margin is {significant(by.margin, 4)}, {SHARE_OF_LEAD:.0%} of the lead: {over}.")]
 
 
 def _tell_unknown(report: EvaluationReport) -> list[Finding]:
@@ -161,7 +168,7 @@ def _weigh_calibration(report: EvaluationReport, limit: float | None) -> list[Fi
     if figure is None or not is_number(figure.value):
         found = "missing" if figure is None else f"{figure.value}, not a number to decide on"
         return [Finding.refuse(f"The expected calibration error of the candidate is {found}.")]
-    return [_within(figure.value, limit, _calibration(figure), f"{limit:.4g}")]
+    return [_within(figure.value, limit, _calibration(figure), significant(limit, 4))]
 
 
 def _calibration(figure: MetricValue) -> str:
@@ -178,7 +185,7 @@ def _weigh_churn(report: EvaluationReport, limit: float | None) -> list[Finding]
     if churn is None or not is_number(churn.value):
         found = "missing" if churn is None else f"{churn.value}, not a number to decide on"
         return [Finding.refuse(f"The churn against the champion is {found}.")]
-    return [_within(churn.value, limit, _churn(churn), f"{limit:.4g}")]
+    return [_within(churn.value, limit, _churn(churn), significant(limit, 4))]
 
 
 def _churn(churn: MetricValue) -> str:

@@ -91,7 +91,10 @@ def find_changed(
 
 def _differs(before: pd.Series, after: pd.Series) -> npt.NDArray[np.bool_]:
     missing = before.isna().to_numpy(), after.isna().to_numpy()
-    if pd.api.types.is_numeric_dtype(before) and pd.api.types.is_numeric_dtype(after):
+    if pd.api.types.is_integer_dtype(before) and pd.api.types.is_integer_dtype(after):
+        exactly = before.reset_index(drop=True).eq(after.reset_index(drop=True))  # float64 rounds ids above 2^53
+        same = exactly.fillna(False).to_numpy(dtype=np.bool_)
+    elif pd.api.types.is_numeric_dtype(before) and pd.api.types.is_numeric_dtype(after):
         old, new = (series.to_numpy(dtype=np.float64, na_value=np.nan) for series in (before, after))
         same = np.isclose(old, new, rtol=_TOLERANCE, atol=0.0)
     else:

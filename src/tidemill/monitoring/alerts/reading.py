@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidemill.records import MetricValue
+from tidemill.records import MetricValue, significant
 
 __all__ = ["RECENT", "AlertThresholds", "Reading"]
 
@@ -56,6 +56,11 @@ class Reading:
     def value(self) -> float:
         """The figure's value."""
         return self.figure.value
+
+    @property
+    def times(self) -> str:
+        """The figure's value as a multiple, in three digits."""
+        return significant(self.value)
 
     @property
     def subject(self) -> str:

@@ -98,7 +98,7 @@ RULES: tuple[AlertRule, ...] = (
         threshold=lambda r: MOST_RANGES,
         severity=_fail,
         message="Feature {r.subject!r} has changed overnight: its mean lies beyond all values seen so far, by "
-        "{r.value:.3g} times their range ({r.rows}). Has its unit changed? Fix the source or the features query, and "
+        "{r.times} times their range ({r.rows}). Has its unit changed? Fix the source or the features query, and "
         "predict the partition again.",
     ),
     AlertRule(

@@ -16,6 +16,7 @@ from tidemill.monitoring.distances import population_stability_index
 __all__ = ["psi_of_past_blocks", "usual_null_share", "usual_psi", "usual_unseen_share"]
 
 MIN_BLOCKS = 14  # two weeks of days: half of them covers every weekday, and fewer than seven figures are too few
+MANY_BLOCKS = 40  # partitions from which the later half holds enough figures for a high quantile
 QUANTILE = 0.99  # of the past partitions; with 45 figures nearly the maximum
 
 
@@ -52,24 +53,29 @@ def usual_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups:
     Returns
     -------
     float or None
-        The 0.99 quantile; with fewer than 14 partitions, an estimate by Student's distribution from each of them
-        against all others; None with a single partition.
+        The 0.99 quantile; with fewer than 40 partitions, the end of Student's interval for a new partition, from each of
+        them against all others; None with fewer than three.
     """
     n_blocks = _n_blocks(blocks)
-    if n_blocks < 2:
+    if n_blocks < 3:
         return None
-    if n_blocks < MIN_BLOCKS:
+    if n_blocks < MANY_BLOCKS:
         return _usual_of_few(groups, blocks, n_groups)
     return float(np.quantile(psi_of_past_blocks(groups, blocks, n_groups=n_groups), QUANTILE))
 
 
 def _usual_of_few(groups: NDArray[np.int64], blocks: NDArray[np.int64], n_groups: int) -> float:
-    """Return the index that one in twenty new partitions exceeds, if the index is the square of a partition effect."""
+    """Return the index that about one in thirty new partitions exceeds.
+
+    The highest of seven figures is exceeded by one in eight. The index is a sum of squares, whose cube root is nearly normal
+    (E. Wilson, M. Hilferty, *The Distribution of Chi-Square*, PNAS 17, 1931).
+    """
     n_blocks = _n_blocks(blocks)
     counts = np.bincount(blocks * n_groups + groups, minlength=n_blocks * n_groups).reshape(n_blocks, n_groups)
     others = counts.sum(axis=0) - counts
-    found = [population_stability_index(*pair) for pair in zip(others, counts, strict=True)]
-    return student_quantile(n_blocks) ** 2 * float(np.mean(found))
+    roots = np.cbrt([population_stability_index(*pair) for pair in zip(others, counts, strict=True)])
+    reach = student_quantile(n_blocks - 1) * roots.std(ddof=1) * np.sqrt(1 + 1 / n_blocks)
+    return float((roots.mean() + reach) ** 3)
 
 
 def usual_null_share(is_null: NDArray[np.bool_], blocks: NDArray[np.int64]) -> float | None:

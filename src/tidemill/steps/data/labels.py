@@ -13,7 +13,7 @@ from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec, Task
 from tidemill.steps.data.extract import refuse_late_labels, rows_as_of, wanted_labels
 
-__all__ = ["count_labels", "labelled", "labels_as_of"]
+__all__ = ["count_labels", "labelled", "labels_as_of", "near_matches"]
 
 
 def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
@@ -74,6 +74,21 @@ def count_labels(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> tu
     known = labels.filter(pc.and_(pc.is_valid(labels[spec.entity_key]), pc.is_valid(labels[spec.label.column])))
     n_matched = pc.count_distinct(_positions(keys, known[spec.entity_key]), mode="only_valid").as_py()
     return known.num_rows, known.num_rows - n_matched
+
+
+def near_matches(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:
+    """Return which keys differ from the key of a label that matches no row only in blanks, case, leading zeros or ``.0``.
+
+    Labels of other rows are no fault, however many they are; a key that is written in two ways is one.
+    """
+    known = labels[spec.entity_key].cast(pa.string()).drop_null()
+    unmatched = known.filter(pc.invert(pc.is_in(known, value_set=keys.cast(pa.string()).combine_chunks())))
+    return pc.is_in(_loose(keys.cast(pa.string())), value_set=_loose(unmatched).combine_chunks())
+
+
+def _loose(keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_trim_whitespace(keys)), r"\.0+$", "")
+    return pc.utf8_ltrim(plain, characters="0")
 
 
 def _positions(keys: pa.ChunkedArray, labelled_keys: pa.ChunkedArray) -> pa.ChunkedArray:

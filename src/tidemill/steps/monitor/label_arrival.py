@@ -15,12 +15,13 @@ from tidemill.intervals import Interval
 from tidemill.monitoring.arrival import Arrival, arrival_ages, learn_arrival, shares_known
 from tidemill.records import MetricValue
 from tidemill.runtime.job import Job
+from tidemill.spec import ModelSpec
 from tidemill.steps.data.labels import labels_as_of
 from tidemill.steps.monitor.realised_quality import Outcomes, outcomes_of
 from tidemill.warehouse.ledger import Measurement
 from tidemill.warehouse.predictions.publisher import PublishedRun
 
-__all__ = ["LABELS", "Maturity", "arrival_of", "count_labels", "hours_since_end"]
+__all__ = ["LABELS", "Maturity", "arrival_of", "count_labels", "hours_since_end", "label_state"]
 
 LABELS = "labels"  # part of the ledger's figures
 KNOWN = "labels_known"  # share of rows with a known label at an age, which is the figure's slice
@@ -110,6 +111,14 @@ def arrival_of(
 def hours_since_end(job: Job, key: str) -> float:
     """Return the age of a partition at the job's cutoff, in hours."""
     return (job.partition.cutoff - job.spec.partition(key).interval.end) / HOUR
+
+
+def label_state(spec: ModelSpec, key: str, *, hours: float, coverage: float, arrival: Arrival) -> str:
+    """Return ``arriving``, ``mature`` or ``late`` for a partition at an age in hours; labels are due by the wall clock."""
+    partition = spec.partition(key)
+    if partition.interval.end + hours * HOUR < partition.due(spec.label.matures_after):
+        return "arriving"
+    return "mature" if arrival.has_enough(coverage, hours) else "late"
 
 
 def _young(

@@ -17,7 +17,7 @@ from tidemill.report.monitoring import AlertsView, LabelsView, MonitorView, Qual
 from tidemill.report.values import Categories, DriftRow, Histogram, LabelRow, SliceRow, StepCompute
 from tidemill.runtime.job import Job
 from tidemill.spec import Task
-from tidemill.steps.monitor.label_arrival import LABELS, arrival_of, hours_since_end
+from tidemill.steps.monitor.label_arrival import LABELS, arrival_of, hours_since_end, label_state
 from tidemill.steps.monitor.reference import count_partition, read_reference
 from tidemill.steps.monitor.thresholds import floor_of_partitions
 from tidemill.storage.layout import SCORE
@@ -209,7 +209,7 @@ def _labels(job: Job, arrival: Arrival, key: str) -> LabelsView:
     for partition, figures in sorted(job.ledger.metrics(job.spec.model, LABELS, until=key).items())[-N_LABELS:]:
         by_name = {figure.name: figure.value for figure in figures if figure.slice is None}
         hours, coverage = by_name["hours_since_end"], by_name["label_coverage"]
-        state = "arriving" if hours < due else "mature" if arrival.has_enough(coverage, hours) else "late"
+        state = label_state(job.spec, partition, hours=hours, coverage=coverage, arrival=arrival)
         rows.append(
             LabelRow(partition=partition, hours=hours, coverage=coverage, usual=arrival.expected(hours), state=state)
         )

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tidemill.monitoring.profile import ColumnKind, build_profile
 from tidemill.monitoring.profile import ColumnProfile as Counted
-from tidemill.records import MetricValue, ProfileRef, SnapshotRef
+from tidemill.records import MetricValue, ProfileRef, SnapshotRef, significant
 from tidemill.report import charts
 from tidemill.report.pages import profile_page
 from tidemill.report.values import ColumnProfile
@@ -71,11 +71,8 @@ def _column(counted: Counted, kind: pa.DataType, correlation: float | None) -> C
         kind_name, summary = "categorical", f"most often {counted.categories[0]}" if counted.categories else "no values"
     else:
         kind_name = "boolean" if pa.types.is_boolean(kind) else "numeric"
-        summary = (
-            "no values"
-            if counted.mean is None
-            else f"mean {counted.mean:.3g}, {counted.minimum:.3g} to {counted.maximum:.3g}"
-        )
+        known = [significant(v) for v in (counted.mean, counted.minimum, counted.maximum) if v is not None]
+        summary = "mean {}, {} to {}".format(*known) if known else "no values"
     n_distinct = len(counted.categories) + len(counted.rare) if counted.kind is ColumnKind.CATEGORICAL else None
     return ColumnProfile(
         name=counted.name,

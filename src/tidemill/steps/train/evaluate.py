@@ -91,6 +91,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         n_test_blocks=index_blocks(test.blocks, len(test.y)).n,
         unlabelled_share=split.unlabelled_share,
         unmatched_label_share=split.unmatched_label_share,
+        near_match_share=split.near_match_share,
         behaviour=check_behaviour(
             best.bundle,
             test.X,

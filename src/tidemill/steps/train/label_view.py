@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tidemill.metrics.student import half_width
-from tidemill.records import MetricValue
+from tidemill.records import MetricValue, significant
 from tidemill.report import answer_charts, charts
 from tidemill.report.html import percent
 from tidemill.report.values import Categories, Histogram
@@ -140,11 +140,18 @@ class NumberLabels(LabelView):
     def _moved(self, first: Labels, last: Labels) -> list[str]:
         before, now, spread = float(first.mean()), float(last.mean()), float(self.y.std())
         moved = spread > 0 and abs(now - before) >= MEAN_SWING * spread
-        return [f"The mean label has moved within the window, from {before:.4g} to {now:.4g}."] if moved else []
+        return (
+            [f"The mean label has moved within the window, from {significant(before, 4)} to {significant(now, 4)}."]
+            if moved
+            else []
+        )
 
     def _facts(self) -> dict[str, str]:
         low, middle, high = np.quantile(self.y.astype(np.float64), [0.1, 0.5, 0.9])
-        return {"Median label": f"{middle:.4g}", "Labels, four of five": f"{low:.4g} to {high:.4g}"}
+        return {
+            "Median label": significant(middle, 4),
+            "Labels, four of five": f"{significant(low, 4)} to {significant(high, 4)}",
+        }
 
     def _pictures(self, parts: Mapping[str, Labels]) -> dict[str, charts.Chart]:
         means = {key: _mean(part.astype(np.float64)) for key, part in parts.items()}

@@ -21,7 +21,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.features import piece_rows, read_some
-from tidemill.steps.data.labels import count_labels, labelled
+from tidemill.steps.data.labels import count_labels, labelled, near_matches
 from tidemill.steps.train.leaks import refuse_leaks
 from tidemill.storage.layout import FEATURES, LABELS, PARTITION, TARGET
 from tidemill.storage.tables import read_batches, read_schema, read_table, table_writer
@@ -187,6 +187,7 @@ def cut(
         n_immature=marks.n_immature,
         n_labels=marks.n_labels,
         n_unmatched_labels=marks.n_unmatched_labels,
+        n_near_matches=marks.n_near_matches,
         train_start=plan.train_start,
         validation_start=plan.validation_start,
         test_start=plan.test_start,
@@ -211,6 +212,8 @@ class _Marks:
     """Known labels."""
     n_unmatched_labels: int
     """Known labels whose key belongs to no row."""
+    n_near_matches: int
+    """Rows of the three sets without a label whose key is nearly that of such a label."""
 
     @classmethod
     def of(cls, spec: ModelSpec, folder: Path, cutoff: datetime) -> "_Marks":
@@ -226,7 +229,18 @@ class _Marks:
         keys, labels = rows[spec.entity_key], read_table(folder / LABELS)
         target = labelled(keys, labels, spec)
         n_labels, n_unmatched = count_labels(keys, labels, spec)
-        return cls(plan=plan, member=member, target=target, n_labels=n_labels, n_unmatched_labels=n_unmatched)
+        n_near = 0
+        if n_unmatched and target.null_count:
+            missed = pc.and_(pc.is_in(member, value_set=pa.array(SETS)), pc.is_null(target))
+            n_near = pc.sum(near_matches(keys.filter(missed), labels, spec)).as_py() or 0
+        return cls(
+            plan=plan,
+            member=member,
+            target=target,
+            n_labels=n_labels,
+            n_unmatched_labels=n_unmatched,
+            n_near_matches=n_near,
+        )
 
     def count(self, name: str) -> int:
         """Count the labelled rows of a set."""

@@ -212,6 +212,21 @@ def test_labels_with_zero_padded_keys_are_counted_with_the_rows_that_they_miss(t
     assert (split.n_labels, split.n_unmatched_labels, split.n_unlabelled) == (300, 100, 100)
     assert split.unlabelled_share == pytest.approx(100 / N_OF_SETS)
     assert split.unmatched_label_share == pytest.approx(1 / 3)
+    assert split.near_match_share == split.unlabelled_share
+
+
+@ENGINES
+@pytest.mark.parametrize("written", ["{} ", "\t{}", "00{}", "{}.0", " 0{}.00"])
+def test_a_key_that_labels_write_in_another_way_is_counted(tmp_path: Path, engine: str, written: str) -> None:
+    split = split_of(tmp_path, engine, [(written.format(key) if key < 50 else str(key), True) for key in range(300)])
+    assert (split.n_unmatched_labels, split.n_unlabelled, split.n_near_matches) == (50, 50, 50)
+
+
+@ENGINES
+def test_labels_of_other_entities_are_no_keys_written_in_another_way(tmp_path: Path, engine: str) -> None:
+    others = [(f"{key}-{part}", True) for key in range(300) for part in "abc"]
+    split = split_of(tmp_path, engine, [*((str(key), True) for key in range(60, 300)), *others])
+    assert (split.n_unmatched_labels, split.n_unlabelled, split.n_near_matches) == (900, 60, 0)
 
 
 @ENGINES
