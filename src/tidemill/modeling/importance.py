@@ -91,7 +91,7 @@ def permutation_importance(
 
 
 def _minus(end: float | None) -> float | None:
-    return None if end is None else -end
+    return None if end is None else 0.0 - end  # never -0.0
 
 
 def _figure(feature: str, value: float, ends: tuple[float | None, float | None], n_samples: int) -> MetricValue:
