@@ -1,14 +1,9 @@
 """Standard errors and 95 % intervals from whole blocks of rows.
 
 Rows of one day share their weather and their queues, so a day counts as one observation, not its rows. Acceptance leaves
-out one day at a time (jackknife: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 11). Where there
-are many blocks, as for the rows of one partition, the rows' influences are added up instead, which is the same to first
-order.
-
-Days may resemble the day before, and some 14 days are too few to measure by how much. So the variance comes from the slow
-changes only, which are what a mean over days is uncertain by, resemblance or not: the n^(2/3) slowest cosines, with as
-many degrees of freedom (E. Lazarus, D. Lewis, J. Stock, M. Watson, *HAR Inference: Recommendations for Practice*, Journal
-of Business and Economic Statistics 36, 2018). For independent normal days that is exact.
+out one day at a time (jackknife: Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 11) and widens
+the error where days resemble the day before. Where there are many blocks, as for the rows of one partition, the rows'
+influences are added up instead, which is the same to first order.
 
 Blocks count only if they hold a row that carries the figure: recall on 14 days with 10 positives in 6 of them has 6
 observations. No variance is ignorance, not certainty. A difference of shares is never surer than 1.2 of its rows; any other
@@ -23,7 +18,7 @@ import numpy.typing as npt
 
 from tidemill.intervals import day_of
 from tidemill.metrics.statistic import Floats, Integers, Statistic, combination
-from tidemill.metrics.student import degrees_of_freedom, student_quantile
+from tidemill.metrics.student import student_quantile
 
 __all__ = ["MIN_BLOCKS", "Blocks", "Estimate", "estimate", "estimate_combination", "index_blocks", "joined"]
 
@@ -32,6 +27,8 @@ MIN_BLOCKS = 5
 MAX_LEFT_OUT = 500
 """Blocks up to which each is left out once; beyond, influences are added up."""
 _MAX_WEIGHTS = 4_000_000  # replicates times rows held at once: 32 MB
+_LEAST_INDEPENDENT = 3  # blocks that persistent ones are worth at least; fewer have no spread to speak of
+_MAX_CORRELATION = 0.9  # of neighbouring blocks; more cannot be told from a trend
 _LEAST_STEPS = (
     1.2  # standard error of a difference of shares, in rows: some 1.5 rows may be unlike in what was not seen
 )
@@ -52,10 +49,6 @@ class Blocks:
     """Whether the order of blocks is that of time, so that neighbours may resemble each other."""
     least: int = MIN_BLOCKS
     """Blocks with counted rows below which there is no interval."""
-
-    def freedom(self, n_active: int) -> int:
-        """Return the degrees of freedom of a variance from so many blocks with counted rows."""
-        return degrees_of_freedom(n_active) if self.in_time else n_active - 1
 
     def add(self, values: npt.ArrayLike) -> Floats:
         """Return the sum of a value of each row over each block."""
@@ -139,17 +132,16 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
     --------
     >>> from tidemill.metrics.statistic import mean
     >>> days = index_blocks(range(6), 6)
-    >>> found = estimate(mean([2.0, 4.0, 1.0, 5.0, 6.0, 3.0]), days)
-    >>> found.value, round(found.standard_error, 2)
-    (3.5, 0.68)
+    >>> found = estimate(mean([4.0, 1.0, 6.0, 2.0, 5.0, 3.0]), days)
+    >>> found.value, round(found.standard_error, 2)  # of days that do not resemble the day before
+    (3.5, 0.76)
     """
     value = statistic.value
     n_active = len(np.unique(blocks.index[statistic.counted])) if np.isfinite(value) else 0
     if n_active < max(blocks.least, 2):
         return Estimate(value=_within(value, bounds), low=NAN, high=NAN, standard_error=NAN)
-    quantile = student_quantile(blocks.freedom(n_active))
-    contrasts = _contrasts(statistic, blocks, n_active)
-    error = float(np.sqrt((contrasts**2).sum() * n_active / (n_active - 1)))
+    quantile = student_quantile(n_active - 1)
+    error = _standard_error(statistic, blocks, n_active)
     low, high = _ends(statistic, error, quantile, bounds)
     value = _within(value, bounds)
     return Estimate(
@@ -162,6 +154,15 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
 
 def _within(value: float, bounds: tuple[float, float] | None) -> float:
     return value if bounds is None or np.isnan(value) else min(max(value, bounds[0]), bounds[1])
+
+
+def _standard_error(statistic: Statistic, blocks: Blocks, n_active: int) -> float:
+    influence = _of_blocks(statistic, blocks)
+    variance = float((influence**2).sum()) * n_active / (n_active - 1)
+    factor = _persistence(influence) if blocks.in_time else 1.0
+    freedom = max(n_active / factor, _LEAST_INDEPENDENT) - 1  # so many independent blocks would be worth as much
+    wider = student_quantile(freedom) / student_quantile(n_active - 1)
+    return float(np.sqrt(variance * factor)) * wider
 
 
 def _ends(
@@ -195,19 +196,6 @@ def _score_interval(statistic: Statistic, error: float, quantile: float) -> tupl
     return centre - half, centre + half
 
 
-def _contrasts(statistic: Statistic, blocks: Blocks, n_active: int) -> Floats:
-    """Return independent contrasts between blocks, whose squares add up to the variance; those of time are slow ones."""
-    influence, n = _of_blocks(statistic, blocks), blocks.n
-    if not blocks.in_time:
-        return influence
-    number = np.arange(1, blocks.freedom(n_active) + 1)
-    mirrored = np.fft.rfft(np.concatenate([influence, influence[::-1]]))[number]
-    cosines = (np.exp(-0.5j * np.pi * number / n) * mirrored).real / np.sqrt(
-        2 * n
-    )  # orthonormal, the constant left out
-    return np.asarray(cosines * np.sqrt((n - 1) / len(number)))
-
-
 def _of_blocks(statistic: Statistic, blocks: Blocks) -> Floats:
     """Return the influence of each block; NaN if leaving out one leaves the statistic undefined."""
     if statistic.ends is not None or blocks.n > MAX_LEFT_OUT:
@@ -228,6 +216,20 @@ def _leave_out(statistic: Statistic, blocks: Blocks) -> Floats:
     )
 
 
+def _persistence(influence: Floats) -> float:
+    """Return the factor by which neighbours that resemble each other raise the variance of a mean, at least 1.
+
+    That of a first-order autoregression, whose correlation is biased downwards in short series (F. Marriott, J. Pope,
+    *Biometrika* 41, 1954).
+    """
+    total, n = float((influence**2).sum()), len(influence)
+    if not total > 0:
+        return 1.0
+    correlation = (float((influence[1:] * influence[:-1]).sum()) / total + 1 / n) / (1 - 3 / max(n, MIN_BLOCKS))
+    inside = min(max(correlation, 0.0), _MAX_CORRELATION)
+    return (1 + inside) / (1 - inside)
+
+
 def estimate_combination(statistics: Sequence[Statistic], coefficients: Sequence[float], blocks: Blocks) -> Estimate:
     """Estimate a weighted sum of statistics of the same rows, such as a difference.
 
@@ -242,9 +244,9 @@ def estimate_combination(statistics: Sequence[Statistic], coefficients: Sequence
     if all(one.ends is None for one in statistics):
         return estimate(whole, blocks)
     found = [estimate(one, blocks) for one in statistics]
-    contrasts = np.array([_contrasts(one, blocks, blocks.n) for one in statistics])
-    scale = np.sqrt((contrasts**2).sum(axis=1, keepdims=True))
-    unit = np.divide(contrasts, scale, out=np.zeros_like(contrasts), where=scale > 0)
+    influence = np.array([_of_blocks(one, blocks) for one in statistics])
+    scale = np.sqrt((influence**2).sum(axis=1, keepdims=True))
+    unit = np.divide(influence, scale, out=np.zeros_like(influence), where=scale > 0)
     likeness = (unit @ unit.T) * np.outer(np.sign(coefficients), np.sign(coefficients))
     if any(one.in_steps for one in statistics):
         likeness = np.eye(len(statistics))
@@ -260,7 +262,7 @@ def estimate_combination(statistics: Sequence[Statistic], coefficients: Sequence
     below, above = reach(True), reach(False)
     if not below + above > np.sqrt(_ROUNDING) * max(abs(one.value) for one in found):  # of a difference of squares
         below = above = NAN
-    quantile = student_quantile(max(blocks.freedom(blocks.n), 1))
+    quantile = student_quantile(max(blocks.n - 1, 1))
     return Estimate(
         value=whole.value,
         low=whole.value - below,

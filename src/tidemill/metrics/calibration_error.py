@@ -54,13 +54,15 @@ def calibration_error(outcome: Floats, probability: Floats) -> Statistic:
     of_gap, of_variance = member * gap[:, None], member * variance[:, None]
 
     def values(weights: Floats) -> Floats:
-        return np.asarray(_debiased(weights @ of_gap, weights @ of_variance).sum(axis=1) / weights.sum(axis=1))
+        debiased, _ = _signed(weights @ of_gap, weights @ of_variance)
+        return np.asarray(debiased.sum(axis=1) / weights.sum(axis=1))
 
     def influence() -> Floats:
         total, spread = of_gap.sum(axis=0), of_variance.sum(axis=0)
-        slope, per_variance = _slopes(total, spread)
+        debiased, slope = _signed(total, spread)
+        per_variance = _per_variance(total, spread, debiased, slope)
         per_row = slope[bins] * gap + per_variance[bins] * variance
-        return np.asarray((per_row - per_row.mean()) / len(bins))
+        return np.asarray((per_row - debiased.sum() / len(bins)) / len(bins))
 
     def ends(half: float) -> tuple[float, float]:
         plain = float(np.abs(of_gap.sum(axis=0)).sum() / len(bins))
@@ -70,31 +72,18 @@ def calibration_error(outcome: Floats, probability: Floats) -> Statistic:
     return Statistic(values=values, influence=influence, counted=np.ones(len(bins), dtype=bool), ends=ends)
 
 
-def _debiased(total: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> Floats:
-    """Return the expected product of one half's gap and the other half's sign."""
+def _signed(total: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> tuple[Floats, Floats]:
+    """Return the expected product of one half's gap and the other half's sign, and its slope in the gap."""
     deviation = np.sqrt(variance)
-    z = _standardised(total, deviation)
+    z = np.divide(total, deviation, out=np.full_like(total, np.inf), where=deviation > 0)
     density = np.exp(-0.5 * np.minimum(z**2, 700.0)) / math.sqrt(2 * math.pi)
-    return np.asarray(np.abs(total) * _certainty(z / math.sqrt(2)) - 2 * deviation * density)
-
-
-def _slopes(total: Floats, variance: Floats) -> tuple[Floats, Floats]:
-    """Return the slopes, in the gap and in its variance, of what the debiased gap is on average if ``total`` is the truth.
-
-    The debiased gap itself bends where the gap is near 0, and its own slopes would overstate its variance by a half.
-    """
-    z = _standardised(total, np.sqrt(variance))
-    certainty = _certainty(z / 2)
+    certainty = np.asarray(
+        _erf(np.abs(z) / math.sqrt(2)), dtype=np.float64
+    )  # that both halves agree on the sign, less that they do not
     finite = np.where(np.isfinite(z), z, 0.0)
-    bend = finite * np.exp(-0.25 * np.minimum(finite**2, 1400.0)) / math.sqrt(math.pi)
-    in_gap = np.sign(total) * certainty + bend
-    rest = np.abs(total) * certainty - in_gap * total  # the expectation is homogeneous in gap and deviation
-    return in_gap, np.divide(rest, 2 * variance, out=np.zeros_like(total), where=variance > 0)
+    return np.abs(total) * certainty - 2 * deviation * density, np.sign(total) * certainty + 4 * finite * density
 
 
-def _standardised(total: Floats, deviation: Floats) -> Floats:
-    return np.divide(total, deviation, out=np.full_like(total, np.inf), where=deviation > 0)
-
-
-def _certainty(x: Floats) -> Floats:
-    return np.asarray(_erf(np.abs(x)), dtype=np.float64)
+def _per_variance(total: Floats, variance: Floats, debiased: Floats, slope: Floats) -> Floats:
+    """Return the slope of the debiased gap in the variance; the gap is homogeneous in total and deviation."""
+    return np.divide(debiased - slope * total, 2 * variance, out=np.zeros_like(total), where=variance > 0)

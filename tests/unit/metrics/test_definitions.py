@@ -44,8 +44,6 @@ def test_acceptance_and_monitoring_agree_to_the_last_digits(task, metric):
 def test_influence_is_the_derivative_in_the_weights(task, metric):
     if metric == "median_absolute_error":
         pytest.skip("its influence is on the scale of ranks")
-    if metric == "expected_calibration_error":
-        pytest.skip("its influence is that of its expectation; see test_calibration_error")
     y, score, about = rows_of(task, np.random.default_rng(2), 80)
     rows = read_rows(task, y, score, about)
     assert rows is not None
