@@ -35,6 +35,10 @@ demo: setup ## Train, predict, monitor and decide on New York's flights, through
 test: setup ## Run the tests that need no server
 	@$(BIN)/python -m pytest -q -n auto src tests/unit tests/plugins tests/dags tests/test_*.py
 
+.PHONY: cases
+cases: setup ## Run what proves the items of the tables, bad input first of all, and print each item with its verdict
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --cases -m case tests
+
 integration: setup ## Run the tests on a real Postgres, Airflow and MLflow, which they start
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/integration
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["is_category", "is_number", "is_text", "to_frame", "to_texts"]
+__all__ = ["is_category", "is_number", "is_text", "kind_of", "to_frame", "to_texts"]
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -45,6 +45,22 @@ def is_category(kind: pa.DataType) -> bool:
     """
     kind = _of_values(kind)
     return is_text(kind) or any(test(kind) for test in (pa.types.is_integer, pa.types.is_boolean, pa.types.is_null))
+
+
+def kind_of(kind: pa.DataType) -> str:
+    """Return what the values of a type mean: ``number``, ``whole number``, ``boolean`` or ``text``; others keep their name.
+
+    Examples
+    --------
+    >>> kind_of(pa.int16()), kind_of(pa.float32()), kind_of(pa.bool_()), kind_of(pa.large_string()), kind_of(pa.date32())
+    ('whole number', 'number', 'boolean', 'text', 'date32[day]')
+    """
+    kind, types = _of_values(kind), pa.types
+    if types.is_integer(kind):
+        return "whole number"
+    if types.is_floating(kind) or types.is_decimal(kind):
+        return "number"
+    return "boolean" if types.is_boolean(kind) else "text" if is_text(kind) else str(kind)
 
 
 def to_texts(column: Any) -> Any:

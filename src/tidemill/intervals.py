@@ -25,6 +25,7 @@ _UNITS = {
 _HOUR_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d[+-]\d{4}")
 DURATION = r"\d{1,8} (minute|hour|day|week)s?( \d{1,8} (minute|hour|day|week)s?)*"
 """Regular expression of a duration in words."""
+_YEARS = range(1000, 9000)  # durations of centuries before and after a partition are still dates
 _LONGEST = timedelta(days=36_525)  # a century: anything longer is a typing error and would overflow dates
 
 
@@ -187,7 +188,7 @@ class Every(StrEnum):
         Raises
         ------
         PartitionError
-            If the key is malformed, or denotes a time that does not exist.
+            If the key is malformed, denotes a time that does not exist, or lies outside the years 1000 to 8999.
 
         Examples
         --------
@@ -236,11 +237,16 @@ class Every(StrEnum):
             partition = self.containing(partition.interval.end, timezone, cutoff)
 
     def _start(self, key: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """Return a key's start in UTC and on the wall clock; reject a key that does not round-trip."""
+        """Return a key's start in UTC and on the wall clock; reject a key that does not round-trip, and far-off years."""
         weekly = self is Every.WEEK
         try:
             form = f"{self.key_format}-%u" if weekly else self.key_format
             local = datetime.strptime(f"{key}-1" if weekly else key, form)  # noqa: DTZ007 - a wall clock's time
+            if local.year not in _YEARS:
+                raise PartitionError(
+                    f"Partition key {key!r} lies outside the years {_YEARS[0]} to {_YEARS[-1]}.",
+                    "Name a partition that the source has data of.",
+                )
             start = local.astimezone(UTC) if self is Every.HOUR else _instant(local, zone)
         except ValueError:
             start = None

@@ -20,15 +20,16 @@ LIMIT_S = 1500  # a hang is a failure; on two quiet cores it takes about two min
 
 @pytest.fixture(scope="module")
 def watched(demo: Any) -> Any:
-    """The demo's stack after a day whose flights came without tail numbers: scored, looked at, and decided on."""
+    """The demo's stack after a day on which most flights came without tail numbers: scored, looked at, and decided on."""
     home = Home(folder=demo.home)
     owner = psycopg2.connect(server_of(home, load_config(home)).url("tidemill_owner"))
     with owner, owner.cursor() as cursor:
         cursor.execute(
-            "UPDATE raw.flights SET tailnum = NULL WHERE (scheduled_departure AT TIME ZONE 'America/New_York')::date = %s",
+            "UPDATE raw.flights SET tailnum = NULL WHERE flight %% 20 > 0"
+            " AND (scheduled_departure AT TIME ZONE 'America/New_York')::date = %s",
             (DAY,),
         )
-        assert cursor.rowcount > 900
+        assert cursor.rowcount > 800
     owner.close()
     spec = demo.project / "dags" / "models" / f"{MODEL}.yaml"
     lines = [POLICY if line.startswith("retrain:") else line for line in spec.read_text().splitlines()]

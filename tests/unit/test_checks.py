@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tidemill.arrow import to_frame
 from tidemill.checks import judge, needed_columns, why_unjudged
+from tidemill.checks.aggregates import AGGREGATES, DISTINCT
+from tidemill.checks.rows import ROW_WISE
 from tidemill.contracts import evaluate_contract
 from tidemill.spec import Expectation
 
@@ -310,3 +312,40 @@ def test_a_column_that_is_not_there_fails_in_words() -> None:
 
 def test_what_has_no_equal_here_is_left_to_great_expectations() -> None:
     assert judge(expectation("value_z_scores_to_be_less_than", threshold=3), pa.table({"c": [1]})) is None
+
+
+ODD_ARGUMENTS = [
+    "0044-03-15 BC", "-0044-01-01", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "\ud800", "a\x00b", "", None,
+    True, 2**63, -(2**70), 10**400, 1e308, float("inf"), float("nan"), [], {}, ["\ud800"], [None], [1, "a"], [[1]], "(",
+    "9" * 5000,
+]  # fmt: skip
+NAMES = (
+    "min_value", "max_value", "value_set", "regex", "value", "type_list", "strictly", "mostly", "row_condition",
+    "ignore_row_if",
+)  # fmt: skip
+COLUMNS = {
+    "moment": pa.array(
+        [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC), None], pa.timestamp("us", "UTC")
+    ),
+    "day": pa.array([date(1, 1, 1), date(9999, 12, 31), None]),
+    "whole": pa.array([2**63 - 1, -(2**63), None]),
+    "number": pa.array([1e308, float("nan"), None]),
+    "word": pa.array(["a", "", None]),
+    "flag": pa.array([True, False, None]),
+}
+
+
+@pytest.mark.parametrize("name", [*ROW_WISE, *AGGREGATES, *DISTINCT])
+def test_no_argument_ends_in_anything_but_a_verdict(name: str) -> None:
+    rows = pa.table(COLUMNS)
+    for column in COLUMNS:
+        place = {
+            "pair": {"column_A": column, "column_B": "whole"},
+            "compound": {"column_list": [column, "word"]},
+        }.get(name.split("_")[1], {"column": column})
+        for argument in NAMES:
+            for value in ODD_ARGUMENTS:
+                asked = Expectation(name=name, arguments={**place, argument: value})
+                found = judge(asked, rows)
+                assert found is None or found.observed.encode()
+                assert (why_unjudged(asked, rows.schema) or "").encode() is not None

@@ -1,3 +1,4 @@
+import contextlib
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -77,3 +78,23 @@ def test_partitions_within_an_interval_cover_it_without_gap_or_overlap(
 def test_words_that_are_no_duration_are_refused(words: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(words)
+
+
+@pytest.mark.parametrize(
+    ("every", "key"),
+    [
+        ("day", "9999-12-31"), ("day", "0001-01-01"), ("hour", "9999-12-31T23-0500"), ("hour", "0001-01-01T00+0500"),
+        ("week", "9999-W52"), ("month", "9999-12"), ("month", "0001-01"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Auckland"])
+def test_a_key_of_a_far_off_year_is_refused_in_words(every: str, key: str, zone: str) -> None:
+    with pytest.raises(PartitionError, match="outside the years 1000 to 8999"):
+        Every(every).of(key, zone, timedelta(days=36_525))
+
+
+@pytest.mark.parametrize("every", list(Every))
+@given(st.text(st.characters() | st.characters(categories=["Cs"]), max_size=20))
+def test_no_key_ends_in_anything_but_a_partition_or_words(every: Every, key: str) -> None:
+    with contextlib.suppress(PartitionError):
+        every.of(key, "Europe/Berlin")

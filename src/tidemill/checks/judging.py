@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from tokenize import TokenError
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,10 @@ __all__ = ["judge", "missing_columns", "needed_columns", "why_unjudged"]
 
 _OWN = {"column", "column_A", "column_B", "column_list", "mostly", "row_condition", "condition_parser"}
 """Arguments that have been heeded before an expectation sees the others."""
+_FAULTS_OF_CONDITIONS = (
+    SyntaxError, TokenError, NameError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError,
+)  # fmt: skip
+"""What pandas raises about an expression that has no meaning for a table."""
 
 
 def needed_columns(expectation: Expectation, names: Collection[str]) -> list[str]:
@@ -127,7 +132,7 @@ def _meeting_condition(expectation: Expectation, rows: pa.Table) -> pa.Table:
     )
     try:
         kept = frame.query(condition)["__row"]
-    except (SyntaxError, NameError, TypeError, ValueError, AttributeError, LookupError) as error:
+    except _FAULTS_OF_CONDITIONS as error:
         raise unjudgeable(f"row_condition {condition!r}: {type(error).__name__}: {error}") from error
     return rows.take(pa.array(kept, pa.int64()))
 

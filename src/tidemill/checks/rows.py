@@ -143,6 +143,8 @@ def _against_order(column: Column, arguments: Arguments, breaks: tuple[Any, Any]
 def _of_other_type(column: Column, arguments: Arguments) -> Column:
     wanted = only(arguments, "type_", "type_list")
     names = wanted.get("type_list") or [wanted.get("type_")]
+    if not isinstance(names, list | tuple):
+        raise unjudgeable("type_list is not a list")
     known_names = {str(column.type), *_NAMES_OF_TYPES.get(str(column.type), set())}
     fits = any(str(name).lower() in known_names for name in names)
     return none_of(column) if fits else pc.is_valid(column)
@@ -158,7 +160,7 @@ def _pair_not_greater(columns: Sequence[Column], arguments: Arguments) -> Masks:
 
 
 def _pair(columns: Sequence[Column], arguments: Arguments, compare: Any) -> Masks:
-    one, other = _alike(*map(known, columns))
+    one, other = _alike(*map(known, (columns[0], columns[-1])))  # a column may be compared with itself
     ignored = {
         "both_values_are_missing": pc.and_(pc.is_null(one), pc.is_null(other)),
         "either_value_is_missing": pc.or_(pc.is_null(one), pc.is_null(other)),
@@ -207,7 +209,7 @@ def _compound_repeated(columns: Sequence[Column], arguments: Arguments) -> Masks
 
 def _chosen(ignored: Mapping[str, Column], arguments: Arguments, default: str) -> Column:
     name = arguments.get("ignore_row_if", default)
-    if name not in ignored:
+    if not isinstance(name, str) or name not in ignored:
         raise unjudgeable(f"ignore_row_if is {name!r}, none of {', '.join(ignored)}")
     return ignored[name]
 

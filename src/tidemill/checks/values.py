@@ -56,13 +56,15 @@ def literal(value: Any, kind: pa.DataType) -> Any:
         If the column's type has no such value.
     """
     types = pa.types
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # NaN is no number
     if is_text(kind) and isinstance(value, str):
         return _sound(value)
     if types.is_boolean(kind) and isinstance(value, bool):
         return value
-    if (types.is_integer(kind) or types.is_floating(kind)) and number and not math.isnan(value):
+    if types.is_integer(kind) and number:
         return value
+    if types.is_floating(kind) and number:
+        return _double(value)
     if types.is_date(kind) and (found := _date(value)) is not None:
         return found
     if types.is_timestamp(kind) and (instant := _instant(value)) is not None:
@@ -111,7 +113,7 @@ def _beyond(column: Column, end: Any, side: str, *, strict: bool) -> Column:
     if end is None:
         return none_of(column)
     value, kind = literal(end, column.type), column.type
-    if pa.types.is_integer(kind) and not math.isinf(value):
+    if pa.types.is_integer(kind) and value not in (math.inf, -math.inf):
         # The nearest whole number that is allowed, so that nothing is rounded on the way to a float.
         value = (
             math.ceil(value) + (strict and value == math.ceil(value))
@@ -173,6 +175,14 @@ def _range(kind: pa.DataType) -> tuple[int, int]:
     if pa.types.is_unsigned_integer(kind):
         return 0, 2**kind.bit_width - 1
     return -(2 ** (kind.bit_width - 1)), 2 ** (kind.bit_width - 1) - 1
+
+
+def _double(value: float) -> float:
+    """Return the nearest double; an infinite one for a whole number beyond all doubles."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _sound(value: str) -> str:

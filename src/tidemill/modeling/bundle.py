@@ -14,7 +14,7 @@ import pandas as pd
 
 from tidemill.modeling.answers import answer
 from tidemill.modeling.calibration import Calibration
-from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.schema import FeatureSchema, align, count_rounded, refuse_rounded
 from tidemill.modeling.tasks import TaskType, task_type
 
 __all__ = ["INTERVAL_COVERAGE", "Bundle"]
@@ -86,6 +86,7 @@ class Bundle:
         SchemaChanged, ContractBroken
             If the frame cannot be aligned.
         """
+        refuse_rounded(count_rounded(X, self.schema), len(X))
         aligned = align(X, self.schema)
         if aligned.empty:
             return self.task_type.no_scores(len(self.classes))

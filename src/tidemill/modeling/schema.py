@@ -8,10 +8,10 @@ Nothing here imputes, encodes or drops rows: that is fitted inside the model.
 import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import SupportsFloat
+from typing import Literal, SupportsFloat
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,12 @@ from pandas.api import types
 from tidemill.errors import ContractBroken, SchemaChanged
 from tidemill.record import Record
 
-__all__ = ["FeatureSchema", "align", "refuse_overlarge"]
+__all__ = ["EXACT", "FeatureKind", "FeatureSchema", "align", "count_rounded", "refuse_overlarge", "refuse_rounded"]
 
-_EXACT = 2**53  # from here on, neighbouring whole numbers share a float64
+FeatureKind = Literal["number", "whole number", "boolean", "text"]
+
+EXACT = 2**53
+"""Beyond it, neighbouring whole numbers share a float64."""
 _LARGEST = float(np.finfo(np.float32).max)  # XGBoost reads float32: anything larger would silently become infinite
 
 
@@ -39,6 +42,10 @@ class FeatureSchema(Record):
     """Numbers with which the score may only rise."""
     decreasing: tuple[str, ...] = ()
     """Numbers with which the score may only fall."""
+    kinds: dict[str, FeatureKind] = field(default_factory=dict)
+    """What each feature was in the train set; empty in older bundles. Only a category distinguishes whole numbers."""
+    with_gaps: tuple[str, ...] = ()
+    """Features that had no value in at least one whole partition of the train set."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,6 +155,19 @@ def _float64(values: pd.Series) -> pd.Series:
         return pd.Series([_number(value) for value in values], dtype=np.float64)
 
 
+def count_rounded(X: pd.DataFrame, schema: FeatureSchema) -> dict[str, int]:
+    """Count the whole numbers of each numeric feature that float64 rounds; missing columns are left to `align`."""
+    return {name: _n_rounded(X[name]) for name in schema.numeric if name in X.columns and X[name].ndim == 1}
+
+
+def _n_rounded(values: pd.Series) -> int:
+    if types.is_integer_dtype(values.dtype):
+        return int(((values > EXACT) | (values < -EXACT)).sum())
+    if not types.is_object_dtype(values.dtype):
+        return 0
+    return sum(isinstance(value, Integral) and abs(int(value)) > EXACT for value in values)
+
+
 def _number(value: SupportsFloat) -> float:
     try:
         return float(value)
@@ -178,13 +198,37 @@ def _spell(level: object) -> str:
     if isinstance(level, Integral):
         return str(int(level))
     if isinstance(level, float | Decimal) and math.isfinite(level) and level == int(level):
-        if isinstance(level, float) and abs(level) > _EXACT:
+        if isinstance(level, float) and abs(level) > EXACT:
             raise TypeError(
                 f"is categorical in the model, but holds the whole number {level:.0f} as a float, which has lost digits "
                 "beyond 2**53 (pandas' Int64 keeps them beside missing values)"
             )
         return str(int(level))
     raise TypeError(f"is categorical in the model, but holds {type(level).__name__} values such as {str(level)[:40]!r}")
+
+
+def refuse_rounded(counts: Mapping[str, int], n_rows: int) -> None:
+    """Refuse whole numbers that float64 cannot tell from their neighbours: such a feature is an identifier.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        Values of each numeric feature, of an integer type, that lie beyond 2**53.
+    n_rows : int
+        Rows in all.
+
+    Raises
+    ------
+    ContractBroken
+        If there are any; features and counts are named.
+    """
+    found = [f"{name!r} ({count} of {n_rows} rows)" for name, count in counts.items() if count]
+    if found:
+        raise ContractBroken(
+            f"Numeric feature(s) hold whole numbers beyond 2**53: {', '.join(found)}; a model's float64 does not tell "
+            "them from their neighbours.",
+            "Declare an identifier as a categorical feature or leave it out; scale a quantity in the features query.",
+        )
 
 
 def refuse_overlarge(numbers: Mapping[str, npt.NDArray[np.float64]]) -> None:

@@ -62,9 +62,10 @@ def detect_drift(
         ``null_share_rise`` (analysis minus reference), ``null_share_usual`` (rarely exceeded by a partition of the
         reference, if known) and ``importance_share`` (0 to 1). For a number also ``out_of_range_share`` and the effect
         sizes ``ks`` (0 to 1) and ``wasserstein`` (in standard deviations of the reference, clipped to its range). For
-        a category also ``unseen_share``, ``unseen_share_usual`` (both omitted if the reference had too many levels)
-        and the effect size ``cohens_w``. Finally ``drift_share``, the share of features over their threshold, and
-        ``drift_weighted``, their share of the importance. All are NaN if the partition has no rows.
+        a category also ``unseen_share``, ``unseen_share_usual`` (both omitted if the reference had too many levels),
+        ``near_miss_share`` for each unseen level that looks like a known one, and the effect size ``cohens_w``.
+        Finally ``drift_share``, the share of features over their threshold, and ``drift_weighted``, their share of the
+        importance. All are NaN if the partition has no rows.
 
     Raises
     ------
@@ -154,8 +155,16 @@ def _feature_figures(reference: ColumnProfile, analysis: ColumnProfile, fixed: f
         **_novelty(analysis),
         **_shift(reference, analysis, before, now),
     }
-    return tuple(
-        MetricValue(name=name, value=value, n=analysis.n, feature=reference.name) for name, value in figures.items()
+    near = {
+        f"{level[:60]!r} for {known[:60]!r}": _share(n, analysis.n)
+        for level, (known, n) in analysis.near_misses.items()
+    }
+    return (
+        *(MetricValue(name=name, value=value, n=analysis.n, feature=reference.name) for name, value in figures.items()),
+        *(
+            MetricValue(name="near_miss_share", value=share, n=analysis.n, feature=reference.name, slice=what)
+            for what, share in near.items()
+        ),
     )
 
 

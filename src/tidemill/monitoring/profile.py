@@ -6,8 +6,8 @@ data again. Counting is additive: a stream is counted batch by batch and merged.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -18,6 +18,7 @@ from tidemill.arrow import is_category, is_number
 from tidemill.errors import SchemaChanged
 from tidemill.monitoring.counting.columns import level_counts, level_indices, to_floats
 from tidemill.monitoring.counting.groups import category_groups, quantile_groups
+from tidemill.monitoring.counting.near_misses import near_misses
 from tidemill.monitoring.counting.past import usual_null_share, usual_psi, usual_unseen_share
 from tidemill.records import Record
 
@@ -78,6 +79,8 @@ class ColumnProfile(Record):
     """Share of nulls that a partition rarely exceeded within the reference, 0 to 1; None with under 14 partitions."""
     unseen_share_quantile: float | None = None
     """Share of rows with a level not seen before that a partition rarely exceeded within the reference; None likewise."""
+    near_misses: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Unseen levels that look like a level of the reference, with that level and their rows; up to five."""
 
     @property
     def frequencies(self) -> tuple[int, ...]:
@@ -202,6 +205,7 @@ def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         n_null=first.n_null + second.n_null,
         n_unseen=first.n_unseen + second.n_unseen,
         n_infinite=first.n_infinite + second.n_infinite,
+        near_misses=_added(first.near_misses, second.near_misses),
         minimum=min((v for v in (first.minimum, second.minimum) if v is not None), default=None),
         maximum=max((v for v in (first.maximum, second.maximum) if v is not None), default=None),
         mean=mean,
@@ -211,6 +215,15 @@ def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         null_share_quantile=None,
         unseen_share_quantile=None,
     )
+
+
+def _added(first: Mapping[str, tuple[str, int]], second: Mapping[str, tuple[str, int]]) -> dict[str, tuple[str, int]]:
+    """Return the near misses of both, with the sum of their rows."""
+    both = {**first, **second}
+    return {
+        level: (known, sum(part[level][1] for part in (first, second) if level in part))
+        for level, (known, _) in both.items()
+    }
 
 
 def _require(table: pa.Table, numeric: Sequence[str], categorical: Sequence[str]) -> None:
@@ -323,12 +336,16 @@ def _count_categorical(reference: ColumnProfile, counts: Counter[str], n_null: i
     named = tuple(counts[level] for level in reference.categories)
     n_rest = counts.total() - sum(named)
     n_other = sum(counts[level] for level in reference.rare) if reference.all_levels_known else n_rest
+    n_unseen = n_rest - n_other
+    levels = {*reference.categories, *reference.rare} if n_unseen else set()
+    unseen = Counter({level: n for level, n in counts.items() if level not in levels} if n_unseen else {})
     return replace(
         reference,
         counts=(*named, n_other),
         n=counts.total() + n_null,
         n_null=n_null,
-        n_unseen=n_rest - n_other,
+        n_unseen=n_unseen,
+        near_misses=near_misses(unseen, sorted(levels)),
         n_blocks=0,
         psi_quantile=None,
         null_share_quantile=None,

@@ -1,6 +1,6 @@
 """Records about data: a snapshot, its contract results, its profile and its split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidemill.records.figures import Record, Severity
@@ -50,6 +50,8 @@ class SnapshotRef(Record):
     """Instant as of which the newest partition's features, and all labels, are known."""
     query_digest: str
     """SHA-256 of the executed SQL."""
+    rounded: dict[str, int] = field(default_factory=dict)
+    """Values of each ``numeric`` column that lose digits as a double; not kept in the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,8 @@ class SplitRef(Record):
     """Known labels whose key belongs to no row."""
     n_near_matches: int = 0
     """Rows without a label whose key differs from that of such a label only in blanks, case, leading zeros or ``.0``."""
+    with_gaps: tuple[str, ...] = ()
+    """Features without any value in at least one whole partition of the train set."""
     train_start: datetime
     """First instant of the train set."""
     validation_start: datetime

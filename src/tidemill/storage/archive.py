@@ -108,6 +108,10 @@ def _read_passport(source: Path, archive: tarfile.TarFile) -> tuple[Passport, st
     content = stream.read()
     try:
         values = json.loads(content)
+        text = json.dumps(values, ensure_ascii=False)
+        if "\\u0000" in text.replace("\\\\", ""):
+            raise _refused(source, "its passport holds NUL characters, which no text of a database does")
+        text.encode()  # nor half of a surrogate pair
         if not isinstance(values, dict) or values.get("protocol") != PROTOCOL:
             raise _refused(source, f"its passport has a protocol that this version does not read; it reads {PROTOCOL}")
         passport = Passport.from_dict(values)
@@ -116,7 +120,7 @@ def _read_passport(source: Path, archive: tarfile.TarFile) -> tuple[Passport, st
         place = ".".join(map(str, wrong["loc"]))
         raise _refused(source, f"its passport is invalid: {place}: {wrong['msg']}") from error
     except (ValueError, RecursionError) as error:
-        raise _refused(source, f"its passport is not JSON: {error}") from error
+        raise _refused(source, f"its passport is not JSON: {ascii(str(error))[1:-1]}") from error
     odd = [name for name in passport.files if not _NAME.fullmatch(name)]
     if odd:
         raise _refused(source, f"its passport names {odd[0]!r}, which is not a valid file name")

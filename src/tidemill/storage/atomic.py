@@ -14,7 +14,12 @@ __all__ = ["WRITING", "aside", "flush_files", "move_into_place", "replace_file",
 
 WRITING = ".writing-"
 """Begins the names of unfinished folders; the collector removes those that are a day old."""
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)  # neither a retry nor other content changes these
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EINVAL, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTSUP,
+    errno.ENODEV, errno.ENXIO, errno.ENOSYS,
+)  # fmt: skip
+"""Neither a retry nor other content changes these: no right, no folder, or no file system that keeps files."""
 
 
 @contextmanager
@@ -24,21 +29,23 @@ def writable(parent: Path) -> Iterator[None]:
     Raises
     ------
     SettingsError
-        If this account may not write there, or it is no folder.
+        If this account may not write there, or it is no folder on a disk.
     StorageFull
         If the disk, or the account's share of it, is full.
     """
+    created = False
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        created = True
         yield
     except OSError as error:
-        if error.errno in _REFUSED:
+        if error.errno not in _FULL and (error.errno in _REFUSED or not created):
             raise SettingsError(
                 f"Nothing can be written to {parent}: {error.strerror}.",
                 "Let the user that this runs as write there, or name another folder: by TIDEMILL_STORAGE, or by TIDEMILL_CACHE "
                 "if the storage is a bucket and this its copy.",
             ) from error
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in _FULL:
             raise
         free = shutil.disk_usage(next(path for path in (parent, *parent.parents) if path.exists())).free
         raise StorageFull(

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from tidemill.errors import ArtifactCorrupt
 
-__all__ = ["count_rows", "in_groups", "read_batches", "read_schema", "read_table", "table_writer"]
+__all__ = ["count_rows", "count_values", "in_groups", "read_batches", "read_schema", "read_table", "table_writer"]
 
 _BUFFER_BYTES = 2**16  # read at a time per column; without a buffer, a row group's whole column is read
 
@@ -53,6 +53,30 @@ def count_rows(path: Path) -> int:
     """Return the number of a stored table's rows; raises as `read_table`."""
     with _opened(path) as file:
         return int(file.metadata.num_rows)
+
+
+def count_values(path: Path) -> dict[str, int]:
+    """Return how many values each column of a stored table has at most, by the file's own statistics, without reading it.
+
+    NULL is no value. A row group of floats that holds only NaN has no value either; NaN beside numbers counts.
+    Raises as `read_table`.
+    """
+    counts: dict[str, int] = {}
+    with _opened(path) as file:
+        counts |= dict.fromkeys(file.schema_arrow.names, 0)
+        for number in range(file.metadata.num_row_groups):
+            group = file.metadata.row_group(number)
+            for at, name in enumerate(counts):
+                counts[name] += _count_of_chunk(group.column(at))
+    return counts
+
+
+def _count_of_chunk(chunk: pq.ColumnChunkMetaData) -> int:
+    found = chunk.statistics
+    if found is None:
+        return int(chunk.num_values)
+    only_nan = chunk.physical_type in ("FLOAT", "DOUBLE") and not found.has_min_max
+    return 0 if only_nan else int(chunk.num_values - found.null_count)
 
 
 def read_batches(

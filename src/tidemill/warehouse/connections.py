@@ -184,9 +184,20 @@ def fetch_value(cursor: Cursor) -> Any:
 
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Turn psycopg2's errors into ours, without the URL's secrets."""
+    """Turn psycopg2's errors into ours, without the URL's secrets; also those of a text that no database holds."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise SettingsError(
+            f"The value {error.object[:100]!r} holds half of a surrogate pair, which no text in Postgres does.",
+            "Write the value in UTF-8.",
+        ) from error
+    except ValueError as error:
+        if "NUL (0x00)" not in str(error):
+            raise
+        raise SettingsError(
+            "A value holds a NUL character, which no text in Postgres does.", "Leave it out of the value."
+        ) from error
     except psycopg2.Error as error:
         text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         place = _place(url)

@@ -16,7 +16,7 @@ PARAMETERS = ("start", "end", "cutoff")
 _TOKEN = re.compile(
     r"""(?P<skip>(?<!\w)[eE]'(?:\\.|[^'\\]|'')*'|'(?:[^']|'')*'|"[^"]*"|--[^\n]*|/\*.*?\*/"""
     r"""|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|::)"""
-    r"""|:(?P<name>[A-Za-z_]\w*)|(?P<percent>%)"""
+    r"""|:(?P<name>[A-Za-z_]\w*)|(?P<percent>%)|(?<!\w)(?P<setting>(?i:set_config))(?=\s*\()"""
     r"""|(?P<end>;(?=(?:[\s;]|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*\Z))""",  # only comments follow
     re.DOTALL,
 )
@@ -42,7 +42,7 @@ def bind(sql: str, file: str) -> Query:
     Raises
     ------
     SpecError
-        If it contains a name other than ``:start``, ``:end`` and ``:cutoff``; with its line.
+        If it contains a name other than ``:start``, ``:end`` and ``:cutoff``, or calls ``set_config``; with its line.
 
     Examples
     --------
@@ -57,8 +57,13 @@ def bind(sql: str, file: str) -> Query:
             return "%%"
         if match["end"]:
             return ""
+        line = sql.count("\n", 0, match.start()) + 1
+        if match["setting"]:
+            raise SpecError(
+                f"{file}:{line}: set_config changes the session that other queries run in.",
+                "Write the zone or the format into the expression itself, such as AT TIME ZONE 'Europe/Berlin'.",
+            )
         if match["name"] not in PARAMETERS:
-            line = sql.count("\n", 0, match.start()) + 1
             raise SpecError(
                 f"{file}:{line}: unknown parameter ':{match['name']}'.", "A query knows :start, :end and :cutoff."
             )

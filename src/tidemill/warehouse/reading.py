@@ -1,13 +1,14 @@
 """Bulk reading: a query's rows by COPY, parsed by Arrow while they arrive, in constant memory.
 
 Types are exact: NULL is not the empty string, and timestamps keep their microseconds in UTC. ``numeric`` becomes a
-double, as every estimator needs it, and ``char(n)`` loses its padding, which SQL ignores. A type that Arrow cannot represent
-faithfully is refused by name.
+double, as every estimator needs it; values that lose digits are counted. ``char(n)`` loses its padding, which SQL
+ignores. A type that Arrow cannot represent faithfully is refused by name.
 """
 
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -21,9 +22,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from psycopg2 import sql
 from psycopg2.errors import (
+    CantChangeRuntimeParam,
     InsufficientPrivilege,
+    ProgramLimitExceeded,
     QueryCanceled,
-    ReadOnlySqlTransaction,
+    StatementTooComplex,
+    TooManyColumns,
     UndefinedColumn,
     UndefinedFunction,
     UndefinedTable,
@@ -45,7 +49,7 @@ _TYPES = {
     2950: (pa.string(), "uuid"), 1082: (pa.date32(), "date"), 1184: (pa.timestamp("us", "UTC"), "timestamptz"),
 }  # fmt: skip
 """Type in Arrow and name in SQL of each supported type, by its number in Postgres."""
-_TIMESTAMP, _TIMESTAMPTZ, _DATE, _CHAR = 1114, 1184, 1082, 1042
+_TIMESTAMP, _TIMESTAMPTZ, _DATE, _CHAR, _NUMERIC = 1114, 1184, 1082, 1042, 1700
 _SENT = {
     # No text form of a time is portable, so it is sent as microseconds or days since 1970; as the largest
     # integer if it is infinite or has no year of four digits, whose microseconds may be too many for a bigint.
@@ -55,7 +59,14 @@ _SENT = {
     _CHAR: "{0}::text AS {0}",  # without the padding, which SQL ignores in comparisons
 }
 """What COPY sends of a column, where that is not the column itself."""
-_SENT_AS = {_TIMESTAMPTZ: pa.int64(), _DATE: pa.int32()}
+_SENT_AS = {_TIMESTAMPTZ: pa.int64(), _DATE: pa.int32(), _NUMERIC: pa.string()}
+_DIGITS_OF_DOUBLE = 15  # that every double keeps
+_NO_SCALE = (None, 65_535)  # psycopg2's precision of another type, and of a numeric without a declared one
+_FAULTS_OF_QUERIES = (
+    psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.NotSupportedError, psycopg2.IntegrityError,
+    psycopg2.InternalError,  # a write in a read-only transaction, an exception of a function
+    CantChangeRuntimeParam, ProgramLimitExceeded, StatementTooComplex, TooManyColumns,
+)  # fmt: skip
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31 in days since 1970: a year has four digits
 _DAY_US = 86_400_000_000
 
@@ -68,6 +79,8 @@ class Column:
     """Name in the query's result."""
     oid: int
     """Postgres' type."""
+    is_stored: bool = False
+    """Whether it is a table's column, or has a declared scale: then a division has not made up its last digits."""
 
     @property
     def arrow(self) -> pa.DataType:
@@ -109,6 +122,7 @@ def frozen_view(url: str, timeout_s: int) -> Iterator[Cursor]:
         # Parsing may pause between two queries, and a reader's snapshot blocks nobody.
         cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
         yield cursor
+        cursor.connection.rollback()  # with any setting that a function of the query has changed
 
 
 def describe(
@@ -137,7 +151,10 @@ def describe(
     statement = cursor.mogrify(f"SELECT * FROM ({query}\n) AS query LIMIT 0", parameters).decode()
     with _reading(query, statement):
         cursor.execute(statement)
-    columns = tuple(Column(name=item.name, oid=item.type_code) for item in cursor.description or ())
+    columns = tuple(
+        Column(name=item.name, oid=item.type_code, is_stored=bool(item.table_oid) or item.precision not in _NO_SCALE)
+        for item in cursor.description or ()
+    )
     names = [column.name for column in columns]
     problems = [f"column {name!r} appears twice" for name in sorted({n for n in names if names.count(n) > 1})]
     unknown = [column for column in columns if column.oid not in _TYPES]
@@ -173,7 +190,7 @@ def _reading(query: Query, statement: str) -> Iterator[None]:
         raise SettingsError(
             _in_words(error, query, statement), "GRANT SELECT on it to the role of the source's connection."
         ) from error
-    except (psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.NotSupportedError, ReadOnlySqlTransaction) as error:
+    except _FAULTS_OF_QUERIES as error:
         raise SpecError(_in_words(error, query, statement), "Correct the query.") from error
     except (pa.ArrowInvalid, OverflowError) as error:
         reason = str(error).splitlines()[0]
@@ -196,6 +213,7 @@ def copy_batches(
     parameters: Mapping[str, datetime],
     columns: tuple[Column, ...],
     order_by: str,
+    rounded: Counter[str] | None = None,
 ) -> Iterator[Iterator[pa.RecordBatch]]:
     """Return a query's rows in a fixed order, for the length of a block; leaving it early ends the query.
 
@@ -211,6 +229,8 @@ def copy_batches(
         From ``describe``.
     order_by : str
         Column that identifies a row; the fixed order makes equal data equal bytes.
+    rounded : Counter, optional
+        Takes up how many values of each ``numeric`` column lose digits as a double.
 
     Yields
     ------
@@ -225,7 +245,7 @@ def copy_batches(
     )
     copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(select).as_string(cursor)
     with _Copying(cursor, copy) as copying:
-        yield _batches(copying, columns, query)
+        yield _batches(copying, columns, query, Counter() if rounded is None else rounded)
 
 
 class _Copying:
@@ -258,11 +278,13 @@ class _Copying:
             self.cursor.copy_expert(self.statement, stream)
 
 
-def _batches(copying: _Copying, columns: tuple[Column, ...], query: Query) -> Iterator[pa.RecordBatch]:
+def _batches(
+    copying: _Copying, columns: tuple[Column, ...], query: Query, rounded: Counter[str]
+) -> Iterator[pa.RecordBatch]:
     n_rows = 0
     with _reading(query, copying.statement):
         try:
-            for batch in _parse(copying.stream, columns, query) if copying.stream.peek(1) else ():
+            for batch in _parse(copying.stream, columns, query, rounded) if copying.stream.peek(1) else ():
                 n_rows += batch.num_rows
                 yield batch
         except pa.ArrowInvalid as error:
@@ -278,7 +300,9 @@ def _batches(copying: _Copying, columns: tuple[Column, ...], query: Query) -> It
         )
 
 
-def _parse(stream: IO[bytes], columns: tuple[Column, ...], query: Query) -> Iterator[pa.RecordBatch]:
+def _parse(
+    stream: IO[bytes], columns: tuple[Column, ...], query: Query, rounded: Counter[str]
+) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([(column.name, column.arrow) for column in columns])
     sent = {column.name: _SENT_AS.get(column.oid, column.arrow) for column in columns}
     reader = pa_csv.open_csv(
@@ -297,14 +321,33 @@ def _parse(stream: IO[bytes], columns: tuple[Column, ...], query: Query) -> Iter
     for batch in reader:
         if batch.num_rows:
             _refuse_endless_times(batch, columns, query)
-            yield pa.RecordBatch.from_arrays(
-                [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)], schema=schema
-            )
+            arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
+            for column, sent_values, values in zip(columns, batch.columns, arrays, strict=True):
+                if column.oid == _NUMERIC and (n_rounded := _count_rounded(sent_values, values, column)):
+                    rounded[column.name] += n_rounded
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _count_rounded(texts: pa.Array, values: pa.Array, column: Column) -> int:
+    """Count the values of which a double keeps fewer digits than Postgres sent; of a quotient, only those beyond 2**53."""
+    long = pc.greater(pc.binary_length(texts), _DIGITS_OF_DOUBLE)
+    if not column.is_stored:
+        long = pc.and_(long, pc.greater_equal(pc.abs(values), float(2**53)))
+    if not pc.any(long).as_py():
+        return 0
+    texts, values = texts.filter(long), values.filter(long)
+    return int(pc.sum(pc.not_equal(_digits(texts), _digits(values.cast(pa.string())))).as_py() or 0)
+
+
+def _digits(texts: pa.Array) -> pa.Array:
+    """Return the significant digits of numbers."""
+    plain = pc.replace_substring_regex(texts, pattern=r"e.*$|[-.]", replacement="")
+    return pc.utf8_trim(plain, characters="0")
 
 
 def _refuse_endless_times(batch: pa.RecordBatch, columns: tuple[Column, ...], query: Query) -> None:
     for column, values in zip(columns, batch.columns, strict=True):
-        if column.oid not in _SENT_AS or values.null_count == len(values):
+        if column.oid not in (_TIMESTAMPTZ, _DATE) or values.null_count == len(values):
             continue
         per_day = _DAY_US if column.oid == _TIMESTAMPTZ else 1
         ends = pc.min_max(values).as_py()

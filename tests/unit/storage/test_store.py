@@ -134,3 +134,12 @@ def test_a_folder_that_does_not_take_files_is_a_setting(tmp_path: Path, code: in
 
     with pytest.raises(SettingsError, match=os.strerror(code)):
         Store(tmp_path).write("m", "snapshots", refuse)
+
+
+@pytest.mark.parametrize("kind", ["/proc", "/proc/mounts", "/dev/null", "dangling", "loop", "pipe", "a" * 300])
+def test_a_place_that_is_no_disk_is_refused_in_words(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SettingsError, match="Nothing can be written to"):
+        put(Store(tmp_path / kind))

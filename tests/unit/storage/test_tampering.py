@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import zipfile
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -474,3 +475,64 @@ def test_a_bundle_of_another_parquet_library_is_read(saved):
     manifest = json.loads((saved[0] / "manifest.json").read_bytes())
     manifest["environment"]["pyarrow"] = "1.0"
     load_bundle(saved[0], rewrite_manifest(saved[0], manifest))
+
+
+ODD = [
+    None,
+    True,
+    -1,
+    1e400,
+    float("nan"),
+    2**70,
+    "",
+    "\ud800",
+    "\x00",
+    [],
+    {},
+    [None],
+    ["a", "a"],
+    ["b", "a"],
+    [[]],
+    "binary",
+    0.5,
+]
+"""Values of every kind, to stand in the place of any other."""
+
+
+def places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+def put(value: object, path: tuple[str | int, ...], odd: object) -> object:
+    if not path:
+        return odd
+    changed = json.loads(json.dumps(value))
+    inner = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = odd
+    return changed
+
+
+@pytest.mark.parametrize("file", ["schema.json", "manifest.json"])
+def test_a_malformed_file_with_matching_digests_is_refused_in_words(saved, file):
+    folder, _ = saved
+    whole = json.loads((folder / file).read_bytes())
+    n_refused = 0
+    for path in places(whole):
+        for odd in ODD:
+            content = put(whole, path, odd)
+            if file == "manifest.json":
+                (folder / file).write_text(json.dumps(content))
+                digest = load.bundle_digest(folder)
+            else:
+                digest = replace_file(folder, file, json.dumps(content).encode())
+            for read in (partial(load_bundle, folder, digest), partial(_load_pyfunc, str(folder))):
+                try:
+                    read()
+                except (ArtifactCorrupt, IncompatibleVersions) as error:
+                    n_refused += bool(str(error).encode())
+    assert n_refused > 100

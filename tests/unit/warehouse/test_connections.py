@@ -60,3 +60,12 @@ def test_a_refused_login_is_no_passing_problem(said: str) -> None:
 def test_what_may_work_later_is_tried_again(said: str) -> None:
     with pytest.raises(WarehouseUnavailable), translated(URL):
         raise psycopg2.OperationalError(FAILED + said)
+
+
+def test_a_value_that_no_database_holds_is_refused_in_words() -> None:
+    with pytest.raises(SettingsError, match=r"'a\\ud800' holds half of a surrogate pair"), translated(URL):
+        "a\ud800".encode()
+    with pytest.raises(SettingsError, match="NUL character"), translated(URL):
+        raise ValueError("A string literal cannot contain NUL (0x00) characters.")
+    with pytest.raises(ValueError, match="another"), translated(URL):
+        raise ValueError("another")

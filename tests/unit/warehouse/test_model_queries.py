@@ -58,3 +58,16 @@ def test_semicolons_and_comments_may_follow_a_query(tail: str) -> None:
 
 def test_a_second_statement_is_left_for_postgres_to_refuse() -> None:
     assert bind("SELECT 1; SELECT 2;", "q.sql") == "SELECT 1; SELECT 2"
+
+
+@pytest.mark.parametrize("call", ["set_config('a.b', 'c', false)", "pg_catalog.SET_CONFIG ('a.b', 'c', true)"])
+def test_set_config_is_refused_with_its_line(call: str) -> None:
+    with pytest.raises(SpecError, match=r"q\.sql:2: set_config changes the session"):
+        bind(f"SELECT\n{call}", "q.sql")
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT 'set_config('", "SELECT my_set_config(1)", "SELECT set_config FROM t -- set_config("]
+)
+def test_other_names_like_set_config_are_left_alone(text: str) -> None:
+    assert bind(text, "q.sql") == text

@@ -18,7 +18,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OrdinalEncoder, TargetEncoder
 
 from tidemill.arrow import is_category, is_number, to_texts
-from tidemill.modeling.schema import FeatureSchema, refuse_overlarge
+from tidemill.modeling.schema import EXACT, FeatureSchema, refuse_overlarge, refuse_rounded
 
 __all__ = ["LookUps"]
 
@@ -93,10 +93,11 @@ class LookUps:
         Raises
         ------
         ContractBroken
-            If a numeric feature has an infinite value, or one beyond the range of float32.
+            If a numeric feature has an infinite value, one beyond the range of float32, or a whole number beyond 2**53.
         """
         matrix = np.empty((batch.num_rows, self.n_columns), dtype=dtype)
         numbers = {name: _numbers(batch.column(name)) for name, _ in self.numeric}
+        refuse_rounded({name: _n_rounded(batch.column(name)) for name, _ in self.numeric}, batch.num_rows)
         refuse_overlarge(numbers)
         for name, at in self.numeric:
             matrix[:, at] = numbers[name]
@@ -142,6 +143,15 @@ def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
     """Return float64 with NaN for NULL, as pandas does."""
     wide = column.cast(pa.float64(), safe=False)
     return np.asarray(wide.fill_null(np.nan).to_numpy(zero_copy_only=False))
+
+
+def _n_rounded(column: pa.Array) -> int:
+    """Count the whole numbers that float64 rounds."""
+    if not pa.types.is_integer(column.type) or column.type.bit_width <= 32 or not len(column):
+        return 0
+    least = -EXACT if pa.types.is_signed_integer(column.type) else 0
+    beyond = pc.or_(pc.less(column, pa.scalar(least, column.type)), pc.greater(column, pa.scalar(EXACT, column.type)))
+    return int(pc.sum(beyond).as_py() or 0)
 
 
 def _positions(column: pa.Array, levels: pa.Array) -> npt.NDArray[np.int32]:

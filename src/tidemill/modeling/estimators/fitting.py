@@ -17,7 +17,7 @@ from tidemill.modeling.estimators.recipes import Fitted, Parameter, Training
 from tidemill.modeling.estimators.registry import recipe_of
 from tidemill.modeling.estimators.targets import Labels
 from tidemill.modeling.metrics import default_metric
-from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.schema import FeatureSchema, align, count_rounded, refuse_rounded
 from tidemill.modeling.tasks import TASKS
 from tidemill.modeling.threshold import choose_threshold
 from tidemill.spec import Own
@@ -122,6 +122,7 @@ def prepare(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **op
     mine = (options.get("own") or {}).get(estimator)
     refuse_unfit(estimator, task, schema, {}, mine)  # before any work
     labels = Labels.of(task, y_train, y_validation)
+    refuse_rounded(count_rounded(X_train, schema), len(X_train))
     aligned = align(X_validation, schema)
     training = Training(
         task=task,

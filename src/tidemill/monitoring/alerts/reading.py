@@ -140,6 +140,14 @@ class Reading:
         share = self.beside("null_share")
         return "" if share is None else f" to {share:.1%}"
 
+    @property
+    def near_misses(self) -> str:
+        """The unseen levels that look like a known one, as a sentence for a message."""
+        found = [
+            slice_ for name, feature, slice_ in self.others if (name, feature) == ("near_miss_share", self.subject)
+        ]
+        return f" Written differently: {', '.join(map(str, found))}." if found else ""
+
     # ---------------------------------------------------------------- quality
 
     @property

@@ -132,7 +132,7 @@ RULES: tuple[AlertRule, ...] = (
         name="unseen:{r.subject}",
         threshold=lambda r: max(r.thresholds.unseen_share, USUAL_MARGIN * r.known("unseen_share_usual", 0.0)),
         message="Feature {r.subject!r} has levels that training never saw, in {r.value:.1%} of {r.rows} ({threshold:.1%} is "
-        "allowed). Was a level renamed? Map it back in the features query; if it is new, retrain.",
+        "allowed).{r.near_misses} Was a level renamed? Map it back in the features query; if it is new, retrain.",
     ),
     AlertRule(
         figure="label_coverage",

@@ -4,6 +4,7 @@ One query serves both. For training it runs once per partition of the window, ea
 cutoff, so that a training row equals the row that would have been scored on its day.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -87,17 +88,17 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
     if purpose == "train":
         queries.append(job.workspace.query(source.labels))
     may_be_empty = purpose == "score" and job.spec.predict.on_empty is OnEmpty.PUBLISH
-    counted: dict[str, int] = {}
+    counted, rounded = Counter[str](), Counter[str]()
 
     def fill(folder: Path) -> None:
         with frozen_view(job.workspace.connection(source.connection), STATEMENT_TIMEOUT_S) as cursor:
             if purpose == "train":
                 _refuse_other_keys(cursor, job)
-            counted["features"] = _write_features(cursor, job, queries[0], partitions, folder / FEATURES)
+            counted["features"] = _write_features(cursor, job, partitions, folder / FEATURES, rounded)
             if counted["features"] == 0 and not may_be_empty:
                 raise _nothing_found(job, purpose)
             if purpose == "train":
-                _write_labels(cursor, job, queries[1], interval, folder / LABELS)
+                _write_labels(cursor, job, interval, folder / LABELS, rounded)
 
     stored = job.store.write(job.spec.model, "snapshots", fill)
     snapshot = SnapshotRef(
@@ -112,6 +113,7 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
         end=interval.end,
         cutoff=job.partition.cutoff,
         query_digest=query_digest(*queries),
+        rounded=dict(rounded),
     )
     return snapshot, joined(*queries)
 
@@ -171,16 +173,18 @@ def query_parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime
     return {"start": interval.start, "end": interval.end, "cutoff": cutoff}
 
 
-def _write_features(cursor: Cursor, job: Job, query: str, partitions: tuple[Partition, ...], path: Path) -> int:
+def _write_features(
+    cursor: Cursor, job: Job, partitions: tuple[Partition, ...], path: Path, rounded: Counter[str]
+) -> int:
     spec, file = job.spec, job.spec.source.features
-    bound = bind(query, file)
+    bound = bind(job.workspace.query(file), file)
     columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff), spec.timezone)
     require_columns(columns, wanted_features(spec), spec, file)
     n_rows = 0
     with _writer(path, columns, with_partition=True) as writer:
         for partition in partitions:
             parameters = query_parameters(partition.interval, partition.cutoff)
-            with copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches:
+            with copy_batches(cursor, bound, parameters, columns, spec.entity_key, rounded) as batches:
                 for batch in in_groups(batches, GROUP_ROWS):
                     writer.write_batch(_marked(batch, partition.key))
                     n_rows += batch.num_rows
@@ -198,14 +202,14 @@ def _nothing_found(job: Job, purpose: str) -> EmptyPartition:
     )
 
 
-def _write_labels(cursor: Cursor, job: Job, query: str, interval: Interval, path: Path) -> None:
+def _write_labels(cursor: Cursor, job: Job, interval: Interval, path: Path, rounded: Counter[str]) -> None:
     spec, file = job.spec, job.spec.source.labels
-    bound, parameters = bind(query, file), query_parameters(interval, job.partition.cutoff)
+    bound, parameters = bind(job.workspace.query(file), file), query_parameters(interval, job.partition.cutoff)
     columns = describe(cursor, bound, parameters, spec.timezone)
     require_columns(columns, wanted_labels(spec), spec, file)
     with (
         _writer(path, columns, with_partition=False) as writer,
-        copy_batches(cursor, bound, parameters, columns, spec.entity_key) as batches,
+        copy_batches(cursor, bound, parameters, columns, spec.entity_key, rounded) as batches,
     ):
         for batch in in_groups(batches, GROUP_ROWS):
             refuse_late_labels(batch, spec, job.partition.cutoff)

@@ -9,18 +9,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tidemill.arrow import is_number, is_text, to_frame
+from tidemill.modeling.feature_kinds import feature_kinds
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import SplitRef
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.storage.layout import PARTITION, SAMPLE_ROWS, TARGET
-from tidemill.storage.tables import count_rows, read_batches, read_schema, read_table
+from tidemill.storage.tables import count_rows, count_values, read_batches, read_schema, read_table
 
 __all__ = [
     "LabelledSet",
     "feature_schema",
+    "features_with_gaps",
     "keys_of",
     "one_of",
     "piece_rows",
@@ -52,31 +55,50 @@ class LabelledSet:
     """Up to 500 evenly spaced rows as stored."""
 
 
-def feature_schema(spec: ModelSpec, columns: pa.Schema) -> FeatureSchema:
-    """Return the feature columns: those in the spec, else all but key, time and label, grouped by type."""
+def feature_schema(spec: ModelSpec, columns: pa.Schema, with_gaps: tuple[str, ...] = ()) -> FeatureSchema:
+    """Return the feature columns with their kinds: those in the spec, else all but key, time and label, grouped by type."""
+    numeric, categorical = _features(spec, columns)
     declared = {
         direction: tuple(sorted(name for name, way in spec.train.monotonic.items() if way == direction))
         for direction in ("increasing", "decreasing")
     }
+    kinds = feature_kinds(numeric, categorical, columns)
+    return FeatureSchema(numeric=numeric, categorical=categorical, kinds=kinds, with_gaps=with_gaps, **declared)
+
+
+def _features(spec: ModelSpec, columns: pa.Schema) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the numeric and the categorical features."""
     if spec.features is not None:
-        return FeatureSchema(numeric=spec.features.numeric, categorical=spec.features.categorical, **declared)
+        return spec.features.numeric, spec.features.categorical
     reserved = {spec.entity_key, spec.event_time, spec.label.column, PARTITION, TARGET}
     fields = [field for field in columns if field.name not in reserved]
-    return FeatureSchema(
-        numeric=tuple(field.name for field in fields if is_number(field.type)),
-        categorical=tuple(field.name for field in fields if is_text(field.type)),
-        **declared,
-    )
+    numeric, categorical = (tuple(f.name for f in fields if fits(f.type)) for fits in (is_number, is_text))
+    return numeric, categorical
+
+
+def features_with_gaps(path: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns of a stored set that have no value in at least one whole partition, without loading the set."""
+    n_values, n_rows = count_values(path), count_rows(path)
+    sparse = [name for name in names if n_values.get(name, n_rows) < n_rows]
+    partitions: set[str] = set()
+    filled: dict[str, set[str]] = {name: set() for name in sparse}
+    for batch in read_batches(path, [PARTITION, *sparse], piece_rows(len(sparse) + 1)) if sparse else ():
+        keys = batch.column(PARTITION)
+        partitions |= {*pc.unique(keys).to_pylist()}
+        for name, found in filled.items():
+            there = pc.invert(pc.is_null(batch.column(name), nan_is_null=True))
+            found |= {*pc.unique(keys.filter(there)).to_pylist()}
+    return tuple(name for name in sparse if filled[name] != partitions)
 
 
 def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
     """Read the train, validation or test set."""
-    return _labelled_set(job, read_table(_path(job, split, name)))
+    return _labelled_set(job, split, read_table(_path(job, split, name)))
 
 
 def read_sample(job: Job, split: SplitRef, name: str) -> LabelledSet:
     """Read some rows of a set, as `read_some` picks them."""
-    return _labelled_set(job, read_some(_path(job, split, name))[0])
+    return _labelled_set(job, split, read_some(_path(job, split, name))[0])
 
 
 def read_enough(job: Job, split: SplitRef, name: str) -> LabelledSet:
@@ -133,12 +155,12 @@ def _path(job: Job, split: SplitRef, name: str) -> Path:
     return job.store.folder(split.uri, split.digest) / f"{name}.parquet"
 
 
-def _labelled_set(job: Job, table: pa.Table) -> LabelledSet:
+def _labelled_set(job: Job, split: SplitRef, table: pa.Table) -> LabelledSet:
     return LabelledSet(
         X=to_frame(table),
         y=target_values(table[TARGET]),
         blocks=keys_of(table[PARTITION]),
-        schema=feature_schema(job.spec, table.schema),
+        schema=feature_schema(job.spec, table.schema, split.with_gaps),
         stored=table.take(pa.array(np.arange(0, table.num_rows, max(1, -(-table.num_rows // _STORED_ROWS))))),
     )
 

@@ -25,6 +25,8 @@ N_CASES = 5  # failing values listed in an error
 def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     """Check the model's contract on a snapshot; without rows, only its expectations about the table.
 
+    A ``numeric`` column whose digits a double does not keep is a warning.
+
     All results are recorded in ``tidemill.check_result`` and on a page.
 
     Raises
@@ -35,7 +37,7 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     contract = whole_contract(job.spec, Interval(start=snapshot.start, end=snapshot.end))
     if not snapshot.n_rows:
         contract = of_no_rows(contract)
-    results = _held(contract, job.store.folder(snapshot.uri, snapshot.digest) / FEATURES)
+    results = (*_held(contract, job.store.folder(snapshot.uri, snapshot.digest) / FEATURES), *_rounded(snapshot))
     job.ledger.record_checks(snapshot.digest, results, job.run_id)
     page = contract_page(snapshot, results)
 
@@ -74,6 +76,21 @@ def _held(contract: tuple[Expectation, ...], path: Path) -> tuple[CheckResult, .
     rest = tuple(item for at, item in enumerate(contract) if found[at] is None)
     asked = iter(_asked(rest, path))
     return tuple(found[at] or next(asked) for at in range(len(contract)))
+
+
+def _rounded(snapshot: SnapshotRef) -> tuple[CheckResult, ...]:
+    """Return a warning for each ``numeric`` column whose values lose digits as a double."""
+    return tuple(
+        CheckResult(
+            expectation="numeric_values_keep_their_digits",
+            column=name,
+            severity=Severity.WARN,
+            success=False,
+            observed=f"{n_values:,} values of type numeric have more digits than a double keeps, and are rounded",
+            n_unexpected=n_values,
+        )
+        for name, n_values in snapshot.rounded.items()
+    )
 
 
 def _asked(contract: tuple[Expectation, ...], path: Path) -> tuple[CheckResult, ...]:

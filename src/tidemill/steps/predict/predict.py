@@ -21,6 +21,7 @@ from tidemill.runtime.job import Job
 from tidemill.runtime.limits import BATCH_ROWS, usable_cores
 from tidemill.runtime.memory import give_back
 from tidemill.steps.predict.answers import answers, reasons_of
+from tidemill.steps.predict.compatibility import refuse_unlike_training
 from tidemill.steps.predict.prefetch import ahead
 from tidemill.steps.predict.shards import SCORES, put_together
 from tidemill.storage.bundles import load_bundle
@@ -116,6 +117,7 @@ def _answered(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard
         give_back()  # left in this process by the extraction
     scorer = (_compiled if many else _scorer)(*asked)
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
+    refuse_unlike_training(scorer.bundle.schema, release, snapshot, path)
     scorer.bundle.score(to_frame(read_schema(path).empty_table()))  # refuses columns that do not fit, even without rows
     names = [spec.entity_key, spec.event_time, *scorer.bundle.schema.names]
     batches = read_batches(path, names, BATCH_ROWS, shard.start, shard.stop)

@@ -14,6 +14,7 @@ import pandas as pd
 from tidemill.errors import ContractBroken, SchemaChanged
 from tidemill.metrics.blocks import MIN_BLOCKS, index_blocks
 from tidemill.modeling.bundle import Bundle
+from tidemill.modeling.feature_kinds import changed_kinds
 from tidemill.modeling.gate.churn import changed_decisions, changed_values, mean_change
 from tidemill.modeling.gate.gate import MIN_TEST_ROWS
 from tidemill.modeling.metrics import paired_difference
@@ -52,6 +53,9 @@ def compare_with_champion(
     serving = load_bundle(job.store.path(champion.bundle_uri), champion.bundle_digest, job.spec.train.trusted)
     if serving.task != bundle.task:
         return replace(report, champion_problem=f"It answers the task {serving.task!r}, not {bundle.task!r}.")
+    changed = changed_kinds(serving.schema, test.stored.schema)
+    if changed:
+        return replace(report, champion_problem=f"It was trained on other types: {'; '.join(changed)}.")
     try:
         its_score = serving.score(test.X)
     except (SchemaChanged, ContractBroken) as error:  # the query has changed since it was trained

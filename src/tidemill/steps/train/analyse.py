@@ -62,7 +62,7 @@ def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
 
 
 def _values(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    return np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    return np.array(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
 def _column(counted: Counted, kind: pa.DataType, correlation: float | None) -> ColumnProfile:

@@ -234,7 +234,7 @@ class _Streamed:
         path = job.store.folder(split.uri, split.digest) / f"{name}.parquet"
         y = target_values(read_columns(path, [TARGET])[TARGET])
         pieces = Pieces(read=partial(_read, path), y=y)
-        return cls(path=path, schema=feature_schema(job.spec, read_schema(path)), pieces=pieces)
+        return cls(path=path, schema=feature_schema(job.spec, read_schema(path), split.with_gaps), pieces=pieces)
 
     def blocks(self) -> npt.NDArray[np.object_]:
         """Key of each row's partition."""

@@ -41,7 +41,8 @@ class LabelView(ABC):
         x = values[self.known]
         finite = np.isfinite(x)
         x = x[finite]
-        return float("nan") if x.size < 2 or np.ptp(x) == 0 else self._associated(x, self.y[finite])
+        with np.errstate(over="ignore", invalid="ignore"):  # squares of numbers near 1e308: no association is NaN
+            return float("nan") if x.size < 2 or np.ptp(x) == 0 else self._associated(x, self.y[finite])
 
     def findings(self) -> list[str]:
         """Return a sentence for each change of the labels within the window."""

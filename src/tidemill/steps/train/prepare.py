@@ -20,11 +20,11 @@ from tidemill.records import SnapshotRef, SplitRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
-from tidemill.steps.data.features import piece_rows, read_some
+from tidemill.steps.data.features import feature_schema, features_with_gaps, piece_rows, read_some
 from tidemill.steps.data.labels import count_labels, labelled, near_matches
 from tidemill.steps.train.leaks import refuse_leaks
 from tidemill.storage.layout import FEATURES, LABELS, PARTITION, TARGET
-from tidemill.storage.tables import read_batches, read_schema, read_table, table_writer
+from tidemill.storage.tables import count_rows, count_values, read_batches, read_schema, read_table, table_writer
 
 __all__ = ["SETS", "SplitPlan", "cut", "plan_split", "prepare"]
 
@@ -160,7 +160,7 @@ def cut(
     Raises
     ------
     NotTrainable
-        If the window is too short, or no row of the validation set has a label.
+        If the window is too short, no row of the validation set has a label, or a feature has no value in the train set.
     """
     folder = job.store.folder(snapshot.uri, snapshot.digest)
     marks = _Marks.of(job.spec, folder, snapshot.cutoff)
@@ -174,7 +174,9 @@ def cut(
     way = _in_memory if job.spec.train.engine == "local" else _in_pieces
     fill = way(folder / FEATURES, marks, look or (lambda rows, sets: None))
     stored = job.store.write(job.spec.model, "splits", fill)
-    plan = marks.plan
+    plan, train = marks.plan, job.store.path(stored.uri) / "train.parquet"
+    names = feature_schema(job.spec, read_schema(train)).names
+    _refuse_empty_features(job.spec, train, names)
     return SplitRef(
         snapshot_digest=snapshot.digest,
         digest=stored.digest,
@@ -188,11 +190,23 @@ def cut(
         n_labels=marks.n_labels,
         n_unmatched_labels=marks.n_unmatched_labels,
         n_near_matches=marks.n_near_matches,
+        with_gaps=features_with_gaps(train, names),
         train_start=plan.train_start,
         validation_start=plan.validation_start,
         test_start=plan.test_start,
         test_end=plan.test_end,
     )
+
+
+def _refuse_empty_features(spec: ModelSpec, train: Path, names: Sequence[str]) -> None:
+    """Refuse a train set with a feature that has no value: at scoring, the model would meet values that it never saw."""
+    n_values = count_values(train)
+    empty = [name for name in names if n_values.get(name) == 0] if count_rows(train) else []
+    if empty:
+        raise NotTrainable(
+            f"Feature(s) {', '.join(map(repr, empty))} of {spec.model!r} have no value in any row of the train set.",
+            f"Fill them in the source or in {spec.source.features}, or leave them out of the query and of 'features'.",
+        )
 
 
 Look = Callable[[pa.Table, dict[str, pa.Table]], None]

@@ -205,8 +205,9 @@ def _read_checked(folder: Path, name: str, expected: str) -> bytes:
 def _parse_json(content: bytes, file: str) -> dict[str, Any]:
     try:
         values = json.loads(content)
+        json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair is no text, and cannot be printed
     except (ValueError, RecursionError) as error:
-        raise ArtifactCorrupt(f"{file} is not JSON: {error}.", _RESTORE) from error
+        raise ArtifactCorrupt(f"{file} is not JSON: {ascii(str(error))[1:-1]}.", _RESTORE) from error
     if not isinstance(values, dict):
         raise ArtifactCorrupt(f"{file}: expected an object, got {type(values).__name__}.", _RESTORE)
     return values

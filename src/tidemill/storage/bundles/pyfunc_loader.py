@@ -44,10 +44,22 @@ class ScoringModel:
         Raises
         ------
         SchemaChanged, ContractBroken
-            If the frame cannot be aligned, or has numbers for a category that was text in training.
+            If the frame cannot be aligned, has numbers for a category that was text in training, booleans for numbers, or
+            numbers other than 0 and 1 for booleans.
         """
         self._refuse_respelt(model_input)
+        self._refuse_booleans(model_input)
         return pd.DataFrame(predicted_columns(self.bundle, self.bundle.score(model_input)), index=model_input.index)
+
+    def _refuse_booleans(self, X: pd.DataFrame) -> None:
+        """Refuse booleans for numbers, which would be scored as 0 and 1, and numbers for booleans."""
+        schema = self.bundle.schema
+        odd = [name for name in schema.numeric if name in X.columns and _is_swapped(X[name], schema.kinds.get(name))]
+        if odd:
+            raise SchemaChanged(
+                f"Feature(s) {', '.join(map(repr, odd))} hold booleans for the model's numbers, or numbers for its booleans.",
+                "Pass each feature with the type that it had in training.",
+            )
 
     def _refuse_respelt(self, X: pd.DataFrame) -> None:
         """Refuse categories that a CSV reader has turned into numbers: '007' would be scored as '7'."""
@@ -64,6 +76,13 @@ class ScoringModel:
                 f"Feature(s) {', '.join(map(repr, respelt))} hold texts in the model, and numbers or booleans in the data.",
                 "Pass them as texts; with CSV, read these columns as 'str', or use JSON.",
             )
+
+
+def _is_swapped(values: pd.Series, kind: str | None) -> bool:
+    """Whether booleans stand for numbers, or numbers other than 0 and 1 for booleans."""
+    if types.is_bool_dtype(values.dtype):
+        return kind == "number"
+    return kind == "boolean" and types.is_numeric_dtype(values.dtype) and not values.dropna().isin([0, 1]).all()
 
 
 def predicted_columns(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, Any]:

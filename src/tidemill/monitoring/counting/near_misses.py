@@ -1,0 +1,39 @@
+"""Unseen levels that look like a known one: other case, blanks, accents, hyphens, leading zeros or a decimal ``.0``."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+
+__all__ = ["near_misses"]
+
+_MOST_UNSEEN = 1_000  # levels looked at, the most frequent first; identifiers have millions
+_MOST_NAMED = 5
+
+_JOINED = re.compile(r"(?<=\w)[-_](?=\w)")
+_NUMBER = re.compile(r"0*(\d+?)(\.0+)?")
+
+
+def near_misses(unseen: Counter[str], known: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """Return the unseen levels that look like a known one, with that one and their rows; the five most frequent.
+
+    Examples
+    --------
+    >>> near_misses(Counter({"paris ": 3, "Oslo": 9}), ["Paris", "Rome"])
+    {'paris ': ('Paris', 3)}
+    """
+    folded = {_fold(level): level for level in known} if unseen else {}
+    found = {
+        level: (folded[look], n)
+        for level, n in unseen.most_common(_MOST_UNSEEN)
+        if (look := _fold(level)) and look in folded
+    }
+    return dict(list(found.items())[:_MOST_NAMED])
+
+
+def _fold(level: str) -> str:
+    letters = unicodedata.normalize("NFKD", level).casefold()
+    plain = "".join(c for c in letters if not c.isspace() and unicodedata.category(c) not in ("Mn", "Cf", "Cc"))
+    plain = _JOINED.sub("", plain)
+    number = _NUMBER.fullmatch(plain)
+    return number[1] if number else plain
