@@ -41,7 +41,7 @@ def install_command(unmet: dict[str, str]) -> str:
 def module_missing(error: ModuleNotFoundError) -> str:
     """Return what to do about a module that is not installed."""
     unmet = unmet_requirements()
-    found = f"The module {error.name!r} is not installed"
+    found = f"The module {(error.name or '').partition('.')[0]!r} is not installed"
     if not unmet:
         return f"{found}, although every package that Tidemill names is. Install Tidemill and its packages again."
     return f"{found}: {'; '.join(unmet.values())}.\nInstall what is missing: {install_command(unmet)}"

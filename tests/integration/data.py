@@ -244,7 +244,7 @@ class Mill:
             )
         )
 
-    def promote(self, release_id: int, expected: int | None, partition: str = TRAINED) -> None:
+    def promote(self, release_id: int, expected: int | None, partition: str = TRAINED, kind: str = "promote") -> None:
         self.promoter.promote(
             self.model,
             Promotion(
@@ -253,6 +253,7 @@ class Mill:
                 live_from=self.spec.partition(partition).cutoff,
                 approved_by="gate",
                 reason="For a test.",
+                kind=kind,
             ),
         )
 

@@ -498,7 +498,7 @@ def test_whole_number_with_gaps_may_be_a_category(mill: Mill) -> None:
     mill.write(spec=SPEC.replace("minimum: 0.6", "minimum: 0.5") + named, features=features)
     release = mill.train()["register"]
     if not release["promoted"]:
-        mill.promote(release["release_id"], None)
+        mill.promote(release["release_id"], None, kind="force")
     assert mill.predict()["publish"]["n_rows"] == len(mill.view())
     assert mill.monitor()["drift"]["n_metrics"]
 

@@ -259,7 +259,7 @@ def test_feature_that_lacks_values_for_whole_days_may_lack_them_again(mill: Mill
     )
     release = mill.train()["register"]
     if not release["promoted"]:
-        mill.promote(release["release_id"], None)
+        mill.promote(release["release_id"], None, kind="force")
     assert mill.predict("2024-03-25")["publish"]["published"]
 
 

@@ -335,6 +335,7 @@ COLUMNS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")  # by Python, of an odd pattern
 @pytest.mark.parametrize("name", [*ROW_WISE, *AGGREGATES, *DISTINCT])
 def test_no_argument_ends_in_anything_but_a_verdict(name: str) -> None:
     rows = pa.table(COLUMNS)

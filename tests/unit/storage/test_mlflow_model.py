@@ -191,12 +191,12 @@ def test_texts_that_a_reader_of_csv_made_numbers_are_refused_by_name(folder):
 
 
 def test_booleans_for_numbers_and_numbers_for_booleans_are_refused(tmp_path: Path) -> None:
-    rows = pd.DataFrame({"hour": np.arange(40.0), "late": np.arange(40) % 3 == 0})
+    rows = pd.DataFrame({"hour": np.arange(200.0), "late": np.arange(200) % 3 == 0})
     schema = FeatureSchema(numeric=("hour", "late"), kinds={"hour": "number", "late": "boolean"})
-    y = rows["hour"].to_numpy() > 20
+    y = rows["hour"].to_numpy() > 100
     bundle = fit("shallow_tree", "binary", schema, rows, y, rows, y, random_state=0, n_threads=1)
     model = _load_pyfunc(str(keep_bundle(bundle, tmp_path, rows)[0]))
-    assert len(model.predict(rows.assign(late=rows["late"].astype(int)))) == 40
+    assert len(model.predict(rows.assign(late=rows["late"].astype(int)))) == 200
     for odd in (rows.assign(hour=rows["hour"] > 5), rows.assign(late=7 * rows["late"])):
         with pytest.raises(SchemaChanged, match="hold booleans for the model's numbers, or numbers for its booleans"):
             model.predict(odd)
