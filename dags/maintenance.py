@@ -34,7 +34,7 @@ with DAG(
     params=trigger_form("dry_run"),
     default_args=DEFAULT_ARGS | {"owner": "tidemill"} | task_arguments("default"),
 ):
-    # Both need the promoter: one ends sessions of its lost steps, the other writes to MLflow what registering has missed.
+    # Both need the promoter: one ends sessions of its lost steps, the other uploads what `register` could not send to MLflow.
     collect_garbage = CollectGarbageOperator(task_id="collect_garbage", queue=queue_of("register"))
     doctor = DoctorOperator(task_id="doctor", queue=queue_of("register"), trigger_rule="all_done")
     collect_garbage >> doctor

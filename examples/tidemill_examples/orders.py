@@ -1,7 +1,7 @@
 """Orders of an invented shop, whose table fills during the day: generated rows in the schema ``demo_shop``.
 
-Ten stores in Berlin's time zone, from January to June 2024. Whether an order is sent back depends on many small causes;
-how many orders a store gets depends on the store, the weekday and a slow trend. No feature is defined here.
+Ten stores in Berlin's time zone, from January to June 2024. Whether an order is sent back depends on many small causes.
+How many orders a store gets depends on the store, the weekday and a slow trend. No feature is defined here.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ def generate_orders(random_state: int = 20240101) -> pa.Table:
 
 
 def load_orders(owner_url: str) -> int:
-    """Load the orders into ``demo_shop.orders``, unless the same rows are already there; return the rows written.
+    """Load the orders into ``demo_shop.orders``, unless the same rows are already there; return the number of rows written.
 
     Parameters
     ----------

@@ -42,8 +42,8 @@ The same from a shell: `tidemill rollback {spec.model} --reason …`."""
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
     """Return the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file.
 
-    A spec with problems is left out, so that the DAGs of other models stay; ``require_sound_specs`` reports it. Where
-    Airflow asks for one DAG, as it does for a task, only the spec of its model is read.
+    A spec with problems is left out, so that the DAGs of other models stay; ``require_sound_specs`` reports it. If
+    Airflow asks for a single DAG, as it does for a task, only the spec of that DAG's model is read.
     """
     folder = _models(dag_file)
     model, _, verb = (get_parsing_context().dag_id or "").rpartition("_")
@@ -92,7 +92,7 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
         **lifetime(spec, cron),
         **arguments,
     ) as dag:
-        dag.params.update(trigger_form(*form))  # given to DAG(), each would be checked for each DAG: half of the time
+        dag.params.update(trigger_form(*form))  # DAG() would validate them for each DAG: half of the load time
         yield dag
 
 

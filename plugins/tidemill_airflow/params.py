@@ -103,7 +103,7 @@ class RunParams(BaseModel):
 
 
 class _Schema(dict[str, Any]):
-    """A schema that every form shares: nobody changes it, so its deep copy, of which Airflow makes many, is itself."""
+    """A schema that all forms share. It never changes, so its deep copy, which Airflow often makes, is the schema itself."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "_Schema":
         return self

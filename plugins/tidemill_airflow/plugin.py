@@ -1,6 +1,6 @@
 """The plugin that Airflow finds by the entry point ``airflow.plugins``: the console in its UI, and the timetable.
 
-Airflow imports this in every process, tasks included, so the app is imported by its first request, in the API server.
+Airflow imports this module in every process, tasks included. So only the API server imports the app, at its first request.
 """
 
 from typing import Any

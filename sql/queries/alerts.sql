@@ -76,7 +76,7 @@ INSERT INTO tidemill.examination (model, partition, parts, findings, run_id)
 VALUES (%(model)s, %(partition)s, %(parts)s, %(findings)s, %(run_id)s);
 
 -- name: newest_examinations
--- The newest partitions, newest first, each as it was last examined by each step; a step lists its own part first.
+-- The newest partitions, newest first, each with the last examination by each step; a step lists its own part first.
 SELECT partition, parts, findings
 FROM (SELECT DISTINCT ON (partition, parts[1]) partition, parts, findings,
           dense_rank() OVER (ORDER BY partition DESC) AS place

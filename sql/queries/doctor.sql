@@ -80,7 +80,7 @@ GROUP BY 1
 ORDER BY 1;
 
 -- name: decisions_without_audit
--- Decisions whose kind and verdict the audit does not have, although one transaction writes both.
+-- Decisions that the audit lacks with this kind and verdict, although one transaction writes both.
 SELECT decision_id FROM tidemill.decision d
 WHERE NOT EXISTS (
     SELECT FROM tidemill.audit a
@@ -89,7 +89,7 @@ WHERE NOT EXISTS (
 ORDER BY 1;
 
 -- name: audited_publications
--- What the audit says was published last in each partition, and what decides there now what readers see.
+-- The audit's newest publication of each partition, and what now determines what readers see of it.
 WITH audited AS (
     SELECT DISTINCT ON (details ->> 'partition') details ->> 'partition' AS partition, details
     FROM tidemill.audit
@@ -107,14 +107,14 @@ FULL JOIN visible USING (partition)
 ORDER BY partition;
 
 -- name: audited_declaration
--- What the audit says was declared last of a model, and what decides now what its view shows.
+-- The audit's newest declaration of a model, and what now determines what its view shows.
 SELECT (SELECT a.details FROM tidemill.audit a
         WHERE a.model = m.model AND a.event = 'declare' ORDER BY a.audit_id DESC LIMIT 1), tidemill.declaration(m)
 FROM tidemill.model m
 WHERE m.model = %(model)s;
 
 -- name: deployments_without_audit
--- Deployments that the audit does not have as they are, although one transaction writes both.
+-- Deployments that differ from the audit or are missing there, although one transaction writes both.
 SELECT d.deployment_id, d.kind, d.release_id
 FROM tidemill.deployment d
 WHERE d.model = %(model)s AND NOT EXISTS (

@@ -64,7 +64,7 @@ VALUES (%(digest)s, %(model)s, %(purpose)s, %(partition)s, %(start)s, %(end)s, %
 ON CONFLICT (model, digest) DO NOTHING;
 
 -- name: record_decision
--- Record a decision, in the audit too.
+-- Record a decision, also in the audit.
 SELECT tidemill.record_decision(%(model)s, %(partition)s, %(kind)s, %(verdict)s, %(reasons)s, %(evidence)s, %(run_id)s,
     %(by)s);
 

@@ -8,7 +8,7 @@ LEFT JOIN tidemill.published ON model = %(model)s;
 
 -- name: failed_steps
 -- Failed steps of the newest week of work that have neither succeeded since nor been dismissed, and whether any attempt
--- since the last success was one of the schedule.
+-- since the last success was scheduled.
 WITH attempt AS (
     SELECT run_id, chain, step, partition, coalesce(map_index, -1) AS map_index, status, error, ended_at,
         coalesce(dag_run_id, '') ~ '^(scheduled|asset_triggered|retrain)__' AS by_schedule

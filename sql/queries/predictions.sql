@@ -30,7 +30,7 @@ FROM tidemill.published
 WHERE model = %(model)s AND partition = %(partition)s;
 
 -- name: move_pointer
--- Make a run the visible one of its partition and append that to the audit, if its rows match those that were sealed.
+-- Make a run the visible one of its partition and record that in the audit, if its rows match the sealed ones.
 SELECT tidemill.move_pointer(%(prediction_run_id)s, %(n_rows)s, %(checksum)s);
 
 -- name: published_inputs

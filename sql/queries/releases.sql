@@ -144,7 +144,7 @@ WHERE model = %(model)s
 ORDER BY live_from DESC, deployment_id DESC;
 
 -- name: deploy
--- Record that a release goes live, in the audit too; the champion then, or NULL if it is no longer the expected one.
+-- Record that a release goes live, also in the audit. Returns the new champion, or NULL if the old one is not as expected.
 SELECT tidemill.deploy(%(model)s, %(release_id)s, %(previous)s, %(kind)s, %(live_from)s, %(approved_by)s, %(reason)s);
 
 -- name: live_from

@@ -48,7 +48,7 @@ def is_category(kind: pa.DataType) -> bool:
 
 
 def kind_of(kind: pa.DataType) -> str:
-    """Return what the values of a type mean: ``number``, ``whole number``, ``boolean`` or ``text``; others keep their name.
+    """Return the kind of a type: ``number``, ``whole number``, ``boolean`` or ``text``; other types keep their name.
 
     Examples
     --------

@@ -30,7 +30,7 @@ from tidemill.workspace import LEDGER, Workspace
 __all__ = ["check_models"]
 
 DAY = timedelta(days=1)
-_DAYS_OF_BLOCK = {Every.WEEK: 7, Every.MONTH: 31}  # of the longest; other partitions count by day
+_DAYS_OF_BLOCK = {Every.WEEK: 7, Every.MONTH: 31}  # days of the longest block; shorter partitions count by day
 _MOST_DAYS = 4000  # longest window that is tried
 N_TICKS = 200  # ticks of a schedule that are checked: a week of hours, half a year of days
 
@@ -282,7 +282,7 @@ def _described(
 
 
 def _some_parameters() -> dict[str, datetime]:
-    noon = datetime(2000, 1, 1, 12, tzinfo=UTC)  # any instants will do: the query is described, not run
+    noon = datetime(2000, 1, 1, 12, tzinfo=UTC)  # any instant will do: the query is described, not run
     return dict(zip(PARAMETERS, (noon, noon + timedelta(days=1), noon), strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Hints about a model's cutoff: what is allowed and rarely meant. ``check`` prints them, and does not fail."""
+"""Hints about a model's cutoff: what is allowed but rarely intended. ``check`` prints them and does not fail."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from tidemill.workspace import Workspace
 
 __all__ = ["cutoff_hints"]
 
-TIMEOUT_S = 30  # for a single statement on the source; a hint is not worth more
+TIMEOUT_S = 30  # seconds per statement on the source; a hint is not worth more
 _NOON = datetime(2000, 1, 1, 12, tzinfo=UTC)
 _APART = {
     "start": _NOON,
@@ -26,14 +26,14 @@ _APART = {
 
 
 def cutoff_hints(workspace: Workspace, models: list[str], *, source: bool) -> list[str]:
-    """Return what is suspicious about the models' cutoffs, one sentence each; specs and queries must be in order.
+    """Return hints about the models' cutoffs, one sentence each; specs and queries must be valid.
 
     Parameters
     ----------
     models : list of str
         Names of the models; if empty, all models of the folder.
     source : bool
-        Whether to look at plans and rows in the source, too.
+        Whether to examine query plans and rows in the source too.
     """
     names = models or sorted(path.stem for path in workspace.models.glob("*.yaml"))
     return [f"{name}: {hint}" for name in names for hint in _hints(workspace, workspace.spec(name), source=source)]

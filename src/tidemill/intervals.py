@@ -25,7 +25,7 @@ _UNITS = {
 _HOUR_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d[+-]\d{4}")
 DURATION = r"\d{1,8} (minute|hour|day|week)s?( \d{1,8} (minute|hour|day|week)s?)*"
 """Regular expression of a duration in words."""
-_YEARS = range(1000, 9000)  # durations of centuries before and after a partition are still dates
+_YEARS = range(1000, 9000)  # leaves room for durations of centuries before and after a partition
 _LONGEST = timedelta(days=36_525)  # a century: anything longer is a typing error and would overflow dates
 
 
@@ -65,7 +65,7 @@ def parse_duration(words: str) -> timedelta:
 
 
 def parse_offset(words: str) -> timedelta:
-    """Parse a duration in words that may be negative, with a minus sign before all of it.
+    """Parse a duration in words that may be negative, with one minus sign in front.
 
     Raises
     ------
@@ -215,7 +215,7 @@ class Every(StrEnum):
         return self.of(instant.astimezone(ZoneInfo(timezone)).strftime(self.key_format), timezone, cutoff)
 
     def move(self, partition: Partition, n: int, cutoff: timedelta = timedelta(0)) -> Partition:
-        """Return the n-th partition after one, or before it if n is negative.
+        """Return the n-th partition after another one, or before it if n is negative.
 
         Examples
         --------

@@ -1,6 +1,6 @@
-"""The packages that Tidemill needs, and those of them that are missing here: for words before the first import fails.
+"""The packages that Tidemill needs, and which of them are missing, to report them before an import fails.
 
-Only the standard library and ``packaging``, which every Airflow has: nothing here may need what it looks for.
+This module imports only the standard library and ``packaging``, which every Airflow has: it must not need what it checks.
 """
 
 import shlex
@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 __all__ = ["COLLECTIVES", "install_command", "module_missing", "needed_requirements", "unmet_requirements"]
 
 COLLECTIVES = ("nvidia-nccl-cu12", "nvidia-nccl-cu13")
-"""XGBoost's library that connects GPUs of several machines, of which a CPU loads nothing."""
+"""XGBoost's library that connects several GPUs; training on CPUs never loads it."""
 
 
 def needed_requirements() -> list[Requirement]:
@@ -22,13 +22,13 @@ def needed_requirements() -> list[Requirement]:
 
 
 def unmet_requirements() -> dict[str, str]:
-    """Return what is wrong with each requirement that is missing or has another version, by requirement."""
+    """Return, by requirement, what is wrong with each one that is missing or has another version."""
     wrong = ((item, _wrong(item)) for item in needed_requirements())
     return {f"{item.name}{item.specifier}": problem for item, problem in wrong if problem}
 
 
 def install_command(unmet: dict[str, str]) -> str:
-    """Return the shell command that installs what is unmet and leaves Airflow as it is."""
+    """Return the shell command that installs unmet requirements without changing Airflow."""
     airflow = _installed("apache-airflow")
     kept = (
         [f"apache-airflow=={airflow}"]

@@ -1,7 +1,7 @@
-"""Read spec files, with all problems of a file reported at once, each with its line.
+"""Read spec files, and report all problems of a file at once, each with its line.
 
-Nothing that a file is or holds may disturb another model: a pipe or a device is never waited for, sizes are limited,
-and whatever is wrong becomes a ``SpecError``.
+No file may disturb another model, whatever its type or content: reading never waits for a pipe or a device, sizes are
+limited, and every problem becomes a ``SpecError``.
 """
 
 import difflib
@@ -26,8 +26,8 @@ from tidemill.spec.kinds import PATTERNS
 __all__ = ["load_sound_specs", "load_specs", "read_spec", "spec_paths"]
 
 MAX_BYTES = 1_000_000  # bytes; a spec is one page, so anything larger is a mistake or an attack
-MAX_SHOWN = 50  # problems of a file; who has fixed these sees the others
-MAX_LINE = 400  # characters of a problem; a longer one hides the next
+MAX_SHOWN = 50  # problems per file; the others appear once these are fixed
+MAX_LINE = 400  # characters per problem; a longer one would hide the next
 
 _LIST, _MAPPING = "a list, such as [a, b]", "a mapping, such as {key: value}"
 _KINDS = {
@@ -48,9 +48,9 @@ _FILES = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-"""What a name may stand for instead of a file."""
+"""What a path may be instead of a file."""
 _PARSED: dict[Path, tuple[bytes, ModelSpec]] = {}
-"""The newest spec of each file and the digest of its bytes: a task, a backfill and a console read files many times."""
+"""The newest spec of each file and the digest of its bytes; tasks, backfills and the console read files many times."""
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxlong = _short.maxother = 80
@@ -58,7 +58,7 @@ _short.maxlist = _short.maxdict = 20
 
 
 def spec_paths(folder: Path) -> list[Path]:
-    """Return every ``*.yaml`` of a folder, sorted by name, whatever it is; none if there is no such folder.
+    """Return every ``*.yaml`` of a folder, sorted by name, even if it is not a file; none if there is no such folder.
 
     Raises
     ------
@@ -124,10 +124,10 @@ def _read_bytes(path: Path) -> bytes:
     Raises
     ------
     SpecError
-        If it is missing, no file, a link that leads out of its folder, unreadable, or too large.
+        If it is missing, not a file, a link that leads out of its folder, unreadable, or too large.
     """
     try:
-        _require_file(path, path.stat().st_mode)  # before it is opened, which some devices notice
+        _require_file(path, path.stat().st_mode)  # checked before opening, because opening affects some devices
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as stream:
             _require_file(path, os.fstat(stream.fileno()).st_mode)
             content = stream.read(MAX_BYTES + 1) or b""
@@ -185,7 +185,7 @@ def _validated(document: Document) -> tuple[ModelSpec | None, list[tuple[int, st
         return ModelSpec.model_validate(document.values), problems
     except ValidationError as error:
         return None, problems + _described(error.errors(include_url=False), document.lines)
-    except Exception as error:  # a rule that did not foresee this value must not stop the other models
+    except Exception as error:  # a validator that fails on an unforeseen value must not stop the other models
         return None, [*problems, (1, f"cannot be checked: {type(error).__name__}: {error}")]
 
 
@@ -201,7 +201,7 @@ def _with_problems(path: Path, problems: list[tuple[int, str]]) -> SpecError:
 
 
 def _printable(text: object) -> str:
-    """Return a text that every terminal, log and database takes: escaped where it is not printable."""
+    """Return a text that every terminal, log and database accepts, with unprintable characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 

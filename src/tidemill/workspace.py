@@ -182,7 +182,7 @@ def _copy(url: str) -> Path:
 def read_environment_file(path: Path) -> None:
     """Set the variables of a ``KEY=VALUE`` file that are not set yet; a missing file sets none.
 
-    The file's login to MLflow belongs to the file's server, and is not set for another one.
+    The file's MLflow login belongs to the file's server, and is not set for another server.
     """
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))

@@ -1,4 +1,4 @@
-"""The first task of a DAG whose data may not be there yet: it waits for them without a worker."""
+"""The first task of a DAG whose data may not have arrived yet: it waits for them without a worker."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,9 +14,9 @@ __all__ = ["AwaitReadyOperator"]
 
 
 class AwaitReadyOperator(StepOperator):
-    """Let the run begin once its data are ready; until then the task is deferred, and holds no worker.
+    """Let the run begin once its data are ready; until then the task is deferred and occupies no worker.
 
-    The step is asked when the run starts, at the deadline, and once the trigger has seen the data. At the deadline,
+    The task asks the step when the run starts, at the deadline, and when the trigger has seen the data. At the deadline,
     ``predict.then`` decides whether the run goes on waiting, begins, or is skipped.
     """
 

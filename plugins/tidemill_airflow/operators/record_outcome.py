@@ -31,7 +31,7 @@ class RecordOutcomeOperator(StepOperator):
         self.decision = decision
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Record, then raise if a task failed; skip if none failed and nothing was decided, as for a draft."""
+        """Record the outcome, then raise if a task failed; skip if none failed and nothing was decided, as for a draft."""
         failed = self._failed(context)
         if self.decision is None and not failed:
             raise AirflowSkipException("Nothing was decided: the task 'decide' was skipped.")

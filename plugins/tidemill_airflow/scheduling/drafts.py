@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 __all__ = ["skip_draft"]
 
 BY_ITSELF = ("scheduled", "asset_triggered")
-"""Types of runs that no person, and no other DAG of the model, has started."""
+"""Types of runs that neither a person nor another DAG of the model started."""
 
 
 def skip_draft(context: Context, spec: ModelSpec, workspace: "Workspace") -> None:
-    """Skip the task if its run has been scheduled and the model is a draft; the log names the way out.
+    """Skip the task if its run was scheduled and the model is a draft; the log says how to change that.
 
     The ledger is asked when the run starts, not when the DAG file is parsed, so the first run after the promotion works.
 
     Raises
     ------
     AirflowSkipException
-        If so.
+        If both are true.
     """
     if not spec.draft or context["dag_run"].run_type not in BY_ITSELF:
         return

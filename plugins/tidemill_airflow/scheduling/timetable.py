@@ -16,10 +16,10 @@ __all__ = ["PartitionTimetable"]
 
 
 class PartitionTimetable(CronPartitionTimetable):
-    """Runs at the ticks of a cron expression, each for the partition ``offset`` after the one that contains the tick.
+    """Runs at the ticks of a cron expression, each for the partition that is ``offset`` after the one with the tick.
 
-    Airflow's own ``run_offset`` counts ticks, which are partitions only where there is one tick in each. A backfill makes
-    one run for each partition in its range that has a tick.
+    Airflow's own ``run_offset`` counts ticks, which equal partitions only if each partition has exactly one. A backfill
+    makes one run for each partition in its range that has a tick.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class PartitionTimetable(CronPartitionTimetable):
     every : str
         Length of a partition: ``hour``, ``day``, ``week`` or ``month``.
     offset : int, default 0
-        In partitions.
+        Number of partitions; negative for earlier ones.
     """
 
     def __init__(self, cron: str, *, timezone: str, every: str, offset: int = 0) -> None:
@@ -44,7 +44,7 @@ class PartitionTimetable(CronPartitionTimetable):
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> "PartitionTimetable":
-        """Return the timetable that `serialize` has described."""
+        """Return the timetable with the arguments from `serialize`."""
         return cls(data["expression"], timezone=data["timezone"], every=data["every"], offset=data["offset"])
 
     def serialize(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class PartitionTimetable(CronPartitionTimetable):
     def next_dagrun_info_v2(
         self, *, last_dagrun_info: DagRunInfo | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        """Return the next run; the first is one to come, or one that has just been due, however early the data begin."""
+        """Return the next run; the first is the coming one, or one that was just due, however early the data begin."""
         begun = restriction.earliest is not None and restriction.earliest <= utcnow()
         if last_dagrun_info is None and begun and not restriction.catchup:
             restriction = restriction._replace(earliest=None)

@@ -15,15 +15,17 @@ from tidemill_airflow.schedules import partition_of_run
 
 __all__ = ["ReadyTrigger", "Waiting"]
 
-POLL_S = 15.0  # a question takes 10 ms of processor time: 0.04 s a minute
+POLL_S = 15.0  # a query takes 10 ms of processor time: 0.04 s per minute
 ASSETS_EVERY = timedelta(minutes=5)
-"""Time between two looks at assets. A trigger cannot ask for their events, so each look starts the task."""
+"""Time between two checks of the assets. A trigger cannot read their events, so each check starts the task."""
 OLDEST_EVENT = timedelta(days=31)
 """Time before a partition's start from which events of its assets count."""
 
 
 class ReadyTrigger(BaseTrigger):
-    """Fire once a ready query says yes, or at an instant, whichever comes first; it keeps no state, so a restart is harmless.
+    """Fire when a ready query returns true, or at an instant, whichever comes first.
+
+    It keeps no state, so a restart is harmless.
 
     Parameters
     ----------
@@ -38,11 +40,11 @@ class ReadyTrigger(BaseTrigger):
         self.query, self.until = query, until
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class and the arguments that make the trigger again."""
+        """Return the class and arguments from which Airflow rebuilds the trigger."""
         return f"{type(self).__module__}.{type(self).__name__}", {"query": self.query, "until": self.until}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Ask until the answer is yes, or the instant has come; an error of the query fails the task's attempt."""
+        """Poll until the query returns true or the instant has come; an error in the query fails the task's attempt."""
         while not await asyncio.to_thread(self._fires):
             left = POLL_S if self.until is None else (self.until - datetime.now(UTC)).total_seconds()
             await asyncio.sleep(max(0.0, min(POLL_S, left) if self.query else left))
@@ -62,7 +64,7 @@ class ReadyTrigger(BaseTrigger):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """What a run waits for, and until when."""
+    """What a run waits for, and its deadline."""
 
     query: dict[str, Any] | None
     """The ready query, as the trigger takes it."""
@@ -95,7 +97,7 @@ class Waiting:
         return self.deadline is not None and datetime.now(UTC) >= self.deadline
 
     def trigger(self) -> ReadyTrigger:
-        """Return what wakes the task: the query's yes, the deadline, or the next look at the assets."""
+        """Return what wakes the task: a ready query that returns true, the deadline, or the next check of the assets."""
         until = None if self.is_over else self.deadline
         if not self.missing:
             return ReadyTrigger(query=self.query, until=until)

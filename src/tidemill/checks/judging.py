@@ -25,7 +25,7 @@ _OWN = {"column", "column_A", "column_B", "column_list", "mostly", "row_conditio
 _FAULTS_OF_CONDITIONS = (
     SyntaxError, TokenError, NameError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError,
 )  # fmt: skip
-"""What pandas raises about an expression that has no meaning for a table."""
+"""What pandas raises if an expression makes no sense for a table."""
 
 
 def needed_columns(expectation: Expectation, names: Collection[str]) -> list[str]:

@@ -56,7 +56,7 @@ def literal(value: Any, kind: pa.DataType) -> Any:
         If the column's type has no such value.
     """
     types = pa.types
-    number = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # NaN is no number
+    number = isinstance(value, int | float) and not isinstance(value, bool) and value == value  # NaN is not a number
     if is_text(kind) and isinstance(value, str):
         return _sound(value)
     if types.is_boolean(kind) and isinstance(value, bool):
@@ -178,7 +178,7 @@ def _range(kind: pa.DataType) -> tuple[int, int]:
 
 
 def _double(value: float) -> float:
-    """Return the nearest double; an infinite one for a whole number beyond all doubles."""
+    """Return the nearest double, or infinity for a whole number beyond the range of doubles."""
     try:
         return float(value)
     except OverflowError:

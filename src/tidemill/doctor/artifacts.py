@@ -38,7 +38,7 @@ class Depth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Published:
-    """A visible run, as the audit says that it was published."""
+    """A visible run, as the audit recorded its publication."""
 
     partition: str
     prediction_run_id: int
@@ -94,7 +94,7 @@ def check_snapshots(url: str, store: Store, spec: ModelSpec, depth: Depth) -> Fi
 
 
 def check_predictions(url: str, spec: ModelSpec, depth: Depth) -> Finding:
-    """Count the rows of the newest published runs again, in their tables and as readers see them; compare checksums."""
+    """Recount the rows of the newest published runs, in their tables and as readers see them; compare checksums."""
     with transaction(url) as cursor:
         execute(cursor, "published_runs", model=spec.model, limit=depth.limit)
         runs = fetch_all(cursor, _Published)
@@ -171,7 +171,7 @@ def _row_problems(url: str, model: str, run: _Published) -> Iterator[str]:
 
 
 def _visible(cursor: Cursor, model: str, run: _Published) -> tuple[int, int]:
-    """Count the rows that readers see of a run, and those of them that are predicted as positive."""
+    """Count the rows of a run that readers see, and how many of them are predicted as positive."""
     positive = sql.SQL("predicted_label" if run.threshold is not None else "false")
     cursor.execute(
         sql.SQL(

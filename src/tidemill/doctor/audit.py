@@ -1,7 +1,7 @@
-"""The audit: whether its chain is whole, and whether it says what readers see.
+"""The audit: whether its chain is whole, and whether it agrees with what readers see.
 
-The roles that run write the audit and what it reports in one transaction. So a difference between the two, or a chain
-that lacks what was anchored outside the database, is the work of somebody with the owner's rights.
+The runtime roles write the audit and what it records in one transaction. So if the two differ, or the chain lacks a row
+that was anchored outside the database, somebody with the owner's rights has changed one of them.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ from tidemill.warehouse.statements import execute
 
 __all__ = ["check_anchor", "check_audit", "check_deployments", "check_pointers"]
 
-START = "0" * 64  # what the first row of the audit names as its predecessor
+START = "0" * 64  # predecessor's hash in the first row of the audit
 N_FETCHED = 10_000  # rows of the audit in memory at a time
 _INVESTIGATE = "Find out who had the owner's rights since the last good check, and compare with a backup"
 
 
 def check_audit(cursor: Cursor) -> Finding:
-    """Check the audit's chain row by row, computing each hash here instead of trusting the database's function."""
+    """Check the audit's chain row by row; compute each hash here instead of trusting the database's function."""
     problems, before, n_rows = [], START, 0
     for audit_id, previous, found, content in _audit_rows(cursor):
         if previous != before:
@@ -39,7 +39,7 @@ def check_audit(cursor: Cursor) -> Finding:
 
 
 def check_anchor(cursor: Cursor, store: Store, model: str) -> Finding:
-    """Check that the audit contains what was anchored beside a model's artifacts: its end has not been cut."""
+    """Check that the audit contains the row anchored beside a model's artifacts, so its end has not been cut off."""
     try:
         anchor = read_anchor(store, model)
     except ArtifactCorrupt as error:
@@ -57,7 +57,7 @@ def check_anchor(cursor: Cursor, store: Store, model: str) -> Finding:
 
 
 def check_pointers(cursor: Cursor, model: str) -> Finding:
-    """Check that readers see exactly the runs that the ledger calls published and the audit says were published."""
+    """Check that readers see exactly the runs that are published according to both the ledger and the audit."""
     execute(cursor, "wrong_pointers", model=model)
     problems = [
         f"{partition}: a run is 'published' and not visible"
@@ -100,7 +100,7 @@ def check_deployments(cursor: Cursor, model: str) -> Finding:
 def _differences(
     audited: dict[str, Any] | None, found: dict[str, Any] | None, verb: str, *besides: str
 ) -> Iterator[str]:
-    """Yield what differs between the audit's newest event and what readers see."""
+    """Yield the differences between the audit's newest event and what readers see."""
     if audited is None:
         yield f"nothing in the audit says that it was {verb}"
     elif found is None:
@@ -112,7 +112,7 @@ def _differences(
 
 
 def _audit_rows(cursor: Cursor) -> Iterator[tuple[int, str, str, str]]:
-    """Yield number, predecessor's hash, own hash, and what the hash covers, oldest first."""
+    """Yield the id, predecessor's hash, own hash and hashed content of each row, oldest first."""
     last = 0
     while True:
         execute(cursor, "audit_rows", after=last, limit=N_FETCHED)

@@ -14,7 +14,7 @@ from tidemill.spec import ModelSpec
 __all__ = ["GRACE", "check_freshness", "due_partitions"]
 
 GRACE = timedelta(hours=2)
-"""Time from a tick until its partition has to be published, without ``predict.by``: a run, its retries and their waits."""
+"""Time from a tick until its partition has to be published, unless ``predict.by`` is set: enough for a run and its retries."""
 
 N_TICKS = 7  # newest partitions that are checked: a week of days
 
@@ -95,7 +95,7 @@ def check_freshness(
 
 
 def _ticks(spec: ModelSpec, latest: datetime, n: int) -> Iterator[str]:
-    """Return the partitions of the newest ticks whose deadline has passed, on the wall clock, as the timetable does."""
+    """Yield the partitions of the newest ticks whose deadline has passed, on the wall clock, like the timetable."""
     if spec.predict.schedule is None:
         return
     zone = ZoneInfo(spec.timezone)
@@ -124,7 +124,7 @@ def _exists(spec: ModelSpec, key: str) -> bool:
 
 
 def _ended(spec: ModelSpec, as_of: datetime) -> bool:
-    """Return whether the data have ended: a run at this time would be for a partition after the last."""
+    """Whether the data have ended, so that a run at this time would be for a partition after the last."""
     last = spec.partitions.last
     start = spec.partition_at(as_of - GRACE).interval.start
     return last is not None and start.astimezone(ZoneInfo(spec.timezone)).date() > last

@@ -45,7 +45,7 @@ from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace
 __all__ = ["examine"]
 
 CONNECTIONS = (SOURCE, LEDGER, PROMOTER)
-_LAST_WORD_S = 5.0  # seconds; MLflow is asked about no further model once it has failed after more than these
+_LAST_WORD_S = 5.0  # seconds; once MLflow has failed after more than this, it is not asked about further models
 
 
 def examine(

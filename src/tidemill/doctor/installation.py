@@ -97,7 +97,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _collectives() -> Finding:
-    """Look for the library that XGBoost's wheel brings along for GPUs of several machines, and that no CPU loads."""
+    """Look for the library for several GPUs that XGBoost's wheel requires, and that training on CPUs never loads."""
     found = [item for name in COLLECTIVES for item in metadata.distributions(name=name)]
     if not found:
         return Finding.ok("collectives", "environment", "No library for GPUs of several machines is installed.")

@@ -1,4 +1,4 @@
-"""The ledger's own health: migrations, roles, grants, triggers, attempts that died."""
+"""The ledger's own health: migrations, roles, grants, triggers, dead attempts."""
 
 import hashlib
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ _MAY_NOT_CALL = {
     "tidemill_promoter": ("append_event", "move_pointer", "mark_stale", "record_decision"),
     "tidemill_writer": ("append_event", "deploy", "lock_champion"),
 }
-"""Functions with the owner's rights that are for another role, or only for other functions."""
+"""Functions with the owner's rights that another role, or only other functions, may call."""
 
 
 def check_migrations(cursor: Cursor, folder: Path | None = None) -> Finding:

@@ -128,7 +128,7 @@ def free_and_total(folder: Path) -> tuple[int, int]:
 
 
 def check_tracking(uri: str | None) -> Finding:
-    """Return whether there is an MLflow to compare with, after one question with a limit."""
+    """Return whether there is an MLflow to compare with, after one request with a time limit."""
     if uri is None:
         return Finding.warn("mlflow", "server", "No MLflow is configured.", "Set MLFLOW_TRACKING_URI if there is one.")
     if not is_reachable(uri):

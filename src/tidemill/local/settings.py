@@ -121,7 +121,7 @@ def mlflow_server_variables(home: Home, config: StackConfig) -> dict[str, str]:
 
 
 def mlflow_login_variables(login: tuple[str, str]) -> dict[str, str]:
-    """Return the login that the MLflow server demands, and that its clients give: the same two variables."""
+    """Return the login as the two variables that both the MLflow server and its clients read."""
     return {"MLFLOW_TRACKING_USERNAME": login[0], "MLFLOW_TRACKING_PASSWORD": login[1]}
 
 

@@ -234,7 +234,7 @@ def login(home: Path) -> tuple[str, str]:
 
 
 def mlflow_login(home: Path) -> tuple[str, str]:
-    """Return the user and the password of MLflow's UI and server, for a terminal and never for a log."""
+    """Return the user and the password of MLflow's UI and server; print them to a terminal only, never to a log."""
     return secrets.mlflow_login(_place(home))
 
 

@@ -50,7 +50,7 @@ class Pair:
         return found[0], found[1]
 
     def is_identical(self, metric: str, task: str) -> bool:
-        """Return whether both models score every row alike, bit by bit, and the metric reads the scores alike."""
+        """Return whether both models score every row identically, bit for bit, and the metric reads both scores alike."""
         if DEFINITIONS[task][metric].by_threshold and self.threshold_a != self.threshold_b:
             return False
         _, (a, b) = self._same_columns()
@@ -93,8 +93,8 @@ def paired_difference(
     Returns
     -------
     MetricValue
-        NaN where the metric is not defined, without an interval where the rows tell nothing about it; exactly 0 where both
-        models give every row the same score.
+        NaN if the metric is not defined; without an interval if the rows do not determine one; exactly 0 if both models
+        give every row the same score.
 
     Examples
     --------

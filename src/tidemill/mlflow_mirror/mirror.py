@@ -64,7 +64,7 @@ def show_training(job: Job, facts: CardFacts, profile: ProfileRef) -> Shown:
 
 
 def show_daily_page(job: Job, uri: str, release_id: int) -> Shown:
-    """Show a partition's page, after earlier waiting pages; a failure of MLflow does not fail the step."""
+    """Upload a partition's page, after earlier waiting pages; a failure of MLflow does not fail the step."""
     if not job.workspace.tracking_uri:
         return Shown()
     page = DailyPage(model=job.spec.model, partition=job.partition.key, release_id=release_id, uri=uri)
@@ -75,7 +75,7 @@ def _show_now(job: Job, item: Training | DailyPage) -> Shown:
     name = f"{PAGE * isinstance(item, DailyPage)}{hashlib.sha256(item.key.encode()).hexdigest()}.json"
     job.store.note(f"{item.model}/{WAITING}/{name}", json.dumps(item.to_dict()).encode())
     try:
-        # Whoever writes pages need not be allowed to note on a release where its training is shown.
+        # A role that writes pages may lack the right to record on a release where its training is shown.
         pages_only = isinstance(item, DailyPage)
         return show_waiting(job.workspace, job.spec.model, pages_only=pages_only).get(item.key, Shown())
     except TrackingUnavailable as error:
@@ -84,12 +84,12 @@ def _show_now(job: Job, item: Training | DailyPage) -> Shown:
 
 
 def show_waiting(workspace: Workspace, model: str, *, pages_only: bool = False) -> dict[str, Shown]:
-    """Show a model's waiting items, oldest first; return where, by key.
+    """Upload a model's waiting items, oldest first; return their places by key.
 
     Parameters
     ----------
     workspace : Workspace
-        Where they wait; showing a training takes the promoter's connection.
+        Storage and connections; a training requires the promoter's connection.
     model : str
         Name of the model.
     pages_only : bool, default False
@@ -98,7 +98,7 @@ def show_waiting(workspace: Workspace, model: str, *, pages_only: bool = False) 
     Raises
     ------
     TrackingUnavailable
-        If MLflow cannot be reached, fails, or is too slow; what it shows already stays.
+        If MLflow cannot be reached, fails, or is too slow; what it already shows stays.
     """
     store, found = Store.of(workspace), {}
     notes = [note for note in waiting(workspace, model) if _is_page(note) or not pages_only]

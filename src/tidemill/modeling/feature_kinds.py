@@ -28,7 +28,7 @@ def feature_kinds(numeric: Sequence[str], categorical: Sequence[str], columns: p
 
 
 def changed_kinds(schema: FeatureSchema, columns: pa.Schema) -> list[str]:
-    """Return a phrase for each feature whose kind differs from that in training; none for a bundle without kinds.
+    """Return one phrase per feature whose kind differs from that in training; none for a bundle without kinds.
 
     Examples
     --------

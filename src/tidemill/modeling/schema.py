@@ -43,7 +43,7 @@ class FeatureSchema(Record):
     decreasing: tuple[str, ...] = ()
     """Numbers with which the score may only fall."""
     kinds: dict[str, FeatureKind] = field(default_factory=dict)
-    """What each feature was in the train set; empty in older bundles. Only a category distinguishes whole numbers."""
+    """Kind of each feature in the train set; empty in older bundles. Whole numbers are a kind only for categories."""
     with_gaps: tuple[str, ...] = ()
     """Features that had no value in at least one whole partition of the train set."""
 
@@ -208,14 +208,14 @@ def _spell(level: object) -> str:
 
 
 def refuse_rounded(counts: Mapping[str, int], n_rows: int) -> None:
-    """Refuse whole numbers that float64 cannot tell from their neighbours: such a feature is an identifier.
+    """Refuse whole numbers that float64 cannot distinguish from their neighbours: such a feature is an identifier.
 
     Parameters
     ----------
     counts : mapping of str to int
-        Values of each numeric feature, of an integer type, that lie beyond 2**53.
+        For each numeric feature of an integer type, how many values lie beyond 2**53.
     n_rows : int
-        Rows in all.
+        Total number of rows.
 
     Raises
     ------

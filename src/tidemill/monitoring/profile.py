@@ -80,7 +80,7 @@ class ColumnProfile(Record):
     unseen_share_quantile: float | None = None
     """Share of rows with a level not seen before that a partition rarely exceeded within the reference; None likewise."""
     near_misses: dict[str, tuple[str, int]] = field(default_factory=dict)
-    """Unseen levels that look like a level of the reference, with that level and their rows; up to five."""
+    """Up to five unseen levels that look like a level of the reference, each with that level and its row count."""
 
     @property
     def frequencies(self) -> tuple[int, ...]:
@@ -218,7 +218,7 @@ def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
 
 
 def _added(first: Mapping[str, tuple[str, int]], second: Mapping[str, tuple[str, int]]) -> dict[str, tuple[str, int]]:
-    """Return the near misses of both, with the sum of their rows."""
+    """Return the near misses of both, with their rows summed."""
     both = {**first, **second}
     return {
         level: (known, sum(part[level][1] for part in (first, second) if level in part))

@@ -20,7 +20,7 @@ MOST_DOUBLED = 3  # maximum doublings of the cooldown: eight weeks instead of on
 BUDGET_PERIOD = timedelta(days=30)
 SHARE_OF_LEAD = 0.15  # of the lead over ``prior``: 0.03 for a ROC AUC of 0.7
 SHARE_OF_FIGURE = 0.03  # of the figure at acceptance, if the lead is unknown
-N_TEST = 14  # test days assumed for older records, which do not count them: the default of train.test
+N_TEST = 14  # test days assumed for older records, which lack the count: the default of train.test
 RECORD, LEAST_RECORD = 30, 5  # matured partitions by which estimates are verified
 
 

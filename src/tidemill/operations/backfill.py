@@ -39,7 +39,7 @@ class Policy:
     again: bool = False
     """Score partitions that the same release has published already, too."""
     force: bool = False
-    """Score partitions that are not ready, too."""
+    """Also score partitions that are not ready."""
 
     @classmethod
     def parse(cls, words: str) -> "Policy":
@@ -70,7 +70,7 @@ class Backfill:
     scored: tuple[str, ...]
     """Partitions scored and published now."""
     present: tuple[str, ...]
-    """Partitions that the same release had published before, or an equal attempt at the same time."""
+    """Partitions that the same release had already published, or that an equal attempt published at the same time."""
     failed: tuple[tuple[str, str], ...]
     """Partitions that ended in an error, with its message."""
     empty: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Whether a partition may still get rows: its end, or the cutoff of its features, lies ahead."""
+"""Whether a partition may still get rows, because its end or the cutoff of its features lies ahead."""
 
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.connections import fetch_value, transaction

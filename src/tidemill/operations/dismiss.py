@@ -1,4 +1,4 @@
-"""Dismiss failures: a person takes them off the list of what is still open, with name and reason."""
+"""Dismiss failures: a person takes them off the list of open ones, and the audit records who and why."""
 
 from tidemill.errors import FatalError
 from tidemill.records import FailedStep
@@ -12,7 +12,7 @@ __all__ = ["dismiss_failures"]
 def dismiss_failures(
     workspace: Workspace, model: str, partition: str, *, dismissed_by: str, reason: str
 ) -> tuple[FailedStep, ...]:
-    """Dismiss the failures of a partition that are still open, and return them; a later failure is shown again.
+    """Dismiss the open failures of a partition, and return them; a later failure is shown again.
 
     Parameters
     ----------
@@ -21,12 +21,12 @@ def dismiss_failures(
     model, partition : str
         Name and key.
     dismissed_by, reason : str
-        Who, and why; both are recorded in the audit.
+        Name of the person and the reason; both are recorded in the audit.
 
     Raises
     ------
     FatalError
-        If nothing of the partition has failed and is still open, or the reason is empty.
+        If the partition has no open failure, or the reason is empty.
     """
     url = workspace.connection(LEDGER)
     if not reason.strip():

@@ -1,4 +1,4 @@
-"""Checks of an archive's content before anything of it is kept: its places on the storage, and what pages show of it."""
+"""Checks of an archive's content before any of it is kept: the folders that it names, and the texts that pages show."""
 
 import re
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ _PLACE = re.compile(r"(?P<owner>[a-z][a-z0-9_]{0,47})/(?P<kind>[a-z]+)/(?P<diges
 
 
 def refuse_other_places(passport: Passport) -> None:
-    """Raise unless every folder that a passport names is one of its model, and those of its files are named by digest.
+    """Raise unless all folders in a passport belong to its model, and those of its files are named by their digest.
 
     Raises
     ------
     ArtifactCorrupt
-        With the place.
+        If one does not; the error names it.
     """
     report = passport.evaluation
     kinds = {report.bundle.uri: "bundles", report.uri: "evaluations", passport.snapshot.uri: "snapshots"}
@@ -43,12 +43,12 @@ def refuse_other_places(passport: Passport) -> None:
 
 
 def refuse_unreadable_texts(passport: Passport, unpacked: Path) -> None:
-    """Raise unless the release's page can be made as the console will make it, and its card is text.
+    """Raise unless the release's page can be rendered as in the console, and its card is text.
 
     Raises
     ------
     ArtifactCorrupt
-        With the reason.
+        If not; the error gives the reason.
     """
     subject = f"release {passport.release_id} of {passport.model!r}"
     pictures = read_pictures(unpacked / EVALUATION)
@@ -61,7 +61,7 @@ def refuse_unreadable_texts(passport: Passport, unpacked: Path) -> None:
 
 
 def _places(values: Any) -> Iterator[str]:
-    """Yield the folders that JSON values name, at any depth; an empty name is none."""
+    """Yield the folders that JSON values name, at any depth; skip empty names."""
     if isinstance(values, dict):
         for name, value in values.items():
             if isinstance(value, str) and name.endswith("uri") and value:

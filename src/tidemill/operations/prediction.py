@@ -1,7 +1,7 @@
-"""Prediction of one partition by a command, which others may run at the same time.
+"""Prediction of one partition by a command, even if other attempts run at the same time.
 
-The attempt that began last publishes, and the others are stale. A stale attempt of the same release on the same rows is
-an equal one: the partition then shows what it would have published, and nothing is wrong.
+The attempt that began last publishes; the others are stale. If a stale attempt used the same release and the same rows,
+it is equal: the partition shows what that attempt would have published, so it has not failed.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["Prediction", "predict_partition"]
 
-PATIENCE_S = 600.0  # for the newer attempt to publish; most partitions are scored in less
+PATIENCE_S = 600.0  # seconds to wait until the newer attempt publishes; most partitions take less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,18 +26,18 @@ class Prediction:
     record: dict[str, Any]
     """Record of the last step that ended."""
     published_by: int | None = None
-    """Prediction run of an equal, newer attempt that has published meanwhile; None if this one has."""
+    """Prediction run of an equal, newer attempt that published instead; None if this attempt did."""
 
 
 def predict_partition(
     chain: Chain, model: str, partition: str, workspace: Workspace, **options: Unpack[DriveOptions]
 ) -> Prediction:
-    """Run a prediction chain; if a newer attempt has claimed the partition, wait until that one has published.
+    """Run a prediction chain; if a newer attempt has claimed the partition, wait until that attempt has published.
 
     Raises
     ------
     StaleAttempt
-        If the newer attempt publishes nothing, or other rows than this one would have.
+        If the newer attempt publishes nothing, or publishes rows that differ from this attempt's.
     """
     records: dict[str, dict[str, Any]] = {}
     told = options.get("on_step")
@@ -72,7 +72,7 @@ def _published(publisher: Publisher, model: str, partition: str, records: dict[s
 
 
 def _is_equal(visible: NewestAttempt, records: dict[str, dict[str, Any]]) -> bool:
-    """Whether a newer attempt than ours has published the same release's answers to the same rows."""
+    """Whether a newer attempt has published the same release's predictions for the same rows."""
     release, snapshot, written = records["resolve_release"], records["extract"], records.get("predict")
     return (
         (visible.visible_token or 0) > release["token"]

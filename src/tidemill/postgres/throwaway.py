@@ -60,15 +60,15 @@ def throwaway_server(folder: Path) -> Iterator[Server]:
             server.create_databases()
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # fast shutdown: the server closes all sessions and waits for none
+            process.send_signal(signal.SIGINT)  # fast shutdown: the server closes all sessions at once
             process.wait()
 
 
 def remove_dead_servers() -> list[Path]:
-    """Remove and return the data that root's temporary servers left outside their folders when they were killed."""
+    """Remove and return the data that root's killed temporary servers left outside their folders."""
     removed = []
     for path in SYSTEM_FOLDER.glob(f"*/{_LOCK}") if os.geteuid() == 0 else ():
-        with suppress(FileNotFoundError, BlockingIOError), path.open("r+") as lock:  # removed; or its owner lives
+        with suppress(FileNotFoundError, BlockingIOError), path.open("r+") as lock:  # removed, or its owner lives
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(path.parent)
             removed.append(path.parent)

@@ -131,7 +131,7 @@ class SplitRef(Record):
     n_unmatched_labels: int = 0
     """Known labels whose key belongs to no row."""
     n_near_matches: int = 0
-    """Rows without a label whose key differs from that of such a label only in blanks, case, leading zeros or ``.0``."""
+    """Unlabelled rows whose key differs from that of an unmatched label only in blanks, case, leading zeros or ``.0``."""
     with_gaps: tuple[str, ...] = ()
     """Features without any value in at least one whole partition of the train set."""
     train_start: datetime
@@ -150,7 +150,7 @@ class SplitRef(Record):
 
     @property
     def near_match_share(self) -> float:
-        """Share of the rows of the three sets whose key is nearly that of a label, 0 to 1."""
+        """Share of the rows of the three sets whose key nearly matches that of a label, 0 to 1."""
         return self._share_of_rows(self.n_near_matches)
 
     def _share_of_rows(self, n_rows: int) -> float:

@@ -9,7 +9,7 @@ __all__ = ["Decision", "MetricValue", "Record", "Severity", "Verdict", "signific
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Return a number with so many significant digits; from 1,000 on all of its whole digits instead of an exponent.
+    """Return a number as text with the given significant digits; from 1,000 on, with all whole digits and no exponent.
 
     Examples
     --------

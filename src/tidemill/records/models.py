@@ -87,7 +87,7 @@ class EvaluationReport(Record):
     unmatched_label_share: float | None = None
     """Share of the known labels whose key belongs to no row, 0 to 1; None in older records."""
     near_match_share: float = 0.0
-    """Share of the rows whose key differs from that of such a label only in blanks, case, leading zeros or ``.0``."""
+    """Share of the rows whose key differs from that of an unmatched label only in blanks, case, leading zeros or ``.0``."""
     champion_unlabelled_share: float | None = None
     """The champion's ``unlabelled_share``; None without a champion, and in older records."""
 

@@ -89,7 +89,7 @@ class FailedStep(Record):
     ended_at: datetime
     """When."""
     by_schedule: bool
-    """Whether the schedule has started one of the attempts; if not, people have started all of them."""
+    """Whether the schedule started any of the attempts; if not, people started all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +127,13 @@ class ModelState(Record):
     alerts: tuple[OpenAlert, ...]
     """Open alerts, those that need action first."""
     failures: tuple[FailedStep, ...]
-    """Those of the schedule first, the newest of them first."""
+    """Open failures, those of scheduled runs first, then newest first."""
 
     @property
     def severity(self) -> Severity | None:
-        """Required attention: ``fail`` action today, ``warn`` a look, None nothing.
+        """Required attention: ``fail`` for action today, ``warn`` for a look, None for nothing.
 
-        A failure of runs that people have started asks for a look: what the schedule promises is not affected.
+        A failure in runs that people started only asks for a look, because it does not affect the scheduled runs.
         """
         urgent = any(item.alert.severity is Severity.FAIL for item in self.alerts)
         if urgent or any(item.by_schedule for item in self.failures):
@@ -144,7 +144,7 @@ class ModelState(Record):
 
     @property
     def draft(self) -> bool:
-        """Whether nothing has been promoted yet, and nothing asks for attention."""
+        """Whether nothing has been promoted yet and nothing needs attention."""
         return self.champion is None and self.severity is None
 
 

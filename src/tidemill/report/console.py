@@ -49,7 +49,7 @@ def model_page(details: ModelDetails) -> str:
 
 
 def _mark(state: ModelState) -> tuple[str, str]:
-    """Return a model's state in a word, and its tone."""
+    """Return a model's state as one word, and its tone."""
     return ("draft", "none") if state.draft else (_WORDS[state.severity], _TONES[state.severity])
 
 

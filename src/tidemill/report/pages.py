@@ -22,12 +22,12 @@ _RANK = {Severity.FAIL: 0, Severity.WARN: 1, None: 2}
 
 
 def read_pictures(folder: Path) -> list[str]:
-    """Return the pictures of a stored evaluation, as SVG texts in order of name.
+    """Return the pictures of a stored evaluation as SVG texts, sorted by name.
 
     Raises
     ------
     ArtifactCorrupt
-        If one is no text.
+        If one is not text.
     """
     try:
         return [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.svg"))]

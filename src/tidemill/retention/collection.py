@@ -27,7 +27,7 @@ _LOCK = 4_120_773_561  # any fixed number: two collections at once would undo ea
 def collect_garbage(
     workspace: Workspace, models: Sequence[str] = (), *, dry_run: bool = False, as_of: datetime | None = None
 ) -> tuple[Removal, ...]:
-    """Remove what the models' retention no longer keeps; first close the steps whose processes are lost.
+    """Remove what the models' retention no longer keeps, after closing the steps whose processes are lost.
 
     A collection of all models also removes the temporary folders of this machine's dead processes.
 
@@ -38,14 +38,14 @@ def collect_garbage(
     models : sequence of str
         Names; all models with a sound spec by default.
     dry_run : bool, default False
-        Only report what would go.
+        Only report what would be removed.
     as_of : datetime, optional
         Instant at which ages are computed; the database's clock by default.
 
     Raises
     ------
     SpecError
-        If a model that was named has no sound spec.
+        If a named model has no sound spec.
     TransientError
         If another collection is running.
     """

@@ -110,7 +110,7 @@ def remove(shelf: Shelf, url: str, removal: Removal, folder: Folder, started: da
 
 
 def remove_temporary(storage: Path, before: datetime) -> None:
-    """Remove the temporary folders of dead processes: in the system's temporary folder, on the storage, and Postgres's.
+    """Remove dead processes' temporary folders from the system's temporary folder and the storage, and those of Postgres.
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ class Partitions(Part):
     every: Every = Every.DAY
     """Length of a partition."""
     cutoff: Offset = timedelta(0)
-    """Offset from a partition's start to the time as of which its features are known, on the wall clock; negative for a
-    time before the start, at least the partition's length for a time after its end."""
+    """Offset from a partition's start to the time as of which its features are known, on the wall clock. It is negative
+    before the start, and at least the partition's length after the end."""
     first: Day | None = None
     """First day of the source's data; null if unknown."""
     last: Day | None = None

@@ -1,8 +1,8 @@
 """The text of a spec file as plain values, each with its line: safe YAML of mappings, lists and scalars.
 
 The reader is stricter than YAML 1.1, which reads ``no`` as false, ``012`` as ten and ``12:30`` as 750, and silently
-accepts duplicate keys. It rejects tags, anchors and aliases, and everything that is too large to be meant: what it
-accepts fits in JSON, in Postgres and in Airflow's messages.
+accepts duplicate keys. It rejects tags, anchors, aliases, and anything too large to be intended. What it accepts fits in
+JSON, in Postgres and in Airflow's messages.
 """
 
 import math
@@ -16,9 +16,9 @@ from yaml.constructor import ConstructorError
 __all__ = ["Document", "Location", "parse_document"]
 
 MAX_DEPTH = 20  # levels; the deepest valid spec has 5
-MAX_VALUES = 50_000  # values of a file; a spec with thousands of columns and expectations has fewer
-MAX_TEXT = 10_000  # characters of one text; a description is a sentence
-WHOLE = range(-(2**63), 2**63)  # what 64 bits hold: Postgres, Arrow and Airflow's messages take no other whole number
+MAX_VALUES = 50_000  # values per file; a spec with thousands of columns and expectations has fewer
+MAX_TEXT = 10_000  # characters per text; a description is one sentence
+WHOLE = range(-(2**63), 2**63)  # 64 bits: Postgres, Arrow and Airflow's messages take no larger whole number
 
 Location = tuple[str | int, ...]
 """Keys and positions that lead to a value."""
@@ -33,16 +33,16 @@ _FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _CLEARER = {
     "found invalid Unicode character escape code": "an escape stands for half of a surrogate pair, or for no character"
 }
-"""Clearer words for libyaml's."""
+"""Clearer wording for libyaml's errors."""
 _UNSTORABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What a spec file holds."""
+    """Content of a spec file."""
 
     values: dict[str, Any] | None
-    """The plain values; None if the text cannot be read as far as its end."""
+    """The plain values; None if the text cannot be read to its end."""
     lines: dict[Location, int]
     """Line of each key and list item, from 1."""
     problems: list[tuple[int, str]]
@@ -50,7 +50,7 @@ class Document:
 
 
 def parse_document(text: str) -> Document:
-    r"""Parse the YAML text of a spec; whatever is wrong with it is among the document's problems.
+    r"""Parse the YAML text of a spec; everything wrong with it is in the document's problems.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def parse_document(text: str) -> Document:
 
 @dataclass(slots=True)
 class _Builder:
-    """Builds the values from the parser's events; its depth is that of the document, which is limited."""
+    """Builds the values from the parser's events; it recurses as deep as the document, whose depth is limited."""
 
     lines: dict[Location, int] = field(default_factory=lambda: {(): 1})
     problems: list[tuple[int, str]] = field(default_factory=list)
@@ -129,7 +129,7 @@ class _Builder:
         return self._mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._list(path)
 
     def _plain(self, text: str, line: int) -> Any:
-        """Return what YAML 1.2 reads in a plain scalar: null, true, false, a decimal number, or text."""
+        """Return a plain scalar as YAML 1.2 reads it: null, true, false, a decimal number, or text."""
         if text in _WORDS:
             return _WORDS[text]
         if text[0] not in _SIGNS or len(text) > MAX_TEXT or not _FLOAT.fullmatch(text):
@@ -142,7 +142,7 @@ class _Builder:
         return value
 
     def _text(self, text: str, line: int) -> str:
-        """Return a text; report what Postgres, JSON or a terminal would choke on."""
+        """Return a text; report characters that Postgres, JSON or a terminal cannot handle."""
         if len(text) > MAX_TEXT:
             self.problems.append((line, f"a text of {len(text):,} characters is too long; {MAX_TEXT:,} are allowed"))
             return text[:MAX_TEXT]
@@ -159,5 +159,5 @@ def _reference(event: Any) -> ConstructorError:
 
 
 def _refusal(event: Any, problem: str) -> ConstructorError:
-    """Return the error of valid YAML that no spec may hold, after which reading cannot go on."""
+    """Return the error for valid YAML that no spec may contain, after which reading cannot continue."""
     return ConstructorError(None, None, problem, event.start_mark)

@@ -57,7 +57,7 @@ def repeated(names: Iterable[str]) -> list[str]:
     return sorted(name for name, n in Counter(names).items() if n > 1)
 
 
-@lru_cache(maxsize=1024)  # the models of a folder share a few schedules, and expanding one takes as long as its spec
+@lru_cache(maxsize=1024)  # models share a few schedules, and expanding one takes as long as reading its spec
 def _cron(value: str) -> str:
     if len(value) > MAX_CRON or len(value.split()) != 5 or not croniter.is_valid(value):
         raise ValueError(f"{value[:MAX_CRON]!r} is not a cron expression of five fields, such as '0 5 * * *'")

@@ -239,7 +239,7 @@ class ModelSpec(Part):
         return partition
 
     def partition_at(self, instant: datetime) -> Partition:
-        """Return the partition of a run that is scheduled at an instant: ``predict.offset`` after the one it falls into."""
+        """Return the partition of a run scheduled at an instant: ``predict.offset`` after the one that contains it."""
         every, cutoff = self.partitions.every, self.partitions.cutoff
         return every.move(every.containing(instant, self.timezone, cutoff), self.predict.offset, cutoff)
 
@@ -261,7 +261,7 @@ class ModelSpec(Part):
         return self.partitions.every.within(Interval(start=start, end=end), self.timezone, self.partitions.cutoff)
 
     def deadline(self, tick: datetime) -> datetime | None:
-        """Return the deadline of the run of a tick: the first ``predict.by`` on the wall clock that is not before it."""
+        """Return the deadline of a tick's run: the first ``predict.by`` on the wall clock that is not before the tick."""
         if self.predict.by is None:
             return None
         zone = ZoneInfo(self.timezone)

@@ -34,8 +34,8 @@ class Predict(Part):
     schedule: Cron | None = "0 5 * * *"
     """Cron expression in the model's time zone."""
     offset: Annotated[int, Field(ge=-366, le=366)] = 0
-    """Partition of a scheduled run, counted from the one that contains its time: -1 the one that has just ended, 0 the
-    one that has begun, 1 the next. It applies to every schedule of the model."""
+    """Partition of a scheduled run, counted from the one that contains its time: -1 is the previous partition, 0 the
+    current one, 1 the next. It applies to every schedule of the model."""
     ready: Ready | None = None
     """What a run waits for; null to start at once."""
     by: Clock | None = None
@@ -153,7 +153,7 @@ class Retention(Part):
     @field_validator("records")
     @classmethod
     def _longer_than_the_ledger_allows(cls, value: timedelta) -> timedelta:
-        if value < timedelta(days=30):  # as tidemill.youngest_records: no role may delete younger ones
+        if value < timedelta(days=30):  # equals tidemill.youngest_records: no role may delete younger ones
             raise ValueError("must be at least 30 days: the ledger deletes no younger records")
         return value
 

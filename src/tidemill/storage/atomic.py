@@ -19,7 +19,7 @@ _REFUSED = (
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EINVAL, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTSUP,
     errno.ENODEV, errno.ENXIO, errno.ENOSYS,
 )  # fmt: skip
-"""Neither a retry nor other content changes these: no right, no folder, or no file system that keeps files."""
+"""Errors that neither a retry nor other content changes: no permission, no folder, or a file system that keeps no files."""
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def writable(parent: Path) -> Iterator[None]:
     Raises
     ------
     SettingsError
-        If this account may not write there, or it is no folder on a disk.
+        If this account may not write there, or it is not a folder on a disk.
     StorageFull
         If the disk, or the account's share of it, is full.
     """

@@ -1,7 +1,7 @@
-"""The audit's head, anchored outside the database: beside the model's artifacts and in the log.
+"""The audit's head (its newest row), anchored outside the database: beside the model's artifacts and in the log.
 
-Whoever cuts the audit at its end, with the owner's rights, leaves a chain that is whole. An anchor shows the cut: it is
-a row, with its hash, that the chain must contain. Messages about alerts carry the head too.
+Somebody with the owner's rights can cut off the audit's end, and what remains is a valid chain. An anchor reveals the
+cut: it is a row, with its hash, that the chain must contain. Alert messages carry the head too.
 """
 
 import json
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor(Record):
-    """A row of the audit, as it was when it was the newest."""
+    """A row of the audit that was the newest when it was anchored."""
 
     audit_id: int
     """Row in ``tidemill.audit``."""
@@ -41,7 +41,7 @@ def anchor_uri(model: str) -> str:
 
 
 def read_anchor(store: Store, model: str) -> Anchor | None:
-    """Return what was anchored last beside a model's artifacts, or None.
+    """Return the anchor beside a model's artifacts, or None if there is none.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def read_anchor(store: Store, model: str) -> Anchor | None:
 
 
 def is_in_chain(cursor: Cursor, anchor: Anchor) -> bool:
-    """Whether the audit still contains an anchored row as it was."""
+    """Whether the audit still contains an anchored row unchanged."""
     execute(cursor, "audit_row", audit_id=anchor.audit_id)
     return cursor.fetchone() == (anchor.hash,)
 
@@ -69,7 +69,7 @@ def anchor_audit(workspace: Workspace, model: str) -> None:
     """Anchor the audit's head in the log and beside a model's artifacts.
 
     An anchor that the chain no longer contains stays, so that the doctor reports the cut. If the storage does not accept
-    the anchor, the older one stays, and the log names the reason: what was published is published.
+    the new anchor, the older one stays and the log gives the reason; the publication stands.
     """
     store = Store.of(workspace)
     with transaction(workspace.connection(LEDGER)) as cursor:

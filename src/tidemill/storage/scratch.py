@@ -1,7 +1,7 @@
-"""Scratch folders: disk space for the duration of one piece of work, freed however that ends.
+"""Scratch folders: disk space for the duration of one piece of work, freed however the work ends.
 
-A killed process cannot clean up. Its folder is recognised by a lock that the system releases with the process. The folder is
-removed when the next piece of work begins in the same place, or by the nightly collection.
+A killed process cannot clean up. A lock, which the system releases when the process ends, shows that its folder is
+abandoned. The next piece of work in the same place, or the nightly collection, removes the folder.
 """
 
 import fcntl
@@ -36,25 +36,25 @@ def scratch(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary() -> Iterator[Path]:
-    """Yield an empty private folder in the system's temporary one, after removing those of dead processes."""
+    """Yield an empty private folder in the system's temporary folder, after removing those of dead processes."""
     with _locked(Path(tempfile.gettempdir())) as content:
         yield content
 
 
 def remove_dead(parent: Path, before: datetime) -> list[Path]:
-    """Remove and return the folders below another one that processes left when they were killed.
+    """Remove and return the folders that killed processes left in another folder.
 
     Parameters
     ----------
     parent : Path
-        Searched itself, and not the folders below it.
+        The folder to search, without its subfolders.
     before : datetime
         Instant up to which a folder without a lock must be untouched; a lock proves by itself whether its owner lives.
     """
     removed = _clear(parent)
     for folder in _own(parent, WRITING):
         if not folder.name.startswith(_SCRATCH) and _touched_at(folder) < before.timestamp():
-            shutil.rmtree(folder, ignore_errors=True)  # its writer, if it lives after all, may be faster
+            shutil.rmtree(folder, ignore_errors=True)  # its writer may be alive after all and remove it first
             removed.append(folder)
     return removed
 
@@ -66,7 +66,7 @@ def _locked(parent: Path) -> Iterator[Path]:
     folder = made.with_name(_SCRATCH + made.name.removeprefix(WRITING))
     with (made / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        made.rename(folder)  # other processes find it by this name, and see the lock
+        made.rename(folder)  # from now on other processes find it by its name, and see the lock
         try:
             content = folder / "content"
             content.mkdir(mode=0o700)
@@ -87,7 +87,7 @@ def _clear(parent: Path) -> list[Path]:
 
 
 def _own(parent: Path, prefix: str) -> Iterator[Path]:
-    """Yield this account's folders of a prefix; in a shared temporary folder others may have put any name, and links."""
+    """Yield this account's folders with a prefix; in a shared temporary folder, others may create any name or link."""
     for folder in parent.glob(f"{prefix}*"):
         with suppress(FileNotFoundError):
             if not folder.is_symlink() and folder.is_dir() and folder.stat().st_uid == os.geteuid():

@@ -56,10 +56,10 @@ def count_rows(path: Path) -> int:
 
 
 def count_values(path: Path) -> dict[str, int]:
-    """Return how many values each column of a stored table has at most, by the file's own statistics, without reading it.
+    """Return the maximum number of values in each column of a stored table, from the file's statistics alone.
 
-    NULL is no value. A row group of floats that holds only NaN has no value either; NaN beside numbers counts.
-    Raises as `read_table`.
+    NULL is not a value. Neither is NaN in a row group of floats that holds only NaN; NaN beside numbers counts.
+    Raises the same errors as `read_table`.
     """
     counts: dict[str, int] = {}
     with _opened(path) as file:

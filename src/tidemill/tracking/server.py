@@ -116,14 +116,14 @@ def is_reachable(uri: str) -> bool:
 
 
 def answers(uri: str, limit_s: float = 5.0) -> bool:
-    """Whether the server at MLflow's address sends any answer to one question in time; a database is not asked.
+    """Whether the server at MLflow's address answers one request in time; a database address is not tried.
 
     Parameters
     ----------
     uri : str
         Address, as ``MLFLOW_TRACKING_URI``.
     limit_s : float, default 5.0
-        Seconds for connection, question and the first byte of the answer.
+        Seconds for the connection, the request and the first byte of the answer.
     """
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https") or not is_reachable(uri):
@@ -144,7 +144,7 @@ def answers(uri: str, limit_s: float = 5.0) -> bool:
 
 
 def _secured(connection: socket.socket, scheme: str, host: str) -> socket.socket:
-    """Return the connection with TLS if the scheme asks for it; its certificate is not checked, for nothing secret is sent."""
+    """Return the connection, with TLS if the scheme asks for it; the certificate is not checked, as nothing secret is sent."""
     if scheme == "http":
         return connection
     context = ssl.create_default_context()

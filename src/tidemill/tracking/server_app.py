@@ -1,13 +1,14 @@
-"""The application of the stack's own MLflow server: MLflow's, behind a login, with its artifacts in one place.
+"""The application of the stack's own MLflow server: MLflow's application behind a login, with all artifacts in one place.
 
-``mlflow server --app-name tidemill`` serves it. MLflow alone lets everybody in, and lets a client choose where the server
-writes and reads files: as the artifact location of an experiment, the source of a version, or the tag of a trace. Here
+``mlflow server --app-name tidemill`` serves it. By default MLflow lets everybody in, and a client can choose where the
+server writes and reads files: by the artifact location of an experiment, the source of a version, or the tag of a trace.
+This application has four limits:
 
-- every request but ``/health`` needs the login of ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``, the same two
-  variables that MLflow's clients read;
-- the server opens artifacts only below its own destination, and never through a link;
-- experiments and versions that name another place are refused when they are created;
-- what calls other hosts or runs programs on request is closed: Tidemill does not use it.
+- Every request but ``/health`` needs the login in ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``, the
+  same two variables that MLflow's clients read.
+- The server opens artifacts only below its own destination, and never through a link.
+- It refuses to create experiments and versions that name another place.
+- The parts that call other hosts or run programs on request are closed: Tidemill does not use them.
 """
 
 import base64
@@ -25,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["LoginRequired", "create_app", "is_own_location"]
 
-OPEN = "/health"  # says only that the server runs; supervisors and containers ask for it
+OPEN = "/health"  # reveals only that the server runs; supervisors and containers request it
 _LOGIN = "Log in: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to the login of this MLflow server.\n"
 _CLOSED = re.compile(
     r"/+(gateway/|(ajax-)?api/\d\.0/(mlflow/)?"
@@ -36,7 +37,7 @@ _OWN_SOURCE = r"\A(?!.*/\.\.)(models:/[\w.@ +-]+(/[\w.@ +-]+)?|(runs|mlflow-arti
 
 
 class LoginRequired:
-    """Let nobody in without the login.
+    """Refuse every request without the login.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ class LoginRequired:
 
 
 def create_app() -> ASGIApp:
-    """Return MLflow's application with all of this module's limits.
+    """Return MLflow's application with the limits of this module.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def create_app() -> ASGIApp:
 
 
 def is_own_location(location: str) -> bool:
-    """Whether an artifact location is below the server's own destination, by what clients may write.
+    """Whether an artifact location, as a client writes it, is below the server's own destination.
 
     Examples
     --------
@@ -123,7 +124,7 @@ def _refuse_other_location() -> Any:
 
 
 def _open_only(destination: str) -> None:
-    """Let MLflow open artifacts below one URI only, whatever its database or a request says."""
+    """Let MLflow open artifacts only below one URI, whatever its database or a request says."""
     from mlflow.store.artifact import artifact_repository_registry
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
@@ -135,7 +136,7 @@ def _open_only(destination: str) -> None:
 
 
 def _only_below(destination: str, repository: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a factory of repositories that refuses every URI but a destination and what is below it."""
+    """Return a factory of repositories that refuses every URI outside a destination."""
     from mlflow.exceptions import MlflowException
 
     kind, root = _place(destination)
@@ -150,7 +151,7 @@ def _only_below(destination: str, repository: Callable[..., Any]) -> Callable[..
 
 
 def _place(uri: str) -> tuple[str, str]:
-    """Return scheme with host, and path, of a URI; a bare path is a file's."""
+    """Return a URI's scheme with host, and its path; a bare path counts as a file."""
     parts = urlsplit(uri)
     if parts.scheme in ("", "file"):
         return f"file://{parts.netloc}", os.path.normpath(unquote(parts.path))
@@ -158,7 +159,7 @@ def _place(uri: str) -> tuple[str, str]:
 
 
 def _without_links(root: Path) -> type:
-    """Return MLflow's repository for a folder, made to follow no link below its root."""
+    """Return MLflow's repository for a folder, changed to follow no link below its root."""
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.local_artifact_repo import TRACE_DATA_FILE_NAME, LocalArtifactRepository
 

@@ -126,7 +126,7 @@ def _options(url: str) -> str:
 
 
 def _service_options(service: str) -> str | None:
-    """Return the options of a service, which ours would replace; None if libpq's service files name none."""
+    """Return the options of a service, which Tidemill's would replace; None if libpq's service files set none."""
     files = [Path(os.environ.get("PGSERVICEFILE", Path.home() / ".pg_service.conf"))]
     files += [Path(folder) / "pg_service.conf" for folder in [os.environ.get("PGSYSCONFDIR")] if folder]
     for file in files:
@@ -184,7 +184,7 @@ def fetch_value(cursor: Cursor) -> Any:
 
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Turn psycopg2's errors into ours, without the URL's secrets; also those of a text that no database holds."""
+    """Translate psycopg2's errors, without the URL's secrets; also those about a text that no database can store."""
     try:
         yield
     except UnicodeEncodeError as error:

@@ -1,8 +1,8 @@
-"""Tables that a features query reads without a bound by ``:cutoff``, as far as the plan of ``EXPLAIN VERBOSE`` shows it.
+"""Tables that a features query reads without a bound by ``:cutoff``, as far as the plan of ``EXPLAIN VERBOSE`` shows.
 
-A table counts as bounded if the plan compares one of its columns with the cutoff, wherever that is. A table without a time
-cannot be bounded, so it is never named. The inside of functions that Postgres does not inline is not seen, and a table
-bounded only through a table joined to it is named although it is bounded: the answer is a hint.
+A table counts as bounded if the plan compares one of its columns with the cutoff anywhere. A table without a time column
+cannot be bounded, so it is never named. The result is only a hint: functions that Postgres does not inline are not
+examined, and a table that is bounded only through a joined table is named although it is bounded.
 """
 
 import re
@@ -26,7 +26,7 @@ _TIMED = """
 
 
 def find_unbounded(cursor: Cursor, query: Query, parameters: Mapping[str, datetime]) -> list[str]:
-    """Return the tables with a time that the query reads without comparing any of their columns with the cutoff.
+    """Return the tables with a time column that the query reads without comparing any of their columns with the cutoff.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def find_unbounded(cursor: Cursor, query: Query, parameters: Mapping[str, dateti
     query : Query
         The features query.
     parameters : mapping of str to datetime
-        Values of ``start``, ``end`` and ``cutoff``; the cutoff differs from the others, which is how the plan shows it.
+        Values of ``start``, ``end`` and ``cutoff``; the cutoff must differ from the others to be recognised in the plan.
     """
     nodes = plan_of(cursor, query, parameters)
     cursor.execute("SELECT CAST(%(cutoff)s AS timestamptz)::text", parameters)
@@ -60,7 +60,7 @@ def _comparisons(expression: str, literal: str) -> Iterator[str]:
 
 
 def _bracket_around(expression: str, start: int, end: int) -> tuple[int, int]:
-    """Return the bounds of the bracket around a part of an expression; of all of it if there is none."""
+    """Return the bounds of the bracket around a part of an expression; without a bracket, those of the whole."""
     depth = 1
     while start > 0 and depth:
         start -= 1

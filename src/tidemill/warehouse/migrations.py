@@ -1,7 +1,7 @@
 """Migrations: numbered SQL files, forward only, each in one transaction with its own record.
 
-Concurrent migrations wait for each other at the lock of the table of records. Roles that only read cannot take that lock,
-as they could an advisory one. What waits too long, also for a table that somebody reads, ends and names the others.
+Concurrent migrations wait for each other on the lock of the table of records. Roles that only read cannot take that lock,
+unlike an advisory one. A migration that waits too long, even for a table that somebody reads, ends and names the others.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from tidemill.warehouse.statements import execute
 __all__ = ["apply_migrations", "migrations_folder"]
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-LOCK_TIMEOUT_S = 60  # for one lock; ordinary readers and writers are done by then
+LOCK_TIMEOUT_S = 60  # seconds per lock; ordinary readers and writers are done by then
 
 
 def migrations_folder() -> Path:
@@ -93,7 +93,7 @@ def _applied(cursor: Cursor) -> dict[str, str]:
 
 @contextmanager
 def _locked(connection: Connection) -> Iterator[Cursor]:
-    """Open a transaction that no other migration shares; if it waits for too long, say who is in the way."""
+    """Open a transaction that excludes other migrations; if it waits too long, report which sessions block it."""
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")

@@ -64,7 +64,7 @@ class Overview:
             )
 
     def failures(self, model: str) -> tuple[FailedStep, ...]:
-        """Return every failed step that is still open."""
+        """Return every failed step that neither succeeded later nor was dismissed."""
         with transaction(self.url) as cursor:
             execute(cursor, "failed_steps", model=model, limit=None)
             return fetch_all(cursor, FailedStep)

@@ -1,4 +1,4 @@
-"""Ask the source whether a partition's data are ready. Light: Airflow's triggerer asks again and again."""
+"""Ask the source whether a partition's data are ready. Imports little, because Airflow's triggerer polls."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ from tidemill.warehouse.model_queries import bind
 
 __all__ = ["ask_ready"]
 
-TIMEOUT_S = 60  # the question is asked four times a minute
+TIMEOUT_S = 60  # seconds; the query runs four times a minute
 NEXT_STEP = "Let it return one row: a boolean and, optionally, a reason as text."
 
 
@@ -30,7 +30,7 @@ def ask_ready(url: str, sql: str, file: str, parameters: Mapping[str, datetime])
     Returns
     -------
     (bool, str)
-        Whether the data are ready, NULL counting as no, and the reason why not, which is empty if they are.
+        Whether the data are ready (NULL counts as no), and the reason why not, which is empty if they are.
 
     Raises
     ------

@@ -60,11 +60,11 @@ _SENT = {
 }
 """What COPY sends of a column, where that is not the column itself."""
 _SENT_AS = {_TIMESTAMPTZ: pa.int64(), _DATE: pa.int32(), _NUMERIC: pa.string()}
-_DIGITS_OF_DOUBLE = 15  # that every double keeps
-_NO_SCALE = (None, 65_535)  # psycopg2's precision of another type, and of a numeric without a declared one
+_DIGITS_OF_DOUBLE = 15  # significant digits that every double keeps
+_NO_SCALE = (None, 65_535)  # psycopg2's precision for other types, and for a numeric without a declared one
 _FAULTS_OF_QUERIES = (
     psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.NotSupportedError, psycopg2.IntegrityError,
-    psycopg2.InternalError,  # a write in a read-only transaction, an exception of a function
+    psycopg2.InternalError,  # a write in a read-only transaction, or an exception in a function
     CantChangeRuntimeParam, ProgramLimitExceeded, StatementTooComplex, TooManyColumns,
 )  # fmt: skip
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31 in days since 1970: a year has four digits
@@ -80,7 +80,7 @@ class Column:
     oid: int
     """Postgres' type."""
     is_stored: bool = False
-    """Whether it is a table's column, or has a declared scale: then a division has not made up its last digits."""
+    """Whether it is a table's column or has a declared scale, so that its last digits do not come from a division."""
 
     @property
     def arrow(self) -> pa.DataType:
@@ -122,7 +122,7 @@ def frozen_view(url: str, timeout_s: int) -> Iterator[Cursor]:
         # Parsing may pause between two queries, and a reader's snapshot blocks nobody.
         cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
         yield cursor
-        cursor.connection.rollback()  # with any setting that a function of the query has changed
+        cursor.connection.rollback()  # also resets any setting that a function in the query changed
 
 
 def describe(
@@ -230,7 +230,7 @@ def copy_batches(
     order_by : str
         Column that identifies a row; the fixed order makes equal data equal bytes.
     rounded : Counter, optional
-        Takes up how many values of each ``numeric`` column lose digits as a double.
+        Counts how many values of each ``numeric`` column lose digits as a double.
 
     Yields
     ------
@@ -329,7 +329,7 @@ def _parse(
 
 
 def _count_rounded(texts: pa.Array, values: pa.Array, column: Column) -> int:
-    """Count the values of which a double keeps fewer digits than Postgres sent; of a quotient, only those beyond 2**53."""
+    """Count the values of which a double keeps fewer digits than Postgres sent; in a quotient, only those beyond 2**53."""
     long = pc.greater(pc.binary_length(texts), _DIGITS_OF_DOUBLE)
     if not column.is_stored:
         long = pc.and_(long, pc.greater_equal(pc.abs(values), float(2**53)))

@@ -25,8 +25,8 @@ __all__ = ["MIN_TEST_ROWS", "decide_acceptance"]
 MIN_TEST_ROWS = 100
 """Labelled test rows below which the gate does not decide."""
 
-_MAX_NEAR = 0.01  # share of rows whose key nearly is that of a label, up to which the keys are taken to meet
-_MAX_APART = 0.5  # share of rows without a label, and of labels without a row, up to which both may be of one kind
+_MAX_NEAR = 0.01  # largest share of rows with a nearly matching label key for which the keys count as matching
+_MAX_APART = 0.5  # largest share of rows without a label, and of labels without a row, to accept
 _MAX_RISE, _MAX_RISE_FACTOR = 0.1, 3.0  # of the share of rows without a label, over that of the champion's training
 _BY_WEIGHT = (Verdict.REJECT, Verdict.NOT_ENOUGH_EVIDENCE, Verdict.ACCEPT)  # the worst finding decides
 _MIB = 2**20  # bytes

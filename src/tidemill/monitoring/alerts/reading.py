@@ -59,7 +59,7 @@ class Reading:
 
     @property
     def times(self) -> str:
-        """The figure's value as a multiple, in three digits."""
+        """The figure's value as a multiple, with three digits."""
         return significant(self.value)
 
     @property

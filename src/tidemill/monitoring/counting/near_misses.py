@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 __all__ = ["near_misses"]
 
-_MOST_UNSEEN = 1_000  # levels looked at, the most frequent first; identifiers have millions
+_MOST_UNSEEN = 1_000  # most frequent levels to compare; identifiers have millions
 _MOST_NAMED = 5
 
 _JOINED = re.compile(r"(?<=\w)[-_](?=\w)")
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"0*(\d+?)(\.0+)?")
 
 
 def near_misses(unseen: Counter[str], known: Iterable[str]) -> dict[str, tuple[str, int]]:
-    """Return the unseen levels that look like a known one, with that one and their rows; the five most frequent.
+    """Return the five most frequent unseen levels that look like a known one, each with the known one and its row count.
 
     Examples
     --------

@@ -16,7 +16,7 @@ from tidemill.monitoring.distances import population_stability_index
 __all__ = ["psi_of_past_blocks", "usual_null_share", "usual_psi", "usual_unseen_share"]
 
 MIN_BLOCKS = 14  # two weeks of days: half of them covers every weekday, and fewer than seven figures are too few
-MANY_BLOCKS = 40  # partitions from which the later half holds enough figures for a high quantile
+MANY_BLOCKS = 40  # number of partitions from which the later half has enough figures for a high quantile
 QUANTILE = 0.99  # of the past partitions; with 45 figures nearly the maximum
 
 
@@ -53,8 +53,8 @@ def usual_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups:
     Returns
     -------
     float or None
-        The 0.99 quantile; with fewer than 40 partitions, the end of Student's interval for a new partition, from each of
-        them against all others; None with fewer than three.
+        The 0.99 quantile. With fewer than 40 partitions, the upper end of Student's interval for a new partition, computed
+        by comparing each of them with all others. None with fewer than three.
     """
     n_blocks = _n_blocks(blocks)
     if n_blocks < 3:
@@ -67,8 +67,8 @@ def usual_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups:
 def _usual_of_few(groups: NDArray[np.int64], blocks: NDArray[np.int64], n_groups: int) -> float:
     """Return the index that about one in thirty new partitions exceeds.
 
-    The highest of seven figures is exceeded by one in eight. The index is a sum of squares, whose cube root is nearly normal
-    (E. Wilson, M. Hilferty, *The Distribution of Chi-Square*, PNAS 17, 1931).
+    The maximum of seven figures would be exceeded by one in eight. The index is a sum of squares, whose cube root is nearly
+    normal (E. Wilson, M. Hilferty, *The Distribution of Chi-Square*, PNAS 17, 1931).
     """
     n_blocks = _n_blocks(blocks)
     counts = np.bincount(blocks * n_groups + groups, minlength=n_blocks * n_groups).reshape(n_blocks, n_groups)

@@ -56,7 +56,7 @@ class LabelledSet:
 
 
 def feature_schema(spec: ModelSpec, columns: pa.Schema, with_gaps: tuple[str, ...] = ()) -> FeatureSchema:
-    """Return the feature columns with their kinds: those in the spec, else all but key, time and label, grouped by type."""
+    """Return the feature columns by kind: those in the spec, or else all but key, time and label, grouped by type."""
     numeric, categorical = _features(spec, columns)
     declared = {
         direction: tuple(sorted(name for name, way in spec.train.monotonic.items() if way == direction))

@@ -77,9 +77,9 @@ def count_labels(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> tu
 
 
 def near_matches(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:
-    """Return which keys differ from the key of a label that matches no row only in blanks, case, leading zeros or ``.0``.
+    """Return which keys differ from an unmatched label's key only in blanks, case, leading zeros or ``.0``.
 
-    Labels of other rows are no fault, however many they are; a key that is written in two ways is one.
+    Labels of other rows are not an error, however many there are; a key that is written in two ways is one.
     """
     known = labels[spec.entity_key].cast(pa.string()).drop_null()
     unmatched = known.filter(pc.invert(pc.is_in(known, value_set=keys.cast(pa.string()).combine_chunks())))

@@ -1,6 +1,6 @@
 """Await ready: whether a partition's data are complete, and what happens at the deadline if they are not.
 
-The step answers and returns at once. Airflow's task waits between two answers, without a process of its own.
+The step answers and returns at once. Airflow's task waits between two calls, without a process of its own.
 """
 
 from datetime import datetime
@@ -26,23 +26,23 @@ DONE = {
     "start": f"The partition is scored as it is. {AGAIN}",
     "skip": f"The run is skipped. {AGAIN}",
 }
-"""What has been done at the deadline, and what is left to do."""
+"""What was done at the deadline, and what remains to be done."""
 
 
 @declarations.await_ready
 def await_ready(job: Job, chain: str, *, tick: datetime | None = None, missing: tuple[str, ...] = ()) -> Readiness:
     """Return whether the run may begin.
 
-    From the deadline on, the alert ``late`` is open until the partition turns out to be ready.
+    From the deadline on, the alert ``late`` is open until the partition is found ready.
 
     Parameters
     ----------
     job : Job
         Model and partition.
     chain : str
-        ``train``, ``predict`` or ``monitor``: whose ``ready`` counts.
+        ``train``, ``predict`` or ``monitor``, whose ``ready`` applies.
     tick : datetime, optional
-        Instant for which the run was scheduled, or at which it was triggered; the deadline follows it.
+        Instant for which the run was scheduled, or at which it was triggered; the deadline is counted from it.
     missing : tuple of str, default ()
         Assets of ``ready.after`` that have no event of the partition.
 
@@ -63,12 +63,12 @@ def await_ready(job: Job, chain: str, *, tick: datetime | None = None, missing: 
 
 
 def refuse_unready(workspace: Workspace, spec: ModelSpec, partition: Partition) -> None:
-    """Refuse to score a partition that is not ready; assets are known to Airflow only, and not asked for.
+    """Refuse to score a partition whose ready query says no; only Airflow knows assets, so they are not checked.
 
     Raises
     ------
     NotReady
-        With the reason.
+        If so; the error gives the reason.
     """
     reason = "" if spec.predict.ready is None else _why_not(workspace, spec, partition, spec.predict.ready, ())
     if reason:
@@ -81,7 +81,7 @@ def refuse_unready(workspace: Workspace, spec: ModelSpec, partition: Partition) 
 def _why_not(
     workspace: Workspace, spec: ModelSpec, partition: Partition, ready: Ready, missing: tuple[str, ...]
 ) -> str:
-    """Return why the data are not ready, or nothing if they are."""
+    """Return why the data are not ready; empty if they are."""
     if missing:
         return f"no event of partition {partition.key!r} from {', '.join(missing)}"
     if ready.query is None:
@@ -94,7 +94,7 @@ def _why_not(
 
 
 def _tell(job: Job, found: Readiness) -> None:
-    """Open or resolve the alert ``late``, and send what is new about it; what cannot be sent stays in the outbox."""
+    """Open or resolve the alert ``late``, and send the news; what cannot be sent stays in the outbox."""
     findings = (_late(job, found),) if found.late else ()
     told = update_alerts(job, Examination(partition=job.partition.key, parts=("ready",), findings=findings))
     if told.changes:

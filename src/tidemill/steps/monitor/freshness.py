@@ -53,7 +53,7 @@ def freshness(job: Job, collected: CollectedRef) -> MonitorRef:
 
 
 def miss(job: Job) -> None:
-    """Open an alert about a partition that was due but has no predictions to examine, unless the model is a draft."""
+    """Open an alert about a due partition without predictions to examine, unless the model is a draft."""
     serves = job.releases.champion(job.spec.model) is not None
     if (serves or not job.spec.draft) and _is_due(job.spec, job.partition):
         found = missing_alert([job.partition.key])

@@ -1,4 +1,4 @@
-"""Compatibility: whether a snapshot's features are of the kinds that the release was trained on, and have values at all."""
+"""Compatibility: whether a snapshot's features have the same kinds as in training, and any values at all."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ __all__ = ["refuse_unlike_training"]
 
 
 def refuse_unlike_training(schema: FeatureSchema, release: ReleaseRef, snapshot: SnapshotRef, path: Path) -> None:
-    """Refuse rows that the release could only misread; only the file's metadata is read.
+    """Refuse rows that the release would misread; only the file's metadata is read.
 
     Raises
     ------
     SchemaChanged
-        If a feature is of another kind than in training; lists all of them.
+        If a feature's kind differs from that in training; lists all of them.
     ContractBroken
         If a feature has no value in any row, and never lacked values for a whole partition in training; lists all of them.
     """

@@ -41,7 +41,7 @@ class LabelView(ABC):
         x = values[self.known]
         finite = np.isfinite(x)
         x = x[finite]
-        with np.errstate(over="ignore", invalid="ignore"):  # squares of numbers near 1e308: no association is NaN
+        with np.errstate(over="ignore", invalid="ignore"):  # squares near 1e308 overflow: NaN, no association
             return float("nan") if x.size < 2 or np.ptp(x) == 0 else self._associated(x, self.y[finite])
 
     def findings(self) -> list[str]:

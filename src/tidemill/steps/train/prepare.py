@@ -153,9 +153,9 @@ def cut(
     job : Job
         Model and storage; the ledger is not needed.
     snapshot : SnapshotRef
-        What to cut.
+        The rows to cut.
     look : callable, optional
-        Given all rows and the three sets before they are stored; may refuse them.
+        Called with all rows and the three sets before they are stored; may refuse them.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def cut(
 
 
 def _refuse_empty_features(spec: ModelSpec, train: Path, names: Sequence[str]) -> None:
-    """Refuse a train set with a feature that has no value: at scoring, the model would meet values that it never saw."""
+    """Refuse a train set with a feature that has no value: at scoring, the model would see its values for the first time."""
     n_values = count_values(train)
     empty = [name for name in names if n_values.get(name) == 0] if count_rows(train) else []
     if empty:
@@ -227,7 +227,7 @@ class _Marks:
     n_unmatched_labels: int
     """Known labels whose key belongs to no row."""
     n_near_matches: int
-    """Rows of the three sets without a label whose key is nearly that of such a label."""
+    """Unlabelled rows of the three sets whose key nearly matches that of an unmatched label."""
 
     @classmethod
     def of(cls, spec: ModelSpec, folder: Path, cutoff: datetime) -> "_Marks":

@@ -205,7 +205,7 @@ def _read_checked(folder: Path, name: str, expected: str) -> bytes:
 def _parse_json(content: bytes, file: str) -> dict[str, Any]:
     try:
         values = json.loads(content)
-        json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair is no text, and cannot be printed
+        json.dumps(values, ensure_ascii=False).encode()  # half of a surrogate pair is not text, and cannot be printed
     except (ValueError, RecursionError) as error:
         raise ArtifactCorrupt(f"{file} is not JSON: {ascii(str(error))[1:-1]}.", _RESTORE) from error
     if not isinstance(values, dict):

@@ -104,7 +104,7 @@ class Alerts:
 
 
 def _examinations(cursor: Cursor, model: str) -> list[Examination]:
-    """Return the newest partitions, the newest first, each as it was last examined by each step."""
+    """Return the newest partitions, newest first, each with the last examination by each step."""
     execute(cursor, "newest_examinations", model=model, limit=N_EXAMINATIONS)
     return [
         Examination(partition=key, parts=tuple(parts), findings=tuple(Alert.from_dict(item) for item in findings))

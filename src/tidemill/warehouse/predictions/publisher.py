@@ -52,7 +52,7 @@ class PublishedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewestAttempt:
-    """The newest attempt at a partition, and the run that is visible meanwhile."""
+    """The newest attempt at a partition, and the run that readers see meanwhile."""
 
     ended: bool
     """Whether the newest attempt has published or failed."""
@@ -63,9 +63,9 @@ class NewestAttempt:
     release_id: int | None
     """Release that scored it."""
     snapshot_digest: str | None
-    """Rows that were scored."""
+    """Digest of the rows that were scored."""
     checksum: str | None
-    """Exclusive or of the hashes of all keys and answers."""
+    """Exclusive or of the hashes of all keys and predictions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +214,7 @@ class Publisher:
         return written
 
     def newest_attempt(self, model: str, partition: str) -> NewestAttempt:
-        """Return how the newest attempt at a claimed partition stands."""
+        """Return the state of the newest attempt at a claimed partition."""
         with transaction(self.url) as cursor:
             execute(cursor, "newest_attempt", model=model, partition=partition)
             return fetch_all(cursor, NewestAttempt)[0]

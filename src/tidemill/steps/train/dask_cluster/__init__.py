@@ -1,1 +1,1 @@
-"""Training of trees on a Dask cluster, which is an extra; the package loads none of it, so that the tracker stays small."""
+"""Training of trees on a Dask cluster, an extra; importing the package does not load Dask, so the tracker stays small."""

@@ -54,9 +54,9 @@ __all__ = ["VARIABLE", "address_of", "boost_on_cluster"]
 VARIABLE = "TIDEMILL_DASK"
 """Address of the scheduler, ``tls://host:8786`` or ``tcp://host:8786``."""
 CONNECT_S = 20.0
-"""Seconds in which the scheduler has to answer."""
+"""Seconds within which the scheduler has to answer."""
 RESTART_S = 120.0
-"""Seconds in which a worker has to be there again after a restart."""
+"""Seconds within which a worker has to return after a restart."""
 _TURN = "tidemill-training"  # a lock that is free again 30 s after its holder was killed
 _LOOK_S = 2.0  # between two checks that all workers are alive
 
@@ -167,7 +167,7 @@ def _newer_from(job: Job, split: SplitRef) -> str | None:
         return None
     path = job.store.folder(split.uri, split.digest) / "validation.parquet"
     blocks = keys_of(read_columns(path, [PARTITION])[PARTITION])
-    if len(set(blocks)) == 1:  # a key does not part its rows: all of them stop boosting
+    if len(set(blocks)) == 1:  # one key cannot be divided, so all rows are used for early stopping
         return None
     newer: str = min(blocks[newer_half(blocks)])
     return newer
@@ -177,7 +177,7 @@ def _newer_from(job: Job, split: SplitRef) -> str | None:
 
 
 def _boost_share(share: _Share) -> bytes:
-    """Train on a share together with the other workers; only the first returns the trees."""
+    """Train on a share together with the other workers; only the first worker returns the trees."""
     _refuse_other_versions(share.environment)
     store = Store.of(Workspace.from_environment())
     folder = store.folder(share.split.uri, share.split.digest)
@@ -198,7 +198,7 @@ def _pages(share: _Share, path: Path, rows: range, newer_from: str | None) -> Ca
     used = kind.known(y)
     if newer_from is not None:
         used &= keys_of(_column(read, path, PARTITION)) < newer_from
-    give_back()  # memory left from reading would add to that of the trees
+    give_back()  # otherwise memory freed after reading would add to that of the trees
     return partial(share.encoding.pages, Pieces(read=read, y=y), y, used)
 
 
@@ -244,7 +244,7 @@ def _client(address: str) -> Iterator[distributed.Client]:
     try:
         with client:
             yield client
-    except (OSError, CancelledError) as error:  # what storage and workers have to say is neither
+    except (OSError, CancelledError) as error:  # errors from storage and workers are neither
         raise ClusterUnavailable(
             f"The Dask scheduler at {address} was lost during a training.",
             "Look at its log, and start it again.",
@@ -252,9 +252,9 @@ def _client(address: str) -> Iterator[distributed.Client]:
 
 
 def _idle_workers(client: distributed.Client, address: str) -> list[str]:
-    """Return the workers' addresses, after restarting those that are still at a training that was given up.
+    """Return the workers' addresses, after restarting those that are still busy with an abandoned training.
 
-    XGBoost may wait for ever for a peer that has ended, and no thread can be stopped from outside.
+    XGBoost may wait for ever for a peer that has ended, and a thread cannot be stopped from outside.
     """
     workers = sorted(client.nthreads())
     if not workers:
@@ -265,7 +265,7 @@ def _idle_workers(client: distributed.Client, address: str) -> list[str]:
     try:
         client.restart_workers(busy, timeout=RESTART_S)
         client.wait_for_workers(len(workers), timeout=RESTART_S)
-    except (ValueError, TimeoutError) as error:  # without a nanny, or a nanny that does not answer
+    except (ValueError, TimeoutError) as error:  # there is no nanny, or it does not answer
         raise ClusterUnavailable(
             f"{', '.join(busy)} of the Dask cluster at {address} still works at a training that was given up.",
             "Restart this worker, and start it with a nanny: it is then restarted by itself.",
@@ -281,7 +281,7 @@ def _n_running(dask_worker: distributed.Worker) -> int:
 def _tracker(address: str, n_workers: int) -> Iterator[dict[str, Any]]:
     """Let XGBoost's workers find each other, at the address by which this machine reaches the scheduler.
 
-    The tracker is a process of its own: when a worker is killed, it may end with a signal.
+    The tracker is a process of its own, because it may crash with a signal when a worker is killed.
     """
     host, port = urlsplit(address).hostname, urlsplit(address).port
     family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
@@ -298,13 +298,13 @@ def _tracker(address: str, n_workers: int) -> Iterator[dict[str, Any]]:
                 "Look at this task's log, and run it again.",
             )
         yield json.loads(told)
-        # leaving closes its input, on which it ends
+        # leaving this block closes the tracker's input, which ends it
 
 
 def _answers(
     client: distributed.Client, address: str, workers: list[str], futures: list[distributed.Future]
 ) -> list[bytes]:
-    """Wait for all, and stop as soon as one fails or is lost, since the others would wait for it."""
+    """Wait for all workers; stop as soon as one fails or is lost, because the others would wait for it."""
     while True:
         with suppress(TimeoutError):
             distributed.wait(futures, timeout=_LOOK_S)

@@ -1,7 +1,7 @@
-"""XGBoost's tracker, through which the workers of a training find each other, as a process of its own.
+"""XGBoost's tracker, through which the workers of a training find each other, in a process of its own.
 
-Run as ``python -m tidemill.steps.train.dask_cluster.tracker HOST N_WORKERS``. It prints the workers' arguments
-as one line of JSON, and ends when its standard input is closed: also when the training process is killed.
+Run it as ``python -m tidemill.steps.train.dask_cluster.tracker HOST N_WORKERS``. It prints the workers' arguments
+as one line of JSON, and ends when its standard input is closed, even if the training process is killed.
 """
 
 import json
@@ -20,7 +20,7 @@ def _main() -> None:
     sys.stdout.write(json.dumps(tracker.worker_args()) + "\n")
     sys.stdout.flush()
     sys.stdin.read()
-    os._exit(0)  # a tracker that still waits for workers cannot be freed
+    os._exit(0)  # freeing a tracker that still waits for workers would block
 
 
 if __name__ == "__main__":
