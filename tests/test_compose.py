@@ -193,7 +193,7 @@ def test_the_owner_of_the_tables_is_for_migrations_and_people_alone(name: str) -
     assert "tidemill_owner.pgpass" not in secrets_of(name)
 
 
-@pytest.mark.parametrize("name", ["dag-processor", "scheduler", "triggerer"])
+@pytest.mark.parametrize("name", ["dag-processor", "scheduler"])
 def test_who_runs_no_step_has_no_way_into_the_warehouse(name: str) -> None:
     assert not {item for item in secrets_of(name) if item.startswith("tidemill_")}
 
@@ -201,6 +201,12 @@ def test_who_runs_no_step_has_no_way_into_the_warehouse(name: str) -> None:
 def test_the_console_reads_and_no_more() -> None:
     assert {item for item in secrets_of("api-server") if item.startswith("tidemill_")} == {"tidemill_reader.pgpass"}
     assert "storage:/opt/tidemill/storage:ro" in SERVICES["api-server"]["volumes"]
+
+
+def test_the_triggerer_asks_ready_queries_as_the_reader_and_no_more() -> None:
+    assert {item for item in secrets_of("triggerer") if item.startswith("tidemill_")} == {"tidemill_reader.pgpass"}
+    assert "tidemill_reader.pgpass" in environment("triggerer")["AIRFLOW_CONN_WAREHOUSE"]
+    assert "data" in SERVICES["triggerer"]["networks"]
 
 
 def test_trainings_and_predictions_wait_in_different_queues() -> None:

@@ -17,7 +17,14 @@ LONG = 3600.0
 
 def run(body: str) -> subprocess.CompletedProcess[str]:
     head = "import os, signal, sys, time\nfrom tidemill.runtime.interrupts import Ending\n"
-    return subprocess.run([sys.executable, "-c", head + body], check=False, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-c", head + body]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, preexec_fn=heed_signals)
+
+
+def heed_signals() -> None:
+    """Let signals through that this run's starter, such as ``nohup``, ignores."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
