@@ -1,6 +1,7 @@
 """Every metric by task: formula, direction and range. To add a metric, add a line to a table of this file.
 
-Formulas take the rows of their task (`tidemill.metrics.rows`). This file must not import numpy: specs are parsed with it.
+Formulas take the rows of their task and are built from the methods of these rows (`tidemill.metrics.rows`). This file must
+not import numpy: specs are parsed with it.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ class Metric:
     bounds: tuple[float, float] = (0.0, 1.0)
     """Least and greatest value that exist."""
     no_skill: float | None = None
-    """Value of a model that has learnt nothing, where it does not depend on the data."""
+    """Value of a model that has learnt nothing, where it does not depend on the data; the same in each task with this name."""
     at_acceptance: bool = True
     """False for figures that only monitoring shows."""
     by_threshold: bool = False
-    """Whether it depends on the threshold of a binary model."""
+    """Whether it depends on the threshold of a binary model; if not, two models with equal scores are equal."""
     estimated: bool = False
     """Whether monitoring estimates it before labels arrive; otherwise it is known from the first matured partition on."""
 
