@@ -67,6 +67,10 @@ class Rows:
     score: Floats
     """Scores."""
 
+    def average(self, *statistics: Statistic) -> Statistic:
+        """Return the mean of those statistics that are defined."""
+        return average(statistics, len(self.y))
+
     def mean(self, terms: npt.ArrayLike) -> Statistic:
         """Return the mean of a term of each row."""
         return mean(terms)
@@ -154,7 +158,7 @@ class ClassRows(Rows):
 
     def by_class(self, of: Callable[[int], Statistic]) -> Statistic:
         """Return the mean over the classes for which a statistic is defined."""
-        return average([of(column) for column in range(self.truth.shape[1])], len(self.truth))
+        return self.average(*(of(column) for column in range(self.truth.shape[1])))
 
     def recall(self, column: int) -> Statistic:
         """Return the recall of one class; not defined without a row of it."""

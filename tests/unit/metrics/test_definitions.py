@@ -64,6 +64,13 @@ def test_a_weight_of_two_is_a_row_that_comes_twice(task, metric):
     assert weighted == pytest.approx(statistic_of(task, metric, again).value)
 
 
+@pytest.mark.parametrize("metric", DEFINITIONS["binary"])
+def test_a_metric_that_reads_the_threshold_says_so(metric):
+    y, score, _ = rows_of("binary", np.random.default_rng(5), 200)
+    low, high = (point_value(metric, y, score, threshold, task="binary") for threshold in (0.3, 0.5))
+    assert (low != high) == DEFINITIONS["binary"][metric].by_threshold
+
+
 @pytest.mark.parametrize("task", DECIDABLE)
 def test_every_metric_that_may_decide_is_realised_and_estimated_or_says_that_it_is_not(task):
     y, score, about = rows_of(task, np.random.default_rng(4), 200)
