@@ -40,5 +40,11 @@ def test_a_command_beyond_its_time_is_ended() -> None:
     assert "not ended after 1 s" in said
 
 
+def test_an_orphan_that_ends_is_collected_while_the_command_runs() -> None:
+    adopted = "pid=$(setsid -f bash -c 'echo $$; read -t 0.1 < <(:)'); while [ -e /proc/$pid ]; do :; done; echo $pid"
+    status, pids, said = contained(60, adopted)
+    assert (status, len(pids), said) == (0, 1, "")
+
+
 def test_nothing_is_said_of_a_command_that_cleans_up() -> None:
     assert contained(60, "exit 0") == (0, [], "")
