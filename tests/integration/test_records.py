@@ -1,5 +1,7 @@
 """Retention of the ledger's own rows: old ones go, and never those that something kept, or monitoring, needs."""
 
+import json
+
 import pytest
 from pydantic import ValidationError
 
@@ -184,15 +186,17 @@ def flood_watching(mill: Mill, n: int) -> None:
 
 def tell(mill: Mill, *, status: str, state: str = "sent") -> None:
     """Record an old alert and the message that told of it."""
-    run_id = mill.start_run("2024-03-25", "alert")
+    run_id, rule = mill.start_run("2024-03-25", "alert"), f"drift:{status}_{state}"
+    told = {"rule": rule, "severity": "warn", "message": "m", "value": 1.0, "threshold": 0.0}
     ((alert_id,),) = mill.sql(
         "INSERT INTO tidemill.alert (model, rule, severity, message, value, threshold, status, first_partition,"
         " last_partition, run_id, told, told_partition) VALUES ('{m}', %s, 'warn', 'm', 1, 0, %s, '2024-03-25', '2024-03-25',"
-        " %s, '{}', '2024-03-25')"
+        " %s, %s, '2024-03-25')"
         " RETURNING alert_id",
-        f"drift:{status}_{state}",
+        rule,
         status,
         run_id,
+        json.dumps(told),
     )
     ((event_id,),) = mill.sql(
         "INSERT INTO tidemill.alert_event (alert_id, event, partition, severity, message, value, threshold,"
