@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from tidemill.errors import TidemillError
 from tidemill.intervals import Partition, duration_words
 from tidemill.spec import ModelSpec
+from tidemill.spec_file import spec_paths
 from tidemill.steps.data.extract import query_parameters
 from tidemill.warehouse.connections import Cursor, fetch_value
 from tidemill.warehouse.cutoff_bounds import find_unbounded
@@ -35,7 +36,7 @@ def cutoff_hints(workspace: Workspace, models: list[str], *, source: bool) -> li
     source : bool
         Whether to examine query plans and rows in the source too.
     """
-    names = models or sorted(path.stem for path in workspace.models.glob("*.yaml"))
+    names = models or [path.stem for path in spec_paths(workspace.models)]
     return [f"{name}: {hint}" for name in names for hint in _hints(workspace, workspace.spec(name), source=source)]
 
 

@@ -110,8 +110,10 @@ def _query(
 ) -> dict[str, Any] | None:
     if file is None:
         return None
+    from tidemill.steps.data.extract import query_parameters  # loads Arrow, which the triggerer does not need
+
     known = partition.cutoff if cutoff is None else datetime.fromisoformat(cutoff)
-    parameters = {"start": partition.interval.start, "end": partition.interval.end, "cutoff": known}
+    parameters = query_parameters(partition.interval, known)
     text = workspace.query(file)
     return {"connection": spec.source.connection, "sql": text, "file": file, "parameters": parameters}
 
