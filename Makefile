@@ -33,7 +33,7 @@ demo: setup ## Train, predict, monitor and decide on New York's flights, through
 	@$(BIN)/tidemill demo
 
 test: setup ## Run the tests that need no server
-	@$(BIN)/python -m pytest -q -n auto src tests/unit tests/plugins tests/dags tests/test_*.py
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal src tests/unit tests/plugins tests/dags tests/test_*.py
 
 .PHONY: cases
 cases: setup ## Run what proves the items of the tables, bad input first of all, and print each item with its verdict

@@ -15,7 +15,7 @@ from .conftest import PROJECT, Described, describe
 from .hostile import GOOD, mutated, write_hostile
 
 VERBS = ("monitor", "predict", "reproduce", "retrain", "rollback", "train")
-N_MUTANTS = 400
+N_MUTANTS = 120
 
 
 @pytest.fixture(scope="module")

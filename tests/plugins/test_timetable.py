@@ -19,6 +19,7 @@ from .test_schedules import of, scheduler_s
 
 CRONS = {"hour": "5 * * * *", "day": "30 0 * * *", "week": "0 5 * * 1", "month": "0 5 1 * *"}
 ZONES = ["America/New_York", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "UTC"]
+SPANS = dict.fromkeys(CRONS, [((3, 1), (11, 10))]) | {"hour": [((3, 5), (4, 3)), ((10, 17), (11, 6))]}  # month and day
 STEP = {"hour": timedelta(minutes=15), "day": timedelta(hours=6), "week": timedelta(1), "month": timedelta(1)}
 
 
@@ -55,11 +56,12 @@ def test_each_run_has_the_partition_that_a_walk_meets(every: str, zone: str, off
 @pytest.mark.parametrize("offset", [-1, 0, 1])
 @pytest.mark.parametrize("every", sorted(CRONS))
 def test_a_backfill_has_each_partition_once_over_both_changes_of_the_clocks(every: str, offset: int, zone: str) -> None:
-    first, last = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 11, 10, tzinfo=UTC)
-    found = list(made(every, zone, offset).iter_partition_dagrun_infos(earliest=first, latest=last))
-    local = Interval(start=first.replace(tzinfo=ZoneInfo(zone)), end=last.replace(tzinfo=ZoneInfo(zone), second=1))
-    assert [info.partition_key for info in found] == [item.key for item in Every(every).within(local, zone)]
-    assert all(walked(every, zone, info.run_after, offset) == info.partition_key for info in found)
+    for start, end in SPANS[every]:
+        first, last = datetime(2013, *start, tzinfo=UTC), datetime(2013, *end, tzinfo=UTC)
+        found = list(made(every, zone, offset).iter_partition_dagrun_infos(earliest=first, latest=last))
+        local = Interval(start=first.replace(tzinfo=ZoneInfo(zone)), end=last.replace(tzinfo=ZoneInfo(zone), second=1))
+        assert [info.partition_key for info in found] == [item.key for item in Every(every).within(local, zone)]
+        assert all(walked(every, zone, info.run_after, offset) == info.partition_key for info in found)
 
 
 def test_several_runs_of_a_day_are_one_of_a_backfill() -> None:
