@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test test-all integration release chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask
+.PHONY: help setup demo test test-all integration release chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask docs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -145,6 +145,15 @@ load: setup ## Load the examples' flights and orders into the warehouse
 migrate: setup ## Upgrade the ledger's schema
 	@$(BIN)/tidemill migrate
 
+docs: setup ## Build the documentation site in build/site, with strict links
+	@if ! cmp -s docs/site/requirements.txt .venv-docs/.lock; then \
+		$(PYTHON) -m venv --clear .venv-docs && \
+		.venv-docs/bin/python -m pip install --quiet --no-deps --require-hashes -r docs/site/requirements.txt && \
+		cp docs/site/requirements.txt .venv-docs/.lock; fi
+	@$(BIN)/python docs/site/pages.py build && cd build && ../.venv-docs/bin/zensical build --strict >build.log 2>&1 \
+		|| { cat build.log; exit 1; }
+	@echo "The site is in build/site. To read it: python3 -m http.server --bind 127.0.0.1 --directory build/site"
+
 secrets: ## Create the missing secrets of the compose profile
 	@sh docker/secrets.sh
 
@@ -177,4 +186,4 @@ format: setup ## Format the code
 
 clean: down ## Remove .venv, the local stack's state and caches
 	@[ ! -x $(BIN)/tidemill ] || $(BIN)/tidemill remove
-	@rm -rf $(VENV) .venv-release .venv-oracles dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .venv-release .venv-oracles .venv-docs build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -19,7 +19,9 @@ from .test_schedules import of, scheduler_s
 
 CRONS = {"hour": "5 * * * *", "day": "30 0 * * *", "week": "0 5 * * 1", "month": "0 5 1 * *"}
 ZONES = ["America/New_York", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "UTC"]
-SPANS = dict.fromkeys(CRONS, [((3, 1), (11, 10))]) | {"hour": [((3, 5), (4, 3)), ((10, 17), (11, 6))]}  # month and day
+SPANS = {every: [((3, 1), (11, 10))] for every in CRONS} | {
+    "hour": [((3, 5), (4, 3)), ((10, 17), (11, 6))]
+}  # month and day
 STEP = {"hour": timedelta(minutes=15), "day": timedelta(hours=6), "week": timedelta(1), "month": timedelta(1)}
 
 
