@@ -83,6 +83,23 @@ LEFT JOIN LATERAL (SELECT result->>'report_uri' AS uri FROM tidemill.run
                    ORDER BY run_id DESC LIMIT 1) contract ON true
 WHERE p.model = %(model)s ORDER BY p.partition DESC LIMIT %(limit)s;
 
+-- name: feature_drift
+-- Each feature's distance from the training data in some partitions, as the newest run of each measured it.
+WITH newest AS (
+    SELECT partition, max(run_id) AS run_id FROM tidemill.metric
+    WHERE model = %(model)s AND part = 'drift' AND partition = ANY(%(partitions)s) AND name = 'psi'
+    GROUP BY partition
+)
+SELECT feature, partition,
+    max(value) FILTER (WHERE name = 'psi') AS distance,
+    coalesce(max(value) FILTER (WHERE name = 'psi_threshold'), 'NaN') AS threshold,
+    coalesce(max(value) FILTER (WHERE name = 'importance_share'), 'NaN') AS importance
+FROM tidemill.metric JOIN newest USING (partition, run_id)
+WHERE model = %(model)s AND part = 'drift' AND feature IS NOT NULL AND slice IS NULL
+  AND name IN ('psi', 'psi_threshold', 'importance_share')
+GROUP BY feature, partition
+HAVING count(*) FILTER (WHERE name = 'psi') > 0;
+
 -- name: retrain_decisions
 -- The newest decisions on whether to retrain.
 SELECT partition, verdict, reasons

@@ -53,3 +53,19 @@ def test_the_evidence_of_a_release_is_that_of_the_gate(serving: Mill) -> None:
     assert (found.decision.verdict, found.snapshot.digest) == (champion.verdict, champion.snapshot_digest)
     assert found.evaluation.to_dict() == champion.evidence
     assert overview(serving).release(serving.model, champion.release_id + 10_000) is None
+
+
+def test_the_drift_of_each_feature_is_that_of_the_newest_monitoring(serving: Mill) -> None:
+    serving.predict()
+    assert overview(serving).model(serving.model).drift == ()
+    serving.monitor()
+    serving.monitor()
+    found = overview(serving).model(serving.model).drift
+    rows = serving.sql(
+        "SELECT feature, value FROM tidemill.metric WHERE name = 'psi' AND part = 'drift' AND feature IS NOT NULL "
+        f"AND run_id = (SELECT max(run_id) FROM tidemill.metric WHERE model = '{serving.model}' AND name = 'psi')"
+    )
+    assert {(item.feature, item.distance) for item in found} == set(rows)
+    assert {item.partition for item in found} == {SCORED}
+    assert sum(item.importance for item in found) == pytest.approx(1)
+    assert all(item.threshold > 0 for item in found)

@@ -12,6 +12,7 @@ from tidemill.records.models import Answer, BundleRef, DeploymentRef, Evaluation
 from tidemill.records.overview import (
     MOST_UNEXAMINED,
     FailedStep,
+    FeatureDrift,
     ModelDetails,
     ModelState,
     PublishedPartition,
@@ -40,6 +41,7 @@ __all__ = [
     "EvaluationReport",
     "Examination",
     "FailedStep",
+    "FeatureDrift",
     "Likeness",
     "MetricValue",
     "ModelDetails",

@@ -9,6 +9,7 @@ from tidemill.records.figures import MetricValue, Record, Severity, Verdict
 __all__ = [
     "MOST_UNEXAMINED",
     "FailedStep",
+    "FeatureDrift",
     "ModelDetails",
     "ModelState",
     "PublishedPartition",
@@ -149,6 +150,22 @@ class ModelState(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureDrift(Record):
+    """A feature's distance from the training data in one partition."""
+
+    feature: str
+    """Name."""
+    partition: str
+    """Key."""
+    distance: float
+    """Population stability index; 0 for equal distributions."""
+    threshold: float
+    """Distance above which the feature counts as drifted."""
+    importance: float
+    """Share of the model's importance, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDetails(Record):
     """A model's state with its recent past."""
 
@@ -160,3 +177,5 @@ class ModelDetails(Record):
     """Newest first."""
     decisions: tuple[RetrainDecision, ...]
     """Newest first."""
+    drift: tuple[FeatureDrift, ...] = ()
+    """Of the newest partitions, in no order."""

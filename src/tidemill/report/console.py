@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, Severity
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent
+from tidemill.report.timeline import calendar, drift_rows, quality_chart
 
 __all__ = ["model_page", "models_page"]
 
+N_ROWS = 30  # of the table of partitions
 _TONES = {None: "good", Severity.WARN: "warn", Severity.FAIL: "fail"}
 _WORDS = {None: "fine", Severity.WARN: "look", Severity.FAIL: "act"}
 
@@ -41,11 +43,19 @@ def model_page(details: ModelDetails) -> str:
         answer=_of_one(details),
         tiles=_tiles(state),
         state=state,
-        partitions=details.partitions,
+        partitions=details.partitions[:N_ROWS],
+        chart=quality_chart(details.partitions, state.champion, state.alerts),
+        calendar=calendar(details.partitions, _unscored(state)),
+        drift=drift_rows(details.drift, sorted({item.partition for item in details.drift})),
+        pages={item.partition: item.monitoring for item in details.partitions if item.monitoring},
         releases=details.releases,
         decisions=details.decisions,
         metric_name=state.champion.metric if state.champion else "quality",
     )
+
+
+def _unscored(state: ModelState) -> list[str]:
+    return [item.partition for item in state.failures if item.chain == "predict"]
 
 
 def _mark(state: ModelState) -> tuple[str, str]:

@@ -34,6 +34,7 @@ __all__ = [
     "seconds",
     "short",
     "size",
+    "tick",
     "when",
 ]
 
@@ -108,7 +109,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (figure, interval, percent, count, short, when, size, seconds, breakable, picture)
+    filters = (figure, tick, interval, percent, count, short, when, size, seconds, breakable, picture)
     env.filters.update({function.__name__: function for function in filters})
     css = stylesheet_colours() + env.get_template("page.css").render(wide=SIZES["wide"][0])
     env.globals.update(css=Markup(css), policy=_policy(css))
@@ -134,6 +135,17 @@ def figure(value: float | None) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.2g}" if 0 < abs(value) < 0.0095 else f"{value:.3f}"
+
+
+def tick(value: float) -> str:
+    """Return a label of an axis, without trailing zeros.
+
+    Examples
+    --------
+    >>> tick(0.7500000001), tick(12000.0), tick(-0.0)
+    ('0.75', '12000', '0')
+    """
+    return f"{value + 0.0:.5g}"
 
 
 def interval(metric: MetricValue) -> str:

@@ -7,6 +7,7 @@ from tidemill.records import (
     Decision,
     EvaluationReport,
     FailedStep,
+    FeatureDrift,
     MetricValue,
     ModelDetails,
     ModelState,
@@ -22,7 +23,8 @@ from tidemill.warehouse.statements import execute
 
 __all__ = ["Overview", "ReleaseEvidence"]
 
-N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 30, 20, 5, 10  # newest entries of each kind that are shown
+N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 90, 20, 5, 10  # newest entries of each kind that are shown
+N_DRIFT = 30  # newest partitions whose features are shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +58,13 @@ class Overview:
             execute(cursor, "model_is_known", model=model)
             if not fetch_value(cursor):
                 return None
+            partitions = _partitions(cursor, model, N_PARTITIONS)
             return ModelDetails(
                 state=_state(cursor, model),
-                partitions=_partitions(cursor, model, N_PARTITIONS),
+                partitions=partitions,
                 releases=_releases(cursor, model),
                 decisions=_decisions(cursor, model),
+                drift=_drift(cursor, model, [item.partition for item in partitions[:N_DRIFT]]),
             )
 
     def failures(self, model: str) -> tuple[FailedStep, ...]:
@@ -132,6 +136,11 @@ def _partition(row: dict[str, Any]) -> PublishedPartition:
 def _releases(cursor: Cursor, model: str, release_id: int | None = None) -> tuple[StandingRelease, ...]:
     execute(cursor, "standing_releases", model=model, release_id=release_id, limit=N_RELEASES)
     return fetch_all(cursor, StandingRelease)
+
+
+def _drift(cursor: Cursor, model: str, partitions: list[str]) -> tuple[FeatureDrift, ...]:
+    execute(cursor, "feature_drift", model=model, partitions=partitions)
+    return fetch_all(cursor, FeatureDrift)
 
 
 def _decisions(cursor: Cursor, model: str) -> tuple[RetrainDecision, ...]:

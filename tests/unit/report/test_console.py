@@ -9,6 +9,7 @@ import pytest
 from tidemill.records import (
     Alert,
     FailedStep,
+    FeatureDrift,
     MetricValue,
     ModelDetails,
     ModelState,
@@ -161,7 +162,8 @@ def test_a_model_that_nobody_watches_is_not_fine() -> None:
 
 def test_every_page_about_a_partition_is_a_click_away_and_links_are_relative() -> None:
     links = re.findall(r'href="([^"]*)"', model_page(details(FINE)))
-    assert links == ["../", "releases/7/", f"reports/{DIGEST}/", "releases/7/"]
+    page = f"reports/{DIGEST}/"  # from the chart, the calendar and the table
+    assert links == ["../", page, page, "releases/7/", page, "releases/7/"]
 
 
 def test_why_it_is_not_trained_again_is_on_the_page() -> None:
@@ -177,3 +179,16 @@ def test_everything_untrusted_is_escaped() -> None:
     decision = RetrainDecision(partition=HOSTILE, verdict=Verdict.ACCEPT, reasons=(HOSTILE,))
     pages = [models_page([state]), model_page(details(state, releases=(release,), decisions=(decision,)))]
     assert [page.count("<script") for page in pages] == [0, 0]
+
+
+def test_the_past_of_a_model_is_drawn_and_leads_to_its_pages() -> None:
+    before = replace(
+        PARTITION, partition="2013-07-05", realised=MetricValue(name="roc_auc", value=0.7, low=0.6, high=0.8)
+    )
+    drift = FeatureDrift(feature=HOSTILE, partition="2013-07-07", distance=0.3, threshold=0.2, importance=0.4)
+    page = model_page(details(FINE, partitions=(PARTITION, before), drift=(drift,)))
+    assert "2013-07-05: realised roc_auc 0.700 (0.600 to 0.800), release 7" in page
+    assert "2013-07-06: no predictions" in page
+    assert page.count(f'href="reports/{DIGEST}/"') == 8  # three points, two days, a cell of drift, two rows
+    assert HOSTILE not in page
+    assert "&lt;script&gt;" in page
