@@ -16,14 +16,6 @@ __all__: list[str] = []
 
 
 @app.command()
-def load() -> None:
-    """Load the examples' data: the flights that left New York in 2013, and the orders of an invented shop."""
-    from tidemill_examples.demo import load_example
-
-    load_example(out)
-
-
-@app.command()
 def up() -> None:
     """Start Postgres, MLflow and Airflow on this machine."""
     _print_addresses(_start())
