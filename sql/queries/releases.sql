@@ -189,6 +189,26 @@ SELECT r.release_id, r.bundle_digest, r.bundle_uri, r.snapshot_digest, r.known_u
 FROM tidemill.release r
 WHERE r.model = %(model)s AND r.release_id = %(release_id)s;
 
+-- name: list_releases
+-- Every release of a model with its newest judgement and the gate's reasons, newest first.
+SELECT r.release_id, r.partition, g.estimator, r.metric, r.metric_value,
+    coalesce((SELECT CASE WHEN a.evidence ->> 'approved' = 'false' THEN 'refused by ' || (a.evidence ->> 'by') END
+              FROM tidemill.decision a
+              JOIN tidemill.judgement j
+                  ON j.release_id = r.release_id AND a.evidence ->> 'decision_id' = j.decision_id::text
+              WHERE a.model = r.model AND a.kind = 'approve' AND a.evidence ->> 'by' <> ''
+              ORDER BY a.decision_id DESC LIMIT 1), d.verdict) AS verdict,
+    CASE WHEN c.release_id IS NOT NULL THEN 'champion'
+         WHEN EXISTS (SELECT FROM tidemill.deployment p WHERE p.release_id = r.release_id) THEN 'was live'
+         ELSE 'never' END AS live,
+    d.reasons
+FROM tidemill.release r
+JOIN tidemill.registration g USING (release_id)
+JOIN tidemill.decision d ON d.decision_id = r.decision_id
+LEFT JOIN tidemill.champion c ON c.model = r.model AND c.release_id = r.release_id
+WHERE r.model = %(model)s
+ORDER BY r.release_id DESC;
+
 -- name: live_release_id
 -- The release that was live for a partition's cutoff; a release that was rolled back never was.
 SELECT release_id

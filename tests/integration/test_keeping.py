@@ -1,5 +1,6 @@
 """What a person does to the champion and to what is kept: nothing moves on to a bundle that cannot serve."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,19 @@ def test_command_holds_lists_and_lets_go(serving: Mill) -> None:
     assert "case 17" in tell(serving, "held", serving.model)
     assert "no longer held" in tell(serving, "unhold", serving.model, "release", release, "--reason", "closed")
     assert tell(serving, "held", serving.model) == "Nothing is held."
+
+
+def test_releases_are_listed_with_verdict_and_reasons(serving: Mill) -> None:
+    listed = json.loads(tell(serving, "releases", serving.model, "--json"))
+    expected = serving.sql("SELECT release_id FROM tidemill.release WHERE model = '{m}' ORDER BY release_id DESC")
+    assert [(item["release"],) for item in listed] == expected
+    (champion,) = (item for item in listed if item["live"] == "champion")
+    assert champion["release"] == champion_of(serving)
+    reasons = serving.sql(
+        "SELECT d.verdict, d.reasons FROM tidemill.release r JOIN tidemill.decision d USING (decision_id)"
+        f" WHERE r.release_id = {champion['release']}"
+    )
+    assert [(champion["verdict"], champion["why"])] == reasons
 
 
 def test_what_does_not_exist_cannot_be_held(serving: Mill, holds: Holds) -> None:

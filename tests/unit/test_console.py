@@ -1,15 +1,21 @@
 """What is printed holds what people and data say; square brackets in it are text."""
 
+import csv
+import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 from typer.testing import CliRunner
 
+from tidemill import __version__
 from tidemill.cli import app
-from tidemill.cli.console import err, out, table_of
+from tidemill.cli.console import err, out, show, table_of
+from tidemill.cli.simulation import PolicyName
+from tidemill.simulation import Policy
 
 
 @pytest.mark.parametrize("console", [out, err])
@@ -49,3 +55,68 @@ def test_predict_takes_one_partition_or_both_ends_of_many(
 def test_the_module_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "tidemill", "--help"], capture_output=True, text=True, check=True)
     assert "rollback" in done.stdout
+
+
+ROWS = [{"known_to": None, "since": datetime(2013, 7, 1, 6, tzinfo=UTC), "what": "a\tb " + "x" * 200}]
+
+
+def test_piped_rows_are_tab_separated_and_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ROWS, as_json=False)
+    header, row = csv.reader(capsys.readouterr().out.splitlines(), delimiter="\t")
+    assert header == ["known_to", "since", "what"]
+    assert row == ["-", "2013-07-01 06:00 UTC", ROWS[0]["what"]]
+
+
+def test_json_keeps_the_values(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ROWS, as_json=True)
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row == ROWS[0] | {"since": "2013-07-01T06:00:00+00:00"}
+    show([], as_json=True, empty="Nothing is held.")
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_no_rows_leave_a_pipe_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    show([], as_json=False, empty="Nothing is held.")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "Nothing is held.\n")
+
+
+@pytest.mark.parametrize(("width", "is_table"), [(80, False), (400, True)])
+def test_a_terminal_too_narrow_for_the_table_gets_a_list(
+    width: int, is_table: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tidemill.cli.console.out", Console(markup=False, force_terminal=True, width=width))
+    show(ROWS, as_json=False)
+    printed = capsys.readouterr().out
+    assert ("┃" in printed) == is_table
+    assert ("x" * 200) in printed
+
+
+def test_version_is_printed() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output.strip() == __version__
+
+
+def test_every_command_has_a_group_in_the_help() -> None:
+    assert [
+        command.callback for command in app.registered_commands if not isinstance(command.rich_help_panel, str)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--from", "2013-07-01"], ["--partition", "2013-07-01", "--to", "2013-07-02"],
+                  ["--partition", "2013-07-01", "--from", "2013-07-01", "--to", "2013-07-02"]],
+)  # fmt: skip
+def test_monitor_takes_one_partition_or_both_ends_of_many(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, ["monitor", "flight_delays", *arguments])
+    assert "give --partition, or --from and --to" in " ".join(result.output.replace("│", "").split())
+
+
+@pytest.mark.parametrize(
+    ("command", "choice"), [("run", "retrain"), ("hold", "prediction_run"), ("simulate", "weekly")]
+)
+def test_choices_are_in_the_help(command: str, choice: str) -> None:
+    assert choice in CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+
+
+def test_the_help_knows_every_policy() -> None:
+    assert [item.value for item in PolicyName] == [item.value for item in Policy]

@@ -5,22 +5,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.text import Text
 
-from tidemill.cli.console import Cutoff, DryRun, Model, PartitionKey, app, err, out
+from tidemill.cli.console import AsJson, Cutoff, DryRun, Model, PartitionKey, app, err, out, print_json
 from tidemill.spec import ModelSpec
 from tidemill.workspace import Workspace
 
 __all__: list[str] = []
 
+PANEL = "Models"  # heading in the help
 
-@app.command()
+
+@app.command(rich_help_panel=PANEL)
 def check(
     models: Annotated[list[str] | None, typer.Argument(help="Models to check; all by default.")] = None,
     source: Annotated[bool, typer.Option(help="Also check tables and columns in the source.")] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Report every problem of the specs, contracts and queries, with file and line."""
     from tidemill.checking import check_models
@@ -28,17 +31,19 @@ def check(
 
     workspace = Workspace.from_environment(reads_only=True)
     problems = check_models(workspace, models or [], source=source)
-    for problem in problems:
-        err.print(problem, highlight=False, soft_wrap=True)
+    hints = [] if problems else list(cutoff_hints(workspace, models or [], source=source))
+    if as_json:
+        print_json({"problems": problems, "hints": hints})
+    for said in () if as_json else (*problems, *(f"Hint: {hint}" for hint in hints)):
+        err.print(said, highlight=False, soft_wrap=True)
     if problems:
         err.print(f"{len(problems)} problem(s).")
         raise typer.Exit(1)
-    for hint in cutoff_hints(workspace, models or [], source=source):
-        err.print(f"Hint: {hint}", highlight=False, soft_wrap=True)
-    out.print("Specs, contracts and queries are in order.")
+    if not as_json:
+        out.print("Specs, contracts and queries are in order.")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def schema() -> None:
     """Print the JSON Schema of the spec, for editors."""
     from tidemill.spec_schema import json_schema
@@ -46,7 +51,7 @@ def schema() -> None:
     print(json.dumps(json_schema(), indent=2))  # noqa: T201 - a file's content, without colours or wrapping
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def train(
     model: Model,
     partition: PartitionKey,
@@ -75,7 +80,7 @@ def train(
         )
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def predict(
     model: Model,
     partition: Annotated[str | None, typer.Option(help="One partition, such as 2013-07-01.")] = None,
@@ -113,19 +118,32 @@ def predict(
     _say_prediction(partition, done)
 
 
-@app.command()
-def monitor(model: Model, partition: PartitionKey) -> None:
-    """Monitor a partition: drift, matured quality, cost, alerts."""
+@app.command(rich_help_panel=PANEL)
+def monitor(
+    model: Model,
+    partition: Annotated[str | None, typer.Option(help="One partition, such as 2013-07-01.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First of many partitions.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last of many partitions, included.")] = None,
+) -> None:
+    """Monitor a partition, or many in order: drift, matured quality, cost, alerts."""
     from tidemill.runtime.chains import monitor_chain
     from tidemill.runtime.run import run_step
 
+    many = first is not None or last is not None
+    if many == (partition is not None) or (first is None) != (last is None):
+        raise typer.BadParameter("give --partition, or --from and --to")
     workspace = Workspace.from_environment()
-    page = _drive("monitor", monitor_chain(), model, partition, workspace, until="report")
-    out.print(f"The page is {workspace.page(page['uri'])}.", soft_wrap=True)
-    run_step("monitor", "notify", model, partition, {}, workspace=workspace)
+    if partition is not None:
+        keys = [partition]
+    else:
+        keys = [item.key for item in workspace.spec(model).partitions_between(str(first), str(last))]
+    for key in keys:
+        page = _drive("monitor", monitor_chain(), model, key, workspace, until="report")
+        out.print(f"The page is {workspace.page(page['uri'])}.", soft_wrap=True)
+        run_step("monitor", "notify", model, key, {}, workspace=workspace)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def retrain(model: Model, partition: PartitionKey, dry_run: DryRun = False) -> None:
     """Decide whether a new challenger is due, and train it if so."""
     from tidemill.runtime.chains import retrain_chain
@@ -136,12 +154,12 @@ def retrain(model: Model, partition: PartitionKey, dry_run: DryRun = False) -> N
         out.print(f"  {reason}", highlight=False, soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def run(
     model: Model,
     step: Annotated[str, typer.Option(help="Step to stop after, such as extract or evaluate.")],
     partition: PartitionKey,
-    chain: Annotated[str, typer.Option(help="train, predict, monitor or retrain.")] = "train",
+    chain: Annotated[Literal["train", "predict", "monitor", "retrain"], typer.Option(help="Chain to run.")] = "train",
     cutoff: Cutoff = None,
 ) -> None:
     """Run a chain up to a step, and print that step's record as JSON."""
@@ -155,8 +173,6 @@ def run(
         "monitor": monitor_chain,
         "retrain": lambda: retrain_chain(spec, dry_run=True),
     }
-    if chain not in chains:
-        raise typer.BadParameter(f"{chain!r} is not one of {', '.join(chains)}", param_hint="--chain")
     record = _drive(chain, chains[chain](), model, partition, workspace, cutoff=_in_utc(cutoff), until=step)
     print(json.dumps(record, indent=2))  # noqa: T201 - for other programs, without colours or wrapping
 

@@ -1,19 +1,27 @@
 """Commands on a model's records in the ledger: history, one row, the champion, whether a release can be reproduced."""
 
 import getpass
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Column, Table
 
-from tidemill.cli.console import Model, PartitionKey, app, err, out, table_of
+from tidemill.cli.console import AsJson, Model, PartitionKey, app, err, out, print_json, show
 from tidemill.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tidemill.operations.explain import FeaturePart
+    from tidemill.warehouse.predictions.publisher import PublishedRun
 
 __all__: list[str] = []
 
+PANEL = "Releases and records"  # heading in the help
 
-@app.command()
-def history(model: Model) -> None:
+
+@app.command(rich_help_panel=PANEL)
+def history(model: Model, as_json: AsJson = False) -> None:
     """Show which release was live when, who approved it, and why."""
     from tidemill.warehouse.predictions.publisher import Publisher
     from tidemill.warehouse.releases.registry import Releases
@@ -24,57 +32,99 @@ def history(model: Model) -> None:
     published = Publisher(workspace.connection(LEDGER)).published(model)
     if not deployments and not published:
         workspace.spec(model)  # fails for an unknown model
-    table = table_of("live from", "release", "was", "what", "by", "why", "recorded")
-    for item in deployments:
-        table.add_row(
-            f"{item.live_from:%Y-%m-%d %H:%M %Z}",
-            str(item.release_id),
-            str(item.previous_release_id or "-"),
-            item.kind,
-            item.approved_by,
-            item.reason,
-            f"{item.deployed_at:%Y-%m-%d %H:%M}",
-        )
-    out.print(table if deployments else f"No release of {model} has ever been live.")
+    rows = [
+        {
+            "live_from": item.live_from,
+            "release": item.release_id,
+            "was": item.previous_release_id,
+            "what": item.kind,
+            "by": item.approved_by,
+            "why": item.reason,
+            "recorded": item.deployed_at,
+        }
+        for item in deployments
+    ]
+    show(rows, as_json=as_json, empty=f"No release of {model} has ever been live.")
+    if not as_json:
+        _print_published(published)
+
+
+def _print_published(published: "Sequence[PublishedRun]") -> None:
+    """Print how many partitions are published, beside the rows: not where a pipe takes them."""
+    notes = out if out.is_terminal else err
     empty = [run.partition for run in published if not run.n_rows]
     if published:
-        out.print(f"{len(published):,} partitions are published, the newest is {published[-1].partition}.")
+        notes.print(f"{len(published):,} partitions are published, the newest is {published[-1].partition}.")
     if empty:
-        out.print(f"{len(empty):,} of them had no rows and are published as empty, the newest {empty[-1]}.")
+        notes.print(f"{len(empty):,} of them had no rows and are published as empty, the newest {empty[-1]}.")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
+def releases(model: Model, as_json: AsJson = False) -> None:
+    """List a model's releases, newest first, those that were refused too, with the gate's reasons."""
+    from tidemill.warehouse.releases.listing import list_releases
+    from tidemill.workspace import LEDGER
+
+    workspace = Workspace.from_environment()
+    found = list_releases(workspace.connection(LEDGER), model)
+    if not found:
+        workspace.spec(model)  # fails for an unknown model
+    rows = [
+        {
+            "release": item.release_id,
+            "partition": item.partition,
+            "estimator": item.estimator,
+            "metric": item.metric,
+            "value": item.metric_value if as_json else f"{item.metric_value:.4f}",
+            "verdict": item.verdict,
+            "live": item.live,
+            "why": list(item.reasons) if as_json else " ".join(item.reasons),
+        }
+        for item in found
+    ]
+    show(rows, as_json=as_json, empty=f"{model} has no release yet. Train one: tidemill train {model} --partition …")
+
+
+@app.command(rich_help_panel=PANEL)
 def trace(
-    model: Model, entity: Annotated[str, typer.Argument(help="Entity key of the row.")], partition: PartitionKey
+    model: Model,
+    entity: Annotated[str, typer.Argument(help="Entity key of the row.")],
+    partition: PartitionKey,
+    as_json: AsJson = False,
 ) -> None:
     """Show everything behind one published prediction: data, query, code, packages, release, evidence, approver."""
     from tidemill.warehouse.predictions.trace import trace as trace_row
     from tidemill.workspace import LEDGER
 
-    table = Table("what", Column("value", overflow="fold"))
-    for name, value in trace_row(Workspace.from_environment().connection(LEDGER), model, entity, partition).items():
-        table.add_row(name.replace("_", " "), "not on record" if value is None else str(value))
-    out.print(table)
+    found = trace_row(Workspace.from_environment().connection(LEDGER), model, entity, partition)
+    if as_json:
+        print_json(found)
+        return
+    show(
+        [
+            {"what": name.replace("_", " "), "value": "not on record" if value is None else value}
+            for name, value in found.items()
+        ],
+        as_json=False,
+    )
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def explain(
-    model: Model, entity: Annotated[str, typer.Argument(help="Entity key of the row.")], partition: PartitionKey
+    model: Model,
+    entity: Annotated[str, typer.Argument(help="Entity key of the row.")],
+    partition: PartitionKey,
+    as_json: AsJson = False,
 ) -> None:
     """Show why one published row got its score: raw value, encoding and contribution of each feature, and their sum."""
     from tidemill.operations.explain import explain_row
 
     workspace = Workspace.from_environment()
     row = explain_row(workspace, workspace.spec(model), entity, partition)
-    table = Table(
-        "feature", "raw", Column("as the model reads it", overflow="fold"), Column("contribution", justify="right")
-    )
-    for part in row.parts:
-        read = ", ".join(
-            f"{value:.6g}" if name == part.feature else f"{name} {value:.6g}" for name, value in part.encoded.items()
-        )
-        table.add_row(part.feature, "missing" if part.raw is None else str(part.raw), read, f"{part.contribution:+.6f}")
-    out.print(table)
+    if as_json:
+        print_json(asdict(row))
+        return
+    show([_explained(part) for part in row.parts], as_json=False)
     for name, value in row.answer.items():
         out.print(f"published {name.replace('_', ' ')}: {value}", highlight=False, soft_wrap=True)
     out.print(
@@ -85,7 +135,21 @@ def explain(
     )
 
 
-@app.command()
+def _explained(part: "FeaturePart") -> dict[str, str]:
+    """Return one feature's cells: raw, as the model reads it, and its contribution."""
+    read = ", ".join(
+        f"{value:.6g}" if name == part.feature else f"{name} {value:.6g}" for name, value in part.encoded.items()
+    )
+    raw = "missing" if part.raw is None else str(part.raw)
+    return {
+        "feature": part.feature,
+        "raw": raw,
+        "as_the_model_reads_it": read,
+        "contribution": f"{part.contribution:+.6f}",
+    }
+
+
+@app.command(rich_help_panel=PANEL)
 def dismiss(
     model: Model,
     partition: PartitionKey,
@@ -101,7 +165,7 @@ def dismiss(
         out.print(f"Dismissed: {item.step} of the chain '{item.chain}', partition {item.partition}.", highlight=False)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def promote(
     model: Model,
     release: Annotated[int, typer.Argument(help="Release to promote.")],
@@ -119,7 +183,7 @@ def promote(
     out.print(f"Release {release} of {model} is the champion.")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def rollback(
     model: Model,
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
@@ -148,7 +212,7 @@ def rollback(
         out.print(f"{len(done.restored)} partition(s) restored, {len(done.rescored)} scored again.")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def reproduce(
     model: Model,
     release: Annotated[int | None, typer.Option(help="Release to rebuild; by default the champion.")] = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from tidemill.cli.console import HOME, app, out
+from tidemill.cli.console import HOME, AsJson, app, out, show
 from tidemill.workspace import read_environment_file
 
 if TYPE_CHECKING:
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+PANEL = "Local stack"  # heading in the help
 
-@app.command()
+
+@app.command(rich_help_panel=PANEL)
 def up() -> None:
     """Start Postgres, MLflow and Airflow on this machine."""
     _print_addresses(_start())
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def down() -> None:
     """Stop the local stack."""
     from tidemill.local import stack
@@ -29,7 +31,7 @@ def down() -> None:
     stack.down(HOME, out.print)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def backup() -> None:
     """Back up the stopped stack's Postgres, and print how to restore it."""
     from datetime import UTC, datetime
@@ -44,7 +46,7 @@ def backup() -> None:
         )
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def remove() -> None:
     """Stop the local stack and delete all of its state."""
     from tidemill.local import stack
@@ -52,23 +54,31 @@ def remove() -> None:
     stack.remove(HOME, out.print)
 
 
-@app.command()
-def status() -> None:
-    """Show the state of the local stack's components."""
+@app.command(rich_help_panel=PANEL)
+def status(as_json: AsJson = False) -> None:
+    """Show the state of the local stack's components; exit status 1 unless all run."""
     from tidemill.local import stack
 
     rows = stack.status(HOME)
-    table = Table("component", "state", "pid", "restarts", "last exit", Column("url", overflow="fold"))
-    for row in rows:
-        table.add_row(row.component, row.state, str(row.pid or ""), str(row.restarts), row.last_exit, row.url)
-    out.print(table if rows else "No stack has been started here. Start one: make up.")
-    if rows:
+    shown = [
+        {
+            "component": row.component,
+            "state": row.state,
+            "pid": row.pid,
+            "restarts": row.restarts,
+            "last_exit": row.last_exit,
+            "url": row.url,
+        }
+        for row in rows
+    ]
+    show(shown, as_json=as_json, empty="No stack has been started here. Start one: make up.")
+    if rows and out.is_terminal and not as_json:
         out.print(f"Logins: {HOME / 'secrets'}, in airflow-login.json and mlflow-login.json.", soft_wrap=True)
     if not rows or any(row.state != "running" for row in rows):
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def sql(query: Annotated[str, typer.Argument(help="A SELECT on the warehouse.")]) -> None:
     """Query the warehouse as the role that can only read."""
     from tidemill.local import stack
@@ -81,7 +91,10 @@ def sql(query: Annotated[str, typer.Argument(help="A SELECT on the warehouse.")]
     out.print(f"{len(answer.rows)} row(s)")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+@app.command(
+    rich_help_panel=PANEL,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
 def airflow(context: typer.Context) -> None:
     """Run a command of the local stack's Airflow; --help is also Airflow's."""
     from tidemill.local import stack
@@ -89,7 +102,7 @@ def airflow(context: typer.Context) -> None:
     raise typer.Exit(stack.airflow(HOME, context.args))
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def demo(
     airflow: Annotated[
         str | None, typer.Option(help="URL of a running Airflow; by default a local stack is started.")

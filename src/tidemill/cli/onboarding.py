@@ -10,8 +10,10 @@ from tidemill.workspace import connection_from_environment
 
 __all__: list[str] = []
 
+PANEL = "Data"  # heading in the help
 
-@app.command()
+
+@app.command(rich_help_panel=PANEL)
 def load(
     file: Annotated[Path | None, typer.Argument(help="CSV or Parquet file; without it, the examples' data.")] = None,
     table: Annotated[str | None, typer.Argument(help="New table with its schema, such as shop.orders.")] = None,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,18 +20,30 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+PANEL = "Trials on the past"  # heading in the help
+
+
+class PolicyName(StrEnum):
+    """The values of `tidemill.simulation.Policy`, whose import would slow every command down."""
+
+    NEVER = "never"
+    WEEKLY = "weekly"
+    SPEC = "spec"
+
+
 _First = Annotated[str, typer.Option("--from", help="First partition; the first model is trained as of it.")]
 _Last = Annotated[str, typer.Option("--to", help="Last partition, included.")]
 _Report = Annotated[Path | None, typer.Option(help="Folder for the page and the figures.")]
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def simulate(
     model: Model,
     first: _First,
     last: _Last,
     policy: Annotated[
-        list[str] | None, typer.Option(help="never, weekly or spec; may be repeated. All by default.")
+        list[PolicyName] | None,
+        typer.Option(help="Policy to replay; may be repeated. All by default."),
     ] = None,
     inject: Annotated[
         list[str] | None, typer.Option(help="A fault, such as null:temp@2013-06-10; may be repeated.")
@@ -41,9 +54,6 @@ def simulate(
     from tidemill.simulation import Injection, Past, Policy
     from tidemill.simulation import simulate as run_simulation
 
-    unknown = sorted(set(policy or ()) - {item.value for item in Policy})
-    if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(Policy)}", param_hint="--policy")
     workspace = Workspace.from_environment(reads_only=True)
     with _bars() as on_progress:
         done = run_simulation(
@@ -66,7 +76,7 @@ def simulate(
     out.print(f"Page: {folder / 'index.html'}", soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def drill(
     model: Model,
     first: _First,

@@ -11,8 +11,10 @@ from tidemill.workspace import Workspace
 
 __all__: list[str] = []
 
+PANEL = "Releases and records"  # heading in the help
 
-@app.command("export")
+
+@app.command("export", rich_help_panel=PANEL)
 def export(
     model: Model,
     file: Annotated[Path, typer.Argument(help="Archive to write, such as release.tar.", dir_okay=False)],
@@ -25,7 +27,7 @@ def export(
     out.print(f"Release {number} of {model} is in {file}, digest {digest}.", highlight=False, soft_wrap=True)
 
 
-@app.command("import")
+@app.command("import", rich_help_panel=PANEL)
 def import_(
     file: Annotated[Path, typer.Argument(help="Archive written by 'tidemill export'.")],
     digest: Annotated[

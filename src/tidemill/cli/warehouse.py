@@ -4,12 +4,12 @@ import getpass
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.table import Column, Table
 
-from tidemill.cli.console import Model, app, out, table_of
+from tidemill.cli.console import AsJson, Model, app, err, out, show
 from tidemill.workspace import LEDGER, Workspace, connection_from_environment
 
 if TYPE_CHECKING:
@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+Held = Literal["release", "prediction_run", "partition", "snapshot"]
 
-@app.command()
+PANEL = "Alerts and maintenance"  # heading in the help
+
+
+@app.command(rich_help_panel=PANEL)
 def alerts(
     model: Annotated[str | None, typer.Argument(help="Model whose open alerts to list; all by default.")] = None,
     acknowledge: Annotated[int | None, typer.Option(help="Number of an alert to acknowledge.")] = None,
     by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
     send: Annotated[bool, typer.Option("--send", help="Send waiting messages that are due.")] = False,
     channel: Annotated[str | None, typer.Option("--try", help="Send a test message to this channel.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List open alerts; acknowledge one, send waiting messages, or test a channel."""
     from datetime import UTC
@@ -41,30 +46,32 @@ def alerts(
         return
     if acknowledge is not None and store.acknowledge(acknowledge, by or getpass.getuser(), datetime.now(UTC)) is None:
         raise typer.BadParameter(f"no alert {acknowledge} is open", param_hint="--acknowledge")
-    table = table_of("alert", "model", "rule", "severity", "since", "last", "owner", "known to", "what")
     listed = store.open(model)
-    for item in listed:
-        cells = (
-            str(item.alert_id),
-            item.model,
-            item.alert.rule,
-            item.alert.severity.value,
-            item.first_partition,
-            item.last_partition,
-            item.owner,
-            item.acknowledged_by or "-",
-            item.alert.message,
-        )
-        table.add_row(*cells, style="red" if item.alert.severity.value == "fail" else None)
-    out.print(table if listed else "No alert is open.")
+    rows = [
+        {
+            "alert": item.alert_id,
+            "model": item.model,
+            "rule": item.alert.rule,
+            "severity": item.alert.severity.value,
+            "since": item.first_partition,
+            "last": item.last_partition,
+            "owner": item.owner,
+            "known_to": item.acknowledged_by,
+            "what": item.alert.message,
+        }
+        for item in listed
+    ]
+    styles = ["red" if row["severity"] == "fail" else None for row in rows]
+    show(rows, as_json=as_json, empty="No alert is open.", styles=styles)
     if send:
         sent = send_waiting(workspace, model=model)
-        out.print(f"{sent.n_sent} message(s) sent, {sent.n_waiting} waiting.")
+        notes = out if out.is_terminal and not as_json else err
+        notes.print(f"{sent.n_sent} message(s) sent, {sent.n_waiting} waiting.")
         for problem in sent.problems:
-            out.print(problem, soft_wrap=True)
+            notes.print(problem, soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def gc(
     models: Annotated[list[str] | None, typer.Argument(help="Models to clean up; all by default.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be removed.")] = False,
@@ -81,10 +88,10 @@ def gc(
     out.print(f"{size_bytes:,} bytes {'would be' if dry_run else 'are'} freed.", highlight=False)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def hold(
     model: Model,
-    what: Annotated[str, typer.Argument(help="release, prediction_run, partition or snapshot.")],
+    what: Annotated[Held, typer.Argument(help="Kind of what is held.")],
     name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
 ) -> None:
@@ -96,10 +103,10 @@ def hold(
     out.print(f"The {what} {name} of {model} is held.", highlight=False)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def unhold(
     model: Model,
-    what: Annotated[str, typer.Argument(help="release, prediction_run, partition or snapshot.")],
+    what: Annotated[Held, typer.Argument(help="Kind of what is held.")],
     name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
 ) -> None:
@@ -110,20 +117,28 @@ def unhold(
     out.print(f"The {what} {name} of {model} is no longer held.", highlight=False)
 
 
-@app.command()
-def held(model: Annotated[str | None, typer.Argument(help="Model; all by default.")] = None) -> None:
+@app.command(rich_help_panel=PANEL)
+def held(
+    model: Annotated[str | None, typer.Argument(help="Model; all by default.")] = None, as_json: AsJson = False
+) -> None:
     """List what is exempt from retention, by whom and why."""
     from tidemill.warehouse.releases.holds import Holds
 
-    table = Table("model", "what", Column("name", overflow="fold"), "why", "by", "since")
-    found = Holds(Workspace.from_environment().connection(LEDGER)).held(model)
-    for item in found:
-        cells = (item.model, item.what, item.name, item.why, item.held_by, f"{item.held_at:%Y-%m-%d %H:%M}")
-        table.add_row(*cells)
-    out.print(table if found else "Nothing is held.")
+    rows = [
+        {
+            "model": item.model,
+            "what": item.what,
+            "name": item.name,
+            "why": item.why,
+            "by": item.held_by,
+            "since": item.held_at,
+        }
+        for item in Holds(Workspace.from_environment().connection(LEDGER)).held(model)
+    ]
+    show(rows, as_json=as_json, empty="Nothing is held.")
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def doctor(
     as_of: Annotated[
         datetime | None, typer.Option(help="Instant as of which to judge freshness; UTC, now by default.")
@@ -144,7 +159,7 @@ def doctor(
     _tell(findings, as_json=as_json)
 
 
-@app.command("install-check")
+@app.command("install-check", rich_help_panel=PANEL)
 def install_check(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
@@ -171,19 +186,14 @@ def _tell_missing(error: ModuleNotFoundError, *, as_json: bool) -> NoReturn:
 
 def _tell(findings: "Sequence[Finding]", *, as_json: bool) -> None:
     """Print findings, and end with status 1 if anything fails."""
-    if as_json:
-        print(json.dumps([item.to_dict() for item in findings], indent=2))  # noqa: T201 - for other programs
-    else:
-        table, colours = table_of("", "check", "subject", "found", "remedy"), {"warn": "yellow", "fail": "red"}
-        for item in findings:
-            cells = (item.severity.value, item.check, item.subject, item.message, item.remedy)
-            table.add_row(*cells, style=colours.get(item.severity.value))
-        out.print(table)
+    colours = {"warn": "yellow", "fail": "red"}
+    rows = [item.to_dict() for item in findings]
+    show(rows, as_json=as_json, styles=[colours.get(item.severity.value) for item in findings])
     if any(item.severity.value == "fail" for item in findings):
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def migrate() -> None:
     """Upgrade the ledger's schema, as the role that owns it."""
     from tidemill.warehouse.migrations import apply_migrations
