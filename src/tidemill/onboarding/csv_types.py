@@ -5,13 +5,14 @@ that is not written as 2024-05-31. Where one value in a hundred or fewer differs
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 __all__ = ["Typed", "infer"]
 
-_TIME = r"[ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
+_TIME = r"[ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?"
 _DAY = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _FORMS = {
     "boolean": r"(?i)^(true|false)$",
@@ -73,10 +74,21 @@ def _fits(values: pa.ChunkedArray, sql_type: str) -> pa.ChunkedArray:
         mantissa = pc.replace_substring_regex(values, r"[eE].*$", "")
         n_digits = pc.binary_length(pc.replace_substring_regex(mantissa, r"^[-+]?0*\.?0*|[-+.]", ""))
         has_digit = pc.match_substring_regex(mantissa, r"\d")
-        return pc.and_(pc.and_(fits, has_digit), pc.less_equal(n_digits, _DIGITS_OF_DOUBLE))
+        fits = pc.and_(fits, has_digit)
+        long = pc.fill_null(pc.and_(fits, pc.greater(n_digits, _DIGITS_OF_DOUBLE)), False)
+        return pc.and_(fits, _is_double(values, long)) if pc.any(long).as_py() else fits
     if sql_type in ("date", "timestamp", "timestamptz"):
         return pc.and_(fits, _is_calendar_day(values, fits))
     return fits
+
+
+def _is_double(values: pa.ChunkedArray, long: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return whether the nearest double, written in its shortest form, is the same number; only long ones are looked at."""
+    kept = (
+        not is_long or Decimal(repr(float(text))) == Decimal(text)
+        for text, is_long in zip(values.to_pylist(), long.to_pylist(), strict=True)
+    )
+    return pa.chunked_array([pa.array(kept, pa.bool_())])
 
 
 def _is_calendar_day(values: pa.ChunkedArray, fits: pa.ChunkedArray) -> pa.ChunkedArray:
