@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import app
+from tidemill.errors import SettingsError
 
 from .tables import TABLES, create_orders
 
@@ -105,7 +106,45 @@ def test_the_page_leads_from_a_file_to_published_rows(
     assert [arguments[0] for arguments in commands] == ["load", "init", "check", "train", "predict"]
     assert all(" ".join(arguments) in outputs[1] for arguments in commands[3:])
     assert "\nAccepted" in outputs[3]
-    ((n_rows, n_keys),) = warehouse.rows(
-        "SELECT count(*), count(DISTINCT entity_key) FROM predictions.orders_returned WHERE partition = '2024-04-26'"
+    ((n_rows, n_releases),) = warehouse.rows(
+        "SELECT count(*), count(DISTINCT release_id) FROM predictions.orders_returned WHERE partition = '2024-04-26'"
     )
-    assert n_rows == n_keys > 40
+    assert n_releases == 1
+    assert n_rows == 34
+
+
+@pytest.fixture
+def visits(warehouse: Any) -> str:
+    """Create a table that the reader may not read, without any time."""
+    warehouse.rows(
+        "DROP SCHEMA IF EXISTS closed CASCADE; CREATE SCHEMA closed; "
+        "CREATE TABLE closed.visits AS SELECT n, n % 2 = 0 AS won FROM generate_series(1, 300) AS n"
+    )
+    return "closed.visits"
+
+
+def test_missing_right_is_answered_with_its_grant_and_a_missing_time_with_what_to_add(
+    visits: str, project: Path, warehouse: Any
+) -> None:
+    arguments = ["init", "--table", visits, "--label", "won", "--yes"]
+    refused = CliRunner().invoke(app, arguments).exception
+    assert isinstance(refused, SettingsError)
+    grant = str(refused).partition("owner: ")[2]
+    assert grant == "GRANT USAGE ON SCHEMA closed TO tidemill_reader; GRANT SELECT ON closed.visits TO tidemill_reader;"
+    warehouse.rows(grant)
+    assert "closed.visits has no column with the date or time" in str(CliRunner().invoke(app, arguments).exception)
+    assert list(project.rglob("*.yaml")) == []
+
+
+def test_files_are_kept_unless_forced(project: Path, command: Command) -> None:
+    TABLES["small"][0](np.random.default_rng(5)).to_csv(project / "kept.csv", index=False)
+    command("load", str(project / "kept.csv"), "newcomer.kept", "--replace")
+    arguments = ["init", "--table", "newcomer.kept", "--label", "churned", "--yes"]
+    command(*arguments)
+    query = project / "sql" / "kept_churned" / "features.sql"
+    drafted = query.read_text(encoding="utf-8")
+    query.write_text("mine", encoding="utf-8")
+    assert "exists already; nothing was written" in str(CliRunner().invoke(app, arguments).exception)
+    assert query.read_text(encoding="utf-8") == "mine"
+    command(*arguments, "--force")
+    assert query.read_text(encoding="utf-8") == drafted
