@@ -889,6 +889,20 @@ MUTANTS = (
         "pass",
         ("tests/unit/storage/test_scratch.py", "-k", "worked_with"),
     ),
+    Mutant(
+        "a draft keeps the files that are there",
+        "src/tidemill/onboarding/writing.py",
+        "if existing and not force:",
+        "if False:",
+        ("tests/integration/test_onboarding.py", "-k", "files_are_kept"),
+    ),
+    Mutant(
+        "a load replaces a table only when asked",
+        "src/tidemill/onboarding/loading.py",
+        "    if replace:",
+        "    if True:",
+        ("tests/integration/test_loading.py", "-k", "replaced_only_when_asked"),
+    ),
 )
 
 
