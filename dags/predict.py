@@ -8,6 +8,7 @@ from tidemill_airflow.operators import (
     AwaitReadyOperator,
     CutOperator,
     ExtractOperator,
+    InspectOperator,
     PredictOperator,
     PublishOperator,
     ResolveReleaseOperator,
@@ -34,8 +35,16 @@ for spec in specs_beside(__file__):
         predict = PredictOperator(
             task_id="predict", model=model, release=resolve_release.output, snapshot=extract.output, scores=scores
         )
+        inspect = InspectOperator(
+            task_id="inspect",
+            model=model,
+            prediction=predict.output,
+            snapshot=extract.output,
+            withhold=spec.predict.withhold,
+        )
         publish = PublishOperator(
             task_id="publish", model=model, prediction=predict.output, outlets=[predictions_asset(spec)]
         )
         resolve_release >> extract
         validate_data >> predict
+        inspect >> publish

@@ -38,7 +38,8 @@ PARTS = {
     "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "label": spec.Label,
     "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "train.own": spec.Own,
     "train.search": spec.Search, "train.search.space": spec.Dimension, "accept": spec.Accept,
-    "predict": spec.Predict, "ready": spec.Ready, "monitor": spec.Monitor, "retrain": spec.Retrain,
+    "predict": spec.Predict, "predict.withhold": spec.Withhold, "ready": spec.Ready, "monitor": spec.Monitor,
+    "retrain": spec.Retrain,
     "reproduce": spec.Reproduce, "retention": spec.Retention, "rules": spec.Rule, "alerts": spec.AlertChannel,
 }  # fmt: skip
 
@@ -259,7 +260,9 @@ def as_yaml(value: Any) -> str:
             return str(value.value)
         case timedelta():
             days, rest = divmod(value, timedelta(days=1))
-            return f"{rest // timedelta(minutes=1)} minutes" if rest else f"{days} days"
+            whole = not rest % timedelta(hours=1)
+            hours = f"{rest // timedelta(hours=1)} hours" if whole else f"{rest // timedelta(minutes=1)} minutes"
+            return hours if rest else f"{days} days"
         case tuple():
             return f"[{', '.join(value)}]"
         case BaseModel():

@@ -40,7 +40,7 @@ SELECT to_regclass('tidemill.audit') IS NOT NULL;
 -- Every published partition of a model, and whether it is empty.
 SELECT partition, empty
 FROM tidemill.published_partition
-WHERE model = %(model)s;
+WHERE model = %(model)s AND published_at IS NOT NULL;
 
 -- name: has_champion
 -- Whether a model has a champion.

@@ -58,7 +58,7 @@ ORDER BY partition DESC, name DESC, run_id DESC LIMIT 1;
 
 -- name: newest_partitions
 -- The newest published partitions, each with the figure and the page of the newest run that has them.
-SELECT p.partition, p.n_rows, p.release_id, p.simulated, p.published_at,
+SELECT p.partition, p.n_rows, p.release_id, p.simulated, p.published_at, p.withheld, p.marked,
        realised.name, realised.value, realised.low, realised.high, realised.n,
        estimated.value AS estimate, estimated.low AS estimate_low, estimated.high AS estimate_high,
        drift.value AS drift_share, monitoring.uri AS monitoring, contract.uri AS contract
@@ -81,7 +81,7 @@ LEFT JOIN LATERAL (SELECT result->>'report_uri' AS uri FROM tidemill.run
                    WHERE model = p.model AND chain = 'predict' AND partition = p.partition
                      AND step = 'validate_data' AND status = 'succeeded'
                    ORDER BY run_id DESC LIMIT 1) contract ON true
-WHERE p.model = %(model)s ORDER BY p.partition DESC LIMIT %(limit)s;
+WHERE p.model = %(model)s AND p.published_at IS NOT NULL ORDER BY p.partition DESC LIMIT %(limit)s;
 
 -- name: feature_drift
 -- Each feature's distance from the training data in some partitions, as the newest run of each measured it.

@@ -58,7 +58,7 @@ RETURNING token;
 -- name: published_of_model
 -- The visible run of every partition of a model, in order of key.
 SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri AS snapshot_uri, r.n_rows,
-    r.checksum, r.threshold, r.task
+    r.checksum, r.threshold, r.task, r.resolution_id IS NOT NULL AND NOT r.marked AS found_right
 FROM tidemill.published p
 JOIN tidemill.prediction_run r USING (prediction_run_id)
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)

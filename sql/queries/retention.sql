@@ -71,7 +71,7 @@ SELECT r.prediction_run_id, r.partition, r.status, r.status_since,
        pg_total_relation_size(to_regclass('tidemill.prediction_run_' || r.prediction_run_id))
 FROM tidemill.prediction_run r
 WHERE r.model = %(model)s
-  AND (r.status IN ('writing', 'written', 'stale') AND r.status_since < %(unpublished)s
+  AND (r.status IN ('writing', 'written', 'stale', 'discarded') AND r.status_since < %(unpublished)s
        OR r.status = 'superseded' AND r.status_since < %(superseded)s)
   AND NOT EXISTS (SELECT FROM tidemill.published p WHERE p.prediction_run_id = r.prediction_run_id)
   AND NOT EXISTS (SELECT FROM tidemill.held h WHERE h.model = r.model

@@ -156,7 +156,7 @@ def tidemill(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
 
     workspace = Workspace.from_environment()
     importlib.import_module("tidemill.modeling.compiled.kernels")  # what it compiles is compiled while the clock runs
-    for step in ("resolve_release", "extract", "predict", "publish"):
+    for step in ("resolve_release", "extract", "predict", "inspect", "publish"):
         importlib.import_module(f"tidemill.{STEPS[step].module}")
 
     def work() -> dict[str, float]:
@@ -171,6 +171,7 @@ def tidemill(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
         found = step("resolve_release", release=release["release_id"])
         snapshot = step("extract", purpose="score")
         prediction = step("predict", release=found, snapshot=snapshot)
+        step("inspect", prediction=prediction, snapshot=snapshot)
         step("publish", prediction=prediction)
         return shares
 

@@ -13,11 +13,14 @@ from typing import Any
 import pandas as pd
 import psutil
 import psycopg2
+import pyarrow as pa
 
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.estimators import fit
 from tidemill.modeling.schema import FeatureSchema
+from tidemill.monitoring.profile import build_profile
 from tidemill.storage.bundles.save import keep_bundle
+from tidemill.storage.layout import REFERENCE, SCORE
 
 from ..chaos.server import Server
 from . import flights_scaled
@@ -80,7 +83,7 @@ INSERT INTO tidemill.registration (model, bundle_digest, bundle_uri, partition, 
 INSERT INTO tidemill.judgement (release_id, decision_id, model, snapshot_digest, split_digest, metric, metric_value,
     evidence, learnt_until, known_until, spec_digest, code_version, lock_digest)
     SELECT (SELECT max(release_id) FROM tidemill.registration), max(decision_id), %(model)s, repeat('0', 64), '',
-        'roc_auc', 0.7, '{}', '2024-02-01Z', '2024-02-01Z', '', '', '' FROM tidemill.decision
+        'roc_auc', 0.7, %(evidence)s, '2024-02-01Z', '2024-02-01Z', '', '', '' FROM tidemill.decision
     RETURNING release_id
 """
 
@@ -124,6 +127,7 @@ class Scene:
             )
             for run, _ in cursor.fetchall():
                 cursor.execute(f"DROP TABLE tidemill.prediction_run_{run}")
+            cursor.execute("DELETE FROM tidemill.published")  # of tables that are gone
         connection.close()
         for model in MODELS:
             for snapshot in (self.storage / model / "snapshots").glob("*/*"):
@@ -197,6 +201,7 @@ def register(owner_url: str, storage: Path, model: str, bundle: Bundle, rows: pd
     folder, digest = keep_bundle(bundle, parent, rows.head(N_GOLDEN))
     values = {
         "model": model, "digest": digest, "uri": folder.relative_to(storage).as_posix(), "estimator": bundle.estimator,
+        "evidence": json.dumps({"uri": keep_reference(storage, model, bundle, rows)}),
     }  # fmt: skip
     connection = psycopg2.connect(owner_url)
     with connection, connection.cursor() as cursor:
@@ -204,6 +209,17 @@ def register(owner_url: str, storage: Path, model: str, bundle: Bundle, rows: pd
         ((release_id,),) = cursor.fetchall()
     connection.close()
     return values | {"release_id": release_id}
+
+
+def keep_reference(storage: Path, model: str, bundle: Bundle, rows: pd.DataFrame) -> str:
+    """Keep the profiles that inspection and monitoring compare with, and return their folder."""
+    features = pa.Table.from_pandas(rows[[*NUMERIC, *CATEGORICAL]], preserve_index=False)
+    profiles = build_profile(features, NUMERIC, CATEGORICAL)
+    scores = build_profile(pa.table({SCORE: bundle.score(rows)}), [SCORE], [])
+    folder = storage / model / "evaluations" / "reference"
+    folder.mkdir(parents=True)
+    (folder / REFERENCE).write_text(json.dumps([item.to_dict() for item in (*profiles, *scores)]), encoding="utf-8")
+    return folder.relative_to(storage).as_posix()
 
 
 __all__ = [

@@ -15,6 +15,11 @@ _QUERIES = {
     "published": """SELECT p.partition, r.n_rows, r.checksum, r.mean_score, r.threshold, r.snapshot_digest, e.bundle_digest
                     FROM tidemill.published p JOIN tidemill.prediction_run r USING (prediction_run_id)
                     JOIN tidemill.release e USING (release_id) WHERE p.model = '{m}' ORDER BY p.partition""",
+    "withheld": """SELECT DISTINCT r.partition, r.status, r.n_rows, r.checksum, w.reasons, d.verdict, d.reasons
+                   FROM tidemill.prediction_run r JOIN tidemill.decision w ON w.decision_id = r.inspection_id
+                   LEFT JOIN tidemill.decision d ON d.decision_id = r.resolution_id
+                   WHERE r.model = '{m}' AND r.status <> 'stale' ORDER BY 1""",
+    "alerts": "SELECT rule, status FROM tidemill.alert WHERE model = '{m}' AND rule LIKE 'withheld:%%' ORDER BY 1",
     "champion": """SELECT e.partition, e.bundle_digest, d.kind, d.live_from FROM tidemill.champion c
                    JOIN tidemill.release e USING (release_id) JOIN tidemill.deployment d USING (deployment_id)
                    WHERE c.model = '{m}'""",

@@ -16,11 +16,12 @@ from .conftest import Proved, Subject
 from .tables import artifacts, digest, what_counts
 
 SOURCE = Path(__file__).parents[2] / "src" / "tidemill"
+USUAL, UNUSUAL = ("2024-03-24", "2024-03-25", "2024-03-26", "2024-03-27"), "2024-03-28"
 NEWER = "2024-03-25"  # as of which a second release is promoted, that a rollback undoes
 
 # How often a job comes to each point; a job is killed there each time. In the bounded form: the first time and the last.
 PREDICT = {
-    "step-started": 5, "step-done": 5, "step-recorded": 5, "store-filled": 2, "store-renamed": 2,
+    "step-started": 6, "step-done": 6, "step-recorded": 6, "store-filled": 2, "store-renamed": 2,
     "declare-before-commit": 1, "claim-before-commit": 1, "claim-after-commit": 1, "renew-before-commit": 1,
     "renew-after-commit": 1, "write-opened": 1, "write-in-copy": 1,
     "write-before-commit": 1, "write-after-commit": 1, "publish-before-commit": 1, "publish-after-commit": 1,
@@ -33,6 +34,10 @@ TRAIN = {
 }  # fmt: skip
 UNDO = {
     "rollback-before-commit": 1, "rollback-after-commit": 1, "restore-before-commit": 1, "restore-after-commit": 1,
+}  # fmt: skip
+WITHHOLD = {
+    "withhold-before-commit": "predict", "withhold-after-commit": "predict",
+    "resolve-before-commit": "resolve", "resolve-after-commit": "resolve",
 }  # fmt: skip
 ALERTS = {"alerts-before-commit", "message-claimed", "message-sent"}  # killed in tests/integration/test_delivery.py
 
@@ -50,7 +55,7 @@ def kills(points: dict[str, int], short: Callable[[str, int], bool]) -> list[Any
 
 
 def test_every_fault_point_is_proved_by_a_kill() -> None:
-    assert {*PREDICT, *TRAIN, *UNDO, *ALERTS} == set(FAULT_POINTS)
+    assert {*PREDICT, *TRAIN, *UNDO, *WITHHOLD, *ALERTS} == set(FAULT_POINTS)
 
 
 def test_every_fault_point_is_in_the_code_once() -> None:
@@ -96,7 +101,7 @@ def test_prediction_killed_and_run_again_equals_a_clean_one(
 
 def _twice_published(fault: str, clean: dict[str, Any]) -> dict[str, Any]:
     """A run that had published already publishes again when it is run again: two events of the same rows."""
-    published = fault.startswith("publish-after-commit") or fault.startswith(("step-done@5", "step-recorded@5"))
+    published = fault.startswith("publish-after-commit") or fault.startswith(("step-done@6", "step-recorded@6"))
     return {"publishes": clean["publishes"] * 2} if published else {}
 
 
@@ -129,6 +134,40 @@ def test_rollback_killed_and_finished_equals_a_clean_one(
     assert (finished.ended, finished.seconds < 5) == ("done", True)
     assert what_counts(killed.mill) == what_counts(clean.mill)
     proved("F51 P9", kills_in_rollback=1, points=1)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("point", WITHHOLD)
+@pytest.mark.parametrize("publishes", [True, False], ids=["publish", "discard"])
+def test_a_withheld_run_killed_and_finished_equals_a_clean_one(
+    new_serving: Callable[[], Subject], proved: Proved, point: str, publishes: bool
+) -> None:
+    clean, killed = (_about_to_be_withheld(new_serving()) for _ in range(2))
+    for subject, job in ((clean, ""), (killed, WITHHOLD[point])):
+        _finish(subject, "predict", f"{point}:kill" if job == "predict" else "", partition=UNUSUAL)
+        assert subject.mill.view(UNUSUAL) == []
+        _finish(subject, "resolve", f"{point}:kill" if job == "resolve" else "", partition=UNUSUAL, publishes=publishes)
+    assert what_counts(killed.mill) == what_counts(clean.mill)
+    assert len(killed.mill.view(UNUSUAL)) == (60 if publishes else 0)
+    proved("P1 P25", kills_around_withheld_runs=1, points=1)
+
+
+def _about_to_be_withheld(subject: Subject) -> Subject:
+    """Publish four days, and break the source of the fifth."""
+    for day in USUAL:
+        assert subject.run("predict", model=subject.mill.model, partition=day).ended == "done"
+    subject.mill.sql(
+        "UPDATE {t} SET weight_kg = NULL WHERE shipped_at >= '2024-03-28 00:00-04' AND right(parcel_id, 1) <> '0'"
+    )
+    return subject
+
+
+def _finish(subject: Subject, job: str, fault: str, **arguments: Any) -> None:
+    """Run a job to its end, once more if a fault has killed it; what it did before its death may leave nothing to do."""
+    if fault:
+        assert subject.run(job, fault, model=subject.mill.model, **arguments).signal == signal.SIGKILL
+    ended = subject.run(job, model=subject.mill.model, **arguments).ended
+    assert ended == ("NotPublished" if fault.startswith("resolve-after") else "done")
 
 
 def _with_bad_release(subject: Subject, trained: Any) -> tuple[Subject, int]:

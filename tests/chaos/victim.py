@@ -22,6 +22,7 @@ import pyarrow as pa
 
 import tidemill.steps.data.extract
 import tidemill.steps.data.validate_data
+import tidemill.steps.predict.inspect
 import tidemill.steps.predict.predict
 import tidemill.steps.predict.publish
 import tidemill.steps.predict.resolve_release
@@ -39,6 +40,7 @@ from tidemill.runtime import interrupts as ending
 from tidemill.runtime.chains import drive, one_by_one, predict_chain, train_chain
 from tidemill.runtime.job import Job
 from tidemill.runtime.run import run_step
+from tidemill.steps.predict.resolution import Resolution, find_withheld, resolve_withheld
 from tidemill.warehouse.predictions.publisher import Publisher
 from tidemill.warehouse.releases.promotion import Promotion
 from tidemill.warehouse.releases.registry import Releases
@@ -105,6 +107,14 @@ def promote(model: str, release_id: int, expected: int | None, live_from: str, g
     )
 
 
+def resolve(model: str, partition: str, publishes: bool) -> dict[str, Any]:
+    """Publish or discard the withheld rows of a partition, as a person does by command."""
+    workspace = Workspace.from_environment()
+    spec = workspace.spec(model)
+    said = Resolution(publish=publishes, by="a test", reason="For a test.")
+    return resolve_withheld(workspace, spec, find_withheld(workspace, spec, partition), said).to_dict()
+
+
 def step(chain: str, name: str, model: str, partition: str, inputs: dict[str, Any]) -> dict[str, Any]:
     return run_step(chain, name, model, partition, inputs, workspace=Workspace.from_environment())
 
@@ -165,7 +175,7 @@ def poll(url: str, model: str, partition: str, key: str, until_exists: str) -> d
 
 JOBS: dict[str, Callable[..., Any]] = {
     "predict": predict, "train": train, "attempt": attempt, "publish": publish, "promote": promote, "undo": undo,
-    "poll": poll, "step": step, "doctor": doctor, "run_away": run_away,
+    "poll": poll, "resolve": resolve, "step": step, "doctor": doctor, "run_away": run_away,
 }  # fmt: skip
 
 

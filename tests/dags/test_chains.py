@@ -22,6 +22,7 @@ CHOSEN = {
     ("resolve_release", "release"),
     ("resolve_release", "simulate"),
     ("resolve_release", "dry_run"),
+    ("inspect", "dry_run"),
     ("publish", "dry_run"),
     ("train", "trials"),
     ("register", "dry_run"),

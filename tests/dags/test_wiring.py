@@ -26,7 +26,8 @@ UPSTREAM = {
         "extract": ["resolve_release"],
         "validate_data": ["extract"],
         "predict": ["extract", "resolve_release", "validate_data"],
-        "publish": ["predict"],
+        "inspect": ["extract", "predict"],
+        "publish": ["inspect", "predict"],
     },
     "monitor": {
         "collect": [],

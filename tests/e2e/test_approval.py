@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tidemill.machine.polling import until
+from .questions import answer, wait_for_question
 
 MODEL, TRAINED = "air_time_approved", "2013-07-01"
 RUN, WHY = f"by_hand__{TRAINED}", "Looked at the slices; fine."
 LIMIT_S = 1500  # a hang is a failure; on two quiet cores all of it takes a minute
-DETAILS = f"dags/{MODEL}_train/dagRuns/{RUN}"
 
 
 def tidemill(demo: Any, *arguments: str) -> str:
@@ -44,29 +43,8 @@ def waiting(demo: Any) -> tuple[Any, dict[str, Any], int]:
     airflow = demo.airflow()
     airflow.wait_for_dags([f"{MODEL}_train"])
     airflow.trigger(f"{MODEL}_train", RUN, TRAINED)
-    asked: list[dict[str, Any]] = []
-
-    def question() -> bool:
-        asked[:] = airflow.request("GET", f"{DETAILS}/hitlDetails")["hitl_details"]
-        return bool(asked) and asked[0]["task_instance"]["state"] == "awaiting_input"
-
-    assert until(question, LIMIT_S), [airflow.failures(run) for run in airflow.runs(f"{MODEL}_train")]
-    wait_for_loops(airflow)
-    return demo, asked[0], champions(demo)
-
-
-def wait_for_loops(airflow: Any) -> None:
-    """Wait for two heartbeats of the scheduler, in whose loop it learns that the process that asked has ended.
-
-    Airflow takes an answer that comes earlier for a second start of the same attempt, and asks again.
-    """
-    beats: set[str] = set()
-
-    def two_more() -> bool:
-        beats.add(airflow.request("GET", "monitor/health")["scheduler"]["latest_scheduler_heartbeat"])
-        return len(beats) > 2
-
-    assert until(two_more, LIMIT_S)
+    asked = wait_for_question(airflow, f"{MODEL}_train", RUN, LIMIT_S)
+    return demo, asked, champions(demo)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +52,7 @@ def approved(waiting: tuple[Any, dict[str, Any], int]) -> Any:
     """The same after the answer, with one partition scored."""
     demo, asked, _ = waiting
     airflow = demo.airflow()
-    place = f"{DETAILS}/taskInstances/approve/{asked['task_instance']['map_index']}/hitlDetails"
-    airflow.request("PATCH", place, json={"chosen_options": ["Approve"], "params_input": {"comment": WHY}})
+    answer(airflow, asked, "Approve", WHY)
     run = airflow.wait_for_run(f"{MODEL}_train", RUN, LIMIT_S)
     assert run.state == "success", airflow.failures(run)
     tidemill(demo, "predict", MODEL, "--partition", TRAINED)

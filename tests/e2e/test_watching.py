@@ -10,11 +10,18 @@ import pytest
 from tidemill.local.config import load_config, server_of
 from tidemill.local.home import Home
 
+from .questions import answer, wait_for_question
+
 MODEL, DAY = "flight_delays", "2013-07-10"
 LOST = ("plane_age", "seats")
 """Columns that come from the planes' register, and are gone where flights carry no tail number."""
 
 POLICY = 'retrain: {schedule: "0 9 * * *", cooldown: 1 day, max_age: 5 days}'
+WHY = "The register is down for a week; the scores are wanted all the same."
+STATE = (
+    "SELECT withheld, published_at IS NULL FROM tidemill.published_partition"
+    f" WHERE model = '{MODEL}' AND partition = '{DAY}'"
+)
 LIMIT_S = 1500  # a hang is a failure; on two quiet cores it takes about two minutes
 
 
@@ -37,9 +44,25 @@ def watched(demo: Any) -> Any:
     airflow = demo.airflow()
     for verb in ("predict", "monitor", "retrain"):
         airflow.trigger(f"{MODEL}_{verb}", f"fault__{DAY}", DAY)
+        if verb == "predict":
+            demo.asked = wait_for_question(airflow, f"{MODEL}_predict", f"fault__{DAY}", LIMIT_S)
+            demo.withheld = demo.rows(STATE)
+            answer(airflow, demo.asked, "Publish", WHY)
         run = airflow.wait_for_run(f"{MODEL}_{verb}", f"fault__{DAY}", LIMIT_S)
         assert run.state == "success", airflow.failures(run)
     return demo
+
+
+def test_the_rows_are_withheld_until_a_person_publishes_them(watched: Any) -> None:
+    assert watched.withheld == [(True, True)]
+    assert watched.asked["subject"] == f"May readers see the new rows of {MODEL}?"
+    assert watched.asked["options"] == ["Publish", "Discard", "Keep withheld"]
+    assert all(name in watched.asked["body"].replace("\\", "") for name in LOST)
+    assert watched.rows(STATE) == [(False, False)]
+    ((reasons,),) = watched.rows(
+        f"SELECT reasons FROM tidemill.decision WHERE model = '{MODEL}' AND partition = '{DAY}' AND kind = 'publish'"
+    )
+    assert reasons == [f"Published by admin: {WHY}"]
 
 
 def test_the_fault_is_an_alert_on_its_first_day_that_names_the_columns(watched: Any) -> None:

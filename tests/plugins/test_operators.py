@@ -29,7 +29,7 @@ from tidemill_airflow.quiet import without_chatter
 from .contexts import context
 
 OPERATORS = [item for item in vars(operators).values() if inspect.isclass(item) and issubclass(item, StepOperator)]
-STEP_OPERATORS = [operator for operator in OPERATORS if operator is not StepOperator]
+STEP_OPERATORS = [operator for operator in OPERATORS if hasattr(operator, "step")]
 MODELS = Path(__file__).parents[2] / "dags" / "models"
 
 

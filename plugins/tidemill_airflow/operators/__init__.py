@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING
 
 from tidemill_airflow.operators.approve import ApproveOperator
+from tidemill_airflow.operators.ask import AskOperator
 from tidemill_airflow.operators.await_ready import AwaitReadyOperator
 from tidemill_airflow.operators.collect_garbage import CollectGarbageOperator
 from tidemill_airflow.operators.cut import CutOperator
 from tidemill_airflow.operators.declared import declared_operators
 from tidemill_airflow.operators.doctor import DoctorOperator
+from tidemill_airflow.operators.inspect import InspectOperator
 from tidemill_airflow.operators.record_outcome import RecordOutcomeOperator
 from tidemill_airflow.operators.rollback import RollbackOperator
 from tidemill_airflow.operators.send_alerts import SendAlertsOperator
@@ -16,10 +18,12 @@ from tidemill_airflow.operators.trigger_training import TriggerTrainingOperator
 
 __all__ = [
     "ApproveOperator",
+    "AskOperator",
     "AwaitReadyOperator",
     "CollectGarbageOperator",
     "CutOperator",
     "DoctorOperator",
+    "InspectOperator",
     "RecordOutcomeOperator",
     "RollbackOperator",
     "SendAlertsOperator",

@@ -115,6 +115,9 @@ def predict(
     chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
     with _progress() as on_step:
         done = predict_partition(chain, model, partition, workspace, cutoff=_in_utc(cutoff), on_step=on_step)
+    if done.published_by is None and done.record["withheld"]:
+        _say_withheld(workspace, model, partition)
+        raise typer.Exit(1)
     _say_prediction(partition, done)
 
 
@@ -268,9 +271,16 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
     )
     if result.empty:
         out.print(f"Of those scored, {len(result.empty)} had no rows and are published as empty.")
+    if result.withheld:
+        out.print(
+            f"{len(result.withheld)} are withheld, and readers do not see them: {', '.join(result.withheld)}."
+            f" See 'tidemill history {model}', then 'tidemill publish' or 'tidemill discard' each.",
+            highlight=False,
+            soft_wrap=True,
+        )
     for key, message in result.failed:
         err.print(f"{key}: {message}", highlight=False, soft_wrap=True)
-    if result.failed:
+    if result.failed or result.withheld:
         raise typer.Exit(1)
 
 
@@ -290,6 +300,28 @@ def _say_prediction(partition: str, done: Any) -> None:
         out.print(f"{record['n_rows']:,} rows of release {record['release_id']} {verb}{mean}.")
     else:
         out.print(f"Partition {partition} has no rows: it is {verb} as empty.")
+
+
+def _say_withheld(workspace: Workspace, model: str, partition: str) -> None:
+    """Report why the rows of a partition are withheld, and send the message about them."""
+    from tidemill.errors import ChannelUnavailable
+    from tidemill.runtime.run import run_step
+    from tidemill.steps.predict.resolution import find_withheld
+
+    run = find_withheld(workspace, workspace.spec(model), partition)
+    out.print(f"{run.n_rows:,} rows of release {run.release_id} are withheld; readers do not see them.")
+    for reason in run.reasons:
+        out.print(f"  {reason}", highlight=False, soft_wrap=True)
+    out.print(
+        f"If they are right: tidemill publish {model} {partition} --reason …; if not: tidemill discard {model} {partition}"
+        " --reason …",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        run_step("monitor", "notify", model, partition, {}, workspace=workspace)
+    except ChannelUnavailable as error:
+        err.print(str(error), highlight=False, soft_wrap=True)
 
 
 def _say_decision(decision: dict[str, Any]) -> None:

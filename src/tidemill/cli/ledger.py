@@ -1,4 +1,4 @@
-"""Commands on a model's records in the ledger: history, one row, the champion, whether a release can be reproduced."""
+"""Commands on a model's records in the ledger: history, one row, the champion, withheld rows, reproducing a release."""
 
 import getpass
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from tidemill.workspace import Workspace
 if TYPE_CHECKING:
     from tidemill.operations.explain import FeaturePart
     from tidemill.warehouse.predictions.publisher import PublishedRun
+    from tidemill.warehouse.predictions.withholding import WithheldRun
 
 __all__: list[str] = []
 
@@ -24,6 +25,7 @@ PANEL = "Releases and records"  # heading in the help
 def history(model: Model, as_json: AsJson = False) -> None:
     """Show which release was live when, who approved it, and why."""
     from tidemill.warehouse.predictions.publisher import Publisher
+    from tidemill.warehouse.predictions.withholding import Withholding
     from tidemill.warehouse.releases.registry import Releases
     from tidemill.workspace import LEDGER
 
@@ -46,17 +48,20 @@ def history(model: Model, as_json: AsJson = False) -> None:
     ]
     show(rows, as_json=as_json, empty=f"No release of {model} has ever been live.")
     if not as_json:
-        _print_published(published)
+        _print_published(published, Withholding(workspace.connection(LEDGER)).runs(model))
 
 
-def _print_published(published: "Sequence[PublishedRun]") -> None:
-    """Print how many partitions are published, beside the rows: not where a pipe takes them."""
+def _print_published(published: "Sequence[PublishedRun]", withheld: "Sequence[WithheldRun]") -> None:
+    """Print how many partitions are published, and which rows are withheld, beside the rows: not where a pipe takes them."""
     notes = out if out.is_terminal else err
     empty = [run.partition for run in published if not run.n_rows]
     if published:
         notes.print(f"{len(published):,} partitions are published, the newest is {published[-1].partition}.")
     if empty:
         notes.print(f"{len(empty):,} of them had no rows and are published as empty, the newest {empty[-1]}.")
+    for run in withheld:
+        text = f"New rows of partition {run.partition} are withheld since {run.since:%Y-%m-%d %H:%M}: {run.reasons[0]}"
+        notes.print(text, highlight=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -184,6 +189,40 @@ def promote(
 
 
 @app.command(rich_help_panel=PANEL)
+def publish(
+    model: Model,
+    partition: Annotated[str, typer.Argument(help="Partition whose withheld rows are right.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+) -> None:
+    """Publish the withheld rows of a partition."""
+    _resolve(model, partition, by=by, reason=reason, publishes=True)
+    out.print(f"The withheld rows of partition {partition} of {model} are published.")
+
+
+@app.command(rich_help_panel=PANEL)
+def discard(
+    model: Model,
+    partition: Annotated[str, typer.Argument(help="Partition whose withheld rows are wrong.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+) -> None:
+    """Discard the withheld rows of a partition; readers keep its earlier rows, if there are any."""
+    _resolve(model, partition, by=by, reason=reason, publishes=False)
+    out.print(f"The withheld rows of partition {partition} of {model} are discarded.")
+
+
+def _resolve(model: str, partition: str, *, by: str | None, reason: str, publishes: bool) -> None:
+    from tidemill.steps.predict.resolution import Resolution, find_withheld, resolve_withheld
+
+    workspace = Workspace.from_environment()
+    spec = workspace.spec(model)
+    run = find_withheld(workspace, spec, partition)
+    said = Resolution(publish=publishes, by=by or getpass.getuser(), reason=reason)
+    resolve_withheld(workspace, spec, run, said)
+
+
+@app.command(rich_help_panel=PANEL)
 def rollback(
     model: Model,
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
@@ -210,6 +249,13 @@ def rollback(
     out.print(f"Release {done.release_id} of {model} is the champion; undone: {undone}.")
     if republish:
         out.print(f"{len(done.restored)} partition(s) restored, {len(done.rescored)} scored again.")
+    if done.withheld:
+        out.print(
+            f"Still showing rows of undone releases, since the new ones are withheld: {', '.join(done.withheld)}."
+            f" See 'tidemill history {model}'.",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 @app.command(rich_help_panel=PANEL)

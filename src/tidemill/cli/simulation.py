@@ -16,7 +16,7 @@ from tidemill.workspace import Workspace
 
 if TYPE_CHECKING:
     from tidemill.report.simulation import PolicyFacts
-    from tidemill.simulation import Drill, Outcome, Simulation
+    from tidemill.simulation import Drill, Outcome, Simulation, Tried
 
 __all__: list[str] = []
 
@@ -110,20 +110,38 @@ def drill(
 
 
 def _print(done: "Drill") -> None:
-    table = Table("fault", Column("rows", justify="right"), "detected on", "by the alert", "other alerts")
+    table = Table(
+        "fault", Column("rows", justify="right"), "detected on", "by the alert", "readers saw", "other alerts"
+    )
     for item in done.tried:
         seen = item.seen_on or ("NOT DETECTED" if item.n_rows else "nothing to detect")
-        table.add_row(item.fault, f"{item.n_rows:,}", seen, item.alert or "-", ", ".join(item.also[:4]))
+        also = ", ".join(item.also[:4])
+        table.add_row(item.fault, f"{item.n_rows:,}", seen, item.alert or "-", _readers_saw(item), also)
     if done.tried:
         out.print(table)
         real = [item for item in done.tried if item.n_rows]
         on_first = sum(item.seen_on == item.fault.rpartition("@")[2] for item in real)
         text = f"{len(real) - len(done.missed)} of {len(real)} faults were detected, {on_first} of them on their first day."
         out.print(text, highlight=False)
+        in_time = f"{len(done.in_time)} of {len(real)} were withheld or stopped before a reader could see a wrong row."
+        out.print(in_time, highlight=False)
+    for held in done.withheld:
+        out.print(f"Withheld without a fault: {held.partition}. {held.reasons[0]}", highlight=False, soft_wrap=True)
+    rate = f"{len(done.withheld)} of {done.n_partitions} partitions were withheld without a fault."
+    out.print(rate, highlight=False)
     for alert in done.quiet:
         out.print(f"Without a fault: {alert.rule} from {alert.first_partition}.", highlight=False)
     rate = f"{len(done.quiet)} alerts in {done.n_partitions} partitions without a fault: {done.quiet_rate:.1f} per 60."
     out.print(rate, highlight=False)
+
+
+def _readers_saw(item: "Tried") -> str:
+    """Return what readers saw of a fault before it was detected."""
+    if not item.n_rows:
+        return "-"
+    if item.before_readers:
+        return "nothing"
+    return "all of it" if item.partitions_seen is None else f"{item.partitions_seen} partition(s)"
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from tidemill.doctor.machine import (
     sound_specs,
 )
 from tidemill.doctor.reproduction import check_reproductions
+from tidemill.doctor.withheld import check_withheld
 from tidemill.errors import (
     SchemaChanged,
     SettingsError,
@@ -39,6 +40,7 @@ from tidemill.storage.store import Store
 from tidemill.tracking import Tracking
 from tidemill.versions import lock_file
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
+from tidemill.warehouse.predictions.withholding import Withholding
 from tidemill.warehouse.statements import execute
 from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace
 
@@ -137,7 +139,10 @@ def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, dep
         yield check_pointers(cursor, spec.model)
         yield check_deployments(cursor, spec.model)
         yield check_reproductions(cursor, spec.model)
-    yield check_freshness(spec, published, serves, as_of, [key for key, empty in published.items() if empty])
+    withheld = Withholding(url).runs(spec.model)
+    yield check_withheld(spec.model, withheld)
+    known = {**dict.fromkeys((run.partition for run in withheld), False), **published}  # a withheld one is not missing
+    yield check_freshness(spec, known, serves, as_of, [key for key, empty in published.items() if empty])
     try:
         with transaction(url) as cursor:
             yield check_anchor(cursor, store, spec.model)

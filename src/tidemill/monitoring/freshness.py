@@ -11,7 +11,7 @@ from statistics import median
 
 from tidemill.records import Alert, MetricValue, Record, Severity
 
-__all__ = ["FreshnessEvidence", "FreshnessLimits", "examine_freshness", "missing_alert", "usual_rows"]
+__all__ = ["FreshnessEvidence", "FreshnessLimits", "examine_freshness", "examine_volume", "missing_alert", "usual_rows"]
 
 MIN_PEERS = 4  # partitions of the same weekday; with fewer, all of the newest partitions are used
 N_RECENT = 28  # newest partitions that define the usual rows
@@ -82,25 +82,51 @@ def examine_freshness(
     >>> [alert.rule for alert in examine_freshness(half, FreshnessLimits())[1]]
     ['volume']
     """
-    usual = usual_rows(evidence.peer_rows, evidence.past_rows)
     metrics = [
-        MetricValue(name="n_rows", value=float(evidence.n_rows), n=evidence.n_rows),
         MetricValue(name="n_missing", value=float(len(evidence.missing))),
         *(MetricValue(name="age_days", value=age, slice=f"of={what}") for what, age in evidence.ages.items()),
     ]
-    if usual is not None:
-        metrics += [
-            MetricValue(name="n_rows_usual", value=usual[0], n=evidence.n_rows),
-            MetricValue(name="n_rows_ratio", value=evidence.n_rows / usual[0], n=evidence.n_rows),
-        ]
+    rows, volume = examine_volume(
+        evidence.n_rows, evidence.peer_rows, evidence.past_rows, volume_ratio=limits.volume_ratio
+    )
     findings = [
-        _volume(evidence, usual, limits),
+        volume,
         missing_alert(evidence.missing) if evidence.missing else None,
         *(_age(what, age, evidence.past_ages.get(what, ()), limits) for what, age in evidence.ages.items()),
         _schema(evidence),
         _dependencies(evidence),
     ]
-    return tuple(metrics), tuple(finding for finding in findings if finding is not None)
+    return (*rows, *metrics), tuple(finding for finding in findings if finding is not None)
+
+
+def examine_volume(
+    n_rows: int, peers: Sequence[int], past: Sequence[int], *, volume_ratio: float
+) -> tuple[tuple[MetricValue, ...], Alert | None]:
+    """Return the figures of a partition's number of rows, and the alert if it is unusual.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the partition.
+    peers, past : sequence of int
+        As for `usual_rows`.
+    volume_ratio : float
+        Maximum factor between the rows and the usual rows, either way.
+
+    Examples
+    --------
+    >>> examine_volume(90, [900] * 4, [], volume_ratio=1.6)[1].rule
+    'volume'
+    """
+    figures = [MetricValue(name="n_rows", value=float(n_rows), n=n_rows)]
+    usual = usual_rows(peers, past)
+    if usual is None:
+        return tuple(figures), None
+    figures += [
+        MetricValue(name="n_rows_usual", value=usual[0], n=n_rows),
+        MetricValue(name="n_rows_ratio", value=n_rows / usual[0], n=n_rows),
+    ]
+    return tuple(figures), _volume(n_rows, usual, volume_ratio)
 
 
 def missing_alert(keys: Sequence[str]) -> Alert:
@@ -145,12 +171,10 @@ def usual_rows(peers: Sequence[int], past: Sequence[int]) -> tuple[float, float]
     return usual, math.exp(CHANCE * (spread + 1 / math.sqrt(usual)))
 
 
-def _volume(evidence: FreshnessEvidence, usual: tuple[float, float] | None, limits: FreshnessLimits) -> Alert | None:
-    if usual is None:
-        return None
+def _volume(n_rows: int, usual: tuple[float, float], volume_ratio: float) -> Alert | None:
     expected, factor = usual
-    limit = max(limits.volume_ratio, factor)
-    ratio = evidence.n_rows / expected
+    limit = max(volume_ratio, factor)
+    ratio = n_rows / expected
     if 1 / limit <= ratio <= limit:
         return None
     what = "fewer" if ratio < 1 else "more"
@@ -158,7 +182,7 @@ def _volume(evidence: FreshnessEvidence, usual: tuple[float, float] | None, limi
         rule="volume",
         severity=Severity.WARN,
         message=(
-            f"The partition has {evidence.n_rows:,} rows, {what} than the {expected:,.0f} usual: {ratio:.2f} times "
+            f"The partition has {n_rows:,} rows, {what} than the {expected:,.0f} usual: {ratio:.2f} times "
             f"as many, where {1 / limit:.2f} to {limit:.2f} is allowed. Was the source loaded completely, and only once?"
         ),
         value=ratio,

@@ -22,7 +22,10 @@ from tidemill.monitoring.counting.near_misses import near_misses
 from tidemill.monitoring.counting.past import usual_null_share, usual_psi, usual_unseen_share
 from tidemill.records import Record
 
-__all__ = ["ColumnKind", "ColumnProfile", "build_profile", "count_into", "count_table", "merge"]
+__all__ = [
+    "ColumnKind", "ColumnProfile", "build_profile", "count_into", "count_table", "merge", "profile_of_bins",
+    "profile_of_levels",
+]  # fmt: skip
 
 MAX_BINS = 200  # within 1 % of the exact Kolmogorov-Smirnov and Wasserstein figures, in 1.5 KB per column
 MAX_CATEGORIES = 100  # levels with a separate count
@@ -179,6 +182,46 @@ def count_table(references: Sequence[ColumnProfile], table: pa.Table) -> tuple[C
     return tuple(count_into(profile, table.column(profile.name)) for profile in references)
 
 
+def profile_of_bins(
+    reference: ColumnProfile,
+    counts: Sequence[int],
+    *,
+    span: tuple[float, float] | None,
+    moments: tuple[float, float] | None,
+) -> ColumnProfile:
+    """Return the profile of finite numbers that were counted into the bins of a reference elsewhere.
+
+    Parameters
+    ----------
+    reference : ColumnProfile
+        Profile whose bins were used.
+    counts : sequence of int, of shape (n_edges + 1,)
+        Rows in each bin.
+    span : (float, float) or None
+        Minimum and maximum; None without rows.
+    moments : (float, float) or None
+        Mean and population standard deviation; None without rows.
+    """
+    minimum, maximum = span or (None, None)
+    mean, std = moments or (None, None)
+    return replace(
+        _without_past(reference),
+        counts=tuple(counts),
+        n=sum(counts),
+        n_null=0,
+        minimum=minimum,
+        maximum=maximum,
+        mean=mean,
+        std=std,
+        n_infinite=0,
+    )
+
+
+def profile_of_levels(reference: ColumnProfile, counts: Mapping[str, int]) -> ColumnProfile:
+    """Return the profile of levels that were counted elsewhere, in the categories of a reference."""
+    return _count_categorical(reference, Counter(counts), 0)
+
+
 def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
     """Add two profiles counted into the same bins, such as two batches of a stream.
 
@@ -199,7 +242,7 @@ def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         raise ValueError(f"profiles of {first.name!r} and {second.name!r} have other bins: count both into the same")
     mean, std = _pooled_moments(first, second)
     return replace(
-        first,
+        _without_past(first),
         counts=tuple(a + b for a, b in zip(first.counts, second.counts, strict=True)),
         n=first.n + second.n,
         n_null=first.n_null + second.n_null,
@@ -210,10 +253,6 @@ def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         maximum=max((v for v in (first.maximum, second.maximum) if v is not None), default=None),
         mean=mean,
         std=std,
-        n_blocks=0,
-        psi_quantile=None,
-        null_share_quantile=None,
-        unseen_share_quantile=None,
     )
 
 
@@ -270,7 +309,7 @@ def _count_numeric(reference: ColumnProfile, values: NDArray[np.float64]) -> Col
     finite = ordered[low:high]
     mean, std = _moments(finite)
     return replace(
-        reference,
+        _without_past(reference),
         counts=tuple(np.diff(cuts, prepend=0, append=ordered.size).tolist()),
         n=values.size,
         n_null=values.size - ordered.size,
@@ -279,10 +318,6 @@ def _count_numeric(reference: ColumnProfile, values: NDArray[np.float64]) -> Col
         maximum=float(finite[-1]) if finite.size else None,
         mean=mean,
         std=std,
-        n_blocks=0,
-        psi_quantile=None,
-        null_share_quantile=None,
-        unseen_share_quantile=None,
     )
 
 
@@ -340,17 +375,17 @@ def _count_categorical(reference: ColumnProfile, counts: Counter[str], n_null: i
     levels = {*reference.categories, *reference.rare} if n_unseen else set()
     unseen = Counter({level: n for level, n in counts.items() if level not in levels} if n_unseen else {})
     return replace(
-        reference,
+        _without_past(reference),
         counts=(*named, n_other),
         n=counts.total() + n_null,
         n_null=n_null,
         n_unseen=n_unseen,
         near_misses=near_misses(unseen, sorted(levels)),
-        n_blocks=0,
-        psi_quantile=None,
-        null_share_quantile=None,
-        unseen_share_quantile=None,
     )
+
+
+def _without_past(profile: ColumnProfile) -> ColumnProfile:
+    return replace(profile, n_blocks=0, psi_quantile=None, null_share_quantile=None, unseen_share_quantile=None)
 
 
 def _with_past(profile: ColumnProfile, bins: NDArray[np.int64], blocks: NDArray[np.int64]) -> ColumnProfile:

@@ -75,6 +75,8 @@ class Backfill:
     """Partitions that ended in an error, with its message."""
     empty: tuple[str, ...] = ()
     """Those of the scored that have no rows, and were published as empty."""
+    withheld: tuple[str, ...] = ()
+    """Partitions scored now whose rows wait for a person; the backfill goes on without them."""
 
 
 def backfill(
@@ -116,6 +118,7 @@ def backfill(
         present = list(skipped)
         scored: list[str] = []
         empty: list[str] = []
+        withheld: list[str] = []
         failed: list[tuple[str, str]] = []
         for done, (key, ref) in enumerate(chosen.items(), start=1):
             if key not in skipped:
@@ -124,15 +127,23 @@ def backfill(
                     if not policy.force:
                         refuse_unready(workspace, spec, spec.asked(key))
                     done_now = predict_partition(chain, spec.model, key, workspace)
-                    if done_now.published_by is None:
+                    if done_now.published_by is not None:
+                        present.append(key)
+                    elif done_now.record["withheld"]:
+                        withheld.append(key)
+                    else:
                         scored.append(key)
                         empty += [] if done_now.record["n_rows"] else [key]
-                    else:
-                        present.append(key)
                 except FatalError as error:  # recorded in the ledger; other partitions have nothing to do with it
                     failed.append((key, str(error)))
             on_partition(key, done, len(chosen))
-    return Backfill(scored=tuple(scored), present=tuple(present), failed=tuple(failed), empty=tuple(empty))
+    return Backfill(
+        scored=tuple(scored),
+        present=tuple(present),
+        failed=tuple(failed),
+        empty=tuple(empty),
+        withheld=tuple(withheld),
+    )
 
 
 def _choose(

@@ -34,6 +34,8 @@ class Rollback(Record):
     """Partitions whose earlier run is visible again."""
     rescored: tuple[str, ...]
     """Partitions that had no earlier run and were scored again."""
+    withheld: tuple[str, ...] = ()
+    """Partitions scored again whose new rows wait for a person; readers still see those of the undone release."""
 
 
 def roll_back(
@@ -80,15 +82,22 @@ def roll_back(
     wrong = [run.partition for run in publisher.published(spec.model) if run.release_id in never_live]
     restored: list[str] = []
     rescored: list[str] = []
+    withheld: list[str] = []
     for key in (key for key in wrong if key in wanted):
         if publisher.point_back(spec.model, key, never_live, None) is not None:
             restored.append(key)
         else:
-            backfill(spec, key, key, workspace, policy=Policy(kind="live_then", again=True))
-            rescored.append(key)
+            done = backfill(spec, key, key, workspace, policy=Policy(kind="live_then", again=True))
+            (withheld if done.withheld else rescored).append(key)
     anchor_audit(workspace, spec.model)
     follow(workspace, spec.model)
-    return Rollback(release_id=release_id, undone=undone, restored=tuple(restored), rescored=tuple(rescored))
+    return Rollback(
+        release_id=release_id,
+        undone=undone,
+        restored=tuple(restored),
+        rescored=tuple(rescored),
+        withheld=tuple(withheld),
+    )
 
 
 def promote_by_hand(

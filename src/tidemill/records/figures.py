@@ -66,7 +66,8 @@ class Decision(Record):
     """A recorded yes or no with its reasons."""
 
     kind: str
-    """``accept`` (the gate on a model), ``approve`` (a person on a model) or ``retrain``."""
+    """``accept`` (the gate on a model), ``approve`` (a person on a model), ``retrain``, ``inspect`` (the rules on a run)
+    or ``publish`` (a person on a withheld run)."""
     verdict: Verdict
     """The outcome."""
     reasons: tuple[str, ...]

@@ -71,6 +71,10 @@ class PublishedPartition(Record):
     """Folder of its newest monitoring page, relative to the storage root."""
     contract: str | None
     """Folder of its newest contract page, relative to the storage root."""
+    withheld: bool = False
+    """Whether newer rows wait for a person."""
+    marked: bool = False
+    """Whether these rows were withheld, and published because nobody decided in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ class PredictionRef(Record):
     """Mean of the scores; None if there are no rows."""
     published: bool = False
     """True once this run is visible."""
+    withheld: bool = False
+    """True if it differs too much from the model's past, and waits for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

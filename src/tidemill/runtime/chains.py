@@ -43,7 +43,7 @@ def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "", tri
 
 
 def predict_chain(*, release: int | None = None, simulate: bool = False, dry_run: bool = False) -> Chain:
-    """Score the rows of one partition by the release that was live for it, and publish them."""
+    """Score the rows of one partition by the release that was live for it, and publish or withhold them."""
     return _steps("predict", {"purpose": "score", "release": release, "simulate": simulate, "dry_run": dry_run})
 
 

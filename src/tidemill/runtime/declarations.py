@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STEPS", "TrainingRecords", "alert", "analyse", "approve", "await_ready", "collect", "compute", "decide", "declaration",
-    "drift", "evaluate", "extract", "freshness", "notify", "performance", "predict", "prepare", "producers", "publish",
-    "record_outcome", "register", "report", "reproduce", "resolve_release", "score", "steps_of", "train",
+    "drift", "evaluate", "extract", "freshness", "inspect", "notify", "performance", "predict", "prepare", "producers",
+    "publish", "record_outcome", "register", "report", "reproduce", "resolve_release", "score", "steps_of", "train",
     "validate_data", "validate_model",
 ]  # fmt: skip
 
@@ -174,6 +174,13 @@ def predict(
     job: "Job", release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[ScoresRef, ...] = ()
 ) -> PredictionRef:
     """Score a snapshot, or take its scores from ``score``, and write the rows, not yet visible."""
+
+
+@step("steps.predict.inspect", chains=("predict",), limit=_HOUR, memory=NO_ROWS)
+def inspect(
+    job: "Job", prediction: PredictionRef, snapshot: SnapshotRef, *, answer: Answer | None = None, dry_run: bool = False
+) -> Decision:
+    """Look at the written rows as monitoring would; withhold them if they differ too much from the model's past."""
 
 
 @step("steps.predict.publish", chains=("predict",), limit=_QUICK, memory=NO_ROWS)

@@ -8,6 +8,7 @@ from tidemill.storage.store import Store
 from tidemill.warehouse.alerts.state import Alerts
 from tidemill.warehouse.ledger import Ledger, Origin
 from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.predictions.withholding import Withholding
 from tidemill.warehouse.releases.registry import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
@@ -48,6 +49,11 @@ class Job:
     def publisher(self) -> Publisher:
         """Claims, prediction runs and the pointer, as the writer."""
         return Publisher(self.workspace.connection(LEDGER))
+
+    @property
+    def withholding(self) -> Withholding:
+        """Withheld runs, as the writer."""
+        return Withholding(self.workspace.connection(LEDGER))
 
     @property
     def releases(self) -> Releases:

@@ -14,16 +14,17 @@ from tidemill.errors import PartitionError, SchemaChanged, SpecError
 from tidemill.intervals import Partition
 from tidemill.records import Record
 from tidemill.simulation.injections import FEATURES_TABLE, Injection
-from tidemill.simulation.outcome import Opened, Policy, Stopped
+from tidemill.simulation.outcome import Held, Opened, Policy, Stopped
 from tidemill.simulation.past import Past, Progress, ignore_progress
 from tidemill.simulation.replay import Replay, model_name
 from tidemill.simulation.sandbox import Sandbox, open_sandbox
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.connections import fetch_value, kept_open, transaction
 
-__all__ = ["Drill", "Tried", "drill", "right_rules"]
+__all__ = ["Drill", "Tried", "drill", "in_time", "right_rules"]
 
 FACTOR = 1000.0  # a change of unit, such as kilometres to metres
+WITHHELD = "withheld:"  # rule of the alert about rows that readers do not see; the rules behind it are counted
 PERIOD = 60  # partitions; the rate of alerts without a fault refers to them
 _RULES = {
     "null": ("nulls:{column}", "break:{column}"),
@@ -54,6 +55,10 @@ class Tried(Record):
     """The alert's message; otherwise why the fault could not be injected, or the errors of failed chains."""
     also: tuple[str, ...] = ()
     """Rules of other alerts that the fault opened on these days."""
+    before_readers: bool = False
+    """Whether the rows were withheld for the right reason, or never written, before a reader could see them."""
+    partitions_seen: int | None = None
+    """Wrong partitions that readers saw before the fault was detected: 0 if none, None if it never was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +77,18 @@ class Drill(Record):
     """Alerts that opened without a fault."""
     tried: tuple[Tried, ...]
     """The faults, in order."""
+    withheld: tuple[Held, ...] = ()
+    """Partitions that were withheld without a fault, and why."""
 
     @property
     def missed(self) -> tuple[Tried, ...]:
         """Faults that changed rows and were not detected."""
         return tuple(item for item in self.tried if item.n_rows and not item.seen_on)
+
+    @property
+    def in_time(self) -> tuple[Tried, ...]:
+        """Faults that were detected before a reader could see a wrong row."""
+        return tuple(item for item in self.tried if item.n_rows and item.before_readers)
 
     @property
     def quiet_rate(self) -> float:
@@ -134,7 +146,7 @@ def drill(
     with open_sandbox() as sandbox:
         sandbox.copy_source(past, on_progress)
         sandbox.declare(past.spec, model_name(Policy.SPEC))
-        replay = Replay(sandbox.workspace, Policy.SPEC)
+        replay = Replay(sandbox.workspace, Policy.SPEC, rows_are_right=True)
         for at, partition in enumerate(partitions):
             chosen = [item for item in faults if item.partition == partition.key]
             if partition.key in on:
@@ -144,7 +156,8 @@ def drill(
             with kept_open():
                 list(replay.run((partition,)))
             on_progress(Policy.SPEC.value, at + 1, len(partitions))
-        quiet = replay.outcome(partitions).alerts
+        outcome = replay.outcome(partitions)
+        quiet = tuple(item for item in outcome.alerts if not item.rule.startswith(WITHHELD))
     return Drill(
         model=past.spec.model,
         first=past.first,
@@ -152,6 +165,7 @@ def drill(
         n_partitions=len(partitions),
         quiet=quiet,
         tried=tuple(_without_usual(item, quiet) for item in tried),
+        withheld=outcome.withheld,
     )
 
 
@@ -204,7 +218,9 @@ def _tried(
         with kept_open():
             for partition in days:
                 watching.observe(partition)
-            yield _seen(fault, n_rows, days, watching.alerts(), watching.stopped)
+            yield in_time(
+                _seen(fault, n_rows, days, watching.alerts(), watching.stopped), fault, days, watching.withheld
+            )
         sandbox.database.restore()
         on_progress(f"faults on {partitions[0].key}", done, len(faults))
 
@@ -230,7 +246,8 @@ def _seen(
 ) -> Tried:
     """Find the right alert among those that are open."""
     keys, right = [partition.key for partition in days], right_rules(fault)
-    opened = sorted((item for item in alerts if item.last_partition in keys), key=lambda item: item.rule not in right)
+    opened = [item for item in alerts if item.last_partition in keys and not item.rule.startswith(WITHHELD)]
+    opened.sort(key=lambda item: item.rule not in right)
     also = tuple(item.rule for item in opened if item.rule not in right)
     found = Tried(
         fault=fault.words, column=fault.column or "", n_rows=n_rows, seen_on="", alert="", message="", also=also
@@ -245,10 +262,21 @@ def _seen(
     return replace(found, message=" ".join(stop.error for stop in stopped))
 
 
+def in_time(found: Tried, fault: Injection, days: Sequence[Partition], withheld: Sequence[Held]) -> Tried:
+    """Add whether readers saw wrong rows, and for how many partitions."""
+    held = {item.partition for item in withheld if set(item.rules) & set(right_rules(fault))}
+    if found.alert == "contract" or days[0].key in held:
+        return replace(found, before_readers=True, partitions_seen=0)
+    if not found.seen_on:
+        return found
+    return replace(found, partitions_seen=[day.key for day in days].index(found.seen_on) + 1)
+
+
 def _without_usual(tried: Tried, quiet: Sequence[Opened]) -> Tried:
     """Leave out the alerts that are open on that day without the fault."""
     day = tried.fault.rpartition("@")[2]
     usual = {item.rule for item in quiet if item.first_partition <= day <= item.last_partition}
     if tried.alert in usual:
         tried = replace(tried, seen_on="", alert="", message="The same alert is open without the fault.")
+        tried = replace(tried, before_readers=False, partitions_seen=None)
     return replace(tried, also=tuple(rule for rule in tried.also if rule not in usual))

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from tidemill.records import Record
 
-__all__ = ["Opened", "Outcome", "Policy", "Stopped", "Trained"]
+__all__ = ["Held", "Opened", "Outcome", "Policy", "Stopped", "Trained"]
 
 
 class Policy(StrEnum):
@@ -61,6 +61,18 @@ class Opened(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held(Record):
+    """A partition whose rows were withheld before readers saw them."""
+
+    partition: str
+    """Key of the partition."""
+    rules: tuple[str, ...]
+    """Rules that withheld them."""
+    reasons: tuple[str, ...]
+    """One sentence per finding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped(Record):
     """A partition whose chain failed, as it would have in production."""
 
@@ -86,3 +98,5 @@ class Outcome(Record):
     """Alerts in order; the monitors run only under ``spec``."""
     stopped: tuple[Stopped, ...]
     """Chains that failed."""
+    withheld: tuple[Held, ...] = ()
+    """Partitions whose rows were withheld; the replay then publishes them."""

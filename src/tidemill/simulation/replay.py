@@ -15,19 +15,24 @@ from tidemill.errors import FatalError
 from tidemill.intervals import Interval, Partition
 from tidemill.runtime.chains import Chain, drive, monitor_chain, predict_chain, retrain_chain, train_chain
 from tidemill.runtime.job import Job
-from tidemill.simulation.outcome import Opened, Outcome, Policy, Stopped, Trained
+from tidemill.simulation.outcome import Held, Opened, Outcome, Policy, Stopped, Trained
 from tidemill.simulation.sandbox import Sandbox
 from tidemill.simulation.simulated_steps import SimulatedSteps
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.labels import labelled, labels_as_of
 from tidemill.steps.monitor.realised_quality import NEEDED, measured
+from tidemill.steps.predict.resolution import Resolution, resolve_withheld
 from tidemill.warehouse.connections import fetch_all, kept_open, transaction
 from tidemill.warehouse.predictions.publisher import PublishedRun, Publisher
+from tidemill.warehouse.predictions.withholding import Withholding
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["Replay", "main", "model_name"]
 
 WEEK = timedelta(days=7)
+_REASON = "A replay goes on with the rows that it has."
+RIGHT = Resolution(publish=True, by="simulation", reason=_REASON)
+DOUBTFUL = Resolution(publish=True, by="", reason=_REASON, marked=True)
 
 
 class Replay:
@@ -39,6 +44,8 @@ class Replay:
         The sandbox's workspace.
     policy : Policy
         When to train; also part of the model's name in the sandbox.
+    rows_are_right : bool, default False
+        Whether the past is without faults, so that a person who looks at withheld rows would find them right.
 
     Attributes
     ----------
@@ -46,14 +53,18 @@ class Replay:
         The model as declared in the sandbox.
     stopped : list of Stopped
         Chains that have failed so far.
+    withheld : list of Held
+        Partitions whose rows were withheld so far.
     """
 
-    def __init__(self, workspace: Workspace, policy: Policy) -> None:
+    def __init__(self, workspace: Workspace, policy: Policy, *, rows_are_right: bool = False) -> None:
         self._workspace, self._policy = workspace, policy
+        self._resolution = RIGHT if rows_are_right else DOUBTFUL
         self.spec = workspace.spec(model_name(policy))
         self._steps = SimulatedSteps(workspace.storage.with_name("shared"))
         self._trained_at: datetime | None = None
         self.stopped: list[Stopped] = []
+        self.withheld: list[Held] = []
 
     def run(self, partitions: tuple[Partition, ...]) -> Iterator[str]:
         """Replay partitions, and yield the key of each finished one."""
@@ -67,20 +78,18 @@ class Replay:
                 with self._recorded(partition, "retrain"):
                     self._drive("retrain", retrain_chain(self.spec), partition)
             else:
-                with self._recorded(partition, "predict"):
-                    self._drive("predict", predict_chain(), partition)
+                self._predict(partition)
             yield partition.key
 
     def fork(self) -> "Replay":
-        """Return a replay that continues from here and records its own failures."""
+        """Return a replay that continues from here, perhaps with faults, and records its own failures."""
         other = Replay(self._workspace, self._policy)
         other._trained_at = self._trained_at
         return other
 
     def observe(self, partition: Partition) -> None:
         """Predict and monitor a partition, without a retrain decision."""
-        with self._recorded(partition, "predict"):
-            self._drive("predict", predict_chain(), partition)
+        self._predict(partition)
         with self._recorded(partition, "monitor"):
             self._drive("monitor", monitor_chain(), partition, until="alert")
 
@@ -96,12 +105,21 @@ class Replay:
             trained=_trained(self.spec.model, self._workspace),
             alerts=_alerts(self.spec.model, self._workspace),
             stopped=tuple(self.stopped),
+            withheld=tuple(self.withheld),
         )
 
     def _training_is_due(self, partition: Partition) -> bool:
         if self._trained_at is None:
             return True
         return self._policy is Policy.WEEKLY and partition.interval.start - self._trained_at >= WEEK
+
+    def _predict(self, partition: Partition) -> None:
+        """Predict a partition; record that its rows are withheld, and publish them, so that the days after have a past."""
+        with self._recorded(partition, "predict"):
+            self._drive("predict", predict_chain(), partition)
+            for run in Withholding(self._workspace.connection(LEDGER)).runs(self.spec.model, partition.key):
+                self.withheld.append(Held(partition=run.partition, rules=run.rules, reasons=run.reasons))
+                resolve_withheld(self._workspace, self.spec, run, self._resolution)
 
     def _drive(self, name: str, chain: Chain, partition: Partition, until: str | None = None) -> None:
         model, run = self.spec.model, self._steps.run_step

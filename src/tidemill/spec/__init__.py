@@ -8,7 +8,17 @@ from tidemill.metrics.definitions import DECIDABLE, default_metric, greater_is_b
 from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
 from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Ready, Source, Task
 from tidemill.spec.model import ModelSpec
-from tidemill.spec.operation import Monitor, OnEmpty, Predict, Reproduce, Retention, Retrain, Then
+from tidemill.spec.operation import (
+    Monitor,
+    OnEmpty,
+    Predict,
+    Reproduce,
+    Retention,
+    Retrain,
+    Then,
+    Unanswered,
+    Withhold,
+)
 from tidemill.spec.search import Dimension, Search, Window
 from tidemill.spec.training import BASELINES, Accept, Own, Train
 
@@ -39,7 +49,9 @@ __all__ = [
     "Task",
     "Then",
     "Train",
+    "Unanswered",
     "Window",
+    "Withhold",
     "default_metric",
     "greater_is_better",
     "parse_persistence",

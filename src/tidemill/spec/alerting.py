@@ -12,7 +12,7 @@ __all__ = ["PERSISTENCE", "RULES", "AlertChannel", "Rule", "parse_persistence"]
 RULES = (
     "drift", "score_drift", "break", "nulls", "unseen", "quality", "label_coverage", "unknown", "slow", "memory", "growth",
     "missing", "volume", "age", "schema", "dependencies", "estimate", "change", "skew",
-    "late",
+    "late", "agreement", "withheld",
 )  # fmt: skip
 """Families of rules; an alert of the family ``nulls`` is named ``nulls:<feature>``."""
 

@@ -10,7 +10,7 @@ from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
 from tidemill.spec.data import Ready
 from tidemill.spec.kinds import Clock, Cron, Duration, Part
 
-__all__ = ["Monitor", "OnEmpty", "Predict", "Reproduce", "Retention", "Retrain", "Then"]
+__all__ = ["Monitor", "OnEmpty", "Predict", "Reproduce", "Retention", "Retrain", "Then", "Unanswered", "Withhold"]
 
 
 class OnEmpty(StrEnum):
@@ -26,6 +26,22 @@ class Then(StrEnum):
     WAIT = "wait"
     PREDICT = "predict"
     SKIP = "skip"
+
+
+class Unanswered(StrEnum):
+    """What happens to a withheld run when nobody has decided in time."""
+
+    KEEP = "keep"
+    PUBLISH_MARKED = "publish_marked"
+
+
+class Withhold(Part):
+    """What happens to a run that differs too much from the model's past."""
+
+    after: Duration = timedelta(hours=4)
+    """Time that Airflow waits for a person's decision."""
+    then: Unanswered = Unanswered.KEEP
+    """After that. ``keep``: the run stays withheld. ``publish_marked``: it is published and marked."""
 
 
 class Predict(Part):
@@ -50,6 +66,8 @@ class Predict(Part):
     """Threads that score a partition; by default, one per processor. The scores do not depend on it."""
     shard_rows: Annotated[int, Field(ge=1)] | None = None
     """Maximum rows per scoring task; a larger partition is split into shards. By default, one task scores all rows."""
+    withhold: Withhold | None = Withhold()
+    """What happens to rows that differ too much from the model's past; null to publish them all."""
 
     @model_validator(mode="after")
     def _then_needs_a_deadline(self) -> Self:

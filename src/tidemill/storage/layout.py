@@ -20,7 +20,7 @@ GROUP_ROWS = 32_768
 TARGET = "__y"
 """Column of a split: 1 for the positive class and 0 for others; the class; or the number."""
 SAMPLE_ROWS = 200_000
-"""Rows that are enough for baselines and for a search, where not all rows are in memory."""
+"""Rows that are enough for baselines and a search, where not all rows are in memory, and for the inspection of a run."""
 REFERENCE = "reference.json"
 """File of an evaluation: profiles of the train set's features and of the test set's scores, for monitoring."""
 SCORE = "score"

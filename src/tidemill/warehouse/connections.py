@@ -147,6 +147,9 @@ def _keep_settings(connection: Connection) -> None:
 @contextmanager
 def kept_open() -> Iterator[None]:
     """Keep one connection per URL open for a block: a login costs as much time as a day's scores."""
+    if _KEPT.get() is not None:  # by a block around this one
+        yield
+        return
     kept: dict[str, Connection] = {}
     token = _KEPT.set(kept)
     try:

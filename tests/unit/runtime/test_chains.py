@@ -77,7 +77,7 @@ def test_data_are_validated_before_anything_is_made_of_them() -> None:
 
 
 def test_release_is_resolved_before_anything_is_read() -> None:
-    assert names(predict_chain()) == ["resolve_release", "extract", "validate_data", "predict", "publish"]
+    assert names(predict_chain()) == ["resolve_release", "extract", "validate_data", "predict", "inspect", "publish"]
 
 
 def test_prediction_uses_the_release_that_was_resolved_first() -> None:
@@ -91,9 +91,9 @@ def test_wish_for_a_release_is_passed_on() -> None:
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_dry_run_is_passed_to_the_step_that_would_show_something(dry_run: bool) -> None:
-    published = dict(walk(predict_chain(dry_run=dry_run)))["publish"]["dry_run"]
+    predicted = dict(walk(predict_chain(dry_run=dry_run)))
     registered = dict(walk(train_chain(SPEC, dry_run=dry_run)))["register"]["dry_run"]
-    assert (published, registered) == (dry_run, dry_run)
+    assert (predicted["inspect"]["dry_run"], predicted["publish"]["dry_run"], registered) == (dry_run,) * 3
 
 
 def test_alerts_see_what_every_part_found() -> None:

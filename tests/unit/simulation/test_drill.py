@@ -1,11 +1,13 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tidemill.errors import PartitionError
-from tidemill.simulation import Drill, Injection, Opened, Past, Tried
+from tidemill.intervals import Every
+from tidemill.simulation import Drill, Held, Injection, Opened, Past, Tried
 from tidemill.simulation import drill as try_faults
-from tidemill.simulation.drill import right_rules
+from tidemill.simulation.drill import in_time, right_rules
 from tidemill.spec import ModelSpec
 from tidemill.workspace import Workspace
 
@@ -53,6 +55,32 @@ def test_a_fault_that_nobody_saw_is_missed() -> None:
 
 def test_a_fault_that_changes_no_row_is_not_missed() -> None:
     assert drill(tried(n_rows=0, seen_on="")).missed == ()
+
+
+def test_only_faults_that_no_reader_saw_are_in_time() -> None:
+    early, late = tried(before_readers=True, partitions_seen=0), tried(partitions_seen=1)
+    assert drill(early, late, tried(n_rows=0, before_readers=True)).in_time == (early,)
+
+
+@pytest.mark.parametrize(
+    ("held", "seen_on", "alert", "expected"),
+    [
+        (["nulls:temp"], "2013-06-10", "nulls:temp", (True, 0)),
+        (["volume"], "2013-06-10", "nulls:temp", (False, 1)),  # withheld, but for another reason
+        ([], "2013-06-10", "nulls:temp", (False, 1)),
+        ([], "2013-06-11", "nulls:temp", (False, 2)),
+        ([], "", "", (False, None)),
+        ([], "2013-06-10", "contract", (True, 0)),
+    ],
+)
+def test_readers_saw_what_was_published_before_the_fault_was_detected(
+    held: list[str], seen_on: str, alert: str, expected: tuple[bool, int | None]
+) -> None:
+    zone = "America/New_York"
+    days = [Every.DAY.of(key, zone, timedelta(hours=5)) for key in ("2013-06-10", "2013-06-11")]
+    withheld = [Held(partition="2013-06-10", rules=tuple(held), reasons=("x",))] if held else []
+    found = in_time(tried(seen_on=seen_on, alert=alert), Injection.parse("null:temp@2013-06-10"), days, withheld)
+    assert (found.before_readers, found.partitions_seen) == expected
 
 
 def test_the_rate_is_of_sixty_partitions() -> None:

@@ -24,27 +24,29 @@ class Family:
     """Number of newest partitions that must show a warning before an alert opens, as ``N of M``."""
     metric: str = ""
     """Metric to plot over time; empty where no plot helps."""
+    withholds: bool = False
+    """Whether a finding that opens an alert at once withholds a run before it is published."""
 
 
 _FAMILIES: dict[str, Family] = {
     "drift": Family(
-        title="drift", part="drift", metric="drift_weighted", persistence="3 of 5",
+        title="drift", part="drift", withholds=True, metric="drift_weighted", persistence="3 of 5",
         means="The model works on data unlike its training data; its quality may fall before labels show it.",
     ),
     "score_drift": Family(
-        title="drift of the scores", part="drift", metric="score_psi", persistence="4 of 5",
+        title="drift of the scores", part="drift", withholds=True, metric="score_psi", persistence="4 of 5",
         means="The distribution of the scores has shifted; decisions by a share or a threshold change with it.",
     ),
     "break": Family(
-        title="sudden break of", part="drift", metric="psi",
+        title="sudden break of", part="drift", withholds=True, metric="psi",
         means="A column has changed overnight, as a broken feed does and the world does not: today's scores are suspect.",
     ),
     "nulls": Family(
-        title="missing values of", part="drift", metric="null_share",
+        title="missing values of", part="drift", withholds=True, metric="null_share",
         means="The model imputes these values; the scores of these rows are less reliable than they look.",
     ),
     "unseen": Family(
-        title="unknown levels of", part="drift", metric="unseen_share",
+        title="unknown levels of", part="drift", withholds=True, metric="unseen_share",
         means="The model has never seen these levels and treats them as unknown.",
     ),
     "quality": Family(
@@ -91,8 +93,16 @@ _FAMILIES: dict[str, Family] = {
         title="late data", part="ready",
         means="The data were not ready at the deadline: readers find no row for the partition, or incomplete ones.",
     ),
+    "agreement": Family(
+        title="disagreement with the previous run:", part="inspect", withholds=True,
+        means="Scoring the partition again gives other rows or scores than before, so one of the two runs is wrong.",
+    ),
+    "withheld": Family(
+        title="withheld rows of", part="inspect",
+        means="New rows wait for a person; readers see the partition's earlier rows, or none.",
+    ),
     "volume": Family(
-        title="unusual number of rows", part="freshness", metric="n_rows",
+        title="unusual number of rows", part="freshness", withholds=True, metric="n_rows",
         means="Rows are missing or doubled, so sums and shares over the predictions are wrong.",
     ),
     "age": Family(

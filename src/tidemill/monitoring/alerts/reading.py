@@ -35,6 +35,8 @@ class AlertThresholds:
     """False for errors and losses: their floor is a ceiling."""
     floor: float | None = None
     """Minimum realised quality, or maximum error; None for no floor."""
+    volume_ratio: float = 1.6
+    """Maximum factor between the rows of a partition and those of its visible run, either way."""
     compute_ratio: float = 2.0
     """Multiple of the trailing median from which a step is slow or large."""
 

@@ -135,6 +135,20 @@ RULES: tuple[AlertRule, ...] = (
         "allowed).{r.near_misses} Was a level renamed? Map it back in the features query; if it is new, retrain.",
     ),
     AlertRule(
+        figure="previous_rows_ratio",
+        name="agreement:rows",
+        threshold=lambda r: r.thresholds.volume_ratio,
+        message="The partition has {r.rows}, {r.value:.2f} times more or fewer than its visible run; {threshold:.2f} times is "
+        "allowed. Were rows deleted, or loaded twice?",
+    ),
+    AlertRule(
+        figure="previous_score_psi",
+        name="agreement:scores",
+        threshold=lambda r: r.known("previous_score_psi_threshold", r.thresholds.psi),
+        message="The scores differ from those of the visible run, by the same release: stability index {r.value:.2f}, "
+        "threshold {threshold:.2f} ({r.rows}). See what has changed in the source since.",
+    ),
+    AlertRule(
         figure="label_coverage",
         name="label_coverage",
         threshold=lambda r: r.thresholds.label_coverage,

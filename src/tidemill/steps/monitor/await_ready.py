@@ -13,7 +13,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec, Ready, Then
 from tidemill.steps.data.extract import query_parameters
-from tidemill.steps.monitor.notify import update_alerts
+from tidemill.steps.findings.alert_updates import update_alerts
 from tidemill.warehouse.readiness import ask_ready
 from tidemill.workspace import Workspace
 

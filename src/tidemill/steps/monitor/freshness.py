@@ -1,6 +1,6 @@
 """Check whether the partition is complete, on time, and from the same columns, code and packages as the last."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,25 +8,24 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from croniter import croniter
 
-from tidemill.errors import ArtifactCorrupt
-from tidemill.intervals import Every, Interval, Partition
+from tidemill.errors import ArtifactCorrupt, NotPublished
+from tidemill.intervals import Interval, Partition
 from tidemill.monitoring.freshness import FreshnessEvidence, FreshnessLimits, examine_freshness, missing_alert
 from tidemill.records import CollectedRef, Examination, MonitorRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec
 from tidemill.steps.data.labels import labels_as_of
-from tidemill.steps.monitor.notify import update_alerts
+from tidemill.steps.findings.alert_updates import update_alerts
+from tidemill.steps.findings.past_rows import newest_published, usual_counts
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.tables import read_table
 from tidemill.warehouse.ledger import Measurement
-from tidemill.warehouse.predictions.provenance import Provenance, provenance
-from tidemill.workspace import LEDGER
+from tidemill.warehouse.predictions.provenance import Provenance
 
-__all__ = ["freshness", "miss"]
+__all__ = ["freshness", "miss", "refuse_withheld"]
 
 N_GAPS = 7  # preceding partitions searched for missing ones
-N_PAST, N_PAST_HOURS = 60, 8 * 7 * 24  # partitions that define the usual rows: eight of each weekday, or of its hours
 DAY = timedelta(days=1)
 
 
@@ -60,20 +59,38 @@ def miss(job: Job) -> None:
         update_alerts(job, Examination(partition=job.partition.key, parts=("collect",), findings=(found,)))
 
 
+def refuse_withheld(job: Job) -> None:
+    """Raise if the partition's rows are withheld; the alert about them is open already.
+
+    Raises
+    ------
+    NotPublished
+        With the commands that end it.
+    """
+    model, key = job.spec.model, job.partition.key
+    if job.withholding.runs(model, key):
+        raise NotPublished(
+            f"The rows of partition {key!r} of {model!r} are withheld, so there is nothing that readers see.",
+            f"'tidemill publish {model} {key} --reason …' or 'tidemill discard {model} {key} --reason …', then monitor again.",
+        )
+
+
 def _evidence(job: Job, collected: CollectedRef) -> FreshnessEvidence:
-    limit = N_PAST_HOURS if job.spec.partitions.every is Every.HOUR else N_PAST
-    known = provenance(job.workspace.connection(LEDGER), job.spec.model, job.partition.key, limit=limit)
+    known = newest_published(job)
     current, past = known[0], known[1:]
-    season = _season(job.spec, current.partition)
+    peer_rows, past_rows = usual_counts(job, past)
     recorded = job.ledger.metrics(job.spec.model, "freshness", "age_days", until=job.partition.key)
     recorded.pop(job.partition.key, None)
     crossed = job.alerts.crossed(job.spec.model)
+    held = {run.partition for run in job.withholding.runs(job.spec.model)}
     ages = _ages(job, collected)
     return FreshnessEvidence(
         n_rows=current.n_rows,
-        past_rows=tuple(item.n_rows for item in past),
-        peer_rows=tuple(item.n_rows for item in past if _season(job.spec, item.partition) == season),
-        missing=tuple(_gaps(job.spec, job.partition, {item.partition for item in known})),
+        past_rows=past_rows,
+        peer_rows=peer_rows,
+        missing=tuple(
+            key for key in _gaps(job.spec, job.partition, {item.partition for item in known}) if key not in held
+        ),
         ages=ages,
         past_ages={
             # Ages that raised an alert are not usual; otherwise a fault would look usual on its second day.
@@ -138,15 +155,3 @@ def _is_due(spec: ModelSpec, partition: Partition) -> bool:
     start, end = (instant.astimezone(zone).replace(tzinfo=None) for instant in (window.start, window.end))
     tick: datetime = croniter(spec.predict.schedule, start - timedelta(seconds=1)).get_next(datetime)
     return tick < end
-
-
-def _season(spec: ModelSpec, key: str) -> Mapping[str, int]:
-    """Return the group of partitions with comparable rows: the weekday, and for hourly partitions the hour."""
-    start = spec.partitions.every.of(key, spec.timezone, spec.partitions.cutoff).interval.start
-    local = start.astimezone(ZoneInfo(spec.timezone))
-    match spec.partitions.every:
-        case Every.DAY:
-            return {"weekday": local.weekday()}
-        case Every.HOUR:
-            return {"weekday": local.weekday(), "hour": local.hour}
-    return {}

@@ -8,27 +8,24 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tidemill.errors import NotPublished
 from tidemill.monitoring.alerts.rules import raise_alerts
-from tidemill.monitoring.breaks import detect_breaks
 from tidemill.monitoring.change import change_alerts
 from tidemill.monitoring.compute import StepFigures, compare_compute
-from tidemill.monitoring.drift import detect_drift, detect_score_drift
 from tidemill.monitoring.recent import recent_quality
 from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
-from tidemill.steps.monitor.freshness import miss
+from tidemill.steps.findings.alert_updates import update_alerts
+from tidemill.steps.findings.measured_rows import measure_rows
+from tidemill.steps.findings.reference import count_partition, read_reference
+from tidemill.steps.findings.thresholds import thresholds
+from tidemill.steps.monitor.freshness import miss, refuse_withheld
 from tidemill.steps.monitor.label_arrival import Maturity, count_labels
-from tidemill.steps.monitor.notify import update_alerts
 from tidemill.steps.monitor.outlook import estimate_errors, estimated, loss_change, watched_loss
 from tidemill.steps.monitor.realised_quality import outcomes_of, realised
-from tidemill.steps.monitor.recent_counts import count_newest
-from tidemill.steps.monitor.reference import count_partition, read_reference
 from tidemill.steps.monitor.skew import skew_of
-from tidemill.steps.monitor.thresholds import thresholds
 from tidemill.warehouse.ledger import Measurement
 from tidemill.warehouse.predictions.publisher import PublishedRun
 
@@ -55,6 +52,7 @@ def collect(job: Job) -> CollectedRef:
     """
     runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
     if job.partition.key not in runs:
+        refuse_withheld(job)
         miss(job)
         raise NotPublished(
             f"Partition {job.partition.key!r} of {job.spec.model!r} has no published predictions to look at.",
@@ -84,13 +82,7 @@ def drift(job: Job, collected: CollectedRef) -> MonitorRef:
     if not collected.n_rows:
         return MonitorRef(part="drift", n_metrics=0, alerts=(), empty=True)
     reference = read_reference(job, collected)
-    analysis = count_partition(job, collected, reference)
-    limit, features, counted = job.spec.monitor.psi, reference[:-1], analysis[:-1]
-    metrics = (
-        *detect_drift(features, counted, psi_threshold=limit, importance=_importance(job, collected)),
-        *detect_score_drift(reference[-1], analysis[-1], psi_threshold=limit),
-        *detect_breaks(features, counted, count_newest(job, collected, features)),
-    )
+    metrics = measure_rows(job, collected, reference, count_partition(job, collected, reference))
     return _record(job, "drift", job.partition.key, metrics, collected.release_id)
 
 
@@ -226,14 +218,3 @@ def _keep(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...],
 def _record(job: Job, part: str, partition: str, metrics: tuple[MetricValue, ...], release_id: int) -> MonitorRef:
     _keep(job, part, partition, metrics, release_id)
     return MonitorRef(part=part, n_metrics=len(metrics), alerts=raise_alerts(metrics, thresholds(job)))
-
-
-def _evidence(job: Job, release_id: int | None) -> dict[str, Any]:
-    release = None if release_id is None else job.releases.release(job.spec.model, release_id)
-    return {} if release is None else release.evidence
-
-
-def _importance(job: Job, collected: CollectedRef) -> dict[str, float]:
-    """Return the importance of each feature, as measured in the release's evaluation."""
-    found = (MetricValue.from_dict(item) for item in _evidence(job, collected.release_id).get("importance", ()))
-    return {item.feature: item.value for item in found if item.feature is not None}

@@ -17,9 +17,9 @@ from tidemill.report.monitoring import AlertsView, LabelsView, MonitorView, Qual
 from tidemill.report.values import Categories, DriftRow, Histogram, LabelRow, SliceRow, StepCompute
 from tidemill.runtime.job import Job
 from tidemill.spec import Task
+from tidemill.steps.findings.reference import count_partition, read_reference
+from tidemill.steps.findings.thresholds import floor_of_partitions
 from tidemill.steps.monitor.label_arrival import LABELS, arrival_of, hours_since_end, label_state
-from tidemill.steps.monitor.reference import count_partition, read_reference
-from tidemill.steps.monitor.thresholds import floor_of_partitions
 from tidemill.storage.layout import SCORE
 from tidemill.warehouse.releases.registry import Release
 

@@ -14,6 +14,8 @@ __all__ = ["publish"]
 def publish(job: Job, prediction: PredictionRef, dry_run: bool = False) -> PredictionRef:
     """Move the partition's pointer to a prediction run, in one short transaction; then anchor the audit's head.
 
+    A withheld run stays invisible.
+
     Raises
     ------
     StaleAttempt
@@ -23,6 +25,6 @@ def publish(job: Job, prediction: PredictionRef, dry_run: bool = False) -> Predi
     """
     if dry_run:
         return prediction
-    job.publisher.publish(prediction)
+    published = job.publisher.publish(prediction)
     anchor_audit(job.workspace, job.spec.model)
-    return replace(prediction, published=True)
+    return replace(prediction, published=published, withheld=not published)

@@ -16,8 +16,8 @@ from tidemill.workspace import LEDGER, Workspace
 __all__ = ["approve", "refuse_stale_form"]
 
 
-def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: str) -> None:
-    """Record the text of the approval form, and raise if Airflow would show an older one.
+def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: str, instead: str) -> None:
+    """Record the text of a task's form, and raise if Airflow would show an older one.
 
     Airflow keeps the form text of a task's first attempt, even when the task is cleared.
 
@@ -30,7 +30,9 @@ def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: st
     origin : Origin
         The task that asks.
     text : str
-        The gate's verdict and the figures behind it.
+        The question, and the figures behind it.
+    instead : str
+        What to do if it would show an older one.
 
     Raises
     ------
@@ -40,9 +42,8 @@ def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: st
     digest = hashlib.sha256(text.encode()).hexdigest()
     if Ledger(workspace.connection(LEDGER)).first_question(model, origin, digest) != digest:
         raise NotApproved(
-            f"Airflow would show the figures of an earlier attempt of this task, but {model!r} has been evaluated again since.",
-            f"Trigger a new run of {origin.dag_id}: its form shows the newest figures. Or look at the newest evaluation"
-            " and use 'tidemill promote'.",
+            f"Airflow would show the figures of an earlier attempt of this task, but those of {model!r} have changed since.",
+            instead,
         )
 
 

@@ -68,14 +68,23 @@ class Alerts:
             execute(cursor, "lock_alerts")
             examined = _Examined(cursor, model, examination.partition, run_id)
             examined.record(examination)
-            changes = tuple(decide(open_alerts(cursor, model), _examinations(cursor, model)))
-            events = [event for change in changes if (event := examined.apply(change)) is not None]
-            for channel, least in channels:
-                told = [event.event_id for event in events if _hears(cursor, channel, least, event)]
-                if told:
-                    examined.enqueue(channel, told, now)
-            fault_point("alerts-before-commit")
-        return changes
+            return examined.change(decide(open_alerts(cursor, model), _examinations(cursor, model)), channels, now)
+
+    def change(
+        self,
+        model: str,
+        partition: str,
+        decide: Callable[[Sequence[OpenAlert]], Sequence[AlertChange]],
+        *,
+        channels: Sequence[tuple[str, Severity]],
+        run_id: int,
+        now: datetime,
+    ) -> tuple[AlertChange, ...]:
+        """Change alerts that no examination is behind, and queue messages; arguments and result as for `update`."""
+        with transaction(self.url) as cursor:
+            execute(cursor, "lock_alerts")
+            changes = decide(open_alerts(cursor, model))
+            return _Examined(cursor, model, partition, run_id).change(changes, channels, now)
 
     def crossed(self, model: str) -> dict[str, frozenset[str]]:
         """Return the rules that each of a model's newest partitions crossed, as it was last examined."""
@@ -154,6 +163,18 @@ class _Examined:
             run_id=self.run_id,
         )
 
+    def change(
+        self, changes: Sequence[AlertChange], channels: Sequence[tuple[str, Severity]], now: datetime
+    ) -> tuple[AlertChange, ...]:
+        """Write changes, and queue one message per channel about them."""
+        events = [event for change in changes if (event := self.apply(change)) is not None]
+        for channel, least in channels:
+            told = [event.event_id for event in events if _hears(self.cursor, channel, least, event)]
+            if told:
+                self.enqueue(channel, told, now)
+        fault_point("alerts-before-commit")
+        return tuple(changes)
+
     def apply(self, change: AlertChange) -> _Event | None:
         """Write a change; return its event, or None if no channel needs it."""
         alert_id = self._open(change) if change.alert_id is None else self._continue(change, change.alert_id)
@@ -168,7 +189,7 @@ class _Examined:
 
     def enqueue(self, channel: str, event_ids: Sequence[int], now: datetime) -> None:
         """Put one message about several events into the outbox, and make the channel's waiting messages due before it."""
-        parts = [self.model, self.partition, channel, self.run_id]
+        parts = [self.model, self.partition, channel, self.run_id, *event_ids]
         execute(
             self.cursor,
             "insert_message",

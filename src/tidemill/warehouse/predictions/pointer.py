@@ -1,11 +1,19 @@
 """The claim of a partition and the pointer to its visible run, changed within the caller's transaction."""
 
-from tidemill.errors import IncompletePublish
+from tidemill.errors import IncompletePublish, StaleAttempt
 from tidemill.records import PredictionRef
 from tidemill.warehouse.connections import Cursor, fetch_value
 from tidemill.warehouse.statements import execute
 
-__all__ = ["mark_stale", "move_pointer", "take_claim", "visible_run"]
+__all__ = [
+    "is_withheld",
+    "mark_stale",
+    "move_pointer",
+    "overtaken",
+    "stale_attempt",
+    "take_claim",
+    "visible_run",
+]
 
 
 def take_claim(cursor: Cursor, model: str, partition: str, run_id: int | None) -> int:
@@ -24,6 +32,29 @@ def visible_run(cursor: Cursor, model: str, partition: str) -> int | None:
     execute(cursor, "visible_run", model=model, partition=partition)
     row = cursor.fetchone()
     return None if row is None else int(row[0])
+
+
+def is_withheld(cursor: Cursor, prediction: PredictionRef) -> bool:
+    """Return whether a run waits for a person, or was discarded by one."""
+    execute(cursor, "run_state", prediction_run_id=prediction.prediction_run_id)
+    row = cursor.fetchone()
+    return row is not None and row[0] in ("withheld", "discarded")
+
+
+def stale_attempt(prediction: PredictionRef) -> StaleAttempt:
+    """Return the error about a run that a newer attempt has overtaken."""
+    return overtaken(
+        f"Prediction run {prediction.prediction_run_id} of {prediction.model!r}, partition {prediction.partition!r}, "
+        f"holds token {prediction.token}"
+    )
+
+
+def overtaken(subject: str) -> StaleAttempt:
+    """Return the error about an attempt that is not the newest at its partition."""
+    return StaleAttempt(
+        f"{subject}, but a newer attempt has claimed the partition.",
+        "Nothing needs to be done: the newer attempt publishes.",
+    )
 
 
 def move_pointer(cursor: Cursor, prediction: PredictionRef) -> None:

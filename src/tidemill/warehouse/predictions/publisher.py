@@ -14,11 +14,19 @@ from typing import cast
 import pyarrow as pa
 from psycopg2.errors import DependentObjectsStillExist
 
-from tidemill.errors import IncompletePublish, StaleAttempt
+from tidemill.errors import IncompletePublish
 from tidemill.faults import fault_point
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import Cursor, connect, fetch_all, fetch_one, fetch_value, transaction
-from tidemill.warehouse.predictions.pointer import mark_stale, move_pointer, take_claim, visible_run
+from tidemill.warehouse.predictions.pointer import (
+    is_withheld,
+    mark_stale,
+    move_pointer,
+    overtaken,
+    stale_attempt,
+    take_claim,
+    visible_run,
+)
 from tidemill.warehouse.predictions.rows import copy_rows, read_rows, rows_judged
 from tidemill.warehouse.predictions.views import would_break
 from tidemill.warehouse.statements import execute
@@ -48,6 +56,8 @@ class PublishedRun:
     """Exclusive or of the hashes of all keys and answers."""
     task: str = "binary"
     """Task that its rows answer: ``binary``, ``multiclass`` or ``regression``."""
+    found_right: bool = False
+    """Whether it was withheld, and a person published it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +145,9 @@ class Publisher:
             fault_point("renew-before-commit")
         fault_point("renew-after-commit")
         if row is None:
-            raise _stale(f"The attempt at {model!r}, partition {partition!r}, with token {token} has written nothing")
+            raise overtaken(
+                f"The attempt at {model!r}, partition {partition!r}, with token {token} has written nothing"
+            )
         return int(row[0])
 
     def write(
@@ -244,8 +256,13 @@ class Publisher:
         """
         return read_rows(self.url, prediction_run_id, more)
 
-    def publish(self, prediction: PredictionRef) -> None:
+    def publish(self, prediction: PredictionRef) -> bool:
         """Make a written run the visible one of its partition; a second call changes nothing.
+
+        Returns
+        -------
+        bool
+            False if the run is withheld or was discarded; it stays invisible then.
 
         Raises
         ------
@@ -256,26 +273,29 @@ class Publisher:
             execute(cursor, "lock_claim", model=prediction.model, partition=prediction.partition)
             row = cursor.fetchone()
             if visible_run(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:
-                return  # perhaps by an attempt whose COMMIT was never answered
+                return True  # perhaps by an attempt whose COMMIT was never answered
             stale = row is None or row[0] != prediction.token
             if stale:
                 mark_stale(cursor, prediction)
+            elif is_withheld(cursor, prediction):
+                return False
             else:
                 move_pointer(cursor, prediction)
             fault_point("publish-before-commit")
         fault_point("publish-after-commit")
         if stale:
-            raise _stale(_holding(prediction))
+            raise stale_attempt(prediction)
+        return True
 
     def _refuse_stale(self, prediction: PredictionRef) -> None:
         """Refuse an attempt that was overtaken while it wrote; ``publish`` checks again, under the claim's lock."""
         with transaction(self.url) as cursor:
             execute(cursor, "claim_token", model=prediction.model, partition=prediction.partition)
-            overtaken = cursor.fetchone() != (prediction.token,)
-            if overtaken:
+            stale = cursor.fetchone() != (prediction.token,)
+            if stale:
                 mark_stale(cursor, prediction)
-        if overtaken:
-            raise _stale(_holding(prediction))
+        if stale:
+            raise stale_attempt(prediction)
 
     def point_back(self, model: str, partition: str, undone: Sequence[int], run_id: int | None) -> int | None:
         """Make the newest earlier run of a partition that no undone release has scored visible again.
@@ -332,17 +352,3 @@ def _seal(
             "Nothing was published; run the partition again.",
         )
     return n_rows, checksum, mean_score
-
-
-def _holding(prediction: PredictionRef) -> str:
-    return (
-        f"Prediction run {prediction.prediction_run_id} of {prediction.model!r}, partition {prediction.partition!r}, "
-        f"holds token {prediction.token}"
-    )
-
-
-def _stale(subject: str) -> StaleAttempt:
-    return StaleAttempt(
-        f"{subject}, but a newer attempt has claimed the partition.",
-        "Nothing needs to be done: the newer attempt publishes.",
-    )

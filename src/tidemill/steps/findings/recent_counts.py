@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-import pyarrow.parquet as pq
-
 from tidemill.errors import ArtifactCorrupt, SchemaChanged
 from tidemill.monitoring.breaks import FeatureCounts, count_groups
-from tidemill.monitoring.profile import ColumnProfile, count_table
+from tidemill.monitoring.profile import ColumnProfile
 from tidemill.records import CollectedRef
 from tidemill.runtime.job import Job
+from tidemill.steps.findings.reference import count_features
 from tidemill.storage.layout import FEATURES
 from tidemill.warehouse.predictions.partition_counts import PartitionCounts
 from tidemill.warehouse.predictions.publisher import PublishedRun
@@ -27,7 +26,7 @@ def count_newest(
 
     After a promotion they are counted again in the new release's groups. A snapshot that retention has removed, or that
     lacks a column, is left out. So is a feature in partitions where it was broken, since the same break would otherwise
-    look usual on its second day.
+    look usual on its second day; unless the rows were withheld, and a person has published them as right.
     """
     crossed, store = job.alerts.crossed(job.spec.model), PartitionCounts(job.workspace.connection(LEDGER))
     runs = [run for run in job.publisher.published(job.spec.model) if run.partition < collected.partition]
@@ -48,15 +47,16 @@ def count_newest(
 
 
 def _broken(crossed: Mapping[str, frozenset[str]], run: PublishedRun) -> set[str]:
-    """Return the features that were found broken in a partition."""
+    """Return the features that were found broken in a partition, and that no person has found right."""
+    if run.found_right:
+        return set()
     return {rule.partition(":")[2] for rule in crossed.get(run.partition, ()) if rule.startswith(BROKEN)}
 
 
 def _count(job: Job, run: PublishedRun, reference: tuple[ColumnProfile, ...]) -> tuple[FeatureCounts, ...]:
     """Count a partition's rows; empty if its snapshot is gone or lacks a column."""
     try:
-        rows = pq.ParquetFile(job.store.folder(run.snapshot_uri, run.snapshot_digest) / FEATURES)
-        wanted = [profile.name for profile in reference if profile.name in rows.schema_arrow.names]
-        return count_groups(reference, count_table(reference, rows.read(wanted)))
+        path = job.store.folder(run.snapshot_uri, run.snapshot_digest) / FEATURES
+        return count_groups(reference, count_features(path, reference))
     except (ArtifactCorrupt, SchemaChanged):
         return ()

@@ -17,6 +17,7 @@ def thresholds(job: Job) -> AlertThresholds:
         drift_share=monitor.drift_share,
         null_share=monitor.null_share,
         label_coverage=monitor.label_coverage,
+        volume_ratio=monitor.volume_ratio,
         compute_ratio=monitor.compute_ratio,
         metric=f"{accept.metric}_recent",
         floor=floor_of_partitions(job),
