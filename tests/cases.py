@@ -3,7 +3,7 @@
 Rows of the bad-input matrix carry their number themselves, by the marker ``case``.
 """
 
-__all__ = ["PROOFS"]
+__all__ = ["FIGURES", "PROOFS"]
 
 PROOFS = {
     "A01 a row's score depends on that row only": (
@@ -30,11 +30,20 @@ PROOFS = {
         "tests/unit/test_checks.py::test_a_condition_may_name_any_column",
         "tests/unit/test_checks.py::test_no_argument_ends_in_anything_but_a_verdict",
     ),
+    "A07 an event says what was published or promoted, and nothing else": (
+        "tests/integration/test_asset_events.py::test_a_published_partition_is_an_event_with_its_key_and_what_was_published",
+        "tests/integration/test_asset_events.py::test_a_dry_run_of_a_prediction_is_no_event",
+        "tests/integration/test_asset_events.py::test_a_training_is_an_event_only_if_its_model_was_promoted",
+    ),
     "A08 a clock change shortens no set": (
         "tests/unit/steps/train/test_prepare.py::test_a_clock_change_leaves_the_sets_as_long_as_the_spec_says",
     ),
     "A09 labels are known when the next set begins": (
         "tests/unit/steps/train/test_prepare.py::test_every_label_of_a_set_was_known_when_the_next_set_begins",
+    ),
+    "A10 days count, not partitions, and persistence at every size": (
+        "tests/unit/metrics/test_blocks.py::test_hours_of_a_day_are_one_block",
+        "tests/unit/metrics/test_blocks.py::test_one_side_of_an_interval_misses_the_mean_of_persistent_days_in_one_case_of_forty",
     ),
     "A11 no variance is ignorance": (
         "tests/unit/metrics/test_blocks.py::test_no_variance_is_ignorance_and_not_certainty",
@@ -51,8 +60,35 @@ PROOFS = {
     "A14 estimates are not optimistic": (
         "tests/unit/monitoring/test_estimate.py::test_estimates_are_neither_optimistic_nor_too_sure",
     ),
+    "A15 change blames the world only for what features do not explain": (
+        "tests/unit/monitoring/test_change.py::test_a_shift_of_the_features_is_no_change_of_the_world",
+        "tests/unit/monitoring/test_change.py::test_a_change_of_the_world_is_found_without_a_shift_of_the_features",
+        "tests/unit/monitoring/test_change.py::test_under_2_percent_of_90_quiet_days_raise_a_false_alarm",
+    ),
     "A16 defaults do not depend on the label's unit": (
         "tests/unit/modeling/gate/test_gate.py::test_without_a_margin_in_the_spec_the_unit_of_the_label_does_not_matter",
+    ),
+    "A17 isotonic probabilities are neither 0 nor 1": (
+        "tests/unit/modeling/test_calibration.py::test_no_isotonic_probability_is_0_or_1_and_none_falls",
+    ),
+    "A17 a calibration never turns the order round": (
+        "tests/unit/modeling/test_calibration.py::test_a_curve_never_turns_the_order_of_two_rows_round",
+    ),
+    "A17 a search measures with the spec's threshold": (
+        "tests/unit/modeling/search/test_measure.py::test_the_threshold_rule_of_the_spec_decides_the_metric",
+    ),
+    "A17 unseen levels are warned of beyond what is usual": (
+        "tests/unit/monitoring/alerts/test_rules.py::test_levels_as_unseen_as_was_usual_raise_nothing",
+        "tests/unit/monitoring/alerts/test_rules.py::test_levels_more_unseen_than_was_usual_are_a_warning",
+    ),
+    "A17 an unseen level is no NULL": (
+        "tests/unit/modeling/test_preprocessing.py::test_an_unseen_level_is_rare_or_the_most_frequent_one_and_never_missing",
+    ),
+    "A17 quiet days hardly ever ask for a training": (
+        "tests/unit/monitoring/test_retrain_policy.py::test_runs_of_55_quiet_days_hardly_ever_ask_for_a_training",
+    ),
+    "A17 a test set that can never pass is named": (
+        "tests/unit/test_checking.py::test_a_test_set_that_can_never_pass_is_named_with_the_setting_that_helps",
     ),
     "A18 MLflow's copy loads without Tidemill": (
         "tests/unit/storage/test_mlflow_model.py::test_it_loads_without_tidemill_and_scores_the_same_bits",
@@ -65,6 +101,23 @@ PROOFS = {
         "tests/unit/tracking/test_server.py::test_a_proxy_never_catches_requests_to_this_machine",
         "tests/plugins/test_operators.py::test_nobody_waits_for_a_training_whose_dag_is_paused",
     ),
+    "P1 sentences and marks of a page are of the same figures": (
+        "tests/unit/report/test_monitoring.py::test_no_sentence_calls_drift_within_its_thresholds_while_a_row_is_beyond",
+        "tests/unit/report/test_monitoring.py::test_a_column_is_usual_beyond_its_threshold_or_in_an_alert",
+    ),
+    "P2 a distribution is visible": (
+        "tests/unit/report/pictures/test_histograms.py::test_a_picture_has_20_to_60_bars_of_equal_width",
+        "tests/unit/report/pictures/test_histograms.py::test_reference_and_partition_are_both_visible",
+        "tests/unit/report/pictures/test_histograms.py::test_no_bar_hides_the_others",
+    ),
+    "P3 figures stay within their range, small slices are marked": (
+        "tests/unit/metrics/test_evaluation.py::test_an_interval_keeps_to_the_range_of_its_metric",
+        "tests/unit/report/test_monitoring.py::test_a_slice_of_two_rows_is_marked",
+    ),
+    "P4 slow growth of a step is found": (
+        "tests/unit/monitoring/test_growth.py::test_memory_that_leaks_one_percent_a_day_is_found_within_five_weeks",
+        "tests/unit/monitoring/test_growth.py::test_90_quiet_days_hardly_ever_raise_an_alarm",
+    ),
     "B47 rows that training would read differently": (
         "tests/integration/test_outlook.py::test_a_value_changed_without_a_trace_is_named",
     ),
@@ -73,3 +126,31 @@ PROOFS = {
     ),
 }  # fmt: skip
 """Tests by item, as ``file::function``."""
+
+FIGURES = {
+    "A01": ("ROC AUC of a day with one NULL: 0.510", "0.867, as without"),
+    "A02": ("promoted without --force after a refusal", "refused"),
+    "A03": ("an empty version is registered", "the upload is completed first"),
+    "A04": ("2,500 of 4,500 labels lost", "none lost, or refused by check"),
+    "A05": ("4 of 24 hours in the wrong day", "refused with AT TIME ZONE"),
+    "A06": ("a forbidden bigint beside a NULL passes", "34 of 34 entries judged right"),
+    "A07": ("events of dry runs and refusals", "only of what was published or promoted"),
+    "A08": ("a test set of 14 days has 13", "14"),
+    "A09": ("test AUC over live AUC by 0.048", "labels known at each cut"),
+    "A10": ("wrong accepts of hourly models 18.5 %", "1.7 %"),
+    "A11": ("wrong accepts at 4 positives 57 %, at 18 positives 16 %", "0.1 % and 0.3 %"),
+    "A12": ("accuracy of the baseline prior 0.038", "0.962"),
+    "A13": ("calibration error of perfect scores, 140 rows: 0.080", "0.013"),
+    "A14": ("estimated AUC too high by 0.046, coverage 47 to 80 %", "less than 0.02, 94 %"),
+    "A15": ("quiet runs of 90 days with a change: 10 to 17 %", "0.1 to 1.3 %"),
+    "A16": ("200 of 200 broken models accepted", "none"),
+    "A17": ("quiet runs of 55 days that ask for a training: 38 %", "1 to 23 %, by the spread of the days"),
+    "A18": ("ModuleNotFoundError: tidemill", "loads, and scores the same bits"),
+    "A19": ("DependentObjectsStillExist", "the view stays, with grants and comments"),
+    "A20": ("options of a connection dropped", "kept"),
+    "P1": ("0 of 35 above seven rows over their threshold", "sentences counted from the rows"),
+    "P2": ("21 of 35 distributions are empty lines", "none"),
+    "P3": ("intervals of ROC AUC beyond 1", "none"),
+    "P4": ("no test of a trend", "growth of 1 % a day found within five weeks"),
+}  # fmt: skip
+"""What was found at first and what is found now, by the number of the item."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from .cases import PROOFS
+from .cases import FIGURES, PROOFS
 
 # The first call of some examples imports a library: time says nothing about the code.
 settings.register_profile("tidemill", deadline=None, max_examples=50)
@@ -54,3 +54,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for item in sorted(rows):
         for test, outcome, said in sorted(rows[item]):
             terminalreporter.write_line(f"{item:8} {outcome:8} {test}{f'  ->  {said}' if said else ''}")
+    for number in sorted({item.partition(" ")[0] for item in rows} & set(FIGURES)):
+        terminalreporter.write_line(f"{number:8} before: {FIGURES[number][0]}; now: {FIGURES[number][1]}")
