@@ -360,6 +360,13 @@ MUTANTS = (
         ("tests/unit/metrics/test_differences.py", "-k", "on_every_row_are_equal"),
     ),
     Mutant(
+        "degrees of freedom of days that resemble the day before",
+        "src/tidemill/metrics/student.py",
+        "return min(max(slow, 3), n_blocks - 1)",
+        "return n_blocks - 1",
+        ("tests/unit/metrics/test_blocks.py", "-k", "slowest_cosines"),
+    ),
+    Mutant(
         "exact comparison of whole numbers as served",
         "src/tidemill/modeling/leakage/late.py",
         "if pd.api.types.is_integer_dtype(before) and",
@@ -474,8 +481,8 @@ MUTANTS = (
     Mutant(
         "no variance is no certainty",
         "src/tidemill/metrics/blocks.py",
-        "        error = max(error, _LEAST_STEPS * statistic.step)",
-        "        error = max(error, 1e-12)",
+        "_LEAST_STEPS * (statistic.step or 0.0)",
+        "1e-12 * (statistic.step or 0.0)",
         ("tests/unit/metrics/test_differences.py", "-k", "no_certainty or same_answers"),
     ),
     Mutant(

@@ -25,7 +25,8 @@ PREFIX = "estimated_"
 """Prefix to the name of the realised metric."""
 
 _MANY = 30  # minimum rows for an interval; the area under the curve of one row has none
-_N_DRAWS = 400  # of calibration and labels: the interval's ends are precise to a tenth of its width
+_N_DRAWS = 1_000  # of calibration and labels: the interval misses 5 % of the time, give or take 0.7 %
+_N_MEANS = 400  # of calibrations of several classes, each of which takes a pass over the rows
 _N_GROUPS = 1_000  # of scores for which labels are drawn; other rows share the nearest group
 _LEAST_COUNT = 1e-9  # expected rows below which a ratio is undefined
 
@@ -254,7 +255,7 @@ def _drawn_means(
     error = np.zeros((0, *p.shape)) if deviations is None else np.asarray(deviations, np.float64)
     odds = log_odds(np.clip(p, EPS, 1 - 1e-15))
     drawn: dict[str, list[float]] = {name: [] for name in gains}
-    for _ in range(_N_DRAWS):
+    for _ in range(_N_MEANS):
         off = (rng.standard_normal((len(error), 1, p.shape[1])) * error).sum(axis=0)
         q = share_of(odds + off) if len(error) else p
         q = q / q.sum(axis=1, keepdims=True)
@@ -300,7 +301,7 @@ def _ratio(part: Floats, whole: Floats) -> float:
 
 def _metric(name: str, value: float, drawn: Floats | None, n: int) -> MetricValue:
     known = np.empty(0) if drawn is None or math.isnan(value) else drawn[np.isfinite(drawn)]
-    low, high = np.quantile(known, (0.025, 0.975)).tolist() if known.size else (None, None)
+    low, high = np.quantile(known, (0.025, 0.975), method="weibull").tolist() if known.size else (None, None)
     return MetricValue(
         name=f"{PREFIX}{name}",
         value=value,

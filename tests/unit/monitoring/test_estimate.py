@@ -178,4 +178,4 @@ def test_estimates_are_neither_optimistic_nor_too_sure(rate: float, n_test: int)
     assert abs(np.mean(bias)) < 0.02  # an isotonic curve promised 0.046 too much
     coverage = {name: float(np.mean(values)) for name, values in inside.items()}
     assert min(coverage.values()) > 0.91, coverage
-    assert max(coverage.values()) < 0.99, coverage
+    assert max(coverage.values()) <= 0.99, coverage

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from tidemill.metrics.student import degrees_of_freedom
+
 __all__ = ["LEVEL", "POWER", "Shortfall", "harmed", "shortfall"]
 
 LEVEL = 0.025
@@ -45,7 +47,7 @@ def shortfall(gap: float, standard_error: float, n_blocks: int, n_rows: int) -> 
     Examples
     --------
     >>> shortfall(gap=0.006, standard_error=0.004, n_blocks=14, n_rows=12600)
-    Shortfall(n_blocks=37, n_rows=33300)
+    Shortfall(n_blocks=42, n_rows=37800)
     >>> shortfall(gap=0.02, standard_error=0.004, n_blocks=14, n_rows=12600)
     Shortfall(n_blocks=0, n_rows=0)
     """
@@ -58,7 +60,7 @@ def shortfall(gap: float, standard_error: float, n_blocks: int, n_rows: int) -> 
 
 
 def _quantiles(n_blocks: int) -> float:
-    return float(stats.t.ppf(1 - LEVEL, n_blocks - 1) + stats.norm.ppf(POWER))
+    return float(stats.t.ppf(1 - LEVEL, degrees_of_freedom(n_blocks)) + stats.norm.ppf(POWER))
 
 
 def harmed(
@@ -89,7 +91,7 @@ def harmed(
     distance = np.asarray(gains, dtype=np.float64) + margin
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(errors > 0, distance / errors, np.where(distance < 0, -np.inf, np.inf))
-    p_values = stats.t.cdf(statistic, np.asarray(n_blocks) - 1)
+    p_values = stats.t.cdf(statistic, [degrees_of_freedom(n) for n in n_blocks])
     found = np.zeros(len(p_values), dtype=bool)
     for step, position in enumerate(np.argsort(p_values)):
         if p_values[position] > LEVEL / (len(p_values) - step):
