@@ -11,12 +11,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from tidemill.cli.console import HOME, Model, app, err, out
+from tidemill.cli.console import HOME, Model, app, err, out, show
 from tidemill.workspace import Workspace
 
 if TYPE_CHECKING:
+    from tidemill.records import MetricValue
     from tidemill.report.simulation import PolicyFacts
     from tidemill.simulation import Drill, Outcome, Simulation, Tried
+    from tidemill.simulation.trial import Trial
 
 __all__: list[str] = []
 
@@ -34,6 +36,63 @@ class PolicyName(StrEnum):
 _First = Annotated[str, typer.Option("--from", help="First partition; the first model is trained as of it.")]
 _Last = Annotated[str, typer.Option("--to", help="Last partition, included.")]
 _Report = Annotated[Path | None, typer.Option(help="Folder for the page and the figures.")]
+
+
+@app.command("try", rich_help_panel=PANEL)
+def try_(
+    model: Model,
+    partition: Annotated[
+        str | None, typer.Option(help="Partition as of which to train; by default the newest of the model.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1000, help="Size of the sample.")] = 50_000,
+    report: Annotated[Path | None, typer.Option(help="Folder for the page.")] = None,
+) -> None:
+    """Train on a sample, and show figures, findings, cost and the gate's answer; the real ledger is not used."""
+    from datetime import UTC, datetime
+
+    from tidemill.simulation import Past
+    from tidemill.simulation.trial import newest_partition, try_model
+
+    workspace = Workspace.from_environment(reads_only=True)
+    spec = workspace.spec(model)
+    key = spec.asked(partition).key if partition else newest_partition(spec, datetime.now(UTC)).key
+    with err.status("copying the source …") as spinner:
+        done = try_model(
+            Past(spec=spec, first=key, last=key, workspace=workspace),
+            report or HOME / "trials" / model,
+            n_rows=rows,
+            on_step=lambda step, record: spinner.update(f"{step} …"),
+        )
+    _print_trial(done, spec.accept.minimum)
+    if done.finding:
+        raise typer.Exit(1)
+
+
+def _print_trial(done: "Trial", minimum: float | None) -> None:
+    """Print a trial: the verdict first, then figures with intervals, the floor, the cost and the page."""
+    if done.finding:
+        out.print(f"Stopped: {done.finding}", highlight=False, soft_wrap=True)
+    if done.decision is not None:
+        verdict = done.decision.verdict.value.replace("_", " ")
+        out.print(f"On this sample, the gate's verdict would be: {verdict}.", highlight=False)
+        for reason in done.decision.reasons:
+            out.print(f"  {reason}", highlight=False, soft_wrap=True)
+    if done.report is not None:
+        figures = [("model", item) for item in done.report.metrics if item.slice is None]
+        figures += [(f"against {item.slice}", item) for item in done.report.baselines]
+        show([_figure(of, item) for of, item in figures], as_json=False)
+    if done.floor is not None:
+        declared = "has no" if minimum is None else f"has {minimum:g} as"
+        out.print(f"The spec {declared} accept.minimum; {done.floor:.3f} is the worse end of the interval here.")
+    cost = f"{done.n_sample:,} of {done.n_source:,} rows, {done.seconds:.0f} s, at most {done.peak_mb:,.0f} MB"
+    out.print(f"{cost}, without a search; nothing was recorded.", highlight=False)
+    if done.page is not None:
+        out.print(f"Page: {done.page}", soft_wrap=True)
+
+
+def _figure(of: str, item: "MetricValue") -> dict[str, str]:
+    interval = "-" if item.low is None else f"{item.low:.4f} to {item.high:.4f}"
+    return {"of": of, "metric": item.name, "value": f"{item.value:.4f}", "interval": interval}
 
 
 @app.command(rich_help_panel=PANEL)
