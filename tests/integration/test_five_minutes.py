@@ -1,4 +1,4 @@
-"""The README's own model: its three files and its commands, run as a reader runs them."""
+"""The model of docs/first-model.md: its three files and its commands, run as a reader runs them."""
 
 import re
 import shlex
@@ -12,20 +12,20 @@ from typer.testing import CliRunner
 from tidemill.cli import app
 from tidemill_examples.flights import load_flights
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "first-model.md"
 MODEL, PARTITION = "late_departures", "2013-07-01"
 VIEW = f"SELECT count(*), count(DISTINCT release_id), min(score), max(score) FROM predictions.{MODEL}"
 
 
-def readme_files() -> dict[str, str]:
-    """Return the README's YAML and SQL blocks by the file that the first line of each names."""
-    blocks = re.findall(r"```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def page_files() -> dict[str, str]:
+    """Return the page's YAML and SQL blocks by the file that the first line of each names."""
+    blocks = re.findall(r"```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     return dict(blocks)
 
 
-def readme_commands() -> list[list[str]]:
-    """Return the arguments of the README's ``tidemill`` commands about its model, in order."""
-    lines = re.findall(rf"^tidemill (.*\b{MODEL}\b.*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
+def page_commands() -> list[list[str]]:
+    """Return the arguments of the page's ``tidemill`` commands about its model, in order."""
+    lines = re.findall(rf"^tidemill (.*\b{MODEL}\b.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     return [shlex.split(line) for line in lines]
 
 
@@ -33,7 +33,7 @@ def readme_commands() -> list[list[str]]:
 def five_minutes(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[list[str], Any]]]:
     """Write the files, run the commands on the example's data, and give each command's result."""
     folder = tmp_path_factory.mktemp("project")
-    for name, text in readme_files().items():
+    for name, text in page_files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     load_flights(warehouse.url("tidemill_owner"), lambda table, done, total: None)
@@ -45,33 +45,33 @@ def five_minutes(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> It
         environment.setenv("TIDEMILL_CONN_TIDEMILL", warehouse.url("tidemill_writer"))
         environment.setenv("TIDEMILL_CONN_TIDEMILL_PROMOTER", warehouse.url("tidemill_promoter"))
         environment.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield [(command, CliRunner().invoke(app, command)) for command in readme_commands()]
+        yield [(command, CliRunner().invoke(app, command)) for command in page_commands()]
 
 
-def test_readme_shows_three_files() -> None:
-    assert set(readme_files()) == {
+def test_the_page_shows_three_files() -> None:
+    assert set(page_files()) == {
         f"dags/models/{MODEL}.yaml",
         f"sql/{MODEL}/features.sql",
         f"sql/{MODEL}/labels.sql",
     }
 
 
-def test_readme_checks_trains_and_predicts() -> None:
-    assert [command[0] for command in readme_commands()] == ["check", "train", "predict"]
+def test_the_page_checks_trains_and_predicts() -> None:
+    assert [command[0] for command in page_commands()] == ["check", "train", "predict"]
 
 
-def test_every_command_of_the_readme_succeeds(five_minutes: list[tuple[list[str], Any]]) -> None:
+def test_every_command_of_the_page_succeeds(five_minutes: list[tuple[list[str], Any]]) -> None:
     failed = {
         " ".join(command): (result.output, result.exception) for command, result in five_minutes if result.exit_code
     }
     assert failed == {}
 
 
-def test_readme_model_is_accepted(five_minutes: list[tuple[list[str], Any]]) -> None:
+def test_its_model_is_accepted(five_minutes: list[tuple[list[str], Any]]) -> None:
     assert "Accepted" in five_minutes[1][1].output
 
 
-def test_readme_model_has_a_row_for_every_flight_of_the_day(
+def test_its_model_has_a_row_for_every_flight_of_the_day(
     five_minutes: list[tuple[list[str], Any]], warehouse: Any
 ) -> None:
     ((n_rows, n_releases, lowest, highest),) = warehouse.rows(VIEW, role="tidemill_reader")
