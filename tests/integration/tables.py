@@ -96,8 +96,9 @@ def _bikes(rng: np.random.Generator) -> pd.DataFrame:
 def _taxi(rng: np.random.Generator) -> pd.DataFrame:
     n = 9_000
     pickup = pd.Timestamp("2019-01-01") + pd.to_timedelta(np.sort(rng.random(n)) * 60, unit="D").round("s")
-    distance, minutes = rng.gamma(2, 2, n), rng.gamma(3, 4, n)
-    fare = np.round(2.5 + 1.2 * distance + 0.6 * minutes + rng.normal(0, 2, n), 2)
+    distance = rng.gamma(2, 2, n)
+    minutes = 1.5 * distance + rng.gamma(3, 4, n)
+    fare = np.round(2.5 + 2.1 * distance + 0.6 * minutes + rng.normal(0, 2, n), 2)
     return pd.DataFrame(
         {
             "VendorID": rng.integers(1, 3, n), "tpep_pickup_datetime": pickup,
