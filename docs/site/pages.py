@@ -65,24 +65,20 @@ def written() -> dict[str, str]:
     sources = {PROJECT / name: page for name, page in ROOT_PAGES.items()}
     docs = PROJECT / "docs"
     sources |= {path: path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
-    pages = {page: _relinked(source, page, sources) for source, page in sources.items()}
+    beside = [*(docs / "images").iterdir(), docs / "spec.schema.json"]
+    goals = sources | {path: path.relative_to(docs).as_posix() for path in beside} | {docs / "adr": "adr/index.md"}
+    pages = {page: _relinked(source, page, goals) for source, page in sources.items()}
     return pages | {"adr/index.md": _decisions(pages)}
 
 
-def _relinked(source: Path, page: str, sources: dict[Path, str]) -> str:
+def _relinked(source: Path, page: str, goals: dict[Path, str]) -> str:
     def link(found: re.Match[str]) -> str:
         image, label, path, anchor = found[1], found[2], found[3], found[4] or ""
         if not path or "://" in path or path.startswith("mailto:"):
             return found[0]
         goal = (source.parent / path).resolve()
-        if goal in sources or image or goal.is_relative_to(PROJECT / "docs" / "images"):
-            there = sources.get(goal) or goal.relative_to(PROJECT / "docs").as_posix()
-            up = "../" * page.count("/")
-            return f"{image}[{label}]({up}{there}{anchor})"
-        if goal == PROJECT / "docs" / "adr":
-            return f"[{label}]({'../' * page.count('/')}adr/index.md)"
-        if goal.suffix == ".json" and goal.parent == PROJECT / "docs":
-            return found[0]
+        if goal in goals:
+            return f"{image}[{label}]({'../' * page.count('/')}{goals[goal]}{anchor})"
         name = goal.relative_to(PROJECT).as_posix()
         return f"`{name}`" if name.endswith(label.strip("`")) else f"{label} (`{name}`)"
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeGuard
 
 from tidemill.errors import PartitionError
 from tidemill.intervals import Every, Interval
@@ -105,7 +106,7 @@ def quality_chart(
         return None
     accepted = champion.accepted_value if champion and math.isfinite(champion.accepted_value) else None
     scale = _Scale.over(
-        [*(end for value in figures if value for end in _ends(value)), *([accepted] if accepted is not None else [])]
+        [*(end for value in figures for end in _ends(value)), *([accepted] if accepted is not None else [])]
     )
     step = (WIDTH - LEFT - RIGHT) / len(ordered)
     places = {item.partition: LEFT + (number + 0.5) * step for number, item in enumerate(ordered)}
@@ -144,7 +145,7 @@ class _Scale:
         return [number * step for number in range(first, math.floor(self.high / step) + 1)]
 
 
-def _known(value: MetricValue | None) -> bool:
+def _known(value: MetricValue | None) -> TypeGuard[MetricValue]:
     return value is not None and math.isfinite(value.value)
 
 
@@ -158,7 +159,7 @@ def _points(
     points = []
     for item in ordered:
         value: MetricValue | None = getattr(item, kind)
-        if value is not None and math.isfinite(value.value):
+        if _known(value):
             low, high = (
                 None if end is None or not math.isfinite(end) else scale(end) for end in (value.low, value.high)
             )
