@@ -19,7 +19,7 @@ _ROOT = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + PR
 
 async def console(scope: Any, receive: Any, send: Any) -> None:
     """Answer a request for a page, as an ASGI application."""
-    from tidemill_airflow.console import app
+    from tidemill_airflow.console.app import app
 
     await app(scope, receive, send)
 

@@ -108,10 +108,13 @@ WHERE model = %(model)s AND kind = 'retrain'
 ORDER BY decision_id DESC LIMIT %(limit)s;
 
 -- name: models
--- Every model that the ledger knows.
-SELECT DISTINCT model
-FROM tidemill.run
-ORDER BY model;
+-- Every model that the ledger knows: from one to the next by the index, however many runs each has.
+WITH RECURSIVE known AS (
+    SELECT min(model) AS model FROM tidemill.run
+    UNION ALL
+    SELECT (SELECT min(model) FROM tidemill.run WHERE model > known.model) FROM known WHERE known.model IS NOT NULL
+)
+SELECT model FROM known WHERE model IS NOT NULL ORDER BY model;
 
 -- name: model_is_known
 -- Whether the ledger knows a model.
@@ -125,3 +128,29 @@ FROM tidemill.release r
 JOIN tidemill.decision d USING (decision_id)
 JOIN tidemill.snapshot s ON s.model = r.model AND s.digest = r.snapshot_digest
 WHERE r.model = %(model)s AND r.release_id = %(release_id)s;
+
+-- name: newest_spec
+-- The spec as of the newest step of a model.
+SELECT content FROM tidemill.document
+WHERE kind = 'spec' AND digest = (SELECT spec_digest FROM tidemill.run WHERE model = %(model)s
+                                  ORDER BY started_at DESC LIMIT 1);
+
+-- name: newest_keys
+-- The newest partitions that are published or withheld, whether each is empty, and whether newer rows wait.
+SELECT partition, coalesce(empty, false), withheld
+FROM tidemill.published_partition
+WHERE model = %(model)s
+ORDER BY partition DESC LIMIT %(limit)s;
+
+-- name: row_decisions
+-- The decisions about withheld rows since a partition, oldest first.
+SELECT partition, kind, verdict, reasons, decided_at
+FROM tidemill.decision
+WHERE model = %(model)s AND kind IN ('inspect', 'publish') AND partition >= %(since)s
+ORDER BY decision_id;
+
+-- name: recorded_failures
+-- The runs among some of Airflow's that have a failed step.
+SELECT DISTINCT dag_run_id
+FROM tidemill.run
+WHERE model = %(model)s AND dag_run_id = ANY(%(dag_run_ids)s) AND status = 'failed' AND started_at > %(since)s;

@@ -18,13 +18,14 @@ from typer.testing import CliRunner
 
 from tidemill.cli import app
 from tidemill.doctor import Finding, Health, examine
-from tidemill.doctor.due_partitions import GRACE, check_freshness, due_partitions
+from tidemill.doctor.freshness import check_freshness
 from tidemill.doctor.machine import check_disk, check_packages, check_tracking
 from tidemill.doctor.mlflow import check_alias
 from tidemill.errors import FatalError
 from tidemill.mlflow_mirror.alias import Mirrored
 from tidemill.postgres.cluster import ADMIN
 from tidemill.spec import ModelSpec
+from tidemill.spec.due_partitions import GRACE, due_partitions
 from tidemill.storage.bundles import load
 from tidemill.storage.store import Store
 from tidemill.tracking import Tracking
@@ -371,7 +372,7 @@ def test_a_model_whose_data_have_ended_is_not_stale(healthy: Mill) -> None:
 
 
 def test_a_gap_between_published_partitions(healthy: Mill) -> None:
-    finding = check_freshness(healthy.spec, {"2024-03-24", NEXT}, True, AS_OF)
+    finding = check_freshness(healthy.spec, {"2024-03-24": False, NEXT: False}, True, AS_OF)
     assert (finding.severity, SCORED in finding.message) == (Health.WARN, True)
 
 
@@ -383,7 +384,7 @@ def test_a_model_that_has_no_champion_yet_is_a_draft_unless_it_is_declared_to_be
 
 def test_a_model_that_is_predicted_by_hand_is_not_late(healthy: Mill) -> None:
     spec = spec_of(healthy, predict=healthy.spec.predict.model_copy(update={"schedule": None}))
-    assert check_freshness(spec, set(), True, AS_OF).severity is Health.OK
+    assert check_freshness(spec, {}, True, AS_OF).severity is Health.OK
 
 
 @pytest.mark.parametrize(
@@ -399,7 +400,7 @@ def test_a_model_that_is_predicted_by_hand_is_not_late(healthy: Mill) -> None:
     ],
 )
 def test_what_is_due_follows_the_wall_clock(healthy: Mill, as_of: datetime, due: str) -> None:
-    assert due_partitions(healthy.spec, as_of)[0] == due
+    assert due_partitions(healthy.spec, as_of)[0].key == due
 
 
 def test_nothing_is_due_before_the_first_partition(healthy: Mill) -> None:

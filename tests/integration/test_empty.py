@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import app
-from tidemill.doctor.due_partitions import check_freshness
 from tidemill.doctor.findings import Health
+from tidemill.doctor.freshness import check_freshness
 from tidemill.errors import ContractBroken, EmptyPartition
 from tidemill.operations.backfill import Policy, backfill
 
@@ -183,11 +183,11 @@ def test_its_labels_are_not_waited_for(emptied: Mill) -> None:
 
 def test_it_counts_as_fresh(emptied: Mill) -> None:
     at = emptied.spec.partition(EMPTY).cutoff.replace(hour=15)
-    found = check_freshness(emptied.spec, [EMPTY], True, at, [EMPTY])
+    found = check_freshness(emptied.spec, {EMPTY: True}, True, at)
     assert (found.severity, found.message) == (Health.OK, f"The partition due, {EMPTY}, is published, empty.")
 
 
 def test_a_week_of_them_is_worth_a_look(emptied: Mill) -> None:
-    days = [f"2024-03-{day}" for day in range(24, 32)]
-    found = check_freshness(emptied.spec, days, True, emptied.spec.partition(EMPTY).cutoff.replace(hour=15), days)
+    days = {f"2024-03-{day}": True for day in range(24, 32)}
+    found = check_freshness(emptied.spec, days, True, emptied.spec.partition(EMPTY).cutoff.replace(hour=15))
     assert found.severity is Health.WARN

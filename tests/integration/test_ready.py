@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 
 from tidemill.checking import check_models
 from tidemill.cli import app
-from tidemill.doctor.due_partitions import check_freshness, due_partitions
 from tidemill.doctor.findings import Health
+from tidemill.doctor.freshness import check_freshness
 from tidemill.errors import NotReady, SpecError
 from tidemill.operations.backfill import Policy, backfill
 from tidemill.records import Readiness
 from tidemill.runtime.run import run_step
 from tidemill.spec import ModelSpec
+from tidemill.spec.due_partitions import due_partitions
 from tidemill.steps.monitor.await_ready import refuse_unready
 
 from .data import NEXT, PER_DAY, SCORED, SPEC, Mill
@@ -197,12 +198,12 @@ def test_the_doctor_misses_a_partition_from_its_deadline_on(mill: Mill) -> None:
     mill.write()
     spec = due(mill.spec, "08:00")  # the tick is at five
     deadline = datetime(2024, 3, 25, 12, tzinfo=UTC)
-    assert due_partitions(spec, deadline - timedelta(seconds=1))[0] == "2024-03-24"
-    assert due_partitions(spec, deadline)[0] == SCORED
-    assert due_partitions(due(mill.spec, None), deadline - timedelta(hours=1))[0] == SCORED
-    finding = check_freshness(spec, {"2024-03-24"}, True, deadline)
+    assert due_partitions(spec, deadline - timedelta(seconds=1))[0].key == "2024-03-24"
+    assert due_partitions(spec, deadline)[0].key == SCORED
+    assert due_partitions(due(mill.spec, None), deadline - timedelta(hours=1))[0].key == SCORED
+    finding = check_freshness(spec, {"2024-03-24": False}, True, deadline)
     assert finding.severity is Health.FAIL
-    assert f"Partition {SCORED} was due by 08:00 and is not published" in finding.message
+    assert finding.message == f"Late since 2024-03-25 08:00 EDT: no partition for {SCORED}; the newest is 2024-03-24."
 
 
 # ---------------------------------------------------------------- the trigger

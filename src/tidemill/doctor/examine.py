@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from tidemill.doctor.artifacts import Depth, check_bundles, check_predictions, check_snapshots
 from tidemill.doctor.audit import check_anchor, check_audit, check_deployments, check_pointers
-from tidemill.doctor.due_partitions import check_freshness
 from tidemill.doctor.findings import Finding, Health
+from tidemill.doctor.freshness import check_freshness
 from tidemill.doctor.ledger import (
     check_clock,
     check_dead_runs,
@@ -142,7 +142,7 @@ def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, dep
     withheld = Withholding(url).runs(spec.model)
     yield check_withheld(spec.model, withheld)
     known = {**dict.fromkeys((run.partition for run in withheld), False), **published}  # a withheld one is not missing
-    yield check_freshness(spec, known, serves, as_of, [key for key, empty in published.items() if empty])
+    yield check_freshness(spec, known, serves, as_of)
     try:
         with transaction(url) as cursor:
             yield check_anchor(cursor, store, spec.model)

@@ -17,7 +17,10 @@ from tidemill.records.overview import (
     ModelState,
     PublishedPartition,
     RetrainDecision,
+    RowDecision,
     StandingRelease,
+    Timeliness,
+    UnrecordedFailure,
 )
 from tidemill.records.passport import Passport
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef, ScoresRef, Shard
@@ -61,6 +64,7 @@ __all__ = [
     "ReproducedStep",
     "Reproduction",
     "RetrainDecision",
+    "RowDecision",
     "ScoresRef",
     "SearchReport",
     "SentRef",
@@ -69,7 +73,9 @@ __all__ = [
     "SnapshotRef",
     "SplitRef",
     "StandingRelease",
+    "Timeliness",
     "Trial",
+    "UnrecordedFailure",
     "Verdict",
     "significant",
 ]

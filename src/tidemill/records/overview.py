@@ -14,7 +14,10 @@ __all__ = [
     "ModelState",
     "PublishedPartition",
     "RetrainDecision",
+    "RowDecision",
     "StandingRelease",
+    "Timeliness",
+    "UnrecordedFailure",
 ]
 
 MOST_UNEXAMINED = 2
@@ -98,6 +101,52 @@ class FailedStep(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnrecordedFailure(Record):
+    """A failed run of a DAG of which the ledger has no failed step: it ended before its first step, or was killed."""
+
+    dag_id: str
+    """DAG, e.g. ``flight_delays_predict``."""
+    dag_run_id: str
+    """Run of the DAG."""
+    partition: str | None
+    """Key; None if the run names none."""
+    ended_at: datetime
+    """When."""
+    by_schedule: bool
+    """Whether the schedule started it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeliness(Record):
+    """Whether what a schedule owes has been published."""
+
+    message: str
+    """What was found, in one sentence."""
+    severity: Severity | None = None
+    """``fail`` if the newest due partition is missing, ``warn`` for a gap, None if nothing is late."""
+    remedy: str = ""
+    """What to do about it; empty if nothing is late."""
+    missing: tuple[str, ...] = ()
+    """Partitions that are owed and not published, newest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowDecision(Record):
+    """A decision about the rows of a partition: withheld, or then published or discarded."""
+
+    partition: str
+    """Key."""
+    kind: str
+    """``inspect`` if rows were withheld, ``publish`` if somebody decided about them."""
+    verdict: Verdict
+    """``accept`` if they were published, ``reject`` if they were withheld or discarded."""
+    reasons: tuple[str, ...]
+    """One sentence per finding, or who decided and why."""
+    decided_at: datetime
+    """When."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainDecision(Record):
     """A decision whether to retrain a model."""
 
@@ -133,6 +182,16 @@ class ModelState(Record):
     """Open alerts, those that need action first."""
     failures: tuple[FailedStep, ...]
     """Open failures, those of scheduled runs first, then newest first."""
+    timeliness: Timeliness | None = None
+    """What the schedule owes; None if no schedule is on record."""
+    floor: float | None = None
+    """Minimum of the acceptance metric for a single partition, a maximum for an error; None if there is none."""
+    withheld: tuple[str, ...] = ()
+    """Partitions whose newest rows wait for a person, newest first."""
+    unrecorded: tuple[UnrecordedFailure, ...] = ()
+    """Failed runs that the ledger does not know, newest first."""
+    obstacles: tuple[str, ...] = ()
+    """What keeps Airflow from running the model's DAGs, one sentence each."""
 
     @property
     def severity(self) -> Severity | None:
@@ -141,10 +200,13 @@ class ModelState(Record):
         A failure in runs that people started only asks for a look, because it does not affect the scheduled runs.
         """
         urgent = any(item.alert.severity is Severity.FAIL for item in self.alerts)
-        if urgent or any(item.by_schedule for item in self.failures):
+        late = self.timeliness.severity if self.timeliness else None
+        failed = {item.by_schedule for item in self.failures} | {item.by_schedule for item in self.unrecorded}
+        if urgent or True in failed or self.obstacles or late is Severity.FAIL:
             return Severity.FAIL
         idle = self.champion is not None and self.newest is None
-        look = self.alerts or self.failures or idle or self.n_unexamined > MOST_UNEXAMINED
+        watched = not idle and self.n_unexamined <= MOST_UNEXAMINED
+        look = self.alerts or failed or late or not watched
         return Severity.WARN if look else None
 
     @property
@@ -183,3 +245,5 @@ class ModelDetails(Record):
     """Newest first."""
     drift: tuple[FeatureDrift, ...] = ()
     """Of the newest partitions, in no order."""
+    row_decisions: tuple[RowDecision, ...] = ()
+    """About withheld rows of the newest partitions, oldest first."""

@@ -1,9 +1,10 @@
 """The console's pages: the state of all models, and of each model with its reasons. Links are relative."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, Severity
-from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent
+from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent, when
 from tidemill.report.timeline import calendar, drift_rows, quality_chart
 
 __all__ = ["model_page", "models_page"]
@@ -13,13 +14,15 @@ _TONES = {None: "good", Severity.WARN: "warn", Severity.FAIL: "fail"}
 _WORDS = {None: "fine", Severity.WARN: "look", Severity.FAIL: "act"}
 
 
-def models_page(states: Sequence[ModelState]) -> str:
+def models_page(states: Sequence[ModelState], outages: Sequence[str] = ()) -> str:
     """Return the overview page: whether all models are fine.
 
     Parameters
     ----------
     states : sequence of ModelState
         In any order.
+    outages : sequence of str, default ()
+        Parts of Airflow that do not run, one sentence each.
     """
     ranked = sorted(states, key=lambda state: (_rank(state), state.model))
     return page(
@@ -27,7 +30,7 @@ def models_page(states: Sequence[ModelState]) -> str:
         kind="Models",
         model="",
         partition="",
-        answer=_of_all(ranked),
+        answer=replace(_of_all(ranked), reasons=(*outages, *_of_all(ranked).reasons)),
         states=[(state, *_mark(state), _why(state)) for state in ranked],
     )
 
@@ -44,18 +47,14 @@ def model_page(details: ModelDetails) -> str:
         tiles=_tiles(state),
         state=state,
         partitions=details.partitions[:N_ROWS],
-        chart=quality_chart(details.partitions, state.champion, state.alerts),
-        calendar=calendar(details.partitions, _unscored(state)),
+        chart=quality_chart(details.partitions, state, details.row_decisions),
+        calendar=calendar(details.partitions, state),
         drift=drift_rows(details.drift, sorted({item.partition for item in details.drift})),
         pages={item.partition: item.monitoring for item in details.partitions if item.monitoring},
         releases=details.releases,
         decisions=details.decisions,
         metric_name=state.champion.metric if state.champion else "quality",
     )
-
-
-def _unscored(state: ModelState) -> list[str]:
-    return [item.partition for item in state.failures if item.chain == "predict"]
 
 
 def _mark(state: ModelState) -> tuple[str, str]:
@@ -104,6 +103,12 @@ def _of_one(details: ModelDetails) -> Answer:
 
 def _problems(state: ModelState) -> list[str]:
     """Return a sentence for each problem, those that need action first."""
+    late = [state.timeliness.message] if state.timeliness and state.timeliness.severity else []
+    unrecorded = [
+        f"A run of {item.dag_id}{f' for partition {item.partition}' if item.partition else ''} failed on"
+        f" {when(item.ended_at)} without a failed step in the ledger: it ended before its first step, or was killed."
+        for item in state.unrecorded
+    ]
     failed = [
         f"{item.step} of the chain '{item.chain}' has failed for partition {item.partition}"
         f"{'' if item.by_schedule else ', started by a person'}: {_first_line(item.error)}"
@@ -116,7 +121,7 @@ def _problems(state: ModelState) -> list[str]:
     missing = ["No partition has been published."] if state.champion and not state.newest else []
     if state.n_unexamined > MOST_UNEXAMINED:
         missing.append(f"Monitoring has not looked at the newest {count(state.n_unexamined)} partitions.")
-    return [*failed, *urgent, *others, *missing]
+    return [*late, *state.obstacles, *unrecorded, *failed, *urgent, *others, *missing]
 
 
 def _why(state: ModelState) -> str:

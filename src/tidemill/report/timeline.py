@@ -11,7 +11,15 @@ from typing import TypeGuard
 
 from tidemill.errors import PartitionError
 from tidemill.intervals import Every, Interval
-from tidemill.records import FeatureDrift, MetricValue, OpenAlert, PublishedPartition, StandingRelease
+from tidemill.records import (
+    FeatureDrift,
+    MetricValue,
+    ModelState,
+    OpenAlert,
+    PublishedPartition,
+    RowDecision,
+    Verdict,
+)
 
 __all__ = ["Cell", "DriftRow", "Event", "Point", "QualityChart", "calendar", "drift_rows", "quality_chart"]
 
@@ -20,6 +28,7 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 16, 22, 26  # margins for labels
 N_TICKS, N_LABELS = 4, 8
 MOST_FEATURES = 25  # rows of the drift table
 LEVELS = (0.5, 1.0, 2.0)  # distance in thresholds at which a cell gets darker
+_TONES = {"withheld": "fail", "released": "good", "discarded": "muted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,8 @@ class QualityChart:
     estimated: tuple[Point, ...]
     accepted: float | None
     """Height of the line at the value of acceptance."""
+    floor: float | None
+    """Height of the line at the floor."""
     ticks: tuple[tuple[float, float], ...]
     """Height and value of each horizontal line."""
     labels: tuple[tuple[float, str], ...]
@@ -70,7 +81,7 @@ class Cell:
 
     key: str
     state: str
-    """``published``, ``simulated``, ``empty``, ``failed`` or ``none``."""
+    """``failed``, ``withheld``, ``missing``, ``none``, ``simulated``, ``published`` or ``empty``."""
     partition: PublishedPartition | None
     month: str
     """Month, at its first cell."""
@@ -87,7 +98,7 @@ class DriftRow:
 
 
 def quality_chart(
-    partitions: Sequence[PublishedPartition], champion: StandingRelease | None, alerts: Iterable[OpenAlert]
+    partitions: Sequence[PublishedPartition], state: ModelState, decisions: Sequence[RowDecision] = ()
 ) -> QualityChart | None:
     """Return the chart of realised and estimated quality; None if no partition has either.
 
@@ -95,19 +106,21 @@ def quality_chart(
     ----------
     partitions : sequence of PublishedPartition
         Newest first.
-    champion : StandingRelease or None
-        Its value at acceptance becomes a line.
-    alerts : iterable of OpenAlert
-        Each becomes a mark at the partition in which it was first found.
+    state : ModelState
+        The champion's value at acceptance and the floor become lines, each open alert a mark at the partition in which it
+        was first found.
+    decisions : sequence of RowDecision, default ()
+        Each becomes a mark at its partition.
     """
+    champion = state.champion
     ordered = sorted(partitions, key=lambda item: item.partition)
     figures = [value for item in ordered for value in (item.realised, item.estimated) if _known(value)]
     if not figures:
         return None
     accepted = champion.accepted_value if champion and math.isfinite(champion.accepted_value) else None
-    scale = _Scale.over(
-        [*(end for value in figures for end in _ends(value)), *([accepted] if accepted is not None else [])]
-    )
+    floor = state.floor if state.floor is not None and math.isfinite(state.floor) else None
+    lines = [value for value in (accepted, floor) if value is not None]
+    scale = _Scale.over([*(end for value in figures for end in _ends(value)), *lines])
     step = (WIDTH - LEFT - RIGHT) / len(ordered)
     places = {item.partition: LEFT + (number + 0.5) * step for number, item in enumerate(ordered)}
     every = math.ceil(len(ordered) / N_LABELS)
@@ -116,9 +129,10 @@ def quality_chart(
         realised=_points(ordered, "realised", places, scale),
         estimated=_points(ordered, "estimated", places, scale),
         accepted=None if accepted is None else scale(accepted),
+        floor=None if floor is None else scale(floor),
         ticks=tuple((scale(value), value) for value in scale.ticks()),
         labels=tuple((places[item.partition], item.partition) for item in ordered[::every]),
-        events=(*_releases(ordered, places), *_alerts(alerts, places)),
+        events=(*_releases(ordered, places), *_alerts(state.alerts, places), *_decided(decisions, places)),
     )
 
 
@@ -195,28 +209,42 @@ def _alerts(alerts: Iterable[OpenAlert], places: dict[str, float]) -> list[Event
     ]
 
 
-def calendar(partitions: Sequence[PublishedPartition], failed: Iterable[str]) -> tuple[Cell, ...]:
+def _decided(decisions: Sequence[RowDecision], places: dict[str, float]) -> list[Event]:
+    return [
+        Event(round(places[item.partition], 1), f"{_word(item)}: {' '.join(item.reasons)}", _TONES[_word(item)])
+        for item in decisions
+        if item.partition in places
+    ]
+
+
+def _word(decision: RowDecision) -> str:
+    if decision.kind == "inspect":
+        return "withheld"
+    return "released" if decision.verdict is Verdict.ACCEPT else "discarded"
+
+
+def calendar(partitions: Sequence[PublishedPartition], state: ModelState) -> tuple[Cell, ...]:
     """Return a cell for each partition from the oldest to the newest, those without one included.
 
     Parameters
     ----------
     partitions : sequence of PublishedPartition
         Newest first.
-    failed : iterable of str
-        Keys whose scoring has failed and is still open.
+    state : ModelState
+        Its open failures, withheld partitions, and those that the schedule owes.
     """
     known = {item.partition: item for item in partitions}
-    stopped = set(failed)
+    marked = dict.fromkeys(state.timeliness.missing if state.timeliness else (), "missing")
+    marked |= dict.fromkeys(state.withheld, "withheld")
+    marked |= {item.partition: "failed" for item in state.failures if item.chain == "predict"}
     cells: list[Cell] = []
-    for key in _keys(sorted({*known, *stopped})):
+    for key in _keys(sorted({*known, *marked})):
         month = "" if cells and cells[-1].key[:7] == key[:7] else key[:7]
-        cells.append(Cell(key, _state(known.get(key), key in stopped), known.get(key), month))
+        cells.append(Cell(key, marked.get(key) or _state(known.get(key)), known.get(key), month))
     return tuple(cells)
 
 
-def _state(partition: PublishedPartition | None, failed: bool) -> str:
-    if failed:
-        return "failed"
+def _state(partition: PublishedPartition | None) -> str:
     if partition is None:
         return "none"
     if partition.simulated:

@@ -1,7 +1,12 @@
 """Overview: the state of each model according to the ledger. The role ``tidemill_reader`` is enough."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
+
+from pydantic import ValidationError
 
 from tidemill.records import (
     Decision,
@@ -13,10 +18,13 @@ from tidemill.records import (
     ModelState,
     PublishedPartition,
     RetrainDecision,
+    RowDecision,
     SnapshotRef,
     StandingRelease,
     Verdict,
 )
+from tidemill.spec import ModelSpec
+from tidemill.spec.due_partitions import judge_timeliness
 from tidemill.warehouse.alerts.state import open_alerts
 from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, transaction
 from tidemill.warehouse.statements import execute
@@ -45,12 +53,16 @@ class Overview:
 
     url: str
     """Connection of the role ``tidemill_reader``."""
+    as_of: datetime | None = None
+    """Instant to judge timeliness at; now by the database's clock by default."""
 
     def models(self) -> tuple[ModelState, ...]:
         """Return the state of every model that has ever run, in order of name."""
         with transaction(self.url) as cursor:
             execute(cursor, "models")
-            return tuple(_state(cursor, model) for (model,) in cursor.fetchall())
+            names = [model for (model,) in cursor.fetchall()]
+            as_of = self._as_of(cursor)
+            return tuple(_state(cursor, model, as_of) for model in names)
 
     def model(self, model: str) -> ModelDetails | None:
         """Return a model's state and recent past; None if it has never run."""
@@ -60,12 +72,26 @@ class Overview:
                 return None
             partitions = _partitions(cursor, model, N_PARTITIONS)
             return ModelDetails(
-                state=_state(cursor, model),
+                state=_state(cursor, model, self._as_of(cursor)),
                 partitions=partitions,
                 releases=_releases(cursor, model),
                 decisions=_decisions(cursor, model),
                 drift=_drift(cursor, model, [item.partition for item in partitions[:N_DRIFT]]),
+                row_decisions=_row_decisions(cursor, model, partitions),
             )
+
+    def recorded_failures(self, model: str, dag_run_ids: Sequence[str], since: datetime) -> frozenset[str]:
+        """Return those of Airflow's runs of which the ledger has a failed step that started after an instant."""
+        with transaction(self.url) as cursor:
+            execute(cursor, "recorded_failures", model=model, dag_run_ids=list(dag_run_ids), since=since)
+            return frozenset(dag_run_id for (dag_run_id,) in cursor.fetchall())
+
+    def _as_of(self, cursor: Cursor) -> datetime:
+        if self.as_of is not None:
+            return self.as_of
+        execute(cursor, "now")
+        instant: datetime = fetch_value(cursor)
+        return instant
 
     def failures(self, model: str) -> tuple[FailedStep, ...]:
         """Return every failed step that neither succeeded later nor was dismissed."""
@@ -89,13 +115,17 @@ class Overview:
         )
 
 
-def _state(cursor: Cursor, model: str) -> ModelState:
+def _state(cursor: Cursor, model: str, as_of: datetime) -> ModelState:
     execute(cursor, "model_state", model=model)
     ((n_published, n_unexamined, examined, release_id),) = cursor.fetchall()
     champion = None if release_id is None else next(iter(_releases(cursor, model, release_id)), None)
     matured, quality = _quality(cursor, model, champion)
     execute(cursor, "failed_steps", model=model, limit=N_FAILURES)
     failures = fetch_all(cursor, FailedStep)
+    spec = _newest_spec(cursor, model)
+    execute(cursor, "newest_keys", model=model, limit=N_PARTITIONS)
+    keys = cursor.fetchall()
+    known = {key: empty for key, empty, _ in keys}
     return ModelState(
         model=model,
         champion=champion,
@@ -107,7 +137,32 @@ def _state(cursor: Cursor, model: str) -> ModelState:
         n_unexamined=n_unexamined,
         failures=failures,
         alerts=open_alerts(cursor, model),
+        timeliness=None if spec is None else judge_timeliness(spec, known, release_id is not None, as_of, N_PARTITIONS),
+        floor=_floor(spec, champion),
+        withheld=tuple(key for key, _, withheld in keys if withheld),
     )
+
+
+def _newest_spec(cursor: Cursor, model: str) -> ModelSpec | None:
+    execute(cursor, "newest_spec", model=model)
+    row = cursor.fetchone()
+    return None if row is None else _spec(bytes(row[0]))
+
+
+@lru_cache(maxsize=1024)
+def _spec(text: bytes) -> ModelSpec | None:
+    """Return a recorded spec; None for one of another version, until the next run records the present one."""
+    try:
+        return ModelSpec.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _floor(spec: ModelSpec | None, champion: StandingRelease | None) -> float | None:
+    """Return the floor of a single partition, whose metric differs from that of all test rows together."""
+    if spec is None or champion is None or spec.accept.minimum is None or spec.accept.metric != champion.metric:
+        return None
+    return spec.accept.minimum + champion.accepted_value - champion.metric_value
 
 
 def _quality(cursor: Cursor, model: str, champion: StandingRelease | None) -> tuple[str | None, MetricValue | None]:
@@ -141,6 +196,16 @@ def _releases(cursor: Cursor, model: str, release_id: int | None = None) -> tupl
 def _drift(cursor: Cursor, model: str, partitions: list[str]) -> tuple[FeatureDrift, ...]:
     execute(cursor, "feature_drift", model=model, partitions=partitions)
     return fetch_all(cursor, FeatureDrift)
+
+
+def _row_decisions(cursor: Cursor, model: str, partitions: Sequence[PublishedPartition]) -> tuple[RowDecision, ...]:
+    execute(cursor, "row_decisions", model=model, since=partitions[-1].partition if partitions else "")
+    return tuple(
+        RowDecision(
+            partition=partition, kind=kind, verdict=Verdict(verdict), reasons=tuple(reasons), decided_at=decided_at
+        )
+        for partition, kind, verdict, reasons, decided_at in cursor.fetchall()
+    )
 
 
 def _decisions(cursor: Cursor, model: str) -> tuple[RetrainDecision, ...]:

@@ -16,8 +16,11 @@ from tidemill.records import (
     OpenAlert,
     PublishedPartition,
     RetrainDecision,
+    RowDecision,
     Severity,
     StandingRelease,
+    Timeliness,
+    UnrecordedFailure,
     Verdict,
 )
 from tidemill.report.console import model_page, models_page
@@ -77,6 +80,15 @@ FAILED = FailedStep(
     by_schedule=True,
 )  # fmt: skip
 BY_HAND = replace(FAILED, by_schedule=False)
+LATE = Timeliness(
+    message="Late since 2013-07-08 06:40 EDT: no partition for 2013-07-08; the newest is 2013-07-07.",
+    severity=Severity.FAIL,
+    remedy="'tidemill predict flight_delays --from 2013-07-08 --to 2013-07-08'.",
+    missing=("2013-07-08",),
+)
+LOST = UnrecordedFailure(
+    dag_id="flight_delays_predict", dag_run_id="scheduled__1", partition="2013-07-08", ended_at=NOW, by_schedule=True
+)
 WARNED = replace(FINE, model="air_time", alerts=(OPEN,))
 STOPPED = replace(FINE, model="on_time", failures=(FAILED,))
 NEW = replace(FINE, model="new", champion=None, newest=None, n_published=0, quality=None, matured=None, examined=None)
@@ -129,6 +141,12 @@ def test_what_needs_a_person_comes_first_and_says_why() -> None:
         (WARNED, "warn", "It needs a look."),
         (NEW, "none", "It is a draft."),
         (STOPPED, "fail", "No, it needs action."),
+        (replace(FINE, timeliness=LATE), "fail", "No, it needs action."),
+        (replace(FINE, timeliness=replace(LATE, severity=Severity.WARN)), "warn", "It needs a look."),
+        (replace(FINE, timeliness=replace(LATE, severity=None)), "good", "Yes, nothing asks for a person as of 2013-07-07."),
+        (replace(FINE, unrecorded=(LOST,)), "fail", "No, it needs action."),
+        (replace(FINE, unrecorded=(replace(LOST, by_schedule=False),)), "warn", "It needs a look."),
+        (replace(FINE, obstacles=("Airflow's scheduler does not run.",)), "fail", "No, it needs action."),
         (replace(FINE, alerts=(replace(OPEN, alert=replace(ALERT, severity=Severity.FAIL)),)), "fail", "No, it needs action."),
     ],
 )  # fmt: skip
@@ -154,6 +172,25 @@ def test_a_failure_says_who_has_started_it_and_how_to_dismiss_it() -> None:
     assert "failed for partition 2013-07-08, started by a person: No rows." in page
 
 
+def test_what_is_late_comes_first_with_its_deadline_and_the_reason_after_it() -> None:
+    state = replace(STOPPED, timeliness=LATE, obstacles=("The DAG is paused.",), unrecorded=(LOST,))
+    page = model_page(details(state))
+    reasons = re.findall(r"<li>(.*?)</li>", page.partition("</section>")[0])
+    assert reasons[0] == LATE.message
+    assert reasons[1] == "The DAG is paused."
+    assert (
+        "flight_delays_predict for partition 2013-07-08 failed on 2013-07-08 05:00 UTC without a failed step"
+        in reasons[2]
+    )
+    assert "&#39;extract&#39;" not in reasons[2]
+    assert f"{LATE.message} &#39;tidemill predict flight_delays --from 2013-07-08" in page
+
+
+def test_a_part_of_airflow_that_does_not_run_is_named_above_all_models() -> None:
+    page = models_page([FINE], ["Airflow's triggerer does not run."])
+    assert "<li>Airflow&#39;s triggerer does not run.</li>" in page
+
+
 def test_a_model_that_nobody_watches_is_not_fine() -> None:
     late, unwatched = replace(FINE, n_unexamined=2), replace(FINE, n_unexamined=3)
     assert (late.severity, unwatched.severity) == (None, Severity.WARN)
@@ -174,10 +211,27 @@ def test_why_it_is_not_trained_again_is_on_the_page() -> None:
 def test_everything_untrusted_is_escaped() -> None:
     failed = replace(FAILED, error=HOSTILE, partition=HOSTILE)
     alert = replace(OPEN, owner=HOSTILE, alert=replace(ALERT, message=HOSTILE, rule=HOSTILE), acknowledged_by=HOSTILE)
-    state = replace(FINE, model=HOSTILE, failures=(failed,), alerts=(alert,))
+    state = replace(
+        FINE,
+        model=HOSTILE,
+        failures=(failed,),
+        alerts=(alert,),
+        timeliness=Timeliness(message=HOSTILE, severity=Severity.FAIL, remedy=HOSTILE, missing=(HOSTILE,)),
+        unrecorded=(
+            UnrecordedFailure(dag_id=HOSTILE, dag_run_id=HOSTILE, partition=HOSTILE, ended_at=NOW, by_schedule=True),
+        ),
+        obstacles=(HOSTILE,),
+        withheld=(HOSTILE,),
+    )
+    rows = RowDecision(
+        partition="2013-07-07", kind="inspect", verdict=Verdict.REJECT, reasons=(HOSTILE,), decided_at=NOW
+    )
     release = replace(RELEASE, approved_by=HOSTILE, reason=HOSTILE, estimator=HOSTILE)
     decision = RetrainDecision(partition=HOSTILE, verdict=Verdict.ACCEPT, reasons=(HOSTILE,))
-    pages = [models_page([state]), model_page(details(state, releases=(release,), decisions=(decision,)))]
+    pages = [
+        models_page([state], [HOSTILE]),
+        model_page(details(state, releases=(release,), decisions=(decision,), row_decisions=(rows,))),
+    ]
     assert [page.count("<script") for page in pages] == [0, 0]
 
 

@@ -1,14 +1,16 @@
 """The console inside Airflow's UI: whether every model is fine, and why not.
 
 It is an app below Airflow's API server, which protects no plugin's app. So every page asks Airflow who the reader is, and
-shows a model to those who may read the runs of its DAGs. It reads the ledger as ``tidemill_reader`` and the storage,
-writes nothing, and runs no script.
+shows a model to those who may read the runs of its DAGs. It reads the ledger as ``tidemill_reader``, the storage, and
+Airflow's runs and heartbeats. It writes nothing, and runs no script.
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,9 +23,10 @@ from tidemill.storage.store import Store
 from tidemill.warehouse.overview import Overview
 from tidemill.workspace import SOURCE, Workspace
 from tidemill_airflow.connections import connection_url
+from tidemill_airflow.console.airflow_state import observe, outages
 from tidemill_airflow.model_dags import PURPOSE
 
-__all__ = ["app"]
+__all__ = ["app", "ledger"]
 
 app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -41,13 +44,21 @@ def _permitted(
     return model
 
 
+def ledger() -> Overview:
+    """Return the ledger as the reader's role sees it, judged at the database's present time."""
+    return Overview(connection_url(SOURCE))
+
+
 Model = Annotated[str, Depends(_permitted)]
+Ledger = Annotated[Overview, Depends(ledger)]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 
 @app.get("/")
-def _models(request: Request, user: GetUserDep) -> Response:
-    return _html(models_page([state for state in _overview().models() if _may_read(state.model, request, user)]))
+def _models(request: Request, user: GetUserDep, session: SessionDep, overview: Ledger) -> Response:
+    stopped = outages()
+    readable = [state for state in overview.models() if _may_read(state.model, request, user)]
+    return _html(models_page([observe(session, overview, state, stopped) for state in readable], stopped))
 
 
 @app.get("/dag/{dag_id}")
@@ -59,14 +70,16 @@ def _model_of_a_dag(dag_id: str, request: Request, user: GetUserDep) -> Response
 
 
 @app.get("/{model}/")
-def _model(model: Model) -> Response:
-    details = _overview().model(model)
-    return _html(model_page(details)) if details else _missing(f"Model {model} has never run.")
+def _model(model: Model, session: SessionDep, overview: Ledger) -> Response:
+    details = overview.model(model)
+    if details is None:
+        return _missing(f"Model {model} has never run.")
+    return _html(model_page(replace(details, state=observe(session, overview, details.state, outages()))))
 
 
 @app.get("/{model}/releases/{release_id}/")
-def _release(model: Model, release_id: Annotated[int, Path(ge=1, lt=2**63)]) -> Response:
-    found = _overview().release(model, release_id)
+def _release(model: Model, release_id: Annotated[int, Path(ge=1, lt=2**63)], overview: Ledger) -> Response:
+    found = overview.release(model, release_id)
     if found is None:
         return _missing(f"Model {model} has no release {release_id}.")
     evaluation = found.evaluation
@@ -109,10 +122,6 @@ def _html(page: str) -> Response:
 
 def _missing(why: str) -> Response:
     return PlainTextResponse(why, 404, HEADERS)
-
-
-def _overview() -> Overview:
-    return Overview(connection_url(SOURCE))
 
 
 def _store() -> Store:

@@ -1,0 +1,104 @@
+"""What Airflow knows that the ledger does not: whether it lives, its DAGs, and runs that failed without a recorded step."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.api.common.airflow_health import UNHEALTHY, get_airflow_health
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.sdk.timezone import utcnow
+from airflow.utils.state import DagRunState
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from tidemill.records import ModelState, Severity, UnrecordedFailure
+from tidemill.warehouse.overview import Overview
+from tidemill_airflow.model_dags import PURPOSE
+
+__all__ = ["observe", "outages"]
+
+RECENT = timedelta(days=7)
+"""How long a failed run is shown, as for failed steps."""
+MOST_RUNS = 1000  # runs of a model that are looked at: a week of hourly ones
+_NAMES = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "DAG processor"}
+_BY_SCHEDULE = ("scheduled__", "asset_triggered__", "retrain__")  # as in the ledger's query of failed steps
+
+
+def outages() -> tuple[str, ...]:
+    """Return a sentence for each part of Airflow that should run and does not, by Airflow's own heartbeats."""
+    health = get_airflow_health()
+    return tuple(
+        f"Airflow's {name} does not run; {_last_sign(health[part][f'latest_{part}_heartbeat'])}."
+        for part, name in _NAMES.items()
+        if health[part]["status"] == UNHEALTHY
+    )
+
+
+def _last_sign(heartbeat: str | None) -> str:
+    if heartbeat is None:
+        return "it has never given a sign of life"
+    return f"its last sign of life was on {datetime.fromisoformat(heartbeat):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def observe(session: Session, overview: Overview, state: ModelState, stopped: Sequence[str]) -> ModelState:
+    """Return a model's state together with what Airflow knows about its DAGs.
+
+    Parameters
+    ----------
+    session : Session
+        Of Airflow's metadata database.
+    overview : Overview
+        The ledger, which is asked whether it knows the failed runs.
+    state : ModelState
+        State according to the ledger.
+    stopped : sequence of str
+        Parts of Airflow that do not run, from `outages`.
+    """
+    failed = _failed_runs(session, state.model)
+    known = (
+        overview.recorded_failures(state.model, [item.dag_run_id for item in failed], utcnow() - 2 * RECENT)
+        if failed
+        else frozenset[str]()
+    )
+    late = state.timeliness is not None and state.timeliness.severity is Severity.FAIL
+    return replace(
+        state,
+        unrecorded=tuple(item for item in failed if item.dag_run_id not in known),
+        obstacles=(*stopped, *(_obstacles(session, state.model) if late else ())),
+    )
+
+
+def _obstacles(session: Session, model: str) -> tuple[str, ...]:
+    """Return why Airflow starts no scheduled run of a late model, if its DAG is missing or paused."""
+    dag_id = f"{model}_predict"
+    dag = session.get(DagModel, dag_id)
+    if dag is None or dag.is_stale:
+        return (f"Airflow has no DAG {dag_id}: its file is gone, or cannot be imported.",)
+    return (f"The DAG {dag_id} is paused.",) if dag.is_paused else ()
+
+
+def _failed_runs(session: Session, model: str) -> list[UnrecordedFailure]:
+    """Return the failed runs of the newest week that no later run of the same DAG and partition follows, newest first."""
+    columns = (DagRun.dag_id, DagRun.run_id, DagRun.partition_key, DagRun.conf, DagRun.state, DagRun.end_date)
+    runs = session.execute(
+        select(*columns)
+        .where(DagRun.dag_id.in_([f"{model}_{verb}" for verb in PURPOSE]), DagRun.run_after > utcnow() - RECENT)
+        .order_by(DagRun.id.desc())
+        .limit(MOST_RUNS)
+    )
+    newest: dict[tuple[str, str | None], Any] = {}
+    for run in runs:
+        newest.setdefault((run.dag_id, run.partition_key or (run.conf or {}).get("partition")), run)
+    return [
+        UnrecordedFailure(
+            dag_id=dag_id,
+            dag_run_id=run.run_id,
+            partition=partition,
+            ended_at=run.end_date,
+            by_schedule=run.run_id.startswith(_BY_SCHEDULE),
+        )
+        for (dag_id, partition), run in newest.items()
+        if run.state == DagRunState.FAILED and run.end_date is not None
+    ]

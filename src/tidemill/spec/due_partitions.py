@@ -1,0 +1,167 @@
+"""Due partitions: what a model's schedule owes by an instant, and whether it has been published.
+
+The doctor and the console both ask here, so they never disagree.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+
+from tidemill.errors import PartitionError
+from tidemill.records import Record, Severity, Timeliness
+from tidemill.spec.model import ModelSpec
+
+__all__ = ["GRACE", "N_JUDGED", "DuePartition", "due_partitions", "judge_timeliness"]
+
+GRACE = timedelta(hours=2)
+"""Time from a tick until its partition has to be published, unless ``predict.by`` is set: enough for a run and its retries."""
+
+N_JUDGED = 7  # newest due partitions that decide about the state: a week of days
+_NAMED = 5  # keys in a message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuePartition(Record):
+    """A partition that a schedule owes."""
+
+    key: str
+    """Key of the partition."""
+    by: datetime
+    """Deadline, in the model's time zone."""
+
+
+def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_JUDGED) -> tuple[DuePartition, ...]:
+    """Return the newest partitions that should be published by an instant, newest first.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Schedule, zone and extent of the data.
+    as_of : datetime
+        The instant, with a time zone.
+    n : int, default 7
+        How many at most.
+    """
+    return tuple(item for item in _ticks(spec, as_of, n) if _exists(spec, item.key))
+
+
+def judge_timeliness(
+    spec: ModelSpec, known: Mapping[str, bool], serves: bool, as_of: datetime, n: int = N_JUDGED
+) -> Timeliness:
+    """Compare what is published with what is due.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    known : mapping of str to bool
+        The partitions that are published or withheld, by key: whether each is empty. An empty one is on time; a whole
+        week of them is worth a look.
+    serves : bool
+        Whether the model has a champion.
+    as_of : datetime
+        Instant to judge at.
+    n : int, default 7
+        How many due partitions to list as missing at most; the newest 7 decide about the severity.
+    """
+    if (idle := _idle(spec, known, serves, as_of)) is not None:
+        return idle
+    due = due_partitions(spec, as_of, max(n, N_JUDGED))
+    if not due:
+        return Timeliness(message=f"Nothing was due by {as_of:%Y-%m-%d %H:%M %Z}.")
+    oldest = min(known, default=due[0].key)
+    missing = tuple(item.key for item in due if item.key not in known and item.key >= oldest)
+    late = tuple(takewhile(lambda item: item.key not in known, due[:N_JUDGED]))
+    if late:
+        return _late(spec, known, late, missing or (due[0].key,))
+    gaps = [item.key for item in due[:N_JUDGED] if item.key in missing]
+    if gaps:
+        return Timeliness(
+            severity=Severity.WARN,
+            message=f"Partition(s) between published ones are missing: {'; '.join(gaps[:_NAMED])}.",
+            remedy=f"'tidemill predict {spec.model} --from {gaps[-1]} --to {gaps[0]}'.",
+            missing=missing,
+        )
+    return _on_time(spec, known, due[:N_JUDGED], missing)
+
+
+def _idle(spec: ModelSpec, known: Mapping[str, bool], serves: bool, as_of: datetime) -> Timeliness | None:
+    """Return the state of a model that owes nothing, or that cannot predict; None for all others."""
+    newest = max(known, default=None)
+    if spec.predict.schedule is None:
+        return Timeliness(message=f"Predicted only by hand; newest published: {newest or 'none'}.")
+    if not serves and spec.draft:
+        return Timeliness(message="A draft: its schedules start with the first promotion.")
+    if not serves:
+        return Timeliness(
+            severity=Severity.WARN,
+            message="Has no champion, so nothing is predicted.",
+            remedy=f"'tidemill train {spec.model} --partition …'.",
+        )
+    if _ended(spec, as_of):
+        return Timeliness(message=f"Its data ended on {spec.partitions.last}; newest published: {newest}.")
+    return None
+
+
+def _late(
+    spec: ModelSpec, known: Mapping[str, bool], late: tuple[DuePartition, ...], missing: tuple[str, ...]
+) -> Timeliness:
+    keys = late[0].key if len(late) == 1 else f"{late[-1].key} to {late[0].key}"
+    return Timeliness(
+        severity=Severity.FAIL,
+        message=f"Late since {late[-1].by:%Y-%m-%d %H:%M %Z}: no partition for {keys}; the newest is"
+        f" {max(known, default='none')}.",
+        remedy=f"See why 'failed' in tidemill.run, then 'tidemill predict {spec.model} --from {late[-1].key}"
+        f" --to {late[0].key}'.",
+        missing=missing,
+    )
+
+
+def _on_time(
+    spec: ModelSpec, known: Mapping[str, bool], due: tuple[DuePartition, ...], missing: tuple[str, ...]
+) -> Timeliness:
+    if len(due) > 1 and all(known.get(item.key, False) for item in due):
+        return Timeliness(
+            severity=Severity.WARN,
+            message=f"The newest {len(due)} partitions are published, and all of them are empty.",
+            remedy=f"Is the source still being loaded? Run {spec.source.features} by hand.",
+            missing=missing,
+        )
+    empty = ", empty" if known[due[0].key] else ""
+    return Timeliness(message=f"The partition due, {due[0].key}, is published{empty}.", missing=missing)
+
+
+def _ticks(spec: ModelSpec, latest: datetime, n: int) -> Iterator[DuePartition]:
+    """Yield the partitions of the newest ticks whose deadline has passed, on the wall clock, like the timetable."""
+    if spec.predict.schedule is None:
+        return
+    zone = ZoneInfo(spec.timezone)
+    local = latest.astimezone(zone).replace(tzinfo=None)
+    cron = croniter(spec.predict.schedule, local + timedelta(seconds=1))  # a tick at the very instant counts
+    seen: set[str] = set()
+    ticks = (cron.get_prev(datetime).replace(tzinfo=zone) for _ in iter(int, 1))
+    deadlines = ((tick, spec.deadline(tick) or tick.astimezone(UTC) + GRACE) for tick in ticks)
+    for tick, by in islice(((tick, by) for tick, by in deadlines if by <= latest), n):
+        key = spec.partition_at(tick).key
+        if key not in seen:
+            seen.add(key)
+            yield DuePartition(key=key, by=by.astimezone(zone))
+
+
+def _exists(spec: ModelSpec, key: str) -> bool:
+    try:
+        spec.asked(key)
+    except PartitionError:
+        return False
+    return True
+
+
+def _ended(spec: ModelSpec, as_of: datetime) -> bool:
+    """Whether the data have ended, so that a run at this time would be for a partition after the last."""
+    last = spec.partitions.last
+    start = spec.partition_at(as_of - GRACE).interval.start
+    return last is not None and start.astimezone(ZoneInfo(spec.timezone)).date() > last

@@ -1,0 +1,285 @@
+"""The console as Airflow serves it: who sees what, by which clock, and what it asks of the databases."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tidemill.doctor import Health, examine
+from tidemill.records import Severity
+from tidemill.steps.findings.thresholds import floor_of_partitions
+from tidemill.warehouse.overview import Overview
+
+from .data import NEXT, SCORED, Mill
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with")  # of Airflow's server, when it is imported
+
+DEADLINE = datetime(2024, 3, 26, 11, tzinfo=UTC)  # of the run that starts at five in New York, after two hours
+LATE = f"Late since 2024-03-26 07:00 EDT: no partition for {NEXT}; the newest is {SCORED}."
+
+
+@dataclass
+class Console:
+    """The app below a server, as one reader sees it at one instant."""
+
+    server: FastAPI
+    readable: set[str] = field(default_factory=set)
+    """DAGs whose runs the reader may see."""
+    at: datetime = DEADLINE
+
+    def get(self, path: str) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(self.server), base_url="http://ui") as client:
+                return await client.get(f"/tidemill/{path}")
+
+        return asyncio.run(ask())
+
+    def page(self, path: str) -> str:
+        answer = self.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+
+@pytest.fixture(scope="module")
+def metadata() -> None:
+    """Airflow's metadata database, empty, in this process."""
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    from airflow import models, settings
+    from airflow.jobs import job  # noqa: F401 - its table belongs to the metadata
+
+    models.import_all_models()
+    models.base.Base.metadata.create_all(settings.get_engine())
+
+
+@pytest.fixture
+def console(metadata: None, serving: Mill, monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
+    from airflow.api_fastapi import app as airflow_app
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from airflow.api_fastapi.core_api.security import get_user
+
+    from tidemill_airflow.console.app import app, ledger
+
+    server = FastAPI()
+    server.mount("/tidemill", app)
+    found = Console(server, {f"{serving.model}_predict"})
+
+    class ByDag(SimpleAuthManager):
+        """Rights by DAG, as other auth managers have."""
+
+        def is_authorized_dag(self, *, method: str, user: Any, access_entity: Any = None, details: Any = None) -> bool:
+            return method == "GET" and details.id in found.readable
+
+    monkeypatch.setattr(airflow_app._AuthManagerState, "instance", ByDag())
+    monkeypatch.setenv("TIDEMILL_STORAGE", str(serving.workspace.storage))
+    url = serving.workspace.connection("warehouse")
+    app.dependency_overrides = {
+        ledger: lambda: Overview(url, found.at),
+        get_user: lambda: SimpleAuthManagerUser(username="viewer", role="VIEWER"),
+    }
+    beat("SchedulerJob", timedelta())
+    yield found
+    app.dependency_overrides = {}
+    forget_everything()
+
+
+def beat(job_type: str, ago: timedelta) -> None:
+    """Let a part of Airflow have given its last sign of life some time ago."""
+    from airflow.jobs.job import Job, JobState
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        session.execute(delete(Job).where(Job.job_type == job_type))
+        job = Job(state=JobState.RUNNING, latest_heartbeat=datetime.now(UTC) - ago)
+        job.job_type = job_type
+        session.add(job)
+
+
+def add_run(dag_id: str, run_id: str, state: str, key: str | None) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    now = datetime.now(UTC)
+    with create_session() as session:
+        run = DagRun(
+            dag_id=dag_id,
+            run_id=run_id,
+            run_type=DagRunType.from_run_id(run_id),
+            run_after=now,
+            start_date=now,
+            triggered_by=DagRunTriggeredByType.TEST,
+            state=state,
+            partition_key=key,
+        )
+        run.end_date = now
+        session.add(run)
+
+
+def forget_everything() -> None:
+    from airflow.jobs.job import Job
+    from airflow.models.dag import DagModel
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import delete
+
+    with create_session() as session:
+        for table in (DagRun, DagModel, Job):
+            session.execute(delete(table))
+
+
+# ---------------------------------------------------------------- the clock
+
+
+def test_a_partition_is_late_from_its_deadline_on_and_the_doctor_says_the_same(console: Console, serving: Mill) -> None:
+    serving.predict()
+    console.at = DEADLINE - timedelta(seconds=1)
+    assert LATE not in console.page(f"{serving.model}/")
+    console.at = DEADLINE
+    page = console.page(f"{serving.model}/")
+    assert f"<li>{LATE}</li>" in page
+    assert f'title="{NEXT}: owed by the schedule and missing"' in page
+    assert LATE in console.page("")
+    found = examine(serving.workspace, as_of=DEADLINE)
+    (finding,) = [item for item in found if (item.check, item.subject) == ("freshness", serving.model)]
+    state = Overview(serving.workspace.connection("warehouse"), DEADLINE).model(serving.model).state
+    assert (finding.severity, finding.message, finding.remedy) == (
+        Health.FAIL,
+        state.timeliness.message,
+        state.timeliness.remedy,
+    )
+    assert state.severity is Severity.FAIL
+
+
+def test_a_withheld_partition_is_not_late(console: Console, serving: Mill) -> None:
+    serving.predict()
+    state = Overview(serving.workspace.connection("warehouse"), DEADLINE).model(serving.model).state
+    assert (state.timeliness.missing, state.withheld) == ((NEXT,), ())
+
+
+def test_a_stopped_scheduler_is_told_within_a_minute(console: Console, serving: Mill) -> None:
+    serving.predict()
+    console.at = DEADLINE - timedelta(hours=1)
+    beat("SchedulerJob", timedelta(seconds=5))
+    assert "does not run" not in console.page(f"{serving.model}/") + console.page("")
+    beat("SchedulerJob", timedelta(seconds=59))
+    for page in (console.page(f"{serving.model}/"), console.page("")):
+        assert "<li>Airflow&#39;s scheduler does not run; its last sign of life was on " in page
+        assert 'class="verdict fail"' in page
+
+
+def test_a_scheduler_that_never_ran_is_told(console: Console, serving: Mill) -> None:
+    forget_everything()
+    assert "scheduler does not run; it has never given a sign of life." in console.page("")
+
+
+def test_a_dead_triggerer_is_told(console: Console) -> None:
+    beat("TriggererJob", timedelta(hours=1))
+    assert "Airflow&#39;s triggerer does not run" in console.page("")
+
+
+@pytest.mark.parametrize(
+    ("dag", "told"),
+    [
+        (None, "Airflow has no DAG {model}_predict: its file is gone, or cannot be imported."),
+        ({"is_stale": True}, "Airflow has no DAG {model}_predict: its file is gone, or cannot be imported."),
+        ({"is_stale": False, "is_paused": True}, "The DAG {model}_predict is paused."),
+        ({"is_stale": False, "is_paused": False}, None),
+    ],
+)
+def test_a_late_model_says_why_airflow_does_not_start_it(
+    console: Console, serving: Mill, dag: dict[str, bool] | None, told: str | None
+) -> None:
+    serving.predict()
+    if dag is not None:
+        add_dag(f"{serving.model}_predict", dag)
+    page = console.page(f"{serving.model}/")
+    obstacles = [told.format(model=serving.model)] if told else []
+    assert [text for text in ("Airflow has no DAG", "is paused.") if text in page] == [
+        text for text in ("Airflow has no DAG", "is paused.") if any(text in item for item in obstacles)
+    ]
+    assert all(item in page for item in obstacles)
+
+
+def add_dag(dag_id: str, columns: dict[str, bool]) -> None:
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        session.merge(DagBundleModel(name="tests"))
+        session.flush()
+        session.add(DagModel(dag_id=dag_id, bundle_name="tests", **columns))
+
+
+def test_a_failed_run_without_a_failed_step_is_told_until_a_later_one_succeeds(console: Console, serving: Mill) -> None:
+    dag_id = f"{serving.model}_predict"
+    serving.predict()
+    console.at = DEADLINE - timedelta(hours=1)
+    add_run(dag_id, "scheduled__1", "failed", NEXT)
+    told = f"A run of {dag_id} for partition {NEXT} failed on "
+    assert told in console.page(f"{serving.model}/")
+    add_run(dag_id, "manual__2", "success", SCORED)
+    assert told in console.page(f"{serving.model}/")
+    add_run(dag_id, "manual__3", "success", NEXT)
+    assert told not in console.page(f"{serving.model}/")
+
+
+def test_a_failed_run_that_the_ledger_knows_is_told_once(console: Console, serving: Mill) -> None:
+    add_run(f"{serving.model}_predict", "scheduled__1", "failed", NEXT)
+    assert "Failed in Airflow only" in console.page(f"{serving.model}/")
+    serving.sql(
+        "INSERT INTO tidemill.run (model, chain, step, partition, status, error, dag_run_id, code_version, spec_digest,"
+        " ended_at) SELECT '{m}', 'predict', 'extract', %s, 'failed', 'No rows.', 'scheduled__1', 'x', spec_digest, now()"
+        " FROM tidemill.run WHERE model = '{m}' LIMIT 1",
+        NEXT,
+    )
+    page = console.page(f"{serving.model}/")
+    assert "Failed in Airflow only" not in page
+    assert f"has failed for partition {NEXT}: No rows." in page
+
+
+def test_the_floor_is_that_of_the_alerts(trained_mill: tuple[Mill, Any]) -> None:
+    mill, _ = trained_mill
+    state = Overview(mill.workspace.connection("warehouse")).model(mill.model).state
+    job: Any = SimpleNamespace(spec=mill.spec, releases=mill.promoter)
+    assert state.floor == pytest.approx(floor_of_partitions(job))
+
+
+# ---------------------------------------------------------------- who sees what
+
+
+def pages(mill: Mill) -> list[str]:
+    """Every kind of page about a model."""
+    champion = mill.promoter.champion(mill.model)
+    return [f"{mill.model}/", f"{mill.model}/releases/{champion.release_id}/"]
+
+
+def test_a_viewer_sees_every_page(console: Console, serving: Mill) -> None:
+    serving.predict()
+    assert serving.model in console.page("")
+    assert all(serving.model in console.page(path) for path in pages(serving))
+
+
+def test_a_user_without_rights_on_the_dag_sees_nothing(console: Console, serving: Mill) -> None:
+    serving.predict()
+    console.readable = {"another_predict", f"{serving.model}_train"}
+    assert serving.model not in console.page("")
+    answers = [console.get(path) for path in pages(serving)]
+    assert [(answer.status_code, serving.model in answer.text) for answer in answers] == [(403, False)] * len(answers)
+
+
+def test_a_page_is_never_stored_and_runs_nothing(console: Console, serving: Mill) -> None:
+    for path in ["", *pages(serving)]:
+        answer = console.get(path)
+        assert answer.headers["cache-control"] == "private, no-store"
+        assert "<script" not in answer.text
+        assert "default-src &#39;none&#39;" in answer.text
