@@ -1,8 +1,9 @@
 """How often gate, intervals and alerts err: ``make bench-rates`` prints the table of docs/gate.md.
 
 Each line simulates worlds whose truth is known, 1,000 by default: how often the gate would accept a challenger that is worse
-by exactly the margin (due are 2.5 %), how often a 95 % interval holds the truth, and in how many quiet runs of 90 days the
-``change`` alert is raised. ``--only TEXT`` computes the lines whose name contains a text.
+by exactly the margin (due are 2.5 %), how often a 95 % interval holds the truth, in how many quiet runs of 90 days the
+``change`` alert is raised, and how often weak slices are found where one is planted and where none is. ``--only TEXT``
+computes the lines whose name contains a text.
 """
 
 import argparse
@@ -16,9 +17,12 @@ from scipy.special import expit
 
 from tidemill.metrics.definitions import METRICS, greater_is_better
 from tidemill.modeling.metrics import evaluate, paired_difference, point_value
+from tidemill.modeling.slices.weak import find_weak_slices
 from tidemill.monitoring.calibration import fit_curve
 from tidemill.monitoring.change import change_alerts, detect_change
 from tidemill.monitoring.estimate import estimate_binary
+
+from ..unit.modeling.slices.worlds import MEASURES, is_planted, scored_rows
 
 Floats = npt.NDArray[np.float64]
 Rng = np.random.Generator
@@ -28,6 +32,8 @@ SEED = 20130101
 WRONG_ACCEPTS = (0.015, 0.035)
 COVERAGE = (0.93, 0.97)
 FALSE_ALARMS = (0.0, 0.02)
+FOUND = (0.95, 1.0)
+FALSELY_FOUND = (0.0, 0.05)
 N_TRUTH = 40_000  # days from which the true value of a metric is computed
 N_QUIET = 90  # days of a run without a change
 N_REFERENCE = 14  # days of the test set that the change alert compares with
@@ -195,6 +201,22 @@ def estimated_quality(n_test: int, logit: float) -> Callable[[int, Rng], Rates]:
     return rates
 
 
+def weak_slices(task: str, *, planted: bool) -> Callable[[int, Rng], Rates]:
+    """Count how often a slice of 3 % with worse quality is found, or any where quality is the same everywhere."""
+    measure = MEASURES[task]
+
+    def rates(n_draws: int, rng: Rng) -> Rates:
+        found = [
+            find_weak_slices(measure, *(scored_rows(rng, task, planted=planted) for _ in range(2))).weak
+            for _ in range(n_draws)
+        ]
+        if not planted:
+            return {measure.metric: sum(map(bool, found)) / n_draws}
+        return {measure.metric: sum(any(is_planted(one.value.slice or "") for one in weak) for weak in found) / n_draws}
+
+    return rates
+
+
 def false_alarms(loss: Callable[[Rng, int], Floats]) -> Callable[[int, Rng], Rates]:
     """Count the runs of 90 quiet days in which the change alert is raised."""
 
@@ -261,6 +283,12 @@ LINES += [
         "skewed losses": lambda rng, n: rng.exponential(size=n),
         "persistent losses (AR 0.3)": _persistent,
     }.items()
+]
+LINES += [
+    Line(name=f"{what}, 14 days", what="weak slices", band=band, rates=weak_slices(task, planted=planted))
+    for task, of in (("binary", "two classes"), ("regression", "numbers"))
+    for planted, band in ((True, FOUND), (False, FALSELY_FOUND))
+    for what in (f"{of}, a slice of 3 % planted" if planted else f"{of}, none planted",)
 ]
 
 

@@ -45,6 +45,13 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "a weak slice is confirmed by the test set",
+        "src/tidemill/modeling/slices/weak.py",
+        "for found, is_weak in zip(measured, confirmed, strict=True) if is_weak",
+        "for found in measured",
+        ("tests/unit/modeling/slices/test_weak.py", "-k", "same_everywhere"),
+    ),
+    Mutant(
         "the scheduled runs of a draft are skipped",
         "plugins/tidemill_airflow/scheduling/drafts.py",
         "if Releases(workspace.connection(LEDGER)).champion(spec.model) is None:",

@@ -171,6 +171,7 @@ def test_the_evidence_holds_what_the_gate_weighs(trained_mill: Trained) -> None:
     assert all(check["passed"] for check in evaluation["behaviour"])
     assert evaluation["n_test_blocks"] == 5
     assert evaluation["threshold_criterion"].startswith("best F1 on")
+    assert evaluation["slice_search"]["n_searched"] > 0
 
 
 def test_a_second_training_is_compared_on_the_rows_that_the_champion_has_not_seen(

@@ -25,7 +25,16 @@ from tidemill.intervals import day_of
 from tidemill.metrics.statistic import Floats, Integers, Statistic, combination
 from tidemill.metrics.student import degrees_of_freedom, student_quantile
 
-__all__ = ["MIN_BLOCKS", "Blocks", "Estimate", "estimate", "estimate_combination", "index_blocks", "joined"]
+__all__ = [
+    "MAX_LEFT_OUT",
+    "MIN_BLOCKS",
+    "Blocks",
+    "Estimate",
+    "estimate",
+    "estimate_combination",
+    "index_blocks",
+    "joined",
+]
 
 MIN_BLOCKS = 5
 """Blocks below which no honest interval exists at acceptance."""

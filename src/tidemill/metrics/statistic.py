@@ -29,6 +29,7 @@ __all__ = [
     "median",
     "ratio",
     "root",
+    "scattered",
     "within",
 ]
 
@@ -173,16 +174,29 @@ def combination(statistics: Sequence[Statistic], coefficients: Sequence[float]) 
 
 def within(statistic: Statistic, start: int, n_samples: int) -> Statistic:
     """Return a statistic of some rows as one of more rows, which are weightless but for those from ``start`` on."""
-    size = len(statistic.counted)
+    return _placed(statistic, slice(start, start + len(statistic.counted)), n_samples)
 
+
+def scattered(statistic: Statistic, rows: Integers, n_samples: int) -> Statistic:
+    """Return a statistic of the rows with these numbers as one of all rows.
+
+    Examples
+    --------
+    >>> scattered(mean([1.0, 3.0]), np.array([0, 2]), 3).influence().tolist()
+    [-0.5, 0.0, 0.5]
+    """
+    return _placed(statistic, rows, n_samples)
+
+
+def _placed(statistic: Statistic, rows: slice | Integers, n_samples: int) -> Statistic:
     def spread(own: npt.NDArray[Any]) -> npt.NDArray[Any]:
         wide = np.zeros(n_samples, dtype=own.dtype)
-        wide[start : start + size] = own
+        wide[rows] = own
         return wide
 
     return replace(
         statistic,
-        values=lambda weights: statistic.values(weights[:, start : start + size]),
+        values=lambda weights: statistic.values(weights[:, rows]),
         influence=lambda: spread(statistic.influence()),
         counted=spread(statistic.counted),
     )

@@ -6,7 +6,7 @@ A record holds names, digests, counts and verdicts; frames and estimators never 
 
 from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, Examination, OpenAlert, SentRef
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Readiness, SnapshotRef, SplitRef
-from tidemill.records.evidence import BehaviourCheck, Rehearsal
+from tidemill.records.evidence import BehaviourCheck, Rehearsal, SliceSearch, WeakSlice
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict, significant
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
 from tidemill.records.overview import (
@@ -70,6 +70,7 @@ __all__ = [
     "SentRef",
     "Severity",
     "Shard",
+    "SliceSearch",
     "SnapshotRef",
     "SplitRef",
     "StandingRelease",
@@ -77,5 +78,6 @@ __all__ = [
     "Trial",
     "UnrecordedFailure",
     "Verdict",
+    "WeakSlice",
     "significant",
 ]

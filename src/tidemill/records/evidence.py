@@ -1,10 +1,10 @@
-"""Records about a candidate beyond its metrics: behaviour checks, and scores in a clean process."""
+"""Records about a candidate beyond its metrics: behaviour checks, scores in a clean process, and weak slices."""
 
 from dataclasses import dataclass
 
-from tidemill.records.figures import Record
+from tidemill.records.figures import MetricValue, Record
 
-__all__ = ["BehaviourCheck", "Rehearsal"]
+__all__ = ["BehaviourCheck", "Rehearsal", "SliceSearch", "WeakSlice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +33,27 @@ class Rehearsal(Record):
     """Peak memory of the process, libraries included."""
     problem: str | None = None
     """Why it did not finish, or None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeakSlice(Record):
+    """A part of the rows in which the candidate is shown to be worse than on the other rows."""
+
+    value: MetricValue
+    """The acceptance metric in the slice, on the test set; ``slice`` describes it, e.g. ``origin=EWR and dep_hour<9``."""
+    expected: float | None
+    """The same metric as the scores of the slice lead one to expect; None for tasks and metrics without such a figure."""
+    difference: MetricValue
+    """The metric minus the expected one, in the slice minus on the other rows; of the metric itself if none is expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceSearch(Record):
+    """The search for slices in which the candidate is weak."""
+
+    n_searched: int
+    """Slices of the validation set in which the metric is worse than on all rows."""
+    n_tested: int
+    """Worst of them that were measured again on the test set."""
+    weak: tuple[WeakSlice, ...] = ()
+    """Those confirmed there, in the order of the search: with a chance of 2.5 %, any of them is there by chance."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tidemill.records.evidence import BehaviourCheck, Rehearsal
+from tidemill.records.evidence import BehaviourCheck, Rehearsal, SliceSearch
 from tidemill.records.figures import Decision, MetricValue, Record
 from tidemill.records.search import Parameters, SearchReport
 
@@ -90,6 +90,8 @@ class EvaluationReport(Record):
     """Share of the rows whose key differs from that of an unmatched label only in blanks, case, leading zeros or ``.0``."""
     champion_unlabelled_share: float | None = None
     """The champion's ``unlabelled_share``; None without a champion, and in older records."""
+    slice_search: SliceSearch | None = None
+    """The search for weak slices; None if the evaluation is not shown, and in older records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

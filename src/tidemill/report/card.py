@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from tidemill.records import BundleRef, Decision, EvaluationReport, MetricValue, Rehearsal, SnapshotRef, SplitRef
 from tidemill.report.html import Answer, Tile, count, environment, figure, interval, page
-from tidemill.report.search import search_sentences
+from tidemill.report.search import search_sentences, weak_slices_lead
 
 __all__ = ["CardFacts", "card_page", "escape", "model_card", "unseen_months"]
 
@@ -145,6 +145,7 @@ def _derived(facts: CardFacts) -> dict[str, object]:
         "word": _word(facts),
         "whole": [m for m in metrics if m.slice is None],
         "slices": [m for m in metrics if m.slice is not None],
+        "weak_slices_lead": weak_slices_lead(facts.evaluation.slice_search),
         "limits": _limits(facts),
         "search": search_sentences(facts.bundle.search, facts.evaluation.search_gain),
         "champion": _against_champion(facts.evaluation),

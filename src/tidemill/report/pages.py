@@ -13,7 +13,7 @@ from tidemill.errors import ArtifactCorrupt
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import CheckResult, Decision, EvaluationReport, MetricValue, Severity, SnapshotRef, Verdict
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, when
-from tidemill.report.search import search_sentences
+from tidemill.report.search import search_sentences, weak_slices_lead
 from tidemill.report.values import ColumnProfile
 
 __all__ = ["contract_page", "evaluation_page", "profile_page", "read_pictures"]
@@ -157,6 +157,7 @@ def evaluation_page(
         report=report,
         whole=whole,
         slices=[m for m in report.metrics if m.slice is not None],
+        weak_slices_lead=weak_slices_lead(report.slice_search),
         bundles=ranked,
         searches=[
             (ref.estimator, search_sentences(ref.search, report.search_gain if ref == report.bundle else None))

@@ -1,9 +1,9 @@
-"""Summary sentences of a hyperparameter search for pages and cards."""
+"""Summary sentences of searches for pages and cards: of hyperparameters, and of weak slices."""
 
-from tidemill.records import MetricValue, SearchReport
-from tidemill.report.html import figure, interval, seconds
+from tidemill.records import MetricValue, SearchReport, SliceSearch
+from tidemill.report.html import count, figure, interval, seconds
 
-__all__ = ["gain_on_test", "search_sentences"]
+__all__ = ["gain_on_test", "search_sentences", "weak_slices_lead"]
 
 
 def search_sentences(report: SearchReport | None, on_test: MetricValue | None = None) -> tuple[str, ...]:
@@ -48,6 +48,22 @@ def gain_on_test(gain: MetricValue) -> str:
     """
     ends = interval(gain) or "none"
     return f"On the test set, which the search did not use, the gain is {figure(gain.value)} (95 % interval {ends})."
+
+
+def weak_slices_lead(search: SliceSearch | None) -> str:
+    """Return a sentence on where slices were looked for, and how many were found; empty if none were looked for.
+
+    Examples
+    --------
+    >>> weak_slices_lead(SliceSearch(n_searched=310, n_tested=3))
+    '310 slices of one or two features look worse on the validation set; of the 3 worst, the test set confirms none.'
+    """
+    if search is None:
+        return ""
+    return (
+        f"{count(search.n_searched)} slices of one or two features look worse on the validation set; of the "
+        f"{search.n_tested} worst, the test set confirms {len(search.weak) or 'none'}."
+    )
 
 
 def _outcome(report: SearchReport) -> str:

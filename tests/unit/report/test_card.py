@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tidemill.records import BehaviourCheck, MetricValue, Rehearsal
+from tidemill.records import BehaviourCheck, MetricValue, Rehearsal, SliceSearch, WeakSlice
 from tidemill.report.card import card_page, model_card, unseen_months
 
 HOSTILE = "<script>alert(1)</script> | `x` \n# heading [a](b)"
@@ -106,6 +106,17 @@ def tried(facts):
         facts.evaluation,
         champion_slices=(MetricValue(name="roc_auc", value=-0.01, low=-0.03, high=0.01, n=900, slice=HOSTILE),),
         churn=MetricValue(name="share_of_decisions", value=0.0731, low=0.06, high=0.09, n=13_345),
+        slice_search=SliceSearch(
+            n_searched=312,
+            n_tested=3,
+            weak=(
+                WeakSlice(
+                    value=MetricValue(name="roc_auc", value=0.523, n=412, slice=f"dep_hour<9 and {HOSTILE}"),
+                    expected=0.698,
+                    difference=MetricValue(name="roc_auc", value=-0.181, low=-0.25, high=-0.112, n=412),
+                ),
+            ),
+        ),
         behaviour=(BehaviourCheck(name="row order", passed=True, observed="as it should be"),),
         rehearsal=Rehearsal(n_rows=13_345, n_different=0, seconds_per_million=7.5, peak_rss_bytes=400 * 2**20),
     )
@@ -119,6 +130,15 @@ def test_both_cards_tell_what_was_tried_and_how_far_it_is_from_the_champion(fact
     assert "13,345 rows scored, 0 of them differently" in text
     assert "share_of_decisions" in text
     assert "release 3" in text
+
+
+@pytest.mark.parametrize("write", [model_card, card_page])
+def test_both_cards_show_where_the_model_is_weak(facts, write):
+    text = write(tried(facts)).replace("\\", "").replace("<wbr>", "")
+    assert "312 slices of one or two features look worse" in text
+    assert "of the 3 worst, the test set confirms 1." in text
+    for figure in ("dep_hour&lt;9 and", "0.523", "0.698", "-0.181", "-0.250 to -0.112", "412"):
+        assert figure in text
 
 
 @pytest.mark.parametrize("write", [model_card, card_page])

@@ -17,7 +17,16 @@ from tidemill.modeling.gate.comparison import (
 )
 from tidemill.modeling.gate.finding import Finding, is_number
 from tidemill.modeling.metrics import greater_is_better
-from tidemill.records import Decision, EvaluationReport, MetricValue, Rehearsal, Verdict, significant
+from tidemill.records import (
+    Decision,
+    EvaluationReport,
+    MetricValue,
+    Rehearsal,
+    SliceSearch,
+    Verdict,
+    WeakSlice,
+    significant,
+)
 from tidemill.spec import Accept
 
 __all__ = ["MIN_TEST_ROWS", "decide_acceptance"]
@@ -75,6 +84,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         *_tell_margin(report, by, accept),
         *_tell_unknown(report),
         *weigh_slices(report, by, accept.slices),
+        *_tell_weak_slices(report.slice_search),
         *_weigh_calibration(report, accept.calibration_error),
         *_weigh_churn(report, accept.churn),
         *_weigh_behaviour(report),
@@ -158,6 +168,25 @@ def _tell_unknown(report: EvaluationReport) -> list[Finding]:
     return [
         Finding.shown(f"{share.value:.2%} of the test rows are of a class that the train set lacks, and always wrong.")
     ]
+
+
+def _tell_weak_slices(search: SliceSearch | None) -> list[Finding]:
+    if search is None:
+        return []
+    if not search.weak:
+        return [Finding.shown(f"No weak slice is shown among {search.n_searched:,} looked at.")]
+    return [Finding.shown(f"Weak slice: {_weak_slice(found)}.") for found in search.weak]
+
+
+def _weak_slice(found: WeakSlice) -> str:
+    value, gap = found.value, found.difference
+    said = f"for {value.slice} ({value.n or 0:,} test rows), {value.name} is {significant(value.value, 4)}"
+    if found.expected is None:
+        return f"{said}, {significant(abs(gap.value))} worse than on the other rows"
+    return (
+        f"{said}, where its scores promise {significant(found.expected, 4)}: {significant(abs(gap.value))} worse than on the "
+        "other rows, compared with what scores promise"
+    )
 
 
 def _weigh_calibration(report: EvaluationReport, limit: float | None) -> list[Finding]:

@@ -31,6 +31,7 @@ from tidemill.steps.data.features import LabelledSet, read_enough, read_set
 from tidemill.steps.monitor.outlook import OUTLOOK, outlook_of
 from tidemill.steps.train.against_champion import compare_with_champion
 from tidemill.steps.train.evidence import reference_of, task_pictures
+from tidemill.steps.train.slices import search_slices
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.layout import REFERENCE
 from tidemill.storage.rehearsal import rehearse, rehearse_here
@@ -60,8 +61,9 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
     bundles : tuple of BundleRef
         Candidates and baselines.
     shown : bool, default True
-        Whether the evaluation is shown. If False, it decides the same in half the time: there are no charts, the
-        rehearsal takes place in this process, and only a candidate that the gate accepts gets its importances.
+        Whether the evaluation is shown. If False, it decides the same in half the time: there are no charts, no slices
+        are searched, the rehearsal takes place in this process, and only a candidate that the gate accepts gets its
+        importances.
 
     Raises
     ------
@@ -82,6 +84,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         candidates=bundles,
         metrics=_metrics(job, best, test),
         importance=importance,
+        slice_search=search_slices(job, split, test, best.bundle, importance) if shown else None,
         search_gain=_search_gain(job, best, test),
         baselines=tuple(_difference(spec.accept.metric, test, best, other) for other in baselines),
         champion_release=None,

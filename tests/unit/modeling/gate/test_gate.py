@@ -7,7 +7,16 @@ import pytest
 from tidemill.errors import SpecError
 from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.modeling.metrics import paired_difference
-from tidemill.records import BehaviourCheck, BundleRef, EvaluationReport, MetricValue, Rehearsal, Verdict
+from tidemill.records import (
+    BehaviourCheck,
+    BundleRef,
+    EvaluationReport,
+    MetricValue,
+    Rehearsal,
+    SliceSearch,
+    Verdict,
+    WeakSlice,
+)
 from tidemill.spec import Accept
 
 NAN, INF = float("nan"), float("inf")
@@ -43,6 +52,12 @@ def shares(unlabelled, unmatched, usual=None, near=0.0):
         "unmatched_label_share": unmatched,
         "champion_unlabelled_share": usual,
     }
+
+
+def weak_slices(*, expected=None):
+    value = figure(0.52, slice="hour<9", n=412)
+    found = WeakSlice(value=value, expected=expected, difference=difference(-0.18, -0.25, -0.11, slice="hour<9"))
+    return SliceSearch(n_searched=312, n_tested=3, weak=(found,))
 
 
 SOUND = BehaviourCheck(name="row order", passed=True, observed="as it should be")
@@ -234,6 +249,17 @@ TABLE = {
     # slices
     "no slice shown to be worse": (ACCEPT, {}, "2 of 2 slices could be compared"),
     "a slice worse, within what chance explains": (ACCEPT, {"champion_slices": slices(-0.02, 0.0)}, "none is shown"),
+    "a search without a weak slice": (ACCEPT, {"slice_search": SliceSearch(n_searched=312, n_tested=3)}, "among 312"),
+    "a weak slice refuses nothing": (
+        ACCEPT,
+        {"slice_search": weak_slices()},
+        "for hour<9 (412 test rows), roc_auc is 0.52, 0.18",
+    ),
+    "a weak slice beside what scores promise": (
+        ACCEPT,
+        {"slice_search": weak_slices(expected=0.71)},
+        "roc_auc is 0.52, where its scores promise 0.71: 0.18 worse",
+    ),
     "a slice shown to be worse": (REJECT, {"champion_slices": slices(-0.06, 0.0)}, "For origin=0, roc_auc minus"),
     "worse alone, but one of many looks": (
         ACCEPT,
