@@ -32,7 +32,7 @@ from tidemill.modeling.gate.power import harmed
 from tidemill.modeling.slices.bins import Bins, cut
 from tidemill.records import MetricValue, SliceSearch, WeakSlice
 
-__all__ = ["MAX_MEASURED", "MAX_SEARCHED", "MIN_ROWS", "Measure", "ScoredRows", "find_weak_slices"]
+__all__ = ["MAX_MEASURED", "MAX_SEARCHED", "MIN_ROWS", "Measure", "Measured", "ScoredRows", "find_weak_slices"]
 
 MIN_ROWS = 100
 """Rows below which a part is no slice, in the validation and in the test set."""
