@@ -37,7 +37,8 @@ PAGES = [README, PROJECT / "CHANGELOG.md", PROJECT / "CONTRIBUTING.md", *sorted(
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 PARTS = {
     "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "label": spec.Label,
-    "features": spec.Features, "contract": spec.Expectation, "train": spec.Train, "train.own": spec.Own,
+    "features": spec.Features,
+    "features.policy": spec.Policy, "contract": spec.Expectation, "train": spec.Train, "train.own": spec.Own,
     "train.search": spec.Search, "train.search.space": spec.Dimension, "accept": spec.Accept,
     "predict": spec.Predict, "predict.withhold": spec.Withhold, "ready": spec.Ready, "monitor": spec.Monitor,
     "retrain": spec.Retrain,

@@ -20,6 +20,7 @@ from tidemill.steps.data.extract import (
     wanted_labels,
 )
 from tidemill.steps.data.labels import labelled
+from tidemill.steps.data.policy import denied_reads, useless_denials
 from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.predictions.views import refuse_broken_views
 from tidemill.warehouse.readiness import ask_ready
@@ -75,9 +76,9 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
     for file, wanted in _queries(spec):
         try:
             if source:
-                described[file], casts = _described(workspace, spec, file, wanted)
+                described[file], found = _described(workspace, spec, file, wanted)
                 yield from (
-                    f"{model}: {problem}" for problem in (*casts, *_query_problems(spec, file, described[file]))
+                    f"{model}: {problem}" for problem in (*found, *_query_problems(spec, file, described[file]))
                 )
             else:
                 bind(workspace.query(file), file)
@@ -145,7 +146,7 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
             yield f"{spec.model}: train.search.space names {name!r}, which train.estimators does not list."
         yield from (f"{spec.model}: {problem}" for problem in space_problems(name, space))
     for name in spec.accept.slices:
-        if spec.features is not None and name not in spec.features.categorical:
+        if spec.listed_features is not None and name not in spec.listed_features.categorical:
             yield f"{spec.model}: accept.slices names {name!r}, which is not a categorical feature."
 
 
@@ -267,17 +268,23 @@ def _queries(spec: ModelSpec) -> Iterator[tuple[str, list[str]]]:
 def _described(
     workspace: Workspace, spec: ModelSpec, file: str, wanted: list[str]
 ) -> tuple[tuple[Column, ...], list[str]]:
-    """Return the columns of a query, and its implicit time zone casts."""
+    """Return the columns of a query, and the problems that its plan shows: denied reads, implicit time zone casts."""
     bound = bind(workspace.query(file), file)
     parameters = _some_parameters()
     with frozen_view(workspace.connection(spec.source.connection), timeout_s=30) as cursor:
         columns = describe(cursor, bound, parameters, spec.timezone)
         casts = find_zone_casts(cursor, bound, parameters, spec.timezone)
-    require_columns(columns, wanted, spec, file)
+        require_columns(columns, wanted, spec, file)
+        denied = []
+        if file == spec.source.features:
+            denied = [*denied_reads(cursor, spec, bound, parameters, columns), *useless_denials(cursor, spec)]
     return columns, [
-        f"{file}: {expression} reads {name!r}, which has no time zone, as UTC. Specify its time zone: "
-        f"{name} AT TIME ZONE '{spec.timezone}'."
-        for name, expression in casts
+        *(f"{problem}." for problem in denied),
+        *(
+            f"{file}: {expression} reads {name!r}, which has no time zone, as UTC. Specify its time zone: "
+            f"{name} AT TIME ZONE '{spec.timezone}'."
+            for name, expression in casts
+        ),
     ]
 
 

@@ -45,6 +45,13 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "a training reads nothing that the policy denies",
+        "src/tidemill/steps/data/extract.py",
+        "                _refuse_denied_reads(cursor, job)\n",
+        "",
+        ("tests/integration/test_policy.py", "-k", "training_stops"),
+    ),
+    Mutant(
         "a weak slice is confirmed by the test set",
         "src/tidemill/modeling/slices/weak.py",
         "for found, is_weak in zip(measured, confirmed, strict=True) if is_weak",

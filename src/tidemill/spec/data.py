@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 
 from tidemill.intervals import Every, duration_words
 from tidemill.records import Severity
-from tidemill.spec.kinds import Day, Duration, Name, Offset, Part, SqlFile, repeated
+from tidemill.spec.kinds import Day, DeniedColumn, DeniedTable, Duration, Name, Offset, Part, SqlFile, repeated
 
-__all__ = ["OBSERVED_AT", "Expectation", "Features", "Label", "Partitions", "Ready", "Source", "Task"]
+__all__ = ["OBSERVED_AT", "Expectation", "Features", "Label", "Partitions", "Policy", "Ready", "Source", "Task"]
 
 
 OBSERVED_AT = "observed_at"
@@ -87,18 +87,29 @@ class Label(Part):
     """Time from a partition's end until its labels are complete."""
 
 
+class Policy(Part):
+    """What the model must not read, by whatever name; checked against the plan of the features query."""
+
+    denied_columns: tuple[DeniedColumn, ...] = ()
+    """Columns of the source, as ``schema.table.column``, or ``column`` for those of any table."""
+    denied_tables: tuple[DeniedTable, ...] = ()
+    """Tables of the source, as ``schema.table``."""
+
+
 class Features(Part):
-    """Columns that the model reads; if left out, they are derived from the column types of the features query."""
+    """Columns that the model reads; if none is listed, they are derived from the column types of the features query."""
 
     numeric: tuple[Name, ...] = ()
     """Numbers and booleans."""
     categorical: tuple[Name, ...] = ()
     """Texts, whole numbers and booleans."""
+    policy: Policy = Policy()
+    """What the model must not read."""
 
     @model_validator(mode="after")
     def _some_and_none_twice(self) -> Self:
         names = self.numeric + self.categorical
-        if not names:
+        if not names and self.policy == Policy():
             raise ValueError(
                 "list at least one numeric or categorical column, or leave the key out to use all columns of the query"
             )

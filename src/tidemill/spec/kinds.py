@@ -18,6 +18,8 @@ __all__ = [
     "Clock",
     "Cron",
     "Day",
+    "DeniedColumn",
+    "DeniedTable",
     "Duration",
     "Name",
     "Offset",
@@ -31,7 +33,11 @@ MAX_CRON = 120  # characters of a cron expression; some of them take seconds to 
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
 """Names become SQL identifiers, folders and DAG ids; 48 characters leave room for a suffix within Postgres' limit of 63."""
 SQL_FILE = r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$"
+TABLE = r'^[^\s."]+\.[^\s."]+$'
+COLUMN = r'^([^\s."]+\.[^\s."]+\.)?[^\s."]+$'
 PATTERNS = {
+    TABLE: "a table with its schema and without quotes, such as raw.passengers",
+    COLUMN: "a column with its schema and table, such as raw.passengers.birth_year, or of any table, such as birth_year",
     NAME: "a name of lower-case letters, digits and underscores, a letter first, 48 at most; a query can rename one with AS",
     SQL_FILE: "a file below sql/, in lower-case letters, digits and underscores, such as my_model/features.sql",
 }
@@ -112,6 +118,8 @@ Day = Annotated[
     date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))
 ]  # outside this range, time zone arithmetic may overflow
 ThresholdRule = Annotated[str, AfterValidator(_threshold_rule)]
+DeniedTable = Annotated[str, Field(pattern=TABLE)]
+DeniedColumn = Annotated[str, Field(pattern=COLUMN)]
 SqlFile = Annotated[str, Field(pattern=SQL_FILE)]
 
 

@@ -125,7 +125,8 @@ class ModelSpec(Part):
 
     @model_validator(mode="after")
     def _label_is_no_feature(self) -> Self:
-        named = () if self.features is None else self.features.numeric + self.features.categorical
+        listed = self.listed_features
+        named = () if listed is None else listed.numeric + listed.categorical
         others = {"label": self.label.column, "entity key": self.entity_key, "event time": self.event_time}
         for what, name in others.items():
             if name in named:
@@ -183,11 +184,16 @@ class ModelSpec(Part):
 
     @model_validator(mode="after")
     def _monotonic_features_are_numbers(self) -> Self:
-        if self.features is None:
+        if self.listed_features is None:
             return self
-        if strange := sorted(self.train.monotonic.keys() - set(self.features.numeric)):
+        if strange := sorted(self.train.monotonic.keys() - set(self.listed_features.numeric)):
             raise ValueError(f"train.monotonic names {', '.join(strange)}, which is not a numeric feature")
         return self
+
+    @property
+    def listed_features(self) -> Features | None:
+        """The features that the spec lists; None if they are derived from the types of the query's columns."""
+        return self.features if self.features and (self.features.numeric or self.features.categorical) else None
 
     @property
     def meaning(self) -> str:

@@ -1,15 +1,19 @@
 """The plan of a query, by ``EXPLAIN VERBOSE``: its nodes, and the expressions in them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+from psycopg2 import sql
 
 from tidemill.warehouse.connections import Cursor
 from tidemill.warehouse.model_queries import Query
 
-__all__ = ["Node", "expressions_of", "plan_of"]
+__all__ = ["PARENT", "Node", "expressions_of", "plan_of"]
 
 Node = dict[str, Any]
+PARENT = "Parent Node Type"
+"""Key of a node's parent's type; missing in the root."""
 _NAMES = {
     "Node Type",
     "Schema",
@@ -17,13 +21,16 @@ _NAMES = {
     "Alias",
     "Index Name",
     "Parent Relationship",
+    PARENT,
     "CTE Name",
     "Subplan Name",
 }
 
 
-def plan_of(cursor: Cursor, query: Query, parameters: Mapping[str, datetime]) -> list[Node]:
-    """Return the nodes of a query's plan, without running it.
+def plan_of(
+    cursor: Cursor, query: Query, parameters: Mapping[str, datetime], columns: Sequence[str] = ()
+) -> list[Node]:
+    """Return the nodes of a query's plan, the root first, without running it.
 
     Parameters
     ----------
@@ -31,9 +38,12 @@ def plan_of(cursor: Cursor, query: Query, parameters: Mapping[str, datetime]) ->
         Of the transaction from ``frozen_view``.
     query, parameters
         As for ``describe``.
+    columns : sequence of str, default ()
+        Columns of its result that somebody reads; all by default. What only others need is not in the plan.
     """
     cursor.execute("SET LOCAL enable_partition_pruning = off; SET LOCAL constraint_exclusion = off")  # sees all tables
-    statement = cursor.mogrify(f"SELECT * FROM ({query}\n) AS query", parameters).decode()
+    selected = ", ".join(sql.Identifier(name).as_string(cursor).replace("%", "%%") for name in columns) or "*"
+    statement = cursor.mogrify(f"SELECT {selected} FROM ({query}\n) AS query", parameters).decode()
     cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {statement}")
     ((plan,),) = cursor.fetchall()
     return list(_nodes(plan[0]["Plan"]))
@@ -49,4 +59,4 @@ def expressions_of(node: Node) -> Iterator[str]:
 def _nodes(node: Node) -> Iterator[Node]:
     yield node
     for child in node.get("Plans", ()):
-        yield from _nodes(child)
+        yield from _nodes({**child, PARENT: node["Node Type"]})

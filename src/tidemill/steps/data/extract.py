@@ -21,6 +21,7 @@ from tidemill.records import SnapshotRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
+from tidemill.steps.data.policy import refuse_denied_reads
 from tidemill.storage.layout import FEATURES, GROUP_ROWS, LABELS, PARTITION
 from tidemill.storage.tables import in_groups, table_writer
 from tidemill.warehouse.model_queries import bind, joined, query_digest
@@ -64,7 +65,7 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
     SchemaChanged
         If the source lacks a column or table.
     SpecError
-        If a query lacks what the spec names.
+        If a query lacks what the spec names, or reads what ``features.policy`` denies.
     """
     snapshot, queries = take_snapshot(job, purpose)
     job.ledger.record_snapshot(snapshot, job.run_id, queries)
@@ -94,6 +95,7 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
         with frozen_view(job.workspace.connection(source.connection), STATEMENT_TIMEOUT_S) as cursor:
             if purpose == "train":
                 _refuse_other_keys(cursor, job)
+                _refuse_denied_reads(cursor, job)
             counted["features"] = _write_features(cursor, job, partitions, folder / FEATURES, rounded)
             if counted["features"] == 0 and not may_be_empty:
                 raise _nothing_found(job, purpose)
@@ -236,7 +238,8 @@ def refuse_late_labels(labels: pa.RecordBatch | pa.Table, spec: ModelSpec, cutof
 
 def wanted_features(spec: ModelSpec) -> list[str]:
     """Return the columns that the features query must have."""
-    named = () if spec.features is None else spec.features.numeric + spec.features.categorical
+    listed = spec.listed_features
+    named = () if listed is None else listed.numeric + listed.categorical
     return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices)))
 
 
@@ -305,9 +308,16 @@ def _refuse_other_keys(cursor: Cursor, job: Job) -> None:
     require_same_keys(described[source.features], described[source.labels], spec)
 
 
+def _refuse_denied_reads(cursor: Cursor, job: Job) -> None:
+    file, parameters = job.spec.source.features, query_parameters(job.partition.interval, job.partition.cutoff)
+    query = bind(job.workspace.query(file), file)
+    refuse_denied_reads(cursor, job.spec, query, parameters, describe(cursor, query, parameters, job.spec.timezone))
+
+
 def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataType], bool]]]:
     """Return the required type of each column, in words and as a test."""
-    numeric, categorical = (spec.features.numeric, spec.features.categorical) if spec.features else ((), ())
+    listed = spec.listed_features
+    numeric, categorical = (listed.numeric, listed.categorical) if listed else ((), ())
     return {
         spec.entity_key: ("text or a whole number, to be the key", lambda kind: not pa.types.is_floating(kind)),
         **dict.fromkeys((spec.event_time, OBSERVED_AT), ("timestamptz", pa.types.is_timestamp)),

@@ -68,8 +68,8 @@ def feature_schema(spec: ModelSpec, columns: pa.Schema, with_gaps: tuple[str, ..
 
 def _features(spec: ModelSpec, columns: pa.Schema) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the numeric and the categorical features."""
-    if spec.features is not None:
-        return spec.features.numeric, spec.features.categorical
+    if spec.listed_features is not None:
+        return spec.listed_features.numeric, spec.listed_features.categorical
     reserved = {spec.entity_key, spec.event_time, spec.label.column, PARTITION, TARGET}
     fields = [field for field in columns if field.name not in reserved]
     numeric, categorical = (tuple(f.name for f in fields if fits(f.type)) for fits in (is_number, is_text))
