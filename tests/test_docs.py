@@ -24,7 +24,7 @@ from tidemill import errors, spec
 from tidemill.cli import app
 from tidemill.runtime.declarations import STEPS
 from tidemill.runtime.step import Batches, LaterSteps, NoRows, Rows, Step
-from tidemill.spec import BASELINES, ModelSpec
+from tidemill.spec import BASELINES, CANDIDATES, ModelSpec
 from tidemill.spec_file import read_spec
 
 PROJECT = Path(__file__).parents[1]
@@ -297,7 +297,6 @@ def test_every_part_of_the_spec_has_a_table() -> None:
 
 
 def test_estimators_and_metrics_named_are_those_that_exist() -> None:
-    from tidemill.modeling.estimators import CANDIDATES
     from tidemill.modeling.metrics import DECIDABLE
 
     train, accept = spec_rows("train")["estimators"][2], spec_rows("accept")["metric"][2]

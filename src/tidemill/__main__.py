@@ -2,8 +2,6 @@
 
 import sys
 
-from tidemill.requirements import module_missing
-
 __all__ = ["main"]
 
 
@@ -12,6 +10,8 @@ def main() -> None:
     try:
         from tidemill.cli import main as command_line
     except ModuleNotFoundError as error:
+        from tidemill.requirements import module_missing
+
         sys.exit(module_missing(error))
     command_line()
 

@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from croniter import croniter
 
+from tidemill.checks import columns_of, surely_accepted, why_unjudged
 from tidemill.errors import NotTrainable, SettingsError, SpecError, TidemillError
 from tidemill.intervals import Every, Partition, day_of
-from tidemill.spec import ModelSpec
+from tidemill.modeling.search.space import space_problems
+from tidemill.spec import ModelSpec, candidates
 from tidemill.spec_file import read_spec, spec_paths
 from tidemill.steps.data.extract import (
     require_columns,
@@ -19,8 +21,10 @@ from tidemill.steps.data.extract import (
     wanted_features,
     wanted_labels,
 )
+from tidemill.steps.data.features import feature_schema
 from tidemill.steps.data.labels import labelled
 from tidemill.steps.data.policy import denied_reads, useless_denials
+from tidemill.steps.data.split_plan import plan_split
 from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.predictions.views import refuse_broken_views
 from tidemill.warehouse.readiness import ask_ready
@@ -118,6 +122,8 @@ def _view_problems(workspace: Workspace, spec: ModelSpec) -> Iterator[str]:
 
 
 def _contract_problems(spec: ModelSpec) -> Iterator[str]:
+    if all(map(surely_accepted, spec.contract)):
+        return
     from tidemill.contracts import problems_of  # takes seconds to import
 
     for position, problem in problems_of(spec.contract):
@@ -126,9 +132,6 @@ def _contract_problems(spec: ModelSpec) -> Iterator[str]:
 
 def _name_problems(spec: ModelSpec) -> Iterator[str]:
     """Report estimators, parameters and slices that do not exist."""
-    from tidemill.modeling.estimators import candidates, instance_of
-    from tidemill.modeling.search.space import space_problems
-
     known = candidates(spec.task.value)
     for name in spec.train.estimators:
         if name not in known and name not in spec.train.own:
@@ -136,11 +139,8 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
                 f"{spec.model}: train.estimators names {name!r}; for {spec.task.value!r} there are {', '.join(known)}, "
                 "and what train.own describes."
             )
-    for name, own in spec.train.own.items():
-        try:
-            instance_of(name, own, spec.task.value)
-        except SpecError as error:
-            yield f"{spec.model}: {error}"
+    if spec.train.own:
+        yield from _own_problems(spec)
     for name, space in spec.train.search.space.items():
         if name not in spec.train.estimators:
             yield f"{spec.model}: train.search.space names {name!r}, which train.estimators does not list."
@@ -148,6 +148,16 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
     for name in spec.accept.slices:
         if spec.listed_features is not None and name not in spec.listed_features.categorical:
             yield f"{spec.model}: accept.slices names {name!r}, which is not a categorical feature."
+
+
+def _own_problems(spec: ModelSpec) -> Iterator[str]:
+    from tidemill.modeling.estimators import instance_of  # loads scikit-learn
+
+    for name, own in spec.train.own.items():
+        try:
+            instance_of(name, own, spec.task.value)
+        except SpecError as error:
+            yield f"{spec.model}: {error}"
 
 
 def _schedule_problems(spec: ModelSpec) -> Iterator[str]:
@@ -250,8 +260,6 @@ def _days_of_training(every: Every) -> list[datetime]:
 
 def _split_of(spec: ModelSpec, partition: Partition) -> int | None:
     """Return the number of time blocks in the test set of a training; None if nothing is left to train on."""
-    from tidemill.steps.train.prepare import plan_split  # heavy import
-
     partitions = tuple(training_window(spec, partition))
     try:
         plan = plan_split(spec, partitions, partition.cutoff)
@@ -304,9 +312,6 @@ def _query_problems(spec: ModelSpec, file: str, columns: tuple[Column, ...]) -> 
 
 def _column_problems(spec: ModelSpec, given: pa.Schema) -> Iterator[str]:
     """Report columns that the features query does not return, and expectations that cannot be evaluated."""
-    from tidemill.checks import columns_of, why_unjudged
-    from tidemill.steps.data.features import feature_schema  # loads pandas
-
     numeric = feature_schema(spec, given).numeric
     named = {
         "the contract": [name for name in columns_of(spec.contract) if name not in given.names],

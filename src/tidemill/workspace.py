@@ -9,11 +9,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tidemill.errors import SettingsError, SpecError
-from tidemill.spec import ModelSpec
-from tidemill.spec_file import load_specs, read_spec
+
+if TYPE_CHECKING:
+    from tidemill.spec import ModelSpec
 
 __all__ = ["Workspace", "channel_from_environment", "connection_from_environment", "read_environment_file"]
 
@@ -139,7 +140,7 @@ class Workspace:
             else str(self.storage / uri / "index.html")
         )
 
-    def spec(self, model: str) -> ModelSpec:
+    def spec(self, model: str) -> "ModelSpec":
         """Read the spec of a model.
 
         Raises
@@ -147,10 +148,14 @@ class Workspace:
         SpecError
             If there is no such file, or it has problems.
         """
+        from tidemill.spec_file import read_spec  # loads pydantic and yaml, which many commands do not need
+
         return read_spec(self.models / f"{model}.yaml")
 
-    def specs(self) -> tuple[ModelSpec, ...]:
+    def specs(self) -> "tuple[ModelSpec, ...]":
         """Read all specs."""
+        from tidemill.spec_file import load_specs
+
         return load_specs(self.models)
 
     def query(self, file: str) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from tidemill.modeling.alignment import align
 from tidemill.modeling.estimators.boosting import HIST_GRADIENT_BOOSTING, XGBOOST
 from tidemill.modeling.estimators.recipes import Training
-from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.schema import FeatureSchema
 from tidemill.storage.tables import read_table
 
 from .flights_scaled import CATEGORICAL, NUMERIC, generate

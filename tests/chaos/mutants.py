@@ -159,8 +159,8 @@ MUTANTS = (
     Mutant(
         "a shell refuses to score a partition that is not ready",
         "src/tidemill/cli/chains.py",
-        "    if not force:\n        _refuse_unready",
-        "    if False:\n        _refuse_unready",
+        "        if not force:\n            _refuse_unready",
+        "        if False:\n            _refuse_unready",
         ("tests/integration/test_ready.py", "-k", "only_by_force"),
     ),
     Mutant(
@@ -326,7 +326,7 @@ MUTANTS = (
     ),
     Mutant(
         "gap before the test set",
-        "src/tidemill/steps/train/prepare.py",
+        "src/tidemill/steps/data/split_plan.py",
         "_known(spec, _before(mature, test), test[0].cutoff)",
         "_before(mature, test)",
         ("tests/unit/steps/train/test_prepare.py", "-k", "known_when_the_next_set_begins"),
@@ -487,7 +487,7 @@ MUTANTS = (
     ),
     Mutant(
         "refusal of whole numbers that a float has rounded",
-        "src/tidemill/modeling/schema.py",
+        "src/tidemill/modeling/alignment.py",
         "abs(level) > EXACT",
         "False",
         ("tests/unit/modeling/test_schema.py", "-k", "may_have_rounded"),

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from tidemill.arrow import is_category, is_number, is_text, to_frame, to_texts
-from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.alignment import align
+from tidemill.modeling.schema import FeatureSchema
 
 BIG = 2**60 + 1
 INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]

@@ -4,6 +4,7 @@ Great Expectations is the vocabulary; what it means for each type of column is i
 ``contracts``, which asks Great Expectations itself.
 """
 
+from tidemill.checks.accepted import surely_accepted
 from tidemill.checks.contract import columns_of, in_words, of_no_rows, whole_contract
 from tidemill.checks.judging import judge, missing_columns, needed_columns, why_unjudged
 from tidemill.checks.values import N_CASES
@@ -16,6 +17,7 @@ __all__ = [
     "missing_columns",
     "needed_columns",
     "of_no_rows",
+    "surely_accepted",
     "whole_contract",
     "why_unjudged",
 ]

@@ -9,7 +9,6 @@ from tidemill.cli import chains, ledger, local, onboarding, simulation, warehous
 from tidemill.cli import transfer as carrying
 from tidemill.cli.console import HOME, app, err
 from tidemill.errors import TidemillError
-from tidemill.requirements import module_missing
 from tidemill.workspace import read_environment_file
 
 __all__ = ["app", "carrying", "chains", "ledger", "local", "main", "onboarding", "simulation", "warehouse"]
@@ -25,5 +24,7 @@ def main() -> None:
         err.print(str(error), highlight=False, soft_wrap=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
+        from tidemill.requirements import module_missing
+
         err.print(module_missing(error), highlight=False, soft_wrap=True)
         sys.exit(1)

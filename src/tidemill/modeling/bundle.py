@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tidemill.modeling.alignment import align, count_rounded
 from tidemill.modeling.answers import answer
 from tidemill.modeling.calibration import Calibration
-from tidemill.modeling.schema import FeatureSchema, align, count_rounded, refuse_rounded
+from tidemill.modeling.schema import FeatureSchema, refuse_rounded
 from tidemill.modeling.tasks import TaskType, task_type
 
 __all__ = ["INTERVAL_COVERAGE", "Bundle"]

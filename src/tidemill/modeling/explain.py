@@ -28,9 +28,9 @@ from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from tidemill.errors import ExplanationFailed
+from tidemill.modeling.alignment import align
 from tidemill.modeling.answers import answer
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.schema import align
 from tidemill.modeling.tasks import TaskType
 
 __all__ = ["Explanation", "encoded_columns", "explain"]

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.metrics import greater_is_better, paired_difference
-from tidemill.modeling.schema import align
 from tidemill.records import MetricValue
 
 __all__ = ["Shuffles", "permutation_importance"]

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from tidemill.arrow import to_frame
 from tidemill.errors import ExplanationFailed, NotPublished
+from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.explain import Explanation, encoded_columns, explain
-from tidemill.modeling.schema import align
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.features import read_columns
 from tidemill.storage.bundles import load_bundle

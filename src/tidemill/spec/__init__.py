@@ -20,10 +20,11 @@ from tidemill.spec.operation import (
     Withhold,
 )
 from tidemill.spec.search import Dimension, Search, Window
-from tidemill.spec.training import BASELINES, Accept, Own, Train
+from tidemill.spec.training import BASELINES, CANDIDATES, Accept, Own, Train, candidates
 
 __all__ = [
     "BASELINES",
+    "CANDIDATES",
     "DECIDABLE",
     "OBSERVED_AT",
     "RULES",
@@ -53,6 +54,7 @@ __all__ = [
     "Unanswered",
     "Window",
     "Withhold",
+    "candidates",
     "default_metric",
     "greater_is_better",
     "parse_persistence",

@@ -1,18 +1,39 @@
 """Sections about training and acceptance."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tidemill.spec.data import Ready
+from tidemill.spec.data import Ready, Task
 from tidemill.spec.kinds import Cron, Duration, Name, Part, ThresholdRule, repeated
 from tidemill.spec.search import Search
 
-__all__ = ["BASELINES", "Accept", "Own", "Train"]
+__all__ = ["BASELINES", "CANDIDATES", "Accept", "Own", "Train", "candidates"]
 
 BASELINES = ("prior", "group_rate", "shallow_tree")
 """Trivial models that are trained with the candidates every time, and that a candidate must beat."""
+
+CANDIDATES: Mapping[str, tuple[Task, ...]] = {
+    "xgboost": tuple(Task),
+    "hist_gradient_boosting": tuple(Task),
+    "logistic_regression": (Task.BINARY, Task.MULTICLASS),
+    "ridge": (Task.REGRESSION,),
+    "random_forest": tuple(Task),
+}
+"""Names that ``train.estimators`` may list beside custom estimators, and the tasks that each supports."""
+
+
+def candidates(task: str) -> tuple[str, ...]:
+    """Return the names that ``train.estimators`` may list for a task.
+
+    Examples
+    --------
+    >>> candidates("regression")
+    ('xgboost', 'hist_gradient_boosting', 'ridge', 'random_forest')
+    """
+    return tuple(name for name, tasks in CANDIDATES.items() if task in tasks)
 
 
 class Own(Part):

@@ -5,8 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidemill.errors import ContractBroken, SchemaChanged
-from tidemill.modeling.estimators import candidates
-from tidemill.spec import BASELINES
+from tidemill.spec import BASELINES, candidates
 
 EVERY = candidates("binary") + BASELINES
 

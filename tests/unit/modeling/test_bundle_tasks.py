@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tidemill.modeling.estimators import candidates, fit
-from tidemill.spec import BASELINES
+from tidemill.modeling.estimators import fit
+from tidemill.spec import BASELINES, candidates
 
 EVERY = [(task, name) for task in ("multiclass", "regression") for name in (*candidates(task), *BASELINES)]
 

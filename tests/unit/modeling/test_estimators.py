@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 
 from tidemill.errors import NotTrainable, SpecError
-from tidemill.modeling.estimators import candidates, fit, prepare
+from tidemill.modeling.estimators import fit, prepare
 from tidemill.modeling.metrics import point_value
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.spec import BASELINES
+from tidemill.spec import BASELINES, candidates
 
 CANDIDATES = candidates("binary")
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from tidemill.errors import NotTrainable, SpecError
-from tidemill.modeling.estimators import CANDIDATES, candidates, fit, parameter_names
+from tidemill.modeling.estimators import fit, parameter_names
 from tidemill.modeling.metrics import default_metric, greater_is_better, point_value
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.spec import BASELINES
+from tidemill.spec import BASELINES, CANDIDATES, candidates
 
 TASKS = ("multiclass", "regression")
 CANDIDATES_BY_TASK = [(task, name) for task in TASKS for name in candidates(task)]

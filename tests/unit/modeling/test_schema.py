@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidemill.errors import ContractBroken, SchemaChanged
-from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.alignment import align
+from tidemill.modeling.schema import FeatureSchema
 
 NUMBER = FeatureSchema(numeric=("x",))
 TEXT = FeatureSchema(categorical=("x",))

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from tidemill.arrow import to_frame
 from tidemill.errors import ContractBroken, SchemaChanged
+from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.compiled.lookups import LookUps
 from tidemill.modeling.estimators import fit
-from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.scorer import Scorer
 
 SCHEMA = FeatureSchema(numeric=("hour", "flag", "wind"), categorical=("origin", "plane"))

@@ -13,9 +13,9 @@ from sklearn.linear_model import Ridge
 
 from tidemill.errors import ArtifactCorrupt, SpecError
 from tidemill.modeling.compiled.forest import Forest
-from tidemill.modeling.estimators import candidates, fit
+from tidemill.modeling.estimators import fit
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.spec import BASELINES, Own
+from tidemill.spec import BASELINES, Own, candidates
 from tidemill.storage.bundles import bundle_digest, load_bundle, safe_skops
 from tidemill.storage.bundles.mlflow_model import signature_of
 from tidemill.storage.bundles.pyfunc_loader import _load_pyfunc

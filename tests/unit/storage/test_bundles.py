@@ -16,9 +16,9 @@ from sklearn.preprocessing import FunctionTransformer
 from skops import io as skops_io
 
 from tidemill.errors import ArtifactCorrupt
-from tidemill.modeling.estimators import candidates, fit
+from tidemill.modeling.estimators import fit
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.spec import BASELINES
+from tidemill.spec import BASELINES, candidates
 from tidemill.storage import bundles
 from tidemill.storage.bundles import bundle_digest, load_bundle, safe_skops
 from tidemill.storage.bundles.pyfunc_loader import _load_pyfunc

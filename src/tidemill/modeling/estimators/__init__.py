@@ -16,11 +16,10 @@ from tidemill.modeling.estimators.in_pieces import (
     score_in_pieces,
 )
 from tidemill.modeling.estimators.own import instance_of
-from tidemill.modeling.estimators.registry import CANDIDATES, candidates, parameter_names
+from tidemill.modeling.estimators.registry import parameter_names
 from tidemill.modeling.estimators.targets import Labels
 
 __all__ = [
-    "CANDIDATES",
     "Boost",
     "Boosting",
     "Encoding",
@@ -29,7 +28,6 @@ __all__ = [
     "Pieces",
     "Prepared",
     "boost_on_disk",
-    "candidates",
     "fit",
     "fit_in_pieces",
     "instance_of",

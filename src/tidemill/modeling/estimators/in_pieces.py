@@ -20,13 +20,14 @@ from threadpoolctl import threadpool_limits
 
 from tidemill.arrow import to_frame
 from tidemill.errors import StorageFull
+from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.compiled.lookups import LookUps
 from tidemill.modeling.estimators.boosting import Boosting
 from tidemill.modeling.estimators.fitting import Options, choose_rest, refuse_unfit
 from tidemill.modeling.estimators.targets import Labels
 from tidemill.modeling.levels import fit_for_trees
-from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.scorer import Scorer
 from tidemill.modeling.tasks import task_type
 

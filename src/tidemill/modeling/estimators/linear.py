@@ -18,8 +18,8 @@ def _fit_ridge(training: Training) -> Fitted:
     return transformer, Ridge(**training.settings({"alpha": 1.0, "solver": "cholesky"})).fit(X, training.y)
 
 
-LOGISTIC_REGRESSION = Recipe(_fit_logistic_regression, ("C", "max_iter", "tol"), tasks=("binary", "multiclass"))
+LOGISTIC_REGRESSION = Recipe(_fit_logistic_regression, ("C", "max_iter", "tol"))
 """Logistic regression; softmax for several classes."""
 
-RIDGE = Recipe(_fit_ridge, ("alpha",), tasks=("regression",))
+RIDGE = Recipe(_fit_ridge, ("alpha",))
 """Least squares with an L2 penalty on the weights."""

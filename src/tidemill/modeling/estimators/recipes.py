@@ -9,7 +9,7 @@ import pandas as pd
 
 from tidemill.modeling import preprocessing
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.modeling.tasks import TASKS, TaskType, task_type
+from tidemill.modeling.tasks import TaskType, task_type
 
 __all__ = ["Fitted", "Parameter", "Recipe", "Training"]
 
@@ -100,5 +100,3 @@ class Recipe:
     """Fits preprocessing and model."""
     parameters: tuple[str, ...] = ()
     """Parameters that may be set."""
-    tasks: tuple[str, ...] = tuple(TASKS)
-    """Supported tasks."""

@@ -9,32 +9,18 @@ from tidemill.modeling.estimators.boosting import HIST_GRADIENT_BOOSTING, XGBOOS
 from tidemill.modeling.estimators.forests import RANDOM_FOREST
 from tidemill.modeling.estimators.linear import LOGISTIC_REGRESSION, RIDGE
 from tidemill.modeling.estimators.recipes import Recipe
-from tidemill.spec import BASELINES
+from tidemill.spec import BASELINES, CANDIDATES, candidates
 
-__all__ = ["CANDIDATES", "candidates", "parameter_names", "recipe_of"]
+__all__ = ["parameter_names", "recipe_of"]
 
-_CANDIDATES: Mapping[str, Recipe] = {
+_RECIPES: Mapping[str, Recipe] = {
     "xgboost": XGBOOST,
     "hist_gradient_boosting": HIST_GRADIENT_BOOSTING,
     "logistic_regression": LOGISTIC_REGRESSION,
     "ridge": RIDGE,
     "random_forest": RANDOM_FOREST,
+    **dict(zip(BASELINES, (PRIOR, GROUP_RATE, SHALLOW_TREE), strict=True)),
 }
-_BASELINES: Mapping[str, Recipe] = dict(zip(BASELINES, (PRIOR, GROUP_RATE, SHALLOW_TREE), strict=True))
-
-CANDIDATES = tuple(_CANDIDATES)
-"""Names that a spec of any task may list under ``train.estimators``."""
-
-
-def candidates(task: str) -> tuple[str, ...]:
-    """Return the names that ``train.estimators`` may list for a task.
-
-    Examples
-    --------
-    >>> candidates("regression")
-    ('xgboost', 'hist_gradient_boosting', 'ridge', 'random_forest')
-    """
-    return tuple(name for name, recipe in _CANDIDATES.items() if task in recipe.tasks)
 
 
 def parameter_names(estimator: str, task: str) -> tuple[str, ...]:
@@ -61,10 +47,10 @@ def recipe_of(estimator: str, task: str) -> Recipe:
     SpecError
         If the task has no such estimator.
     """
-    known = {name: recipe for name, recipe in {**_CANDIDATES, **_BASELINES}.items() if task in recipe.tasks}
+    known = (*candidates(task), *BASELINES)
     if estimator in known:
-        return known[estimator]
+        return _RECIPES[estimator]
     near = difflib.get_close_matches(estimator, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    what = f"is not for task {task!r}" if estimator in _CANDIDATES else "is unknown"
+    what = f"is not for task {task!r}" if estimator in CANDIDATES else "is unknown"
     raise SpecError(f"Estimator {estimator!r} {what}.{hint}", f"Choose one of {', '.join(known)}.")

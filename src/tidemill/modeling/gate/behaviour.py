@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from tidemill.arrow import to_frame
+from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.schema import align
 from tidemill.modeling.scorer import Scorer
 from tidemill.records import BehaviourCheck
 

@@ -4,8 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tidemill.modeling.alignment import align
 from tidemill.modeling.leakage.finding import Leak
-from tidemill.modeling.schema import FeatureSchema, align
+from tidemill.modeling.schema import FeatureSchema
 
 __all__ = ["COPIES_LIMIT", "find_copies"]
 

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +18,9 @@ from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.storage.layout import PARTITION, SAMPLE_ROWS, TARGET
 from tidemill.storage.tables import count_rows, count_values, read_batches, read_schema, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "LabelledSet",
@@ -43,7 +45,7 @@ _PIECE_ROWS, _PIECE_BYTES = 65_536, 2**24  # limits per read if not all rows fit
 class LabelledSet:
     """The train, validation or test set in memory."""
 
-    X: pd.DataFrame
+    X: "pd.DataFrame"
     """All columns of the features query, shape (n_samples, n_columns)."""
     y: npt.NDArray[Any]
     """Labels, shape (n_samples,). Binary: 1 for the positive class, else 0; multiclass: the class; regression: the number."""

@@ -16,13 +16,13 @@ import numpy.typing as npt
 from tidemill.errors import NotTrainable
 from tidemill.metrics.blocks import index_blocks
 from tidemill.metrics.student import half_width
+from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.gate.behaviour import check_behaviour
 from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.modeling.importance import Shuffles, permutation_importance
 from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
 from tidemill.modeling.metrics import evaluate as evaluate_scores
-from tidemill.modeling.schema import align
 from tidemill.records import BundleRef, EvaluationReport, MetricValue, Rehearsal, SplitRef
 from tidemill.report import charts
 from tidemill.runtime import declarations

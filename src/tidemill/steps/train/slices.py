@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tidemill.metrics.rows import Reading
+from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.metrics import greater_is_better
-from tidemill.modeling.schema import align
 from tidemill.modeling.slices.weak import MAX_MEASURED, MAX_SEARCHED, Measure, ScoredRows, find_weak_slices
 from tidemill.records import MetricValue, SliceSearch, SplitRef
 from tidemill.runtime.job import Job

@@ -10,8 +10,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tidemill.errors import ArtifactCorrupt, FatalError, IncompatibleVersions
+from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.schema import align
 from tidemill.versions import LIBRARIES
 
 __all__ = ["check_golden", "golden_parquet", "golden_rows", "refuse_incompatible"]

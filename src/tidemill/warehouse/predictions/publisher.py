@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import pyarrow as pa
 from psycopg2.errors import DependentObjectsStillExist
 
 from tidemill.errors import IncompletePublish
@@ -27,9 +26,11 @@ from tidemill.warehouse.predictions.pointer import (
     take_claim,
     visible_run,
 )
-from tidemill.warehouse.predictions.rows import copy_rows, read_rows, rows_judged
 from tidemill.warehouse.predictions.views import would_break
 from tidemill.warehouse.statements import execute
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["NewestAttempt", "PublishedRun", "Publisher", "Served"]
 
@@ -154,7 +155,7 @@ class Publisher:
         self,
         release: ReleaseRef,
         snapshot: SnapshotRef,
-        rows: Iterable[pa.RecordBatch],
+        rows: "Iterable[pa.RecordBatch]",
         *,
         token: int,
         threshold: float | None,
@@ -187,6 +188,8 @@ class Publisher:
         TidemillError
             The error that ends the rows early; none of them is kept then.
         """
+        from tidemill.warehouse.predictions.rows import copy_rows, rows_judged  # loads pyarrow
+
         batches = iter(rows)
         first = next(batches, None)  # an error of all rows shows here, before anything is opened for them
         with connect(self.url, "tidemill-predict") as connection:
@@ -243,7 +246,7 @@ class Publisher:
             execute(cursor, "newest_served", model=model, partitions=list(partitions), query_digest=query, limit=limit)
             return fetch_all(cursor, Served)
 
-    def scores(self, prediction_run_id: int, more: Sequence[str] = ()) -> pa.Table:
+    def scores(self, prediction_run_id: int, more: Sequence[str] = ()) -> "pa.Table":
         """Read the rows of a prediction run in order of key.
 
         Parameters
@@ -254,6 +257,8 @@ class Publisher:
             Further answers than ``entity_key`` and ``score``: ``predicted``, ``probabilities``, ``low``, ``high``, ``reasons``.
             JSON is returned as text.
         """
+        from tidemill.warehouse.predictions.rows import read_rows  # loads pyarrow
+
         return read_rows(self.url, prediction_run_id, more)
 
     def publish(self, prediction: PredictionRef) -> bool:

@@ -8,10 +8,10 @@ import pytest
 from tidemill.arrow import to_frame
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.compiled import lookups
-from tidemill.modeling.estimators import candidates, fit
+from tidemill.modeling.estimators import fit
 from tidemill.modeling.gate.behaviour import check_behaviour
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.spec import BASELINES
+from tidemill.spec import BASELINES, candidates
 
 SCHEMA = FeatureSchema(numeric=("hour", "wind"), categorical=("origin",))
 

@@ -1,9 +1,9 @@
 import pytest
 
 from tidemill.errors import SpecError
-from tidemill.modeling.estimators import candidates, parameter_names
+from tidemill.modeling.estimators import parameter_names
 from tidemill.modeling.search.space import SPACES, at_bounds, space_of, space_problems
-from tidemill.spec import Dimension
+from tidemill.spec import Dimension, candidates
 
 TASKS = ("binary", "multiclass", "regression")
 ONE = {"learning_rate": Dimension(low=0.01, high=0.1, log=True)}

@@ -16,7 +16,8 @@ from tidemill.intervals import Every, Interval
 from tidemill.records import SnapshotRef, SplitRef
 from tidemill.runtime.job import Job
 from tidemill.spec import Label, ModelSpec, Partitions
-from tidemill.steps.train.prepare import SETS, cut, plan_split
+from tidemill.steps.data.split_plan import plan_split
+from tidemill.steps.train.prepare import SETS, cut
 from tidemill.storage.layout import FEATURES, LABELS, PARTITION
 from tidemill.storage.store import Store
 from tidemill.storage.tables import table_writer
