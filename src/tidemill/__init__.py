@@ -1,5 +1,33 @@
 """Tidemill: scheduled training, prediction, monitoring and retraining of tabular models."""
 
-from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-__version__ = version("tidemill")
+from tidemill.versions import __version__
+
+if TYPE_CHECKING:
+    from tidemill.model import Model
+
+__all__ = ["__version__", "open"]
+
+
+def open(model: str, project: str | Path = ".") -> "Model":
+    """Open a model of a project.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model, e.g. ``flight_delays``.
+    project : str or Path, default ``.``
+        Folder with ``dags``, ``sql`` and, if the local stack runs, ``.tidemill``. Environment variables come first.
+
+    Raises
+    ------
+    SettingsError
+        If no storage is configured.
+    SpecError
+        If the model has no spec, or its spec has problems.
+    """
+    from tidemill.model import open_model  # notebooks and programs alone need pandas and the steps
+
+    return open_model(model, Path(project))

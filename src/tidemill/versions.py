@@ -13,11 +13,11 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tidemill import __version__
 from tidemill.errors import IncompatibleVersions
 
 __all__ = [
     "LIBRARIES",
+    "__version__",
     "code_version",
     "count_locked",
     "drifted",
@@ -27,6 +27,8 @@ __all__ = [
     "packages",
     "refuse_drift",
 ]
+
+__version__ = version("tidemill")
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
 """What the bits of a model depend on, beside the interpreter and the machine."""

@@ -13,11 +13,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tidemill import __version__
 from tidemill.modeling.bundle import Bundle
 from tidemill.storage.bundles.golden import golden_rows
 from tidemill.storage.bundles.load import GOLDEN, read_file
 from tidemill.storage.bundles.pyfunc_loader import predicted_columns
+from tidemill.versions import __version__
 
 __all__ = ["requirements", "signature_of", "write_mlflow_model", "write_scoring_code"]
 
