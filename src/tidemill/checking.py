@@ -146,8 +146,8 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
             yield f"{spec.model}: train.search.space names {name!r}, which train.estimators does not list."
         yield from (f"{spec.model}: {problem}" for problem in space_problems(name, space))
     for name in spec.accept.slices:
-        if spec.listed_features is not None and name not in spec.listed_features.categorical:
-            yield f"{spec.model}: accept.slices names {name!r}, which is not a categorical feature."
+        if spec.listed_features is not None and name not in (*spec.listed_features.categorical, *spec.audit):
+            yield f"{spec.model}: accept.slices names {name!r}, which is no categorical feature and no audit column."
 
 
 def _own_problems(spec: ModelSpec) -> Iterator[str]:

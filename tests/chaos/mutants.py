@@ -45,6 +45,13 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "an audit column never reaches the model",
+        "src/tidemill/steps/data/features.py",
+        "PARTITION, TARGET, *spec.audit}",
+        "PARTITION, TARGET}",
+        ("tests/integration/test_audit.py", "-k", "no_file_of_the_model"),
+    ),
+    Mutant(
         "a training reads nothing that the policy denies",
         "src/tidemill/steps/data/extract.py",
         "                _refuse_denied_reads(cursor, job)\n",

@@ -8,6 +8,8 @@
 ``blocks``         standard errors from leaving out one block of time at a time
 ``evaluation``     metrics with intervals, for the whole and by slice
 ``differences``    two models on the same rows
+``expected``       a metric as a model's own scores lead one to expect
+``gaps``           groups of rows beside all others
 =================  ======================================================================================
 
 A metric that the rows do not define (no row, a single class, a score that is no number) is NaN. It is never an exception

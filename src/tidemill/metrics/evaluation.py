@@ -14,7 +14,7 @@ from tidemill.metrics.rows import Columns, Interval, Reading, Rows, read_rows
 from tidemill.metrics.statistic import Statistic
 from tidemill.records import MetricValue
 
-__all__ = ["Showing", "by_slice", "evaluate", "measure", "point_value", "statistic_of"]
+__all__ = ["Showing", "by_slice", "evaluate", "measure", "point_value", "slice_masks", "statistic_of"]
 
 _MAX_SLICE_VALUES = 20  # most frequent values of a slicing feature that are reported
 _OF_INTERVALS = ("interval_coverage", "interval_width")
@@ -207,7 +207,7 @@ def by_slice(
     of_blocks = None if blocks is None else np.asarray(blocks)
     interval = showing.pop("interval", None)
     figures: list[MetricValue] = []
-    for label, rows in _slices(slices):
+    for label, rows in slice_masks(slices):
         figures += evaluate(
             task,
             y[rows],
@@ -220,7 +220,8 @@ def by_slice(
     return tuple(figures)
 
 
-def _slices(slices: Mapping[str, Any]) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+def slice_masks(slices: Mapping[str, Any]) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """Yield the label and the mask of the rows of each of the 20 most frequent values of some columns."""
     for feature, column in slices.items():
         values = np.asarray(column, dtype=object)
         texts = np.array(["missing" if _is_missing(value) else str(value) for value in values], dtype=object)

@@ -90,6 +90,8 @@ class EvaluationReport(Record):
     """Share of the rows whose key differs from that of an unmatched label only in blanks, case, leading zeros or ``.0``."""
     champion_unlabelled_share: float | None = None
     """The champion's ``unlabelled_share``; None without a champion, and in older records."""
+    gaps: tuple[MetricValue, ...] = ()
+    """Figures of each group of the audit columns minus those of the other test rows; ``slice`` names the group."""
     slice_search: SliceSearch | None = None
     """The search for weak slices; None if the evaluation is not shown, and in older records."""
 

@@ -49,6 +49,8 @@ class QualityView:
     """Partitions that lack labels usual at their age; marked, and excluded from comparisons."""
     slices: Sequence[SliceRow] = ()
     """The acceptance metric by declared slice, in any order."""
+    gaps: Sequence[SliceRow] = ()
+    """Gaps between groups of the audit columns, in the order shown."""
     is_estimated: bool = True
     """Whether quality is estimated before labels arrive; False for a regression."""
 

@@ -154,10 +154,10 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceRow:
-    """Realised quality of one value of a declared slice."""
+    """Realised quality of one value of a declared slice, or the gap of a group to the other rows."""
 
     recent: MetricValue
-    """The acceptance metric over the newest matured partitions; ``slice`` names it."""
+    """The figure over the newest matured partitions; ``slice`` names it."""
     accepted: MetricValue | None = None
     """The same at acceptance, over the test set; None if it was not measured."""
 

@@ -55,6 +55,8 @@ class ModelSpec(Part):
     source: Source
     label: Label
     features: Features | None = None
+    audit: tuple[Name, ...] = ()
+    """Columns of the features query by whose values groups are compared, and which the model never reads."""
     contract: tuple[Expectation, ...] = ()
     train: Train = Train()
     accept: Annotated[Accept, Field(validate_default=True)] = Accept()
@@ -131,6 +133,34 @@ class ModelSpec(Part):
         for what, name in others.items():
             if name in named:
                 raise ValueError(f"the {what} {name!r} is listed as a feature")
+        return self
+
+    @model_validator(mode="after")
+    def _audit_is_no_feature(self) -> Self:
+        listed = self.listed_features
+        named = () if listed is None else listed.numeric + listed.categorical
+        own = {self.label.column, self.entity_key, self.event_time}
+        if strange := sorted(set(self.audit) & {*named, *own}):
+            raise ValueError(f"audit names {', '.join(strange)}, which is a feature, the key, the time or the label")
+        if twice := repeated(self.audit):
+            raise ValueError(f"audit lists {', '.join(twice)} twice")
+        read = sorted({*self.train.monotonic} & set(self.audit))
+        if read:
+            raise ValueError(
+                f"train.monotonic names {', '.join(read)}, which is an audit column: the model does not read it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gaps_exist(self) -> Self:
+        if not self.accept.gaps:
+            return self
+        if not self.audit:
+            raise ValueError("accept.gaps compares the groups of audit columns, and audit lists none")
+        if strange := sorted(set(self.accept.gaps) - {"calibration", "error"}) if self.task is not Task.BINARY else []:
+            raise ValueError(
+                f"accept.gaps: task {self.task.value!r} has no {', '.join(strange)}; only calibration and error"
+            )
         return self
 
     @model_validator(mode="after")

@@ -123,6 +123,9 @@ class Train(Part):
         return frozenset(path for own in self.own.values() for path in (own.type, *own.trust))
 
 
+Gap = Literal["selection_rate", "true_positive_rate", "false_positive_rate", "calibration", "error"]
+
+
 class Accept(Part):
     """Conditions that a challenger must meet before it serves."""
 
@@ -136,6 +139,8 @@ class Accept(Part):
     """Categorical features; a candidate shown to be worse than the champion for one of their values is rejected."""
     slice_margin: Annotated[float, Field(ge=0)] | None = None
     """Margin for slices; null for ``margin``."""
+    gaps: dict[Gap, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Maximum gap of each figure between a group of an ``audit`` column and the other rows; shown but not judged without."""
     calibration_error: Annotated[float, Field(gt=0, le=1)] | None = None
     """Maximum expected calibration error on the test set; null for no limit."""
     churn: Annotated[float, Field(ge=0)] | None = None

@@ -5,9 +5,11 @@ nothing: the finding then reports how many more days of labels would decide it.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tidemill.metrics.blocks import MIN_BLOCKS
+from tidemill.metrics.gaps import PREFIX
 from tidemill.modeling.gate.finding import Finding, is_number
 from tidemill.modeling.gate.power import harmed, shortfall
 from tidemill.records import EvaluationReport, MetricValue, significant
@@ -20,6 +22,7 @@ __all__ = [
     "lead_over_prior",
     "weigh_baselines",
     "weigh_champion",
+    "weigh_gaps",
     "weigh_slices",
 ]
 
@@ -204,6 +207,44 @@ def _slice_findings(report: EvaluationReport, by: Yardstick, worse: list[MetricV
         )
         findings.append(Finding.undecided(reason) if report.champion_saw_test else Finding.refuse(reason))
     return findings
+
+
+def weigh_gaps(report: EvaluationReport, limits: Mapping[str, float], unit: str) -> list[Finding]:
+    """Refuse a candidate of which a gap between groups is shown to be larger than its limit."""
+    if not limits:
+        return []
+    judged = [item for item in report.gaps if item.name.removeprefix(PREFIX) in limits and is_number(item.value)]
+    weighable = [item for item in judged if is_number(item.standard_error) and (item.n or 0) >= MIN_SLICE_ROWS]
+    if not weighable:
+        return [
+            Finding.undecided(
+                f"No group has {MIN_SLICE_ROWS} labelled rows over {MIN_BLOCKS} {unit}s, so that none could be compared "
+                "with the other rows, as accept.gaps asks."
+            )
+        ]
+    of = [limits[item.name.removeprefix(PREFIX)] for item in weighable]
+    wide = harmed(
+        [limit - abs(item.value) for item, limit in zip(weighable, of, strict=True)],
+        [item.standard_error or 0.0 for item in weighable],
+        [item.n_blocks or 0 for item in weighable],
+        0.0,
+    )
+    found = [
+        Finding.refuse(
+            f"For {item.slice}, {_gap_name(item)} minus that of the other rows is {_interval(item)}: a gap above "
+            f"{significant(limit, 4)}, allowing for {len(weighable)} gaps looked at."
+        )
+        for item, limit, is_wide in zip(weighable, of, wide, strict=True)
+        if is_wide
+    ]
+    said = (
+        f"{len(weighable)} of {len(judged)} gaps between groups could be judged; none is shown to be above its limit."
+    )
+    return found or [Finding.of(True, said)]
+
+
+def _gap_name(item: MetricValue) -> str:
+    return item.name.removeprefix(PREFIX).replace("_", " ")
 
 
 def _is_weighable(item: MetricValue, by: Yardstick) -> bool:

@@ -13,6 +13,7 @@ from tidemill.modeling.gate.comparison import (
     lead_over_prior,
     weigh_baselines,
     weigh_champion,
+    weigh_gaps,
     weigh_slices,
 )
 from tidemill.modeling.gate.finding import Finding, is_number
@@ -84,6 +85,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         *_tell_margin(report, by, accept),
         *_tell_unknown(report),
         *weigh_slices(report, by, accept.slices),
+        *weigh_gaps(report, {str(name): limit for name, limit in accept.gaps.items()}, unit),
         *_tell_weak_slices(report.slice_search),
         *_weigh_calibration(report, accept.calibration_error),
         *_weigh_churn(report, accept.churn),

@@ -240,7 +240,7 @@ def wanted_features(spec: ModelSpec) -> list[str]:
     """Return the columns that the features query must have."""
     listed = spec.listed_features
     named = () if listed is None else listed.numeric + listed.categorical
-    return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices)))
+    return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices, *spec.audit)))
 
 
 def wanted_labels(spec: ModelSpec) -> list[str]:
@@ -322,6 +322,7 @@ def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataTy
         spec.entity_key: ("text or a whole number, to be the key", lambda kind: not pa.types.is_floating(kind)),
         **dict.fromkeys((spec.event_time, OBSERVED_AT), ("timestamptz", pa.types.is_timestamp)),
         **dict.fromkeys(spec.accept.slices, ("text, a whole number or boolean, to be a slice", is_category)),
+        **dict.fromkeys(spec.audit, ("text, a whole number or boolean, to form groups", is_category)),
         **dict.fromkeys(numeric, ("a number or boolean, to be a numeric feature", is_number)),
         **dict.fromkeys(categorical, ("text, a whole number or boolean, to be a categorical feature", is_category)),
     }

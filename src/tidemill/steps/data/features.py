@@ -58,7 +58,7 @@ class LabelledSet:
 
 
 def feature_schema(spec: ModelSpec, columns: pa.Schema, with_gaps: tuple[str, ...] = ()) -> FeatureSchema:
-    """Return the feature columns by kind: those in the spec, or else all but key, time and label, grouped by type."""
+    """Return the feature columns by kind: those in the spec, or else all but key, time, label and audit, by type."""
     numeric, categorical = _features(spec, columns)
     declared = {
         direction: tuple(sorted(name for name, way in spec.train.monotonic.items() if way == direction))
@@ -72,7 +72,7 @@ def _features(spec: ModelSpec, columns: pa.Schema) -> tuple[tuple[str, ...], tup
     """Return the numeric and the categorical features."""
     if spec.listed_features is not None:
         return spec.listed_features.numeric, spec.listed_features.categorical
-    reserved = {spec.entity_key, spec.event_time, spec.label.column, PARTITION, TARGET}
+    reserved = {spec.entity_key, spec.event_time, spec.label.column, PARTITION, TARGET, *spec.audit}
     fields = [field for field in columns if field.name not in reserved]
     numeric, categorical = (tuple(f.name for f in fields if fits(f.type)) for fits in (is_number, is_text))
     return numeric, categorical

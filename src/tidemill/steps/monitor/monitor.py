@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tidemill.errors import NotPublished
+from tidemill.metrics.gaps import PREFIX
 from tidemill.monitoring.alerts.rules import raise_alerts
 from tidemill.monitoring.change import change_alerts
 from tidemill.monitoring.compute import StepFigures, compare_compute
@@ -117,13 +118,13 @@ def performance(job: Job, collected: CollectedRef) -> MonitorRef:
 
 
 def _recent(job: Job, measured: list[tuple[MetricValue, ...]]) -> tuple[MetricValue, ...]:
-    """Return the acceptance metric over all partitions, oldest first, of all rows and of each slice."""
-    by_slice: dict[str | None, list[MetricValue]] = {}
+    """Return the acceptance metric over all partitions, oldest first, of all rows and each slice, and gaps of groups."""
+    found: dict[tuple[str, str | None], list[MetricValue]] = {}
     for metrics in measured:
         for figure in metrics:
-            if figure.name == job.spec.accept.metric:
-                by_slice.setdefault(figure.slice, []).append(figure)
-    return tuple(found for figures in by_slice.values() if (found := recent_quality(figures)) is not None)
+            if figure.name == job.spec.accept.metric or figure.name.startswith(PREFIX):
+                found.setdefault((figure.name, figure.slice), []).append(figure)
+    return tuple(recent for figures in found.values() if (recent := recent_quality(figures)) is not None)
 
 
 def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Alert, ...]:

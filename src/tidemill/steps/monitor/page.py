@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tidemill.metrics.definitions import greater_is_better
+from tidemill.metrics.gaps import PREFIX
 from tidemill.modeling.tasks import task_type
 from tidemill.monitoring.arrival import Arrival
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
@@ -103,6 +104,7 @@ def _quality(job: Job, key: str, arrival: Arrival, release: Release | None) -> Q
         realised={item: [m for m in values if m.name in shown] for item, values in whole.items()},
         late=frozenset(item for item, values in whole.items() if _is_late(job, arrival, item, values)),
         slices=_slice_rows(job, sliced, release),
+        gaps=_gap_rows(sliced, release),
         is_estimated=task_type(job.spec.task).has_classes,
     )
 
@@ -196,6 +198,21 @@ def _slice_rows(job: Job, figures: Iterable[MetricValue], release: Release | Non
     known = () if release is None else (MetricValue.from_dict(item) for item in release.evidence["metrics"])
     accepted = {figure.slice: figure for figure in known if figure.name == job.spec.accept.metric}
     return [SliceRow(recent=figure, accepted=accepted.get(label)) for label, figure in recent.items()]
+
+
+def _gap_rows(figures: Iterable[MetricValue], release: Release | None) -> list[SliceRow]:
+    """Return the newest gap of each figure and group over all partitions, with its value at acceptance."""
+    known = () if release is None else (MetricValue.from_dict(item) for item in release.evidence.get("gaps", ()))
+    accepted = {(gap.name, gap.slice): gap for gap in known}
+    recent = {
+        (figure.name.removesuffix("_recent"), figure.slice): figure
+        for figure in figures
+        if figure.name.startswith(PREFIX) and figure.name.endswith("_recent")
+    }
+    return [
+        SliceRow(recent=replace(figure, name=key[0].removeprefix(PREFIX)), accepted=accepted.get(key))
+        for key, figure in sorted(recent.items(), key=lambda item: (item[0][1] or "", item[0][0]))
+    ]
 
 
 def _is_late(job: Job, arrival: Arrival, key: str, figures: Iterable[MetricValue]) -> bool:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.errors import ArtifactCorrupt
+from tidemill.metrics.gaps import group_gaps
 from tidemill.modeling.tasks import task_type
 from tidemill.monitoring.performance import realised_quality
 from tidemill.records import MetricValue
@@ -77,16 +78,16 @@ def outcomes_of(job: Job, run: PublishedRun, labels: pa.Table | None = None) -> 
 
 
 def realised(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
-    """Measure one published run on its known labels: all rows first, then the declared slices."""
+    """Measure one published run on its known labels: all rows first, then declared slices, then gaps between groups."""
     run, y, rows = outcomes.run, outcomes.y, outcomes.rows
     kept = (job.spec.accept.metric, *SLICED[run.task])
     sliced = [
         replace(figure, slice=label)
-        for label, members in _slices(job, outcomes)
+        for label, members in _slices(_columns(job, outcomes, job.spec.accept.slices))
         for figure in measured(run, y.filter(members), rows.filter(members))
         if figure.name in kept
     ]
-    return (*measured(run, y, rows), *sliced)
+    return (*measured(run, y, rows), *sliced, *_gaps(job, outcomes))
 
 
 def measured(run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table) -> tuple[MetricValue, ...]:
@@ -132,19 +133,40 @@ def _measured(
     )
 
 
-def _slices(job: Job, outcomes: Outcomes) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    """Return the rows of each value of the declared slices; empty if retention has removed the snapshot."""
-    features, key, run = job.spec.accept.slices, job.spec.entity_key, outcomes.run
-    if not features or not outcomes.rows.num_rows:
-        return
-    try:
-        folder = job.store.folder(run.snapshot_uri, run.snapshot_digest)
-    except ArtifactCorrupt:
-        return
-    table = read_table(folder / FEATURES, list(dict.fromkeys([key, *features])))
-    at = pc.index_in(outcomes.rows["entity_key"], value_set=table[key].cast(pa.string()).combine_chunks())
-    for feature in features:
-        values = pc.fill_null(table[feature].cast(pa.string()).take(at), "missing")
+def _slices(columns: Mapping[str, pa.ChunkedArray]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """Return the rows of each value of the declared slices."""
+    for feature, values in columns.items():
         counts = sorted(values.value_counts().to_pylist(), key=lambda item: -item["counts"])[:MOST_SLICES]
         for value in sorted(item["values"] for item in counts):
             yield f"{feature}={value}", pc.equal(values, value)
+
+
+def _columns(job: Job, outcomes: Outcomes, names: tuple[str, ...]) -> dict[str, pa.ChunkedArray]:
+    """Return columns of the published rows as texts; empty if retention has removed the snapshot, or it lacks one."""
+    key, run = job.spec.entity_key, outcomes.run
+    if not names or not outcomes.rows.num_rows:
+        return {}
+    try:
+        folder = job.store.folder(run.snapshot_uri, run.snapshot_digest)
+    except ArtifactCorrupt:
+        return {}
+    table = read_table(folder / FEATURES, list(dict.fromkeys([key, *names])))
+    at = pc.index_in(outcomes.rows["entity_key"], value_set=table[key].cast(pa.string()).combine_chunks())
+    present = [name for name in names if name in table.column_names]  # an older snapshot may lack an audit column
+    return {name: pc.fill_null(table[name].cast(pa.string()).take(at), "missing") for name in present}
+
+
+def _gaps(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
+    """Return the gaps between groups of the audit columns, on the rows whose labels are known."""
+    known = pc.is_valid(outcomes.y)
+    columns = _columns(job, outcomes, job.spec.audit)
+    if not columns or not pc.any(known).as_py():
+        return ()
+    y, rows = outcomes.y.filter(known), outcomes.rows.filter(known)
+    groups = {name: np.array(values.filter(known).to_pylist(), dtype=object) for name, values in columns.items()}
+    task = task_type(outcomes.run.task)
+    if not task.score_per_class:
+        threshold = outcomes.run.threshold if task.has_threshold else None
+        return group_gaps(outcomes.run.task, y.to_numpy(), rows["score"].to_numpy(), groups, threshold=threshold)
+    probabilities, classes = probabilities_of(rows["probabilities"])
+    return group_gaps(outcomes.run.task, np.array(y.to_pylist(), dtype=object), probabilities, groups, classes=classes)

@@ -23,7 +23,7 @@ from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.modeling.importance import Shuffles, permutation_importance
 from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
 from tidemill.modeling.metrics import evaluate as evaluate_scores
-from tidemill.records import BundleRef, EvaluationReport, MetricValue, Rehearsal, SplitRef
+from tidemill.records import BehaviourCheck, BundleRef, EvaluationReport, MetricValue, Rehearsal, SplitRef
 from tidemill.report import charts
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
@@ -31,7 +31,7 @@ from tidemill.steps.data.features import LabelledSet, read_enough, read_set
 from tidemill.steps.monitor.outlook import OUTLOOK, outlook_of
 from tidemill.steps.train.against_champion import compare_with_champion
 from tidemill.steps.train.evidence import reference_of, task_pictures
-from tidemill.steps.train.slices import search_slices
+from tidemill.steps.train.slices import gaps_of, search_slices
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.layout import REFERENCE
 from tidemill.storage.rehearsal import rehearse, rehearse_here
@@ -84,6 +84,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         candidates=bundles,
         metrics=_metrics(job, best, test),
         importance=importance,
+        gaps=gaps_of(job, test, best.bundle, best.score),
         slice_search=search_slices(job, split, test, best.bundle, importance) if shown else None,
         search_gain=_search_gain(job, best, test),
         baselines=tuple(_difference(spec.accept.metric, test, best, other) for other in baselines),
@@ -95,13 +96,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         unlabelled_share=split.unlabelled_share,
         unmatched_label_share=split.unmatched_label_share,
         near_match_share=split.near_match_share,
-        behaviour=check_behaviour(
-            best.bundle,
-            test.X,
-            stored=test.stored,
-            monotonic=spec.train.monotonic,
-            random_state=spec.train.random_state,
-        ),
+        behaviour=_behaviour(job, best, test),
         rehearsal=_rehearsal(job, best, test, apart=shown),
         threshold=best.bundle.threshold,
         threshold_criterion=best.bundle.threshold_criterion,
@@ -153,6 +148,13 @@ def _importance(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue
         metric=job.spec.accept.metric,
         blocks=test.blocks,
         shuffles=Shuffles(random_state=job.spec.train.random_state),
+    )
+
+
+def _behaviour(job: Job, best: _Scored, test: LabelledSet) -> tuple[BehaviourCheck, ...]:
+    train = job.spec.train
+    return check_behaviour(
+        best.bundle, test.X, stored=test.stored, monotonic=train.monotonic, random_state=train.random_state
     )
 
 

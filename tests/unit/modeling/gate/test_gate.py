@@ -54,6 +54,13 @@ def shares(unlabelled, unmatched, usual=None, near=0.0):
     }
 
 
+def gaps(*values, error=0.01, n=1400):
+    return tuple(
+        difference(value, name="gap_selection_rate", slice=f"sex={number}", error=error, n=n)
+        for number, value in enumerate(values)
+    )
+
+
 def weak_slices(*, expected=None):
     value = figure(0.52, slice="hour<9", n=412)
     found = WeakSlice(value=value, expected=expected, difference=difference(-0.18, -0.25, -0.11, slice="hour<9"))
@@ -260,6 +267,7 @@ TABLE = {
         {"slice_search": weak_slices(expected=0.71)},
         "roc_auc is 0.52, where its scores promise 0.71: 0.18 worse",
     ),
+    "gaps without a limit": (ACCEPT, {"gaps": gaps(0.3)}, "at least the floor"),
     "a slice shown to be worse": (REJECT, {"champion_slices": slices(-0.06, 0.0)}, "For origin=0, roc_auc minus"),
     "worse alone, but one of many looks": (
         ACCEPT,
@@ -478,3 +486,22 @@ def test_a_difference_measured_on_few_days_is_not_enough_evidence():
 def test_an_unknown_metric_is_refused():
     with pytest.raises(SpecError, match="roc_auc"):
         decide(STRICT.model_copy(update={"metric": "rocauc"}))
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict", "said"),
+    [
+        (gaps(0.12, -0.05), ACCEPT, "2 of 2 gaps between groups could be judged; none is shown"),
+        (gaps(0.2), REJECT, "For sex=0, selection rate minus that of the other rows is +0.2000"),
+        (gaps(-0.2), REJECT, "a gap above 0.1"),
+        (gaps(0.128, *[0.0] * 19), ACCEPT, "none is shown"),  # one of 20, allowing for all
+        (gaps(0.2, error=float("nan")), UNDECIDED, "No group has 100 labelled rows"),
+        (gaps(0.2, n=90), UNDECIDED, "No group has 100 labelled rows"),
+        ((), UNDECIDED, "No group has 100 labelled rows"),
+    ],
+)
+def test_a_gap_is_rejected_only_if_shown_to_be_above_its_limit(found, verdict, said):
+    accept = STRICT.model_copy(update={"gaps": {"selection_rate": 0.1}})
+    decision = decide_acceptance(replace(GOOD, gaps=found), accept)
+    assert decision.verdict is verdict
+    assert any(said in reason for reason in decision.reasons)
