@@ -92,6 +92,10 @@ bench-publish: setup ## Publish a million rows, compared with a bare COPY of the
 bench-rates: setup ## Simulate how often gate, intervals and alerts err: make bench-rates ONLY=hourly DRAWS=1000
 	@nice -n 19 $(BIN)/python -m tests.bench.rates --draws $(or $(DRAWS),1000) --only "$(ONLY)"
 
+.PHONY: bench-sources
+bench-sources: setup ## Extract a million rows from Parquet by DuckDB, paired with the same rows from Postgres
+	@$(BIN)/python -m tests.bench.sources
+
 bench-gate: setup ## Let the gate judge 1,000 pairs of each kind, with known differences
 	@$(BIN)/python -m tests.bench.gate_errors --pairs 1000
 

@@ -36,8 +36,8 @@ SPEC = PROJECT / "docs" / "spec.md"
 PAGES = [README, PROJECT / "CHANGELOG.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 PARTS = {
-    "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "label": spec.Label,
-    "features": spec.Features,
+    "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "source.inputs": spec.Input,
+    "label": spec.Label, "features": spec.Features,
     "features.policy": spec.Policy, "contract": spec.Expectation, "train": spec.Train, "train.own": spec.Own,
     "train.search": spec.Search, "train.search.space": spec.Dimension, "accept": spec.Accept,
     "predict": spec.Predict, "predict.withhold": spec.Withhold, "ready": spec.Ready, "monitor": spec.Monitor,

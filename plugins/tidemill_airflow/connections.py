@@ -18,14 +18,15 @@ __all__ = ["channel_url", "connection_url"]
 
 
 def connection_url(conn_id: str) -> str:
-    """Return a ``postgresql://`` URL for an Airflow connection; its extras become parameters of libpq.
+    """Return the URL of an Airflow connection: ``postgresql://``, with its extras as parameters of libpq.
 
-    The two connections of the ledger default to the warehouse's: one login with all three roles is enough.
+    A connection of type ``fs`` (a folder, its extra ``path``) or ``s3`` (host, schema and extras are bucket, prefix and
+    options) becomes ``file://`` or ``s3://``. The two connections of the ledger default to the warehouse's: one login with all three roles is enough.
 
     Raises
     ------
     SettingsError
-        If the connection does not exist, is not one to Postgres, or has an extra that libpq does not know.
+        If the connection does not exist, has another type, or an extra that libpq does not know.
     """
     try:
         connection = _get(conn_id, f"AIRFLOW_CONN_{conn_id.upper()}")
@@ -33,9 +34,11 @@ def connection_url(conn_id: str) -> str:
         if conn_id not in (LEDGER, PROMOTER):
             raise
         connection = _get(SOURCE, f"AIRFLOW_CONN_{SOURCE.upper()}")
+    if connection.conn_type in _PLACES:
+        return _PLACES[connection.conn_type](connection)
     if connection.conn_type not in ("postgres", "postgresql"):
         raise SettingsError(
-            f"Airflow's connection {conn_id!r} is of type {connection.conn_type!r}, expected 'postgres'.",
+            f"Airflow's connection {conn_id!r} is of type {connection.conn_type!r}, expected 'postgres', 'fs' or 's3'.",
             "Change the connection's type, or name another one in the spec.",
         )
     fields = {
@@ -56,6 +59,21 @@ def connection_url(conn_id: str) -> str:
             "Remove it from the connection's extras, or name another connection in the spec.",
         ) from None
     return url
+
+
+def _folder(connection: Any) -> str:
+    path = connection.extra_dejson.get("path") or f"{connection.host or ''}/{connection.schema or ''}"
+    return f"file:///{path.strip('/')}"
+
+
+def _bucket(connection: Any) -> str:
+    options = urlencode(connection.extra_dejson, quote_via=quote)
+    place = "/".join(filter(None, (connection.host, (connection.schema or "").strip("/"))))
+    return f"s3://{place}{'?' if options else ''}{options}"
+
+
+_PLACES = {"fs": _folder, "file": _folder, "s3": _bucket}
+"""Types of connections to files: what ``source.inputs`` reads."""
 
 
 def channel_url(name: str) -> str:

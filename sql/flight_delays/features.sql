@@ -88,7 +88,10 @@ by_flight AS (
 
 -- Share of the last 24 hours' flights that had not left: cancelled or still waiting, nobody could tell which.
 not_departed AS (
-    SELECT origin, avg(CAST(coalesce(departure_known_at > CAST(:cutoff AS timestamptz), true) AS integer)) AS share
+    SELECT
+        origin,
+        CAST(count(*) FILTER (WHERE coalesce(departure_known_at > CAST(:cutoff AS timestamptz), true)) AS double precision)
+            / count(*) AS share
     FROM raw.flights
     WHERE scheduled_departure >= CAST(:cutoff AS timestamptz) - interval '24 hours'
       AND scheduled_departure < CAST(:cutoff AS timestamptz)
@@ -163,7 +166,7 @@ SELECT
     by_origin.late_7d AS origin_late_7d,
     by_origin.late_24h AS origin_late_24h,
     by_origin.departure_delay_24h AS origin_departure_delay_24h,
-    CAST(not_departed.share AS double precision) AS origin_not_departed_24h,
+    not_departed.share AS origin_not_departed_24h,
     coalesce(by_hour.late_28d, everybody.late_28d) AS hour_late_28d,
     coalesce(by_flight.late_28d, everybody.late_28d) AS flight_late_28d,
     coalesce(by_flight.delay_28d, everybody.delay_28d) AS flight_delay_28d

@@ -12,6 +12,7 @@ from tidemill.checks import columns_of, surely_accepted, why_unjudged
 from tidemill.errors import NotTrainable, SettingsError, SpecError, TidemillError
 from tidemill.intervals import Every, Partition, day_of
 from tidemill.modeling.search.space import space_problems
+from tidemill.sources import open_schema
 from tidemill.spec import ModelSpec, candidates
 from tidemill.spec_file import read_spec, spec_paths
 from tidemill.steps.data.extract import (
@@ -28,7 +29,7 @@ from tidemill.steps.data.split_plan import plan_split
 from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.predictions.views import refuse_broken_views
 from tidemill.warehouse.readiness import ask_ready
-from tidemill.warehouse.reading import Column, describe, frozen_view
+from tidemill.warehouse.reading import Column
 from tidemill.warehouse.zone_casts import find_zone_casts
 from tidemill.workspace import LEDGER, Workspace
 
@@ -277,15 +278,19 @@ def _described(
     workspace: Workspace, spec: ModelSpec, file: str, wanted: list[str]
 ) -> tuple[tuple[Column, ...], list[str]]:
     """Return the columns of a query, and the problems that its plan shows: denied reads, implicit time zone casts."""
-    bound = bind(workspace.query(file), file)
-    parameters = _some_parameters()
-    with frozen_view(workspace.connection(spec.source.connection), timeout_s=30) as cursor:
-        columns = describe(cursor, bound, parameters, spec.timezone)
-        casts = find_zone_casts(cursor, bound, parameters, spec.timezone)
+    window = _some_parameters()
+    casts, denied = [], []
+    with open_schema(workspace, spec, timeout_s=30) as source:
+        columns = source.columns(file, window)
         require_columns(columns, wanted, spec, file)
-        denied = []
-        if file == spec.source.features:
-            denied = [*denied_reads(cursor, spec, bound, parameters, columns), *useless_denials(cursor, spec)]
+        if source.cursor is not None:
+            bound = bind(workspace.query(file), file)
+            casts = find_zone_casts(source.cursor, bound, window, spec.timezone)
+            if file == spec.source.features:
+                denied = [
+                    *denied_reads(source.cursor, spec, bound, window, columns),
+                    *useless_denials(source.cursor, spec),
+                ]
     return columns, [
         *(f"{problem}." for problem in denied),
         *(

@@ -29,6 +29,7 @@
     │   ├── OutOfMemory            a step needs more memory than it may have
     │   └── StackError             the local stack cannot do what was asked
     └── TransientError             the same input may work later: retry with back-off
+        ├── SourceUnavailable      an input's files cannot be reached, or are not whole
         ├── WarehouseUnavailable   Postgres cannot be reached, or cut the connection
         ├── StorageUnavailable     the object store cannot be reached, or cut the connection
         ├── OutOfTime              a step exceeded its time limit
@@ -64,6 +65,7 @@ __all__ = [
     "RetrainingFailed",
     "SchemaChanged",
     "SettingsError",
+    "SourceUnavailable",
     "SpecError",
     "StackError",
     "StaleAttempt",
@@ -204,6 +206,10 @@ class OutOfMemory(FatalError):
 
 class StackError(FatalError):
     """The local stack cannot do what was asked."""
+
+
+class SourceUnavailable(TransientError):
+    """An input's folder or files cannot be reached, or are still being written."""
 
 
 class WarehouseUnavailable(TransientError):

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from tidemill.errors import TidemillError
 from tidemill.intervals import Partition, duration_words
-from tidemill.spec import ModelSpec
+from tidemill.spec import Engine, ModelSpec
 from tidemill.spec_file import spec_paths
 from tidemill.steps.data.extract import query_parameters
 from tidemill.warehouse.connections import Cursor, fetch_value
@@ -43,6 +43,9 @@ def cutoff_hints(workspace: Workspace, models: list[str], *, source: bool) -> li
 def _hints(workspace: Workspace, spec: ModelSpec, *, source: bool) -> Iterator[str]:
     if known := _knows_its_labels(spec):
         yield known
+    if spec.source.engine is Engine.DUCKDB:
+        yield from _unbounded_inputs(spec)
+        return
     query = bind(workspace.query(spec.source.features), spec.source.features)
     if "%(cutoff)s" not in query:
         yield (
@@ -55,6 +58,16 @@ def _hints(workspace: Workspace, spec: ModelSpec, *, source: bool) -> Iterator[s
             yield from _in_source(workspace, spec, query)
         except TidemillError as error:
             yield f"{query.file} could not be examined for bounds by :cutoff: {error.problem}"
+
+
+def _unbounded_inputs(spec: ModelSpec) -> Iterator[str]:
+    """Return a hint per partitioned input whose rows are not bounded by the cutoff."""
+    for name, declared in spec.source.inputs.items():
+        if declared.observed_at is None and (declared.query or "{" in str(declared.files)):
+            yield (
+                f"input {name!r} has no observed_at, so a query sees all its rows, whenever they became known. If it "
+                "has the time at which a row became known, name its column."
+            )
 
 
 def _knows_its_labels(spec: ModelSpec) -> str | None:

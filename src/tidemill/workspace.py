@@ -39,7 +39,7 @@ def connection_from_environment(name: str) -> str:
     if not url:
         raise SettingsError(
             f"Connection {name!r} is not configured: {variable} is not set.",
-            "Start the local stack with 'make up', or set the variable to a postgresql:// URL.",
+            "Start the local stack with 'make up', or set the variable to a postgresql:// URL; to file:// or s3:// for files.",
         )
     return url
 

@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import IO
 
 import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 from tests.integration.data import SCORED, Mill
 
 from tidemill.doctor.installation import check_storage
 from tidemill.errors import ArtifactCorrupt, StorageRefused, StorageUnavailable
+from tidemill.intervals import Every
+from tidemill.sources.files import Files
+from tidemill.spec import Input
 from tidemill.storage.bucket import Bucket
 from tidemill.storage.cache import Shelf
 from tidemill.storage.store import LIST, Store, Stored
@@ -252,3 +257,26 @@ def test_a_copy_that_cannot_be_written_is_named_and_not_the_bucket(
     found = check_storage()
     assert found.message.startswith(f"Nothing can be written to {tmp_path}/file")
     assert "TIDEMILL_CACHE" in found.remedy
+
+
+def test_an_input_is_read_from_a_bucket(server: Server) -> None:
+    whole = Input(connection="lake", files="plain.parquet")
+    daily = Input(connection="lake", files="orders/dt={partition}/*.csv", columns={"id": "bigint"})
+    content = pa.BufferOutputStream()
+    pq.write_table(pa.table({"id": [1, 2]}), content)
+    client = server.client("s3")
+    client.put_object(Bucket=BUCKET, Key="lake/plain.parquet", Body=content.getvalue().to_pybytes())
+    client.put_object(Bucket=BUCKET, Key="lake/orders/dt=2024-03-04/a.csv", Body=b"id\n3\n")
+    client.put_object(Bucket=BUCKET, Key="lake/orders/dt=2024-03-05/a.csv", Body=b"id\n4\n")
+    at_root, below = (Files.of("x", declared, server.url("lake")) for declared in (whole, daily))
+    day = Every.DAY.of("2024-03-04", "UTC")
+    assert [batch["id"].to_pylist() for batch in at_root.batches(None)] == [[1, 2]]
+    assert below.schema(day) == pa.schema([("id", pa.int64())])
+    assert [batch["id"].to_pylist() for batch in below.batches(day)] == [[3]]
+
+
+def test_a_bucket_that_is_away_is_an_error_that_is_tried_again() -> None:
+    with pytest.raises(StorageUnavailable, match="ListBucket failed"):
+        Files.of(
+            "x", Input(connection="lake", files="x.parquet"), f"s3://{BUCKET}/lake?endpoint=127.0.0.1:1&scheme=http"
+        )

@@ -80,6 +80,20 @@ def test_another_type_is_refused_by_name(url: str) -> None:
         parsed(url)
 
 
+@pytest.mark.parametrize(
+    ("connection", "url"),
+    [
+        ({"conn_type": "fs", "extra": {"path": "/data/lake"}}, "file:///data/lake"),
+        ("file:///data/lake", "file:///data/lake"),
+        ({"conn_type": "s3", "host": "bucket", "schema": "a/b"}, "s3://bucket/a/b"),
+        ("s3://bucket/a?endpoint=h%3A9000&scheme=http", "s3://bucket/a?endpoint=h%3A9000&scheme=http"),
+    ],
+)
+def test_a_folder_or_bucket_becomes_its_address(connection: object, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", connection if isinstance(connection, str) else json.dumps(connection))
+    assert connection_url("lake") == url
+
+
 def test_a_missing_connection_says_where_to_add_it() -> None:
     with pytest.raises(SettingsError, match=r"no connection 'nobodys'.*AIRFLOW_CONN_NOBODYS"):
         connection_url("nobodys")

@@ -203,9 +203,10 @@ class Rebuilding:
         if text is None:
             return self.aside
         folder = self.aside.workspace.sql.with_name("sql_of_rows")
-        path = folder / self.aside.spec.source.features
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        for file, query in zip(self.aside.spec.source.queries(labelled=False), text.split("\0"), strict=False):
+            path = folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(query, encoding="utf-8")
         return replace(self.aside, workspace=replace(self.aside.workspace, sql=folder))
 
     # ------------------------------------------------------------ small things

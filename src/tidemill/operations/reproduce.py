@@ -121,7 +121,7 @@ def partition_of(workspace: Workspace, model: str, release: int | None, predicti
 
 
 def _recipe(job: Job, origins: Origins, made: ReleaseOrigin, *, as_declared: bool) -> _Recipe:
-    today = tuple(job.workspace.query(file) for file in (job.spec.source.features, job.spec.source.labels))
+    today = tuple(job.workspace.query(file) for file in job.spec.source.queries(labelled=True))
     then, spec_changes = _spec_of_then(job, origins, made)
     text = origins.document(made.query_digest)
     queries = today if text is None else tuple(text.split("\0"))
@@ -149,7 +149,7 @@ def _spec_of_then(job: Job, origins: Origins, made: ReleaseOrigin) -> tuple[Mode
 def _query_changes(job: Job, then: tuple[str, ...], today: tuple[str, ...], *, recorded: bool) -> list[str]:
     if not recorded:
         return ["queries: those of then were not kept; today's are used"]
-    files = (job.spec.source.features, job.spec.source.labels)
+    files = job.spec.source.queries(labelled=True)
     return [f"query: {file} has changed" for file, a, b in zip(files, then, today, strict=False) if a != b]
 
 
@@ -179,7 +179,7 @@ def _package_changes(job: Job, origins: Origins, made: ReleaseOrigin) -> list[st
 
 def _aside(job: Job, scratch: Path, recipe: _Recipe) -> Job:
     """Return a job that reads the source, builds with the recipe, writes into the scratch folder, and nothing else."""
-    files = (recipe.spec.source.features, recipe.spec.source.labels)
+    files = recipe.spec.source.queries(labelled=True)
     for file, query in zip(files, recipe.queries, strict=False):
         path = scratch / "sql" / file
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -52,6 +52,8 @@ class SnapshotRef(Record):
     """SHA-256 of the executed SQL."""
     rounded: dict[str, int] = field(default_factory=dict)
     """Values of each ``numeric`` column that lose digits as a double; not kept in the ledger."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of what was staged of each input, by name; not kept in the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ DEAD_AFTER = timedelta(days=1)
 """A step or a temporary folder that is older belongs to a process that died."""
 
 KINDS = {
+    "inputs": "snapshots",
     "snapshots": "snapshots",
     "scores": "unpublished",
     "splits": "snapshots",

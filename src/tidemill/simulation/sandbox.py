@@ -24,7 +24,7 @@ from tidemill.machine.files import read_json, write_private
 from tidemill.simulation.database import SimulationDatabase, simulation_database
 from tidemill.simulation.injections import FEATURES_TABLE, LABELS_TABLE, Injection
 from tidemill.simulation.past import SOURCE, Past, Progress, ignore_progress
-from tidemill.spec import OBSERVED_AT, ModelSpec
+from tidemill.spec import OBSERVED_AT, Engine, ModelSpec
 from tidemill.steps.data.extract import query_parameters, require_columns, wanted_features, wanted_labels
 from tidemill.steps.data.features import feature_schema
 from tidemill.storage.scratch import temporary
@@ -87,6 +87,7 @@ class Sandbox:
             If a query does not return the spec's columns.
         """
         spec, source, partitions = past.spec, past.spec.source, past.needed
+        _require_postgres(spec)
         features = bind(past.workspace.query(source.features), source.features)
         labels = bind(past.workspace.query(source.labels), source.labels)
         whole = Interval(start=partitions[0].interval.start, end=partitions[-1].interval.end)
@@ -165,6 +166,14 @@ def open_sandbox() -> Iterator[Sandbox]:
             sandbox = Sandbox(folder=folder, database=database)
             sandbox.save()
             yield sandbox
+
+
+def _require_postgres(spec: ModelSpec) -> None:
+    if spec.source.engine is not Engine.POSTGRES:
+        raise SpecError(
+            f"source.engine of {spec.model!r} is {spec.source.engine.value}, and a simulation copies tables of a Postgres.",
+            "Train and predict on the model itself with --dry-run.",
+        )
 
 
 def _create(

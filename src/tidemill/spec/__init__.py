@@ -7,6 +7,7 @@ this package defines the meaning, the defaults and the rules across fields.
 from tidemill.metrics.definitions import DECIDABLE, default_metric, greater_is_better
 from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
 from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Policy, Ready, Source, Task
+from tidemill.spec.inputs import Engine, Input, Missing
 from tidemill.spec.model import ModelSpec
 from tidemill.spec.operation import (
     Monitor,
@@ -31,9 +32,12 @@ __all__ = [
     "Accept",
     "AlertChannel",
     "Dimension",
+    "Engine",
     "Expectation",
     "Features",
+    "Input",
     "Label",
+    "Missing",
     "ModelSpec",
     "Monitor",
     "OnEmpty",

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from tidemill.intervals import Every, duration_words
 from tidemill.records import Severity
+from tidemill.spec.inputs import Engine, Input, Relation
 from tidemill.spec.kinds import Day, DeniedColumn, DeniedTable, Duration, Name, Offset, Part, SqlFile, repeated
 
 __all__ = ["OBSERVED_AT", "Expectation", "Features", "Label", "Partitions", "Policy", "Ready", "Source", "Task"]
@@ -59,6 +60,23 @@ class Source(Part):
     """Query for the rows of ``[:start, :end)`` as known at ``:cutoff``."""
     labels: SqlFile
     """Query for entity key, label and ``observed_at``."""
+    engine: Engine = Engine.POSTGRES
+    """What runs the two queries: the connection's Postgres, or DuckDB over ``inputs``."""
+    inputs: dict[Relation, Input] = Field(default_factory=dict)
+    """Relations that the queries read, by name; only for ``duckdb``."""
+
+    @model_validator(mode="after")
+    def _inputs_fit_the_engine(self) -> Self:
+        if self.engine is Engine.DUCKDB and not self.inputs:
+            raise ValueError("engine duckdb reads inputs: name at least one")
+        if self.engine is Engine.POSTGRES and self.inputs:
+            raise ValueError("inputs are read by DuckDB: write 'engine: duckdb', or leave them out")
+        return self
+
+    def queries(self, *, labelled: bool) -> tuple[str, ...]:
+        """Return the files of all queries that rows come from, with or without labels: first the features query."""
+        labels = (self.labels,) if labelled else ()
+        return (self.features, *labels, *(item.query for item in self.inputs.values() if item.query is not None))
 
 
 class Ready(Part):

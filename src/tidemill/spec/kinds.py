@@ -14,7 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from tidemill.intervals import DURATION, parse_duration, parse_offset
 
 __all__ = [
+    "NAME",
     "PATTERNS",
+    "RELATION",
     "Clock",
     "Cron",
     "Day",
@@ -35,10 +37,12 @@ NAME = r"^[a-z][a-z0-9_]{0,47}$"
 SQL_FILE = r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$"
 TABLE = r'^[^\s."]+\.[^\s."]+$'
 COLUMN = r'^([^\s."]+\.[^\s."]+\.)?[^\s."]+$'
+RELATION = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$"
 PATTERNS = {
     TABLE: "a table with its schema and without quotes, such as raw.passengers",
     COLUMN: "a column with its schema and table, such as raw.passengers.birth_year, or of any table, such as birth_year",
     NAME: "a name of lower-case letters, digits and underscores, a letter first, 48 at most; a query can rename one with AS",
+    RELATION: "a name of lower-case letters, digits and underscores, with or without a schema, such as raw.flights",
     SQL_FILE: "a file below sql/, in lower-case letters, digits and underscores, such as my_model/features.sql",
 }
 """Description of each pattern, for error messages."""

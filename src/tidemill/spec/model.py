@@ -15,7 +15,8 @@ from tidemill.errors import PartitionError, SpecError
 from tidemill.intervals import Every, Interval, Partition
 from tidemill.metrics.definitions import NO_SKILL, default_metric, greater_is_better
 from tidemill.spec.alerting import AlertChannel
-from tidemill.spec.data import Expectation, Features, Label, Partitions, Source, Task
+from tidemill.spec.data import Expectation, Features, Label, Partitions, Policy, Source, Task
+from tidemill.spec.inputs import Engine
 from tidemill.spec.kinds import Name, Part, repeated
 from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
 from tidemill.spec.training import Accept, Train
@@ -218,6 +219,15 @@ class ModelSpec(Part):
             return self
         if strange := sorted(self.train.monotonic.keys() - set(self.listed_features.numeric)):
             raise ValueError(f"train.monotonic names {', '.join(strange)}, which is not a numeric feature")
+        return self
+
+    @model_validator(mode="after")
+    def _policy_has_a_plan(self) -> Self:
+        if self.source.engine is not Engine.POSTGRES and self.features and self.features.policy != Policy():
+            raise ValueError(
+                "features.policy: only the plan of Postgres shows what a query reads; with source.engine duckdb, name only "
+                "the allowed columns of each input, under 'columns'"
+            )
         return self
 
     @property

@@ -124,6 +124,12 @@ class Bucket:
             ):
                 shutil.copyfileobj(source, target, BLOCK_BYTES)
 
+    @contextmanager
+    def opened(self, key: str) -> Iterator[pa.NativeFile]:
+        """Open an object for reading at any place, for the length of a block; raises as `fetch`."""
+        with self._reached("GetObject", key) as (system, path), system.open_input_file(path) as stream:
+            yield stream
+
     def read(self, key: str) -> bytes | None:
         """Return a small object's content, or None if it does not exist."""
         try:
@@ -167,7 +173,7 @@ class Bucket:
             If the account may not list.
         """
         with self._reached("ListBucket", prefix) as (system, path):
-            found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+            found = system.get_file_info(fs.FileSelector(path.rstrip("/"), allow_not_found=True, recursive=True))
         root = path[: len(path) - len(prefix)]
         for info in sorted((info for info in found if info.is_file), key=lambda info: info.path):
             at = datetime.fromtimestamp(info.mtime_ns / 1e9, UTC)

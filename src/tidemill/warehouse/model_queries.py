@@ -6,10 +6,12 @@ an identifier or a comment.
 
 import hashlib
 import re
+from collections.abc import Callable
+from functools import partial
 
 from tidemill.errors import SpecError
 
-__all__ = ["PARAMETERS", "Query", "bind", "joined", "query_digest"]
+__all__ = ["PARAMETERS", "Query", "bind", "bind_named", "joined", "query_digest"]
 
 PARAMETERS = ("start", "end", "cutoff")
 
@@ -49,29 +51,51 @@ def bind(sql: str, file: str) -> Query:
     >>> bind("SELECT '10:30' AS noon FROM t WHERE at < :cutoff AND x::int % 2 = 0", "t.sql")
     "SELECT '10:30' AS noon FROM t WHERE at < %(cutoff)s AND x::int %% 2 = 0"
     """
+    return _bound(sql, file, _for_psycopg2)
 
-    def replace(match: re.Match[str]) -> str:
-        if match["skip"]:
-            return match["skip"].replace("%", "%%")
-        if match["percent"]:
-            return "%%"
-        if match["end"]:
-            return ""
-        line = sql.count("\n", 0, match.start()) + 1
-        if match["setting"]:
-            raise SpecError(
-                f"{file}:{line}: set_config changes the session that other queries run in.",
-                "Write the zone or the format into the expression itself, such as AT TIME ZONE 'Europe/Berlin'.",
-            )
-        if match["name"] not in PARAMETERS:
-            raise SpecError(
-                f"{file}:{line}: unknown parameter ':{match['name']}'.", "A query knows :start, :end and :cutoff."
-            )
-        return f"%({match['name']})s"
 
-    query = Query(_TOKEN.sub(replace, sql.rstrip()))
+def bind_named(sql: str, file: str) -> Query:
+    """Rewrite a query's names into DuckDB's placeholders; parameters and errors as for `bind`.
+
+    Examples
+    --------
+    >>> bind_named("SELECT '10:30' AS noon FROM t WHERE known < :cutoff AND x::int % 2 = 0", "t.sql")
+    "SELECT '10:30' AS noon FROM t WHERE known < $cutoff AND x::int % 2 = 0"
+    """
+    return _bound(sql, file, _for_duckdb)
+
+
+def _for_psycopg2(text: str, *, is_parameter: bool) -> str:
+    return f"%({text})s" if is_parameter else text.replace("%", "%%")
+
+
+def _for_duckdb(text: str, *, is_parameter: bool) -> str:
+    return f"${text}" if is_parameter else text
+
+
+def _bound(sql: str, file: str, write: Callable[..., str]) -> Query:
+    query = Query(_TOKEN.sub(partial(_rewritten, sql=sql, file=file, write=write), sql.rstrip()))
     query.file = file
     return query
+
+
+def _rewritten(match: re.Match[str], sql: str, file: str, write: Callable[..., str]) -> str:
+    """Return a token as an engine reads it; refuse what no query may contain."""
+    if match["skip"] or match["percent"]:
+        return write(match[0], is_parameter=False)
+    if match["end"]:
+        return ""
+    line = sql.count("\n", 0, match.start()) + 1
+    if match["setting"]:
+        raise SpecError(
+            f"{file}:{line}: set_config changes the session that other queries run in.",
+            "Write the zone or the format into the expression itself, such as AT TIME ZONE 'Europe/Berlin'.",
+        )
+    if match["name"] not in PARAMETERS:
+        raise SpecError(
+            f"{file}:{line}: unknown parameter ':{match['name']}'.", "A query knows :start, :end and :cutoff."
+        )
+    return write(match["name"], is_parameter=True)
 
 
 def query_digest(*queries: str) -> str:

@@ -9,7 +9,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from tidemill.errors import SchemaChanged, SettingsError, SpecError, WarehouseUn
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.model_queries import Query
 
-__all__ = ["Column", "copy_batches", "describe", "frozen_view"]
+__all__ = ["Column", "copy_batches", "count_rounded", "describe", "frozen_view", "refuse_endless_times"]
 
 PIPE_BYTES = 2**20  # between receiving and parsing: some thousand rows of slack
 BLOCK_BYTES = 2**20  # of CSV per record batch: some 7,000 rows of 20 columns; Arrow reads up to 32 blocks ahead
@@ -81,6 +81,11 @@ class Column:
     """Postgres' type."""
     is_stored: bool = False
     """Whether it is a table's column or has a declared scale, so that its last digits do not come from a division."""
+
+    @classmethod
+    def of(cls, name: str, sql_type: str) -> Self:
+        """Return the column of a supported type, such as ``bigint``."""
+        return cls(name=name, oid=next(oid for oid, (_, known) in _TYPES.items() if known == sql_type), is_stored=True)
 
     @property
     def arrow(self) -> pa.DataType:
@@ -212,7 +217,7 @@ def copy_batches(
     query: Query,
     parameters: Mapping[str, datetime],
     columns: tuple[Column, ...],
-    order_by: str,
+    order_by: str | Sequence[str],
     rounded: Counter[str] | None = None,
 ) -> Iterator[Iterator[pa.RecordBatch]]:
     """Return a query's rows in a fixed order, for the length of a block; leaving it early ends the query.
@@ -227,8 +232,8 @@ def copy_batches(
         Values of ``start``, ``end`` and ``cutoff``.
     columns : tuple of Column
         From ``describe``.
-    order_by : str
-        Column that identifies a row; the fixed order makes equal data equal bytes.
+    order_by : str or sequence of str
+        Columns that identify a row; the fixed order makes equal data equal bytes.
     rounded : Counter, optional
         Counts how many values of each ``numeric`` column lose digits as a double.
 
@@ -238,10 +243,11 @@ def copy_batches(
         At most about ``BLOCK_BYTES`` of rows each; never empty. The next one raises any error of the query or its
         values, translated.
     """
-    select = sql.SQL("SELECT {} FROM ({}\n) AS query ORDER BY query.{}").format(
+    names = [order_by] if isinstance(order_by, str) else order_by
+    select = sql.SQL("SELECT {} FROM ({}\n) AS query ORDER BY {}").format(
         sql.SQL(", ").join(column.expression for column in columns),
         sql.SQL(cursor.mogrify(query, parameters).decode()),
-        sql.Identifier(order_by),
+        sql.SQL(", ").join(sql.Identifier("query", name) for name in names),
     )
     copy = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(select).as_string(cursor)
     with _Copying(cursor, copy) as copying:
@@ -320,15 +326,15 @@ def _parse(
     )
     for batch in reader:
         if batch.num_rows:
-            _refuse_endless_times(batch, columns, query)
+            refuse_endless_times(batch, columns, query)
             arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
             for column, sent_values, values in zip(columns, batch.columns, arrays, strict=True):
-                if column.oid == _NUMERIC and (n_rounded := _count_rounded(sent_values, values, column)):
+                if column.oid == _NUMERIC and (n_rounded := count_rounded(sent_values, values, column)):
                     rounded[column.name] += n_rounded
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _count_rounded(texts: pa.Array, values: pa.Array, column: Column) -> int:
+def count_rounded(texts: pa.Array, values: pa.Array, column: Column) -> int:
     """Count the values of which a double keeps fewer digits than Postgres sent; in a quotient, only those beyond 2**53."""
     long = pc.greater(pc.binary_length(texts), _DIGITS_OF_DOUBLE)
     if not column.is_stored:
@@ -345,7 +351,14 @@ def _digits(texts: pa.Array) -> pa.Array:
     return pc.utf8_trim(plain, characters="0")
 
 
-def _refuse_endless_times(batch: pa.RecordBatch, columns: tuple[Column, ...], query: Query) -> None:
+def refuse_endless_times(batch: pa.RecordBatch, columns: tuple[Column, ...], query: Query) -> None:
+    """Refuse times outside of the years 1 to 9999; the batch has them as microseconds or days since 1970.
+
+    Raises
+    ------
+    SpecError
+        Names the column.
+    """
     for column, values in zip(columns, batch.columns, strict=True):
         if column.oid not in (_TIMESTAMPTZ, _DATE) or values.null_count == len(values):
             continue

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from psycopg2.extensions import cursor as Cursor
 
 from tidemill.arrow import is_category, is_number
 from tidemill.errors import EmptyPartition, LeakageFound, SchemaChanged, SpecError
@@ -20,12 +19,13 @@ from tidemill.intervals import Interval, Partition
 from tidemill.records import SnapshotRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
+from tidemill.sources import Source, Window, open_source
 from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
 from tidemill.steps.data.policy import refuse_denied_reads
 from tidemill.storage.layout import FEATURES, GROUP_ROWS, LABELS, PARTITION
 from tidemill.storage.tables import in_groups, table_writer
 from tidemill.warehouse.model_queries import bind, joined, query_digest
-from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
+from tidemill.warehouse.reading import Column
 
 __all__ = [
     "extract",
@@ -62,6 +62,8 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
         If there are no rows, unless it is a partition to be scored and ``predict.on_empty`` is ``publish``.
     LeakageFound
         If the labels query returns labels observed after the cutoff.
+    NotReady, SourceUnavailable
+        If an input lacks files, or cannot be reached.
     SchemaChanged
         If the source lacks a column or table.
     SpecError
@@ -77,30 +79,28 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
 
     Raises
     ------
-    EmptyPartition, LeakageFound, SchemaChanged, SpecError
+    EmptyPartition, LeakageFound, NotReady, SchemaChanged, SourceUnavailable, SpecError
         As ``extract``.
     """
     if purpose not in ("score", "train"):
         raise ValueError(f"purpose is 'score' or 'train', not {purpose!r}")
     partitions = (job.partition,) if purpose == "score" else training_partitions(job)
     interval = Interval(start=partitions[0].interval.start, end=partitions[-1].interval.end)
-    source = job.spec.source
-    queries = [job.workspace.query(source.features)]
-    if purpose == "train":
-        queries.append(job.workspace.query(source.labels))
+    queries, windows = _queries_and_windows(job, purpose, partitions, interval)
     may_be_empty = purpose == "score" and job.spec.predict.on_empty is OnEmpty.PUBLISH
-    counted, rounded = Counter[str](), Counter[str]()
+    counted, rounded, inputs = Counter[str](), Counter[str](), dict[str, str]()
 
     def fill(folder: Path) -> None:
-        with frozen_view(job.workspace.connection(source.connection), STATEMENT_TIMEOUT_S) as cursor:
+        with open_source(job.workspace, job.spec, windows, STATEMENT_TIMEOUT_S) as source:
+            inputs.update(source.inputs)
             if purpose == "train":
-                _refuse_other_keys(cursor, job)
-                _refuse_denied_reads(cursor, job)
-            counted["features"] = _write_features(cursor, job, partitions, folder / FEATURES, rounded)
+                _refuse_other_keys(source, job)
+                _refuse_denied_reads(source, job)
+            counted["features"] = _write_features(source, job, partitions, folder / FEATURES, rounded)
             if counted["features"] == 0 and not may_be_empty:
                 raise _nothing_found(job, purpose)
             if purpose == "train":
-                _write_labels(cursor, job, interval, folder / LABELS, rounded)
+                _write_labels(source, job, interval, folder / LABELS, rounded)
 
     stored = job.store.write(job.spec.model, "snapshots", fill)
     snapshot = SnapshotRef(
@@ -116,8 +116,20 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
         cutoff=job.partition.cutoff,
         query_digest=query_digest(*queries),
         rounded=dict(rounded),
+        inputs=inputs,
     )
     return snapshot, joined(*queries)
+
+
+def _queries_and_windows(
+    job: Job, purpose: str, partitions: tuple[Partition, ...], interval: Interval
+) -> tuple[list[str], list[Window]]:
+    """Return the texts of the queries that a snapshot needs, and all windows that they read."""
+    queries = [job.workspace.query(file) for file in job.spec.source.queries(labelled=purpose == "train")]
+    windows = [query_parameters(partition.interval, partition.cutoff) for partition in partitions]
+    if purpose == "train":
+        windows.append(query_parameters(interval, job.partition.cutoff))
+    return queries, windows
 
 
 def training_partitions(job: Job) -> tuple[Partition, ...]:
@@ -159,34 +171,33 @@ def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed
         If it lacks one of the columns ``needed``, gives one with another type than the spec says, or, for labels, if its
         key has another type than that of the features.
     """
-    query, parameters = bind(job.workspace.query(file), file), query_parameters(interval, cutoff)
-    with frozen_view(job.workspace.connection(job.spec.source.connection), STATEMENT_TIMEOUT_S) as cursor:
-        columns = describe(cursor, query, parameters, job.spec.timezone)
+    window = query_parameters(interval, cutoff)
+    with open_source(job.workspace, job.spec, [window], STATEMENT_TIMEOUT_S) as source:
+        columns = source.columns(file, window)
         require_columns(columns, needed, job.spec, file)
         if file == job.spec.source.labels:
-            _refuse_other_keys(cursor, job)
-        with copy_batches(cursor, query, parameters, columns, job.spec.entity_key) as stream:
+            _refuse_other_keys(source, job)
+        with source.batches(file, window, columns) as stream:
             batches = list(stream)
     return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
 
 
-def query_parameters(interval: Interval, cutoff: datetime) -> dict[str, datetime]:
+def query_parameters(interval: Interval, cutoff: datetime) -> Window:
     """Return the values of a query's parameters."""
     return {"start": interval.start, "end": interval.end, "cutoff": cutoff}
 
 
 def _write_features(
-    cursor: Cursor, job: Job, partitions: tuple[Partition, ...], path: Path, rounded: Counter[str]
+    source: Source, job: Job, partitions: tuple[Partition, ...], path: Path, rounded: Counter[str]
 ) -> int:
     spec, file = job.spec, job.spec.source.features
-    bound = bind(job.workspace.query(file), file)
-    columns = describe(cursor, bound, query_parameters(partitions[0].interval, partitions[0].cutoff), spec.timezone)
+    columns = source.columns(file, query_parameters(partitions[0].interval, partitions[0].cutoff))
     require_columns(columns, wanted_features(spec), spec, file)
     n_rows = 0
     with _writer(path, columns, with_partition=True) as writer:
         for partition in partitions:
-            parameters = query_parameters(partition.interval, partition.cutoff)
-            with copy_batches(cursor, bound, parameters, columns, spec.entity_key, rounded) as batches:
+            window = query_parameters(partition.interval, partition.cutoff)
+            with source.batches(file, window, columns, rounded) as batches:
                 for batch in in_groups(batches, GROUP_ROWS):
                     writer.write_batch(_marked(batch, partition.key))
                     n_rows += batch.num_rows
@@ -204,14 +215,14 @@ def _nothing_found(job: Job, purpose: str) -> EmptyPartition:
     )
 
 
-def _write_labels(cursor: Cursor, job: Job, interval: Interval, path: Path, rounded: Counter[str]) -> None:
+def _write_labels(source: Source, job: Job, interval: Interval, path: Path, rounded: Counter[str]) -> None:
     spec, file = job.spec, job.spec.source.labels
-    bound, parameters = bind(job.workspace.query(file), file), query_parameters(interval, job.partition.cutoff)
-    columns = describe(cursor, bound, parameters, spec.timezone)
+    window = query_parameters(interval, job.partition.cutoff)
+    columns = source.columns(file, window)
     require_columns(columns, wanted_labels(spec), spec, file)
     with (
         _writer(path, columns, with_partition=False) as writer,
-        copy_batches(cursor, bound, parameters, columns, spec.entity_key, rounded) as batches,
+        source.batches(file, window, columns, rounded) as batches,
     ):
         for batch in in_groups(batches, GROUP_ROWS):
             refuse_late_labels(batch, spec, job.partition.cutoff)
@@ -295,23 +306,23 @@ def require_same_keys(features: Sequence[Column], labels: Sequence[Column], spec
         )
 
 
-def _refuse_other_keys(cursor: Cursor, job: Job) -> None:
+def _refuse_other_keys(source: Source, job: Job) -> None:
     """Describe both queries, and refuse keys of different types."""
-    spec, source = job.spec, job.spec.source
-    parameters = query_parameters(job.partition.interval, job.partition.cutoff)
-    wanted = {source.features: wanted_features(spec), source.labels: wanted_labels(spec)}
-    described = {
-        file: describe(cursor, bind(job.workspace.query(file), file), parameters, spec.timezone) for file in wanted
-    }
+    spec, files = job.spec, job.spec.source
+    window = query_parameters(job.partition.interval, job.partition.cutoff)
+    wanted = {files.features: wanted_features(spec), files.labels: wanted_labels(spec)}
+    described = {file: source.columns(file, window) for file in wanted}
     for file, columns in described.items():
         require_columns(columns, wanted[file], spec, file)
-    require_same_keys(described[source.features], described[source.labels], spec)
+    require_same_keys(described[files.features], described[files.labels], spec)
 
 
-def _refuse_denied_reads(cursor: Cursor, job: Job) -> None:
-    file, parameters = job.spec.source.features, query_parameters(job.partition.interval, job.partition.cutoff)
+def _refuse_denied_reads(source: Source, job: Job) -> None:
+    if source.cursor is None:  # the spec of an engine without a plan has no policy
+        return
+    file, window = job.spec.source.features, query_parameters(job.partition.interval, job.partition.cutoff)
     query = bind(job.workspace.query(file), file)
-    refuse_denied_reads(cursor, job.spec, query, parameters, describe(cursor, query, parameters, job.spec.timezone))
+    refuse_denied_reads(source.cursor, job.spec, query, window, source.columns(file, window))
 
 
 def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataType], bool]]]:

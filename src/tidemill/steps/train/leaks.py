@@ -90,7 +90,7 @@ def _changed(job: Job, rows: pa.Table, names: list[str]) -> list[Leak]:
 
 def _served(job: Job, rows: pa.Table) -> Iterator[pd.DataFrame]:
     """Return the rows of the window's newest partitions as scored: same query, same cutoff."""
-    digest = query_digest(job.workspace.query(job.spec.source.features))
+    digest = query_digest(*(job.workspace.query(file) for file in job.spec.source.queries(labelled=False)))
     keys = sorted(set(rows[PARTITION].to_pylist()))
     for served in job.publisher.served(job.spec.model, keys, digest, limit=N_SERVED):
         if served.cutoff == job.spec.partition(served.partition).cutoff:
