@@ -21,7 +21,8 @@ def connection_url(conn_id: str) -> str:
     """Return the URL of an Airflow connection: ``postgresql://``, with its extras as parameters of libpq.
 
     A connection of type ``fs`` (a folder, its extra ``path``) or ``s3`` (host, schema and extras are bucket, prefix and
-    options) becomes ``file://`` or ``s3://``. The two connections of the ledger default to the warehouse's: one login with all three roles is enough.
+    options) becomes ``file://`` or ``s3://``. The two connections of the ledger default to the warehouse's: one login with
+    all three roles is enough.
 
     Raises
     ------
