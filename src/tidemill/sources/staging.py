@@ -21,7 +21,7 @@ from tidemill.sources.tables import open_table
 from tidemill.spec import Input, ModelSpec
 from tidemill.storage.layout import GROUP_ROWS
 from tidemill.storage.store import Store
-from tidemill.storage.tables import in_groups, table_writer
+from tidemill.storage.tables import in_groups, rows_writer
 from tidemill.workspace import Workspace
 
 __all__ = ["Reader", "Staged", "needed_partitions", "stage", "stage_schemas"]
@@ -140,7 +140,7 @@ def _stored(store: Store, spec: ModelSpec, schema: pa.Schema, batches: Iterator[
 
 
 def _write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Path:
-    with table_writer(path, schema) as writer:
+    with rows_writer(path, schema) as writer:
         for batch in in_groups(batches, GROUP_ROWS):
             writer.write_batch(batch)
     return path

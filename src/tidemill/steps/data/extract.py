@@ -23,7 +23,7 @@ from tidemill.sources import Source, Window, open_source
 from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
 from tidemill.steps.data.policy import refuse_denied_reads
 from tidemill.storage.layout import FEATURES, GROUP_ROWS, LABELS, PARTITION
-from tidemill.storage.tables import in_groups, table_writer
+from tidemill.storage.tables import in_groups, rows_writer
 from tidemill.warehouse.model_queries import bind, joined, query_digest
 from tidemill.warehouse.reading import Column
 
@@ -348,9 +348,4 @@ def _marked(batch: pa.RecordBatch, key: str) -> pa.RecordBatch:
 
 def _writer(path: Path, columns: tuple[Column, ...], *, with_partition: bool) -> Any:
     fields = [(column.name, column.arrow) for column in columns] + [(PARTITION, pa.string())] * with_partition
-    schema = pa.schema(fields)
-    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
-    # Most doubles of a column differ: a dictionary doubles the time and needs a fifth more space.
-    return table_writer(
-        path, schema, use_byte_stream_split=floats, use_dictionary=[name for name in schema.names if name not in floats]
-    )
+    return rows_writer(path, pa.schema(fields))
