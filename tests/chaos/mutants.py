@@ -241,13 +241,6 @@ MUTANTS = (
         ("tests/unit/sources/test_duckdb.py", "-k", "nothing_but_its_inputs"),
     ),
     Mutant(
-        "DuckDB takes no variable of the process for a table",
-        "src/tidemill/sources/duckdb.py",
-        '"python_enable_replacements": False',
-        '"python_enable_replacements": True',
-        ("tests/unit/sources/test_duckdb.py", "-k", "nothing_but_its_inputs"),
-    ),
-    Mutant(
         "a query on inputs is one SELECT",
         "src/tidemill/sources/duckdb.py",
         "if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:",

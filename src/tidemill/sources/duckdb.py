@@ -26,7 +26,7 @@ from tidemill.workspace import Workspace
 
 __all__ = ["DuckDBSource", "open_duckdb"]
 
-MEMORY = "1GB"  # a day of flights takes 60 MB; more is spilled
+MEMORY = "512MB"  # a million rows of 20 columns take 220 MB; more is spilled
 BATCH_ROWS = 8_192  # some 1 MB of 20 columns
 
 _SQL_TYPES = {

@@ -136,10 +136,6 @@ def test_a_query_that_cannot_run_is_refused_in_words(
         read(sales, query)
 
 
-SECRETS = pa.table({"id": [7]})
-"""A variable of this process, which DuckDB would by default take for a table."""
-
-
 @pytest.mark.parametrize(
     "reading",
     [
@@ -148,7 +144,6 @@ SECRETS = pa.table({"id": [7]})
         "'{root}/secret.csv'",
         "read_parquet('{root}/lake/orders/2024-03-04.parquet')",
         "glob('{root}/*')",
-        "SECRETS",
         "read_csv('https://localhost/x.csv')",
     ],
 )
@@ -156,6 +151,13 @@ def test_a_query_reads_nothing_but_its_inputs(sales: Lake, reading: str) -> None
     (sales.root / "secret.csv").write_text("id\n7\n", encoding="utf-8")
     with pytest.raises((SpecError, SchemaChanged)):
         read(sales, f"SELECT * FROM {reading.format(root=sales.root)}")
+
+
+def test_a_variable_of_the_process_is_no_table(sales: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default, DuckDB looks among the variables of the module that calls it."""
+    monkeypatch.setattr("tidemill.sources.duckdb.SECRETS", pa.table({"id": [7]}), raising=False)
+    with pytest.raises(SchemaChanged, match="Table with name SECRETS does not exist"):
+        read(sales, "SELECT * FROM SECRETS")
 
 
 def test_the_database_stays_locked_for_statements_beyond_a_query(sales: Lake) -> None:
