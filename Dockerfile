@@ -4,8 +4,8 @@ FROM python:3.13-slim
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PATH=/opt/venv/bin:$PATH
 
-# tini forwards signals and reaps the orphans of killed tasks.
-RUN apt-get update && apt-get install --yes --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
+# tini forwards signals and reaps the orphans of killed tasks; LightGBM needs libgomp1.
+RUN apt-get update && apt-get install --yes --no-install-recommends tini libgomp1 && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 50000 --home-dir /opt/tidemill --create-home --shell /usr/sbin/nologin tidemill
 
 WORKDIR /opt/tidemill

@@ -181,8 +181,13 @@ release: setup ## Build wheel and sdist, check them, and test the wheel in a sep
 		.venv-release/bin/python -m pip install --quiet --no-deps dist/*.whl && \
 		TIDEMILL_RELEASED=.venv-release $(BIN)/python -m pytest -q tests/release
 
+# Every extra but catboost, which is as large as all other model libraries together.
+LOCKED = $(shell $(BIN)/python -c 'import pathlib, tomllib; \
+	extras = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]["optional-dependencies"]; \
+	print(*(f"--extra {name}" for name in extras if name != "catboost"))')
+
 lock: setup ## Resolve pyproject.toml into requirements.txt again
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --no-annotate \
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(LOCKED) --no-annotate \
 		--no-header pyproject.toml --output-file requirements.txt
 
 format: setup ## Format the code

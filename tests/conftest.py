@@ -1,6 +1,7 @@
 """What holds for every test: how properties are tried, and an Airflow of no one's."""
 
 import atexit
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tidemill.versions import OPTIONAL_LIBRARIES
 
 from .cases import FIGURES, PROOFS
 
@@ -38,6 +41,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if proved is not None:
             item.add_marker(pytest.mark.case(proved))
         item.user_properties += [("case", mark.args[0]) for mark in item.iter_markers("case")]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test of an estimator whose optional library is not installed."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    for library in OPTIONAL_LIBRARIES:
+        if library in map(str, parameters) and importlib.util.find_spec(library) is None:
+            pytest.skip(f"needs tidemill[{library}]")
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -26,6 +26,7 @@ from tidemill.steps.data.features import feature_schema
 from tidemill.steps.data.labels import labelled
 from tidemill.steps.data.policy import denied_reads, useless_denials
 from tidemill.steps.data.split_plan import plan_split
+from tidemill.versions import OPTIONAL_LIBRARIES, load_library
 from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.predictions.views import refuse_broken_views
 from tidemill.warehouse.readiness import ask_ready
@@ -133,15 +134,7 @@ def _contract_problems(spec: ModelSpec) -> Iterator[str]:
 
 def _name_problems(spec: ModelSpec) -> Iterator[str]:
     """Report estimators, parameters and slices that do not exist."""
-    known = candidates(spec.task.value)
-    for name in spec.train.estimators:
-        if name not in known and name not in spec.train.own:
-            yield (
-                f"{spec.model}: train.estimators names {name!r}; for {spec.task.value!r} there are {', '.join(known)}, "
-                "and what train.own describes."
-            )
-    if spec.train.own:
-        yield from _own_problems(spec)
+    yield from _estimator_problems(spec)
     for name, space in spec.train.search.space.items():
         if name not in spec.train.estimators:
             yield f"{spec.model}: train.search.space names {name!r}, which train.estimators does not list."
@@ -149,6 +142,24 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
     for name in spec.accept.slices:
         if spec.listed_features is not None and name not in (*spec.listed_features.categorical, *spec.audit):
             yield f"{spec.model}: accept.slices names {name!r}, which is no categorical feature and no audit column."
+
+
+def _estimator_problems(spec: ModelSpec) -> Iterator[str]:
+    """Report estimators that do not exist, or whose package is not installed."""
+    known = candidates(spec.task.value)
+    for name in spec.train.estimators:
+        if name not in known and name not in spec.train.own:
+            yield (
+                f"{spec.model}: train.estimators names {name!r}; for {spec.task.value!r} there are {', '.join(known)}, "
+                "and what train.own describes."
+            )
+        elif name in OPTIONAL_LIBRARIES and name not in spec.train.own:
+            try:
+                load_library(name)
+            except SpecError as error:
+                yield f"{spec.model}: {error}"
+    if spec.train.own:
+        yield from _own_problems(spec)
 
 
 def _own_problems(spec: ModelSpec) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Which code and which packages are running: recorded with every step, so that it can be run again."""
 
 import hashlib
+import importlib
 import os
 import platform
 import re
@@ -9,19 +10,22 @@ import subprocess
 from functools import cache
 from importlib.metadata import Distribution, distributions, version
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tidemill.errors import IncompatibleVersions
+from tidemill.errors import IncompatibleVersions, SpecError
 
 __all__ = [
     "LIBRARIES",
+    "OPTIONAL_LIBRARIES",
     "__version__",
     "code_version",
     "count_locked",
     "drifted",
     "environment",
+    "load_library",
     "lock_digest",
     "lock_file",
     "packages",
@@ -32,6 +36,8 @@ __version__ = version("tidemill")
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
 """What the bits of a model depend on, beside the interpreter and the machine."""
+OPTIONAL_LIBRARIES = ("catboost", "lightgbm")
+"""Packages that only the models of one estimator depend on; estimator and extra have the same name."""
 
 SHOWN = 5  # packages named in an error
 _FIELD = re.compile(r"^(Name|Version): *(\S+)", re.MULTILINE)
@@ -149,9 +155,18 @@ def _locked(lock: Path) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def environment() -> dict[str, str]:
-    """Return the versions of `LIBRARIES` and of Python, and the platform: what a bundle's manifest says of its making."""
-    versions = {library: version(library) for library in LIBRARIES}
+def environment(*more: str) -> dict[str, str]:
+    """Return the versions of `LIBRARIES` and of Python, and the platform: what a bundle's manifest says of its making.
+
+    Parameters
+    ----------
+    *more : str
+        Further packages; one that is not installed is left out.
+    """
+    found = _installed()
+    versions = {library: version(library) for library in LIBRARIES} | {
+        name: found[name] for name in more if name in found
+    }
     return versions | {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
 
 
@@ -165,3 +180,20 @@ def _named(item: Distribution) -> tuple[str, str]:
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-c", f"safe.directory={root}", "-C", str(root), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def load_library(name: str) -> Any:
+    """Import an optional library.
+
+    Raises
+    ------
+    SpecError
+        If it is not installed, or cannot be loaded.
+    """
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError) as error:  # OSError: a shared library that the package needs is missing
+        raise SpecError(
+            f"Estimator {name!r} needs the package {name}, which cannot be imported: {error}.",
+            f"Install it wherever Tidemill trains and scores: pip install 'tidemill[{name}]'.",
+        ) from error

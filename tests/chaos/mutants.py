@@ -66,6 +66,20 @@ MUTANTS = (
         ("tests/unit/modeling/slices/test_weak.py", "-k", "same_everywhere"),
     ),
     Mutant(
+        "the text of an optional library's model is checked before it is read",
+        "src/tidemill/storage/bundles/load.py",
+        "    refuse_unsound_text(content, kind.file)\n",
+        "",
+        ("tests/unit/storage/test_text_checks.py", "-k", "points_elsewhere"),
+    ),
+    Mutant(
+        "a text of LightGBM holds no line that the check does not know",
+        "src/tidemill/storage/bundles/text_checks.py",
+        "    if tree.keys() != known:",
+        "    if False:",
+        ("tests/unit/storage/test_text_checks.py", "-k", "of_another_form"),
+    ),
+    Mutant(
         "the scheduled runs of a draft are skipped",
         "plugins/tidemill_airflow/scheduling/drafts.py",
         "if Releases(workspace.connection(LEDGER)).champion(spec.model) is None:",

@@ -1,5 +1,6 @@
-"""What ``check`` reports about a training window, without asking a source."""
+"""What ``check`` reports about a training window and estimators, without asking a source."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,14 @@ def test_a_window_of_which_labels_that_look_ahead_leave_nothing_is_named(tmp_pat
     (problem,) = problems(tmp_path, "day", "31 days", "window: 90 days")
     assert "label.matures_after (31 days) twice, leave nothing of train.window (90 days)" in problem
     assert problems(tmp_path, "day", "30 days", "window: 90 days") == []
+
+
+def test_an_estimator_whose_package_is_missing_is_named_with_its_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "catboost", None)
+    (problem,) = problems(tmp_path, "day", "0 days", "estimators: [catboost]")
+    assert problem.startswith("m: Estimator 'catboost' needs the package catboost")
+    assert "pip install 'tidemill[catboost]'" in problem
+    own = "estimators: [catboost], own: {catboost: {type: sklearn.linear_model.LogisticRegression}}"
+    assert problems(tmp_path, "day", "0 days", own) == []

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xgboost
-from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import TargetEncoder
 from threadpoolctl import threadpool_limits
 
+from tidemill.modeling.boosters import LibraryModel
 from tidemill.modeling.tasks import task_type
-from tidemill.modeling.tasks.multiclass import row_sums
+from tidemill.modeling.tasks.links import probabilities
 
-__all__ = ["answer", "probabilities"]
+__all__ = ["answer"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,7 +30,7 @@ def answer(model: Any, matrix: npt.NDArray[Any], *, task: str, n_threads: int, b
     Parameters
     ----------
     model : object
-        Fitted scikit-learn estimator, or an XGBoost booster.
+        Fitted scikit-learn estimator, an XGBoost booster, or a model of an optional library.
     matrix : ndarray of shape (n_samples, n_columns)
         Output of the preprocessing, at least one row.
     task : str
@@ -48,6 +48,8 @@ def answer(model: Any, matrix: npt.NDArray[Any], *, task: str, n_threads: int, b
     if isinstance(model, HistGradientBoostingClassifier | HistGradientBoostingRegressor):
         with threadpool_limits(limits=n_threads, user_api="openmp"):  # uses all cores by default
             raw = _raw(model, matrix, task)
+    elif isinstance(model, LibraryModel):
+        raw = model.answer(matrix, task, n_threads)
     elif block_rows is not None:
         raw = _in_blocks(model, matrix, task, block_rows)
     else:
@@ -90,11 +92,3 @@ def _linear(matrix: Floats, weights: Floats, intercept: float) -> Floats:
     for column, weight in zip(matrix.T, weights, strict=True):
         total += column * weight
     return total
-
-
-def probabilities(logits: Floats) -> Floats:
-    """Return the probability of the second of two classes, or of each of several classes (softmax)."""
-    if logits.ndim == 1:
-        return np.asarray(expit(logits))
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / row_sums(powers)[:, None])

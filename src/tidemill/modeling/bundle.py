@@ -14,6 +14,7 @@ import pandas as pd
 
 from tidemill.modeling.alignment import align, count_rounded
 from tidemill.modeling.answers import answer
+from tidemill.modeling.boosters import LibraryModel
 from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.schema import FeatureSchema, refuse_rounded
 from tidemill.modeling.tasks import TaskType, task_type
@@ -39,7 +40,7 @@ class Bundle:
     preprocessing: Any
     """Fitted scikit-learn transformer: aligned frame to a matrix of float64."""
     model: Any
-    """Fitted scikit-learn estimator, or an XGBoost booster."""
+    """Fitted scikit-learn estimator, an XGBoost booster, or a model of an optional library."""
     classes: tuple[bool, ...] | tuple[str, ...] = (False, True)
     """Labels: False and True, or the classes in alphabetical order; none for a regression."""
     threshold: float | None
@@ -63,6 +64,11 @@ class Bundle:
     def task_type(self) -> TaskType:
         """What depends on the kind of answer."""
         return task_type(self.task)
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Optional packages that the model needs."""
+        return (self.model.library,) if isinstance(self.model, LibraryModel) else ()
 
     @property
     def class_names(self) -> tuple[str, ...] | None:

@@ -1,9 +1,9 @@
 """Explain scores: the contribution of each feature, where the contributions sum to the score.
 
 Contributions are on the scale on which the model is additive: log odds for boosted trees and logistic regression, the
-value for a regression, the probability for a forest. XGBoost and linear models provide them directly. ``shap`` computes
-them for other trees, and for any other estimator by permutation against background rows; it is imported only then. The
-encoded columns of a feature are summed.
+value for a regression, the probability for a forest. XGBoost, LightGBM, CatBoost and linear models provide them
+directly. ``shap`` computes them for other trees, and for any other estimator by permutation against background rows; it is
+imported only then. The encoded columns of a feature are summed.
 """
 
 import warnings
@@ -30,6 +30,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from tidemill.errors import ExplanationFailed
 from tidemill.modeling.alignment import align
 from tidemill.modeling.answers import answer
+from tidemill.modeling.boosters import LibraryModel
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.tasks import TaskType
 
@@ -150,6 +151,7 @@ def _parts(bundle: Bundle, matrix: Floats, background: pd.DataFrame | None) -> _
     model = bundle.model
     kinds: list[tuple[tuple[type, ...], Callable[[], _Parts]]] = [
         ((xgboost.Booster,), lambda: _of_booster(model, matrix, bundle)),
+        ((LibraryModel,), lambda: _of_library_model(model, matrix, bundle)),
         ((LogisticRegression, Ridge), lambda: _of_linear(model, matrix, bundle)),
         ((DummyClassifier, DummyRegressor), lambda: _of_constant(bundle, matrix)),
         ((TargetEncoder,), lambda: _of_group(bundle, matrix)),
@@ -183,6 +185,12 @@ def _of_booster(model: xgboost.Booster, matrix: Floats, bundle: Bundle) -> _Part
         link=link,
         method="XGBoost's own (exact TreeSHAP)",
     )
+
+
+def _of_library_model(model: LibraryModel, matrix: Floats, bundle: Bundle) -> _Parts:
+    found = model.contributions(matrix, bundle.n_threads)
+    columns, base = found[:, :, :-1].transpose(0, 2, 1), found[:, :, -1]
+    return _Parts(columns=columns, base=base, link=_link(bundle, "logit"), method=model.method)
 
 
 def _of_linear(model: Any, matrix: Floats, bundle: Bundle) -> _Parts:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from tidemill.arrow import to_frame
 from tidemill.records import Likeness, MetricValue
+from tidemill.versions import LIBRARIES, OPTIONAL_LIBRARIES
 
 __all__ = [
     "TOLERANCE",
@@ -22,7 +23,7 @@ __all__ = [
 
 TOLERANCE = 1e-6  # largest difference of a score or a figure; float32 resolves 6e-8 near 1
 SHOWN = 3  # keys, partitions or columns named in a sentence
-_MODELS_STAND_ON = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost", "tidemill", "optuna")
+_MODELS_STAND_ON = (*LIBRARIES, *OPTIONAL_LIBRARIES, "tidemill", "optuna")
 
 
 def changed_keys(then: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> Iterator[str]:

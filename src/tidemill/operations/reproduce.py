@@ -20,7 +20,7 @@ from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.storage.bundles import read_manifest
 from tidemill.storage.scratch import temporary
-from tidemill.versions import code_version, environment, lock_digest, packages
+from tidemill.versions import OPTIONAL_LIBRARIES, code_version, environment, lock_digest, packages
 from tidemill.warehouse.releases.origins import Origins, ReleaseOrigin
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
@@ -166,7 +166,7 @@ def _package_changes(job: Job, origins: Origins, made: ReleaseOrigin) -> list[st
         manifest = read_manifest(job.store.path(made.bundle_uri), made.bundle_digest)
     except ArtifactCorrupt:
         return found  # reported by the step that needs it
-    here = environment()
+    here = environment(*OPTIONAL_LIBRARIES)
     for name, version in sorted(manifest.environment.items()):
         told = any(item.startswith(f"package {name} ") for item in found)
         if here.get(name) != version and not told:

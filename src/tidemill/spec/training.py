@@ -18,6 +18,8 @@ BASELINES = ("prior", "group_rate", "shallow_tree")
 CANDIDATES: Mapping[str, tuple[Task, ...]] = {
     "xgboost": tuple(Task),
     "hist_gradient_boosting": tuple(Task),
+    "lightgbm": tuple(Task),
+    "catboost": tuple(Task),
     "logistic_regression": (Task.BINARY, Task.MULTICLASS),
     "ridge": (Task.REGRESSION,),
     "random_forest": tuple(Task),
@@ -31,7 +33,7 @@ def candidates(task: str) -> tuple[str, ...]:
     Examples
     --------
     >>> candidates("regression")
-    ('xgboost', 'hist_gradient_boosting', 'ridge', 'random_forest')
+    ('xgboost', 'hist_gradient_boosting', 'lightgbm', 'catboost', 'ridge', 'random_forest')
     """
     return tuple(name for name, tasks in CANDIDATES.items() if task in tasks)
 

@@ -138,6 +138,8 @@ def test_a_missing_label_is_the_callers_mistake(schema, train, validation):
 SETTINGS = {
     "xgboost": {"max_depth": 3, "learning_rate": 0.2, "subsample": 0.6},
     "hist_gradient_boosting": {"max_leaf_nodes": 7, "max_features": 0.5},
+    "lightgbm": {"num_leaves": 7, "min_data_in_leaf": 5, "learning_rate": 0.2},
+    "catboost": {"depth": 3, "rsm": 0.5},
     "random_forest": {"max_depth": 4},
     "logistic_regression": {"C": 0.01},
 }

@@ -14,9 +14,9 @@ from tidemill.modeling.schema import FeatureSchema
 
 SCHEMA = FeatureSchema(numeric=("hour", "wind", "noise"), categorical=("origin", "origin_x"))
 ESTIMATORS = {
-    "binary": ("xgboost", "hist_gradient_boosting", "random_forest", "logistic_regression"),
-    "multiclass": ("xgboost", "hist_gradient_boosting", "random_forest", "logistic_regression"),
-    "regression": ("xgboost", "hist_gradient_boosting", "random_forest", "ridge"),
+    "binary": ("xgboost", "hist_gradient_boosting", "lightgbm", "catboost", "random_forest", "logistic_regression"),
+    "multiclass": ("xgboost", "hist_gradient_boosting", "lightgbm", "catboost", "random_forest", "logistic_regression"),
+    "regression": ("xgboost", "hist_gradient_boosting", "lightgbm", "catboost", "random_forest", "ridge"),
 }
 BASELINES = ("prior", "group_rate", "shallow_tree")
 CASES = [(task, name) for task, names in ESTIMATORS.items() for name in (*names, *BASELINES)]

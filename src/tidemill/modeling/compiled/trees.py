@@ -14,7 +14,7 @@ import numpy.typing as npt
 import xgboost
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from tidemill.modeling.answers import probabilities
+from tidemill.modeling.tasks.links import probabilities
 
 __all__ = ["Sum", "Tree", "sum_of"]
 

@@ -14,13 +14,15 @@ from tidemill.modeling.estimators.recipes import Fitted, Parameter, Recipe, Trai
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.tasks import task_type
 
-__all__ = ["HIST_GRADIENT_BOOSTING", "XGBOOST", "Boosting"]
+__all__ = ["HIST_GRADIENT_BOOSTING", "MAX_ROUNDS", "ROUNDS_WITHOUT_VALIDATION", "XGBOOST", "Boosting", "patience"]
 
 _PATIENCE = 50  # maximum boosting rounds without improvement on the validation set
 _LEAST_PATIENCE = 15  # rounds; with fewer, noise would stop boosting
 _PATIENT_STEPS = 2.5  # learning rate times rounds, so that large rates stop sooner: 0.05 times 50
-_MAX_ROUNDS = 1000  # boosting rounds; at a learning rate of 0.05, early stopping comes long before
-_ROUNDS_WITHOUT_VALIDATION = 200  # boosting rounds without a validation set
+MAX_ROUNDS = 1000
+"""Boosting rounds; at a learning rate of 0.05, early stopping comes long before."""
+ROUNDS_WITHOUT_VALIDATION = 200
+"""Boosting rounds without a validation set."""
 
 _XGBOOST = {
     "tree_method": "hist",
@@ -70,7 +72,7 @@ class Boosting:
         settings = {**_XGBOOST, **_XGBOOST_BY_TASK[task], **parameters}
         if settings["objective"] == "reg:absoluteerror":
             settings["eval_metric"] = "mae"
-        n_rounds = settings.pop("n_rounds", _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION)
+        n_rounds = settings.pop("n_rounds", MAX_ROUNDS if watched else ROUNDS_WITHOUT_VALIDATION)
         directions = schema.directions(schema.names)
         return cls(
             parameters={
@@ -100,7 +102,7 @@ class Boosting:
     @property
     def patience(self) -> int:
         """Rounds without improvement before stopping, for this learning rate."""
-        return _patience(self.parameters)
+        return patience(self.parameters)
 
 
 def _fit_xgboost(training: Training) -> Fitted:
@@ -114,7 +116,7 @@ def _fit_xgboost(training: Training) -> Fitted:
     return transformer, boosting.boost(train, validation)
 
 
-def _patience(settings: Mapping[str, Any]) -> int:
+def patience(settings: Mapping[str, Any]) -> int:
     """Return the rounds without improvement before stopping, for a learning rate."""
     return min(_PATIENCE, max(_LEAST_PATIENCE, math.ceil(_PATIENT_STEPS / float(settings["learning_rate"]))))
 
@@ -144,12 +146,12 @@ def _fit_hist_gradient_boosting(training: Training) -> Fitted:
     watched = len(np.unique(training.y_validation)) > 1  # scikit-learn rejects a validation set with a single class
     estimator = training.task_type.pick(HistGradientBoostingClassifier, HistGradientBoostingRegressor)
     settings = training.settings(
-        {"max_iter": _MAX_ROUNDS if watched else _ROUNDS_WITHOUT_VALIDATION, **_HIST_GRADIENT_BOOSTING}
+        {"max_iter": MAX_ROUNDS if watched else ROUNDS_WITHOUT_VALIDATION, **_HIST_GRADIENT_BOOSTING}
     )
     model = estimator(
         **settings,
         early_stopping=watched,
-        n_iter_no_change=_patience(settings),
+        n_iter_no_change=patience(settings),
         random_state=training.random_state,
         monotonic_cst=training.schema.directions(transformer.get_feature_names_out()),
     )

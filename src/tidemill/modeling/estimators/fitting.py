@@ -22,6 +22,7 @@ from tidemill.modeling.schema import FeatureSchema, refuse_rounded
 from tidemill.modeling.tasks import TASKS
 from tidemill.modeling.threshold import choose_threshold
 from tidemill.spec import Own
+from tidemill.versions import OPTIONAL_LIBRARIES, load_library
 
 __all__ = ["Options", "Prepared", "choose_rest", "fit", "prepare", "refuse_unfit"]
 
@@ -67,7 +68,8 @@ def fit(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **option
     Raises
     ------
     SpecError
-        If the estimator or a parameter is unknown, or the estimator does not support the schema or the task.
+        If the estimator or a parameter is unknown, or the estimator does not support the schema or the task, or needs a
+        package that is not installed.
     NotTrainable
         If the train set has fewer than 100 rows, a single class or a constant label, or if a custom estimator rejects
         it, is not reproducible, or scores a row differently depending on the batch.
@@ -204,6 +206,8 @@ def _recipe(
 
         return fit_steadily
     recipe = recipe_of(estimator, task)
+    if estimator in OPTIONAL_LIBRARIES:
+        load_library(estimator)
     unknown = [name for name in parameters if name not in recipe.parameters]
     if unknown:
         valid = ", ".join(recipe.parameters) or "none"

@@ -8,6 +8,7 @@ from tidemill.modeling.estimators.baselines import GROUP_RATE, PRIOR, SHALLOW_TR
 from tidemill.modeling.estimators.boosting import HIST_GRADIENT_BOOSTING, XGBOOST
 from tidemill.modeling.estimators.forests import RANDOM_FOREST
 from tidemill.modeling.estimators.linear import LOGISTIC_REGRESSION, RIDGE
+from tidemill.modeling.estimators.optional_boosting import CATBOOST, LIGHTGBM
 from tidemill.modeling.estimators.recipes import Recipe
 from tidemill.spec import BASELINES, CANDIDATES, candidates
 
@@ -16,6 +17,8 @@ __all__ = ["parameter_names", "recipe_of"]
 _RECIPES: Mapping[str, Recipe] = {
     "xgboost": XGBOOST,
     "hist_gradient_boosting": HIST_GRADIENT_BOOSTING,
+    "lightgbm": LIGHTGBM,
+    "catboost": CATBOOST,
     "logistic_regression": LOGISTIC_REGRESSION,
     "ridge": RIDGE,
     "random_forest": RANDOM_FOREST,

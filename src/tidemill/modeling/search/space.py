@@ -45,6 +45,19 @@ _LIMITS: dict[str, dict[str, _Limits]] = {
         "min_samples_leaf": _COUNT, "l2_regularization": _PENALTY, "max_features": _SHARE,
         "max_bins": _Limits(2, 255, whole=True), "max_iter": _COUNT, "loss": _WORD,
     },
+    "lightgbm": {
+        "learning_rate": _STEP, "num_leaves": _Limits(2, 131072, whole=True), "max_depth": _COUNT,
+        "min_data_in_leaf": _COUNT, "min_sum_hessian_in_leaf": _PENALTY, "min_gain_to_split": _PENALTY,
+        "lambda_l1": _PENALTY, "lambda_l2": _PENALTY, "bagging_fraction": _SHARE, "bagging_freq": _Limits(0, whole=True),
+        "feature_fraction": _SHARE, "feature_fraction_bynode": _SHARE, "path_smooth": _PENALTY,
+        "max_bin": _Limits(2, whole=True), "cat_l2": _PENALTY, "cat_smooth": _PENALTY, "max_cat_threshold": _COUNT,
+        "max_cat_to_onehot": _COUNT, "min_data_per_group": _COUNT, "num_iterations": _COUNT,
+    },
+    "catboost": {
+        "learning_rate": _STEP, "depth": _Limits(1, 16, whole=True), "l2_leaf_reg": _PENALTY, "random_strength": _PENALTY,
+        "bagging_temperature": _PENALTY, "rsm": _SHARE, "border_count": _Limits(1, 65535, whole=True),
+        "leaf_estimation_iterations": _COUNT, "iterations": _COUNT,
+    },
     "random_forest": {
         "n_estimators": _COUNT, "max_depth": _COUNT, "min_samples_leaf": _COUNT,
         "min_samples_split": _Limits(2, whole=True), "max_features": _SHARE,
@@ -70,6 +83,21 @@ SPACES: dict[str, Space] = {
         "min_samples_leaf": Dimension(low=5, high=200, log=True),
         "l2_regularization": Dimension(low=0.1, high=100.0, log=True),
         "max_features": Dimension(low=0.3, high=1.0),
+    },
+    "lightgbm": {
+        "learning_rate": Dimension(low=0.03, high=0.3, log=True),
+        "num_leaves": Dimension(low=6, high=63, log=True),
+        "min_data_in_leaf": Dimension(low=5, high=200, log=True),
+        "lambda_l2": Dimension(low=0.1, high=100.0, log=True),
+        "bagging_fraction": Dimension(low=0.5, high=1.0),
+        "feature_fraction": Dimension(low=0.3, high=1.0),
+    },
+    "catboost": {
+        "learning_rate": Dimension(low=0.03, high=0.3, log=True),
+        "depth": Dimension(low=3, high=8),
+        "l2_leaf_reg": Dimension(low=0.1, high=100.0, log=True),
+        "random_strength": Dimension(low=0.1, high=10.0, log=True),
+        "rsm": Dimension(low=0.3, high=1.0),
     },
     "random_forest": {
         "max_depth": Dimension(low=6, high=20),

@@ -149,7 +149,7 @@ def _card_facts(job: Job, training: TrainingRecords, release_id: int | None, bun
             "n_threads": str(bundle.n_threads),
             **{name: str(value) for name, value in evaluation.bundle.parameters.items()},
         },
-        versions={item.partition("==")[0]: item.partition("==")[2] for item in requirements()},
+        versions={item.partition("==")[0]: item.partition("==")[2] for item in requirements(bundle)},
         limits=("Labels that never arrive are left out of training and evaluation.", *bundle.remarks),
         reproduce=(_command(spec.model, job.partition.key, evaluation.bundle),),
     )

@@ -5,7 +5,8 @@
     manifest.json          protocol, digest of every file, environment, seed, threads; its own digest names the bundle
     schema.json            task, estimator, features, classes, threshold, settings of the task
     preprocessing.skops    fitted encoders and imputers
-    model.json             the booster in XGBoost's JSON, or model.skops for a scikit-learn estimator
+    model.json             the booster in XGBoost's JSON; or model.skops for a scikit-learn estimator, lightgbm.txt for
+                           LightGBM, catboost.json for CatBoost
     golden.parquet         rows with their expected scores
     MODEL_CARD.md          optional and outside the digest: for people, written later, never loaded
 

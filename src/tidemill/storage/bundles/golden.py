@@ -12,7 +12,7 @@ from pyarrow import parquet
 from tidemill.errors import ArtifactCorrupt, FatalError, IncompatibleVersions
 from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
-from tidemill.versions import LIBRARIES
+from tidemill.versions import LIBRARIES, OPTIONAL_LIBRARIES
 
 __all__ = ["check_golden", "golden_parquet", "golden_rows", "refuse_incompatible"]
 
@@ -51,10 +51,16 @@ def refuse_incompatible(bundle: str, there: Mapping[str, str], here: Mapping[str
     IncompatibleVersions
         If a major version differs or is missing.
     """
+    for name in OPTIONAL_LIBRARIES:
+        if name in there and name not in here:
+            raise IncompatibleVersions(
+                f"Bundle {bundle} needs {name} {there[name]}, which is not installed.",
+                f"Install it wherever Tidemill trains and scores: pip install 'tidemill[{name}]'.",
+            )
     apart = [
         f"{name} {there.get(name, 'none')}, and here is {here[name]}"
-        for name in LIBRARIES
-        if name not in _OWN_FORMAT and _major(there.get(name)) != _major(here[name])
+        for name in (*LIBRARIES, *OPTIONAL_LIBRARIES)
+        if name in here and name not in _OWN_FORMAT and _major(there.get(name)) != _major(here[name])
     ]
     if apart:
         raise IncompatibleVersions(

@@ -12,14 +12,16 @@ import xgboost
 from pydantic import Field, ValidationError
 
 from tidemill.errors import ArtifactCorrupt
+from tidemill.modeling.boosters import LIBRARY_MODELS, LibraryModel
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.record import Record
 from tidemill.storage.bundles import safe_skops
 from tidemill.storage.bundles.golden import check_golden, refuse_incompatible
+from tidemill.storage.bundles.text_checks import refuse_unsound_text
 from tidemill.storage.bundles.tree_checks import refuse_unsound_booster, refuse_unsound_trees
-from tidemill.versions import environment
+from tidemill.versions import OPTIONAL_LIBRARIES, environment
 
 __all__ = [
     "BOOSTER",
@@ -55,6 +57,7 @@ MODEL_CARD = "MODEL_CARD.md"
 MANIFEST, SCHEMA, PREPROCESSING, GOLDEN = "manifest.json", "schema.json", "preprocessing.skops", "golden.parquet"
 BOOSTER, ESTIMATOR = "model.json", "model.skops"
 _UBJSON_BOOSTER = "model.ubj"  # of protocols 1 and 2
+_MODELS = (BOOSTER, *(kind.file for kind in LIBRARY_MODELS))  # a bundle without any of them holds an ESTIMATOR
 _RESTORE = "Restore the bundle from a backup, or train again."
 
 Count = Annotated[int, Field(ge=1)]
@@ -115,10 +118,11 @@ def load_bundle(folder: Path, expected_digest: str, trusted: frozenset[str] = fr
     """
     manifest = read_manifest(folder, expected_digest)
     file_names(folder, manifest)
-    refuse_incompatible(str(folder), manifest.environment, environment())
+    here = environment(*(name for name in OPTIONAL_LIBRARIES if name in manifest.environment))
+    refuse_incompatible(str(folder), manifest.environment, here)
     contents = {name: _read_checked(folder, name, digest) for name, digest in manifest.files.items()}
     bundle = _construct(contents, manifest, trusted)
-    check_golden(bundle, contents[GOLDEN], GOLDEN, manifest.environment, environment())
+    check_golden(bundle, contents[GOLDEN], GOLDEN, manifest.environment, here)
     return bundle
 
 
@@ -161,7 +165,8 @@ def file_names(folder: Path, manifest: Manifest) -> tuple[str, ...]:
             f"as {BOOSTER}.",
             "Load it with the version of Tidemill that wrote it, or train again.",
         )
-    required = {SCHEMA, PREPROCESSING, GOLDEN, BOOSTER if BOOSTER in manifest.files else ESTIMATOR}
+    model = next((name for name in _MODELS if name in manifest.files), ESTIMATOR)
+    required = {SCHEMA, PREPROCESSING, GOLDEN, model}
     if set(manifest.files) != required:
         raise ArtifactCorrupt(
             f"{folder / MANIFEST}: expected the files {sorted(required)}, got {sorted(manifest.files)}.", _RESTORE
@@ -247,6 +252,9 @@ def _load_model(contents: Mapping[str, bytes], manifest: Manifest, trusted: froz
         model = safe_skops.load(contents[ESTIMATOR], ESTIMATOR, trusted)
         refuse_unsound_trees(model, ESTIMATOR)
         return model
+    for kind in LIBRARY_MODELS:
+        if kind.file in contents:
+            return _load_library_model(kind, contents[kind.file])
     refuse_unsound_booster(contents[BOOSTER], BOOSTER)
     booster = xgboost.Booster(params={"nthread": manifest.n_threads, "verbosity": 0})
     try:
@@ -254,6 +262,14 @@ def _load_model(contents: Mapping[str, bytes], manifest: Manifest, trusted: froz
     except xgboost.core.XGBoostError as error:
         raise ArtifactCorrupt(f"{BOOSTER} cannot be read by XGBoost {xgboost.__version__}.", _RESTORE) from error
     return booster
+
+
+def _load_library_model(kind: type[LibraryModel], content: bytes) -> LibraryModel:
+    refuse_unsound_text(content, kind.file)
+    try:
+        return kind(content.decode())
+    except ValueError as error:
+        raise ArtifactCorrupt(f"{kind.file} cannot be read by {kind.library}: {error}.", _RESTORE) from error
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

@@ -61,7 +61,7 @@ def write_mlflow_model(bundle: Bundle, source: Path, target: Path, ids: dict[str
             code_paths=[str(code / package)],
             signature=signature_of(bundle),
             input_example=golden[list(bundle.schema.names)].head(_N_EXAMPLES),
-            pip_requirements=requirements(),
+            pip_requirements=requirements(bundle),
         )
 
 
@@ -122,6 +122,6 @@ def signature_of(bundle: Bundle) -> Any:
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
-def requirements() -> list[str]:
+def requirements(bundle: Bundle) -> list[str]:
     """Return MLflow's ``pip_requirements``: the public packages that loading imports, as installed here."""
-    return [f"{library}=={metadata.version(library)}" for library in _LIBRARIES]
+    return [f"{library}=={metadata.version(library)}" for library in (*_LIBRARIES, *bundle.libraries)]

@@ -10,6 +10,7 @@ import xgboost
 
 from tidemill.errors import ArtifactCorrupt
 from tidemill.faults import fault_point
+from tidemill.modeling.boosters import LibraryModel
 from tidemill.modeling.bundle import Bundle
 from tidemill.storage.atomic import aside, flush_files, move_into_place
 from tidemill.storage.bundles import safe_skops
@@ -120,12 +121,14 @@ def pack_bundle(bundle: Bundle, golden: pd.DataFrame, trusted: frozenset[str] = 
     }
     if isinstance(bundle.model, xgboost.Booster):
         files[BOOSTER] = bytes(bundle.model.save_raw("json"))
+    elif isinstance(bundle.model, LibraryModel):
+        files[bundle.model.file] = bundle.model.text.encode()
     else:
         files[ESTIMATOR] = safe_skops.dump(bundle.model, trusted)
     manifest = Manifest(
         protocol=PROTOCOL,
         files={name: _sha256(content) for name, content in files.items()},
-        environment=environment(),
+        environment=environment(*bundle.libraries),
         random_state=bundle.random_state,
         n_threads=bundle.n_threads,
     )

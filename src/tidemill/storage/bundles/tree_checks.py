@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tidemill.errors import ArtifactCorrupt
 
-__all__ = ["refuse_unsound_booster", "refuse_unsound_trees"]
+__all__ = ["refuse_unsound_booster", "refuse_unsound_trees", "refuse_wild", "unique_keys", "unsound", "within"]
 
 MAX_DEPTH = 12  # nested objects: a pipeline of ensembles of trees needs 6
 _PER_NODE = (
@@ -42,27 +42,27 @@ def refuse_unsound_booster(data: bytes, file: str) -> None:
         If it is not a booster of trees, or an index is out of range.
     """
     try:
-        learner = json.loads(data.decode(), object_pairs_hook=_object)["learner"]
+        learner = json.loads(data.decode(), object_pairs_hook=unique_keys)["learner"]
         booster, parameters = learner["gradient_booster"], learner["learner_model_param"]
         model, n_features = booster["model"], int(parameters["num_feature"])
         n_groups = max(int(parameters["num_class"]), int(parameters.get("num_target", 1)), 1)
         trees, groups = model["trees"], np.array(model["tree_info"], dtype=np.int64)
         rounds = np.array(model["iteration_indptr"], dtype=np.int64)
         if booster["name"] != "gbtree" or int(model["gbtree_model_param"]["num_trees"]) != len(trees):
-            raise _unsound(file, f"it is a {booster['name']!r} of {len(trees)} trees, and declares otherwise")
-        if len(groups) != len(trees) or not _within(groups, 0, n_groups):
-            raise _unsound(file, "a tree belongs to no class")
+            raise unsound(file, f"it is a {booster['name']!r} of {len(trees)} trees, and declares otherwise")
+        if len(groups) != len(trees) or not within(groups, 0, n_groups):
+            raise unsound(file, "a tree belongs to no class")
         if len(rounds) < 1 or rounds[0] != 0 or rounds[-1] != len(trees) or (np.diff(rounds) < 0).any():
-            raise _unsound(file, "its rounds do not match its trees")
+            raise unsound(file, "its rounds do not match its trees")
         for number, tree in enumerate(trees):
             if tree["id"] != number:
-                raise _unsound(f"{file}, tree {number}", f"it claims to be number {tree['id']}")
+                raise unsound(f"{file}, tree {number}", f"it claims to be number {tree['id']}")
             _refuse_tree(tree, n_features, f"{file}, tree {number}")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise _unsound(file, f"a part is missing or has the wrong type, {error}") from error
+        raise unsound(file, f"a part is missing or has the wrong type, {error}") from error
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse a duplicate key: readers differ in which of the two they use, and only one is checked."""
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -74,35 +74,35 @@ def _refuse_tree(tree: Mapping[str, Any], n_features: int, where: str) -> None:
     n_nodes = int(tree["tree_param"]["num_nodes"])
     arrays = {name: np.asarray(tree[name]) for name in _PER_NODE}
     if n_nodes < 1 or any(len(array) != n_nodes for array in arrays.values()):
-        raise _unsound(where, f"{n_nodes} nodes, but a list of another length")
+        raise unsound(where, f"{n_nodes} nodes, but a list of another length")
     if int(tree["tree_param"].get("size_leaf_vector", 1)) > 1:
-        raise _unsound(where, "leaves with more than one number")
+        raise unsound(where, "leaves with more than one number")
     if any(arrays[name].dtype.kind != "i" for name in _INDICES):
-        raise _unsound(where, "an index is not a whole number")
+        raise unsound(where, "an index is not a whole number")
     left, right, parents = (arrays[name].astype(np.int64) for name in _INDICES[:3])
     inner = left != -1
-    _refuse_wild(left, right, inner, where)
+    refuse_wild(left, right, inner, where)
     (parent_of,) = np.nonzero(inner)
-    if parents[0] != _NO_PARENT or not _within(parents[1:], 0, n_nodes):
-        raise _unsound(where, "a node's parent is not a node")
+    if parents[0] != _NO_PARENT or not within(parents[1:], 0, n_nodes):
+        raise unsound(where, "a node's parent is not a node")
     if (parents[left[inner]] != parent_of).any() or (parents[right[inner]] != parent_of).any():
-        raise _unsound(where, "a node's child has another parent")
-    if not _within(arrays["split_indices"][inner].astype(np.int64), 0, n_features):
-        raise _unsound(where, "a node refers to a feature that does not exist")
+        raise unsound(where, "a node's child has another parent")
+    if not within(arrays["split_indices"][inner].astype(np.int64), 0, n_features):
+        raise unsound(where, "a node refers to a feature that does not exist")
     if int(tree["tree_param"]["num_feature"]) != n_features:
-        raise _unsound(where, "its number of features differs from the booster's")
+        raise unsound(where, "its number of features differs from the booster's")
     _refuse_categories(tree, n_nodes, where)
 
 
 def _refuse_categories(tree: Mapping[str, Any], n_nodes: int, where: str) -> None:
     parts = ("categories_nodes", "categories_segments", "categories_sizes", "categories")
     nodes, starts, sizes, values = (np.asarray(tree[name], dtype=np.int64) for name in parts)
-    if not len(nodes) == len(starts) == len(sizes) or not _within(nodes, 0, n_nodes):
-        raise _unsound(where, "categories of a node that does not exist")
-    if (np.diff(nodes) <= 0).any() or not _within(values, 0, 2**24):  # XGBoost keeps a bit for each below the largest
-        raise _unsound(where, "categories out of order or range")
+    if not len(nodes) == len(starts) == len(sizes) or not within(nodes, 0, n_nodes):
+        raise unsound(where, "categories of a node that does not exist")
+    if (np.diff(nodes) <= 0).any() or not within(values, 0, 2**24):  # XGBoost keeps a bit for each below the largest
+        raise unsound(where, "categories out of order or range")
     if (starts < 0).any() or (sizes <= 0).any() or (starts + sizes > len(values)).any():
-        raise _unsound(where, "categories beyond the end of their list")
+        raise unsound(where, "categories beyond the end of their list")
 
 
 def refuse_unsound_trees(model: Any, file: str) -> None:
@@ -130,26 +130,26 @@ def refuse_unsound_trees(model: Any, file: str) -> None:
             left, right = nodes["left"].astype(np.int64), nodes["right"].astype(np.int64)
             inner, features = nodes["is_leaf"] == 0, nodes["feature_idx"].astype(np.int64)
             _refuse_bitsets(tree, nodes, file)
-        _refuse_wild(left, right, inner, file)
-        if n_features is not None and not _within(features[inner], 0, n_features):
-            raise _unsound(file, "a node refers to a feature that does not exist")
+        refuse_wild(left, right, inner, file)
+        if n_features is not None and not within(features[inner], 0, n_features):
+            raise unsound(file, "a node refers to a feature that does not exist")
 
 
 def _refuse_bitsets(predictor: Any, nodes: Any, file: str) -> None:
     asked = nodes["bitset_idx"][(nodes["is_categorical"] == 1) & (nodes["is_leaf"] == 0)].astype(np.int64)
     n_bitsets = min(len(predictor.binned_left_cat_bitsets), len(predictor.raw_left_cat_bitsets))
-    if not _within(asked, 0, n_bitsets):
-        raise _unsound(file, "a node refers to categories that do not exist")
+    if not within(asked, 0, n_bitsets):
+        raise unsound(file, "a node refers to categories that do not exist")
 
 
-def _refuse_wild(left: Integers, right: Integers, inner: npt.NDArray[np.bool_], where: str) -> None:
+def refuse_wild(left: Integers, right: Integers, inner: npt.NDArray[np.bool_], where: str) -> None:
     """Refuse nodes that form no tree: two children per inner node and one parent per node make each walk end at a leaf."""
     n_nodes = len(left)
     children = np.concatenate([left[inner], right[inner]])
-    if not _within(children, 1, n_nodes):
-        raise _unsound(where, "a node's child is not a node")
+    if not within(children, 1, n_nodes):
+        raise unsound(where, "a node's child is not a node")
     if len(np.unique(children)) != len(children):
-        raise _unsound(where, "two nodes share a child")
+        raise unsound(where, "two nodes share a child")
 
 
 def _trees(item: Any, n_features: int | None, depth: int) -> Iterator[tuple[Any, int | None]]:
@@ -172,9 +172,11 @@ def _trees(item: Any, n_features: int | None, depth: int) -> Iterator[tuple[Any,
         yield from _trees(part, n_features, depth - 1)
 
 
-def _within(values: Integers, low: int, high: int) -> bool:
+def within(values: Integers, low: int, high: int) -> bool:
+    """Return whether all values are at least ``low`` and less than ``high``."""
     return bool(((values >= low) & (values < high)).all())
 
 
-def _unsound(where: str, why: str) -> ArtifactCorrupt:
+def unsound(where: str, why: str) -> ArtifactCorrupt:
+    """Return the error about a file that must not be loaded."""
     return ArtifactCorrupt(f"{where}: {why}.", _NEXT_STEP)
