@@ -89,6 +89,7 @@ def _sources() -> dict[str, str]:
         waiting += [module.rpartition(".")[0], *_imports(found[path])]
     # The version is no longer that of an installed package.
     found["__init__.py"] = f'"""Scoring code of Tidemill."""\n\n__version__ = "{__version__}"\n'
+    found["versions.py"] = found["versions.py"].replace('version("tidemill")', repr(__version__))
     return dict(sorted(found.items()))
 
 
