@@ -88,6 +88,10 @@ bench-shards: setup ## Score a long partition in shards on two workers, one of t
 bench-publish: setup ## Publish a million rows, compared with a bare COPY of the same rows
 	@$(BIN)/python -m tests.bench.publish
 
+.PHONY: bench-quarantine
+bench-quarantine: setup ## Publish a million rows with 1 % of them set aside, compared with none: fails above 1.1 times the processor time
+	@$(BIN)/python -m tests.bench.quarantine
+
 .PHONY: bench-rates
 bench-rates: setup ## Simulate how often gate, intervals and alerts err: make bench-rates ONLY=hourly DRAWS=1000
 	@nice -n 19 $(BIN)/python -m tests.bench.rates --draws $(or $(DRAWS),1000) --only "$(ONLY)"

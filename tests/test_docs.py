@@ -40,7 +40,8 @@ PARTS = {
     "label": spec.Label, "features": spec.Features,
     "features.policy": spec.Policy, "contract": spec.Expectation, "train": spec.Train, "train.own": spec.Own,
     "train.search": spec.Search, "train.search.space": spec.Dimension, "accept": spec.Accept,
-    "predict": spec.Predict, "predict.withhold": spec.Withhold, "ready": spec.Ready, "monitor": spec.Monitor,
+    "predict": spec.Predict, "predict.quarantine": spec.Quarantine, "predict.withhold": spec.Withhold, "ready": spec.Ready,
+    "monitor": spec.Monitor,
     "retrain": spec.Retrain,
     "reproduce": spec.Reproduce, "retention": spec.Retention, "rules": spec.Rule, "alerts": spec.AlertChannel,
 }  # fmt: skip

@@ -58,9 +58,9 @@ ORDER BY r.decision_id DESC;
 -- name: insert_snapshot
 -- Record a snapshot; the same content again changes nothing.
 INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest, uri,
-    n_rows, size_bytes, run_id)
+    n_rows, n_set_aside, size_bytes, run_id)
 VALUES (%(digest)s, %(model)s, %(purpose)s, %(partition)s, %(start)s, %(end)s, %(cutoff)s, %(query_digest)s,
-    %(uri)s, %(n_rows)s, %(size_bytes)s, %(run_id)s)
+    %(uri)s, %(n_rows)s, %(n_set_aside)s, %(size_bytes)s, %(run_id)s)
 ON CONFLICT (model, digest) DO NOTHING;
 
 -- name: record_decision

@@ -58,7 +58,7 @@ ORDER BY partition DESC, name DESC, run_id DESC LIMIT 1;
 
 -- name: newest_partitions
 -- The newest published partitions, each with the figure and the page of the newest run that has them.
-SELECT p.partition, p.n_rows, p.release_id, p.simulated, p.published_at, p.withheld, p.marked,
+SELECT p.partition, p.n_rows, p.n_set_aside, p.release_id, p.simulated, p.published_at, p.withheld, p.marked,
        realised.name, realised.value, realised.low, realised.high, realised.n,
        estimated.value AS estimate, estimated.low AS estimate_low, estimated.high AS estimate_high,
        drift.value AS drift_share, monitoring.uri AS monitoring, contract.uri AS contract

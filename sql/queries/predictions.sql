@@ -35,7 +35,7 @@ SELECT tidemill.move_pointer(%(prediction_run_id)s, %(n_rows)s, %(checksum)s);
 
 -- name: published_inputs
 -- Inputs of the newest published partitions up to a key, newest first.
-SELECT p.partition, r.n_rows, s.uri AS snapshot_uri, s.digest AS snapshot_digest, s.query_digest,
+SELECT p.partition, r.n_rows, r.n_set_aside, s.uri AS snapshot_uri, s.digest AS snapshot_digest, s.query_digest,
     step.code_version, step.lock_digest
 FROM tidemill.published p
 JOIN tidemill.prediction_run r USING (prediction_run_id)
@@ -58,7 +58,7 @@ RETURNING token;
 -- name: published_of_model
 -- The visible run of every partition of a model, in order of key.
 SELECT p.partition, r.prediction_run_id, r.release_id, r.snapshot_digest, s.uri AS snapshot_uri, r.n_rows,
-    r.checksum, r.threshold, r.task, r.resolution_id IS NOT NULL AND NOT r.marked AS found_right
+    r.n_set_aside, r.checksum, r.threshold, r.task, r.resolution_id IS NOT NULL AND NOT r.marked AS found_right
 FROM tidemill.published p
 JOIN tidemill.prediction_run r USING (prediction_run_id)
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
@@ -99,7 +99,7 @@ WHERE c.model = %(model)s AND c.partition = %(partition)s;
 
 -- name: newest_superseded
 -- The newest earlier run of a partition that no undone release has scored.
-SELECT model, partition, prediction_run_id, release_id, token, n_rows, checksum, mean_score
+SELECT model, partition, prediction_run_id, release_id, token, n_rows, n_set_aside, checksum, mean_score
 FROM tidemill.prediction_run
 WHERE model = %(model)s AND partition = %(partition)s AND status = 'superseded' AND release_id <> ALL(%(undone)s::bigint[])
 ORDER BY prediction_run_id DESC LIMIT 1;
@@ -109,8 +109,20 @@ ORDER BY prediction_run_id DESC LIMIT 1;
 SELECT tidemill.open_prediction_run(%(model)s, %(partition)s, %(release_id)s, %(snapshot_digest)s, %(token)s,
     %(threshold)s, %(simulated)s, %(run_id)s);
 
+-- name: set_aside
+-- Record rows of an open prediction run that are set aside.
+SELECT tidemill.set_aside(%(prediction_run_id)s, %(row_number)s::bigint[], %(entity_key)s::text[], %(expectation)s::text[],
+    %(column_name)s::text[], %(value)s::text[]);
+
+-- name: set_aside_because
+-- Why a row of the visible run of a partition was set aside.
+SELECT q.column_name, q.expectation, q.value
+FROM tidemill.published p JOIN tidemill.quarantine q USING (prediction_run_id)
+WHERE p.model = %(model)s AND p.partition = %(partition)s AND q.entity_key = %(entity_key)s
+ORDER BY q.column_name, q.expectation;
+
 -- name: seal_prediction_run
--- Count and hash the rows of a prediction run, and attach its table.
+-- Count and hash the rows of a prediction run, and attach its table if they are all of the snapshot's.
 SELECT *
 FROM tidemill.seal_prediction_run(%(prediction_run_id)s);
 

@@ -40,7 +40,7 @@ WHERE r.model = %(model)s AND r.prediction_run_id = %(prediction_run_id)s;
 
 -- name: snapshot
 -- A snapshot.
-SELECT model, purpose, partition, digest, uri, n_rows, size_bytes, start_at AS start, end_at AS end, cutoff,
+SELECT model, purpose, partition, digest, uri, n_rows, n_set_aside, size_bytes, start_at AS start, end_at AS end, cutoff,
     query_digest
 FROM tidemill.snapshot
 WHERE model = %(model)s AND digest = %(digest)s;

@@ -15,7 +15,7 @@ SELECT tidemill.resolve(%(prediction_run_id)s, %(verdict)s, %(reasons)s, %(by)s,
 
 -- name: withheld_runs
 -- The withheld runs of a model, or of one of its partitions, in order of key.
-SELECT r.model, r.partition, r.prediction_run_id, r.release_id, r.token, r.n_rows, r.checksum, r.mean_score, d.reasons,
+SELECT r.model, r.partition, r.prediction_run_id, r.release_id, r.token, r.n_rows, r.n_set_aside, r.checksum, r.mean_score, d.reasons,
     d.evidence -> 'rules' AS rules, d.evidence ->> 'requested_by' AS requested_by, d.run_id, r.status_since AS since
 FROM tidemill.prediction_run r
 JOIN tidemill.decision d ON d.decision_id = r.inspection_id

@@ -18,16 +18,17 @@ from ..chaos.server import Server
 
 FIRST, N_ROWS, N_TIMES = date(2016, 1, 1), 100, 5
 
-LEDGER = """
+LEDGER = f"""
 INSERT INTO tidemill.snapshot (digest, model, purpose, partition, start_at, end_at, cutoff, query_digest, uri, n_rows,
-    size_bytes) VALUES (repeat('0', 64), 'bench', 'score', '-', '2016-01-01Z', '2016-01-02Z', '2016-01-01Z', '', '', 1, 0);
+    size_bytes) VALUES (repeat('0', 64), 'bench', 'score', '-', '2016-01-01Z', '2016-01-02Z', '2016-01-01Z', '', '',
+    {N_ROWS}, 0);
 INSERT INTO tidemill.decision (model, partition, kind, verdict, reasons, evidence)
-    VALUES ('bench', '-', 'accept', 'accept', '{}', '{}');
+    VALUES ('bench', '-', 'accept', 'accept', '{{}}', '{{}}');
 INSERT INTO tidemill.registration (model, bundle_digest, bundle_uri, partition, estimator)
     VALUES ('bench', repeat('0', 64), '', '-', 'prior');
 INSERT INTO tidemill.judgement (release_id, decision_id, model, snapshot_digest, split_digest, metric, metric_value,
     evidence, learnt_until, known_until, spec_digest, code_version, lock_digest)
-    VALUES (1, 1, 'bench', repeat('0', 64), '', 'roc_auc', 1, '{}', '2016-01-01Z', '2016-01-01Z', '', '', '');
+    VALUES (1, 1, 'bench', repeat('0', 64), '', 'roc_auc', 1, '{{}}', '2016-01-01Z', '2016-01-01Z', '', '', '');
 SELECT tidemill.declare_model('bench', 'row_id', 'at')
 """
 

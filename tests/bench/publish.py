@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from tidemill.records import ReleaseRef, SnapshotRef
 from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.predictions.rows import ScoredRows
 
 from ..chaos.server import Server
 
@@ -89,7 +90,7 @@ class Bench:
         )
         token = self.publisher.claim(MODEL, PARTITION, None)
         written = self.publisher.write(
-            release, snapshot, self.rows.to_batches(), token=token, threshold=0.5, run_id=None
+            release, snapshot, ScoredRows(published=self.rows.to_batches()), token=token, threshold=0.5, run_id=None
         )
         self.publisher.publish(written)
         return written.prediction_run_id

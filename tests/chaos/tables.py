@@ -19,6 +19,8 @@ _QUERIES = {
                    FROM tidemill.prediction_run r JOIN tidemill.decision w ON w.decision_id = r.inspection_id
                    LEFT JOIN tidemill.decision d ON d.decision_id = r.resolution_id
                    WHERE r.model = '{m}' AND r.status <> 'stale' ORDER BY 1""",
+    "quarantine": """SELECT DISTINCT partition, row_number, entity_key, expectation, column_name, value
+                     FROM tidemill.quarantine WHERE model = '{m}' ORDER BY 1, 2, 4""",
     "alerts": "SELECT rule, status FROM tidemill.alert WHERE model = '{m}' AND rule LIKE 'withheld:%%' ORDER BY 1",
     "champion": """SELECT e.partition, e.bundle_digest, d.kind, d.live_from FROM tidemill.champion c
                    JOIN tidemill.release e USING (release_id) JOIN tidemill.deployment d USING (deployment_id)

@@ -11,13 +11,18 @@ import pytest
 
 from tidemill.faults import FAULT_POINTS
 
-from ..integration.data import SCORED
+from ..integration.data import SCORED, SPEC
 from .conftest import Proved, Subject
 from .tables import artifacts, digest, what_counts
 
 SOURCE = Path(__file__).parents[2] / "src" / "tidemill"
 USUAL, UNUSUAL = ("2024-03-24", "2024-03-25", "2024-03-26", "2024-03-27"), "2024-03-28"
 NEWER = "2024-03-25"  # as of which a second release is promoted, that a rollback undoes
+
+QUARANTINE = """\
+predict: {quarantine: {share: 0.1}}
+contract: [{expect_column_values_to_be_in_set: {column: carrier, value_set: [A, B, C], severity: quarantine}}]
+"""
 
 # How often a job comes to each point; a job is killed there each time. In the bounded form: the first time and the last.
 PREDICT = {
@@ -97,6 +102,28 @@ def test_prediction_killed_and_run_again_equals_a_clean_one(
     assert what_counts(serving.mill) == expected
     assert digest(what_counts(serving.mill)) == digest(expected)
     proved("F01 F02 F05 P1", kills_in_predict=1, points=int("@1:" in fault))
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    "point", ["write-opened", "write-before-commit", "write-after-commit", "publish-before-commit"]
+)
+def test_rows_set_aside_by_a_killed_run_are_those_of_a_clean_one(
+    new_serving: Callable[[], Subject], proved: Proved, point: str
+) -> None:
+    clean, killed = new_serving(), new_serving()
+    for subject in (clean, killed):
+        subject.mill.write(SPEC + QUARANTINE)
+        subject.mill.sql("UPDATE {t} SET carrier = 'D' WHERE parcel_id = '20240325-003'")
+    assert clean.predict().ended == "done"
+    assert killed.predict(f"{point}@1:kill").signal == signal.SIGKILL
+    assert killed.predict().ended == "done"
+    assert what_counts(killed.mill) == what_counts(clean.mill)
+    assert len(killed.view()) == 59
+    attempts = "SELECT n_extracted, n_rows, n_set_aside, {count} FROM tidemill.prediction_run r WHERE model = '{m}'"
+    count = "(SELECT count(*) FROM tidemill.quarantine q WHERE q.prediction_run_id = r.prediction_run_id)"
+    assert set(killed.mill.sql(attempts.replace("{count}", count))) <= {(60, 59, 1, 1), (None, None, None, 0)}
+    proved("P1", kills_with_rows_set_aside=1)
 
 
 def _twice_published(fault: str, clean: dict[str, Any]) -> dict[str, Any]:

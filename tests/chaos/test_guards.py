@@ -1,20 +1,28 @@
 """Guards that only bite when another one has failed."""
 
-import numpy as np
-import pyarrow as pa
+from typing import Any
+
 import pytest
 
 from tidemill.errors import IncompletePublish
-from tidemill.steps.predict.predict import _refuse_undefined
+from tidemill.modeling.scorer import Scorer
 
 from .conftest import Proved, Subject
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
 def test_score_that_is_no_number_is_refused_before_it_is_written(
-    serving: Subject, proved: Proved, score: float
+    serving: Subject, proved: Proved, monkeypatch: pytest.MonkeyPatch, score: float
 ) -> None:
-    keys, scores = pa.chunked_array([["good", "bad"]]), np.array([0.5, score])
-    with pytest.raises(IncompletePublish, match=r"no number for 1 of 2 rows, such as \['bad'\]"):
-        _refuse_undefined(keys, scores, serving.mill.resolve())
+    """With 60 rows, a hundredth that may be set aside is none."""
+    scored = Scorer.score
+
+    def broken(self: Scorer, batch: Any) -> Any:
+        scores = scored(self, batch)
+        scores[0] = score
+        return scores
+
+    monkeypatch.setattr(Scorer, "score", broken)
+    with pytest.raises(IncompletePublish, match=r"no number for 1 or more of 60 rows, such as \['20240325-000'\]"):
+        serving.mill.predict()
     proved("B48 P7", guards=1)

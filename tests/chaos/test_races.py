@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tidemill.machine.polling import until
+from tidemill.warehouse.predictions.rows import ScoredRows
 
 from ..integration.data import NEXT, SCORED
 from .conftest import PUBLISHES, ROUNDS, Proved, Subject, release_and_snapshot
@@ -89,7 +90,9 @@ def test_reader_sees_exactly_one_whole_run_at_each_look(serving: Subject, tmp_pa
         token = publisher.claim(serving.mill.model, SCORED, run_id)
         rows = constant_rows(snapshot, number / PUBLISHES)
         publisher.publish(
-            publisher.write(release, snapshot, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
+            publisher.write(
+                release, snapshot, ScoredRows(published=rows.to_batches()), token=token, threshold=0.5, run_id=run_id
+            )
         )
 
     publisher.declare(serving.mill.model, "parcel_id", "shipped_at")

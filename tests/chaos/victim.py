@@ -42,6 +42,7 @@ from tidemill.runtime.job import Job
 from tidemill.runtime.run import run_step
 from tidemill.steps.predict.resolution import Resolution, find_withheld, resolve_withheld
 from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.predictions.rows import ScoredRows
 from tidemill.warehouse.releases.promotion import Promotion
 from tidemill.warehouse.releases.registry import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace, connection_from_environment
@@ -83,7 +84,9 @@ def attempt(
     wait_at(gate)
     publisher.declare(scored.model, "parcel_id", "shipped_at")
     token = publisher.claim(scored.model, scored.partition, run_id)
-    written = publisher.write(scorer, scored, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
+    written = publisher.write(
+        scorer, scored, ScoredRows(published=rows.to_batches()), token=token, threshold=0.5, run_id=run_id
+    )
     publisher.publish(written)
     return written.to_dict()
 

@@ -19,6 +19,7 @@ from tidemill.errors import IncompletePublish
 from tidemill.postgres.cluster import ADMIN
 from tidemill.records import PredictionRef
 from tidemill.warehouse.migrations import apply_migrations, migrations_folder
+from tidemill.warehouse.predictions.rows import ScoredRows
 from tidemill.warehouse.predictions.trace import trace
 
 from .data import SCORED, Mill
@@ -47,10 +48,12 @@ def rows(**answers: list[Any]) -> pa.Table:
 def write(mill: Mill, task: str, table: pa.Table) -> PredictionRef:
     release, snapshot, run_id = mill.resolve(), mill.extract("score", SCORED), mill.start_run()
     mill.publisher.declare(mill.model, "parcel_id", "shipped_at", task)
+    snapshot = replace(snapshot, digest=f"{table.num_rows:064x}", n_rows=table.num_rows)
+    mill.ledger.record_snapshot(snapshot, run_id)
     return mill.publisher.write(
         release,
-        replace(snapshot, n_rows=table.num_rows),
-        table.to_batches(),
+        snapshot,
+        ScoredRows(published=table.to_batches()),
         token=release.token,
         threshold=None,
         run_id=run_id,

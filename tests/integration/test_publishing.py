@@ -20,6 +20,7 @@ from tidemill.machine.polling import until
 from tidemill.records import PredictionRef, ReleaseRef, SnapshotRef
 from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.predictions.publisher import Publisher
+from tidemill.warehouse.predictions.rows import ScoredRows
 
 from .data import NEXT, PER_DAY, SCORED, Mill
 
@@ -38,7 +39,9 @@ def attempt(serving: Mill) -> Callable[..., PredictionRef]:
     def write(score: float = 0.5, n_rows: int = PER_DAY, token: int | None = None) -> PredictionRef:
         token = serving.publisher.claim(serving.model, SCORED, run_id) if token is None else token
         rows = table_of(serving, score, n_rows)
-        return serving.publisher.write(release, snapshot, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
+        return serving.publisher.write(
+            release, snapshot, ScoredRows(published=rows.to_batches()), token=token, threshold=0.5, run_id=run_id
+        )
 
     return write
 
@@ -355,7 +358,9 @@ def _compete(
     try:
         publisher.declare(release.model, "parcel_id", "shipped_at")
         token = publisher.claim(release.model, release.partition, run_id)
-        written = publisher.write(release, snapshot, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
+        written = publisher.write(
+            release, snapshot, ScoredRows(published=rows.to_batches()), token=token, threshold=0.5, run_id=run_id
+        )
         publisher.publish(written)
         outcomes.put(("published", written.prediction_run_id))
     except TidemillError as error:
@@ -447,7 +452,9 @@ def test_key_that_is_written_twice_is_refused_as_one_of_our_errors(serving: Mill
     token = serving.publisher.claim(serving.model, SCORED, run_id)
     rows = pa.concat_tables([table_of(serving, 0.5, PER_DAY - 1), table_of(serving, 0.5, 1)])
     with pytest.raises(TidemillError, match="20240325-000"):
-        serving.publisher.write(release, snapshot, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
+        serving.publisher.write(
+            release, snapshot, ScoredRows(published=rows.to_batches()), token=token, threshold=0.5, run_id=run_id
+        )
 
 
 def test_run_that_was_not_sealed_cannot_be_published(serving: Mill, attempt: Callable[..., PredictionRef]) -> None:

@@ -29,6 +29,7 @@ from tidemill.records import BundleRef, Decision, PredictionRef, ReleaseRef, Sna
 from tidemill.retention import KINDS, Removal, collect_garbage
 from tidemill.storage.store import Store, Stored
 from tidemill.warehouse.ledger import Cost
+from tidemill.warehouse.predictions.rows import ScoredRows
 from tidemill.warehouse.releases.registry import NewRelease
 from tidemill_airflow.operators import CollectGarbageOperator
 from tidemill_airflow.params import trigger_form
@@ -166,7 +167,9 @@ class Place:
                 "score": [0.1, 0.2, 0.3],
             }
         )
-        return publisher.write(release, snapshot, rows.to_batches(), token=token, threshold=0.5, run_id=run_id)
+        return publisher.write(
+            release, snapshot, ScoredRows(published=rows.to_batches()), token=token, threshold=0.5, run_id=run_id
+        )
 
     def publish(self, partition: str, release_id: int) -> PredictionRef:
         written = self.write(partition, release_id)

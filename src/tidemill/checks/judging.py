@@ -6,6 +6,8 @@ from dataclasses import replace
 from tokenize import TokenError
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,15 +15,17 @@ from tidemill.arrow import is_number, is_text, to_frame
 from tidemill.checks.aggregates import AGGREGATES, DISTINCT, breaks_range, row_count, unexpected_values
 from tidemill.checks.contract import columns_of, in_words
 from tidemill.checks.rows import ROW_WISE
-from tidemill.checks.values import N_CASES, known, shown, unjudgeable
+from tidemill.checks.values import N_CASES, known, places_of, shown, unjudgeable
 from tidemill.errors import SpecError
-from tidemill.records import CheckResult
+from tidemill.records import CheckResult, Severity
 from tidemill.spec import Expectation
 
-__all__ = ["judge", "missing_columns", "needed_columns", "why_unjudged"]
+__all__ = ["broken_rows", "judge", "missing_columns", "needed_columns", "why_unjudged"]
 
 _OWN = {"column", "column_A", "column_B", "column_list", "mostly", "row_condition", "condition_parser"}
 """Arguments that have been heeded before an expectation sees the others."""
+_OF_THE_ORDER = {"expect_column_values_to_be_increasing", "expect_column_values_to_be_decreasing"}
+"""Without the rows that break them, others may break them."""
 _FAULTS_OF_CONDITIONS = (
     SyntaxError, TokenError, NameError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError,
 )  # fmt: skip
@@ -67,9 +71,33 @@ def why_unjudged(expectation: Expectation, columns: pa.Schema) -> str | None:
         return None
     try:
         _judged(expectation, columns.empty_table())
+        if expectation.severity is Severity.QUARANTINE:
+            broken_rows(expectation, columns.empty_table())
     except SpecError as error:
         return error.problem
     return None
+
+
+def broken_rows(expectation: Expectation, rows: pa.Table) -> npt.NDArray[np.int64]:
+    """Return the positions of the rows that break an expectation about single rows, in order.
+
+    Raises
+    ------
+    SpecError
+        If the expectation is about something else, or has no meaning for the types of its columns.
+    """
+    if expectation.name not in ROW_WISE or expectation.name in _OF_THE_ORDER:
+        raise unjudgeable(f"{expectation.name} is not about single rows, so severity quarantine does not fit")
+    places = _meeting_condition(expectation, rows)
+    chosen = rows if places is None else rows.take(places)
+    columns = [chosen[column] for column in columns_of((expectation,))]
+    judged, broken = ROW_WISE[expectation.name](columns, _other_arguments(expectation))
+    found = places_of(pc.and_(broken, judged))
+    return found if places is None else places.to_numpy()[found]
+
+
+def _other_arguments(expectation: Expectation) -> dict[str, Any]:
+    return {key: value for key, value in expectation.arguments.items() if key not in _OWN}
 
 
 def _judged(expectation: Expectation, rows: pa.Table) -> CheckResult | None:
@@ -78,8 +106,9 @@ def _judged(expectation: Expectation, rows: pa.Table) -> CheckResult | None:
         return _result(expectation, success=not missing, observed="there is none" if missing else "it is there")
     if missing:
         return _result(expectation, success=False, observed=f"there is no column {', '.join(map(repr, missing))}")
-    rows = _meeting_condition(expectation, rows)
-    arguments = {key: value for key, value in expectation.arguments.items() if key not in _OWN}
+    places = _meeting_condition(expectation, rows)
+    rows = rows if places is None else rows.take(places)
+    arguments = _other_arguments(expectation)
     columns = [rows[column] for column in columns_of((expectation,))]
     if name in ROW_WISE:
         return _row_wise(expectation, columns, arguments)
@@ -117,11 +146,11 @@ def _row_wise(expectation: Expectation, columns: Sequence[pa.ChunkedArray], argu
     )
 
 
-def _meeting_condition(expectation: Expectation, rows: pa.Table) -> pa.Table:
-    """Return the rows that meet the ``row_condition``, an expression of ``DataFrame.query``."""
+def _meeting_condition(expectation: Expectation, rows: pa.Table) -> pa.Array | None:
+    """Return the positions of the rows that meet the ``row_condition``, an expression of ``DataFrame.query``; None for all."""
     condition = expectation.arguments.get("row_condition")
     if condition is None:
-        return rows
+        return None
     if expectation.arguments.get("condition_parser", "pandas") not in ("pandas", "python"):
         raise unjudgeable("condition_parser has to be 'pandas'")
     words = set(re.findall(r"\w+", str(condition)))
@@ -134,7 +163,7 @@ def _meeting_condition(expectation: Expectation, rows: pa.Table) -> pa.Table:
         kept = frame.query(condition)["__row"]
     except _FAULTS_OF_CONDITIONS as error:
         raise unjudgeable(f"row_condition {condition!r}: {type(error).__name__}: {error}") from error
-    return rows.take(pa.array(kept, pa.int64()))
+    return pa.array(kept, pa.int64())
 
 
 def _result(expectation: Expectation, *, success: bool, observed: str) -> CheckResult:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,6 +27,7 @@ __all__ = [
     "none_of",
     "only",
     "outside",
+    "places_of",
     "shown",
     "unjudgeable",
 ]
@@ -167,8 +170,13 @@ def only(arguments: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 def shown(column: Column, broken: Column) -> tuple[str, ...]:
     """Return the first values that are marked, each once, as text."""
-    values = column.take(pc.indices_nonzero(broken)[:N_CASES])
+    values = column.take(pa.array(places_of(broken)[:N_CASES]))
     return tuple(dict.fromkeys(str(value)[:100] for value in values.to_pylist()))
+
+
+def places_of(mask: Column) -> npt.NDArray[np.int64]:
+    """Return the positions that a mask without nulls marks; pyarrow's own function crashes on a mask without chunks."""
+    return np.flatnonzero(mask.to_numpy())
 
 
 def _range(kind: pa.DataType) -> tuple[int, int]:

@@ -94,6 +94,9 @@ def predict(
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Also score what the release has already published.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Score a partition even if predict.ready says no.")] = False,
+    quarantined: Annotated[
+        bool, typer.Option("--quarantined", help="Only score published partitions again that have rows set aside.")
+    ] = False,
     cutoff: Cutoff = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -104,13 +107,21 @@ def predict(
     from tidemill.warehouse.connections import kept_open
 
     chosen, workspace = Policy.parse(policy), Workspace.from_environment()
+    if quarantined and first is None and last is None:
+        first, last, partition = partition, partition, None
     both, many = first is not None and last is not None, first is not None or last is not None
     if many == (partition is not None) or (many and (not both or dry_run or cutoff)):
         raise typer.BadParameter("give --partition, or --from and --to without --dry-run and --cutoff")
     with kept_open():  # a login takes a third of the time that a day's rows take
         _say_if_incomplete(workspace, model, partition or last or "")
         if first is not None and last is not None:
-            _backfill(workspace, model, first, last, replace(chosen, simulate=simulate, again=again, force=force))
+            _backfill(
+                workspace,
+                model,
+                first,
+                last,
+                replace(chosen, simulate=simulate, again=again, force=force, quarantined=quarantined),
+            )
             return
         assert partition is not None
         if not force:
@@ -275,6 +286,8 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
     )
     if result.empty:
         out.print(f"Of those scored, {len(result.empty)} had no rows and are published as empty.")
+    if result.n_set_aside:
+        out.print(f"{result.n_set_aside:,} of their rows are set aside; see tidemill.quarantine.")
     if result.withheld:
         out.print(
             f"{len(result.withheld)} are withheld, and readers do not see them: {', '.join(result.withheld)}."
@@ -302,6 +315,8 @@ def _say_prediction(partition: str, done: Any) -> None:
     if record["n_rows"]:
         mean = f", mean score {record['mean_score']:.4f}"
         out.print(f"{record['n_rows']:,} rows of release {record['release_id']} {verb}{mean}.")
+        if record["n_set_aside"]:
+            out.print(f"{record['n_set_aside']:,} rows are set aside; see tidemill.quarantine.")
     else:
         out.print(f"Partition {partition} has no rows: it is {verb} as empty.")
 

@@ -54,11 +54,15 @@ def history(model: Model, as_json: AsJson = False) -> None:
 def _print_published(published: "Sequence[PublishedRun]", withheld: "Sequence[WithheldRun]") -> None:
     """Print how many partitions are published, and which rows are withheld, beside the rows: not where a pipe takes them."""
     notes = out if out.is_terminal else err
+    lacking = [run for run in published if run.n_set_aside]
     empty = [run.partition for run in published if not run.n_rows]
     if published:
         notes.print(f"{len(published):,} partitions are published, the newest is {published[-1].partition}.")
     if empty:
         notes.print(f"{len(empty):,} of them had no rows and are published as empty, the newest {empty[-1]}.")
+    if lacking:
+        newest = f"{lacking[-1].n_set_aside:,} of partition {lacking[-1].partition}"
+        notes.print(f"Rows of {len(lacking):,} of them are set aside, the newest {newest}; see tidemill.quarantine.")
     for run in withheld:
         text = f"New rows of partition {run.partition} are withheld since {run.since:%Y-%m-%d %H:%M}: {run.reasons[0]}"
         notes.print(text, highlight=False, soft_wrap=True)

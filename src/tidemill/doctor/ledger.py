@@ -55,7 +55,15 @@ _MAY_UPDATE = {
     ("tidemill_writer", "alert_message"): ("state", "attempts", "next_try", "claimed_until", "error", "sent_at"),
 }  # fmt: skip
 _MAY_NOT_CALL = {
-    "tidemill_promoter": ("append_event", "move_pointer", "mark_stale", "record_decision", "withhold", "resolve"),
+    "tidemill_promoter": (
+        "append_event",
+        "move_pointer",
+        "mark_stale",
+        "record_decision",
+        "withhold",
+        "resolve",
+        "set_aside",
+    ),
     "tidemill_writer": ("append_event", "deploy", "lock_champion"),
 }
 """Functions with the owner's rights that another role, or only other functions, may call."""

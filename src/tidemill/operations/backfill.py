@@ -40,6 +40,8 @@ class Policy:
     """Score partitions that the same release has published already, too."""
     force: bool = False
     """Also score partitions that are not ready."""
+    quarantined: bool = False
+    """Only score published partitions again that have rows set aside."""
 
     @classmethod
     def parse(cls, words: str) -> "Policy":
@@ -77,6 +79,8 @@ class Backfill:
     """Those of the scored that have no rows, and were published as empty."""
     withheld: tuple[str, ...] = ()
     """Partitions scored now whose rows wait for a person; the backfill goes on without them."""
+    n_set_aside: int = 0
+    """Rows of the scored partitions that are set aside."""
 
 
 def backfill(
@@ -109,16 +113,18 @@ def backfill(
         If a partition has no release by the policy; nothing has been scored then.
     """
     with kept_open():
+        published = {run.partition: run for run in Publisher(workspace.connection(LEDGER)).published(spec.model)}
         partitions = tuple(spec.partitions_between(first, last))
+        if policy.quarantined:
+            partitions = tuple(p for p in partitions if p.key in published and published[p.key].n_set_aside)
         chosen = _choose(spec, partitions, Releases(workspace.connection(LEDGER)), policy)
-        published = {
-            run.partition: run.release_id for run in Publisher(workspace.connection(LEDGER)).published(spec.model)
-        }
-        skipped = [] if policy.again else [key for key, ref in chosen.items() if published.get(key) == ref.release_id]
+        same = (key for key, ref in chosen.items() if key in published and published[key].release_id == ref.release_id)
+        skipped = [] if policy.again or policy.quarantined else list(same)
         present = list(skipped)
         scored: list[str] = []
         empty: list[str] = []
         withheld: list[str] = []
+        n_set_aside = 0
         failed: list[tuple[str, str]] = []
         for done, (key, ref) in enumerate(chosen.items(), start=1):
             if key not in skipped:
@@ -133,6 +139,7 @@ def backfill(
                         withheld.append(key)
                     else:
                         scored.append(key)
+                        n_set_aside += done_now.record["n_set_aside"]
                         empty += [] if done_now.record["n_rows"] else [key]
                 except FatalError as error:  # recorded in the ledger; other partitions have nothing to do with it
                     failed.append((key, str(error)))
@@ -143,6 +150,7 @@ def backfill(
         failed=tuple(failed),
         empty=tuple(empty),
         withheld=tuple(withheld),
+        n_set_aside=n_set_aside,
     )
 
 

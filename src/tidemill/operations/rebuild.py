@@ -28,6 +28,7 @@ from tidemill.runtime.job import Job
 from tidemill.steps.data.extract import take_snapshot
 from tidemill.steps.data.features import read_columns, read_set
 from tidemill.steps.predict.answers import answers
+from tidemill.steps.predict.undefined import is_defined
 from tidemill.steps.train.prepare import SETS, cut
 from tidemill.steps.train.train import refit
 from tidemill.storage.bundles import load_bundle, read_manifest
@@ -184,7 +185,9 @@ class Rebuilding:
         bundle = self._released() if self._bundle is None else self._rebuilt(self._bundle)
         path = self.store.folder(then.uri, then.digest) / FEATURES
         table = read_columns(path, [spec.entity_key, *bundle.schema.names])
-        score = np.asarray(answers(bundle, bundle.score(to_frame(table)))["score"])
+        scores = bundle.score(to_frame(table))
+        defined = is_defined(scores)  # the others were set aside
+        table, score = table.filter(pa.array(defined)), np.asarray(answers(bundle, scores[defined])["score"])
         keys = table[spec.entity_key].cast(pa.string()).to_pylist()
         now = dict(zip(keys, score.tolist(), strict=True))
         published = {row.entity_key: row.score for row in self.origins.scored(self.made.model, rows.prediction_run_id)}

@@ -50,6 +50,8 @@ class SnapshotRef(Record):
     """Instant as of which the newest partition's features, and all labels, are known."""
     query_digest: str
     """SHA-256 of the executed SQL."""
+    n_set_aside: int = 0
+    """Rows that the source returned and that broke an expectation of severity ``quarantine``; not among ``n_rows``."""
     rounded: dict[str, int] = field(default_factory=dict)
     """Values of each ``numeric`` column that lose digits as a double; not kept in the ledger."""
     inputs: dict[str, str] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class CheckResult(Record):
     column: str | None
     """Column it applies to, or None for the whole table."""
     severity: Severity
-    """``fail`` stops the run, ``warn`` is recorded."""
+    """``fail`` stops the run, ``warn`` is recorded, ``quarantine`` sets the rows aside."""
     success: bool
     """True if the expectation holds."""
     observed: str
@@ -126,6 +128,8 @@ class SplitRef(Record):
     """Rows left out because no label was known at the cutoff."""
     n_immature: int
     """Rows left out because their partition had not matured at the cutoff."""
+    n_set_aside: int = 0
+    """Rows left out because they broke an expectation of severity ``quarantine``."""
     n_purged: int = 0
     """Rows left out because their label was not known when the next set begins."""
     n_labels: int = 0

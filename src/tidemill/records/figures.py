@@ -25,6 +25,8 @@ class Severity(StrEnum):
 
     FAIL = "fail"
     WARN = "warn"
+    QUARANTINE = "quarantine"
+    """Of an expectation only: the rows that break it are set aside."""
 
 
 class Verdict(StrEnum):

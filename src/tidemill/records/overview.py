@@ -58,6 +58,8 @@ class PublishedPartition(Record):
     """Key."""
     n_rows: int
     """Rows published."""
+    n_set_aside: int = 0
+    """Rows that are in quarantine instead."""
     release_id: int
     """Release that scored them."""
     simulated: bool

@@ -28,6 +28,8 @@ class PredictionRef(Record):
     """XOR of a hash of each key and score, independent of row order."""
     mean_score: float | None
     """Mean of the scores; None if there are no rows."""
+    n_set_aside: int = 0
+    """Rows of the partition that were set aside instead."""
     published: bool = False
     """True once this run is visible."""
     withheld: bool = False

@@ -18,7 +18,7 @@ from tidemill.report.values import ColumnProfile
 
 __all__ = ["contract_page", "evaluation_page", "profile_page", "read_pictures"]
 
-_RANK = {Severity.FAIL: 0, Severity.WARN: 1, None: 2}
+_RANK = {Severity.FAIL: 0, Severity.QUARANTINE: 1, Severity.WARN: 2, None: 3}
 
 
 def read_pictures(folder: Path) -> list[str]:
@@ -102,12 +102,13 @@ def contract_page(snapshot: SnapshotRef, results: Sequence[CheckResult]) -> str:
     """
     failed = [r for r in results if not r.success and r.severity is Severity.FAIL]
     warned = [r for r in results if not r.success and r.severity is Severity.WARN]
-    kept = len(results) - len(failed) - len(warned)
+    kept = sum(r.success for r in results)
     tiles = [
         Tile(label="Kept", value=count(kept)),
         Tile(label="Broken, stops the run", value=count(len(failed))),
         Tile(label="Broken, recorded", value=count(len(warned))),
         Tile(label="Rows checked", value=count(snapshot.n_rows)),
+        Tile(label="Rows set aside", value=count(snapshot.n_set_aside)),
     ]
     ordered = sorted(results, key=lambda r: (r.success, _RANK[r.severity], -r.n_unexpected))
     return page(

@@ -1,6 +1,6 @@
 """Sections about alerts: severity and persistence of rules, and the channels to notify."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,7 +12,7 @@ __all__ = ["PERSISTENCE", "RULES", "AlertChannel", "Rule", "parse_persistence"]
 RULES = (
     "drift", "score_drift", "break", "nulls", "unseen", "quality", "label_coverage", "unknown", "slow", "memory", "growth",
     "missing", "volume", "age", "schema", "dependencies", "estimate", "change", "skew",
-    "late", "agreement", "withheld",
+    "late", "agreement", "withheld", "set_aside",
 )  # fmt: skip
 """Families of rules; an alert of the family ``nulls`` is named ``nulls:<feature>``."""
 
@@ -42,7 +42,7 @@ def parse_persistence(value: str) -> tuple[int, int]:
 class Rule(Part):
     """Severity, persistence and owner of a family of rules; a key left out keeps the family's default."""
 
-    severity: Severity | None = None
+    severity: Literal[Severity.FAIL, Severity.WARN] | None = None
     """``fail``: act today; ``warn``: review. Left out, it depends on the figures."""
     persistence: Annotated[str, Field(pattern=PERSISTENCE)] | None = None
     """Number of the newest partitions in which it must be found before an alert opens."""
@@ -62,5 +62,5 @@ class AlertChannel(Part):
 
     channel: Name
     """Airflow connection id, or ``TIDEMILL_ALERT_<NAME>`` with a URL."""
-    severity: Severity = Severity.WARN
+    severity: Literal[Severity.FAIL, Severity.WARN] = Severity.WARN
     """Lowest severity that is sent."""

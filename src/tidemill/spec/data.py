@@ -144,7 +144,15 @@ class Expectation(Part):
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the expectation, including ``column``."""
     severity: Severity = Severity.FAIL
-    """``fail`` stops the run, ``warn`` is recorded."""
+    """``fail`` stops the run, ``warn`` is recorded, ``quarantine`` sets the rows that break it aside."""
+
+    @model_validator(mode="after")
+    def _rows_are_set_aside_one_by_one(self) -> Self:
+        if self.severity is Severity.QUARANTINE and "mostly" in self.arguments:
+            raise ValueError(
+                "mostly is not for severity quarantine: predict.quarantine limits the rows that are set aside"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """Sections about daily operation: prediction, monitoring, retraining, reproduction and retention."""
 
+import math
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Self
@@ -10,7 +11,18 @@ from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
 from tidemill.spec.data import Ready
 from tidemill.spec.kinds import Clock, Cron, Duration, Part
 
-__all__ = ["Monitor", "OnEmpty", "Predict", "Reproduce", "Retention", "Retrain", "Then", "Unanswered", "Withhold"]
+__all__ = [
+    "Monitor",
+    "OnEmpty",
+    "Predict",
+    "Quarantine",
+    "Reproduce",
+    "Retention",
+    "Retrain",
+    "Then",
+    "Unanswered",
+    "Withhold",
+]
 
 
 class OnEmpty(StrEnum):
@@ -44,6 +56,26 @@ class Withhold(Part):
     """After that. ``keep``: the run stays withheld. ``publish_marked``: it is published and marked."""
 
 
+class Quarantine(Part):
+    """How many rows of a partition may be set aside; with more, the run fails."""
+
+    rows: Annotated[int, Field(ge=0)] | None = None
+    """Maximum number of rows; null for no limit but the share."""
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Maximum share of the rows. It also limits the rows of a training window."""
+
+    def limit(self, n_rows: int) -> int:
+        """Return how many of a partition's rows may be set aside.
+
+        Examples
+        --------
+        >>> Quarantine(share=0.29).limit(100), Quarantine(rows=5).limit(1000), Quarantine().limit(99)
+        (29, 5, 0)
+        """
+        of_all = math.floor(self.share * n_rows + 1e-9)  # 0.29 * 100 is below 29
+        return of_all if self.rows is None else min(self.rows, of_all)
+
+
 class Predict(Part):
     """When and how a partition is scored."""
 
@@ -68,6 +100,9 @@ class Predict(Part):
     """Maximum rows per scoring task; a larger partition is split into shards. By default, one task scores all rows."""
     withhold: Withhold | None = Withhold()
     """What happens to rows that differ too much from the model's past; null to publish them all."""
+    quarantine: Quarantine = Quarantine()
+    """How many rows may be set aside because they break an expectation of severity ``quarantine``, or because their score
+    is not a number."""
 
     @model_validator(mode="after")
     def _then_needs_a_deadline(self) -> Self:

@@ -5,6 +5,7 @@ __all__ = [
     "GROUP_ROWS",
     "LABELS",
     "PARTITION",
+    "QUARANTINE",
     "REFERENCE",
     "SAMPLE_ROWS",
     "SCORE",
@@ -13,6 +14,8 @@ __all__ = [
 
 FEATURES, LABELS = "features.parquet", "labels.parquet"
 """Files of a snapshot."""
+QUARANTINE = "quarantine.parquet"
+"""File of a snapshot from which rows were set aside: a record per row and expectation that it breaks."""
 PARTITION = "__partition"
 """Column of a training snapshot: key of the partition that a row was made for."""
 GROUP_ROWS = 32_768

@@ -192,6 +192,7 @@ class Ledger:
                 query_digest=snapshot.query_digest,
                 uri=snapshot.uri,
                 n_rows=snapshot.n_rows,
+                n_set_aside=snapshot.n_set_aside,
                 size_bytes=snapshot.size_bytes,
                 run_id=run_id,
             )

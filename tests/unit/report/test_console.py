@@ -197,6 +197,13 @@ def test_a_model_that_nobody_watches_is_not_fine() -> None:
     assert "Monitoring has not looked at the newest 3 partitions." in model_page(details(unwatched))
 
 
+def test_a_partition_says_how_many_of_its_rows_are_set_aside() -> None:
+    page = model_page(
+        details(FINE, partitions=(PARTITION, replace(PARTITION, partition="2013-07-06", n_set_aside=1234)))
+    )
+    assert (page.count("1,234 set aside"), page.count("set aside")) == (1, 1)
+
+
 def test_every_page_about_a_partition_is_a_click_away_and_links_are_relative() -> None:
     links = re.findall(r'href="([^"]*)"', model_page(details(FINE)))
     page = f"reports/{DIGEST}/"  # from the chart, the calendar and the table

@@ -97,6 +97,10 @@ _FAMILIES: dict[str, Family] = {
         title="disagreement with the previous run:", part="inspect", withholds=True,
         means="Scoring the partition again gives other rows or scores than before, so one of the two runs is wrong.",
     ),
+    "set_aside": Family(
+        title="many rows set aside", part="inspect", withholds=True,
+        means="Readers find no row for some entities: their rows break the contract, or have no score.",
+    ),
     "withheld": Family(
         title="withheld rows of", part="inspect",
         means="New rows wait for a person; readers see the partition's earlier rows, or none.",

@@ -37,6 +37,8 @@ class AlertThresholds:
     """Minimum realised quality, or maximum error; None for no floor."""
     volume_ratio: float = 1.6
     """Maximum factor between the rows of a partition and those of its visible run, either way."""
+    set_aside_share: float = 0.01
+    """Share of rows that may be set aside; half of it is unusual, if the past had less."""
     compute_ratio: float = 2.0
     """Multiple of the trailing median from which a step is slow or large."""
 

@@ -21,6 +21,7 @@ NO_LABELS = 0.5  # of the expected coverage: below it, labels are missing rather
 USUAL_MARGIN = 1.1  # times a high quantile of past partitions, which is uncertain by about a tenth
 MIN_EXTRA_S = 1.0  # a step that takes 0.3 s instead of 0.1 s is no problem
 MIN_EXTRA_BYTES = 64 * 2**20  # nor is one that takes 60 MB more: the allocator varies by that much
+SET_ASIDE_MARGIN = 0.5  # of the share at which a run fails, unless the past had more
 SKEWED = 0.01  # share of rows; late corrections of single rows stay below it
 
 
@@ -133,6 +134,16 @@ RULES: tuple[AlertRule, ...] = (
         threshold=lambda r: max(r.thresholds.unseen_share, USUAL_MARGIN * r.known("unseen_share_usual", 0.0)),
         message="Feature {r.subject!r} has levels that training never saw, in {r.value:.1%} of {r.rows} ({threshold:.1%} is "
         "allowed).{r.near_misses} Was a level renamed? Map it back in the features query; if it is new, retrain.",
+    ),
+    AlertRule(
+        figure="set_aside_share",
+        name="set_aside",
+        threshold=lambda r: max(
+            SET_ASIDE_MARGIN * r.thresholds.set_aside_share, USUAL_MARGIN * r.known("set_aside_usual", 0.0)
+        ),
+        severity=_fail,
+        message="{r.value:.2%} of {r.rows} are set aside, because they break the contract or have no score ({threshold:.2%} is "
+        "usual or allowed). See tidemill.quarantine for the reasons; fix the source, and predict the partition again.",
     ),
     AlertRule(
         figure="previous_rows_ratio",

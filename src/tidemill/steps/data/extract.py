@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.arrow import is_category, is_number
+from tidemill.checks import columns_of, quarantining
 from tidemill.errors import EmptyPartition, LeakageFound, SchemaChanged, SpecError
 from tidemill.intervals import Interval, Partition
 from tidemill.records import SnapshotRef
@@ -22,6 +23,7 @@ from tidemill.runtime.job import Job
 from tidemill.sources import Source, Window, open_source
 from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
 from tidemill.steps.data.policy import refuse_denied_reads
+from tidemill.steps.data.quarantine import SetAside, without_broken
 from tidemill.storage.layout import FEATURES, GROUP_ROWS, LABELS, PARTITION
 from tidemill.storage.tables import in_groups, rows_writer
 from tidemill.warehouse.model_queries import bind, joined, query_digest
@@ -58,6 +60,8 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
 
     Raises
     ------
+    ContractBroken
+        If more rows break expectations of severity ``quarantine`` than ``predict.quarantine`` allows.
     EmptyPartition
         If there are no rows, unless it is a partition to be scored and ``predict.on_empty`` is ``publish``.
     LeakageFound
@@ -79,7 +83,7 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
 
     Raises
     ------
-    EmptyPartition, LeakageFound, NotReady, SchemaChanged, SourceUnavailable, SpecError
+    ContractBroken, EmptyPartition, LeakageFound, NotReady, SchemaChanged, SourceUnavailable, SpecError
         As ``extract``.
     """
     if purpose not in ("score", "train"):
@@ -87,7 +91,6 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
     partitions = (job.partition,) if purpose == "score" else training_partitions(job)
     interval = Interval(start=partitions[0].interval.start, end=partitions[-1].interval.end)
     queries, windows = _queries_and_windows(job, purpose, partitions, interval)
-    may_be_empty = purpose == "score" and job.spec.predict.on_empty is OnEmpty.PUBLISH
     counted, rounded, inputs = Counter[str](), Counter[str](), dict[str, str]()
 
     def fill(folder: Path) -> None:
@@ -96,9 +99,11 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
             if purpose == "train":
                 _refuse_other_keys(source, job)
                 _refuse_denied_reads(source, job)
-            counted["features"] = _write_features(source, job, partitions, folder / FEATURES, rounded)
-            if counted["features"] == 0 and not may_be_empty:
-                raise _nothing_found(job, purpose)
+            set_aside = SetAside(spec=job.spec, folder=folder, purpose=purpose)
+            counted["features"] = _write_features(source, job, partitions, set_aside, rounded)
+            counted["set_aside"] = set_aside.n_set_aside
+            if counted["features"] == 0:
+                _refuse_nothing(job, purpose)
             if purpose == "train":
                 _write_labels(source, job, interval, folder / LABELS, rounded)
 
@@ -115,6 +120,7 @@ def take_snapshot(job: Job, purpose: str) -> tuple[SnapshotRef, str]:
         end=interval.end,
         cutoff=job.partition.cutoff,
         query_digest=query_digest(*queries),
+        n_set_aside=counted["set_aside"],
         rounded=dict(rounded),
         inputs=inputs,
     )
@@ -163,7 +169,9 @@ def training_window(spec: ModelSpec, partition: Partition) -> Iterator[Partition
 
 
 def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed: list[str]) -> pa.Table:
-    """Run one of the model's queries for an interval as known at an instant, without storing the rows.
+    """Run one of the model's queries for one partition as known at an instant, without storing the rows.
+
+    The rows that a snapshot would set aside are left out.
 
     Raises
     ------
@@ -179,7 +187,8 @@ def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed
             _refuse_other_keys(source, job)
         with source.batches(file, window, columns) as stream:
             batches = list(stream)
-    return pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
+    rows = pa.Table.from_batches(batches, pa.schema([(column.name, column.arrow) for column in columns]))
+    return without_broken(job.spec, rows) if file == job.spec.source.features else rows
 
 
 def query_parameters(interval: Interval, cutoff: datetime) -> Window:
@@ -188,28 +197,32 @@ def query_parameters(interval: Interval, cutoff: datetime) -> Window:
 
 
 def _write_features(
-    source: Source, job: Job, partitions: tuple[Partition, ...], path: Path, rounded: Counter[str]
+    source: Source, job: Job, partitions: tuple[Partition, ...], set_aside: SetAside, rounded: Counter[str]
 ) -> int:
     spec, file = job.spec, job.spec.source.features
     columns = source.columns(file, query_parameters(partitions[0].interval, partitions[0].cutoff))
     require_columns(columns, wanted_features(spec), spec, file)
-    n_rows = 0
-    with _writer(path, columns, with_partition=True) as writer:
+    n_rows, schema = 0, pa.schema([(column.name, column.arrow) for column in columns])
+    with _writer(set_aside.folder / FEATURES, columns, with_partition=True) as writer:
         for partition in partitions:
             window = query_parameters(partition.interval, partition.cutoff)
             with source.batches(file, window, columns, rounded) as batches:
-                for batch in in_groups(batches, GROUP_ROWS):
+                for batch in in_groups(set_aside.kept(batches, schema, partition.key), GROUP_ROWS):
                     writer.write_batch(_marked(batch, partition.key))
                     n_rows += batch.num_rows
+    set_aside.close()
     return n_rows
 
 
-def _nothing_found(job: Job, purpose: str) -> EmptyPartition:
+def _refuse_nothing(job: Job, purpose: str) -> None:
+    """Refuse a snapshot without rows, unless it is to be scored and the spec allows it."""
+    if purpose == "score" and job.spec.predict.on_empty is OnEmpty.PUBLISH:
+        return
     spec, expected = (
         job.spec,
         "; if that can be right, say 'predict: {on_empty: publish}'" if purpose == "score" else "",
     )
-    return EmptyPartition(
+    raise EmptyPartition(
         f"The features query of {spec.model!r} gave no row for partition {job.partition.key!r}.",
         f"Check that the source has been loaded up to then, or run {spec.source.features} by hand{expected}.",
     )
@@ -251,7 +264,8 @@ def wanted_features(spec: ModelSpec) -> list[str]:
     """Return the columns that the features query must have."""
     listed = spec.listed_features
     named = () if listed is None else listed.numeric + listed.categorical
-    return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices, *spec.audit)))
+    judged = columns_of(quarantining(spec))
+    return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices, *spec.audit, *judged)))
 
 
 def wanted_labels(spec: ModelSpec) -> list[str]:

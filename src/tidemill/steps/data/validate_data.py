@@ -13,6 +13,7 @@ from tidemill.report.pages import contract_page
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import Expectation
+from tidemill.steps.data.quarantine import quarantine_results
 from tidemill.storage.layout import FEATURES, PARTITION
 from tidemill.storage.tables import read_schema, read_table
 
@@ -24,6 +25,8 @@ N_CASES = 5  # failing values listed in an error
 @declarations.validate_data
 def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     """Check the model's contract on a snapshot; without rows, only its expectations about the table.
+
+    The rows that break an expectation of severity ``quarantine`` have been set aside by `extract`; they are reported.
 
     A ``numeric`` column whose digits a double does not keep is a warning.
 
@@ -37,7 +40,9 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     contract = whole_contract(job.spec, Interval(start=snapshot.start, end=snapshot.end))
     if not snapshot.n_rows:
         contract = of_no_rows(contract)
-    results = (*_held(contract, job.store.folder(snapshot.uri, snapshot.digest) / FEATURES), *_rounded(snapshot))
+    judged = tuple(item for item in contract if item.severity is not Severity.QUARANTINE)
+    folder = job.store.folder(snapshot.uri, snapshot.digest)
+    results = (*_held(judged, folder / FEATURES), *quarantine_results(job.spec, folder), *_rounded(snapshot))
     job.ledger.record_checks(snapshot.digest, results, job.run_id)
     page = contract_page(snapshot, results)
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from tidemill.intervals import Every
+from tidemill.records import MetricValue, PredictionRef
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.predictions.provenance import Provenance, provenance
 from tidemill.workspace import LEDGER
 
-__all__ = ["newest_published", "usual_counts"]
+__all__ = ["measure_set_aside", "newest_published", "usual_counts"]
 
 N_PAST, N_PAST_HOURS = 60, 8 * 7 * 24  # partitions that define the usual rows: eight of each weekday, or of its hours
 
@@ -25,6 +26,18 @@ def usual_counts(job: Job, past: Sequence[Provenance]) -> tuple[tuple[int, ...],
     season = _season(job.spec, job.partition.key)
     peers = tuple(item.n_rows for item in past if _season(job.spec, item.partition) == season)
     return peers, tuple(item.n_rows for item in past)
+
+
+def measure_set_aside(prediction: PredictionRef, past: Sequence[Provenance]) -> tuple[MetricValue, ...]:
+    """Return the share of a run's rows that are set aside, and the highest share of past partitions; nothing if none is."""
+    if not prediction.n_set_aside:
+        return ()
+    shares = (item.n_set_aside / (item.n_rows + item.n_set_aside) for item in past if item.n_set_aside)
+    n_rows = prediction.n_rows + prediction.n_set_aside
+    return (
+        MetricValue(name="set_aside_share", value=prediction.n_set_aside / n_rows, n=n_rows),
+        MetricValue(name="set_aside_usual", value=max(shares, default=0.0)),
+    )
 
 
 def _season(spec: ModelSpec, key: str) -> Mapping[str, int]:

@@ -18,6 +18,7 @@ def thresholds(job: Job) -> AlertThresholds:
         null_share=monitor.null_share,
         label_coverage=monitor.label_coverage,
         volume_ratio=monitor.volume_ratio,
+        set_aside_share=job.spec.predict.quarantine.share,
         compute_ratio=monitor.compute_ratio,
         metric=f"{accept.metric}_recent",
         floor=floor_of_partitions(job),

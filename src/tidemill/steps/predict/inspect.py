@@ -16,7 +16,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.steps.findings.alert_updates import judged, opens_at_once
 from tidemill.steps.findings.measured_rows import measure_rows
-from tidemill.steps.findings.past_rows import newest_published, usual_counts
+from tidemill.steps.findings.past_rows import measure_set_aside, newest_published, usual_counts
 from tidemill.steps.findings.reference import count_partition, count_scores, has_reference, read_reference
 from tidemill.steps.findings.thresholds import thresholds
 from tidemill.steps.findings.withheld import close_withheld_alert, open_withheld_alert
@@ -82,6 +82,7 @@ def _look(job: Job, prediction: PredictionRef, snapshot: SnapshotRef) -> tuple[D
     metrics = _measure(job, collected) if compared else ()
     peers, others = usual_counts(job, past)
     _, volume = examine_volume(prediction.n_rows, peers, others, volume_ratio=job.spec.monitor.volume_ratio)
+    metrics = (*metrics, *measure_set_aside(prediction, past))
     found = (*raise_alerts(metrics, thresholds(job)), *(() if volume is None else (volume,)))
     findings = judged(job.spec, tuple(item for item in found if withholds(item)))
     at_once = partial(opens_at_once, job.spec)

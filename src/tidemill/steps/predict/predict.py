@@ -5,15 +5,18 @@ partition is cut into shards, ``score`` scores one of them and ``predict`` write
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tidemill.arrow import to_frame
-from tidemill.errors import IncompletePublish
+from tidemill.checks import RECORD
+from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.scorer import Scorer
 from tidemill.records import PredictionRef, ReleaseRef, ScoresRef, Shard, SnapshotRef
 from tidemill.runtime import declarations
@@ -24,13 +27,14 @@ from tidemill.steps.predict.answers import answers, reasons_of
 from tidemill.steps.predict.compatibility import refuse_unlike_training
 from tidemill.steps.predict.prefetch import ahead
 from tidemill.steps.predict.shards import SCORES, put_together
+from tidemill.steps.predict.undefined import UndefinedRows, is_defined, with_undefined
 from tidemill.storage.bundles import load_bundle
-from tidemill.storage.layout import FEATURES
+from tidemill.storage.layout import FEATURES, QUARANTINE
 from tidemill.storage.tables import read_batches, read_schema, table_writer
+from tidemill.warehouse.predictions.rows import ScoredRows
 
 __all__ = ["predict", "score"]
 
-N_KEYS = 5  # keys listed in an error
 COMPILED_FROM_ROWS = 250_000
 """Rows from which trees are compiled: it takes 1.5 s of processor time, saves 6 µs per row, and keeps the scores."""
 
@@ -38,6 +42,8 @@ COMPILED_FROM_ROWS = 250_000
 @declarations.predict
 def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[ScoresRef, ...] = ()) -> PredictionRef:
     """Write the scores of every row of a snapshot into a table of their own.
+
+    Rows whose score is not a number are set aside, beside those that `extract` has set aside.
 
     Parameters
     ----------
@@ -55,7 +61,7 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[
     ArtifactCorrupt
         If the bundle, the snapshot or a shard's scores differ from the ledger.
     IncompletePublish
-        If a score is not a number, or a row or a shard is missing.
+        If more scores are not a number than ``predict.quarantine`` allows, or a row or a shard is missing.
     StaleAttempt
         If a newer attempt has claimed the partition, before or meanwhile.
     """
@@ -65,10 +71,15 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[
     bundle = _scorer(job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted).bundle
     job.publisher.declare(spec.model, spec.entity_key, spec.event_time, bundle.task)
     write = partial(job.publisher.write, release, snapshot, token=token, threshold=bundle.threshold, run_id=job.run_id)
-    if scores:
-        return write(put_together(job.store, snapshot, release.bundle_digest, scores, BATCH_ROWS))
-    with _answered(job, release, snapshot, Shard(start=0, stop=snapshot.n_rows)) as rows:
-        return write(rows)
+    limit = spec.predict.quarantine.limit(snapshot.n_rows + snapshot.n_set_aside)
+    undefined = UndefinedRows(release=release, snapshot=snapshot, limit=limit)
+    with ExitStack() as stack:
+        if scores:
+            rows = put_together(job.store, snapshot, release.bundle_digest, scores, BATCH_ROWS)
+        else:
+            rows = stack.enter_context(_answered(job, release, snapshot, Shard(start=0, stop=snapshot.n_rows)))
+        set_aside = chain(_recorded(job, snapshot), undefined.records())
+        return write(ScoredRows(published=undefined.left_out(rows), set_aside=set_aside))
 
 
 @declarations.score
@@ -79,8 +90,6 @@ def score(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) ->
     ------
     ArtifactCorrupt
         If the bundle or the snapshot differs from the ledger.
-    IncompletePublish
-        If a score is not a number.
     """
     n_rows = 0
 
@@ -106,6 +115,12 @@ def score(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) ->
     )
 
 
+def _recorded(job: Job, snapshot: SnapshotRef) -> Iterator[pa.RecordBatch]:
+    """Yield why `extract` has set rows aside."""
+    if snapshot.n_set_aside:
+        yield from read_batches(job.store.folder(snapshot.uri, snapshot.digest) / QUARANTINE, RECORD.names, BATCH_ROWS)
+
+
 @contextmanager
 def _answered(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard) -> Iterator[Iterator[pa.RecordBatch]]:
     """Yield the prediction columns of some rows of the snapshot, scored lazily."""
@@ -122,7 +137,7 @@ def _answered(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard
     names = [spec.entity_key, spec.event_time, *scorer.bundle.schema.names]
     batches = read_batches(path, names, BATCH_ROWS, shard.start, shard.stop)
     n_threads = min(spec.predict.threads or usable_cores(), n_rows // BATCH_ROWS)
-    with ahead(partial(_scored, job, release, scorer), batches, n_threads) as rows:
+    with ahead(partial(_scored, job, scorer), batches, n_threads) as rows:
         yield rows
 
 
@@ -136,24 +151,26 @@ def _compiled(folder: Path, digest: str, trusted: frozenset[str]) -> Scorer:
     return _scorer(folder, digest, trusted).compiled()
 
 
-def _scored(job: Job, release: ReleaseRef, scorer: Scorer, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the prediction columns of some rows of the snapshot."""
-    spec, bundle = job.spec, scorer.bundle
+def _scored(job: Job, scorer: Scorer, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the prediction columns of some rows of the snapshot; where the score is not a number, all answers are null."""
     scores = scorer.score(batch)
-    keys = batch.column(spec.entity_key).cast(pa.string())
-    _refuse_undefined(keys, scores, release)
-    columns = {"entity_key": keys, "event_time": batch.column(spec.event_time), **answers(bundle, scores)}
-    if spec.predict.reasons:
-        columns["reasons"] = reasons_of(bundle, to_frame(batch), spec.predict.reasons)
+    defined = is_defined(scores)
+    if defined.all():
+        return _answers(job, scorer.bundle, batch, scores)
+    answered = _answers(job, scorer.bundle, batch.filter(pa.array(defined)), scores[defined])
+    return with_undefined(answered, _identified(job, batch.filter(pa.array(~defined))))
+
+
+def _answers(job: Job, bundle: Bundle, batch: pa.RecordBatch, scores: npt.NDArray[np.float64]) -> pa.RecordBatch:
+    """Return the prediction columns of rows by their scores."""
+    rows = _identified(job, batch)
+    columns = {name: rows[name] for name in rows.schema.names} | answers(bundle, scores)
+    if job.spec.predict.reasons:
+        columns["reasons"] = reasons_of(bundle, to_frame(batch), job.spec.predict.reasons)
     return pa.record_batch(columns)
 
 
-def _refuse_undefined(keys: pa.Array, scores: np.ndarray, release: ReleaseRef) -> None:
-    undefined = ~np.isfinite(scores).all(axis=tuple(range(1, scores.ndim)))  # of every class, if there are several
-    if undefined.any():
-        examples = keys.filter(pa.array(undefined)).slice(0, N_KEYS).to_pylist()
-        raise IncompletePublish(
-            f"Release {release.release_id} of {release.model!r} returns no number for {int(undefined.sum())} of "
-            f"{len(scores)} rows, such as {examples}.",
-            "Nothing was published; look at these rows, or roll the release back.",
-        )
+def _identified(job: Job, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return key and time of rows under the names of the predictions."""
+    key, time = batch.column(job.spec.entity_key).cast(pa.string()), batch.column(job.spec.event_time)
+    return pa.record_batch({"entity_key": key, "event_time": time})

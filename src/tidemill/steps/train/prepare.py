@@ -88,6 +88,7 @@ def cut(
         n_validation=marks.count("validation"),
         n_test=marks.count("test"),
         n_unlabelled=marks.n_unlabelled,
+        n_set_aside=snapshot.n_set_aside,
         n_purged=marks.n_purged,
         n_immature=marks.n_immature,
         n_labels=marks.n_labels,

@@ -16,6 +16,8 @@ class Provenance:
     """Key of the partition."""
     n_rows: int
     """Rows."""
+    n_set_aside: int
+    """Rows that were set aside instead."""
     snapshot_uri: str
     """Folder of its snapshot, relative to the storage root."""
     snapshot_digest: str

@@ -4,7 +4,7 @@ Claim the partition, write without a lock, and publish by moving a pointer; ``do
 Readers see the old batch or the new one, never a mix and never nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +32,8 @@ from tidemill.warehouse.statements import execute
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tidemill.warehouse.predictions.rows import ScoredRows
+
 __all__ = ["NewestAttempt", "PublishedRun", "Publisher", "Served"]
 
 
@@ -51,6 +53,8 @@ class PublishedRun:
     """Their folder, relative to the storage root."""
     n_rows: int
     """Rows."""
+    n_set_aside: int
+    """Rows that were set aside instead."""
     threshold: float | None
     """Score from which the positive class is predicted."""
     checksum: str = ""
@@ -155,7 +159,7 @@ class Publisher:
         self,
         release: ReleaseRef,
         snapshot: SnapshotRef,
-        rows: "Iterable[pa.RecordBatch]",
+        rows: "ScoredRows",
         *,
         token: int,
         threshold: float | None,
@@ -163,15 +167,16 @@ class Publisher:
     ) -> PredictionRef:
         """Write the rows of one attempt into a new table, with its key, and attach it; no reader sees it yet.
 
+        The same transaction records the rows that are set aside.
+
         Parameters
         ----------
         release : ReleaseRef
             Release that scored.
         snapshot : SnapshotRef
             Rows that were scored.
-        rows : iterable of pyarrow.RecordBatch
-            Computed while they are written. Columns ``entity_key``, ``event_time``, ``score``, and the task's further
-            answers: ``predicted`` and ``probabilities`` (JSON), ``low`` and ``high``, ``reasons`` (JSON); one row per entity.
+        rows : ScoredRows
+            Computed while they are written.
         token : int
             From ``claim``.
         threshold : float or None
@@ -182,15 +187,15 @@ class Publisher:
         Raises
         ------
         IncompletePublish
-            If Postgres refuses the rows, or has a different number of them than the snapshot.
+            If Postgres refuses the rows, or those written and those set aside are not as many as the snapshot's.
         StaleAttempt
             If a newer attempt has claimed the partition meanwhile.
         TidemillError
             The error that ends the rows early; none of them is kept then.
         """
-        from tidemill.warehouse.predictions.rows import copy_rows, rows_judged  # loads pyarrow
+        from tidemill.warehouse.predictions.rows import copy_rows, record_set_aside, rows_judged  # loads pyarrow
 
-        batches = iter(rows)
+        batches = iter(rows.published)
         first = next(batches, None)  # an error of all rows shows here, before anything is opened for them
         with connect(self.url, "tidemill-predict") as connection:
             with connection, connection.cursor() as cursor:
@@ -211,7 +216,8 @@ class Publisher:
             with rows_judged(release), connection, connection.cursor() as cursor:
                 if first is not None:
                     copy_rows(cursor, prediction_run_id, first.schema.names, chain([first], batches))
-                n_rows, checksum, mean_score = _seal(cursor, release, snapshot, prediction_run_id)
+                record_set_aside(cursor, prediction_run_id, rows.set_aside)
+                n_rows, n_set_aside, checksum, mean_score = _seal(cursor, release, prediction_run_id)
                 fault_point("write-before-commit")
         fault_point("write-after-commit")
         written = PredictionRef(
@@ -221,6 +227,7 @@ class Publisher:
             release_id=release.release_id,
             token=token,
             n_rows=n_rows,
+            n_set_aside=n_set_aside,
             checksum=checksum,
             mean_score=mean_score,
         )
@@ -338,10 +345,8 @@ def _compatible_view(model: str, task: str) -> Iterator[None]:
         raise would_break(model, f"to {task}", (error.diag.message_detail or "other objects").splitlines()) from error
 
 
-def _seal(
-    cursor: Cursor, release: ReleaseRef, snapshot: SnapshotRef, prediction_run_id: int
-) -> tuple[int, str, float | None]:
-    """Return the number, the checksum and the mean score of the written rows.
+def _seal(cursor: Cursor, release: ReleaseRef, prediction_run_id: int) -> tuple[int, int, str, float | None]:
+    """Return the numbers of rows written and set aside, and the checksum and the mean score of the written ones.
 
     Raises
     ------
@@ -349,11 +354,13 @@ def _seal(
         If the snapshot has a different number of rows.
     """
     execute(cursor, "seal_prediction_run", prediction_run_id=prediction_run_id)
-    n_rows, checksum, mean_score = cast(tuple[int, str, float | None], cursor.fetchone())
-    if n_rows != snapshot.n_rows:
+    n_rows, n_set_aside, n_extracted, checksum, mean_score = cast(
+        tuple[int, int, int, str, float | None], cursor.fetchone()
+    )
+    if n_rows + n_set_aside != n_extracted:
         raise IncompletePublish(
-            f"Partition {release.partition!r} of {release.model!r} has {snapshot.n_rows} rows to score, "
-            f"but {n_rows} were written.",
+            f"Partition {release.partition!r} of {release.model!r} has {n_extracted} rows to score, "
+            f"but {n_rows} were written, and {n_set_aside} were set aside.",
             "Nothing was published; run the partition again.",
         )
-    return n_rows, checksum, mean_score
+    return n_rows, n_set_aside, checksum, mean_score

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, cast
 
 import psycopg2
@@ -13,9 +14,10 @@ from psycopg2 import DataError, IntegrityError
 from tidemill.errors import IncompletePublish
 from tidemill.records import ReleaseRef
 from tidemill.warehouse.connections import Cursor, transaction
+from tidemill.warehouse.statements import execute
 from tidemill.warehouse.writing import BinaryRows, encode
 
-__all__ = ["COPY_COLUMNS", "copy_rows", "read_rows", "rows_judged"]
+__all__ = ["COPY_COLUMNS", "ScoredRows", "copy_rows", "read_rows", "record_set_aside", "rows_judged"]
 
 _ANSWER_TYPES = {
     "predicted": pa.string(),
@@ -24,7 +26,19 @@ _ANSWER_TYPES = {
     "high": pa.float64(),
     "reasons": pa.string(),
 }
+SET_ASIDE_COLUMNS = ("row_number", "entity_key", "expectation", "column_name", "value")
 COPY_COLUMNS = ("entity_key", "event_time", "score", *_ANSWER_TYPES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredRows:
+    """The rows of a prediction run."""
+
+    published: Iterable[pa.RecordBatch]
+    """Columns ``entity_key``, ``event_time``, ``score``, and the task's further answers: ``predicted`` and ``probabilities``
+    (JSON), ``low`` and ``high``, ``reasons`` (JSON); one row per entity."""
+    set_aside: Iterable[pa.RecordBatch] = ()
+    """Why other rows are set aside, under the names of ``tidemill.quarantine``; read after the published rows."""
 
 
 def copy_rows(cursor: Cursor, prediction_run_id: int, given: Sequence[str], batches: Iterable[pa.RecordBatch]) -> None:
@@ -38,6 +52,13 @@ def copy_rows(cursor: Cursor, prediction_run_id: int, given: Sequence[str], batc
         if sent.error is not None:  # the rows' own error, of which psycopg2 keeps only the text
             raise sent.error from error
         raise
+
+
+def record_set_aside(cursor: Cursor, prediction_run_id: int, batches: Iterable[pa.RecordBatch]) -> None:
+    """Record the rows of an open prediction run that are set aside."""
+    for batch in batches:
+        columns = {name: batch.column(name).to_pylist() for name in SET_ASIDE_COLUMNS}
+        execute(cursor, "set_aside", prediction_run_id=prediction_run_id, **columns)
 
 
 def read_rows(url: str, prediction_run_id: int, more: Sequence[str] = ()) -> pa.Table:

@@ -35,6 +35,14 @@ def trace(url: str, model: str, entity_key: str, partition: str) -> dict[str, An
         execute(cursor, "trace", model=model, partition=partition, entity_key=entity_key)
         row = cursor.fetchone()
         names = [column.name for column in cursor.description or ()]
+        execute(cursor, "set_aside_because", model=model, partition=partition, entity_key=entity_key)
+        reasons = cursor.fetchall()
+    if row is None and reasons:
+        said = "; ".join(f"{column or 'row'}: {expectation}, found {value!r}" for column, expectation, value in reasons)
+        raise NotPublished(
+            f"Row {entity_key!r} of partition {partition!r} of {model!r} was set aside: {said}.",
+            f"Correct the source, then 'tidemill predict {model} --partition {partition} --quarantined'.",
+        )
     if row is None:
         raise NotPublished(
             f"Partition {partition!r} of {model!r} has no published row {entity_key!r}.",

@@ -38,6 +38,8 @@ class WithheldRun:
     """Claim on the partition; a newer claim makes this run stale."""
     n_rows: int
     """Rows written."""
+    n_set_aside: int
+    """Rows that were set aside instead."""
     checksum: str
     """Exclusive or of the hashes of all keys and answers."""
     mean_score: float | None
