@@ -63,7 +63,10 @@ mutants: setup ## Disable one guard at a time: the tests must detect each
 	@$(BIN)/python -m tests.chaos.mutants
 
 bench: setup ## Score and publish a partition, compared with common practice: make bench ROWS="100000 1000000"
-	@$(BIN)/python -m tests.bench.scoring --rows $(or $(ROWS),100000 1000000)
+	@if ! cmp -s tests/bench/requirements.txt build/bench/.lock; then \
+		$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target build/bench \
+			-r tests/bench/requirements.txt && cp tests/bench/requirements.txt build/bench/.lock; fi; \
+	PYTHONPATH=build/bench $(BIN)/python -m tests.bench.scoring --rows $(or $(ROWS),100000 1000000)
 
 .PHONY: bench-short bench-rivals bench-training bench-dags bench-shards bench-specs
 

@@ -5,6 +5,7 @@ first, then measures: seconds, processor seconds, and by how much the peak of it
 ends with COMMIT, and gives the number of rows and the mean score that Postgres then holds.
 """
 
+import itertools
 import json
 import os
 import re
@@ -143,6 +144,37 @@ def insert_rows(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
     return work
 
 
+# ---------------------------------------------------------------- what an expert writes
+
+
+def adbc(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
+    """Arrow batches by ADBC, the same Pipeline, ADBC's ingest, which is a binary COPY; nothing checked, nothing kept."""
+    import pyarrow as pa
+    from adbc_driver_postgresql import dbapi
+
+    model = common_pipeline(release)
+    query = (Path(os.environ["TIDEMILL_SQL"]) / "bench" / "features.sql").read_text()
+    for name, instant in SQL_PARAMETERS.items():
+        query = query.replace(f":{name}", f"'{instant}'")
+
+    def answered(rows: pa.RecordBatch) -> pa.RecordBatch:
+        frame = scored(release, model, rows.to_pandas()).astype({"score": "float64"})  # COPY converts no float32
+        return pa.RecordBatch.from_pandas(frame, preserve_index=False)
+
+    def work() -> dict[str, float]:
+        with dbapi.connect(url()) as reading, dbapi.connect(url()) as writing:
+            with reading.cursor() as source, writing.cursor() as target:
+                source.execute(query)
+                batches = map(answered, source.fetch_record_batch())
+                first = next(batches)
+                rows = pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], batches))
+                target.adbc_ingest("predictions", rows, mode="append", db_schema_name="bench")
+            writing.commit()
+        return {}
+
+    return work
+
+
 # ---------------------------------------------------------------- Tidemill
 
 
@@ -179,7 +211,8 @@ def tidemill(release: dict[str, Any]) -> Callable[[], dict[str, float]]:
 
 
 CONTENDERS = {
-    function.__name__: function for function in (pandas_to_sql, execute_values, pandas_chunks, insert_rows, tidemill)
+    function.__name__: function
+    for function in (pandas_to_sql, execute_values, pandas_chunks, insert_rows, adbc, tidemill)
 }
 
 

@@ -22,6 +22,7 @@ NAMES = {
     "execute_values": "pandas.read_sql, Pipeline, execute_values",
     "pandas_chunks": "the first in chunks of 50,000",
     "insert_rows": "pandas.read_sql, Pipeline, PostgresHook.insert_rows",
+    "adbc": "ADBC batches, Pipeline, ADBC ingest",
     "tidemill": "Tidemill",
 }
 MODELS = {"bench_xgboost": "XGBoost", "bench_pipeline": "HistGradientBoosting"}
