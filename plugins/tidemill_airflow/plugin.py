@@ -4,17 +4,15 @@ Airflow imports this module in every process, tasks included. So only the API se
 """
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.sdk.configuration import conf
 
+from tidemill_airflow.console.links import PREFIX, PartitionLink, root
 from tidemill_airflow.scheduling.timetable import PartitionTimetable
 
 __all__ = ["TidemillPlugin", "console"]
 
-PREFIX = "/tidemill"
-_ROOT = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + PREFIX
+_ROOT = root()
 
 
 async def console(scope: Any, receive: Any, send: Any) -> None:
@@ -24,17 +22,21 @@ async def console(scope: Any, receive: Any, send: Any) -> None:
     await app(scope, receive, send)
 
 
+_RUN = f"{_ROOT}/run/{{DAG_ID}}/{{RUN_ID}}"
 _APPS: list[Any] = [{"app": console, "url_prefix": PREFIX, "name": "Tidemill"}]
 _VIEWS: list[Any] = [
     {"name": "Models", "href": f"{_ROOT}/", "destination": "nav", "url_route": "tidemill-models"},
     {"name": "Model", "href": f"{_ROOT}/dag/{{DAG_ID}}", "destination": "dag", "url_route": "tidemill-model"},
+    {"name": "Partition", "href": _RUN, "destination": "dag_run", "url_route": "tidemill-partition"},
+    {"name": "Partition", "href": _RUN, "destination": "task_instance", "url_route": "tidemill-partition-of-task"},
 ]
 
 
 class TidemillPlugin(AirflowPlugin):
-    """Entry in the UI's navigation, tab on every DAG's page, the app behind them, and the timetable of the DAGs."""
+    """Entry in the UI's navigation, tabs of DAGs, runs and tasks, the app behind them, and the timetable of the DAGs."""
 
     name = "tidemill"
     fastapi_apps = _APPS
     external_views = _VIEWS
+    operator_extra_links = [PartitionLink()]  # noqa: RUF012 - as Airflow declares it
     timetables = [PartitionTimetable]  # noqa: RUF012 - as Airflow declares it

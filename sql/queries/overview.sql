@@ -57,7 +57,7 @@ WHERE model = %(model)s AND part = 'performance' AND slice IS NULL AND name IN (
 ORDER BY partition DESC, name DESC, run_id DESC LIMIT 1;
 
 -- name: newest_partitions
--- The newest published partitions, each with the figure and the page of the newest run that has them.
+-- The newest published partitions, or one, each with the figure and the page of the newest run that has them.
 SELECT p.partition, p.n_rows, p.n_set_aside, p.release_id, p.simulated, p.published_at, p.withheld, p.marked,
        realised.name, realised.value, realised.low, realised.high, realised.n,
        estimated.value AS estimate, estimated.low AS estimate_low, estimated.high AS estimate_high,
@@ -81,7 +81,9 @@ LEFT JOIN LATERAL (SELECT result->>'report_uri' AS uri FROM tidemill.run
                    WHERE model = p.model AND chain = 'predict' AND partition = p.partition
                      AND step = 'validate_data' AND status = 'succeeded'
                    ORDER BY run_id DESC LIMIT 1) contract ON true
-WHERE p.model = %(model)s AND p.published_at IS NOT NULL ORDER BY p.partition DESC LIMIT %(limit)s;
+WHERE p.model = %(model)s AND p.published_at IS NOT NULL
+  AND (%(partition)s::text IS NULL OR p.partition = %(partition)s)
+ORDER BY p.partition DESC LIMIT %(limit)s;
 
 -- name: feature_drift
 -- Each feature's distance from the training data in some partitions, as the newest run of each measured it.
@@ -143,11 +145,48 @@ WHERE model = %(model)s
 ORDER BY partition DESC LIMIT %(limit)s;
 
 -- name: row_decisions
--- The decisions about withheld rows since a partition, oldest first.
+-- The decisions about withheld rows from one partition to another, oldest first.
 SELECT partition, kind, verdict, reasons, decided_at
 FROM tidemill.decision
-WHERE model = %(model)s AND kind IN ('inspect', 'publish') AND partition >= %(since)s
+WHERE model = %(model)s AND kind IN ('inspect', 'publish') AND partition BETWEEN %(first)s AND %(last)s
 ORDER BY decision_id;
+
+-- name: partition_place
+-- Whether the newest rows of a partition are withheld, and the published or withheld partitions beside it.
+SELECT
+    (SELECT bool_or(withheld) FROM tidemill.published_partition WHERE model = %(model)s AND partition = %(partition)s),
+    (SELECT max(partition) FROM tidemill.published_partition WHERE model = %(model)s AND partition < %(partition)s),
+    (SELECT min(partition) FROM tidemill.published_partition WHERE model = %(model)s AND partition > %(partition)s);
+
+-- name: partition_steps
+-- The newest executions of steps for a partition.
+SELECT run_id, chain, step, status, coalesce(error, '') AS error, started_at, wall_s, n_rows, dag_id, dag_run_id, task_id,
+    map_index, try_number
+FROM tidemill.run
+WHERE model = %(model)s AND chain IN ('train', 'predict', 'monitor', 'retrain', 'reproduce') AND partition = %(partition)s
+ORDER BY run_id DESC LIMIT %(limit)s;
+
+-- name: partition_alerts
+-- What happened to alerts in a partition.
+SELECT alert_id, rule, e.event, e.severity, e.message
+FROM tidemill.alert
+JOIN tidemill.alert_event e USING (alert_id)
+WHERE model = %(model)s AND e.partition = %(partition)s
+ORDER BY event_id;
+
+-- name: release_pages
+-- Where the card, the pages and the MLflow entries of a release are.
+SELECT r.bundle_uri, r.mlflow_run_id, registered.result ->> 'mlflow_version' AS mlflow_version,
+    (SELECT result ->> 'uri' FROM tidemill.run
+     WHERE model = r.model AND chain = 'train' AND partition = r.partition AND step = 'analyse' AND status = 'succeeded'
+       AND result ->> 'snapshot_digest' = r.snapshot_digest ORDER BY run_id DESC LIMIT 1) AS profile,
+    (SELECT result ->> 'report_uri' FROM tidemill.run
+     WHERE model = r.model AND chain = 'train' AND partition = r.partition AND step = 'validate_data'
+       AND status = 'succeeded' AND result ->> 'snapshot_digest' = r.snapshot_digest
+     ORDER BY run_id DESC LIMIT 1) AS contract
+FROM tidemill.release r
+LEFT JOIN tidemill.run registered USING (run_id)
+WHERE r.model = %(model)s AND r.release_id = %(release_id)s;
 
 -- name: recorded_failures
 -- The runs among some of Airflow's that have a failed step.

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -103,7 +105,7 @@ def beat(job_type: str, ago: timedelta) -> None:
         session.add(job)
 
 
-def add_run(dag_id: str, run_id: str, state: str, key: str | None) -> None:
+def add_run(dag_id: str, run_id: str, state: str, key: str | None, conf: Any = None) -> None:
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
@@ -119,6 +121,7 @@ def add_run(dag_id: str, run_id: str, state: str, key: str | None) -> None:
             triggered_by=DagRunTriggeredByType.TEST,
             state=state,
             partition_key=key,
+            conf=conf,
         )
         run.end_date = now
         session.add(run)
@@ -254,13 +257,86 @@ def test_the_floor_is_that_of_the_alerts(trained_mill: tuple[Mill, Any]) -> None
     assert state.floor == pytest.approx(floor_of_partitions(job))
 
 
+# ---------------------------------------------------------------- links
+
+
+@pytest.mark.parametrize(
+    ("run_id", "key", "conf", "place"),
+    [
+        ("scheduled__2024-03-25T09:00:00+00:00", SCORED, None, f"/partitions/{SCORED}/"),
+        ("manual__1", None, {"partition": NEXT}, f"/partitions/{NEXT}/"),
+        ("manual__2", None, {"partition": "../<b>"}, "/partitions/..%2F%3Cb%3E/"),
+        ("manual__3", None, None, "/"),
+    ],
+)
+def test_a_run_of_airflow_leads_to_its_partition(
+    console: Console, serving: Mill, run_id: str, key: str | None, conf: Any, place: str
+) -> None:
+    add_run(f"{serving.model}_predict", run_id, "success", key, conf)
+    answer = console.get(f"run/{serving.model}_predict/{quote(run_id, safe='')}")
+    assert answer.headers["location"] == f"/tidemill/{serving.model}{place}"
+    assert console.get("run/some_other_dag/1").headers["location"] == "/tidemill/"
+
+
+def test_a_partition_shows_its_steps_with_the_way_to_their_logs(console: Console, serving: Mill) -> None:
+    serving.predict()
+    serving.sql(
+        "UPDATE tidemill.run SET dag_id = '{m}_predict', dag_run_id = 'scheduled__1', task_id = step, try_number = 1"
+        " WHERE model = '{m}' AND partition = %s",
+        SCORED,
+    )
+    page = console.page(f"{serving.model}/partitions/{SCORED}/")
+    assert "60 rows by release" in page
+    for step in ("extract", "validate_data", "predict", "publish"):
+        assert f'href="../../../../dags/{serving.model}_predict/runs/scheduled__1/tasks/{step}?try_number=1"' in page
+    found = Overview(serving.workspace.connection("warehouse")).partition(serving.model, SCORED)
+    ((n_runs,),) = serving.sql("SELECT count(*) FROM tidemill.run WHERE model = '{m}' AND partition = %s", SCORED)
+    assert (len(found.steps), found.previous, found.next) == (n_runs, None, None)
+    serving.predict(NEXT)
+    assert f'href="../{NEXT}/">Next: {NEXT}</a>' in console.page(f"{serving.model}/partitions/{SCORED}/")
+    assert f'href="../{SCORED}/">Previous: {SCORED}</a>' in console.page(f"{serving.model}/partitions/{NEXT}/")
+
+
+def test_what_never_was_is_no_page(console: Console, serving: Mill) -> None:
+    for path in ("partitions/2024-01-01/", "partitions/..%2F..%2Fetc/", "partitions/<b>/", "releases/99999999/card/"):
+        answer = console.get(f"{serving.model}/{path}")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+
+
+def test_a_stored_report_has_the_way_back_to_its_partition(console: Console, serving: Mill) -> None:
+    serving.predict()
+    contract = Overview(serving.workspace.connection("warehouse")).model(serving.model).partitions[0].contract
+    path = contract.replace(serving.model, f"{serving.model}", 1)
+    page = console.page(f"{path}/?partition={SCORED}")
+    assert f'<a href="../../partitions/{SCORED}/">' in page
+    assert console.get(f"{path}/?partition=<script>").status_code == 404
+
+
+def test_a_release_leads_to_its_card_and_the_pages_of_its_data(
+    console: Console, trained_mill: tuple[Mill, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mill, _ = trained_mill
+    console.readable = {f"{mill.model}_predict"}
+    monkeypatch.setenv("TIDEMILL_STORAGE", str(mill.workspace.storage))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    release = f"{mill.model}/releases/{mill.promoter.champion(mill.model).release_id}/"
+    page = console.page(release)
+    links = dict(re.findall(r'<a href="([^"]*)">([^<]*)</a>', page))
+    assert {"card/": "model card"}.items() <= links.items()
+    assert {"profile of the training data", "contract"} <= set(links.values())
+    for href, name in links.items():
+        if name in ("profile of the training data", "contract"):
+            assert mill.model in console.page(f"{mill.model}/{href.removeprefix('../../')}")
+    assert f"{mill.model}" in console.page(f"{release}card/")
+
+
 # ---------------------------------------------------------------- who sees what
 
 
 def pages(mill: Mill) -> list[str]:
     """Every kind of page about a model."""
-    champion = mill.promoter.champion(mill.model)
-    return [f"{mill.model}/", f"{mill.model}/releases/{champion.release_id}/"]
+    release = f"{mill.model}/releases/{mill.promoter.champion(mill.model).release_id}/"
+    return [f"{mill.model}/", f"{mill.model}/partitions/{SCORED}/", release]
 
 
 def test_a_viewer_sees_every_page(console: Console, serving: Mill) -> None:
@@ -277,7 +353,15 @@ def test_a_user_without_rights_on_the_dag_sees_nothing(console: Console, serving
     assert [(answer.status_code, serving.model in answer.text) for answer in answers] == [(403, False)] * len(answers)
 
 
+def test_a_user_without_rights_is_not_led_from_a_run_to_its_partition(console: Console, serving: Mill) -> None:
+    add_run(f"{serving.model}_predict", "scheduled__1", "success", SCORED)
+    assert console.get(f"run/{serving.model}_predict/scheduled__1").status_code == 307
+    console.readable = set()
+    assert console.get(f"run/{serving.model}_predict/scheduled__1").status_code == 403
+
+
 def test_a_page_is_never_stored_and_runs_nothing(console: Console, serving: Mill) -> None:
+    serving.predict()
     for path in ["", *pages(serving)]:
         answer = console.get(path)
         assert answer.headers["cache-control"] == "private, no-store"

@@ -3,7 +3,12 @@
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from types import SimpleNamespace
 
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+
+from tidemill_airflow.operators import TrainOperator
 from tidemill_airflow.plugin import TidemillPlugin
 
 
@@ -21,5 +26,26 @@ def test_a_task_does_not_load_the_console() -> None:
 
 def test_every_view_leads_to_the_app() -> None:
     ((app,), views) = TidemillPlugin.fastapi_apps, TidemillPlugin.external_views
-    assert [view["destination"] for view in views] == ["nav", "dag"]
+    assert [view["destination"] for view in views] == ["nav", "dag", "dag_run", "task_instance"]
+    assert len({view["url_route"] for view in views}) == 4
     assert all(view["href"].startswith(f"{app['url_prefix']}/") for view in views)
+
+
+def test_every_step_s_task_has_a_button_to_its_partition() -> None:
+    task = TrainOperator(task_id="train", model="flight_delays", split={}, estimator="xgboost")
+    (link,) = task.operator_extra_links
+    found = link.get_link(
+        task, ti_key=SimpleNamespace(dag_id="flight_delays_train", run_id="manual__2013-07-08T05:00+00:00")
+    )
+    assert (link.name, found) == ("Partition", "/tidemill/run/flight_delays_train/manual__2013-07-08T05%3A00%2B00%3A00")
+    assert link.name in [item.name for item in TidemillPlugin.operator_extra_links]
+
+
+def test_the_button_survives_airflow_s_serialization() -> None:
+    with DAG("flight_delays_train", schedule=None) as dag:
+        TrainOperator(task_id="train", model="flight_delays", split={}, estimator="xgboost")
+    stored = DagSerialization.to_dict(dag)
+    restored = DagSerialization.from_dict(stored).get_task("train")
+    assert [(link.name, link.xcom_key) for link in restored.operator_extra_links] == [
+        ("Partition", "_link_PartitionLink")
+    ]

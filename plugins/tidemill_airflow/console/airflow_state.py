@@ -17,7 +17,7 @@ from tidemill.records import ModelState, Severity, UnrecordedFailure
 from tidemill.warehouse.overview import Overview
 from tidemill_airflow.model_dags import PURPOSE
 
-__all__ = ["observe", "outages"]
+__all__ = ["observe", "outages", "partition_of"]
 
 RECENT = timedelta(days=7)
 """How long a failed run is shown, as for failed steps."""
@@ -90,7 +90,7 @@ def _failed_runs(session: Session, model: str) -> list[UnrecordedFailure]:
     )
     newest: dict[tuple[str, str | None], Any] = {}
     for run in runs:
-        newest.setdefault((run.dag_id, run.partition_key or (run.conf or {}).get("partition")), run)
+        newest.setdefault((run.dag_id, _key(run)), run)
     return [
         UnrecordedFailure(
             dag_id=dag_id,
@@ -102,3 +102,16 @@ def _failed_runs(session: Session, model: str) -> list[UnrecordedFailure]:
         for (dag_id, partition), run in newest.items()
         if run.state == DagRunState.FAILED and run.end_date is not None
     ]
+
+
+def partition_of(session: Session, dag_id: str, run_id: str) -> str | None:
+    """Return the partition that a run is for; None if there is no such run, or it names none."""
+    columns = (DagRun.partition_key, DagRun.conf)
+    run = session.execute(select(*columns).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).one_or_none()
+    return None if run is None else _key(run)
+
+
+def _key(run: Any) -> str | None:
+    """Return the partition key of a run, or the one that a person chose in the form."""
+    chosen = run.conf.get("partition") if isinstance(run.conf, dict) else None
+    return run.partition_key or (str(chosen) if chosen else None)

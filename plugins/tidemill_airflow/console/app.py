@@ -7,6 +7,7 @@ Airflow's runs and heartbeats. It writes nothing, and runs no script.
 
 from dataclasses import replace
 from typing import Annotated
+from urllib.parse import quote
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -15,21 +16,27 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_da
 from fastapi import Depends, FastAPI, HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from pydantic import StringConstraints
+from starlette.exceptions import HTTPException as AnyHTTPException
 
 from tidemill.errors import ArtifactCorrupt, TidemillError
-from tidemill.report.console import model_page, models_page
+from tidemill.report.console import model_page, models_page, partition_page, release_card_page
+from tidemill.report.console.links import release_links, report_trail, trail_of
+from tidemill.report.html import with_trail
 from tidemill.report.pages import evaluation_page, read_pictures
+from tidemill.storage.bundles.load import MODEL_CARD
 from tidemill.storage.store import Store
 from tidemill.warehouse.overview import Overview
 from tidemill.workspace import SOURCE, Workspace
 from tidemill_airflow.connections import connection_url
-from tidemill_airflow.console.airflow_state import observe, outages
+from tidemill_airflow.console.airflow_state import observe, outages, partition_of
 from tidemill_airflow.model_dags import PURPOSE
 
 __all__ = ["app", "ledger"]
 
 app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, openapi_url=None)
 
+PAGES = ("index.html", "profile.html")  # what a folder of reports may hold
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",  # the UI shows the pages in a frame; the rest is in each page
     "X-Content-Type-Options": "nosniff",
@@ -52,6 +59,8 @@ def ledger() -> Overview:
 Model = Annotated[str, Depends(_permitted)]
 Ledger = Annotated[Overview, Depends(ledger)]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+PartitionKey = Annotated[str, StringConstraints(pattern="^[0-9][0-9A-Z+-]{3,23}$")]
+ReleaseId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
 @app.get("/")
@@ -69,6 +78,18 @@ def _model_of_a_dag(dag_id: str, request: Request, user: GetUserDep) -> Response
     return RedirectResponse(f"{request.scope['root_path']}/{place}")
 
 
+@app.get("/run/{dag_id}/{run_id:path}")
+def _partition_of_a_run(dag_id: str, run_id: str, request: Request, user: GetUserDep, session: SessionDep) -> Response:
+    """Redirect to the partition of a DAG run, or to its model if the run names none."""
+    model, _, verb = dag_id.rpartition("_")
+    if verb not in PURPOSE or not model.isidentifier():
+        return RedirectResponse(f"{request.scope['root_path']}/")
+    _permitted(model, request, user)
+    key = partition_of(session, dag_id, run_id)
+    place = f"partitions/{quote(key, safe='')}/" if key else ""
+    return RedirectResponse(f"{request.scope['root_path']}/{model}/{place}")
+
+
 @app.get("/{model}/")
 def _model(model: Model, session: SessionDep, overview: Ledger) -> Response:
     details = overview.model(model)
@@ -77,24 +98,51 @@ def _model(model: Model, session: SessionDep, overview: Ledger) -> Response:
     return _html(model_page(replace(details, state=observe(session, overview, details.state, outages()))))
 
 
+@app.get("/{model}/partitions/{partition}/")
+def _partition(model: Model, partition: PartitionKey, overview: Ledger) -> Response:
+    found = overview.partition(model, partition)
+    return _html(partition_page(found)) if found else _missing(f"Nothing has run for {partition} of model {model}.")
+
+
 @app.get("/{model}/releases/{release_id}/")
-def _release(model: Model, release_id: Annotated[int, Path(ge=1, lt=2**63)], overview: Ledger) -> Response:
+def _release(model: Model, release_id: ReleaseId, overview: Ledger) -> Response:
     found = overview.release(model, release_id)
     if found is None:
         return _missing(f"Model {model} has no release {release_id}.")
+    workspace = Workspace.from_environment()
     evaluation = found.evaluation
-    folder = _store().folder(evaluation.uri, evaluation.uri.rpartition("/")[2])
-    return _html(evaluation_page(found.snapshot, evaluation, found.decision, pictures=read_pictures(folder)))
+    folder = Store.of(workspace).folder(evaluation.uri, evaluation.uri.rpartition("/")[2])
+    page = evaluation_page(
+        found.snapshot,
+        evaluation,
+        found.decision,
+        pictures=read_pictures(folder),
+        trail=trail_of(model, f"release {release_id}"),
+        links=release_links(model, found.origin, workspace.tracking_uri),
+    )
+    return _html(page)
+
+
+@app.get("/{model}/releases/{release_id}/card/")
+def _card(model: Model, release_id: ReleaseId, overview: Ledger) -> Response:
+    found = overview.release(model, release_id)
+    path = None if found is None else _store().path(found.origin.bundle_uri) / MODEL_CARD
+    if path is None or not path.is_file():
+        return _missing(f"Release {release_id} of model {model} has no card here.")
+    return _html(release_card_page(model, release_id, path.read_text(encoding="utf-8")))
 
 
 @app.get("/{model}/reports/{digest}/")
-def _report(model: Model, digest: Digest) -> Response:
-    page = _store().folder(f"{model}/reports/{digest}", digest) / "index.html"
-    return _html(page.read_text(encoding="utf-8")) if page.is_file() else _missing(f"Report {digest} is not a page.")
+def _report(model: Model, digest: Digest, partition: PartitionKey | None = None) -> Response:
+    folder = _store().folder(f"{model}/reports/{digest}", digest)
+    page = next((path for name in PAGES if (path := folder / name).is_file()), None)
+    if page is None:
+        return _missing(f"Report {digest} is not a page.")
+    return _html(with_trail(page.read_text(encoding="utf-8"), report_trail(model, partition)))
 
 
-@app.exception_handler(HTTPException)
-def _refused(_: Request, error: HTTPException) -> Response:
+@app.exception_handler(AnyHTTPException)
+def _refused(_: Request, error: AnyHTTPException) -> Response:
     return PlainTextResponse(str(error.detail), error.status_code, HEADERS)
 
 

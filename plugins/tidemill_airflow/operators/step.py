@@ -10,6 +10,7 @@ from tidemill.errors import TidemillError
 from tidemill.runtime.declarations import declaration
 from tidemill.runtime.limits import execution_timeout
 from tidemill_airflow.asset_events import announce, changes_of
+from tidemill_airflow.console.links import PartitionLink
 from tidemill_airflow.params import RunParams
 from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
@@ -33,6 +34,7 @@ class StepOperator(BaseOperator):
 
     step: ClassVar[str]
     ui_color = "#d8e8e4"
+    operator_extra_links = (PartitionLink(),)
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         if kwargs.get("execution_timeout") is None:

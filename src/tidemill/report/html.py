@@ -22,8 +22,10 @@ from tidemill.versions import __version__
 
 __all__ = [
     "Answer",
+    "Link",
     "Tile",
     "breakable",
+    "code",
     "count",
     "environment",
     "figure",
@@ -36,8 +38,10 @@ __all__ = [
     "size",
     "tick",
     "when",
+    "with_trail",
 ]
 
+_MAIN = '<main class="wide">'
 _NOT_DEFINED = "not defined"
 _SVG = "{http://www.w3.org/2000/svg}"
 _SHAPES = frozenset(
@@ -73,6 +77,14 @@ class Tile:
     """Interval or comparison."""
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of a page; without an address it is the page itself."""
+
+    text: str
+    href: str = ""
+
+
 def page(template: str, *, answer: Answer, tiles: Sequence[Tile] = (), **details: object) -> str:
     """Return one self-contained page: heading, answer, tiles, and the details of its template.
 
@@ -86,17 +98,24 @@ def page(template: str, *, answer: Answer, tiles: Sequence[Tile] = (), **details
         Figures below the answer.
     **details : object
         Variables of the template, and ``kind``, ``model`` and ``partition`` for the heading; a missing one raises.
-        The optional ``digest`` is shown short after ``digest_of``, with the full digest in the tooltip.
+        The optional ``digest`` is shown short after ``digest_of``, with the full digest in the tooltip; ``trail`` holds the
+        breadcrumb's links, ``links`` those to related pages.
 
     Returns
     -------
     str
         HTML text that encodes to UTF-8 for any characters in the values.
     """
-    optional = {"digest_of": "snapshot", "digest": ""}
+    optional = {"digest_of": "snapshot", "digest": "", "trail": (), "links": ()}
     named = {**optional, **details, "answer": answer, "tiles": tiles, "version": __version__}
     text = environment().get_template(template).render(named)
     return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate has no encoding
+
+
+def with_trail(stored: str, trail: Sequence[Link]) -> str:
+    """Return a stored page with a breadcrumb above its answer."""
+    nav = environment().get_template("trail.html").render(trail=trail)
+    return stored.replace(_MAIN, f"{_MAIN}\n{nav}", 1)
 
 
 @functools.cache
@@ -109,7 +128,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (figure, tick, interval, percent, count, short, when, size, seconds, breakable, picture)
+    filters = (figure, tick, interval, percent, count, short, when, size, seconds, breakable, code, picture)
     env.filters.update({function.__name__: function for function in filters})
     css = stylesheet_colours() + env.get_template("page.css").render(wide=SIZES["wide"][0])
     env.globals.update(css=Markup(css), policy=_policy(css))
@@ -248,6 +267,18 @@ def breakable(name: str) -> Markup:
     Markup('late_<wbr>share&lt;b&gt;')
     """
     return Markup(str(escape(name)).replace("_", "_<wbr>"))
+
+
+def code(text: str) -> Markup:
+    """Return a text whose parts between backticks are code.
+
+    Examples
+    --------
+    >>> code("run `a < b` now")
+    Markup('run <code>a &lt; b</code> now')
+    """
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 def picture(svg: str) -> Markup:

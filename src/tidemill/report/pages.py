@@ -12,7 +12,7 @@ from pathlib import Path
 from tidemill.errors import ArtifactCorrupt
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import CheckResult, Decision, EvaluationReport, MetricValue, Severity, SnapshotRef, Verdict
-from tidemill.report.html import Answer, Tile, count, figure, interval, page, when
+from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, when
 from tidemill.report.search import search_sentences, weak_slices_lead
 from tidemill.report.values import ColumnProfile
 
@@ -130,6 +130,8 @@ def evaluation_page(
     decision: Decision | None = None,
     *,
     pictures: Sequence[str] = (),
+    trail: Sequence[Link] = (),
+    links: Sequence[Link] = (),
 ) -> str:
     """Return the page about the candidate and whether it may serve.
 
@@ -143,6 +145,8 @@ def evaluation_page(
         The gate's decision, if any.
     pictures : sequence of str, default ()
         SVG texts: ROC, calibration, scores, estimators, importance.
+    trail, links : sequence of Link, default ()
+        The breadcrumb, and related pages, in the console.
     """
     whole = [m for m in report.metrics if m.slice is None]
     ranked = sorted(report.candidates or (report.bundle,), key=lambda b: (b.baseline, -_or_zero(b.validation_score)))
@@ -153,6 +157,8 @@ def evaluation_page(
         partition=snapshot.partition,
         digest_of="bundle",
         digest=report.bundle.digest,
+        trail=trail,
+        links=links,
         answer=_evaluation_answer(report, decision),
         tiles=_evaluation_tiles(whole, report),
         report=report,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeGuard
+from urllib.parse import quote
 
 from tidemill.errors import PartitionError
 from tidemill.intervals import Every, Interval
@@ -50,6 +51,8 @@ class Event:
     x: float
     label: str
     tone: str
+    href: str
+    """Where it leads to, relative to the model's page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +197,10 @@ def _lines(points: Sequence[Point]) -> list[str]:
 def _releases(ordered: Sequence[PublishedPartition], places: dict[str, float]) -> list[Event]:
     return [
         Event(
-            round((places[before.partition] + places[after.partition]) / 2, 1), f"release {after.release_id}", "muted"
+            round((places[before.partition] + places[after.partition]) / 2, 1),
+            f"release {after.release_id}",
+            "muted",
+            f"releases/{after.release_id}/",
         )
         for before, after in pairwise(ordered)
         if after.release_id != before.release_id
@@ -203,7 +209,12 @@ def _releases(ordered: Sequence[PublishedPartition], places: dict[str, float]) -
 
 def _alerts(alerts: Iterable[OpenAlert], places: dict[str, float]) -> list[Event]:
     return [
-        Event(round(places[item.first_partition], 1), item.alert.message, str(item.alert.severity))
+        Event(
+            round(places[item.first_partition], 1),
+            item.alert.message,
+            str(item.alert.severity),
+            f"#alert-{item.alert_id}",
+        )
         for item in alerts
         if item.first_partition in places
     ]
@@ -211,7 +222,12 @@ def _alerts(alerts: Iterable[OpenAlert], places: dict[str, float]) -> list[Event
 
 def _decided(decisions: Sequence[RowDecision], places: dict[str, float]) -> list[Event]:
     return [
-        Event(round(places[item.partition], 1), f"{_word(item)}: {' '.join(item.reasons)}", _TONES[_word(item)])
+        Event(
+            round(places[item.partition], 1),
+            f"{_word(item)}: {' '.join(item.reasons)}",
+            _TONES[_word(item)],
+            f"partitions/{quote(item.partition)}/",
+        )
         for item in decisions
         if item.partition in places
     ]

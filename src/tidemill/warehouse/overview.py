@@ -16,11 +16,16 @@ from tidemill.records import (
     MetricValue,
     ModelDetails,
     ModelState,
+    PartitionAlert,
+    PartitionDetails,
     PublishedPartition,
+    ReleaseOrigin,
     RetrainDecision,
     RowDecision,
+    Severity,
     SnapshotRef,
     StandingRelease,
+    StepOfPartition,
     Verdict,
 )
 from tidemill.spec import ModelSpec
@@ -33,6 +38,7 @@ __all__ = ["Overview", "ReleaseEvidence"]
 
 N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 90, 20, 5, 10  # newest entries of each kind that are shown
 N_DRIFT = 30  # newest partitions whose features are shown
+N_STEPS = 100  # newest steps of a partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,8 @@ class ReleaseEvidence:
     """The evaluation."""
     decision: Decision
     """The gate's decision."""
+    origin: ReleaseOrigin
+    """Where its card, pages and MLflow entries are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,9 @@ class Overview:
                 releases=_releases(cursor, model),
                 decisions=_decisions(cursor, model),
                 drift=_drift(cursor, model, [item.partition for item in partitions[:N_DRIFT]]),
-                row_decisions=_row_decisions(cursor, model, partitions),
+                row_decisions=_row_decisions(cursor, model, partitions[-1].partition, partitions[0].partition)
+                if partitions
+                else (),
             )
 
     def recorded_failures(self, model: str, dag_run_ids: Sequence[str], since: datetime) -> frozenset[str]:
@@ -104,15 +114,44 @@ class Overview:
         with transaction(self.url) as cursor:
             execute(cursor, "release_evidence", model=model, release_id=release_id)
             row = cursor.fetchone()
-        if row is None:
-            return None
+            if row is None:
+                return None
+            execute(cursor, "release_pages", model=model, release_id=release_id)
+            (origin,) = fetch_all(cursor, ReleaseOrigin)
         snapshot, evidence, decision = row
         snapshot |= {"start": snapshot.pop("start_at"), "end": snapshot.pop("end_at")}
         return ReleaseEvidence(
             snapshot=SnapshotRef.from_dict(snapshot),
             evaluation=EvaluationReport.from_dict(evidence),
             decision=Decision.from_dict(decision),
+            origin=origin,
         )
+
+    def partition(self, model: str, partition: str) -> PartitionDetails | None:
+        """Return what happened to a partition; None if nothing ever did."""
+        of = {"model": model, "partition": partition}
+        with transaction(self.url) as cursor:
+            execute(cursor, "partition_place", **of)
+            ((withheld, previous, following),) = cursor.fetchall()
+            execute(cursor, "partition_steps", **of, limit=N_STEPS)
+            steps = fetch_all(cursor, StepOfPartition)
+            if not steps and withheld is None:
+                return None
+            execute(cursor, "partition_alerts", **of)
+            alerts = tuple(
+                PartitionAlert(alert_id=alert_id, rule=rule, event=event, severity=Severity(severity), message=message)
+                for alert_id, rule, event, severity, message in cursor.fetchall()
+            )
+            return PartitionDetails(
+                **of,
+                published=next(iter(_partitions(cursor, model, 1, partition)), None),
+                withheld=bool(withheld),
+                previous=previous,
+                next=following,
+                steps=steps,
+                alerts=alerts,
+                row_decisions=_row_decisions(cursor, model, partition, partition),
+            )
 
 
 def _state(cursor: Cursor, model: str, as_of: datetime) -> ModelState:
@@ -172,8 +211,8 @@ def _quality(cursor: Cursor, model: str, champion: StandingRelease | None) -> tu
     return None, None
 
 
-def _partitions(cursor: Cursor, model: str, limit: int) -> tuple[PublishedPartition, ...]:
-    execute(cursor, "newest_partitions", model=model, limit=limit)
+def _partitions(cursor: Cursor, model: str, limit: int, partition: str | None = None) -> tuple[PublishedPartition, ...]:
+    execute(cursor, "newest_partitions", model=model, partition=partition, limit=limit)
     names = [column.name for column in cursor.description or ()]
     return tuple(_partition(dict(zip(names, row, strict=True))) for row in cursor.fetchall())
 
@@ -198,8 +237,8 @@ def _drift(cursor: Cursor, model: str, partitions: list[str]) -> tuple[FeatureDr
     return fetch_all(cursor, FeatureDrift)
 
 
-def _row_decisions(cursor: Cursor, model: str, partitions: Sequence[PublishedPartition]) -> tuple[RowDecision, ...]:
-    execute(cursor, "row_decisions", model=model, since=partitions[-1].partition if partitions else "")
+def _row_decisions(cursor: Cursor, model: str, first: str, last: str) -> tuple[RowDecision, ...]:
+    execute(cursor, "row_decisions", model=model, first=first, last=last)
     return tuple(
         RowDecision(
             partition=partition, kind=kind, verdict=Verdict(verdict), reasons=tuple(reasons), decided_at=decided_at

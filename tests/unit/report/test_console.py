@@ -191,6 +191,24 @@ def test_a_part_of_airflow_that_does_not_run_is_named_above_all_models() -> None
     assert "<li>Airflow&#39;s triggerer does not run.</li>" in page
 
 
+def test_an_alert_is_reached_from_the_chart_and_carries_its_instructions() -> None:
+    old = replace(PARTITION, partition="2013-07-05")
+    page = model_page(details(WARNED, partitions=(PARTITION, old)))
+    assert '<a href="#alert-1" aria-label="temp has drifted.">' in page
+    row = page.partition('<tr id="alert-1">')[2].partition("</tr>")[0]
+    assert "<summary>What to do</summary>" in row
+    assert "Features with much of the model&#39;s importance are far from its training data." in row
+    assert "<code>tidemill train MODEL --partition KEY</code>" in row
+    assert 'href="partitions/2013-07-05/"' in row
+
+
+def test_every_table_has_a_caption_and_every_heading_a_scope() -> None:
+    state = replace(WARNED, failures=(FAILED,), unrecorded=(LOST,))
+    for page in (models_page([state]), model_page(details(state))):
+        assert page.count("<table") == page.count("<caption>") + page.count('<table class="heat">')
+        assert re.findall(r"<th(?! scope=)[ >]", page) == []
+
+
 def test_a_model_that_nobody_watches_is_not_fine() -> None:
     late, unwatched = replace(FINE, n_unexamined=2), replace(FINE, n_unexamined=3)
     assert (late.severity, unwatched.severity) == (None, Severity.WARN)
@@ -206,8 +224,8 @@ def test_a_partition_says_how_many_of_its_rows_are_set_aside() -> None:
 
 def test_every_page_about_a_partition_is_a_click_away_and_links_are_relative() -> None:
     links = re.findall(r'href="([^"]*)"', model_page(details(FINE)))
-    page = f"reports/{DIGEST}/"  # from the chart, the calendar and the table
-    assert links == ["../", page, page, "releases/7/", page, "releases/7/"]
+    day, report = "partitions/2013-07-07/", f"reports/{DIGEST}/?partition=2013-07-07"
+    assert links == ["../", day, day, day, "releases/7/", report, "releases/7/"]  # chart, calendar and table
 
 
 def test_why_it_is_not_trained_again_is_on_the_page() -> None:
@@ -250,6 +268,7 @@ def test_the_past_of_a_model_is_drawn_and_leads_to_its_pages() -> None:
     page = model_page(details(FINE, partitions=(PARTITION, before), drift=(drift,)))
     assert "2013-07-05: realised roc_auc 0.700 (0.600 to 0.800), release 7" in page
     assert "2013-07-06: no predictions" in page
-    assert page.count(f'href="reports/{DIGEST}/"') == 8  # three points, two days, a cell of drift, two rows
+    assert page.count(f'href="reports/{DIGEST}/?partition=2013-07-0') == 3  # a cell of drift, two rows
+    assert page.count('href="partitions/2013-07-0') == 8  # three points, three days, two rows
     assert HOSTILE not in page
     assert "&lt;script&gt;" in page

@@ -1,9 +1,11 @@
-"""The console's pages: the state of all models, and of each model with its reasons. Links are relative."""
+"""The state of all models, and of each model with its reasons."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, Severity
+from tidemill.report.console.links import trail_of
+from tidemill.report.console.runbook import instructions
 from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent, when
 from tidemill.report.timeline import calendar, drift_rows, quality_chart
 
@@ -43,9 +45,11 @@ def model_page(details: ModelDetails) -> str:
         kind="Model",
         model=state.model,
         partition="",
+        trail=trail_of(state.model, up=""),
         answer=_of_one(details),
         tiles=_tiles(state),
         state=state,
+        runbook=instructions(),
         partitions=details.partitions[:N_ROWS],
         chart=quality_chart(details.partitions, state, details.row_decisions),
         calendar=calendar(details.partitions, state),
