@@ -89,7 +89,7 @@ ORDER BY partition DESC;
 -- name: open_alerts
 -- The open alerts of one model or of all, what needs action first.
 SELECT alert_id, model, rule, severity, message, value, threshold, owner, first_partition, last_partition, told,
-    told_partition, acknowledged_by
+    told_partition, acknowledged_by, acknowledged_at, acknowledged_reason
 FROM tidemill.alert
 WHERE status = 'open' AND (%(model)s::text IS NULL OR model = %(model)s)
 ORDER BY severity, model, rule;
@@ -156,6 +156,12 @@ SELECT tidemill.lock_alerts();
 -- name: acknowledge_alert
 -- Record that somebody acknowledged an open alert.
 UPDATE tidemill.alert
-SET acknowledged_by = %(by)s, acknowledged_at = %(now)s
+SET acknowledged_by = %(by)s, acknowledged_at = %(now)s, acknowledged_reason = %(reason)s
 WHERE alert_id = %(alert_id)s AND status = 'open'
 RETURNING model;
+
+-- name: forget_acknowledgement
+-- Let an alert that got worse count as new.
+UPDATE tidemill.alert
+SET acknowledged_by = NULL, acknowledged_at = NULL, acknowledged_reason = ''
+WHERE alert_id = %(alert_id)s AND acknowledged_by IS NOT NULL;

@@ -19,8 +19,8 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 COPIED = (
-    "src", "plugins", "sql", "dags", "docker", "docker-compose.yaml", "Dockerfile", "tests", "pyproject.toml", "README.md",
-    "requirements.txt",
+    "src", "plugins", "sql", "dags", "docs", "docker", "docker-compose.yaml", "Dockerfile", "tests", "pyproject.toml",
+    "README.md", "requirements.txt",
 )  # fmt: skip
 LIMIT_S = 900  # of the tests of one mutant
 
@@ -1112,6 +1112,27 @@ MUTANTS = (
         "    if replace:",
         "    if True:",
         ("tests/integration/test_loading.py", "-k", "replaced_only_when_asked"),
+    ),
+    Mutant(
+        "what got worse is no longer known",
+        "src/tidemill/warehouse/alerts/state.py",
+        "if change.event is AlertEvent.WORSENED:",
+        "if False:",
+        ("tests/integration/test_delivery.py", "-k", "until_it_gets_worse"),
+    ),
+    Mutant(
+        "a run leads only those to its partition who may read it",
+        "plugins/tidemill_airflow/console/app.py",
+        "    _permitted(model, request, user)\n    key =",
+        "    key =",
+        ("tests/integration/test_console.py", "-k", "not_led_from_a_run"),
+    ),
+    Mutant(
+        "a late partition makes the verdict red",
+        "src/tidemill/records/overview.py",
+        "or late is Severity.FAIL",
+        "",
+        ("tests/unit/report/test_console.py", "-k", "whether_it_is_fine"),
     ),
 )
 

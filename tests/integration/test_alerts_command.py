@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import app
-from tidemill.errors import SettingsError
+from tidemill.errors import FatalError, SettingsError
 
 from .data import Mill
 from .test_steps import watch
@@ -32,13 +32,17 @@ def run(*arguments: str) -> str:
 def test_open_alerts_are_listed_and_acknowledged(alarmed: Mill) -> None:
     assert "2024-03-25" in run(alarmed.model)
     ((number,),) = alarmed.sql("SELECT alert_id FROM tidemill.alert WHERE model = '{m}' AND rule LIKE 'nulls%%'")
-    assert "ann" in run(alarmed.model, "--acknowledge", str(number), "--by", "ann")
+    for reason in ([], ["--reason", " "]):
+        with pytest.raises(FatalError, match="needs a reason"):
+            run(alarmed.model, "--acknowledge", str(number), "--by", "ann", *reason)
+    why = "the source is being fixed"
+    assert "ann" in run(alarmed.model, "--acknowledge", str(number), "--by", "ann", "--reason", why)
     audited = alarmed.sql("SELECT details FROM tidemill.audit WHERE model = '{m}' AND event = 'acknowledge'")
-    assert audited == [({"alert_id": number, "by": "ann"},)]
+    assert audited == [({"alert_id": number, "by": "ann", "reason": why},)]
 
 
 def test_an_alert_that_is_not_open_cannot_be_acknowledged(alarmed: Mill) -> None:
-    assert "no alert 0 is open" in run(alarmed.model, "--acknowledge", "0")
+    assert "no alert 0 is open" in run(alarmed.model, "--acknowledge", "0", "--reason", "known")
 
 
 def test_what_waits_is_sent(alarmed: Mill) -> None:

@@ -467,11 +467,20 @@ def test_a_dead_channel_fails_the_last_step_alone(serving: Mill) -> None:
     served.sql("UPDATE tidemill.alert_message SET state = 'sent' WHERE model = '{m}'")
 
 
-def test_an_alert_is_acknowledged_by_its_number(mailed: Watched) -> None:
+def test_an_alert_is_acknowledged_by_its_number_until_it_gets_worse(mailed: Watched) -> None:
     mailed.examine(1, drift())
     store = Alerts(mailed.workspace.connection("tidemill"))
     (alert,) = store.open(mailed.mill.model)
-    known = store.acknowledge(alert.alert_id, "ann", NOON)
+    known = store.acknowledge(alert.alert_id, by="ann", reason="The source is being fixed.", now=NOON)
     assert known is not None
-    assert known.acknowledged_by == "ann"
-    assert store.acknowledge(-1, "ann", NOON) is None
+    assert (known.acknowledged_by, known.acknowledged_at, known.acknowledged_reason) == (
+        "ann",
+        NOON,
+        "The source is being fixed.",
+    )
+    mailed.examine(2, drift())
+    assert [item.acknowledged_by for item in store.open(mailed.mill.model)] == ["ann"]
+    mailed.examine(3, drift(0.9))
+    (worse,) = store.open(mailed.mill.model)
+    assert (worse.acknowledged_by, worse.acknowledged_at, worse.acknowledged_reason) == (None, None, "")
+    assert store.acknowledge(-1, by="ann", reason="Known.", now=NOON) is None

@@ -27,6 +27,7 @@ def alerts(
     model: Annotated[str | None, typer.Argument(help="Model whose open alerts to list; all by default.")] = None,
     acknowledge: Annotated[int | None, typer.Option(help="Number of an alert to acknowledge.")] = None,
     by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+    reason: Annotated[str, typer.Option(help="Why nobody else has to act; --acknowledge needs it.")] = "",
     send: Annotated[bool, typer.Option("--send", help="Send waiting messages that are due.")] = False,
     channel: Annotated[str | None, typer.Option("--try", help="Send a test message to this channel.")] = None,
     as_json: AsJson = False,
@@ -44,8 +45,10 @@ def alerts(
         try_channel(workspace, channel)
         out.print(f"Channel {channel} accepted a test message.")
         return
-    if acknowledge is not None and store.acknowledge(acknowledge, by or getpass.getuser(), datetime.now(UTC)) is None:
-        raise typer.BadParameter(f"no alert {acknowledge} is open", param_hint="--acknowledge")
+    if acknowledge is not None:
+        known = store.acknowledge(acknowledge, by=by or getpass.getuser(), reason=reason, now=datetime.now(UTC))
+        if known is None:
+            raise typer.BadParameter(f"no alert {acknowledge} is open", param_hint="--acknowledge")
     listed = store.open(model)
     rows = [
         {
@@ -57,6 +60,7 @@ def alerts(
             "last": item.last_partition,
             "owner": item.owner,
             "known_to": item.acknowledged_by,
+            "why_known": item.acknowledged_reason or None,
             "what": item.alert.message,
         }
         for item in listed

@@ -51,7 +51,7 @@ _MAY_UPDATE = {
     ("tidemill_writer", "claim"): ("token", "origin", "run_id", "claimed_at"),
     ("tidemill_writer", "alert"): ("status", "severity", "message", "value", "threshold", "first_partition",
                                    "last_partition", "told", "told_partition", "run_id", "updated_at", "resolved_at",
-                                   "acknowledged_by", "acknowledged_at"),
+                                   "acknowledged_by", "acknowledged_at", "acknowledged_reason"),
     ("tidemill_writer", "alert_message"): ("state", "attempts", "next_try", "claimed_until", "error", "sent_at"),
 }  # fmt: skip
 _MAY_NOT_CALL = {

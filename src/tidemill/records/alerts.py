@@ -1,6 +1,7 @@
 """Records about alerts: findings, open alerts, changes, messages."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from tidemill.records.figures import Record, Severity
@@ -81,7 +82,11 @@ class OpenAlert(Record):
     told_partition: str
     """Partition of the last message."""
     acknowledged_by: str | None = None
-    """Person who acknowledged it, which stops reminders."""
+    """Person who acknowledged it, which stops reminders until it gets worse."""
+    acknowledged_at: datetime | None = None
+    """When."""
+    acknowledged_reason: str = ""
+    """Why nobody else has to act; empty in older records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

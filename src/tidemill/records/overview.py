@@ -203,16 +203,17 @@ class ModelState(Record):
     def severity(self) -> Severity | None:
         """Required attention: ``fail`` for action today, ``warn`` for a look, None for nothing.
 
-        A failure in runs that people started only asks for a look, because it does not affect the scheduled runs.
+        A failure in runs that people started only asks for a look, because it does not affect the scheduled runs. An
+        alert that somebody has acknowledged asks for nothing until it gets worse.
         """
-        urgent = any(item.alert.severity is Severity.FAIL for item in self.alerts)
+        new = {item.alert.severity for item in self.alerts if item.acknowledged_by is None}
         late = self.timeliness.severity if self.timeliness else None
         failed = {item.by_schedule for item in self.failures} | {item.by_schedule for item in self.unrecorded}
-        if urgent or True in failed or self.obstacles or late is Severity.FAIL:
+        if Severity.FAIL in new or True in failed or self.obstacles or late is Severity.FAIL:
             return Severity.FAIL
         idle = self.champion is not None and self.newest is None
         watched = not idle and self.n_unexamined <= MOST_UNEXAMINED
-        look = self.alerts or failed or late or not watched
+        look = new or failed or late or not watched
         return Severity.WARN if look else None
 
     @property

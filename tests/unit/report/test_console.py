@@ -90,6 +90,13 @@ LOST = UnrecordedFailure(
     dag_id="flight_delays_predict", dag_run_id="scheduled__1", partition="2013-07-08", ended_at=NOW, by_schedule=True
 )
 WARNED = replace(FINE, model="air_time", alerts=(OPEN,))
+KNOWN = replace(
+    OPEN,
+    alert=replace(ALERT, severity=Severity.FAIL),
+    acknowledged_by="ann",
+    acknowledged_at=NOW,
+    acknowledged_reason="the source is being fixed",
+)
 STOPPED = replace(FINE, model="on_time", failures=(FAILED,))
 NEW = replace(FINE, model="new", champion=None, newest=None, n_published=0, quality=None, matured=None, examined=None)
 
@@ -121,6 +128,26 @@ def said(page: str) -> tuple[str, str]:
 )
 def test_one_look_says_whether_all_are_fine(states: list[ModelState], tone: str, answer: str) -> None:
     assert said(models_page(states)) == (tone, answer)
+
+
+def test_a_known_problem_is_calm_and_says_who_knows_since_when_and_why() -> None:
+    calm = replace(FINE, alerts=(KNOWN,))
+    assert calm.severity is None
+    said_so = "Known since 2013-07-08 05:00 UTC: the source is being fixed (ann, rule drift:temp)"
+    page = model_page(details(calm))
+    assert said(page) == ("none", "Nothing new: nothing asks for a person as of 2013-07-07.")
+    assert f"<li>{said_so}</li>" in page
+    overview = models_page([calm])
+    assert '<span class="mark none">known</span>' in overview
+    assert said_so in overview
+
+
+def test_a_known_problem_hides_no_other() -> None:
+    page = model_page(details(replace(FINE, alerts=(KNOWN, replace(OPEN, alert_id=2)))))
+    assert said(page) == ("warn", "It needs a look.")
+    reasons = re.findall(r"<li>(.*?)</li>", page.partition("</section>")[0])
+    assert reasons[0] == "temp has drifted."
+    assert reasons[1].startswith("Known since")
 
 
 def test_the_key_of_a_week_is_written_as_it_is() -> None:
@@ -235,7 +262,13 @@ def test_why_it_is_not_trained_again_is_on_the_page() -> None:
 
 def test_everything_untrusted_is_escaped() -> None:
     failed = replace(FAILED, error=HOSTILE, partition=HOSTILE)
-    alert = replace(OPEN, owner=HOSTILE, alert=replace(ALERT, message=HOSTILE, rule=HOSTILE), acknowledged_by=HOSTILE)
+    alert = replace(
+        OPEN,
+        owner=HOSTILE,
+        alert=replace(ALERT, message=HOSTILE, rule=HOSTILE),
+        acknowledged_by=HOSTILE,
+        acknowledged_reason=HOSTILE,
+    )
     state = replace(
         FINE,
         model=HOSTILE,

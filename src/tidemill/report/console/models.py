@@ -63,7 +63,11 @@ def model_page(details: ModelDetails) -> str:
 
 def _mark(state: ModelState) -> tuple[str, str]:
     """Return a model's state as one word, and its tone."""
-    return ("draft", "none") if state.draft else (_WORDS[state.severity], _TONES[state.severity])
+    if state.draft:
+        return "draft", "none"
+    if state.severity is None and state.alerts:
+        return "known", "none"
+    return _WORDS[state.severity], _TONES[state.severity]
 
 
 def _rank(state: ModelState) -> int:
@@ -98,9 +102,12 @@ def _of_one(details: ModelDetails) -> Answer:
     state, question = details.state, "Is my model fine?"
     if state.severity is not None:
         answer = "No, it needs action." if state.severity is Severity.FAIL else "It needs a look."
-        return Answer(question=question, answer=answer, tone=_TONES[state.severity], reasons=tuple(_problems(state)))
+        reasons = (*_problems(state), *_known(state))
+        return Answer(question=question, answer=answer, tone=_TONES[state.severity], reasons=reasons)
     if state.draft:
         return Answer(question=question, answer="It is a draft.", tone="none", reasons=(_why(state),))
+    if known := _known(state):
+        return Answer(question=question, answer=f"Nothing new: {_nothing(state)}", tone="none", reasons=tuple(known))
     latest = details.decisions[0].reasons if details.decisions else ()
     return Answer(question=question, answer=f"Yes, {_nothing(state)}", tone="good", reasons=latest)
 
@@ -119,7 +126,11 @@ def _problems(state: ModelState) -> list[str]:
         for item in state.failures
     ]
     urgent, others = (
-        [item.alert.message for item in state.alerts if (item.alert.severity is Severity.FAIL) is wanted]
+        [
+            item.alert.message
+            for item in state.alerts
+            if (item.alert.severity is Severity.FAIL) is wanted and item.acknowledged_by is None
+        ]
         for wanted in (True, False)
     )
     missing = ["No partition has been published."] if state.champion and not state.newest else []
@@ -128,10 +139,20 @@ def _problems(state: ModelState) -> list[str]:
     return [*late, *state.obstacles, *unrecorded, *failed, *urgent, *others, *missing]
 
 
+def _known(state: ModelState) -> list[str]:
+    """Return a sentence for each problem that somebody has acknowledged."""
+    return [
+        f"Known{f' since {when(item.acknowledged_at)}' if item.acknowledged_at else ''}"
+        f": {item.acknowledged_reason or item.alert.message} ({item.acknowledged_by}, rule {item.alert.rule})"
+        for item in state.alerts
+        if item.acknowledged_by is not None
+    ]
+
+
 def _why(state: ModelState) -> str:
     if state.draft:
         return "A draft: its schedules start with the first promotion."
-    problems = _problems(state)
+    problems = [*_problems(state), *_known(state)]
     more = f" And {len(problems) - 1} more." if len(problems) > 1 else ""
     fine = _nothing(state)
     return f"{problems[0]}{more}" if problems else fine[0].upper() + fine[1:]  # capitalize() would lower-case 2013-W27

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tidemill.errors import FatalError
 from tidemill.faults import fault_point
 from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAlert, Severity
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
@@ -100,14 +101,27 @@ class Alerts:
         with transaction(self.url) as cursor:
             return open_alerts(cursor, model)
 
-    def acknowledge(self, alert_id: int, by: str, now: datetime) -> OpenAlert | None:
-        """Record that somebody knows of an open alert; return it, or None if it is not open."""
+    def acknowledge(self, alert_id: int, *, by: str, reason: str, now: datetime) -> OpenAlert | None:
+        """Record that somebody knows of an open alert and why nobody else has to act.
+
+        Returns
+        -------
+        OpenAlert or None
+            The alert, or None if it is not open.
+
+        Raises
+        ------
+        FatalError
+            If the reason is empty.
+        """
+        if not reason.strip():
+            raise FatalError("An acknowledgement needs a reason.", "Pass --reason 'why nobody else has to act'.")
         with transaction(self.url) as cursor:
-            execute(cursor, "acknowledge_alert", by=by, now=now, alert_id=alert_id)
+            execute(cursor, "acknowledge_alert", by=by, reason=reason.strip(), now=now, alert_id=alert_id)
             row = cursor.fetchone()
             if row is None:
                 return None
-            details = json.dumps({"alert_id": alert_id, "by": by})
+            details = json.dumps({"alert_id": alert_id, "by": by, "reason": reason.strip()})
             execute(cursor, "append_audit", event="acknowledge", model=row[0], details=details)
             return next(item for item in open_alerts(cursor, row[0]) if item.alert_id == alert_id)
 
@@ -180,6 +194,8 @@ class _Examined:
         alert_id = self._open(change) if change.alert_id is None else self._continue(change, change.alert_id)
         if change.event is AlertEvent.UPDATED:
             return None
+        if change.event is AlertEvent.WORSENED:
+            execute(self.cursor, "forget_acknowledgement", alert_id=alert_id)
         if change.event is AlertEvent.RESOLVED:
             execute(self.cursor, "resolve_alert", alert_id=alert_id)
         else:
