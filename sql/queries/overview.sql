@@ -11,6 +11,7 @@ LEFT JOIN tidemill.published ON model = %(model)s;
 -- since the last success was scheduled.
 WITH attempt AS (
     SELECT run_id, chain, step, partition, coalesce(map_index, -1) AS map_index, status, error, ended_at,
+        dag_id, dag_run_id, task_id, try_number,
         coalesce(dag_run_id, '') ~ '^(scheduled|asset_triggered|retrain)__' AS by_schedule
     FROM tidemill.run
     WHERE model = %(model)s
@@ -20,7 +21,8 @@ WITH attempt AS (
     FROM attempt
     ORDER BY chain, partition, step, map_index, run_id DESC
 )
-SELECT run_id, chain, step, partition, coalesce(error, '') AS error, ended_at,
+SELECT run_id, chain, step, partition, coalesce(error, '') AS error, ended_at, dag_id, dag_run_id, task_id, map_index,
+    try_number,
     (SELECT bool_or(a.by_schedule) FROM attempt a
      WHERE (a.chain, a.partition, a.step, a.map_index) = (n.chain, n.partition, n.step, n.map_index)
        AND a.status = 'failed'
@@ -123,9 +125,11 @@ SELECT model FROM known WHERE model IS NOT NULL ORDER BY model;
 SELECT EXISTS (SELECT FROM tidemill.run WHERE model = %(model)s);
 
 -- name: release_evidence
--- Snapshot, evaluation and decision of a release, as of its newest judgement.
+-- Snapshot, evaluation, decision and spec of a release, as of its newest judgement.
 SELECT to_jsonb(s) - '{run_id,taken_at}'::text[], r.evidence,
-    jsonb_build_object('kind', d.kind, 'verdict', d.verdict, 'reasons', d.reasons)
+    jsonb_build_object('kind', d.kind, 'verdict', d.verdict, 'reasons', d.reasons),
+    (SELECT CAST(convert_from(content, 'UTF8') AS jsonb) FROM tidemill.document
+     WHERE digest = r.spec_digest AND kind = 'spec')
 FROM tidemill.release r
 JOIN tidemill.decision d USING (decision_id)
 JOIN tidemill.snapshot s ON s.model = r.model AND s.digest = r.snapshot_digest

@@ -160,3 +160,28 @@ WHERE pointer.model = %(model)s AND pointer.partition = %(partition)s AND row.en
 SELECT m.task, dependent
 FROM tidemill.model m, tidemill.view_dependents(m.model) dependent
 WHERE m.model = %(model)s AND m.task <> %(task)s;
+
+-- name: newest_runs
+-- The visible runs of the newest published partitions that have rows, or of one partition.
+SELECT p.partition, p.prediction_run_id
+FROM tidemill.published p
+JOIN tidemill.prediction_run r USING (prediction_run_id)
+WHERE p.model = %(model)s AND r.n_rows > 0 AND (%(partition)s::text IS NULL OR p.partition = %(partition)s)
+ORDER BY p.partition DESC LIMIT %(limit)s;
+
+-- name: row_exists
+-- Whether a run has a row for an entity: by the primary key of the run's own table.
+SELECT 1 FROM tidemill.prediction
+WHERE model = %(model)s AND partition = %(partition)s AND prediction_run_id = %(prediction_run_id)s
+  AND entity_key = %(entity_key)s;
+
+-- name: row_versions
+-- What readers saw of an entity in a partition, the newest run first; withheld rows are not shown.
+SELECT row.partition, run.prediction_run_id, run.release_id, run.status, run.published_at, run.simulated, row.score,
+    coalesce(to_jsonb(row.predicted), CASE run.task WHEN 'binary' THEN to_jsonb(row.score >= run.threshold) END) #>> '{}'
+        AS predicted, row.low, row.high
+FROM tidemill.prediction row
+JOIN tidemill.prediction_run run USING (prediction_run_id)
+WHERE row.model = %(model)s AND row.partition = %(partition)s AND row.entity_key = %(entity_key)s
+  AND run.status IN ('published', 'superseded')
+ORDER BY run.prediction_run_id DESC LIMIT %(limit)s;

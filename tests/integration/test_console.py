@@ -1,6 +1,7 @@
 """The console as Airflow serves it: who sees what, by which clock, and what it asks of the databases."""
 
 import asyncio
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -15,15 +16,20 @@ import pytest
 from fastapi import FastAPI
 
 from tidemill.doctor import Health, examine
-from tidemill.records import Severity
+from tidemill.records import Decision, PredictionRef, Severity, Verdict
+from tidemill.report.html import figure
 from tidemill.steps.findings.thresholds import floor_of_partitions
+from tidemill.warehouse import statements
 from tidemill.warehouse.overview import Overview
+from tidemill.warehouse.predictions.lookup import N_SEARCHED, look_up_row
+from tidemill.warehouse.predictions.withholding import Withholding
 
 from .data import NEXT, SCORED, Mill
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with")  # of Airflow's server, when it is imported
 
 DEADLINE = datetime(2024, 3, 26, 11, tzinfo=UTC)  # of the run that starts at five in New York, after two hours
+KEY, NEXT_KEY = (f"{day.replace('-', '')}-007" for day in (SCORED, NEXT))
 LATE = f"Late since 2024-03-26 07:00 EDT: no partition for {NEXT}; the newest is {SCORED}."
 
 
@@ -162,10 +168,38 @@ def test_a_partition_is_late_from_its_deadline_on_and_the_doctor_says_the_same(c
     assert state.severity is Severity.FAIL
 
 
-def test_a_withheld_partition_is_not_late(console: Console, serving: Mill) -> None:
+def withhold(mill: Mill, partition: str) -> PredictionRef:
+    """Score a partition, and withhold its rows."""
+    prediction = mill.predict_only(partition)
+    decision = Decision(kind="inspect", verdict=Verdict.REJECT, reasons=("A break of weight_kg.",))
+    evidence = {"rules": ["break:weight_kg"], "requested_by": ""}
+    Withholding(mill.workspace.connection("tidemill")).withhold(
+        prediction, decision, evidence, mill.start_run(partition)
+    )
+    return prediction
+
+
+def test_withheld_rows_are_told_as_such_and_are_not_late(console: Console, serving: Mill) -> None:
     serving.predict()
-    state = Overview(serving.workspace.connection("warehouse"), DEADLINE).model(serving.model).state
-    assert (state.timeliness.missing, state.withheld) == ((NEXT,), ())
+    prediction = withhold(serving, NEXT)
+    serving.extract("score", NEXT)  # a step whose spec is on record
+    page = console.page(f"{serving.model}/")
+    assert f'title="{NEXT}: newest rows withheld"' in page
+    assert "Late since" not in page
+    assert "Its newest rows are withheld." in console.page(f"{serving.model}/partitions/{NEXT}/")
+    assert look_up_row(serving.workspace.connection("warehouse"), serving.model, NEXT_KEY) is None
+    found = Overview(serving.workspace.connection("warehouse"), DEADLINE)
+    state = found.model(serving.model).state
+    assert (state.withheld, state.timeliness.severity, state.timeliness.missing) == ((NEXT,), None, ())
+    accepted = Decision(kind="publish", verdict=Verdict.ACCEPT, reasons=("Published by ann: fine.",), by="ann")
+    Withholding(serving.workspace.connection("tidemill")).resolve(prediction, accepted)
+    details = found.model(serving.model)
+    assert [(item.partition, item.kind, item.verdict) for item in details.row_decisions] == [
+        (NEXT, "inspect", Verdict.REJECT),
+        (NEXT, "publish", Verdict.ACCEPT),
+    ]
+    assert "<li>Published by ann: fine.</li>" in console.page(f"{serving.model}/partitions/{NEXT}/")
+    assert look_up_row(serving.workspace.connection("warehouse"), serving.model, NEXT_KEY).partition == NEXT
 
 
 def test_a_stopped_scheduler_is_told_within_a_minute(console: Console, serving: Mill) -> None:
@@ -330,13 +364,130 @@ def test_a_release_leads_to_its_card_and_the_pages_of_its_data(
     assert f"{mill.model}" in console.page(f"{release}card/")
 
 
+# ---------------------------------------------------------------- one row, two releases
+
+
+def test_a_row_is_found_by_its_key_with_its_trace(console: Console, serving: Mill) -> None:
+    serving.predict(NEXT)
+    serving.predict()
+    ((score, release_id),) = serving.sql("SELECT score, release_id FROM predictions.{m} WHERE parcel_id = %s", KEY)
+    for query in (f"key={KEY}", f"key={KEY}&partition={SCORED}"):
+        page = console.page(f"{serving.model}/rows/?{query}")
+        assert f"<h1>{KEY} in {SCORED}: " in page
+        assert f'<div class="value">{figure(score)}</div>' in page
+        assert f'<a href="../releases/{release_id}/">{release_id}</a>' in page
+        assert "<dt>scoring snapshot</dt>" in page
+    assert "have no row nobody." in console.page(f"{serving.model}/rows/?key=nobody")
+    assert f"Partition {NEXT} has no row {KEY}." in console.page(f"{serving.model}/rows/?key={KEY}&partition={NEXT}")
+
+
+def test_what_readers_saw_before_is_the_row_s_history(serving: Mill) -> None:
+    serving.predict()
+    serving.predict()
+    url = serving.workspace.connection("warehouse")
+    found = look_up_row(url, serving.model, KEY)
+    assert [(item.partition, item.status) for item in found.history] == [(SCORED, "published"), (SCORED, "superseded")]
+    ((score,),) = serving.sql("SELECT score FROM predictions.{m} WHERE parcel_id = %s", KEY)
+    assert [item.score for item in found.history] == [score, score]
+    assert found.trace["prediction_run_id"] == found.history[0].prediction_run_id
+    assert look_up_row(url, serving.model, "nobody") is None
+
+
+@pytest.mark.parametrize("key", ["<script>alert(1)</script>", '"><script>', "%' OR 1=1 --", "%(model)s", "a" * 500])
+def test_a_hostile_key_is_a_key_that_no_row_has(console: Console, serving: Mill, key: str) -> None:
+    serving.predict()
+    page = console.page(f"{serving.model}/rows/?key={quote(key, safe='')}")
+    assert "have no row" in page
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize("query", ["key=%00", f"key={'a' * 501}", "key=a&partition=<b>"])
+def test_a_question_that_cannot_be_meant_is_no_page(console: Console, serving: Mill, query: str) -> None:
+    answer = console.get(f"{serving.model}/rows/?{query}")
+    assert (answer.status_code, answer.text) == (404, "There is no such page.")
+
+
+def test_two_releases_are_compared_by_their_settings_on_record(
+    console: Console, trained_mill: tuple[Mill, Any]
+) -> None:
+    mill, _ = trained_mill
+    console.readable = {f"{mill.model}_predict"}
+    number = mill.promoter.champion(mill.model).release_id
+    evidence = Overview(mill.workspace.connection("warehouse")).release(mill.model, number)
+    assert evidence.settings == json.loads(mill.spec.meaning)
+    page = console.page(f"{mill.model}/releases/{number}/against/{number}/")
+    assert "No setting differs." in page
+    assert console.get(f"{mill.model}/releases/{number}/against/99999999/").status_code == 404
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+def test_the_number_of_queries_does_not_grow_with_the_past(
+    console: Console, serving: Mill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.predict()
+    paths = pages(serving)
+    asked: list[str] = []
+
+    class Counted(dict[str, str]):
+        def __getitem__(self, name: str) -> str:
+            asked.append(name)
+            return super().__getitem__(name)
+
+    known = Counted(statements.statements())
+    monkeypatch.setattr(statements, "statements", lambda: known)
+
+    def counts() -> list[int]:
+        found = []
+        for path in paths:
+            asked.clear()
+            console.page(path)
+            found.append(len(asked))
+        return found
+
+    before = counts()
+    assert max(before) <= 20
+    grow(serving, n_partitions=200, n_features=20)
+    after = counts()
+    searched = paths.index(next(path for path in paths if "/rows/" in path))
+    assert after[:searched] + after[searched + 1 :] == before[:searched] + before[searched + 1 :]
+    assert after[searched] <= N_SEARCHED + 4
+
+
+def grow(mill: Mill, *, n_partitions: int, n_features: int) -> None:
+    """Write a long past of a model into the ledger: copies of its one published partition, with their figures."""
+    mill.sql(
+        "INSERT INTO tidemill.prediction_run (model, partition, release_id, run_id, token, snapshot_digest, task, threshold,"
+        " simulated, status, n_rows, checksum, published_at)"
+        " SELECT model, to_char(date '2020-01-01' + n, 'YYYY-MM-DD'), release_id, run_id, token, snapshot_digest, task,"
+        " threshold, simulated, 'published', n_rows, checksum, published_at"
+        " FROM tidemill.prediction_run, generate_series(1, %s) n WHERE model = '{m}' AND status = 'published'",
+        n_partitions,
+    )
+    mill.sql(
+        "INSERT INTO tidemill.published (model, partition, prediction_run_id)"
+        " SELECT model, partition, prediction_run_id FROM tidemill.prediction_run WHERE model = '{m}' AND status = 'published'"
+        " ON CONFLICT DO NOTHING"
+    )
+    mill.sql(
+        "INSERT INTO tidemill.metric (model, partition, part, name, feature, value, n, as_of, run_id)"
+        " SELECT model, partition, 'drift', name, 'f' || f, 0.1, 60, now(), (SELECT max(run_id) FROM tidemill.run)"
+        " FROM tidemill.published, generate_series(1, %s) f, unnest(ARRAY['psi', 'psi_threshold', 'importance_share']) name"
+        " WHERE model = '{m}'",
+        n_features,
+    )
+
+
 # ---------------------------------------------------------------- who sees what
 
 
 def pages(mill: Mill) -> list[str]:
     """Every kind of page about a model."""
-    release = f"{mill.model}/releases/{mill.promoter.champion(mill.model).release_id}/"
-    return [f"{mill.model}/", f"{mill.model}/partitions/{SCORED}/", release]
+    number = mill.promoter.champion(mill.model).release_id
+    release = f"{mill.model}/releases/{number}/"
+    rows = f"{mill.model}/rows/?key=20240325-007"
+    return [f"{mill.model}/", f"{mill.model}/partitions/{SCORED}/", rows, release, f"{release}against/{number}/"]
 
 
 def test_a_viewer_sees_every_page(console: Console, serving: Mill) -> None:

@@ -6,7 +6,7 @@ Airflow's runs and heartbeats. It writes nothing, and runs no script.
 """
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -20,13 +20,21 @@ from pydantic import StringConstraints
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from tidemill.errors import ArtifactCorrupt, TidemillError
-from tidemill.report.console import model_page, models_page, partition_page, release_card_page
+from tidemill.report.console import (
+    comparison_page,
+    model_page,
+    models_page,
+    partition_page,
+    release_card_page,
+    row_page,
+)
 from tidemill.report.console.links import release_links, report_trail, trail_of
 from tidemill.report.html import with_trail
 from tidemill.report.pages import evaluation_page, read_pictures
 from tidemill.storage.bundles.load import MODEL_CARD
 from tidemill.storage.store import Store
 from tidemill.warehouse.overview import Overview
+from tidemill.warehouse.predictions.lookup import N_SEARCHED, look_up_row
 from tidemill.workspace import SOURCE, Workspace
 from tidemill_airflow.connections import connection_url
 from tidemill_airflow.console.airflow_state import observe, outages, partition_of
@@ -60,6 +68,7 @@ Model = Annotated[str, Depends(_permitted)]
 Ledger = Annotated[Overview, Depends(ledger)]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 PartitionKey = Annotated[str, StringConstraints(pattern="^[0-9][0-9A-Z+-]{3,23}$")]
+EntityKey = Annotated[str, StringConstraints(max_length=500, pattern="^[^\\x00]*$")]
 ReleaseId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
@@ -104,6 +113,13 @@ def _partition(model: Model, partition: PartitionKey, overview: Ledger) -> Respo
     return _html(partition_page(found)) if found else _missing(f"Nothing has run for {partition} of model {model}.")
 
 
+@app.get("/{model}/rows/")
+def _row(model: Model, overview: Ledger, key: EntityKey = "", partition: PartitionKey | Literal[""] = "") -> Response:
+    """Show a form that asks for a key, and the row that it names."""
+    found = look_up_row(overview.url, model, key, partition or None) if key else None
+    return _html(row_page(model, key, partition, found, N_SEARCHED))
+
+
 @app.get("/{model}/releases/{release_id}/")
 def _release(model: Model, release_id: ReleaseId, overview: Ledger) -> Response:
     found = overview.release(model, release_id)
@@ -121,6 +137,14 @@ def _release(model: Model, release_id: ReleaseId, overview: Ledger) -> Response:
         links=release_links(model, found.origin, workspace.tracking_uri),
     )
     return _html(page)
+
+
+@app.get("/{model}/releases/{release_id}/against/{other_id}/")
+def _comparison(model: Model, release_id: ReleaseId, other_id: ReleaseId, overview: Ledger) -> Response:
+    left, right = (overview.release(model, number) for number in (release_id, other_id))
+    if left is None or right is None:
+        return _missing(f"Model {model} has no release {other_id if left else release_id}.")
+    return _html(comparison_page(model, (release_id, other_id), left, right))
 
 
 @app.get("/{model}/releases/{release_id}/card/")

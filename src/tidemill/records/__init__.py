@@ -5,6 +5,15 @@ A record holds names, digests, counts and verdicts; frames and estimators never 
 """
 
 from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, Examination, OpenAlert, SentRef
+from tidemill.records.console import (
+    PartitionAlert,
+    PartitionDetails,
+    ReleaseEvidence,
+    ReleaseOrigin,
+    RowLookup,
+    RowVersion,
+    StepOfPartition,
+)
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Readiness, SnapshotRef, SplitRef
 from tidemill.records.evidence import BehaviourCheck, Rehearsal, SliceSearch, WeakSlice
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict, significant
@@ -15,14 +24,10 @@ from tidemill.records.overview import (
     FeatureDrift,
     ModelDetails,
     ModelState,
-    PartitionAlert,
-    PartitionDetails,
     PublishedPartition,
-    ReleaseOrigin,
     RetrainDecision,
     RowDecision,
     StandingRelease,
-    StepOfPartition,
     Timeliness,
     UnrecordedFailure,
 )
@@ -66,12 +71,15 @@ __all__ = [
     "Readiness",
     "Record",
     "Rehearsal",
+    "ReleaseEvidence",
     "ReleaseOrigin",
     "ReleaseRef",
     "ReproducedStep",
     "Reproduction",
     "RetrainDecision",
     "RowDecision",
+    "RowLookup",
+    "RowVersion",
     "ScoresRef",
     "SearchReport",
     "SentRef",

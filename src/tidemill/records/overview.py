@@ -12,14 +12,10 @@ __all__ = [
     "FeatureDrift",
     "ModelDetails",
     "ModelState",
-    "PartitionAlert",
-    "PartitionDetails",
     "PublishedPartition",
-    "ReleaseOrigin",
     "RetrainDecision",
     "RowDecision",
     "StandingRelease",
-    "StepOfPartition",
     "Timeliness",
     "UnrecordedFailure",
 ]
@@ -104,6 +100,16 @@ class FailedStep(Record):
     """When."""
     by_schedule: bool
     """Whether the schedule started any of the attempts; if not, people started all of them."""
+    dag_id: str | None = None
+    """DAG of the newest attempt; None if the command line ran it."""
+    dag_run_id: str | None = None
+    """Run of the DAG."""
+    task_id: str | None = None
+    """Task."""
+    map_index: int | None = None
+    """Index of a mapped task; -1 or None if it is not mapped."""
+    try_number: int | None = None
+    """Attempt, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,91 +260,3 @@ class ModelDetails(Record):
     """Of the newest partitions, in no order."""
     row_decisions: tuple[RowDecision, ...] = ()
     """About withheld rows of the newest partitions, oldest first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepOfPartition(Record):
-    """One execution of a step for a partition."""
-
-    run_id: int
-    """Row in ``tidemill.run``."""
-    chain: str
-    """Chain that it belongs to."""
-    step: str
-    """Name of the step."""
-    status: str
-    """``running``, ``succeeded`` or ``failed``."""
-    error: str
-    """Error message; empty if it did not fail."""
-    started_at: datetime
-    """When."""
-    wall_s: float | None
-    """Seconds; None while it runs."""
-    n_rows: int | None
-    """Rows worked on, if the step counts rows."""
-    dag_id: str | None
-    """DAG; None if the command line ran it."""
-    dag_run_id: str | None
-    """Run of the DAG."""
-    task_id: str | None
-    """Task."""
-    map_index: int | None
-    """Index of a mapped task; -1 or None if it is not mapped."""
-    try_number: int | None
-    """Attempt, from 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionAlert(Record):
-    """What happened to an alert in a partition."""
-
-    alert_id: int
-    """Row in ``tidemill.alert``."""
-    rule: str
-    """Name of the rule."""
-    event: str
-    """``opened``, ``worsened``, ``reminded`` or ``resolved``."""
-    severity: Severity
-    """Severity at that time."""
-    message: str
-    """Finding at that time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionDetails(Record):
-    """A partition and everything that happened to it."""
-
-    model: str
-    """Name of the model."""
-    partition: str
-    """Key."""
-    published: PublishedPartition | None
-    """Its visible rows; None if there are none."""
-    withheld: bool
-    """Whether its newest rows wait for a person."""
-    previous: str | None
-    """Newest earlier partition that is published or withheld."""
-    next: str | None
-    """Oldest later one."""
-    steps: tuple[StepOfPartition, ...]
-    """Newest first."""
-    alerts: tuple[PartitionAlert, ...]
-    """Events of alerts in this partition, oldest first."""
-    row_decisions: tuple[RowDecision, ...]
-    """About its withheld rows, oldest first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseOrigin(Record):
-    """Where a release can be looked up."""
-
-    bundle_uri: str
-    """Folder of its bundle, with the model card."""
-    mlflow_run_id: str | None
-    """MLflow run of its training."""
-    mlflow_version: str | None
-    """Version in MLflow's registry."""
-    profile: str | None
-    """Folder of the profile of its training data."""
-    contract: str | None
-    """Folder of the contract page of its training data."""

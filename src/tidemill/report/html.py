@@ -99,14 +99,14 @@ def page(template: str, *, answer: Answer, tiles: Sequence[Tile] = (), **details
     **details : object
         Variables of the template, and ``kind``, ``model`` and ``partition`` for the heading; a missing one raises.
         The optional ``digest`` is shown short after ``digest_of``, with the full digest in the tooltip; ``trail`` holds the
-        breadcrumb's links, ``links`` those to related pages.
+        breadcrumb's links, ``links`` those to related pages. Only a page with ``has_form`` may send a form, to its own server.
 
     Returns
     -------
     str
         HTML text that encodes to UTF-8 for any characters in the values.
     """
-    optional = {"digest_of": "snapshot", "digest": "", "trail": (), "links": ()}
+    optional = {"digest_of": "snapshot", "digest": "", "trail": (), "links": (), "has_form": False}
     named = {**optional, **details, "answer": answer, "tiles": tiles, "version": __version__}
     text = environment().get_template(template).render(named)
     return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate has no encoding
@@ -131,14 +131,14 @@ def environment() -> Environment:
     filters = (figure, tick, interval, percent, count, short, when, size, seconds, breakable, code, picture)
     env.filters.update({function.__name__: function for function in filters})
     css = stylesheet_colours() + env.get_template("page.css").render(wide=SIZES["wide"][0])
-    env.globals.update(css=Markup(css), policy=_policy(css))
+    env.globals.update(css=Markup(css), policy=_policy(css, "'none'"), policy_of_forms=_policy(css, "'self'"))
     return env
 
 
-def _policy(css: str) -> str:
+def _policy(css: str, forms: str) -> str:
     """Return a policy that allows only this stylesheet, by its digest; injected styles do not apply."""
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action {forms}"
 
 
 def figure(value: float | None) -> str:

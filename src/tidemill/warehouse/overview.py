@@ -19,6 +19,7 @@ from tidemill.records import (
     PartitionAlert,
     PartitionDetails,
     PublishedPartition,
+    ReleaseEvidence,
     ReleaseOrigin,
     RetrainDecision,
     RowDecision,
@@ -34,25 +35,11 @@ from tidemill.warehouse.alerts.state import open_alerts
 from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, transaction
 from tidemill.warehouse.statements import execute
 
-__all__ = ["Overview", "ReleaseEvidence"]
+__all__ = ["Overview"]
 
 N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 90, 20, 5, 10  # newest entries of each kind that are shown
 N_DRIFT = 30  # newest partitions whose features are shown
 N_STEPS = 100  # newest steps of a partition
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseEvidence:
-    """Snapshot, evaluation and decision behind a release."""
-
-    snapshot: SnapshotRef
-    """Its training data."""
-    evaluation: EvaluationReport
-    """The evaluation."""
-    decision: Decision
-    """The gate's decision."""
-    origin: ReleaseOrigin
-    """Where its card, pages and MLflow entries are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +105,13 @@ class Overview:
                 return None
             execute(cursor, "release_pages", model=model, release_id=release_id)
             (origin,) = fetch_all(cursor, ReleaseOrigin)
-        snapshot, evidence, decision = row
+        snapshot, evidence, decision, settings = row
         snapshot |= {"start": snapshot.pop("start_at"), "end": snapshot.pop("end_at")}
         return ReleaseEvidence(
             snapshot=SnapshotRef.from_dict(snapshot),
             evaluation=EvaluationReport.from_dict(evidence),
             decision=Decision.from_dict(decision),
+            settings=settings or {},
             origin=origin,
         )
 

@@ -231,9 +231,19 @@ def test_an_alert_is_reached_from_the_chart_and_carries_its_instructions() -> No
 
 def test_every_table_has_a_caption_and_every_heading_a_scope() -> None:
     state = replace(WARNED, failures=(FAILED,), unrecorded=(LOST,))
-    for page in (models_page([state]), model_page(details(state))):
-        assert page.count("<table") == page.count("<caption>") + page.count('<table class="heat">')
+    drift = FeatureDrift(feature="temp", partition="2013-07-07", distance=0.3, threshold=0.2, importance=0.4)
+    for page in (models_page([state]), model_page(details(state, drift=(drift,)))):
+        assert page.count("<table") == page.count("<caption>") > 0
         assert re.findall(r"<th(?! scope=)[ >]", page) == []
+
+
+def test_a_failure_is_a_click_from_its_log_and_its_run() -> None:
+    failed = replace(FAILED, dag_id="flight_delays_predict", dag_run_id="scheduled__2", task_id="extract", try_number=3)
+    page = model_page(details(replace(FINE, failures=(failed,), unrecorded=(LOST,))))
+    runs = "../../dags/flight_delays_predict/runs"
+    assert f'<a href="{runs}/scheduled__2/tasks/extract?try_number=3">extract</a>' in page
+    assert f'<a href="{runs}/scheduled__1">' in page
+    assert "/tasks/" not in model_page(details(STOPPED))
 
 
 def test_a_model_that_nobody_watches_is_not_fine() -> None:
@@ -252,7 +262,16 @@ def test_a_partition_says_how_many_of_its_rows_are_set_aside() -> None:
 def test_every_page_about_a_partition_is_a_click_away_and_links_are_relative() -> None:
     links = re.findall(r'href="([^"]*)"', model_page(details(FINE)))
     day, report = "partitions/2013-07-07/", f"reports/{DIGEST}/?partition=2013-07-07"
-    assert links == ["../", day, day, day, "releases/7/", report, "releases/7/"]  # chart, calendar and table
+    assert links == ["../", "rows/", day, day, day, "releases/7/", report, "releases/7/"]  # chart, calendar and table
+
+
+def test_each_release_is_compared_with_the_one_before_and_the_one_that_serves() -> None:
+    releases = tuple(replace(RELEASE, release_id=number) for number in (9, 8, 7, 6))
+    links = re.findall(r'href="(releases/\d+/against/[^"]*)"', model_page(details(FINE, releases=releases)))
+    assert links == [
+        "releases/9/against/8/", "releases/9/against/7/", "releases/8/against/7/", "releases/7/against/6/",
+        "releases/6/against/7/",
+    ]  # fmt: skip
 
 
 def test_why_it_is_not_trained_again_is_on_the_page() -> None:

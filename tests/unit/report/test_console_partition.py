@@ -61,6 +61,11 @@ ORIGIN = ReleaseOrigin(
     ("details", "tone", "answer"),
     [
         (DETAILS, "good", "Published on 2013-07-08 05:00 UTC, 934 rows by release 7."),
+        (
+            replace(DETAILS, alerts=(replace(ALERT, event="resolved"),)),
+            "good",
+            "Published on 2013-07-08 05:00 UTC, 934 rows by release 7.",
+        ),
         (replace(DETAILS, alerts=(ALERT,)), "warn", "Published on 2013-07-08 05:00 UTC, 934 rows by release 7."),
         (
             replace(DETAILS, published=replace(PARTITION, n_rows=0, simulated=True)),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, Severity
-from tidemill.report.console.links import trail_of
+from tidemill.report.console.links import run_path, task_path, trail_of
 from tidemill.report.console.runbook import instructions
-from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent, when
+from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, percent, when
 from tidemill.report.timeline import calendar, drift_rows, quality_chart
 
 __all__ = ["model_page", "models_page"]
@@ -46,10 +46,13 @@ def model_page(details: ModelDetails) -> str:
         model=state.model,
         partition="",
         trail=trail_of(state.model, up=""),
+        links=[Link("Look up a row", "rows/")],
         answer=_of_one(details),
         tiles=_tiles(state),
         state=state,
         runbook=instructions(),
+        task_path=task_path,
+        run_path=run_path,
         partitions=details.partitions[:N_ROWS],
         chart=quality_chart(details.partitions, state, details.row_decisions),
         calendar=calendar(details.partitions, state),

@@ -51,7 +51,8 @@ def _answer(details: PartitionDetails) -> Answer:
         return Answer(question=question, answer="It has not been published.", tone=tone)
     rows = f"{count(published.n_rows)} rows by release {published.release_id}" if published.n_rows else "empty"
     said = f"Published on {when(published.published_at)}, {rows}{', simulated' if published.simulated else ''}."
-    return Answer(question=question, answer=said, tone="warn" if details.alerts else "good", reasons=reasons)
+    found = any(item.event != "resolved" for item in details.alerts)
+    return Answer(question=question, answer=said, tone="warn" if found else "good", reasons=reasons)
 
 
 def _tiles(details: PartitionDetails) -> list[Tile]:

@@ -1,0 +1,166 @@
+"""Records behind the console's pages about one partition, one release and one row."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tidemill.records.data import SnapshotRef
+from tidemill.records.figures import Decision, Record, Severity
+from tidemill.records.models import EvaluationReport
+from tidemill.records.overview import PublishedPartition, RowDecision
+
+__all__ = [
+    "PartitionAlert",
+    "PartitionDetails",
+    "ReleaseEvidence",
+    "ReleaseOrigin",
+    "RowLookup",
+    "RowVersion",
+    "StepOfPartition",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOfPartition(Record):
+    """One execution of a step for a partition."""
+
+    run_id: int
+    """Row in ``tidemill.run``."""
+    chain: str
+    """Chain that it belongs to."""
+    step: str
+    """Name of the step."""
+    status: str
+    """``running``, ``succeeded`` or ``failed``."""
+    error: str
+    """Error message; empty if it did not fail."""
+    started_at: datetime
+    """When."""
+    wall_s: float | None
+    """Seconds; None while it runs."""
+    n_rows: int | None
+    """Rows worked on, if the step counts rows."""
+    dag_id: str | None
+    """DAG; None if the command line ran it."""
+    dag_run_id: str | None
+    """Run of the DAG."""
+    task_id: str | None
+    """Task."""
+    map_index: int | None
+    """Index of a mapped task; -1 or None if it is not mapped."""
+    try_number: int | None
+    """Attempt, from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionAlert(Record):
+    """What happened to an alert in a partition."""
+
+    alert_id: int
+    """Row in ``tidemill.alert``."""
+    rule: str
+    """Name of the rule."""
+    event: str
+    """``opened``, ``worsened``, ``reminded`` or ``resolved``."""
+    severity: Severity
+    """Severity at that time."""
+    message: str
+    """Finding at that time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionDetails(Record):
+    """A partition and everything that happened to it."""
+
+    model: str
+    """Name of the model."""
+    partition: str
+    """Key."""
+    published: PublishedPartition | None
+    """Its visible rows; None if there are none."""
+    withheld: bool
+    """Whether its newest rows wait for a person."""
+    previous: str | None
+    """Newest earlier partition that is published or withheld."""
+    next: str | None
+    """Oldest later one."""
+    steps: tuple[StepOfPartition, ...]
+    """Newest first."""
+    alerts: tuple[PartitionAlert, ...]
+    """Events of alerts in this partition, oldest first."""
+    row_decisions: tuple[RowDecision, ...]
+    """About its withheld rows, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseOrigin(Record):
+    """Where a release can be looked up."""
+
+    bundle_uri: str
+    """Folder of its bundle, with the model card."""
+    mlflow_run_id: str | None
+    """MLflow run of its training."""
+    mlflow_version: str | None
+    """Version in MLflow's registry."""
+    profile: str | None
+    """Folder of the profile of its training data."""
+    contract: str | None
+    """Folder of the contract page of its training data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseEvidence(Record):
+    """Snapshot, evaluation and decision behind a release."""
+
+    snapshot: SnapshotRef
+    """Its training data."""
+    evaluation: EvaluationReport
+    """The evaluation."""
+    decision: Decision
+    """The gate's decision."""
+    settings: dict[str, Any]
+    """The spec of its newest judgement, defaults included; empty if it is not on record."""
+    origin: ReleaseOrigin
+    """Where its card, pages and MLflow entries are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowVersion(Record):
+    """What one run predicted for an entity."""
+
+    partition: str
+    """Key."""
+    prediction_run_id: int
+    """Row in ``tidemill.prediction_run``."""
+    release_id: int
+    """Release that scored it."""
+    status: str
+    """``published`` for what readers see, ``superseded`` for what they saw."""
+    published_at: datetime
+    """When it became visible."""
+    simulated: bool
+    """Whether the release saw data after the partition's cutoff."""
+    score: float
+    """Score, or the predicted number."""
+    predicted: str | None
+    """Predicted label; None for a regression."""
+    low: float | None
+    """Lower end of the interval; None without one."""
+    high: float | None
+    """Upper end of the interval; None without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowLookup(Record):
+    """An entity's newest published row, and its history."""
+
+    model: str
+    """Name of the model."""
+    entity_key: str
+    """Key of the row."""
+    partition: str
+    """Newest searched partition that has it."""
+    trace: dict[str, Any]
+    """The answer and everything behind it, by name, in order."""
+    history: tuple[RowVersion, ...]
+    """In every searched partition that has it: what readers see and saw, newest first."""
