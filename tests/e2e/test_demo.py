@@ -231,7 +231,14 @@ def test_the_console_says_whether_the_model_is_fine_and_why_in_two_clicks(demo) 
         frame.get_by_text("Is my model fine?").wait_for(timeout=30_000)
 
 
-@pytest.mark.parametrize("page", ["", "flight_delays/", "flight_delays/releases/1/", "dag/flight_delays_train"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "", "flight_delays/", "flight_delays/releases/1/", "flight_delays/releases/1/card/",
+        "flight_delays/releases/1/against/1/", "flight_delays/partitions/2013-07-07/", "flight_delays/rows/?key=1",
+        "dag/flight_delays_train", "run/flight_delays_predict/by_hand",
+    ],
+)  # fmt: skip
 def test_the_console_shows_nothing_to_somebody_who_has_not_logged_in(demo, page: str) -> None:
     answer = httpx.get(f"{demo.airflow().url}/tidemill/{page}")
     assert (answer.status_code, answer.text) == (401, "Not authenticated")
