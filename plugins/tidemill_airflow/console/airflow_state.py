@@ -10,7 +10,7 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.sdk.timezone import utcnow
 from airflow.utils.state import DagRunState
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from tidemill.records import ModelState, Severity, UnrecordedFailure
@@ -84,7 +84,10 @@ def _failed_runs(session: Session, model: str) -> list[UnrecordedFailure]:
     columns = (DagRun.dag_id, DagRun.run_id, DagRun.partition_key, DagRun.conf, DagRun.state, DagRun.end_date)
     runs = session.execute(
         select(*columns)
-        .where(DagRun.dag_id.in_([f"{model}_{verb}" for verb in PURPOSE]), DagRun.run_after > utcnow() - RECENT)
+        .where(DagRun.dag_id.in_([f"{model}_{verb}" for verb in PURPOSE]))
+        .where(
+            or_(DagRun.end_date.is_(None), DagRun.end_date > utcnow() - RECENT)
+        )  # a backfill's dates lie in the past
         .order_by(DagRun.id.desc())
         .limit(MOST_RUNS)
     )
