@@ -209,6 +209,13 @@ LEFT JOIN tidemill.champion c ON c.model = r.model AND c.release_id = r.release_
 WHERE r.model = %(model)s
 ORDER BY r.release_id DESC;
 
+-- name: newest_release_id
+-- The release whose training as of an earlier partition is the newest.
+SELECT release_id
+FROM tidemill.release
+WHERE model = %(model)s AND known_until < %(cutoff)s
+ORDER BY known_until DESC, release_id DESC LIMIT 1;
+
 -- name: live_release_id
 -- The release that was live for a partition's cutoff; a release that was rolled back never was.
 SELECT release_id

@@ -45,6 +45,13 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "trainings without a gain are counted across trainings",
+        "src/tidemill/steps/train/evaluation/leave_out.py",
+        "before.get(frozenset(fit.features), 0) + 1",
+        "1",
+        ("tests/integration/test_leave_out.py", "-k", "three_trainings"),
+    ),
+    Mutant(
         "an audit column never reaches the model",
         "src/tidemill/steps/data/features.py",
         "PARTITION, TARGET, *spec.audit}",

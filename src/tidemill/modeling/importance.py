@@ -1,9 +1,10 @@
 """Permutation importance (Breiman 2001) on the test set: the loss of quality when one feature is shuffled.
 
 Features with the same information share their importance, and a feature that the model ignores gets about 0. Importance
-describes the model, not causes in the world.
+describes the model, not causes in the world. Groups of related features are therefore also judged by a fit without them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,10 @@ from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.metrics import greater_is_better, paired_difference
 from tidemill.records import MetricValue
 
-__all__ = ["Shuffles", "permutation_importance"]
+__all__ = ["Shuffles", "correlated_groups", "permutation_importance"]
+
+_CORRELATED = 0.7  # absolute rank correlation from which two numbers carry much of the same information
+_MAX_ROWS = 20_000  # rows that a correlation needs; more change its second digit at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +102,42 @@ def _figure(feature: str, value: float, ends: tuple[float | None, float | None],
     return MetricValue(
         name="permutation_importance", value=value, low=ends[0], high=ends[1], n=n_samples, feature=feature
     )
+
+
+def correlated_groups(X: pd.DataFrame, numeric: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return groups of features linked by rank correlation (Spearman); texts are groups of their own.
+
+    Parameters
+    ----------
+    X : pandas.DataFrame of shape (n_samples, n_features)
+        Aligned features.
+    numeric : sequence of str
+        Which of them are numbers.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Features by the name of the group, which is that of its first feature.
+
+    Examples
+    --------
+    >>> X = pd.DataFrame({"km": [1.0, 2.0, 3.0], "miles": [0.6, 1.2, 1.9], "rain": [5.0, 1.0, 4.0]})
+    >>> correlated_groups(X, ["km", "miles", "rain"])
+    {'km': ('km', 'miles'), 'rain': ('rain',)}
+    """
+    names = list(X.columns)
+    group = dict.fromkeys(names, "")
+    numbers = X[list(numeric)].iloc[:: max(1, -(-len(X) // _MAX_ROWS))]
+    related = (numbers.corr(method="spearman").abs() >= _CORRELATED).to_numpy()
+    position = {name: number for number, name in enumerate(numeric)}
+    for name in names:
+        waiting = [name] if not group[name] else []
+        while waiting:
+            at = waiting.pop()
+            group[at] = name
+            near = np.flatnonzero(related[position[at]]).tolist() if at in position else []
+            waiting += [numeric[number] for number in near if not group[numeric[number]]]
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        found[group[name]] = (*found.get(group[name], ()), name)
+    return found

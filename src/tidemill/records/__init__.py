@@ -15,7 +15,7 @@ from tidemill.records.console import (
     StepOfPartition,
 )
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Readiness, SnapshotRef, SplitRef
-from tidemill.records.evidence import BehaviourCheck, Rehearsal, SliceSearch, WeakSlice
+from tidemill.records.evidence import BehaviourCheck, FeatureGroup, Rehearsal, SliceSearch, WeakSlice
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict, significant
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
 from tidemill.records.overview import (
@@ -54,6 +54,7 @@ __all__ = [
     "Examination",
     "FailedStep",
     "FeatureDrift",
+    "FeatureGroup",
     "Likeness",
     "MetricValue",
     "ModelDetails",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tidemill.records.figures import MetricValue, Record
 
-__all__ = ["BehaviourCheck", "Rehearsal", "SliceSearch", "WeakSlice"]
+__all__ = ["BehaviourCheck", "FeatureGroup", "Rehearsal", "SliceSearch", "WeakSlice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,28 @@ class Rehearsal(Record):
     """Peak memory of the process, libraries included."""
     problem: str | None = None
     """Why it did not finish, or None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureGroup(Record):
+    """What a group of features gains and costs, by a fit without it."""
+
+    name: str
+    """Name of the group."""
+    features: tuple[str, ...]
+    """Its features."""
+    gain: MetricValue
+    """By how much the acceptance metric is better with the group than without it, on the test set."""
+    null_share: float
+    """Share of missing values, 0 to 1."""
+    bytes_per_row: float
+    """Bytes of its values in memory."""
+    score_s_per_million: float
+    """Processor seconds that it adds to scoring a million rows; below 0 if scoring without it takes longer."""
+    fit_s: float
+    """Seconds of the fit without it: what the measurement costs."""
+    n_idle: int
+    """Trainings in a row, this one included, in which the interval of the gain includes 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tidemill.records.evidence import BehaviourCheck, Rehearsal, SliceSearch
+from tidemill.records.evidence import BehaviourCheck, FeatureGroup, Rehearsal, SliceSearch
 from tidemill.records.figures import Decision, MetricValue, Record
 from tidemill.records.search import Parameters, SearchReport
 
@@ -92,6 +92,8 @@ class EvaluationReport(Record):
     """The champion's ``unlabelled_share``; None without a champion, and in older records."""
     gaps: tuple[MetricValue, ...] = ()
     """Figures of each group of the audit columns minus those of the other test rows; ``slice`` names the group."""
+    feature_groups: tuple[FeatureGroup, ...] = ()
+    """Gain and cost of groups of features; empty unless ``train.leave_out`` asks for it."""
     slice_search: SliceSearch | None = None
     """The search for weak slices; None if the evaluation is not shown, and in older records."""
 

@@ -22,7 +22,7 @@ from tidemill.spec.operation import (
     Withhold,
 )
 from tidemill.spec.search import Dimension, Search, Window
-from tidemill.spec.training import BASELINES, CANDIDATES, Accept, Own, Train, candidates
+from tidemill.spec.training import BASELINES, CANDIDATES, Accept, LeaveOut, Own, Train, candidates
 
 __all__ = [
     "BASELINES",
@@ -38,6 +38,7 @@ __all__ = [
     "Features",
     "Input",
     "Label",
+    "LeaveOut",
     "Missing",
     "ModelSpec",
     "Monitor",

@@ -10,7 +10,7 @@ from tidemill.spec.data import Ready, Task
 from tidemill.spec.kinds import Cron, Duration, Name, Part, ThresholdRule, repeated
 from tidemill.spec.search import Search
 
-__all__ = ["BASELINES", "CANDIDATES", "Accept", "Own", "Train", "candidates"]
+__all__ = ["BASELINES", "CANDIDATES", "Accept", "LeaveOut", "Own", "Train", "candidates"]
 
 BASELINES = ("prior", "group_rate", "shallow_tree")
 """Trivial models that are trained with the candidates every time, and that a candidate must beat."""
@@ -51,6 +51,15 @@ class Own(Part):
     """Import paths of further classes and functions that its stored model may contain."""
 
 
+class LeaveOut(Part):
+    """Fits of the chosen estimator without one group of features each."""
+
+    groups: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """Features by the name of their group; if empty, numbers are grouped by correlation."""
+    most: Annotated[int, Field(ge=1, le=100)] = 8
+    """Maximum groups, and so additional fits, per training; the first ones are chosen."""
+
+
 class Train(Part):
     """When and how a challenger is trained."""
 
@@ -78,6 +87,8 @@ class Train(Part):
     """Columns known before the cutoff that may predict the label well; the leak probe skips them."""
     search: Search = Search()
     """Hyperparameter search."""
+    leave_out: LeaveOut | None = None
+    """Fits without one group of features each, to compare what a group gains with what it costs; null for none."""
     engine: Literal["local", "external_memory", "dask"] = "local"
     """Where XGBoost keeps the rows while training: in memory, on disk as bins, or on the disks of Dask workers."""
     random_state: Annotated[int, Field(ge=0, lt=2**32)] = 20130101

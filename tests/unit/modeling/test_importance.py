@@ -1,8 +1,9 @@
 import time
 
 import numpy as np
+import pandas as pd
 
-from tidemill.modeling.importance import Shuffles, permutation_importance
+from tidemill.modeling.importance import Shuffles, correlated_groups, permutation_importance
 
 
 def by_feature(figures):
@@ -49,3 +50,19 @@ def test_five_features_of_12000_rows_take_a_seventh_of_15_seconds(fitted, test_s
     started = time.process_time()
     permutation_importance(bundle, X, y)
     assert time.process_time() - started < 15 * 5 / 35
+
+
+def test_numbers_that_are_linked_by_others_are_one_group():
+    rng = np.random.default_rng(0)
+    a, noise = rng.normal(size=2000), rng.normal(size=(3, 2000))
+    b = a + 0.6 * noise[0]
+    c = b + 0.6 * noise[1]  # follows b closely, and a less
+    X = pd.DataFrame({"a": a, "place": ["x", "y"] * 1000, "c": -np.exp(c), "own": noise[2], "b": b})
+    assert abs(X["a"].corr(X["c"], method="spearman")) < 0.78
+    groups = correlated_groups(X, ["a", "c", "own", "b"])
+    assert groups == {"a": ("a", "c", "b"), "place": ("place",), "own": ("own",)}
+
+
+def test_a_constant_or_empty_number_is_a_group_of_its_own():
+    X = pd.DataFrame({"one": [1.0, 1.0, 1.0], "none": [np.nan] * 3, "n": [1.0, 2.0, 3.0]})
+    assert correlated_groups(X, ["one", "none", "n"]) == {"one": ("one",), "none": ("none",), "n": ("n",)}

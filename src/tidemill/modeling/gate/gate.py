@@ -30,10 +30,13 @@ from tidemill.records import (
 )
 from tidemill.spec import Accept
 
-__all__ = ["MIN_TEST_ROWS", "decide_acceptance"]
+__all__ = ["MIN_IDLE", "MIN_TEST_ROWS", "decide_acceptance"]
 
 MIN_TEST_ROWS = 100
 """Labelled test rows below which the gate does not decide."""
+
+MIN_IDLE = 3
+"""Trainings in a row without a shown gain from which a group of features is a finding."""
 
 _MAX_NEAR = 0.01  # largest share of rows with a nearly matching label key for which the keys count as matching
 _MAX_APART = 0.5  # largest share of rows without a label, and of labels without a row, to accept
@@ -87,6 +90,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         *weigh_slices(report, by, accept.slices),
         *weigh_gaps(report, {str(name): limit for name, limit in accept.gaps.items()}, unit),
         *_tell_weak_slices(report.slice_search),
+        *_tell_idle_groups(report),
         *_weigh_calibration(report, accept.calibration_error),
         *_weigh_churn(report, accept.churn),
         *_weigh_behaviour(report),
@@ -189,6 +193,17 @@ def _weak_slice(found: WeakSlice) -> str:
         f"{said}, where its scores promise {significant(found.expected, 4)}: {significant(abs(gap.value))} worse than on the "
         "other rows, compared with what scores promise"
     )
+
+
+def _tell_idle_groups(report: EvaluationReport) -> list[Finding]:
+    return [
+        Finding.shown(
+            f"The features of {group.name} ({', '.join(group.features)}) have shown no gain in {group.n_idle} trainings "
+            f"in a row: {group.gain.name} {group.gain.value:+.4f} with them."
+        )
+        for group in report.feature_groups
+        if group.n_idle >= MIN_IDLE
+    ]
 
 
 def _weigh_calibration(report: EvaluationReport, limit: float | None) -> list[Finding]:

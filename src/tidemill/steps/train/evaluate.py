@@ -30,8 +30,9 @@ from tidemill.runtime.job import Job
 from tidemill.steps.data.features import LabelledSet, read_enough, read_set
 from tidemill.steps.monitor.outlook import OUTLOOK, outlook_of
 from tidemill.steps.train.against_champion import compare_with_champion
+from tidemill.steps.train.evaluation.leave_out import fit_without, weigh_groups
+from tidemill.steps.train.evaluation.slices import gaps_of, search_slices
 from tidemill.steps.train.evidence import reference_of, task_pictures
-from tidemill.steps.train.slices import gaps_of, search_slices
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.layout import REFERENCE
 from tidemill.storage.rehearsal import rehearse, rehearse_here
@@ -62,8 +63,8 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         Candidates and baselines.
     shown : bool, default True
         Whether the evaluation is shown. If False, it decides the same in half the time: there are no charts, no slices
-        are searched, the rehearsal takes place in this process, and only a candidate that the gate accepts gets its
-        importances.
+        are searched, no features left out, the rehearsal takes place in this process, and only a candidate that the gate
+        accepts gets its importances.
 
     Raises
     ------
@@ -72,9 +73,10 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
     ArtifactCorrupt
         If a bundle does not match its digest.
     """
-    spec = job.spec
+    spec, ref = job.spec, _best(bundles, job.spec.accept.metric)
+    without = fit_without(job, split, ref) if shown else ()
     test = read_set(job, split, "test")
-    best = _scored(job, _best(bundles, spec.accept.metric), test)
+    best = _scored(job, ref, test)
     baselines = [_scored(job, ref, test) for ref in bundles if ref.baseline]
     importance = _importance(job, best, test) if shown else ()
     uri = _stored(job, split, best, test, _pictures(job, best, baselines, test, importance) if shown else {})
@@ -84,6 +86,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         candidates=bundles,
         metrics=_metrics(job, best, test),
         importance=importance,
+        feature_groups=weigh_groups(job, test, best.bundle, without),
         gaps=gaps_of(job, test, best.bundle, best.score),
         slice_search=search_slices(job, split, test, best.bundle, importance) if shown else None,
         search_gain=_search_gain(job, best, test),

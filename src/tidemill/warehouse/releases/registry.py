@@ -135,6 +135,10 @@ class Releases:
         """Return the release that was live for a partition's cutoff; a release that was rolled back never was."""
         return self._found(model, "live_release_id", cutoff=cutoff)
 
+    def trained_before(self, model: str, cutoff: datetime) -> Release | None:
+        """Return the newest release, live or not, of a training with an earlier cutoff."""
+        return self._found(model, "newest_release_id", cutoff=cutoff)
+
     def live_from(self, model: str) -> tuple[datetime, ...]:
         """Return the model time from which the champion serves; empty without one."""
         with transaction(self.url) as cursor:
