@@ -19,6 +19,7 @@ from tidemill.metrics.student import half_width
 from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.gate.behaviour import check_behaviour
+from tidemill.modeling.gate.explanation import check_explanation
 from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.modeling.importance import Shuffles, permutation_importance
 from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
@@ -100,6 +101,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         unmatched_label_share=split.unmatched_label_share,
         near_match_share=split.near_match_share,
         behaviour=_behaviour(job, best, test),
+        explained=check_explanation(best.bundle, test.X) if shown else None,
         rehearsal=_rehearsal(job, best, test, apart=shown),
         threshold=best.bundle.threshold,
         threshold_criterion=best.bundle.threshold_criterion,
