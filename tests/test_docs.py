@@ -24,6 +24,7 @@ from tidemill import errors, spec
 from tidemill.cli import app
 from tidemill.runtime.declarations import STEPS
 from tidemill.runtime.step import Batches, LaterSteps, NoRows, Rows, Step
+from tidemill.score.lines import LINES, Line
 from tidemill.spec import BASELINES, CANDIDATES, ModelSpec
 from tidemill.spec_file import read_spec
 
@@ -33,6 +34,7 @@ FIRST_MODEL = PROJECT / "docs" / "first-model.md"
 OPERATIONS = PROJECT / "docs" / "operations.md"
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 SPEC = PROJECT / "docs" / "spec.md"
+SCORE = PROJECT / "docs" / "ml-test-score.md"
 PAGES = [README, PROJECT / "CHANGELOG.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 PARTS = {
@@ -44,7 +46,8 @@ PARTS = {
     "predict": spec.Predict, "predict.quarantine": spec.Quarantine, "predict.withhold": spec.Withhold, "ready": spec.Ready,
     "monitor": spec.Monitor,
     "retrain": spec.Retrain,
-    "reproduce": spec.Reproduce, "retention": spec.Retention, "rules": spec.Rule, "alerts": spec.AlertChannel,
+    "reproduce": spec.Reproduce, "retention": spec.Retention, "attest": spec.Attestation, "rules": spec.Rule,
+    "alerts": spec.AlertChannel,
 }  # fmt: skip
 
 
@@ -238,6 +241,18 @@ def test_every_room_is_documented() -> None:
     rooms = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     drawn = set(re.findall(r"\w+", text(ARCHITECTURE).split("```")[1]))
     assert rooms - {"__init__", "versions"} - drawn == set()
+
+
+def score_row(line: Line) -> str:
+    """Return a line's row of the table in the page, from its declaration."""
+    lengths = {need.name: f" or {need.partitions} partitions" if need.partitions else "" for need in line.needs}
+    needs = [f"{need.what} ({need.days} days{lengths[need.name]})" for need in line.needs]
+    return f"| `{line.name}` | {line.title} | {'; '.join(needs) or 'nothing is recorded yet'} |"
+
+
+def test_the_lines_of_the_score_are_those_that_are_declared() -> None:
+    rows = re.findall(r"^\| `\w+` \| .*\|$", text(SCORE).split("## Lines")[1].split("\n## ")[0], re.MULTILINE)
+    assert rows == [score_row(line) for line in LINES]
 
 
 # ---------------------------------------------------------------- the spec

@@ -104,6 +104,14 @@ WHERE model = %(model)s AND part = 'drift' AND feature IS NOT NULL AND slice IS 
 GROUP BY feature, partition
 HAVING count(*) FILTER (WHERE name = 'psi') > 0;
 
+-- name: recorded_score
+-- The ML Test Score that the newest monitoring recorded.
+SELECT partition, ended_at AS recorded_at, result -> 'ml_test_score' AS points
+FROM tidemill.run
+WHERE model = %(model)s AND chain = 'monitor' AND step = 'report' AND status = 'succeeded'
+  AND result -> 'ml_test_score' <> '{}'
+ORDER BY run_id DESC LIMIT 1;
+
 -- name: retrain_decisions
 -- The newest decisions on whether to retrain.
 SELECT partition, verdict, reasons

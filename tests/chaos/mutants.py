@@ -87,6 +87,27 @@ MUTANTS = (
         ("tests/unit/storage/test_text_checks.py", "-k", "of_another_form"),
     ),
     Mutant(
+        "old evidence has no points",
+        "src/tidemill/score/points.py",
+        "if standard.now < stale_from[row.need]]",
+        "]",
+        ("tests/unit/score/test_points.py", "-k", "too_old"),
+    ),
+    Mutant(
+        "an attestation outvotes no evidence",
+        "src/tidemill/score/points.py",
+        "if contrary:",
+        "if contrary and attestation is None:",
+        ("tests/unit/score/test_points.py", "-k", "outvotes_nothing"),
+    ),
+    Mutant(
+        "an attestation expires",
+        "src/tidemill/spec/attestation.py",
+        "return self.signed <= day <= self.until",
+        "return self.signed <= day",
+        ("tests/unit/score/test_points.py", "-k", "last_day"),
+    ),
+    Mutant(
         "the scheduled runs of a draft are skipped",
         "plugins/tidemill_airflow/scheduling/drafts.py",
         "if Releases(workspace.connection(LEDGER)).champion(spec.model) is None:",

@@ -225,6 +225,9 @@ def test_the_console_says_whether_the_model_is_fine_and_why_in_two_clicks(demo) 
         frame.get_by_text("Are my models fine?").wait_for(timeout=30_000)
         frame.get_by_role("link", name="flight_delays").click()
         frame.get_by_text("Is my model fine?").wait_for(timeout=30_000)
+        frame.get_by_role("link", name="Each line with its evidence").click()
+        frame.get_by_text("How well is my model tested?").wait_for(timeout=30_000)
+        frame.get_by_role("link", name="flight_delays", exact=True).click()
         frame.get_by_role("link", name="monitoring").first.click()
         frame.get_by_role("heading", name="Realised quality").wait_for(timeout=30_000)
         page.goto(f"{demo.airflow().url}/dags/flight_delays_predict/plugin/tidemill-model")
@@ -234,7 +237,7 @@ def test_the_console_says_whether_the_model_is_fine_and_why_in_two_clicks(demo) 
 @pytest.mark.parametrize(
     "page",
     [
-        "", "flight_delays/", "flight_delays/releases/1/", "flight_delays/releases/1/card/",
+        "", "flight_delays/", "flight_delays/score/", "flight_delays/releases/1/", "flight_delays/releases/1/card/",
         "flight_delays/releases/1/against/1/", "flight_delays/partitions/2013-07-07/", "flight_delays/rows/?key=1",
         "dag/flight_delays_train", "run/flight_delays_predict/by_hand",
     ],

@@ -487,7 +487,8 @@ def pages(mill: Mill) -> list[str]:
     number = mill.promoter.champion(mill.model).release_id
     release = f"{mill.model}/releases/{number}/"
     rows = f"{mill.model}/rows/?key=20240325-007"
-    return [f"{mill.model}/", f"{mill.model}/partitions/{SCORED}/", rows, release, f"{release}against/{number}/"]
+    score = f"{mill.model}/score/"
+    return [f"{mill.model}/", score, f"{mill.model}/partitions/{SCORED}/", rows, release, f"{release}against/{number}/"]
 
 
 def test_a_viewer_sees_every_page(console: Console, serving: Mill) -> None:

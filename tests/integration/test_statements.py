@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from tidemill.score.lines import LINES
 from tidemill.warehouse.statements import queries_folder, statements
 
 from .conftest import PROJECT, Warehouse
@@ -15,14 +16,16 @@ SOURCES = [*PROJECT.glob("src/tidemill/**/*.py")]
 
 
 def names_used() -> set[str]:
-    """Return the strings in code that runs statements by their names."""
+    """Return the strings in code that runs statements by their names, and the queries of the score's lines."""
     trees = [
         ast.parse(text)
         for path in SOURCES
         if "warehouse.statements import" in (text := path.read_text(encoding="utf-8"))
     ]
     constants = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return {value for value in constants if isinstance(value, str)}
+    return {value for value in constants if isinstance(value, str)} | {
+        f"score_{line.name}" for line in LINES if line.needs
+    }
 
 
 def names_run() -> set[str]:
@@ -41,7 +44,8 @@ def test_every_statement_is_used() -> None:
 
 
 def test_every_statement_that_is_run_exists() -> None:
-    assert names_run() - set(statements()) == set()
+    lines = {f"score_{line.name}" for line in LINES if line.needs}
+    assert (names_run() | lines) - set(statements()) == set()
 
 
 def test_no_query_of_the_ledger_stands_in_python() -> None:

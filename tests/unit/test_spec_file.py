@@ -354,3 +354,21 @@ def test_a_file_is_parsed_again_only_when_it_has_changed(tmp_path: Path, monkeyp
         patched.setattr("tidemill.spec_file.parse_document", lambda _: pytest.fail("it was parsed again"))
         assert read_spec(tmp_path / "tiny.yaml") is spec
     assert read_spec(write(tmp_path, SMALLEST + "owner: me\n")).owner == "me"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{by: jo, signed: 2026-11-30, until: 2026-11-30, says: x}", "must come after signed 2026-11-30"),
+        ("{by: jo, signed: 2026-11-30, until: 2027-12-02, says: x}", "by at most 366 days"),
+        ("{by: jo, signed: 2026-11-30, says: x}", "key 'attest.privacy.until' is missing"),
+        ("{by: '', signed: 2026-11-30, until: 2027-11-30, says: x}", "attest.privacy.by"),
+    ],
+)
+def test_an_attestation_names_who_and_when_and_expires(tmp_path: Path, entry: str, said: str) -> None:
+    assert said in problems(tmp_path, f"{SMALLEST}attest: {{privacy: {entry}}}\n")
+
+
+def test_an_attestation_of_an_unknown_line_is_refused(tmp_path: Path) -> None:
+    entry = "{by: jo, signed: 2026-11-30, until: 2027-11-30, says: x}"
+    assert "tiny.yaml:7: attest" in problems(tmp_path, f"{SMALLEST}attest: {{privat: {entry}}}\n")

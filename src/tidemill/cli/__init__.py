@@ -5,13 +5,13 @@ One module per subject; each adds its commands to ``app``, and imports heavy mod
 
 import sys
 
-from tidemill.cli import chains, ledger, local, onboarding, simulation, warehouse
+from tidemill.cli import chains, ledger, local, onboarding, score, simulation, warehouse
 from tidemill.cli import transfer as carrying
 from tidemill.cli.console import HOME, app, err
 from tidemill.errors import TidemillError
 from tidemill.workspace import read_environment_file
 
-__all__ = ["app", "carrying", "chains", "ledger", "local", "main", "onboarding", "simulation", "warehouse"]
+__all__ = ["app", "carrying", "chains", "ledger", "local", "main", "onboarding", "score", "simulation", "warehouse"]
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ from tidemill.records.overview import (
 from tidemill.records.passport import Passport
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef, ScoresRef, Shard
 from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
+from tidemill.records.score import Evidence, LineScore, RecordedScore, Scorecard, ScoreLine, ScoreSection
 from tidemill.records.search import Parameters, SearchReport, Trial
 
 __all__ = [
@@ -51,11 +52,13 @@ __all__ = [
     "Decision",
     "DeploymentRef",
     "EvaluationReport",
+    "Evidence",
     "Examination",
     "FailedStep",
     "FeatureDrift",
     "FeatureGroup",
     "Likeness",
+    "LineScore",
     "MetricValue",
     "ModelDetails",
     "ModelState",
@@ -71,6 +74,7 @@ __all__ = [
     "PublishedPartition",
     "Readiness",
     "Record",
+    "RecordedScore",
     "Rehearsal",
     "ReleaseEvidence",
     "ReleaseOrigin",
@@ -81,6 +85,9 @@ __all__ = [
     "RowDecision",
     "RowLookup",
     "RowVersion",
+    "ScoreLine",
+    "ScoreSection",
+    "Scorecard",
     "ScoresRef",
     "SearchReport",
     "SentRef",

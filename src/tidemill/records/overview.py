@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tidemill.records.alerts import OpenAlert
 from tidemill.records.figures import MetricValue, Record, Severity, Verdict
+from tidemill.records.score import RecordedScore
 
 __all__ = [
     "MOST_UNEXAMINED",
@@ -260,3 +261,5 @@ class ModelDetails(Record):
     """Of the newest partitions, in no order."""
     row_decisions: tuple[RowDecision, ...] = ()
     """About withheld rows of the newest partitions, oldest first."""
+    score: RecordedScore | None = None
+    """Its newest ML Test Score on record; None before its first monitoring page."""

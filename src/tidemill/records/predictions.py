@@ -114,3 +114,5 @@ class PageRef(Record):
     """MLflow run that also shows it; None if none does yet."""
     mirror_problem: str = ""
     """Why MLflow does not show it."""
+    ml_test_score: dict[str, float] = field(default_factory=dict)
+    """The model's ML Test Score when the page was written: points of each section; empty in older records."""

@@ -73,6 +73,8 @@ class CardFacts:
     """Versions of the relevant packages, e.g. ``{"xgboost": "3.2.0"}``."""
     limits: tuple[str, ...] = ()
     """Known limits besides those that follow from the dates; one sentence each."""
+    test_score: Mapping[str, float] = field(default_factory=dict)
+    """The model's ML Test Score once the release was registered: points of each section."""
     reproduce: tuple[str, ...] = ()
     """Commands that reproduce the bundle."""
 
@@ -150,6 +152,7 @@ def _derived(facts: CardFacts) -> dict[str, object]:
         "search": search_sentences(facts.bundle.search, facts.evaluation.search_gain),
         "champion": _against_champion(facts.evaluation),
         "rehearsal": _rehearsal(facts.evaluation.rehearsal),
+        "test_score": _test_score(facts.test_score),
     }
 
 
@@ -169,6 +172,13 @@ def _rehearsal(rehearsal: Rehearsal | None) -> str:
         f"{figure(rehearsal.seconds_per_million)} processor s per million rows, "
         f"{rehearsal.peak_rss_bytes / 2**20:,.0f} MiB at most."
     )
+
+
+def _test_score(points: Mapping[str, float]) -> str:
+    if not points:
+        return "not computed"
+    sections = ", ".join(f"{name} {value:g}" for name, value in points.items())
+    return f"{min(points.values()):g} of 7 when the release was registered: {sections}"
 
 
 def _word(facts: CardFacts) -> str:

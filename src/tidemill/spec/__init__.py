@@ -6,6 +6,7 @@ this package defines the meaning, the defaults and the rules across fields.
 
 from tidemill.metrics.definitions import DECIDABLE, default_metric, greater_is_better
 from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
+from tidemill.spec.attestation import Attestation
 from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Policy, Ready, Source, Task
 from tidemill.spec.inputs import Engine, Input, Missing
 from tidemill.spec.model import ModelSpec
@@ -32,6 +33,7 @@ __all__ = [
     "RULES",
     "Accept",
     "AlertChannel",
+    "Attestation",
     "Dimension",
     "Engine",
     "Expectation",

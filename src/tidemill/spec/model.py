@@ -14,7 +14,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from tidemill.errors import PartitionError, SpecError
 from tidemill.intervals import Every, Interval, Partition
 from tidemill.metrics.definitions import NO_SKILL, default_metric, greater_is_better
+from tidemill.records import ScoreLine
 from tidemill.spec.alerting import AlertChannel
+from tidemill.spec.attestation import Attestation
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Policy, Source, Task
 from tidemill.spec.inputs import Engine
 from tidemill.spec.kinds import Name, Part, repeated
@@ -67,6 +69,8 @@ class ModelSpec(Part):
     alerts: tuple[AlertChannel, ...] = ()
     reproduce: Reproduce = Reproduce()
     retention: Retention = Retention()
+    attest: dict[ScoreLine, Attestation] = Field(default_factory=dict)
+    """What people vouch for, by line of the ML Test Score."""
 
     @field_validator("model")
     @classmethod

@@ -19,6 +19,7 @@ from tidemill.records import (
     PartitionAlert,
     PartitionDetails,
     PublishedPartition,
+    RecordedScore,
     ReleaseEvidence,
     ReleaseOrigin,
     RetrainDecision,
@@ -32,9 +33,10 @@ from tidemill.records import (
 from tidemill.spec import ModelSpec
 from tidemill.spec.due_partitions import judge_timeliness
 from tidemill.warehouse.alerts.state import open_alerts
-from tidemill.warehouse.connections import Cursor, fetch_all, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, fetch_value, transaction
 from tidemill.warehouse.statements import execute
 
+__all__ = ["Overview", "ReleaseEvidence", "newest_spec"]
 __all__ = ["Overview"]
 
 N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 90, 20, 5, 10  # newest entries of each kind that are shown
@@ -72,6 +74,7 @@ class Overview:
                 releases=_releases(cursor, model),
                 decisions=_decisions(cursor, model),
                 drift=_drift(cursor, model, [item.partition for item in partitions[:N_DRIFT]]),
+                score=_score(cursor, model),
                 row_decisions=_row_decisions(cursor, model, partitions[-1].partition, partitions[0].partition)
                 if partitions
                 else (),
@@ -149,7 +152,7 @@ def _state(cursor: Cursor, model: str, as_of: datetime) -> ModelState:
     matured, quality = _quality(cursor, model, champion)
     execute(cursor, "failed_steps", model=model, limit=N_FAILURES)
     failures = fetch_all(cursor, FailedStep)
-    spec = _newest_spec(cursor, model)
+    spec = newest_spec(cursor, model)
     execute(cursor, "newest_keys", model=model, limit=N_PARTITIONS)
     keys = cursor.fetchall()
     known = {key: empty for key, empty, _ in keys}
@@ -170,7 +173,8 @@ def _state(cursor: Cursor, model: str, as_of: datetime) -> ModelState:
     )
 
 
-def _newest_spec(cursor: Cursor, model: str) -> ModelSpec | None:
+def newest_spec(cursor: Cursor, model: str) -> ModelSpec | None:
+    """Return the spec of a model's newest run; None if it has never run, or its spec is one of another version."""
     execute(cursor, "newest_spec", model=model)
     row = cursor.fetchone()
     return None if row is None else _spec(bytes(row[0]))
@@ -233,6 +237,11 @@ def _row_decisions(cursor: Cursor, model: str, first: str, last: str) -> tuple[R
         )
         for partition, kind, verdict, reasons, decided_at in cursor.fetchall()
     )
+
+
+def _score(cursor: Cursor, model: str) -> RecordedScore | None:
+    execute(cursor, "recorded_score", model=model)
+    return fetch_one(cursor, RecordedScore)
 
 
 def _decisions(cursor: Cursor, model: str) -> tuple[RetrainDecision, ...]:

@@ -150,3 +150,13 @@ def test_a_slice_s_name_is_escaped(facts, write):
 def test_a_champion_that_could_not_be_compared_is_told(facts, write):
     evaluation = replace(facts.evaluation, champion_difference=None, champion_problem="It reads another query.")
     assert "It reads another query." in write(replace(facts, evaluation=evaluation)).replace("\\", "")
+
+
+@pytest.mark.parametrize("write", [model_card, card_page])
+def test_both_cards_have_the_score_and_say_whether_rows_could_be_explained(facts, write):
+    check = BehaviourCheck(name="explanation", passed=True, observed="5 rows add up")
+    points = {"data": 4.5, "model": 3.0, "infrastructure": 5.0, "monitoring": 0.0}
+    text = write(replace(facts, test_score=points, evaluation=replace(tried(facts).evaluation, explained=check)))
+    assert "0 of 7 when the release was registered: data 4.5, model 3, infrastructure 5, monitoring 0" in text
+    assert "explanation: 5 rows add up" in text
+    assert "not computed" in write(facts)

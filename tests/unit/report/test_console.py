@@ -8,22 +8,28 @@ import pytest
 
 from tidemill.records import (
     Alert,
+    Evidence,
     FailedStep,
     FeatureDrift,
+    LineScore,
     MetricValue,
     ModelDetails,
     ModelState,
     OpenAlert,
     PublishedPartition,
+    RecordedScore,
     RetrainDecision,
     RowDecision,
+    Scorecard,
+    ScoreLine,
+    ScoreSection,
     Severity,
     StandingRelease,
     Timeliness,
     UnrecordedFailure,
     Verdict,
 )
-from tidemill.report.console import model_page, models_page
+from tidemill.report.console import model_page, models_page, score_page
 
 HOSTILE = "<script>alert(1)</script>"
 NOW = datetime(2013, 7, 8, 5, tzinfo=UTC)
@@ -262,7 +268,17 @@ def test_a_partition_says_how_many_of_its_rows_are_set_aside() -> None:
 def test_every_page_about_a_partition_is_a_click_away_and_links_are_relative() -> None:
     links = re.findall(r'href="([^"]*)"', model_page(details(FINE)))
     day, report = "partitions/2013-07-07/", f"reports/{DIGEST}/?partition=2013-07-07"
-    assert links == ["../", "rows/", day, day, day, "releases/7/", report, "releases/7/"]  # chart, calendar and table
+    assert links == [
+        "../",
+        "rows/",
+        day,
+        day,
+        day,
+        "releases/7/",
+        report,
+        "releases/7/",
+        "score/",
+    ]  # chart, calendar and table
 
 
 def test_each_release_is_compared_with_the_one_before_and_the_one_that_serves() -> None:
@@ -324,3 +340,35 @@ def test_the_past_of_a_model_is_drawn_and_leads_to_its_pages() -> None:
     assert page.count('href="partitions/2013-07-0') == 8  # three points, three days, two rows
     assert HOSTILE not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_models_page_shows_the_recorded_score_and_leads_to_its_lines() -> None:
+    points = {"data": 4.5, "model": 3.0, "infrastructure": 5.0, "monitoring": 7.0}
+    page = model_page(details(FINE, score=RecordedScore(partition="2013-07-07", recorded_at=NOW, points=points)))
+    assert "<strong>3 of 7</strong> as of 2013-07-07: data 4.5, model 3, infrastructure 5, monitoring 7." in page
+    assert '<a href="score/">' in page
+    assert '<a href="score/">' in model_page(details(FINE))
+
+
+def test_the_page_of_the_score_shows_each_line_with_its_evidence_and_the_next_half_point() -> None:
+    skew = LineScore(
+        line=ScoreLine.SKEW,
+        section=ScoreSection.MONITORING,
+        title="Training and serving are not skewed",
+        points=1,
+        reason=HOSTILE,
+        evidence=(Evidence(need="compared", kind="metric", row_id="17", at=NOW, worth=1, shows=HOSTILE),),
+        stale_from=NOW.replace(day=15),
+        next_half="",
+    )
+    tuning = replace(
+        skew, line=ScoreLine.TUNING, section=ScoreSection.MODEL, points=0.5, evidence=(), next_half="search longer"
+    )
+    page = score_page(Scorecard(model="flight_delays", as_of=NOW, lines=(tuning, skew)))
+    assert said(page) == ("none", "ML Test Score: 0 of 7.")
+    assert "<h2>Model: 0.5 of 7</h2>" in page
+    assert "<h2>Monitoring: 1 of 7</h2>" in page
+    assert "<code>metric 17</code> 2013-07-08 05:00 UTC" in page
+    assert "2013-07-15 05:00 UTC" in page
+    assert "search longer" in page
+    assert HOSTILE not in page

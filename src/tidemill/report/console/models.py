@@ -60,6 +60,7 @@ def model_page(details: ModelDetails) -> str:
         pages={item.partition: item.monitoring for item in details.partitions if item.monitoring},
         releases=details.releases,
         decisions=details.decisions,
+        score=details.score,
         metric_name=state.champion.metric if state.champion else "quality",
     )
 

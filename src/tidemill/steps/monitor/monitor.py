@@ -18,6 +18,7 @@ from tidemill.monitoring.recent import recent_quality
 from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
+from tidemill.score import read_scorecard
 from tidemill.steps.findings.alert_updates import update_alerts
 from tidemill.steps.findings.measured_rows import measure_rows
 from tidemill.steps.findings.reference import count_partition, read_reference
@@ -27,6 +28,7 @@ from tidemill.steps.monitor.label_arrival import Maturity, count_labels
 from tidemill.steps.monitor.outlook import estimate_errors, estimated, loss_change, watched_loss
 from tidemill.steps.monitor.realised_quality import outcomes_of, realised
 from tidemill.steps.monitor.skew import skew_of
+from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.ledger import Measurement
 from tidemill.warehouse.predictions.publisher import PublishedRun
 
@@ -177,7 +179,7 @@ def alert(job: Job, collected: CollectedRef, parts: tuple[MonitorRef, ...]) -> A
 
 @declarations.report
 def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
-    """Write the partition's page and log it to MLflow, now or once MLflow answers."""
+    """Write the partition's page, record the model's ML Test Score, and log the page to MLflow, now or once it answers."""
     from tidemill.steps.monitor.page import build_page  # imports the drawing library, which the other parts do not need
 
     page = build_page(job, collected, alerts)
@@ -186,12 +188,14 @@ def report(job: Job, collected: CollectedRef, alerts: AlertsRef) -> PageRef:
         (folder / "index.html").write_text(page, encoding="utf-8")
 
     uri = job.store.write(job.spec.model, "reports", fill).uri
+    with transaction(job.ledger.url) as cursor:
+        points = read_scorecard(cursor, job.spec).points
     if not job.workspace.tracking_uri:
-        return PageRef(uri=uri)
+        return PageRef(uri=uri, ml_test_score=points)
     from tidemill.mlflow_mirror.mirror import show_daily_page  # knows bundles too, and loads what they need
 
     shown = show_daily_page(job, uri, collected.release_id)
-    return PageRef(uri=uri, mlflow_run_id=shown.run_id, mirror_problem=shown.problem)
+    return PageRef(uri=uri, mlflow_run_id=shown.run_id, mirror_problem=shown.problem, ml_test_score=points)
 
 
 def _finite(metrics: Iterable[MetricValue]) -> tuple[MetricValue, ...]:

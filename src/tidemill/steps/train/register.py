@@ -14,11 +14,13 @@ from tidemill.report.card import CardFacts, model_card
 from tidemill.runtime import declarations
 from tidemill.runtime.declarations import TrainingRecords
 from tidemill.runtime.job import Job
+from tidemill.score import read_scorecard
 from tidemill.storage.audit_anchor import anchor_audit
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.bundles.mlflow_model import requirements
 from tidemill.storage.bundles.save import keep_card
 from tidemill.versions import code_version, lock_digest
+from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.releases.promotion import Promotion
 from tidemill.warehouse.releases.registry import NewRelease
 
@@ -150,9 +152,15 @@ def _card_facts(job: Job, training: TrainingRecords, release_id: int | None, bun
             **{name: str(value) for name, value in evaluation.bundle.parameters.items()},
         },
         versions={item.partition("==")[0]: item.partition("==")[2] for item in requirements(bundle)},
+        test_score=_test_score(job),
         limits=("Labels that never arrive are left out of training and evaluation.", *bundle.remarks),
         reproduce=(_command(spec.model, job.partition.key, evaluation.bundle),),
     )
+
+
+def _test_score(job: Job) -> dict[str, float]:
+    with transaction(job.ledger.url) as cursor:
+        return read_scorecard(cursor, job.spec).points
 
 
 def _command(model: str, partition: str, bundle: BundleRef) -> str:
