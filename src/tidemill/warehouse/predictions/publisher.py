@@ -199,19 +199,7 @@ class Publisher:
         first = next(batches, None)  # an error of all rows shows here, before anything is opened for them
         with connect(self.url, "tidemill-predict") as connection:
             with connection, connection.cursor() as cursor:
-                execute(
-                    cursor,
-                    "open_prediction_run",
-                    model=release.model,
-                    partition=release.partition,
-                    release_id=release.release_id,
-                    snapshot_digest=snapshot.digest,
-                    token=token,
-                    threshold=threshold,
-                    simulated=release.simulated,
-                    run_id=run_id,
-                )
-                prediction_run_id = int(fetch_value(cursor))
+                prediction_run_id = _open(cursor, release, snapshot, token, threshold, run_id)
             fault_point("write-opened")
             with rows_judged(release), connection, connection.cursor() as cursor:
                 if first is not None:
@@ -343,6 +331,25 @@ def _compatible_view(model: str, task: str) -> Iterator[None]:
         yield
     except DependentObjectsStillExist as error:
         raise would_break(model, f"to {task}", (error.diag.message_detail or "other objects").splitlines()) from error
+
+
+def _open(
+    cursor: Cursor, release: ReleaseRef, snapshot: SnapshotRef, token: int, threshold: float | None, run_id: int
+) -> int:
+    """Create an attempt's table, and return its prediction run."""
+    execute(
+        cursor,
+        "open_prediction_run",
+        model=release.model,
+        partition=release.partition,
+        release_id=release.release_id,
+        snapshot_digest=snapshot.digest,
+        token=token,
+        threshold=threshold,
+        simulated=release.simulated,
+        run_id=run_id,
+    )
+    return int(fetch_value(cursor))
 
 
 def _seal(cursor: Cursor, release: ReleaseRef, prediction_run_id: int) -> tuple[int, int, str, float | None]:
