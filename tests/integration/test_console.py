@@ -447,7 +447,7 @@ def test_the_number_of_queries_does_not_grow_with_the_past(
         return found
 
     before = counts()
-    assert max(before) <= 20
+    assert max(before) <= 30  # the page of the score asks one for each line
     grow(serving, n_partitions=200, n_features=20)
     after = counts()
     searched = paths.index(next(path for path in paths if "/rows/" in path))
@@ -459,9 +459,9 @@ def grow(mill: Mill, *, n_partitions: int, n_features: int) -> None:
     """Write a long past of a model into the ledger: copies of its one published partition, with their figures."""
     mill.sql(
         "INSERT INTO tidemill.prediction_run (model, partition, release_id, run_id, token, snapshot_digest, task, threshold,"
-        " simulated, status, n_rows, checksum, published_at)"
+        " simulated, status, n_rows, n_extracted, n_set_aside, checksum, published_at)"
         " SELECT model, to_char(date '2020-01-01' + n, 'YYYY-MM-DD'), release_id, run_id, token, snapshot_digest, task,"
-        " threshold, simulated, 'published', n_rows, checksum, published_at"
+        " threshold, simulated, 'published', n_rows, n_extracted, n_set_aside, checksum, published_at"
         " FROM tidemill.prediction_run, generate_series(1, %s) n WHERE model = '{m}' AND status = 'published'",
         n_partitions,
     )

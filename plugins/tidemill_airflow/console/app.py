@@ -27,13 +27,16 @@ from tidemill.report.console import (
     partition_page,
     release_card_page,
     row_page,
+    score_page,
 )
 from tidemill.report.console.links import release_links, report_trail, trail_of
 from tidemill.report.html import with_trail
 from tidemill.report.pages import evaluation_page, read_pictures
+from tidemill.score import read_scorecard
 from tidemill.storage.bundles.load import MODEL_CARD
 from tidemill.storage.store import Store
-from tidemill.warehouse.overview import Overview
+from tidemill.warehouse.connections import transaction
+from tidemill.warehouse.overview import Overview, newest_spec
 from tidemill.warehouse.predictions.lookup import N_SEARCHED, look_up_row
 from tidemill.workspace import SOURCE, Workspace
 from tidemill_airflow.connections import connection_url
@@ -118,6 +121,13 @@ def _row(model: Model, overview: Ledger, key: EntityKey = "", partition: Partiti
     """Show a form that asks for a key, and the row that it names."""
     found = look_up_row(overview.url, model, key, partition or None) if key else None
     return _html(row_page(model, key, partition, found, N_SEARCHED))
+
+
+@app.get("/{model}/score/")
+def _score(model: Model, overview: Ledger) -> Response:
+    with transaction(overview.url) as cursor:
+        spec = newest_spec(cursor, model)
+        return _html(score_page(read_scorecard(cursor, spec))) if spec else _missing(f"Model {model} has never run.")
 
 
 @app.get("/{model}/releases/{release_id}/")

@@ -36,7 +36,7 @@ from tidemill.warehouse.alerts.state import open_alerts
 from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, fetch_value, transaction
 from tidemill.warehouse.statements import execute
 
-__all__ = ["Overview", "ReleaseEvidence", "newest_spec"]
+__all__ = ["Overview", "newest_spec"]
 __all__ = ["Overview"]
 
 N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 90, 20, 5, 10  # newest entries of each kind that are shown
