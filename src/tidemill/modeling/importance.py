@@ -69,7 +69,7 @@ def permutation_importance(
     aligned, y = align(X, bundle.schema).iloc[rows], y[rows]
     if not len(y):
         return tuple(_figure(feature, float("nan"), (None, None), 0) for feature in bundle.schema.names)
-    days = np.tile(rows if blocks is None else np.asarray(blocks)[rows], n_repeats)
+    days = np.concatenate([rows if blocks is None else np.asarray(blocks)[rows]] * n_repeats)
     sign, names = 1.0 if greater_is_better(metric) else -1.0, bundle.class_names
     intact = np.concatenate([bundle.score(aligned)] * n_repeats)
     figures = []

@@ -112,3 +112,26 @@ def test_one_side_of_an_interval_misses_the_mean_of_persistent_days_in_one_case_
         series = lfilter([1], [1, -resemblance], steps)
         n_missed += estimate(mean(series), days).low > 0
     assert 0.014 <= n_missed / 1500 <= 0.044  # 0.025, with a standard error of 0.004
+
+
+def test_what_an_entitys_rows_share_is_added_to_the_variance_of_the_days():
+    rng, n_days, n_entities = np.random.default_rng(4), 12, 50
+    values = np.repeat(rng.normal(size=(1, n_entities)), n_days, axis=0) + 0.3 * rng.normal(size=(n_days, n_entities))
+    days, entities = (axis.ravel().astype(str).astype(object) for axis in np.indices(values.shape))
+    days = np.array([f"2024-01-{int(day) + 1:02}" for day in days], dtype=object)
+    of_days, of_both = (
+        estimate(mean(values.ravel()), index_blocks(keys, values.size))
+        for keys in (days, np.stack([days, entities], axis=1))
+    )
+    apart = (values - values.mean()) / values.size
+    shared = (apart.sum(axis=0) ** 2).sum() - (apart**2).sum()  # Cameron, Gelbach and Miller, by hand
+    assert of_both.value == of_days.value
+    assert of_both.standard_error**2 == pytest.approx(of_days.standard_error**2 + shared, rel=1e-9)
+    assert of_both.standard_error > 3 * of_days.standard_error
+
+
+def test_entities_that_do_not_come_again_change_nothing():
+    values, keys = np.random.default_rng(4).normal(size=60), np.repeat([f"2024-01-{n:02}" for n in range(1, 13)], 5)
+    alone = estimate(mean(values), index_blocks(keys, 60))
+    found = estimate(mean(values), index_blocks(np.stack([keys, np.arange(60).astype(str)], axis=1), 60))
+    assert found.standard_error == pytest.approx(alone.standard_error, rel=1e-9)

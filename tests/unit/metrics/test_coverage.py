@@ -119,3 +119,36 @@ def test_intervals_of_a_difference_of_numbers_cover_the_truth(metric, rounded):
             covered.append(found.low <= expected <= found.high)
     assert len(covered) > 0.8 * N
     assert np.mean(covered) >= 0.90
+
+
+def panel(rng, n_entities, n_days=10, shock=0.3):
+    """Draw the days of entities that keep their label, with two scores that follow the same hidden mood."""
+    mood = rng.normal(size=n_entities)
+    y = np.tile(rng.random(n_entities) < 1 / (1 + np.exp(2 - 1.2 * mood)), n_days).astype(int)
+    days = np.repeat(shock * rng.normal(size=n_days), n_entities)
+    a, b = (np.tile(mood, n_days) + days + rng.normal(scale=noise, size=len(y)) for noise in (0.7, 1.2))
+    keys = np.repeat([f"2024-01-{day:02}" for day in range(1, n_days + 1)], n_entities).astype(object)
+    clusters = np.stack([keys, np.tile([f"c{number}" for number in range(n_entities)], n_days)], axis=1)
+    return y, 1 / (1 + np.exp(2 - a)), 1 / (1 + np.exp(2 - b)), clusters
+
+
+def test_the_interval_of_entities_that_come_again_covers_the_truth_and_that_of_days_alone_does_not():
+    rng, (y, a, b, _) = np.random.default_rng(2), panel(np.random.default_rng(99), 100_000)
+    true, true_difference = point_value("roc_auc", y, a), point_value("roc_auc", y, a) - point_value("roc_auc", y, b)
+    covered = []
+    for _ in range(N):
+        y, a, b, clusters = panel(rng, 300)
+        both, days = (
+            evaluate("binary", y, a, blocks=blocks, metrics=("roc_auc",))[0] for blocks in (clusters, clusters[:, 0])
+        )
+        difference = paired_difference("roc_auc", y, a, b, clusters)
+        covered.append(
+            (
+                both.low <= true <= both.high,
+                days.low <= true <= days.high,
+                difference.low <= true_difference <= difference.high,
+            )
+        )
+    of_both, of_days, of_difference = np.mean(covered, axis=0)
+    assert min(of_both, of_difference) >= 0.90
+    assert of_days < 0.75

@@ -55,6 +55,13 @@ class LabelledSet:
     """Which columns are features."""
     stored: pa.Table
     """Up to 500 evenly spaced rows as stored."""
+    entities: npt.NDArray[np.object_] | None = None
+    """Key of each row, shape (n_samples,), where a key comes again in another partition; else None."""
+
+    @property
+    def clusters(self) -> npt.NDArray[np.object_]:
+        """What makes rows dependent: their partition, and where entities come again, in a second column, their entity."""
+        return self.blocks if self.entities is None else np.stack([self.blocks, self.entities], axis=1)
 
 
 def feature_schema(spec: ModelSpec, columns: pa.Schema, with_gaps: tuple[str, ...] = ()) -> FeatureSchema:
@@ -164,7 +171,13 @@ def _labelled_set(job: Job, split: SplitRef, table: pa.Table) -> LabelledSet:
         blocks=keys_of(table[PARTITION]),
         schema=feature_schema(job.spec, table.schema, split.with_gaps),
         stored=table.take(pa.array(np.arange(0, table.num_rows, max(1, -(-table.num_rows // _STORED_ROWS))))),
+        entities=_entities(table[job.spec.entity_key]),
     )
+
+
+def _entities(keys: pa.ChunkedArray) -> npt.NDArray[np.object_] | None:
+    again = pc.count_distinct(keys).as_py() < len(keys)
+    return keys_of(keys.cast(pa.string())) if again else None
 
 
 def read_columns(path: Path, names: list[str]) -> pa.Table:

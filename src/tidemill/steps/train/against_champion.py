@@ -77,7 +77,7 @@ def compare_with_champion(
         champion_saw_test=not fair,
         champion_slices=tuple(pair.difference(of_slice, name) for name, of_slice in pair.slices()),
         churn=pair.churn(),
-        mean_change=mean_change(score, its_score, test.blocks) if bundle.classes == serving.classes else None,
+        mean_change=mean_change(score, its_score, test.clusters) if bundle.classes == serving.classes else None,
     )
 
 
@@ -112,7 +112,7 @@ class _Pair:
             self.test.y[rows],
             self.score[rows],
             self.its_score[rows],
-            self.test.blocks[rows],
+            self.test.clusters[rows],
             task=self.bundle.task,
             threshold_a=self.bundle.threshold,
             threshold_b=self.serving.threshold,
@@ -125,8 +125,8 @@ class _Pair:
         """Return the difference of the answers on all test rows, which needs no label."""
         answers = self.bundle.answer_of(self.score), self.serving.answer_of(self.its_score)
         if self.bundle.task_type.has_classes:
-            return changed_decisions(*answers, self.test.blocks)
-        return changed_values(*answers, self.test.y, self.test.blocks)
+            return changed_decisions(*answers, self.test.clusters)
+        return changed_values(*answers, self.test.y, self.test.clusters)
 
     def slices(self) -> Iterator[tuple[str, Rows]]:
         """Return the compared rows of each value of the declared slices."""

@@ -151,7 +151,7 @@ def _importance(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue
         test.X,
         test.y,
         metric=job.spec.accept.metric,
-        blocks=test.blocks,
+        blocks=test.clusters,
         shuffles=Shuffles(random_state=job.spec.train.random_state),
     )
 
@@ -173,7 +173,7 @@ def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, .
     options: dict[str, Any] = {
         "threshold": bundle.threshold,
         "classes": bundle.class_names,
-        "blocks": test.blocks,
+        "blocks": test.clusters,
         "random_state": job.spec.train.random_state,
         "interval": bundle.interval_of(best.score) if bundle.residual_quantiles else None,
     }
@@ -231,7 +231,7 @@ def _difference(metric: str, test: LabelledSet, best: _Scored, other: _Scored) -
         test.y,
         best.score,
         other.score,
-        test.blocks,
+        test.clusters,
         task=best.bundle.task,
         threshold_a=best.bundle.threshold,
         threshold_b=other.bundle.threshold,
@@ -252,7 +252,7 @@ def _pictures(
             item.score,
             threshold=item.bundle.threshold,
             classes=item.bundle.class_names,
-            blocks=test.blocks,
+            blocks=test.clusters,
             metrics=(metric,),
         )[0]
         for item in scored
