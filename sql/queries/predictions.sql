@@ -127,8 +127,8 @@ SELECT *
 FROM tidemill.seal_prediction_run(%(prediction_run_id)s);
 
 -- name: trace
--- One published row, and its complete origin.
-SELECT row.entity_key, row.event_time, run.task, row.score, row.score AS prediction,
+-- One published row, of a partition or of the newest that has its key, and its complete origin.
+SELECT pointer.partition, row.entity_key, row.event_time, run.task, row.score, row.score AS prediction,
        coalesce(to_jsonb(row.predicted), to_jsonb(row.score >= run.threshold)) AS predicted_label, row.probabilities,
        row.low, row.high, row.reasons, run.prediction_run_id, run.token, run.published_at, run.simulated,
            run.checksum,
@@ -153,7 +153,9 @@ JOIN tidemill.snapshot trained ON (trained.model, trained.digest) = (release.mod
 JOIN tidemill.decision decision ON decision.decision_id = release.decision_id
 LEFT JOIN LATERAL (SELECT * FROM tidemill.deployment d
                    WHERE d.release_id = release.release_id ORDER BY d.deployment_id LIMIT 1) live ON true
-WHERE pointer.model = %(model)s AND pointer.partition = %(partition)s AND row.entity_key = %(entity_key)s;
+WHERE pointer.model = %(model)s AND row.entity_key = %(entity_key)s
+  AND (pointer.partition = %(partition)s OR %(partition)s IS NULL)
+ORDER BY pointer.partition DESC LIMIT 1;
 
 -- name: view_dependents
 -- Objects that depend on the columns of a model's view, if another task would change them.

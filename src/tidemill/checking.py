@@ -323,7 +323,7 @@ def _query_problems(spec: ModelSpec, file: str, columns: tuple[Column, ...]) -> 
         yield from _column_problems(spec, given)
     else:
         labels = given.empty_table()
-        labelled(labels[spec.entity_key], labels, spec)  # rejects a type that does not fit the task
+        labelled(labels, labels, spec)  # rejects a type that does not fit the task
 
 
 def _column_problems(spec: ModelSpec, given: pa.Schema) -> Iterator[str]:

@@ -73,7 +73,7 @@ class Model:
         folder = Store.of(self.workspace).folder(taken.uri, taken.digest)
         rows = read_table(folder / FEATURES)
         if purpose == "train":
-            label = labelled(rows[self.spec.entity_key], read_table(folder / LABELS), self.spec)
+            label = labelled(rows, read_table(folder / LABELS), self.spec)
             rows = rows.append_column(self.spec.label.column, label)
         frame: pd.DataFrame = to_frame(rows)
         return frame

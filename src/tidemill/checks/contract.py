@@ -9,21 +9,36 @@ from tidemill.spec import Expectation, ModelSpec
 __all__ = ["columns_of", "in_words", "of_no_rows", "whole_contract"]
 
 
-def whole_contract(spec: ModelSpec, interval: Interval) -> tuple[Expectation, ...]:
+def whole_contract(spec: ModelSpec, interval: Interval, identity: Sequence[str] = ()) -> tuple[Expectation, ...]:
     """Return the expectations of a model: those of every model first, then the spec's own.
 
-    Each row has a unique key and lies in the interval that was asked for.
+    Each row lies in the interval that was asked for, and is the only one of its identity.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        The model.
+    interval : Interval
+        Of the rows.
+    identity : sequence of str
+        Columns that identify a row together; by default the key does.
     """
     key, time = {"column": spec.entity_key}, {"column": spec.event_time}
     inside = {"min_value": interval.start, "max_value": interval.end, "strict_max": True}
     return (
         Expectation(name="expect_column_values_to_not_be_null", arguments=key),
-        Expectation(name="expect_column_values_to_be_unique", arguments=key),
+        _unique(identity or (spec.entity_key,)),
         Expectation(name="expect_column_values_to_not_be_in_set", arguments=key | {"value_set": [""]}),
         Expectation(name="expect_column_values_to_not_be_null", arguments=time),
         Expectation(name="expect_column_values_to_be_between", arguments=time | inside),
         *spec.contract,
     )
+
+
+def _unique(columns: Sequence[str]) -> Expectation:
+    if len(columns) == 1:
+        return Expectation(name="expect_column_values_to_be_unique", arguments={"column": columns[0]})
+    return Expectation(name="expect_compound_columns_to_be_unique", arguments={"column_list": list(columns)})
 
 
 def columns_of(contract: Sequence[Expectation]) -> list[str]:

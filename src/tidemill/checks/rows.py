@@ -55,17 +55,24 @@ def _not_null(columns: Sequence[Column], arguments: Arguments) -> Masks:
 
 def _repeated(column: Column, arguments: Arguments) -> Column:
     only(arguments)
-    if _rises(column) or pc.count_distinct(column).as_py() == len(column) - column.null_count:
+    if _rise_together([column]) or pc.count_distinct(column).as_py() == len(column) - column.null_count:
         return none_of(column)
     counts = pc.value_counts(column.combine_chunks())
     return pc.is_in(column, value_set=counts.field("values").filter(pc.greater(counts.field("counts"), 1)))
 
 
-def _rises(column: Column) -> bool:
-    """Whether each value is beyond the one before, as a snapshot's keys are; then no table of all values is needed."""
-    if pa.types.is_boolean(column.type):
+def _rise_together(columns: Sequence[Column]) -> bool:
+    """Whether each row is beyond the one before, as a snapshot's are; then no table of all values is needed.
+
+    The first column in which two rows differ decides.
+    """
+    if any(pa.types.is_boolean(column.type) for column in columns):
         return False
-    ahead = pc.less(column.slice(0, max(len(column) - 1, 0)), column.slice(1))
+    ahead = None
+    for column in reversed(columns):
+        before, after = column.slice(0, max(len(column) - 1, 0)), column.slice(1)
+        further = pc.less(before, after)
+        ahead = further if ahead is None else pc.or_(further, pc.and_(pc.equal(before, after), ahead))
     return pc.all(ahead, skip_nulls=False).as_py() is True
 
 
@@ -200,6 +207,8 @@ def _compound_repeated(columns: Sequence[Column], arguments: Arguments) -> Masks
         ignored["all_values_are_missing"] = pc.and_(ignored["all_values_are_missing"], mask)
         ignored["any_value_is_missing"] = pc.or_(ignored["any_value_is_missing"], mask)
     judged = pc.invert(_chosen(ignored, only(arguments, "ignore_row_if"), "all_values_are_missing"))
+    if _rise_together(table.columns):
+        return judged, none_of(table.column(0))
     rows = table.append_column("row", pa.array(range(table.num_rows), pa.int64())).filter(judged)
     groups = rows.group_by(names).aggregate([("row", "list"), ("row", "count")])
     twice = groups.filter(pc.greater(groups["row_count"], 1))["row_list"]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 PANEL = "Releases and records"  # heading in the help
+OfPartition = Annotated[
+    str | None, typer.Option("--partition", help="Partition; by default the newest that has the key.")
+]
 
 
 @app.command(rich_help_panel=PANEL)
@@ -98,7 +101,7 @@ def releases(model: Model, as_json: AsJson = False) -> None:
 def trace(
     model: Model,
     entity: Annotated[str, typer.Argument(help="Entity key of the row.")],
-    partition: PartitionKey,
+    partition: OfPartition = None,
     as_json: AsJson = False,
 ) -> None:
     """Show everything behind one published prediction: data, query, code, packages, release, evidence, approver."""
@@ -122,7 +125,7 @@ def trace(
 def explain(
     model: Model,
     entity: Annotated[str, typer.Argument(help="Entity key of the row.")],
-    partition: PartitionKey,
+    partition: OfPartition = None,
     as_json: AsJson = False,
 ) -> None:
     """Show why one published row got its score: raw value, encoding and contribution of each feature, and their sum."""
@@ -134,6 +137,7 @@ def explain(
         print_json(asdict(row))
         return
     show([_explained(part) for part in row.parts], as_json=False)
+    out.print(f"partition: {row.partition}", highlight=False, soft_wrap=True)
     for name, value in row.answer.items():
         out.print(f"published {name.replace('_', ' ')}: {value}", highlight=False, soft_wrap=True)
     out.print(

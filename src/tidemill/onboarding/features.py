@@ -1,6 +1,5 @@
 """Which columns become features, and why the others do not. Pure functions on the sample."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from tidemill.onboarding.columns import Candidate
 from tidemill.onboarding.event_time import in_utc
 from tidemill.onboarding.names import quoted
 from tidemill.onboarding.profile import Profile
+from tidemill.onboarding.row_key import RowKey
 from tidemill.onboarding.target import Target
 
 __all__ = ["Selected", "select_features"]
@@ -38,7 +38,7 @@ class Selected:
     """Features that predict the label so well that the leak probe would ask whether they are known ahead."""
 
 
-def select_features(profile: Profile, target: Target, key: Iterable[str], time: str) -> Selected:
+def select_features(profile: Profile, target: Target, key: RowKey, time: str) -> Selected:
     """Return the columns from which the label may be predicted.
 
     Raises
@@ -46,7 +46,7 @@ def select_features(profile: Profile, target: Target, key: Iterable[str], time: 
     SettingsError
         If none is left.
     """
-    keys, left_out = tuple(key), dict(profile.unusable)
+    keys, left_out = key.columns, dict(profile.unusable)
     chosen, values = [], {}
     for item in profile.features:
         if item.column == target.source.column:
@@ -62,7 +62,8 @@ def select_features(profile: Profile, target: Target, key: Iterable[str], time: 
         name: _why_no_time(profile, name, time) for name in profile.times if name not in (time, target.source.column)
     }
     frame = pd.DataFrame(values, index=profile.sample.index)
-    label = profile.sample[target.source.name]
+    frame = frame.set_index(_entities(profile, key))
+    label = profile.sample[target.source.name].set_axis(frame.index)
     telling = _telling(frame, chosen, label, target, _COPY[target.task])
     left_out |= {item.column: telling[item.name] for item in chosen if item.name in telling}
     features = tuple(item for item in chosen if item.name not in telling)
@@ -72,6 +73,12 @@ def select_features(profile: Profile, target: Target, key: Iterable[str], time: 
         )
     strong = tuple(_telling(frame, list(features), label, target, LIMITS[target.task] - _NEARER))
     return Selected(features=features, values=frame[[item.name for item in features]], left_out=left_out, strong=strong)
+
+
+def _entities(profile: Profile, key: RowKey) -> pd.Index:
+    """Return the entity of each row of the sample; a row has its own unless keys come again."""
+    names = [item.name for item in profile.features if item.column in key.columns]
+    return pd.Index(profile.sample[names[0]]) if key.within_partition and names else profile.sample.index
 
 
 def _column(values: pd.Series, item: Candidate) -> pd.Series:
@@ -121,8 +128,11 @@ def _why_no_time(profile: Profile, name: str, time: str) -> str:
 def _telling(
     frame: pd.DataFrame, chosen: list[Candidate], label: pd.Series, target: Target, limit: float
 ) -> dict[str, str]:
-    """Return the columns that predict the label too well by themselves, with the leak probe's figure."""
-    known = label.notna()
+    """Return the columns that predict the label too well by themselves, with the leak probe's figure.
+
+    The index of the rows is their entity.
+    """
+    known = label.notna().to_numpy()
     if target.task == "regression":
         y = pd.to_numeric(label[known], errors="coerce").to_numpy(dtype=np.float64)
     elif target.task == "binary":
@@ -133,7 +143,8 @@ def _telling(
         numeric=tuple(item.name for item in chosen if item.is_number),
         categorical=tuple(item.name for item in chosen if not item.is_number),
     )
-    found = find_telling(frame[known].reset_index(drop=True), y, schema, target.task, limit)
+    rows = frame[known]
+    found = find_telling(rows.reset_index(drop=True), y, schema, target.task, entities=rows.index, limit=limit)
     return {
         leak.subject: f"{leak.how.removeprefix(repr(leak.subject)).strip()}; if it is known ahead, select it again and "
         "list it in train.known_ahead"

@@ -44,6 +44,8 @@ class FeaturePart:
 class ExplainedRow:
     """One published row, explained."""
 
+    partition: str
+    """Partition of the row."""
     answer: dict[str, Any]
     """What was published, under the names of the view."""
     parts: tuple[FeaturePart, ...]
@@ -62,8 +64,8 @@ class ExplainedRow:
     """Release that scored."""
 
 
-def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partition: str) -> ExplainedRow:
-    """Explain one published row from its snapshot and its release.
+def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partition: str | None = None) -> ExplainedRow:
+    """Explain one published row from its snapshot and its release; of the newest partition that has its key by default.
 
     Raises
     ------
@@ -76,6 +78,7 @@ def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partitio
     """
     url, store = workspace.connection(LEDGER), Store.of(workspace)
     answer = trace(url, spec.model, entity_key, partition)
+    partition = str(answer["partition"])
     run = next(item for item in Publisher(url).published(spec.model) if item.partition == partition)
     release = Releases(url).release(spec.model, run.release_id)
     assert release is not None  # a foreign key says so
@@ -93,6 +96,7 @@ def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partitio
         )
     names = ("score", "prediction", "predicted_label", "probabilities", "low", "high", "reasons")
     return ExplainedRow(
+        partition=partition,
         answer={name: answer[name] for name in names if name in answer},
         parts=_parts(bundle, found, row),
         base=float(found.base[0]),

@@ -20,7 +20,7 @@ from tidemill.simulation.sandbox import Sandbox
 from tidemill.simulation.simulated_steps import SimulatedSteps
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.labels import labelled, labels_as_of
-from tidemill.steps.monitor.realised_quality import NEEDED, measured
+from tidemill.steps.monitor.realised_quality import measured, scored_rows
 from tidemill.steps.predict.resolution import Resolution, resolve_withheld
 from tidemill.warehouse.connections import fetch_all, kept_open, transaction
 from tidemill.warehouse.predictions.publisher import PublishedRun, Publisher
@@ -147,8 +147,8 @@ def _quality(spec: ModelSpec, workspace: Workspace, partitions: tuple[Partition,
     publisher = Publisher(workspace.connection(LEDGER))
 
     def realised(run: PublishedRun) -> float | None:
-        rows = publisher.scores(run.prediction_run_id, NEEDED[run.task])
-        figures = measured(run, labelled(rows["entity_key"], labels, spec), rows)
+        rows = scored_rows(publisher, run, labels, spec)
+        figures = measured(run, labelled(rows, labels, spec), rows)
         value = next((figure.value for figure in figures if figure.name == spec.accept.metric), math.nan)
         return value if math.isfinite(value) else None
 

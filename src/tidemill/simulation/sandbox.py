@@ -27,6 +27,7 @@ from tidemill.simulation.past import SOURCE, Past, Progress, ignore_progress
 from tidemill.spec import OBSERVED_AT, Engine, ModelSpec
 from tidemill.steps.data.extract import query_parameters, require_columns, wanted_features, wanted_labels
 from tidemill.steps.data.features import feature_schema
+from tidemill.steps.data.label_join import is_joined_by_time
 from tidemill.storage.scratch import temporary
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.model_queries import Query, bind
@@ -107,7 +108,7 @@ class Sandbox:
             require_columns(columns, wanted_labels(spec), spec, source.labels)
             _copy(reader, writer, labels, latest, LABELS_TABLE)
             _finish(writer, spec)
-        self._write_queries(spec)
+        self._write_queries(spec, by_time=is_joined_by_time([column.name for column in columns], spec))
 
     def inject(self, spec: ModelSpec, injections: Sequence[Injection]) -> None:
         """Inject faults into the copied rows.
@@ -136,15 +137,15 @@ class Sandbox:
         schema = feature_schema(spec, pa.schema([(column.name, column.arrow) for column in found]))
         return schema.numeric, schema.categorical
 
-    def _write_queries(self, spec: ModelSpec) -> None:
+    def _write_queries(self, spec: ModelSpec, *, by_time: bool) -> None:
         folder = self.folder / "sql" / "simulated"
         folder.mkdir(parents=True)
         between = 'WHERE "{event_time}" >= CAST(:start AS timestamptz) AND "{event_time}" < CAST(:end AS timestamptz)'
         between = between.format(event_time=spec.event_time)
         (folder / "features.sql").write_text(f"SELECT * FROM simulation.features {between}", encoding="utf-8")
-        keys = f'SELECT "{spec.entity_key}" FROM simulation.features {between}'
+        keys = f'WHERE "{spec.entity_key}" IN (SELECT "{spec.entity_key}" FROM simulation.features {between})'
         (folder / "labels.sql").write_text(
-            f'SELECT * FROM simulation.labels WHERE "{spec.entity_key}" IN ({keys})'
+            f"SELECT * FROM simulation.labels {between if by_time else keys}"
             f" AND {OBSERVED_AT} <= CAST(:cutoff AS timestamptz)",
             encoding="utf-8",
         )

@@ -47,7 +47,7 @@ class ModelSpec(Part):
     task: Task
     """Kind of prediction."""
     entity_key: Name
-    """Column that identifies a row; unique across all partitions of a window."""
+    """Column that identifies a row; unique within a partition, or in the window if labels lack the event time."""
     event_time: Name
     """Column with the time that assigns a row to a partition."""
     timezone: str = "UTC"

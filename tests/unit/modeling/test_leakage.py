@@ -154,3 +154,32 @@ def test_a_constant_label_names_nothing(train, schema):
 def test_a_class_of_a_few_rows_is_not_looked_for(schema, train):
     y = np.array(["most"] * 1490 + ["few"] * 10, dtype=object)
     assert find_telling(train[0], y, schema, "multiclass") == []
+
+
+def panel(rng, n_entities=121, n_days=20):
+    """Draw entities that keep two values and a label by chance, on each of some days."""
+    entities = np.tile(np.arange(n_entities), n_days)
+    age, town = rng.integers(0, 60, n_entities).astype(float), [f"town {n}" for n in rng.integers(0, 80, n_entities)]
+    X = pd.DataFrame({"age": np.tile(age, n_days), "town": town * n_days})
+    return X, np.tile(rng.random(n_entities) < 0.1, n_days).astype(float), entities
+
+
+def test_a_column_that_identifies_an_entity_does_not_predict_the_label_by_itself():
+    rng, schema = np.random.default_rng(0), FeatureSchema(numeric=("age",), categorical=("town",))
+    found = [panel(rng) for _ in range(40)]
+    accused = [bool(find_telling(X, y, schema)) for X, y, _ in found]  # each row by itself
+    assert np.mean(accused) > 0.5
+    assert not any(find_telling(X, y, schema, entities=entities) for X, y, entities in found)
+
+
+def test_a_column_written_after_the_outcome_is_found_in_a_panel_too():
+    X, y, entities = panel(np.random.default_rng(1), n_entities=401)
+    X["closed"] = np.where(np.random.default_rng(2).random(len(y)) < 0.05, 1 - y, y)
+    (leak,) = find_telling(X, y, FeatureSchema(numeric=("age", "closed")), entities=entities)
+    assert leak.subject == "closed"
+
+
+def test_rows_that_each_have_their_own_entity_give_the_same_figures():
+    X, y, _ = panel(np.random.default_rng(3))
+    schema = FeatureSchema(numeric=("age",))
+    assert telling(X, y, schema) == telling(X, y, schema, entities=np.arange(len(y)))

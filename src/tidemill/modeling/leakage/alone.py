@@ -23,16 +23,23 @@ departure delay of a flight reaches 0.92 for whether it arrives late and 0.83 fo
 flights reaches 0.66 and 0.1."""
 
 _STATISTIC = {"binary": "AUC", "multiclass": "AUC", "regression": "R²"}
-_N_FOLDS = 5  # every fifth row is predicted from the other four
+_N_FOLDS = 5  # every fifth entity is predicted from the other four
 _N_BINS = 20  # quantiles of a number, to find leaks that are not monotonic
 _FEW = 30  # rows per class; with fewer, its AUC is mostly chance
 _Z = 5.0  # standard errors above 0.5 for an AUC: chance reaches this once in three million columns
 
 Floats = npt.NDArray[np.float64]
+Folds = npt.NDArray[np.int64]
 
 
 def find_telling(
-    X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task: str = "binary", limit: float | None = None
+    X: pd.DataFrame,
+    y_true: npt.ArrayLike,
+    schema: FeatureSchema,
+    task: str = "binary",
+    *,
+    entities: npt.ArrayLike | None = None,
+    limit: float | None = None,
 ) -> list[Leak]:
     """Return the columns that predict too well by themselves, the worst first.
 
@@ -46,6 +53,8 @@ def find_telling(
         Columns to test.
     task : str, default "binary"
         ``binary``, ``multiclass`` or ``regression``.
+    entities : array-like of shape (n_samples,), optional
+        Entity of each row, in order of time, where one may have several rows; by default each row has its own.
     limit : float, optional
         Figure from which a column is reported; that of `LIMITS` by default.
 
@@ -58,8 +67,9 @@ def find_telling(
     bar = LIMITS[task] if limit is None else limit
     kind = task_type(task)
     if kind.has_threshold:
-        bar = max(bar, _chance(np.asarray(y_true, dtype=np.float64)))
-    found = [(name, value) for name, value in telling(X, y_true, schema, task).items() if value >= bar]
+        bar = max(bar, _chance(_episodes(np.asarray(y_true, dtype=np.float64), entities)))
+    figures = telling(X, y_true, schema, task, entities=entities)
+    found = [(name, value) for name, value in figures.items() if value >= bar]
     return [
         Leak(
             kind="telling", subject=name, how=f"{name!r} predicts the label by itself ({_STATISTIC[task]} {value:.3f})"
@@ -68,8 +78,17 @@ def find_telling(
     ]
 
 
-def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task: str = "binary") -> dict[str, float]:
+def telling(
+    X: pd.DataFrame,
+    y_true: npt.ArrayLike,
+    schema: FeatureSchema,
+    task: str = "binary",
+    *,
+    entities: npt.ArrayLike | None = None,
+) -> dict[str, float]:
     """Return how well each column predicts the label by itself.
+
+    The rows of an entity are in one fold: a column that identifies a customer knows the label of the customer's other days.
 
     Returns
     -------
@@ -80,19 +99,34 @@ def telling(X: pd.DataFrame, y_true: npt.ArrayLike, schema: FeatureSchema, task:
         best figure counts; NaN where the labels define none.
     """
     aligned = align(X, schema)
-    kind = task_type(task)
+    kind, fold = task_type(task), _folds(len(aligned), entities)
     if not kind.score_per_class:
         y, alone = np.asarray(y_true, dtype=np.float64), kind.pick(_auc, _r2)
-        return {name: alone(aligned[name], y, name in schema.numeric) for name in schema.names}
+        return {name: alone(aligned[name], y, fold, name in schema.numeric) for name in schema.names}
     _, codes, sizes = np.unique(np.asarray(y_true).astype(str), return_inverse=True, return_counts=True)
     classes = [k for k, size in enumerate(sizes) if size >= _FEW]
     if len(classes) < 2:
         return dict.fromkeys(schema.names, float("nan"))
     figures = {
-        name: [_auc(aligned[name], (codes == k).astype(np.float64), name in schema.numeric) for k in classes]
+        name: [_auc(aligned[name], (codes == k).astype(np.float64), fold, name in schema.numeric) for k in classes]
         for name in schema.names
     }
     return {name: float(np.average(values, weights=sizes[classes])) for name, values in figures.items()}
+
+
+def _folds(n_samples: int, entities: npt.ArrayLike | None) -> Folds:
+    numbers = np.arange(n_samples) if entities is None else pd.factorize(np.asarray(entities))[0]
+    return np.asarray(numbers % _N_FOLDS, dtype=np.int64)
+
+
+def _episodes(y: Floats, entities: npt.ArrayLike | None) -> Floats:
+    """Return the labels with an entity's rows in a row that share one counted once: they are one observation."""
+    if entities is None:
+        return y
+    codes = pd.factorize(np.asarray(entities))[0]
+    order = np.argsort(codes, kind="stable")
+    again = (np.diff(codes[order]) == 0) & (np.diff(y[order]) == 0)
+    return y[order][np.concatenate([[True], ~again])] if len(y) else y
 
 
 def _chance(y: Floats) -> float:
@@ -102,9 +136,9 @@ def _chance(y: Floats) -> float:
     return 0.5 + _Z * np.sqrt((len(y) + 1) / (12 * pairs)) if pairs else np.inf
 
 
-def _auc(column: pd.Series, y: Floats, is_number: bool) -> float:
+def _auc(column: pd.Series, y: Floats, fold: Folds, is_number: bool) -> float:
     # Not mirrored below 0.5: the mean of the other rows is lower where the row's own label is high, most so in small levels.
-    found = [point_value("roc_auc", y, np.clip(_out_of_fold_mean(_levels(column, is_number), y), 0.0, 1.0))]
+    found = [point_value("roc_auc", y, np.clip(_out_of_fold_mean(_levels(column, is_number), y, fold), 0.0, 1.0))]
     if is_number and column.notna().any():
         ranks = column.rank(pct=True)  # within 0 to 1, as required of a score
         for missing in (0.0, 1.0):
@@ -113,10 +147,10 @@ def _auc(column: pd.Series, y: Floats, is_number: bool) -> float:
     return max(found)
 
 
-def _r2(column: pd.Series, y: Floats, is_number: bool) -> float:
+def _r2(column: pd.Series, y: Floats, fold: Folds, is_number: bool) -> float:
     if np.ptp(y) == 0:
         return float("nan")
-    mean = _out_of_fold_mean(_levels(column, is_number), y)
+    mean = _out_of_fold_mean(_levels(column, is_number), y, fold)
     found = [1 - float(((y - mean) ** 2).sum() / ((y - y.mean()) ** 2).sum())]
     known = column.notna().to_numpy()
     if is_number and known.sum() > 2 and np.ptp(column[known]) > 0 and np.ptp(y[known]) > 0:
@@ -138,11 +172,10 @@ def _levels(column: pd.Series, is_number: bool) -> npt.NDArray[np.int64]:
     return np.where(missing, -1, np.searchsorted(edges, numbers, side="right"))
 
 
-def _out_of_fold_mean(codes: npt.NDArray[np.int64], y: Floats) -> Floats:
+def _out_of_fold_mean(codes: npt.NDArray[np.int64], y: Floats, fold: Folds) -> Floats:
     """Return the smoothed mean label of each row's level over the other folds; -1 is a level too."""
     levels = codes + 1
     n_levels = int(levels.max(initial=0)) + 1
-    fold = np.arange(len(y)) % _N_FOLDS
     mean = np.empty(len(y))
     for number in range(_N_FOLDS):
         inside = fold == number

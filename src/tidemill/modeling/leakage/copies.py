@@ -1,5 +1,7 @@
 """Test rows that are also in the train set."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -18,12 +20,12 @@ _LEAST_FEATURES = 3
 
 
 def find_copies(
-    train: pd.DataFrame, test: pd.DataFrame, schema: FeatureSchema, key: str, limit: float = COPIES_LIMIT
+    train: pd.DataFrame, test: pd.DataFrame, schema: FeatureSchema, key: Sequence[str], limit: float = COPIES_LIMIT
 ) -> list[Leak]:
     """Return test rows that are also in the train set, by key or by all features.
 
     Equal features mean nothing where rows naturally share them, as with a few categories. They count only if at least 90 %
-    of the rows in each set are distinct.
+    of the rows in each set are distinct, and no entity is in both sets: the same customer looks alike on two days.
 
     Parameters
     ----------
@@ -31,22 +33,27 @@ def find_copies(
         Raw columns.
     schema : FeatureSchema
         Columns that are features.
-    key : str
-        Column that identifies a row.
+    key : sequence of str
+        Columns that identify a row, that of its entity first.
     limit : float, default 0.01
         Share of test rows that may have an equal row in the train set.
     """
     if train.empty or test.empty:
         return []
-    again = test[key].isin(train[key]).to_numpy()
-    found = [_leak(again, test, key, "their key")] if again.any() else []
-    if len(schema.names) >= _LEAST_FEATURES:
+    again = _identities(test, key).isin(_identities(train, key))
+    found = [_leak(again, test, key[0], "their key")] if again.any() else []
+    same_entities = test[key[0]].isin(train[key[0]]).any()
+    if len(schema.names) >= _LEAST_FEATURES and not same_entities:
         seen, asked = (pd.util.hash_pandas_object(align(frame, schema), index=False) for frame in (train, test))
         tell_apart = min(seen.nunique() / len(seen), asked.nunique() / len(asked)) >= _TELLS_APART
         equal = asked.isin(seen).to_numpy()
-        if tell_apart and equal.mean() > limit and not again.any():
-            found.append(_leak(equal, test, key, f"all of {len(schema.names)} features"))
+        if tell_apart and equal.mean() > limit:
+            found.append(_leak(equal, test, key[0], f"all of {len(schema.names)} features"))
     return found
+
+
+def _identities(rows: pd.DataFrame, key: Sequence[str]) -> pd.Index:
+    return pd.MultiIndex.from_frame(rows[[*key]]) if len(key) > 1 else pd.Index(rows[key[0]])
 
 
 def _leak(copied: npt.NDArray[np.bool_], test: pd.DataFrame, key: str, by: str) -> Leak:

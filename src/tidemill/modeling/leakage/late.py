@@ -1,6 +1,6 @@
 """Values from after the cutoff: by their observation time, or because they differ from what was served."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,7 @@ def find_late(X: pd.DataFrame, cutoffs: Iterable[pd.Timestamp], keys: Iterable[o
 
 
 def find_changed(
-    served: pd.DataFrame, made_now: pd.DataFrame, key: str, names: Iterable[str], limit: float = CHANGED_LIMIT
+    served: pd.DataFrame, made_now: pd.DataFrame, key: Sequence[str], names: Iterable[str], limit: float = CHANGED_LIMIT
 ) -> list[Leak]:
     """Return the columns whose values differ between the rows as served and the rows as the query returns them now.
 
@@ -62,14 +62,14 @@ def find_changed(
     ----------
     served, made_now : pandas.DataFrame
         Rows of the same partitions; only common keys are compared.
-    key : str
-        Column that identifies a row.
+    key : sequence of str
+        Columns that identify a row.
     names : iterable of str
         Columns to compare; columns missing from either frame are skipped.
     limit : float, default 0.05
         Share of the rows in which a value may differ.
     """
-    before, after = (frame.set_index(key) for frame in (served, made_now))
+    before, after = (frame.set_index([*key]) for frame in (served, made_now))
     both = before.index.intersection(after.index)
     found = []
     for name in names:

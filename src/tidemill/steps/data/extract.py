@@ -293,7 +293,7 @@ def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec
     wrong = [
         f"{name!r} is of type {given[name].sql_type}, and has to be {wanted}"
         for name, (wanted, fits) in _expected_types(spec).items()
-        if name in names and not fits(given[name].arrow)
+        if name in given and (name in names or name == spec.event_time) and not fits(given[name].arrow)
     ]
     if wrong:
         raise SchemaChanged(f"{file}: {'; '.join(wrong)}.", "CAST them in the query, or change the spec.")

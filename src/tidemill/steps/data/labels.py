@@ -12,6 +12,7 @@ from tidemill.intervals import Interval
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec, Task
 from tidemill.steps.data.extract import refuse_late_labels, rows_as_of, wanted_labels
+from tidemill.steps.data.label_join import identities, join_columns, label_positions
 
 __all__ = ["count_labels", "labelled", "labels_as_of", "near_matches"]
 
@@ -29,13 +30,13 @@ def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
     return labels
 
 
-def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:
-    """Return the label of each key, null where it is not known.
+def labelled(rows: pa.Table, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:
+    """Return the label of each row, null where it is not known.
 
     Parameters
     ----------
-    keys : pyarrow.ChunkedArray
-        Entity keys of the rows.
+    rows : pyarrow.Table
+        At least the entity keys, and the event times if the labels have them.
     labels : pyarrow.Table
         Result of the labels query.
     spec : ModelSpec
@@ -49,51 +50,73 @@ def labelled(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.Chu
     Raises
     ------
     NotTrainable
-        If a key has two labels.
+        If a row has two labels.
     SpecError
         If the type of the labels does not fit the task or the positive value.
     ContractBroken
         If the label of a regression is NaN or infinite.
     """
-    key = spec.entity_key
-    labels = labels.filter(pc.is_valid(labels[key]))  # NULL is no key
-    twice = labels.num_rows - len(pc.unique(labels[key]))
-    if twice:
-        counts = pc.value_counts(labels[key])
-        first = counts.field("values").filter(pc.greater(counts.field("counts"), 1))[0].as_py()
-        raise NotTrainable(
-            f"The labels of {spec.model!r} contain {twice} key(s) twice, such as {first!r}.",
-            f"Make {spec.source.labels} return one row per entity.",
-        )
+    labels = _with_values(labels, join_columns(labels, spec))  # NULL is no key
+    _refuse_two_labels(labels, spec)
     target = _TARGETS[spec.task](labels[spec.label.column], spec)
-    return target.take(_positions(keys, labels[key]))
+    return target.take(label_positions(rows, labels, spec))
 
 
-def count_labels(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> tuple[int, int]:
-    """Count the known labels, and those of them whose key is not among the rows' keys."""
-    known = labels.filter(pc.and_(pc.is_valid(labels[spec.entity_key]), pc.is_valid(labels[spec.label.column])))
-    n_matched = pc.count_distinct(_positions(keys, known[spec.entity_key]), mode="only_valid").as_py()
+def count_labels(rows: pa.Table, labels: pa.Table, spec: ModelSpec) -> tuple[int, int]:
+    """Count the known labels, and those of them that belong to no row."""
+    known = _with_values(labels, [*join_columns(labels, spec), spec.label.column])
+    n_matched = pc.count_distinct(label_positions(rows, known, spec), mode="only_valid").as_py()
     return known.num_rows, known.num_rows - n_matched
 
 
-def near_matches(keys: pa.ChunkedArray, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:
-    """Return which keys differ from an unmatched label's key only in blanks, case, leading zeros or ``.0``.
+def near_matches(rows: pa.Table, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArray:
+    """Return which rows have a key that differs from an unmatched label's only in blanks, case, leading zeros or ``.0``.
 
-    Labels of other rows are not an error, however many there are; a key that is written in two ways is one.
+    If labels are joined by time, too, the times are equal. Labels of other rows are not an error, however many there are;
+    a key that is written in two ways is one.
     """
-    known = labels[spec.entity_key].cast(pa.string()).drop_null()
-    unmatched = known.filter(pc.invert(pc.is_in(known, value_set=keys.cast(pa.string()).combine_chunks())))
-    return pc.is_in(_loose(keys.cast(pa.string())), value_set=_loose(unmatched).combine_chunks())
+    known = _with_values(labels, join_columns(labels, spec))
+    unmatched = known.filter(pc.is_null(label_positions(known, rows.select(join_columns(labels, spec)), spec)))
+    of_rows, of_labels = (
+        identities(_loose(table[key].cast(pa.string())), *(table[name] for name in more))
+        for table in (rows, unmatched)
+        for key, *more in [join_columns(labels, spec)]
+    )
+    return pc.is_in(of_rows, value_set=of_labels.combine_chunks())
+
+
+def _refuse_two_labels(labels: pa.Table, spec: ModelSpec) -> None:
+    columns = join_columns(labels, spec)
+    which = labels[spec.entity_key] if len(columns) == 1 else identities(*(labels[name] for name in columns))
+    twice = len(which) - len(pc.unique(which))
+    if not twice:
+        return
+    counts = pc.value_counts(which)
+    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), 1))[0]
+    key, *instants = (labels[name][pc.index(which, repeated).as_py()].as_py() for name in columns)
+    if instants:
+        raise NotTrainable(
+            f"The labels of {spec.model!r} contain {twice} pair(s) of key and time twice, such as {key!r} at "
+            f"{instants[0]:%Y-%m-%d %H:%M:%S %Z}.",
+            f"Make {spec.source.labels} return one row per {spec.entity_key} and {spec.event_time}.",
+        )
+    raise NotTrainable(
+        f"The labels of {spec.model!r} contain {twice} key(s) twice, such as {key!r}.",
+        f"Make {spec.source.labels} return one row per entity, or also return {spec.event_time!r}, if an entity has a row in "
+        "each partition.",
+    )
+
+
+def _with_values(labels: pa.Table, columns: list[str]) -> pa.Table:
+    """Return the labels that have a value in each of some columns."""
+    for name in columns:
+        labels = labels.filter(pc.is_valid(labels[name]))
+    return labels
 
 
 def _loose(keys: pa.ChunkedArray) -> pa.ChunkedArray:
     plain = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_trim_whitespace(keys)), r"\.0+$", "")
     return pc.utf8_ltrim(plain, characters="0")
-
-
-def _positions(keys: pa.ChunkedArray, labelled_keys: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the position of each row's key among the labels' keys, null if it is not there."""
-    return pc.index_in(keys.cast(pa.string()), value_set=labelled_keys.cast(pa.string()).combine_chunks())
 
 
 def _positives(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:

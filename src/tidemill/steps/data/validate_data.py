@@ -12,9 +12,10 @@ from tidemill.records import CheckReport, CheckResult, Severity, SnapshotRef
 from tidemill.report.pages import contract_page
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
-from tidemill.spec import Expectation
+from tidemill.spec import Expectation, ModelSpec
+from tidemill.steps.data.label_join import is_joined_by_time
 from tidemill.steps.data.quarantine import quarantine_results
-from tidemill.storage.layout import FEATURES, PARTITION
+from tidemill.storage.layout import FEATURES, LABELS, PARTITION
 from tidemill.storage.tables import read_schema, read_table
 
 __all__ = ["validate_data"]
@@ -37,11 +38,12 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     ContractBroken
         If expectations of severity ``fail`` do not hold; lists all of them.
     """
-    contract = whole_contract(job.spec, Interval(start=snapshot.start, end=snapshot.end))
+    folder = job.store.folder(snapshot.uri, snapshot.digest)
+    identity = _identity(job.spec, folder)
+    contract = whole_contract(job.spec, Interval(start=snapshot.start, end=snapshot.end), identity)
     if not snapshot.n_rows:
         contract = of_no_rows(contract)
     judged = tuple(item for item in contract if item.severity is not Severity.QUARANTINE)
-    folder = job.store.folder(snapshot.uri, snapshot.digest)
     results = (*_held(judged, folder / FEATURES), *quarantine_results(job.spec, folder), *_rounded(snapshot))
     job.ledger.record_checks(snapshot.digest, results, job.run_id)
     page = contract_page(snapshot, results)
@@ -61,9 +63,27 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
         raise ContractBroken(
             f"The snapshot of {job.spec.model!r} for partition {snapshot.partition!r} breaks {report.n_failed} of "
             f"{report.n_expectations} expectations:\n{_listed(_broken(results, Severity.FAIL))}",
-            f"Correct the source or the contract; the page is {job.workspace.page(stored.uri)}.",
+            f"Correct the source or the contract; the page is {job.workspace.page(stored.uri)}."
+            f"{_advice(job.spec, snapshot, results)}",
         )
     return report
+
+
+def _identity(spec: ModelSpec, folder: Path) -> tuple[str, ...]:
+    """Return the columns that identify a row: the key, within a partition if labels are joined by key and time."""
+    is_panel = (folder / LABELS).exists() and is_joined_by_time(read_schema(folder / LABELS).names, spec)
+    return (PARTITION, spec.entity_key) if is_panel else (spec.entity_key,)
+
+
+def _advice(spec: ModelSpec, snapshot: SnapshotRef, results: tuple[CheckResult, ...]) -> str:
+    """Return what to do about keys that come again in another partition of a training window."""
+    names = {result.expectation for result in _broken(results, Severity.FAIL) if result.column == spec.entity_key}
+    if snapshot.purpose != "train" or "expect_column_values_to_be_unique" not in names:
+        return ""
+    return (
+        f" If an entity has a row in each partition, let {spec.source.labels} return {spec.event_time!r} too: then a key is "
+        "unique within a partition, and labels are joined by key and time."
+    )
 
 
 def _held(contract: tuple[Expectation, ...], path: Path) -> tuple[CheckResult, ...]:

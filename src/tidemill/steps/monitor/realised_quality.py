@@ -13,14 +13,15 @@ from tidemill.modeling.tasks import task_type
 from tidemill.monitoring.performance import realised_quality
 from tidemill.records import MetricValue
 from tidemill.runtime.job import Job
-from tidemill.spec import OBSERVED_AT
+from tidemill.spec import OBSERVED_AT, ModelSpec
+from tidemill.steps.data.label_join import is_joined_by_time, label_positions, source_names
 from tidemill.steps.data.labels import labelled, labels_as_of
 from tidemill.steps.predict.answers import probabilities_of
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.tables import read_table
-from tidemill.warehouse.predictions.publisher import PublishedRun
+from tidemill.warehouse.predictions.publisher import PublishedRun, Publisher
 
-__all__ = ["NEEDED", "Outcomes", "measured", "outcomes_of", "realised"]
+__all__ = ["Outcomes", "measured", "outcomes_of", "realised", "scored_rows"]
 
 NEEDED: Mapping[str, tuple[str, ...]] = {"binary": (), "multiclass": ("probabilities",), "regression": ("low", "high")}
 """Columns besides the score that a task's metrics need."""
@@ -42,7 +43,7 @@ class Outcomes:
     run: PublishedRun
     """The run."""
     rows: pa.Table
-    """Keys, scores, and the columns in `NEEDED` for the task."""
+    """From `scored_rows`."""
     y: pa.ChunkedArray
     """Their labels, from `labelled`; null if unknown."""
     observed_at: pa.ChunkedArray
@@ -68,13 +69,18 @@ def outcomes_of(job: Job, run: PublishedRun, labels: pa.Table | None = None) -> 
     """
     if labels is None:
         labels = labels_as_of(job, job.spec.partition(run.partition).interval, job.partition.cutoff)
-    rows = job.publisher.scores(run.prediction_run_id, NEEDED[run.task])
-    y = labelled(rows["entity_key"], labels, job.spec)
-    known = labels[job.spec.entity_key].cast(pa.string()).combine_chunks()
-    observed = labels[OBSERVED_AT].take(pc.index_in(rows["entity_key"], value_set=known))
+    rows = scored_rows(job.publisher, run, labels, job.spec)
+    y = labelled(rows, labels, job.spec)
+    observed = labels[OBSERVED_AT].take(label_positions(rows, labels, job.spec))
     return Outcomes(
         run=run, rows=rows, y=y, observed_at=pc.if_else(pc.is_valid(y), observed, pa.scalar(None, observed.type))
     )
+
+
+def scored_rows(publisher: Publisher, run: PublishedRun, labels: pa.Table, spec: ModelSpec) -> pa.Table:
+    """Read the rows of a published run: its scores, what the task's metrics need, and the columns that find their labels."""
+    at = ("event_time",) * is_joined_by_time(labels.column_names, spec)
+    return source_names(publisher.scores(run.prediction_run_id, (*NEEDED[run.task], *at)), spec)
 
 
 def realised(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
@@ -100,7 +106,7 @@ def measured(run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table) -> tuple[Met
     y : pyarrow.ChunkedArray of shape (n_rows,)
         From `labelled`; null if a label is unknown.
     rows : pyarrow.Table
-        Scores, and the columns in `NEEDED` for the task.
+        From `scored_rows`.
     """
     known = pc.is_valid(y)
     return _measured(run, y.filter(known), rows.filter(known), label_coverage=pc.mean(known).as_py() or 0.0)
@@ -151,7 +157,7 @@ def _columns(job: Job, outcomes: Outcomes, names: tuple[str, ...]) -> dict[str, 
     except ArtifactCorrupt:
         return {}
     table = read_table(folder / FEATURES, list(dict.fromkeys([key, *names])))
-    at = pc.index_in(outcomes.rows["entity_key"], value_set=table[key].cast(pa.string()).combine_chunks())
+    at = pc.index_in(outcomes.rows[key], value_set=table[key].cast(pa.string()).combine_chunks())
     present = [name for name in names if name in table.column_names]  # an older snapshot may lack an audit column
     return {name: pc.fill_null(table[name].cast(pa.string()).take(at), "missing") for name in present}
 

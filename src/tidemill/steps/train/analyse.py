@@ -34,7 +34,7 @@ def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
     folder = job.store.folder(snapshot.uri, snapshot.digest)
     in_memory = job.spec.train.engine == "local"
     rows = read_table(folder / FEATURES) if in_memory else read_some(folder / FEATURES)[0]
-    target = labelled(rows[job.spec.entity_key], read_table(folder / LABELS), job.spec)
+    target = labelled(rows, read_table(folder / LABELS), job.spec)
     label = label_view(job.spec.task, target, rows[PARTITION])
     schema = feature_schema(job.spec, rows.schema)
     counted = build_profile(rows, schema.numeric, schema.categorical)

@@ -52,10 +52,12 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
     frames = {name: to_frame(table) for name, table in sets.items()}
     train, features = frames["train"], feature_schema(spec, rows.schema)
     found = [
-        *find_telling(train, target_values(sets["train"][TARGET]), looked_at, spec.task.value),
+        *find_telling(
+            train, target_values(sets["train"][TARGET]), looked_at, spec.task.value, entities=train[spec.entity_key]
+        ),
         *_late(job, rows, vouched),
         *_changed(job, rows, [name for name in every.names if name not in vouched]),
-        *find_copies(train, frames["test"], features, spec.entity_key),
+        *find_copies(train, frames["test"], features, (spec.entity_key, spec.event_time)),
     ]
     if not found:  # a placebo needs a fit and does not identify a column
         found = _placebo(job, frames, sets, features)
@@ -79,12 +81,12 @@ def _late(job: Job, rows: pa.Table, vouched: set[str]) -> list[Leak]:
 
 
 def _changed(job: Job, rows: pa.Table, names: list[str]) -> list[Leak]:
-    key = job.spec.entity_key
     served = list(_served(job, rows))
     if not served:
         return []
     before = pd.concat(served)
     now = to_frame(rows)
+    key = (job.spec.entity_key, PARTITION)
     return find_changed(before, now[now[PARTITION].isin(set(before[PARTITION]))], key, names)
 
 

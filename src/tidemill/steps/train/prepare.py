@@ -20,6 +20,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.features import feature_schema, features_with_gaps, piece_rows, read_some
+from tidemill.steps.data.label_join import is_joined_by_time, join_columns
 from tidemill.steps.data.labels import count_labels, labelled, near_matches
 from tidemill.steps.data.split_plan import SplitPlan, plan_split
 from tidemill.steps.train.leaks import refuse_leaks
@@ -72,7 +73,7 @@ def cut(
             f"No row of {job.spec.model!r} from {marks.plan.validation_start:%Y-%m-%d %H:%M} to "
             f"{marks.plan.test_start:%Y-%m-%d %H:%M %Z}, the validation set, has a label.",
             f"See whether {job.spec.source.labels} gives any by {snapshot.cutoff:%Y-%m-%d %H:%M %Z}, and whether "
-            "label.matures_after is long enough.",
+            f"label.matures_after is long enough{_unlike_times(job.spec, folder, marks)}.",
         )
     way = _in_memory if job.spec.train.engine == "local" else _in_pieces
     fill = way(folder / FEATURES, marks, look or (lambda rows, sets: None))
@@ -102,6 +103,13 @@ def cut(
     )
 
 
+def _unlike_times(spec: ModelSpec, folder: Path, marks: "_Marks") -> str:
+    """Return a further reason if labels are joined by time, and none belongs to a row."""
+    if marks.n_labels > marks.n_unmatched_labels or not is_joined_by_time(read_schema(folder / LABELS).names, spec):
+        return ""
+    return f", and whether {spec.event_time} is the same instant in both queries: labels are joined by it, too"
+
+
 def _refuse_empty_features(spec: ModelSpec, train: Path, names: Sequence[str]) -> None:
     """Refuse a train set with a feature that has no value: at scoring, the model would see its values for the first time."""
     n_values = count_values(train)
@@ -129,13 +137,14 @@ class _Marks:
     n_labels: int
     """Known labels."""
     n_unmatched_labels: int
-    """Known labels whose key belongs to no row."""
+    """Known labels that belong to no row."""
     n_near_matches: int
     """Unlabelled rows of the three sets whose key nearly matches that of an unmatched label."""
 
     @classmethod
     def of(cls, spec: ModelSpec, folder: Path, cutoff: datetime) -> "_Marks":
-        rows = read_table(folder / FEATURES, [spec.entity_key, PARTITION])
+        labels = read_table(folder / LABELS)
+        rows = read_table(folder / FEATURES, [*join_columns(labels, spec), PARTITION])
         values = pc.unique(rows[PARTITION])
         partitions = {key: spec.partition(key) for key in sorted(values.to_pylist())}
         plan = plan_split(spec, tuple(partitions.values()), cutoff)
@@ -144,13 +153,12 @@ class _Marks:
             [plan.set_of(start) or (GAP if start < plan.test_end else None) for start in starts], pa.string()
         )
         member = sets.take(pc.index_in(rows[PARTITION], value_set=values).combine_chunks())
-        keys, labels = rows[spec.entity_key], read_table(folder / LABELS)
-        target = labelled(keys, labels, spec)
-        n_labels, n_unmatched = count_labels(keys, labels, spec)
+        target = labelled(rows, labels, spec)
+        n_labels, n_unmatched = count_labels(rows, labels, spec)
         n_near = 0
         if n_unmatched and target.null_count:
             missed = pc.and_(pc.is_in(member, value_set=pa.array(SETS)), pc.is_null(target))
-            n_near = pc.sum(near_matches(keys.filter(missed), labels, spec)).as_py() or 0
+            n_near = pc.sum(near_matches(rows.filter(missed), labels, spec)).as_py() or 0
         return cls(
             plan=plan,
             member=member,

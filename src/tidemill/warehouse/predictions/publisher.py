@@ -249,7 +249,8 @@ class Publisher:
         prediction_run_id : int
             The run.
         more : sequence of str, default ()
-            Further answers than ``entity_key`` and ``score``: ``predicted``, ``probabilities``, ``low``, ``high``, ``reasons``.
+            Columns besides ``entity_key`` and ``score``: ``event_time``, ``predicted``, ``probabilities``, ``low``, ``high``,
+            ``reasons``.
             JSON is returned as text.
         """
         from tidemill.warehouse.predictions.rows import read_rows  # loads pyarrow

@@ -26,6 +26,7 @@ _ANSWER_TYPES = {
     "high": pa.float64(),
     "reasons": pa.string(),
 }
+_MORE_TYPES = {"event_time": pa.timestamp("us", "UTC"), **_ANSWER_TYPES}
 SET_ASIDE_COLUMNS = ("row_number", "entity_key", "expectation", "column_name", "value")
 COPY_COLUMNS = ("entity_key", "event_time", "score", *_ANSWER_TYPES)
 
@@ -63,7 +64,7 @@ def record_set_aside(cursor: Cursor, prediction_run_id: int, batches: Iterable[p
 
 def read_rows(url: str, prediction_run_id: int, more: Sequence[str] = ()) -> pa.Table:
     """Return the rows of a prediction run in order of key."""
-    types = {"entity_key": pa.string(), "score": pa.float64(), **{name: _ANSWER_TYPES[name] for name in more}}
+    types = {"entity_key": pa.string(), "score": pa.float64(), **{name: _MORE_TYPES[name] for name in more}}
     texts = ", ".join(name for name, kind in types.items() if kind == pa.string())
     spool = io.BytesIO()
     with transaction(url) as cursor:

@@ -16,15 +16,17 @@ _ANSWERS = {
 """What a row answers, under the names of its view."""
 
 
-def trace(url: str, model: str, entity_key: str, partition: str) -> dict[str, Any]:
+def trace(url: str, model: str, entity_key: str, partition: str | None = None) -> dict[str, Any]:
     """Return one published row: its answer, and its run, data, query, code, packages, release, evidence and approver.
 
     Parameters
     ----------
     url : str
         Connection; any role may read.
-    model, entity_key, partition : str
+    model, entity_key : str
         The row.
+    partition : str, optional
+        Its partition; by default the newest published one that has the key.
 
     Raises
     ------
@@ -44,8 +46,9 @@ def trace(url: str, model: str, entity_key: str, partition: str) -> dict[str, An
             f"Correct the source, then 'tidemill predict {model} --partition {partition} --quarantined'.",
         )
     if row is None:
+        where = f"Partition {partition!r} of {model!r}" if partition else f"{model!r}"
         raise NotPublished(
-            f"Partition {partition!r} of {model!r} has no published row {entity_key!r}.",
+            f"{where} has no published row {entity_key!r}.",
             f"Look at predictions.{model} for the rows that there are.",
         )
     found = dict(zip(names, row, strict=True))

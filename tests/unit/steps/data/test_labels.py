@@ -3,13 +3,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidemill.errors import ContractBroken, NotTrainable, SpecError
 from tidemill.spec import ModelSpec
-from tidemill.steps.data.labels import labelled
+from tidemill.steps.data.labels import count_labels, labelled, near_matches
 
-KEYS = pa.chunked_array([["a", "b", "c"]])
+ROWS = pa.table({"id": ["a", "b", "c"]})
 
 
 def spec(task: str, **label: Any) -> ModelSpec:
@@ -34,7 +37,7 @@ def labels(values: list[Any], kind: pa.DataType | None = None) -> pa.Table:
     [([True, False], True, [0, None, 1]), ([2, 1], 1, [1, None, 0]), (["late", "on_time"], "late", [0, None, 1])],
 )
 def test_binary_labels_are_1_for_the_positive_class(values: list[Any], positive: Any, expected: list[Any]) -> None:
-    assert labelled(KEYS, labels(values), spec("binary", positive=positive)).to_pylist() == expected
+    assert labelled(ROWS, labels(values), spec("binary", positive=positive)).to_pylist() == expected
 
 
 @pytest.mark.parametrize(
@@ -43,39 +46,39 @@ def test_binary_labels_are_1_for_the_positive_class(values: list[Any], positive:
      (["late", None], [None, None, "late"])],
 )  # fmt: skip
 def test_classes_are_texts(values: list[Any], expected: list[Any]) -> None:
-    assert labelled(KEYS, labels(values), spec("multiclass")).to_pylist() == expected
+    assert labelled(ROWS, labels(values), spec("multiclass")).to_pylist() == expected
 
 
 def test_classes_that_are_floats_are_refused() -> None:
     with pytest.raises(SpecError, match="of type double"):
-        labelled(KEYS, labels([1.0, 2.0]), spec("multiclass"))
+        labelled(ROWS, labels([1.0, 2.0]), spec("multiclass"))
 
 
 @pytest.mark.parametrize("values", [[2, 1], [2.0, 1.0]])
 def test_a_regression_takes_numbers(values: list[Any]) -> None:
-    assert labelled(KEYS, labels(values), spec("regression")).to_pylist() == [1.0, None, 2.0]
+    assert labelled(ROWS, labels(values), spec("regression")).to_pylist() == [1.0, None, 2.0]
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
 def test_a_regression_refuses_what_is_no_number(odd: float) -> None:
     with pytest.raises(ContractBroken, match="1 label"):
-        labelled(KEYS, labels([odd, 1.0]), spec("regression"))
+        labelled(ROWS, labels([odd, 1.0]), spec("regression"))
 
 
 def test_a_missing_number_is_an_unknown_label() -> None:
-    assert labelled(KEYS, labels([None, 1.0]), spec("regression")).to_pylist() == [1.0, None, None]
+    assert labelled(ROWS, labels([None, 1.0]), spec("regression")).to_pylist() == [1.0, None, None]
 
 
 @pytest.mark.parametrize("values", [["1", "2"], [True, False]])
 def test_a_regression_refuses_labels_that_are_not_numbers(values: list[Any]) -> None:
     with pytest.raises(SpecError, match="a regression predicts a number"):
-        labelled(KEYS, labels(values), spec("regression"))
+        labelled(ROWS, labels(values), spec("regression"))
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_an_entity_with_two_labels_is_refused_whatever_the_task(task: str) -> None:
     with pytest.raises(NotTrainable, match=r"1 key\(s\) twice"):
-        labelled(KEYS, pa.table({"id": ["a", "a"], "y": np.ones(2, dtype=np.int64)}), spec(task))
+        labelled(ROWS, pa.table({"id": ["a", "a"], "y": np.ones(2, dtype=np.int64)}), spec(task))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,7 @@ def test_an_entity_with_two_labels_is_refused_whatever_the_task(task: str) -> No
     ],
 )
 def test_a_positive_value_takes_the_type_of_the_label(values: list[Any], positive: Any, expected: list[Any]) -> None:
-    assert labelled(KEYS, labels(values), spec("binary", positive=positive)).to_pylist() == expected
+    assert labelled(ROWS, labels(values), spec("binary", positive=positive)).to_pylist() == expected
 
 
 @pytest.mark.parametrize(
@@ -98,9 +101,68 @@ def test_a_positive_value_takes_the_type_of_the_label(values: list[Any], positiv
 )
 def test_a_positive_value_that_sql_would_not_compare_is_refused(values: list[Any], positive: Any) -> None:
     with pytest.raises(SpecError, match=r"label\.positive of 'm' is"):
-        labelled(KEYS, labels(values), spec("binary", positive=positive))
+        labelled(ROWS, labels(values), spec("binary", positive=positive))
 
 
 def test_a_label_without_a_key_belongs_to_nobody() -> None:
     table = pa.table({"id": ["a", None, None], "y": [True, True, False]})
-    assert labelled(KEYS, table, spec("binary")).to_pylist() == [1, None, None]
+    assert labelled(ROWS, table, spec("binary")).to_pylist() == [1, None, None]
+
+
+def at(*hours: int) -> pa.Array:
+    return pa.array([hour * 3_600_000_000 for hour in hours], pa.timestamp("us", "UTC"))
+
+
+PANEL = pa.table({"id": ["a", "b", "a", "b"], "at": at(0, 0, 24, 24)})
+"""Two entities on two days."""
+
+
+def test_labels_with_a_time_belong_to_the_row_of_that_time() -> None:
+    known = pa.table({"id": ["b", "a", "a"], "at": at(24, 24, 48), "y": [True, False, True]})
+    assert labelled(PANEL, known, spec("binary")).to_pylist() == [None, None, 0, 1]
+    assert count_labels(PANEL, known, spec("binary")) == (3, 1)
+
+
+def test_times_are_compared_as_instants_to_the_microsecond() -> None:
+    known = pa.table({"id": ["a", "b"], "at": at(0, 0), "y": [True, True]})
+    in_seconds = known.set_column(1, "at", known["at"].cast(pa.timestamp("s", "Europe/Berlin")))
+    assert labelled(PANEL, in_seconds, spec("binary")).to_pylist() == [1, 1, None, None]
+    later = known.set_column(1, "at", pc.add(known["at"], pa.scalar(1, pa.duration("us"))))
+    assert labelled(PANEL, later, spec("binary")).to_pylist() == [None] * 4
+
+
+@given(st.data())
+def test_the_join_by_time_equals_the_join_by_a_composite_key(data: st.DataObject) -> None:
+    row = st.tuples(st.sampled_from(["a", "b", "a\n1", "7", ""]), st.integers(0, 5))
+    rows, known = (data.draw(st.lists(row, unique=True, max_size=20)) for _ in range(2))
+    values = [data.draw(st.booleans()) for _ in known]
+    table = pa.table({"id": pa.array([k for k, _ in rows], pa.string()), "at": at(*(h for _, h in rows))})
+    given_labels = pa.table(
+        {
+            "id": pa.array([k for k, _ in known], pa.string()),
+            "at": at(*(h for _, h in known)),
+            "y": pa.array(values, pa.bool_()),
+        }
+    )
+    by_hand = dict(zip(known, map(int, values), strict=True))
+    assert labelled(table, given_labels, spec("binary")).to_pylist() == [by_hand.get(pair) for pair in rows]
+    assert count_labels(table, given_labels, spec("binary")) == (len(known), len(set(known) - set(rows)))
+
+
+def test_a_label_without_a_time_belongs_to_nobody_where_labels_have_times() -> None:
+    known = pa.table({"id": ["a", "a"], "at": pa.array([None, 0], pa.timestamp("us", "UTC")), "y": [False, True]})
+    assert labelled(PANEL, known, spec("binary")).to_pylist() == [1, None, None, None]
+
+
+def test_two_labels_of_one_time_are_refused_with_both() -> None:
+    known = pa.table({"id": ["a", "a"], "at": at(24, 24), "y": [True, True]})
+    with pytest.raises(
+        NotTrainable, match=r"1 pair\(s\) of key and time twice, such as 'a' at 1970-01-02 00:00:00 UTC"
+    ):
+        labelled(PANEL, known, spec("binary"))
+
+
+def test_a_key_written_otherwise_is_near_only_at_its_own_time() -> None:
+    rows = pa.table({"id": ["7", "8", "7"], "at": at(0, 0, 24)})
+    known = pa.table({"id": ["007", "8"], "at": at(0, 0), "y": [True, True]})
+    assert near_matches(rows, known, spec("binary")).to_pylist() == [True, False, False]
