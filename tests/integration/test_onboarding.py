@@ -71,6 +71,37 @@ def test_a_table_becomes_a_published_partition_without_an_edit(
     assert n_rows > 0
 
 
+def test_an_entity_with_a_row_on_each_day_is_the_key_and_labels_carry_the_time(
+    project: Path, command: Command, warehouse: Any
+) -> None:
+    make, options = TABLES["panel"]
+    make(np.random.default_rng(5)).to_csv(project / "visited.csv", index=False)
+    command("load", str(project / "visited.csv"), "newcomer.visited", "--replace")
+    for key in ([], ["--key", "customer_id"], ["--key", "customer_id", "--key", "day"]):
+        output = command("init", "--table", "newcomer.visited", *options, *key, "--yes", "--force")
+        assert "Key: customer_id (once per day" in output
+    spec = (project / "dags" / "models" / "visited_churned.yaml").read_text(encoding="utf-8")
+    labels = (project / "sql" / "visited_churned" / "labels.sql").read_text(encoding="utf-8")
+    assert "entity_key: customer_id # once per day; it comes again, so labels.sql returns the time too" in spec
+    assert "CAST(day AS timestamp) AT TIME ZONE 'UTC' AS day,\n" in labels
+    model, partition = follow(output, command)
+    found = warehouse.rows(f"SELECT customer_id FROM predictions.{model} WHERE partition = '{partition}'")
+    assert sorted(int(key) for (key,) in found) == list(range(60))
+
+
+def test_an_entity_with_two_rows_on_a_day_needs_a_key_of_both_columns(project: Path, command: Command) -> None:
+    frame = TABLES["panel"][0](np.random.default_rng(5))
+    frame["at"] = [f"{day} {hour:02}:00" for day, hour in zip(frame["day"], frame.index % 7, strict=True)]
+    twice = frame.assign(at=[f"{day} 12:30" for day in frame["day"]])
+    (project / "twice.csv").write_text(
+        frame.drop(columns="day").to_csv(index=False) + twice.drop(columns="day").to_csv(index=False, header=False),
+        encoding="utf-8",
+    )
+    command("load", str(project / "twice.csv"), "newcomer.twice", "--replace")
+    output = command("init", "--table", "newcomer.twice", "--label", "churned", "--yes")
+    assert "Key: customer_id, at (unique in all rows of the table)" in output
+
+
 def test_odd_names_and_types_become_a_published_partition(project: Path, command: Command, warehouse: Any) -> None:
     create_orders(warehouse.url("tidemill_owner"))
     output = command("init", "--table", '"Odd Sales"."Customer Order"', "--label", "Returned?", "--yes")

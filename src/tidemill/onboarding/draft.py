@@ -63,11 +63,12 @@ def draft_model(reader: TableReader, profile: Profile, answers: Answers) -> Draf
     """
     target = guess_target(profile, answers.label, answers.task, answers.positive)
     clock = Clock(column=guess_time(profile, answers.time), zone=answers.timezone)
-    key = guess_key(reader, profile, clock.column.name, target.source.column, answers.key)
     arrival = guess_arrival(profile, clock)
     label_time = guess_label_time(profile, clock, answers.label_time, arrival)
     days = reader.rows_per_day(clock.local, target.source.expression)
-    selected = select_features(profile, target, key.columns, clock.column.name)
+    calendar = plan_calendar(days, arrival, label_time, answers.every)
+    key = guess_key(reader, profile, clock, target.source.column, calendar.every, answers.key)
+    selected = select_features(profile, target, key, clock.column.name)
     names = [item.name for item in selected.features]
     key_text = key.columns[0] if len(key.columns) == 1 else "row key"
     time_name, key_name, label_name = distinct_names([clock.column.name, key_text, target.name], names)
@@ -82,7 +83,7 @@ def draft_model(reader: TableReader, profile: Profile, answers: Answers) -> Draf
         has_hours=_has_hours(profile, clock),
         arrival=arrival,
         label_time=label_time,
-        calendar=plan_calendar(days, arrival, label_time, answers.every),
+        calendar=calendar,
         selected=selected,
         timezone=answers.timezone,
     )

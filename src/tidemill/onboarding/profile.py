@@ -130,6 +130,30 @@ class TableReader:
         self.cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {self.table} GROUP BY {listed} HAVING count(*) > 1)")
         return bool(fetch_value(self.cursor))
 
+    def is_once_per(self, name: str, every: str, local: str) -> bool:
+        """Whether a column's values come again, half of the rows at least, but only once in each partition.
+
+        Parameters
+        ----------
+        name : str
+            Column.
+        every : str
+            Length of a partition: ``day``, ``week`` or ``month``.
+        local : str
+            SQL of the local time of a row.
+        """
+        column = quoted(name)
+        self.cursor.execute(
+            f"SELECT count({column}) = count(*) AND count(DISTINCT {column}) <= count(*) / 2 FROM {self.table}"
+        )
+        if not fetch_value(self.cursor):
+            return False
+        self.cursor.execute(
+            f"SELECT NOT EXISTS (SELECT FROM {self.table} GROUP BY {column}, date_trunc('{every}', {local})"
+            " HAVING count(*) > 1)"
+        )
+        return bool(fetch_value(self.cursor))
+
     def rows_per_day(self, instant: str, label: str) -> list[tuple[datetime, int]]:
         """Return the days with labelled rows, oldest first, with their number of rows.
 

@@ -182,7 +182,13 @@ def _features(draft: Draft) -> str:
 def _labels(draft: Draft) -> str:
     target, instant = draft.target, draft.clock.instant
     observed = _observed(draft)
-    items = [(draft.key.expression, draft.key_name), (target.source.expression, target.name), (observed, "observed_at")]
+    at = [(instant, draft.time_name)] if draft.key.within_partition else []
+    items = [
+        (draft.key.expression, draft.key_name),
+        *at,
+        (target.source.expression, target.name),
+        (observed, "observed_at"),
+    ]
     where = [
         f"{target.source.expression} IS NOT NULL",
         f"{instant} >= :start",

@@ -1,10 +1,11 @@
-"""What identifies a row: an index, a column, some columns, or the row's content."""
+"""What identifies a row: an index, a column, some columns, an entity within its partition, or the row's content."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
 from tidemill.onboarding.columns import TIMES
+from tidemill.onboarding.event_time import Clock
 from tidemill.onboarding.names import quoted
 from tidemill.onboarding.profile import Profile, TableReader
 
@@ -24,21 +25,54 @@ class RowKey:
     """Columns of the table; none if the row's content is the key."""
     expression: str
     why: str
+    within_partition: bool = False
+    """Whether it comes again in other partitions, so that labels are joined by key and time."""
 
 
-def guess_key(reader: TableReader, profile: Profile, time: str, label: str, asked: tuple[str, ...]) -> RowKey:
-    """Return the key: the columns asked for, else the first set of columns that is unique in the whole table."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Panel:
+    """What tells whether a column names an entity that has one row in each partition."""
+
+    reader: TableReader
+    profile: Profile
+    clock: Clock
+    every: str
+
+    def key(self, columns: tuple[str, ...]) -> RowKey | None:
+        """Return the column that is left without the time as the key, if it is one column, once per partition."""
+        others = [name for name in columns if name != self.clock.column.name]
+        if len(others) != 1 or self.profile.column(others[0]).type not in _PLAIN:
+            return None
+        if not self.reader.is_once_per(others[0], self.every, self.clock.local):
+            return None
+        why = f"once per {self.every}; it comes again, so labels.sql returns the time too"
+        return RowKey(columns=(others[0],), expression=quoted(others[0]), why=why, within_partition=True)
+
+
+def guess_key(
+    reader: TableReader, profile: Profile, clock: Clock, label: str, every: str, asked: tuple[str, ...]
+) -> RowKey:
+    """Return the key: the columns asked for, else the first set of columns that is unique in the whole table.
+
+    An entity's column and the time are one key only if the entity has several rows in a partition; otherwise the entity is
+    the key, within a partition.
+    """
+    panel = _Panel(reader=reader, profile=profile, clock=clock, every=every)
     if asked:
         columns = tuple(profile.column(name).name for name in asked)
-        return _key(profile, columns, "as asked")
+        found = None if len(columns) == 1 and reader.is_unique(columns) else panel.key(columns)
+        return found or _key(profile, columns, "as asked")
     if profile.unique and not set(profile.unique[0]) & {label}:
-        return _key(profile, profile.unique[0], "the table's primary key or unique index")
+        columns, has_time = profile.unique[0], clock.column.name in profile.unique[0]
+        found = panel.key(columns) if has_time else None
+        return found or _key(profile, columns, "the table's primary key or unique index")
     n_checked = 0
-    for columns in _sets(profile, time, label):
+    for columns in _sets(profile, clock.column.name, label):
         if n_checked < MAX_CHECKED and _is_unique_in_sample(profile, columns):
             n_checked += 1
             if reader.is_unique(columns):
-                return _key(profile, columns, "unique in all rows of the table")
+                found = panel.key(columns) if len(columns) > 1 else None
+                return found or _key(profile, columns, "unique in all rows of the table")
     return _content(profile, label)
 
 
