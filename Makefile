@@ -147,10 +147,10 @@ status: setup ## Show the state of Postgres, MLflow and Airflow
 sql: setup ## Query the warehouse: make sql Q='SELECT ...'
 	@$(BIN)/tidemill sql "$$Q"
 
-examples: ## Add the other example models: a number, several classes, a day that is over, a forecast
+examples: ## Add the other example models: a number, several classes, a day that is over, a forecast, every customer on every day
 	@cp examples/models/*.yaml dags/models/
 
-load: setup ## Load the examples' flights and orders into the warehouse
+load: setup ## Load the examples' flights, orders and customers into the warehouse
 	@$(BIN)/tidemill load
 
 migrate: setup ## Upgrade the ledger's schema

@@ -15,6 +15,7 @@ from rich.table import Table
 from tidemill.local.airflow_api import AirflowApi, RunState
 from tidemill.warehouse.connections import transaction
 from tidemill.workspace import connection_from_environment
+from tidemill_examples.customers import load_customers
 from tidemill_examples.flights import load_flights
 from tidemill_examples.orders import load_orders
 
@@ -38,7 +39,7 @@ _DECISION = """
 
 
 def load_example(out: Console) -> None:
-    """Load the flights and the shop's orders unless they are loaded already, with a progress bar."""
+    """Load the examples' tables unless they are loaded already, with a progress bar for the flights."""
     with _progress(out) as progress:
         bars = {}
 
@@ -49,6 +50,7 @@ def load_example(out: Console) -> None:
 
         loaded = load_flights(connection_from_environment("tidemill_owner"), report)
         load_orders(connection_from_environment("tidemill_owner"))
+        load_customers(connection_from_environment("tidemill_owner"))
     if not loaded:
         out.print("The flights are already in the warehouse.")
 
