@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test test-all integration release chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask docs
+.PHONY: help setup demo test slow test-all integration release chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask docs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,10 @@ demo: setup ## Train, predict, monitor and decide on New York's flights, through
 	@$(BIN)/tidemill demo
 
 test: setup ## Run the tests that need no server
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal src tests/unit tests/plugins tests/dags tests/test_*.py
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" src tests/unit tests/plugins tests/dags tests/test_*.py
+
+slow: setup ## Run the simulations and the searches for bad input that 'make test' leaves out
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m slow tests/unit tests/plugins tests/dags
 
 .PHONY: cases
 cases: setup ## Run what proves the items of the tables, bad input first of all, and print each item with its verdict
@@ -42,7 +45,7 @@ cases: setup ## Run what proves the items of the tables, bad input first of all,
 integration: setup ## Run the tests on a real Postgres, Airflow and MLflow, which they start
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/integration
 
-test-all: test integration e2e chaos-short bench-short ## Run every test that CI runs
+test-all: test slow integration e2e chaos-short bench-short ## Run every test that CI runs
 
 oracles: ## Compare monitoring with Evidently and NannyML, in a separate environment
 	@if ! cmp -s tests/oracles/requirements.txt .venv-oracles/.lock; then \

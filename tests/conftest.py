@@ -27,6 +27,9 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "slow: a simulation or a search for bad input, which `make test` leaves to `make slow`"
+    )
     config.addinivalue_line("markers", "case(item): the test proves an item of a table; `make cases` prints them")
 
 

@@ -70,6 +70,7 @@ def test_a_link_out_of_the_folder_does_not_show_what_it_leads_to(described: Desc
     assert "hunter2" not in described["errors"]["broken_specs.py"]
 
 
+@pytest.mark.slow
 def test_no_mutation_of_the_good_spec_raises_anything_else_or_loses_another_model(tmp_path: Path) -> None:
     rng, valid, refused = random.Random(20261130), {"flight_delays"}, {}
     (tmp_path / "flight_delays.yaml").write_text(GOOD)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from airflow.executors.local_executor import LocalExecutor
 
 from tidemill_airflow.warm_executor import WarmLocalExecutor
@@ -29,6 +30,7 @@ assert os.waitpid(child, 0)[1] == 0
 LIMIT_S = 300  # a child that hangs in a lock of its parent's never ends
 
 
+@pytest.mark.slow
 def test_a_forked_process_works_with_what_was_imported_before() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKED], timeout=LIMIT_S, check=False, capture_output=True, text=True

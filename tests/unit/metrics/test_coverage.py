@@ -9,6 +9,8 @@ from tidemill.metrics.differences import paired_difference
 from tidemill.metrics.evaluation import evaluate, point_value
 from tidemill.monitoring.performance import realised_quality
 
+pytestmark = pytest.mark.slow
+
 N = 150  # draws; 95 % of them are 142, with a standard error of 2.7
 
 

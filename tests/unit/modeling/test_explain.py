@@ -45,15 +45,20 @@ def labels(task, value):
     return np.array(["low", "mid", "top"], dtype=object)[np.digitize(value, [3, 5])] if task == "multiclass" else value
 
 
+class Fitted(dict):
+    """Bundles by task and estimator, fitted when they are asked for: an optional library may be missing."""
+
+    def __missing__(self, case):
+        task, name = case
+        (X, value), (X_validation, other) = rows(600, 1), rows(300, 2)
+        y, y_validation = labels(task, value), labels(task, other)
+        self[case] = fit(name, task, SCHEMA, X, y, X_validation, y_validation, random_state=3, n_threads=1)
+        return self[case]
+
+
 @pytest.fixture(scope="module")
 def fitted():
-    (X, value), (X_validation, other) = rows(600, 1), rows(300, 2)
-    return {
-        (task, name): fit(
-            name, task, SCHEMA, X, labels(task, value), X_validation, labels(task, other), random_state=3, n_threads=1
-        )
-        for task, name in CASES
-    }
+    return Fitted()
 
 
 @pytest.mark.parametrize(("task", "name"), CASES)

@@ -147,6 +147,7 @@ def draw(rng: np.random.Generator, n: int, rate: float) -> tuple[np.ndarray, np.
 N_RUNS = 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "n_test"), [(-1.5, 300), (-1.5, 1_400), (-4.6, 1_400), (-4.6, 12_600)])
 def test_estimates_are_neither_optimistic_nor_too_sure(rate: float, n_test: int) -> None:
     rng = np.random.default_rng(0)

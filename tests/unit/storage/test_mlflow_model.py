@@ -117,6 +117,7 @@ def predicted(folder: Path, content_type: str, file: str) -> list[float]:
     return [row["score"] for row in json.loads((folder / f"{file}.out").read_text())["predictions"]]
 
 
+@pytest.mark.slow
 def test_mlflow_models_predict_scores_json(folder, bundle):
     X = make_rows(ROWS, 3)
     rows = [[None if pd.isna(value) else value for value in row] for row in X.astype(object).to_numpy().tolist()]
@@ -125,6 +126,7 @@ def test_mlflow_models_predict_scores_json(folder, bundle):
     assert predicted(folder, "json", "rows.json") == bundle.score(X).tolist()
 
 
+@pytest.mark.slow
 def test_mlflow_models_predict_scores_csv(folder, bundle):
     X = make_rows(ROWS, 4).assign(zip="A1")
     X.to_csv(folder / "rows.csv", index=False)

@@ -517,6 +517,7 @@ def put(value: object, path: tuple[str | int, ...], odd: object) -> object:
     return changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["schema.json", "manifest.json"])
 def test_a_malformed_file_with_matching_digests_is_refused_in_words(saved, file):
     folder, _ = saved

@@ -231,6 +231,7 @@ def test_what_is_no_text_of_catboost_is_refused(name, junk):
         refuse_unsound_text(junk, FILES[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_a_text_with_a_flipped_bit_is_refused_or_harmless(fitted, tmp_path, name):
     """In a process of its own, since a text that leads astray ends it."""

@@ -10,6 +10,8 @@ from tidemill.records import Verdict
 
 from .rivals import HANDICAPS, MARGIN, Days, judge, live_days
 
+pytestmark = pytest.mark.slow
+
 N_PAIRS = 300  # so that a share of 2.5 % has a standard error of 0.9 %
 
 
