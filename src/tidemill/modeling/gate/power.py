@@ -47,7 +47,7 @@ def shortfall(gap: float, standard_error: float, n_blocks: int, n_rows: int) -> 
     Examples
     --------
     >>> shortfall(gap=0.006, standard_error=0.004, n_blocks=14, n_rows=12600)
-    Shortfall(n_blocks=42, n_rows=37800)
+    Shortfall(n_blocks=43, n_rows=38700)
     >>> shortfall(gap=0.02, standard_error=0.004, n_blocks=14, n_rows=12600)
     Shortfall(n_blocks=0, n_rows=0)
     """

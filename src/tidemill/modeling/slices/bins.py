@@ -43,7 +43,7 @@ def cut(column: pd.Series, n_bins: int) -> Bins:
     --------
     >>> bins = cut(pd.Series([float(n) for n in range(100)], name="km"), 4)
     >>> bins.labels
-    ('km<25', '25<=km<50', '50<=km<75', 'km>=75', 'km missing')
+    ('km<24.75', '24.75<=km<49.5', '49.5<=km<74.25', 'km>=74.25', 'km missing')
     >>> bins.place(pd.Series([10.0, 50.0, np.nan])).tolist()
     [0, 2, 4]
     """

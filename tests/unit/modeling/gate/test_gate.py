@@ -194,12 +194,12 @@ TABLE = {
     "low end exactly at the margin": (
         UNDECIDED,
         {"champion_difference": against_champion(0.0, -0.005, 0.005)},
-        "may be worse by 0.005 or more; about 6 more days of labels",
+        "may be worse by 0.005 or more; about 7 more days of labels",
     ),
     "may be better or worse: too few days": (
         UNDECIDED,
         {"champion_difference": against_champion(0.002, -0.018, 0.022, error=0.0093)},
-        "about 191 more days of labels (19,100 rows) would decide it",
+        "about 193 more days of labels (19,300 rows) would decide it",
     ),
     "a margin that could be shown is named": (
         UNDECIDED,
@@ -468,7 +468,7 @@ def test_an_evaluation_from_before_labels_were_counted_is_read_and_judged_as_bef
 
 def test_a_block_of_time_is_called_what_the_spec_calls_it():
     report = replace(GOOD, champion_difference=against_champion(0.002, -0.018, 0.022, error=0.0093))
-    assert "191 more weeks" in decide_acceptance(report, STRICT, unit="week").reasons[0]
+    assert "193 more weeks" in decide_acceptance(report, STRICT, unit="week").reasons[0]
 
 
 def test_a_difference_measured_on_one_class_is_rejected():
