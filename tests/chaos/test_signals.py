@@ -107,8 +107,8 @@ def test_command_that_is_told_to_end_says_so_by_its_status(
     ) as process:
         try:
             copying = (
-                "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%'"
-                f" AND application_name LIKE 'tidemill-predict %:{process.pid}:%'"
+                "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'COPY%FROM STDIN%'"
+                f" AND application_name LIKE 'tidemill% %:{process.pid}:%'"
             )
             assert until(lambda: bool(serving.server.as_admin(copying)), LIMIT_S)
             process.send_signal(number)
