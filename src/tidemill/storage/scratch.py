@@ -72,7 +72,8 @@ def _locked(parent: Path) -> Iterator[Path]:
             content.mkdir(mode=0o700)
             yield content
         finally:
-            shutil.rmtree(folder)
+            # A library's thread may still write into it; what is left goes like the folders of dead processes.
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _clear(parent: Path) -> list[Path]:
