@@ -19,6 +19,8 @@ from tidemill_airflow.resources import QUEUES, queue_of
 __all__ = ["facts"]
 
 LOCAL = "LocalDagBundle"
+CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
+"""What lets Airflow look for connections in its metadata database too; a server's processes hand it down."""
 
 
 def facts(connections: list[str]) -> dict[str, Any]:
@@ -29,8 +31,10 @@ def facts(connections: list[str]) -> dict[str, Any]:
     connections : list of str
         Ids of connections.
     """
-    if _has_metadata():  # else Airflow would create an empty database, only to find no connection in it
-        os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    if _has_metadata():
+        os.environ[CONTEXT] = "server"
+    else:  # Airflow would create an empty database, only to find no connection in it
+        os.environ.pop(CONTEXT, None)
     return {
         "executor": conf.get("core", "executor"),
         "plugins_folder": conf.get("core", "plugins_folder"),

@@ -76,6 +76,7 @@ def lacking() -> dict[str, str]:
 
 
 def test_a_bare_airflow_lacks_exactly_what_it_lacks(airflow: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    airflow.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")  # as a shell of one of its servers would
     asked = subprocess.run(
         [sys.executable, "-c", "from tidemill.cli import main; main()", "install-check", "--json"],
         capture_output=True,
