@@ -367,6 +367,20 @@ MUTANTS = (
         ("tests/integration/test_inspect.py", "-k", "protocol_does_not_have"),
     ),
     Mutant(
+        "days that the reference has had are no break",
+        "src/tidemill/monitoring/alerts/rules.py",
+        " and not r.had_such_days",
+        "",
+        ("tests/unit/monitoring/counting/test_past.py", "-k", "rain_after_dry_weeks"),
+    ),
+    Mutant(
+        "one broken day of the past excuses nothing",
+        "src/tidemill/monitoring/counting/past.py",
+        "_psi_among_others(groups, blocks, n_groups))[-2])",
+        "_psi_among_others(groups, blocks, n_groups))[-1])",
+        ("tests/unit/monitoring/counting/test_past.py", "-k", "one_broken_day or rain_after_dry_weeks"),
+    ),
+    Mutant(
         "a finding that opens an alert at once withholds",
         "src/tidemill/monitoring/alerts/inspection.py",
         "    if grave:",

@@ -58,7 +58,8 @@ def detect_drift(
     Returns
     -------
     tuple of MetricValue
-        For each feature ``psi``, ``psi_threshold``, ``jensen_shannon`` (base 2), ``null_share``,
+        For each feature ``psi``, ``psi_threshold``, ``psi_rare`` (reached by at least two partitions of the reference, if
+        known), ``jensen_shannon`` (base 2), ``null_share``,
         ``null_share_rise`` (analysis minus reference), ``null_share_usual`` (rarely exceeded by a partition of the
         reference, if known) and ``importance_share`` (0 to 1). For a number also ``out_of_range_share`` and the effect
         sizes ``ks`` (0 to 1) and ``wasserstein`` (in standard deviations of the reference, clipped to its range). For
@@ -150,6 +151,7 @@ def _feature_figures(reference: ColumnProfile, analysis: ColumnProfile, fixed: f
         "jensen_shannon": jensen_shannon_distance(before, now),
         "null_share": null_share,
         "null_share_rise": null_share - _share(reference.n_null, reference.n),
+        **({} if reference.psi_rare is None else {"psi_rare": reference.psi_rare}),
         **({} if reference.null_share_quantile is None else {"null_share_usual": reference.null_share_quantile}),
         **({} if reference.unseen_share_quantile is None else {"unseen_share_usual": reference.unseen_share_quantile}),
         **_novelty(analysis),

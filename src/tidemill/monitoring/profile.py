@@ -1,7 +1,7 @@
 """A training snapshot as bin counts, and other rows counted into the same bins.
 
-Monitoring keeps only the profile of the reference, a few kilobytes per column, so that it never reads raw reference
-data again. Counting is additive: a stream is counted batch by batch and merged.
+Monitoring keeps only the profile of the reference, a few kilobytes per column. Counting is additive: a stream is counted
+batch by batch and merged.
 """
 
 import math
@@ -18,8 +18,8 @@ from tidemill.arrow import is_category, is_number
 from tidemill.errors import SchemaChanged
 from tidemill.monitoring.counting.columns import level_counts, level_indices, to_floats
 from tidemill.monitoring.counting.groups import category_groups, quantile_groups
-from tidemill.monitoring.counting.near_misses import near_misses
-from tidemill.monitoring.counting.past import usual_null_share, usual_psi, usual_unseen_share
+from tidemill.monitoring.counting.near_misses import add_near_misses, near_misses
+from tidemill.monitoring.counting.past import rare_psi, usual_null_share, usual_psi, usual_unseen_share
 from tidemill.records import Record
 
 __all__ = [
@@ -78,6 +78,8 @@ class ColumnProfile(Record):
     """Partitions of the reference, if known."""
     psi_quantile: float | None = None
     """Stability index that a new partition rarely exceeded within the reference; None with a single partition."""
+    psi_rare: float | None = None
+    """Stability index that at least two partitions of the reference had against all others; None with under 14."""
     null_share_quantile: float | None = None
     """Share of nulls that a partition rarely exceeded within the reference, 0 to 1; None with under 14 partitions."""
     unseen_share_quantile: float | None = None
@@ -248,21 +250,12 @@ def merge(first: ColumnProfile, second: ColumnProfile) -> ColumnProfile:
         n_null=first.n_null + second.n_null,
         n_unseen=first.n_unseen + second.n_unseen,
         n_infinite=first.n_infinite + second.n_infinite,
-        near_misses=_added(first.near_misses, second.near_misses),
+        near_misses=add_near_misses(first.near_misses, second.near_misses),
         minimum=min((v for v in (first.minimum, second.minimum) if v is not None), default=None),
         maximum=max((v for v in (first.maximum, second.maximum) if v is not None), default=None),
         mean=mean,
         std=std,
     )
-
-
-def _added(first: Mapping[str, tuple[str, int]], second: Mapping[str, tuple[str, int]]) -> dict[str, tuple[str, int]]:
-    """Return the near misses of both, with their rows summed."""
-    both = {**first, **second}
-    return {
-        level: (known, sum(part[level][1] for part in (first, second) if level in part))
-        for level, (known, _) in both.items()
-    }
 
 
 def _require(table: pa.Table, numeric: Sequence[str], categorical: Sequence[str]) -> None:
@@ -385,7 +378,8 @@ def _count_categorical(reference: ColumnProfile, counts: Counter[str], n_null: i
 
 
 def _without_past(profile: ColumnProfile) -> ColumnProfile:
-    return replace(profile, n_blocks=0, psi_quantile=None, null_share_quantile=None, unseen_share_quantile=None)
+    known = replace(profile, n_blocks=0, null_share_quantile=None, unseen_share_quantile=None)
+    return replace(known, psi_quantile=None, psi_rare=None)
 
 
 def _with_past(profile: ColumnProfile, bins: NDArray[np.int64], blocks: NDArray[np.int64]) -> ColumnProfile:
@@ -395,5 +389,6 @@ def _with_past(profile: ColumnProfile, bins: NDArray[np.int64], blocks: NDArray[
         profile,
         n_blocks=int(blocks.max(initial=-1)) + 1,
         psi_quantile=usual_psi(groups[bins], blocks, n_groups=n_groups),
+        psi_rare=rare_psi(groups[bins], blocks, n_groups=n_groups),
         null_share_quantile=usual_null_share(bins == groups.size - 1, blocks),
     )

@@ -110,6 +110,12 @@ class Reading:
         return psi is None or psi > self.known("psi_threshold", self.thresholds.psi)
 
     @property
+    def had_such_days(self) -> bool:
+        """Whether at least two partitions of the reference were as far from the others; False if unknown."""
+        psi, rare = self.beside("psi"), self.beside("psi_rare")
+        return psi is not None and rare is not None and psi <= rare
+
+    @property
     def drifted(self) -> str:
         """Features beyond their threshold, most important first."""
         shares = {

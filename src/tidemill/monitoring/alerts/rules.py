@@ -106,7 +106,7 @@ RULES: tuple[AlertRule, ...] = (
         figure="jump",
         name="break:{r.subject}",
         threshold=lambda r: JUMP_FACTOR * r.known("jump_usual", 0.0) + JUMP_MARGIN,
-        crossed=lambda r, threshold: r.value > threshold and r.has_drifted,
+        crossed=lambda r, threshold: r.value > threshold and r.has_drifted and not r.had_such_days,
         severity=_fail,
         message="Feature {r.subject!r} has changed overnight: its stability index against the partitions before is "
         "{r.value:.2f}; among themselves they never exceeded {r.jump_usual:.2f} ({r.rows}). Was a category renamed, a "

@@ -3,9 +3,9 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-__all__ = ["near_misses"]
+__all__ = ["add_near_misses", "near_misses"]
 
 _MOST_UNSEEN = 1_000  # most frequent levels to compare; identifiers have millions
 _MOST_NAMED = 5
@@ -29,6 +29,22 @@ def near_misses(unseen: Counter[str], known: Iterable[str]) -> dict[str, tuple[s
         if (look := _fold(level)) and look in folded
     }
     return dict(list(found.items())[:_MOST_NAMED])
+
+
+def add_near_misses(
+    first: Mapping[str, tuple[str, int]], second: Mapping[str, tuple[str, int]]
+) -> dict[str, tuple[str, int]]:
+    """Return the near misses of both, with their rows summed.
+
+    Examples
+    --------
+    >>> add_near_misses({"paris": ("Paris", 3)}, {"paris": ("Paris", 1)})
+    {'paris': ('Paris', 4)}
+    """
+    return {
+        level: (known, sum(part[level][1] for part in (first, second) if level in part))
+        for level, (known, _) in {**first, **second}.items()
+    }
 
 
 def _fold(level: str) -> str:

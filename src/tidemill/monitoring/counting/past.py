@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tidemill.metrics.student import student_quantile
 from tidemill.monitoring.distances import population_stability_index
 
-__all__ = ["psi_of_past_blocks", "usual_null_share", "usual_psi", "usual_unseen_share"]
+__all__ = ["psi_of_past_blocks", "rare_psi", "usual_null_share", "usual_psi", "usual_unseen_share"]
 
 MIN_BLOCKS = 14  # two weeks of days: half of them covers every weekday, and fewer than seven figures are too few
 MANY_BLOCKS = 40  # number of partitions from which the later half has enough figures for a high quantile
@@ -64,6 +64,29 @@ def usual_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups:
     return float(np.quantile(psi_of_past_blocks(groups, blocks, n_groups=n_groups), QUANTILE))
 
 
+def rare_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups: int) -> float | None:
+    """Return the stability index that at least two partitions of the past reached, each compared with all others.
+
+    Single days of the past may be far from all others, as rainy ones are in a dry season; a day no farther is no break. The
+    second greatest index counts, so that one broken partition in the past excuses nothing.
+
+    Returns
+    -------
+    float or None
+        The second greatest index; None with fewer than 14 partitions.
+
+    Examples
+    --------
+    >>> days = np.repeat(np.arange(14), 2)
+    >>> rain = np.isin(days, [3, 9, 11]).astype(int)
+    >>> round(rare_psi(rain, days, n_groups=2), 2)
+    2.57
+    """
+    if _n_blocks(blocks) < MIN_BLOCKS:
+        return None
+    return float(np.sort(_psi_among_others(groups, blocks, n_groups))[-2])
+
+
 def _usual_of_few(groups: NDArray[np.int64], blocks: NDArray[np.int64], n_groups: int) -> float:
     """Return the index that about one in thirty new partitions exceeds.
 
@@ -71,11 +94,17 @@ def _usual_of_few(groups: NDArray[np.int64], blocks: NDArray[np.int64], n_groups
     normal (E. Wilson, M. Hilferty, *The Distribution of Chi-Square*, PNAS 17, 1931).
     """
     n_blocks = _n_blocks(blocks)
-    counts = np.bincount(blocks * n_groups + groups, minlength=n_blocks * n_groups).reshape(n_blocks, n_groups)
-    others = counts.sum(axis=0) - counts
-    roots = np.cbrt([population_stability_index(*pair) for pair in zip(others, counts, strict=True)])
+    roots = np.cbrt(_psi_among_others(groups, blocks, n_groups))
     reach = student_quantile(n_blocks - 1) * roots.std(ddof=1) * np.sqrt(1 + 1 / n_blocks)
     return float((roots.mean() + reach) ** 3)
+
+
+def _psi_among_others(groups: NDArray[np.int64], blocks: NDArray[np.int64], n_groups: int) -> NDArray[np.float64]:
+    """Return the stability index of each partition against all others."""
+    n_blocks = _n_blocks(blocks)
+    counts = np.bincount(blocks * n_groups + groups, minlength=n_blocks * n_groups).reshape(n_blocks, n_groups)
+    others = counts.sum(axis=0) - counts
+    return np.array([population_stability_index(*pair) for pair in zip(others, counts, strict=True)])
 
 
 def usual_null_share(is_null: NDArray[np.bool_], blocks: NDArray[np.int64]) -> float | None:

@@ -88,6 +88,15 @@ def test_a_jump_back_to_what_the_model_learnt_from_raises_nothing():
     assert _alerts(*_jumped(9.0, 0.1, psi=0.1)) == {}
 
 
+@pytest.mark.parametrize(("psi", "rare", "broken"), [(6.0, 6.5, False), (6.0, 6.0, False), (6.0, 5.9, True)])
+def test_a_jump_no_farther_than_single_days_of_the_past_is_no_break(psi, rare, broken):
+    assert bool(_alerts(*_jumped(9.0, 0.1, psi=psi), _feature("psi_rare", rare))) == broken
+
+
+def test_single_days_of_the_past_do_not_excuse_another_unit():
+    assert "break:dep_hour" in _alerts(_feature("beyond_range", 40.0), *_jumped(9.0, 0.1), _feature("psi_rare", 50.0))
+
+
 def test_a_mean_beyond_the_whole_range_is_another_unit():
     assert "unit" in _alerts(_feature("beyond_range", 40.0))["break:dep_hour"].message
 

@@ -3,7 +3,14 @@ import pyarrow as pa
 import pytest
 
 from tidemill.monitoring.alerts.rules import AlertThresholds, raise_alerts
-from tidemill.monitoring.counting.past import psi_of_past_blocks, usual_null_share, usual_psi, usual_unseen_share
+from tidemill.monitoring.breaks import count_groups, detect_breaks
+from tidemill.monitoring.counting.past import (
+    psi_of_past_blocks,
+    rare_psi,
+    usual_null_share,
+    usual_psi,
+    usual_unseen_share,
+)
 from tidemill.monitoring.distances import population_stability_index
 from tidemill.monitoring.drift import detect_drift
 from tidemill.monitoring.profile import build_profile, count_table
@@ -105,3 +112,36 @@ def test_a_fleet_that_grows_every_day_raises_no_alert_and_a_renaming_does():
 def test_fewer_than_14_blocks_say_nothing_of_new_levels():
     levels, blocks = _rows(13, lambda i: np.arange(100))
     assert usual_unseen_share(levels, blocks) is None
+
+
+def test_the_rare_index_is_that_of_the_second_rainiest_day():
+    n_wet = np.zeros(30, int)
+    n_wet[[4, 9, 20]] = 100, 80, 60
+    groups, blocks = _rows(30, lambda i: (np.arange(100) < n_wet[i]).astype(int))
+    others = n_wet.sum() - n_wet[9]
+    expected = population_stability_index([2900 - others, others], [20, 80])
+    assert rare_psi(groups, blocks, n_groups=2) == pytest.approx(expected)
+
+
+def test_one_broken_day_of_the_past_excuses_nothing():
+    groups, blocks = _rows(30, lambda i: np.full(100, int(i == 9)))
+    assert rare_psi(groups, blocks, n_groups=2) < 0.1
+
+
+def test_under_two_weeks_no_day_is_rare():
+    groups, blocks = _rows(13, lambda i: np.arange(100) % 7)
+    assert rare_psi(groups, blocks, n_groups=7) is None
+
+
+@pytest.mark.parametrize(("n_wet_days", "broken"), [(0, True), (1, True), (2, False)])
+def test_rain_after_dry_weeks_is_no_break_if_the_reference_had_two_such_days(n_wet_days, broken):
+    wet, n_days = np.arange(5, 5 + n_wet_days), 90  # long before the newest 28
+    day = lambda i, rain: pa.table({"rain": [1.0 if rain else 0.0] * 50 + [0.0]})  # noqa: E731 - a row stays dry
+    tables = [day(i, i in wet) for i in range(n_days)]
+    rows, blocks = pa.concat_tables(tables), np.repeat(np.arange(n_days), 51)
+    reference = build_profile(rows, ["rain"], [], blocks=blocks)
+    today = count_table(reference, day(n_days, True))
+    dry = count_groups(reference, count_table(reference, day(0, False)))
+    figures = (*detect_drift(reference, today), *detect_breaks(reference, today, [dry] * 28))
+    found = {alert.rule for alert in raise_alerts(figures, AlertThresholds())}
+    assert ("break:rain" in found) == broken
