@@ -31,7 +31,8 @@ from tidemill.spec_file import read_spec
 PROJECT = Path(__file__).parents[1]
 README = PROJECT / "README.md"
 FIRST_MODEL = PROJECT / "docs" / "first-model.md"
-OPERATIONS = PROJECT / "docs" / "operations.md"
+OPERATE = PROJECT / "docs" / "operate"
+COMMANDS_PAGE = OPERATE / "commands.md"
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 SPEC = PROJECT / "docs" / "spec.md"
 SCORE = PROJECT / "docs" / "ml-test-score.md"
@@ -78,7 +79,7 @@ def make_targets() -> set[str]:
 
 
 def test_every_make_target_is_documented() -> None:
-    documented = set(re.findall(r"`make ([a-z0-9-]+)", text(OPERATIONS)))
+    documented = set(re.findall(r"`make ([a-z0-9-]+)", text(COMMANDS_PAGE)))
     assert make_targets() - documented == set()
 
 
@@ -101,14 +102,14 @@ def options_of(name: str) -> set[str]:
 def documented_options(name: str) -> set[str]:
     rows = [
         line
-        for line in text(OPERATIONS).splitlines()
+        for line in text(COMMANDS_PAGE).splitlines()
         if line.startswith((f"| `tidemill {name} ", f"| `tidemill {name}`"))
     ]
     return {option for row in rows for option in re.findall(r"--[a-z][a-z-]*", row)}
 
 
 def test_every_command_is_documented() -> None:
-    assert set(COMMANDS) == set(re.findall(r"`tidemill ([a-z-]+)", text(OPERATIONS)))
+    assert set(COMMANDS) == set(re.findall(r"`tidemill ([a-z-]+)", text(COMMANDS_PAGE)))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -216,13 +217,13 @@ def test_every_field_of_the_trigger_forms_is_documented() -> None:
     source = ast.parse(text(PROJECT / "plugins" / "tidemill_airflow" / "params.py"))
     (model,) = [node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "RunParams"]
     fields = [ast.unparse(node.target) for node in model.body if isinstance(node, ast.AnnAssign)]
-    table = text(OPERATIONS).split("| field | on |")[1].split("\n\n")[0]
+    table = text(OPERATE / "airflow.md").split("| field | on |")[1].split("\n\n")[0]
     cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     assert set(fields) == {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
 
 def test_every_error_is_documented() -> None:
-    table = text(OPERATIONS).split("## When a run fails")[1].split("\n## ")[0]
+    table = text(OPERATE / "failures.md").split("\n## ")[0]
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
     names = {value.__name__ for value in classes if issubclass(value, errors.TidemillError)}
     assert names - {"TidemillError"} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))

@@ -147,7 +147,7 @@ def error_catalogue() -> str:
     """Return the page of every error, by whether a retry helps."""
     parts = [
         "# Errors\n\nA message names the problem and the next step. Fatal errors are not retried; transient ones are, with "
-        "back-off. [When a run fails](../operations.md#when-a-run-fails) says what to do about each.\n"
+        "back-off. [When a run fails](../operate/failures.md) says what to do about each.\n"
     ]
     for base in (errors.FatalError, errors.TransientError):
         found = [getattr(errors, name) for name in errors.__all__ if issubclass(getattr(errors, name), base)]

@@ -1,4 +1,4 @@
-"""Backup and restore, with Postgres' own programs into a second cluster, as docs/operations.md says it."""
+"""Backup and restore, with Postgres' own programs into a second cluster, as docs/operate/backup.md says it."""
 
 import os
 import shutil

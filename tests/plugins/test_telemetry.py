@@ -82,5 +82,5 @@ def test_panels_do_not_share_a_number_or_a_place() -> None:
 
 
 def test_the_page_names_every_figure() -> None:
-    page = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "operate" / "alerts.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `airflow\.(tidemill\.\w+)` \|", page, re.MULTILINE)) == METRICS.keys()
