@@ -88,6 +88,10 @@ bench-dags: setup ## Time the predict and the train DAG with 1,000 rows, from tr
 bench-specs: setup ## Load all DAG files, and start a task, with 300 specs; fails above 3 s and 0.1 s of processor
 	@$(BIN)/python -m tests.bench.specs
 
+.PHONY: bench-scheduler
+bench-scheduler: setup ## Start a stack with 303 specs on a machine kept busy: fails unless every DAG is there
+	@$(BIN)/python -m tests.bench.scheduler
+
 bench-shards: setup ## Score a long partition in shards on two workers, one of them killed: make bench-shards ROWS=20000000
 	@$(BIN)/python -m tests.bench.shards --rows $(or $(ROWS),2000000)
 

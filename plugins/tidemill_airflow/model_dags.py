@@ -92,8 +92,8 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
         **lifetime(spec, cron),
         **arguments,
     ) as dag:
-        dag.params.update(trigger_form(*form))  # DAG() would validate them for each DAG: half of the load time
         yield dag
+        dag.params.update(trigger_form(*form))  # not before: Airflow would copy them three times for each task
 
 
 def _cron(spec: ModelSpec, verb: str) -> str | None:

@@ -3,6 +3,7 @@
 Airflow imports this module in every process, tasks included. So only the API server imports the app, at its first request.
 """
 
+import sys
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
@@ -40,3 +41,11 @@ class TidemillPlugin(AirflowPlugin):
     external_views = _VIEWS
     operator_extra_links = [PartitionLink()]  # noqa: RUF012 - as Airflow declares it
     timetables = [PartitionTimetable]  # noqa: RUF012 - as Airflow declares it
+
+    @classmethod
+    def on_load(cls, *args: Any, **kwargs: Any) -> None:
+        """In the DAG processor, load what the process of each DAG file inherits."""
+        if sys.argv[1:2] == ["dag-processor"]:
+            from tidemill_airflow.dag_processor import prepare
+
+            prepare()

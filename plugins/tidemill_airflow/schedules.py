@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tidemill.errors import PartitionError
-from tidemill.intervals import Interval
+from tidemill.intervals import Every, Interval
 from tidemill.spec import ModelSpec
 from tidemill_airflow.scheduling.timetable import PartitionTimetable
 
@@ -15,11 +16,12 @@ __all__ = ["lifetime", "partition_of_run", "timetable"]
 
 def timetable(spec: ModelSpec, cron: str | None) -> PartitionTimetable | None:
     """Return the timetable of a cron line: each run carries the key of its partition."""
-    if cron is None:
-        return None
-    return PartitionTimetable(
-        cron, timezone=spec.timezone, every=spec.partitions.every.value, offset=spec.predict.offset
-    )
+    return _timetable(cron, spec.timezone, spec.partitions.every, spec.predict.offset) if cron else None
+
+
+@cache  # Airflow describes each cron line in words, for which it reads a file
+def _timetable(cron: str, timezone: str, every: Every, offset: int) -> PartitionTimetable:
+    return PartitionTimetable(cron, timezone=timezone, every=every.value, offset=offset)
 
 
 def lifetime(spec: ModelSpec, cron: str | None) -> dict[str, Any]:

@@ -49,8 +49,11 @@ _FILES = (
     (stat.S_ISBLK, "a device"),
 )
 """What a path may be instead of a file."""
-_PARSED: dict[Path, tuple[bytes, ModelSpec]] = {}
-"""The newest spec of each file and the digest of its bytes; tasks, backfills and the console read files many times."""
+_PARSED: dict[str, tuple[bytes, ModelSpec]] = {}
+"""The newest spec by the name of its file, with the digest of its bytes: nothing else decides what a sound file says.
+
+Backfills and the console read files many times, and Airflow's DAG processor hands this to the processes that it forks.
+"""
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxlong = _short.maxother = 80
@@ -86,9 +89,9 @@ def read_spec(path: Path) -> ModelSpec:
     """
     content = _read_bytes(path)
     digest = hashlib.sha256(content).digest()
-    known = _PARSED.get(path)
+    known = _PARSED.get(path.name)
     if known is None or known[0] != digest:
-        known = _PARSED[path] = digest, _parse(path, content)
+        known = _PARSED[path.name] = digest, _parse(path, content)
     return known[1]
 
 

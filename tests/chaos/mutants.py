@@ -45,6 +45,27 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "a task carries no copy of its run's form",
+        "plugins/tidemill_airflow/model_dags.py",
+        "        yield dag\n        dag.params.update(trigger_form(*form))",
+        "        dag.params.update(trigger_form(*form))\n        yield dag",
+        ("tests/dags/test_approval.py", "-k", "between_the_gate_and_the_release"),
+    ),
+    Mutant(
+        "the DAG processor reads specs before it forks",
+        "plugins/tidemill_airflow/plugin.py",
+        'if sys.argv[1:2] == ["dag-processor"]:',
+        "if False:",
+        ("tests/plugins/test_plugin.py", "-k", "before_it_forks"),
+    ),
+    Mutant(
+        "a changed spec is read again, although one of its name is known",
+        "src/tidemill/spec_file.py",
+        "if known is None or known[0] != digest:",
+        "if known is None:",
+        ("tests/unit/test_spec_file.py",),
+    ),
+    Mutant(
         "trainings without a gain are counted across trainings",
         "src/tidemill/steps/train/evaluation/leave_out.py",
         "before.get(frozenset(fit.features), 0) + 1",

@@ -86,6 +86,7 @@ def describe_task(task: Any) -> dict[str, Any]:
         "takes": {name: source(arguments[name]) for name in operator.template_fields if name in arguments},
         "mapped": mapped,
         "upstream": sorted(task.upstream_task_ids),
+        "form": sorted(arguments.get("params") or ()),
         "retries": task.retries,
         "has_our_policy": task.retry_policy is RETRY_POLICY,
         "owner": task.owner,

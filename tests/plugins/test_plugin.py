@@ -1,15 +1,20 @@
 """What Airflow finds of Tidemill by itself."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from tidemill_airflow.operators import TrainOperator
 from tidemill_airflow.plugin import TidemillPlugin
+
+FLIGHTS = Path(__file__).parents[2] / "dags" / "models" / "flight_delays.yaml"
 
 
 def test_airflow_finds_the_plugin_wherever_the_package_is_installed() -> None:
@@ -22,6 +27,21 @@ def test_a_task_does_not_load_the_console() -> None:
     script = "import sys, tidemill_airflow.plugin; print('fastapi' in sys.modules, 'tidemill.report' in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split()[-2:] == ["False", "False"]
+
+
+@pytest.mark.parametrize(("component", "n_specs"), [("dag-processor", 1), ("scheduler", 0)])
+def test_the_dag_processor_alone_reads_specs_before_it_forks(component: str, n_specs: int, tmp_path: Path) -> None:
+    text = FLIGHTS.read_text(encoding="utf-8")
+    (tmp_path / "tiny.yaml").write_text(text.replace("model: flight_delays", "model: tiny", 1), encoding="utf-8")
+    (tmp_path / "broken.yaml").write_text("model: [", encoding="utf-8")
+    script = (
+        f"import sys; sys.argv = ['airflow', '{component}']\n"
+        "from airflow import plugins_manager; plugins_manager.ensure_plugins_loaded()\n"
+        "from tidemill import spec_file; print(sorted(spec_file._PARSED), 'tidemill_airflow.operators' in sys.modules)"
+    )
+    environment = os.environ | {"TIDEMILL_MODELS": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"{['tiny.yaml'][:n_specs]} {n_specs == 1}"
 
 
 def test_every_view_leads_to_the_app() -> None:
