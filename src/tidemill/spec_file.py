@@ -240,6 +240,8 @@ def _expected(item: Any) -> str:
         pattern = item["ctx"]["pattern"]
         return PATTERNS.get(pattern, f"text like {pattern}")
     message: str = item["msg"]
+    if item["type"] in ("string_too_long", "string_too_short"):
+        return message.removeprefix("String should have ")
     return _KINDS.get(item["type"].partition("_")[0], message.removeprefix("Input should be "))
 
 

@@ -45,6 +45,13 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "an owner fits into Airflow's database",
+        "src/tidemill/spec/kinds.py",
+        r'LINE = r"^[^\n\r\x85\u2028\u2029]{0,200}$"',
+        r'LINE = r"^[\s\S]*$"',
+        ("tests/unit/test_spec_file.py", "-k", "airflow_can_store"),
+    ),
+    Mutant(
         "a task carries no copy of its run's form",
         "plugins/tidemill_airflow/model_dags.py",
         "        yield dag\n        dag.params.update(trigger_form(*form))",

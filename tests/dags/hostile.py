@@ -58,6 +58,10 @@ CONTENTS: dict[str, bytes] = {
     "long_cron": b"predict: {schedule: '" + b"0," * 50_000 + b"0 * * * *'}\n",
     "never": b"predict: {schedule: '0 0 31 2 *'}\n",
     "cron_of_digits": f"predict: {{schedule: '{DIGITS} * * * *'}}\n".encode(),
+    "long_owner": re.sub(
+        "^owner: .*$", f"owner: {'o' * 2001}", GOOD.replace("model: flight_delays", "model: long_owner", 1), flags=re.M
+    ).encode(),
+    "zone_of_the_machine": b"timezone: localtime\n",
     "path_as_zone": b"timezone: ../../../etc/passwd\n",
     "year_0": b"partitions: {first: 0000-00-00}\n",
     "year_9999": b"partitions: {first: 9999-12-31, last: 0001-01-01}\n",

@@ -348,6 +348,24 @@ def test_only_the_first_of_many_problems_are_shown(tmp_path: Path) -> None:
     assert "and 250 more" in message
 
 
+@pytest.mark.parametrize("owner", ["o" * 201, '"two\\nlines"'], ids=["long", "two lines"])
+def test_an_owner_is_one_line_that_airflow_can_store(tmp_path: Path, owner: str) -> None:
+    # Airflow stores 2,000 characters; its DAG processor ends with an error at more, for all models.
+    assert "tiny.yaml:7: owner: expected one line of at most 200 characters" in problems(
+        tmp_path, f"{SMALLEST}owner: {owner}\n"
+    )
+
+
+def test_a_zone_that_differs_between_machines_is_refused(tmp_path: Path) -> None:
+    assert "'localtime' is not an IANA time zone" in problems(tmp_path, f"{SMALLEST}timezone: localtime\n")
+
+
+def test_a_text_that_is_too_short_is_not_called_no_text(tmp_path: Path) -> None:
+    assert "expected at least 1 character, found ''" in problems(
+        tmp_path, f"{SMALLEST}predict: {{ready: {{after: ['']}}}}\n"
+    )
+
+
 def test_a_file_is_parsed_again_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = read_spec(write(tmp_path, SMALLEST))
     with monkeypatch.context() as patched:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from tidemill.records import Severity
-from tidemill.spec.kinds import Name, Part
+from tidemill.spec.kinds import Line, Name, Part
 
 __all__ = ["PERSISTENCE", "RULES", "AlertChannel", "Rule", "parse_persistence"]
 
@@ -46,7 +46,7 @@ class Rule(Part):
     """``fail``: act today; ``warn``: review. Left out, it depends on the figures."""
     persistence: Annotated[str, Field(pattern=PERSISTENCE)] | None = None
     """Number of the newest partitions in which it must be found before an alert opens."""
-    owner: str = ""
+    owner: Line = ""
     """Person or team responsible, if not the model's owner."""
 
     @field_validator("persistence")

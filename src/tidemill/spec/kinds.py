@@ -23,6 +23,7 @@ __all__ = [
     "DeniedColumn",
     "DeniedTable",
     "Duration",
+    "Line",
     "Name",
     "Offset",
     "Part",
@@ -34,6 +35,8 @@ __all__ = [
 MAX_CRON = 120  # characters of a cron expression; some of them take seconds to expand
 NAME = r"^[a-z][a-z0-9_]{0,47}$"
 """Names become SQL identifiers, folders and DAG ids; 48 characters leave room for a suffix within Postgres' limit of 63."""
+LINE = r"^[^\n\r\x85\u2028\u2029]{0,200}$"
+"""Airflow stores the owners of a DAG as one text of limited size, and would lose the DAGs of every model with one longer."""
 SQL_FILE = r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$"
 TABLE = r'^[^\s."]+\.[^\s."]+$'
 COLUMN = r'^([^\s."]+\.[^\s."]+\.)?[^\s."]+$'
@@ -43,6 +46,7 @@ PATTERNS = {
     COLUMN: "a column with its schema and table, such as raw.passengers.birth_year, or of any table, such as birth_year",
     NAME: "a name of lower-case letters, digits and underscores, a letter first, 48 at most; a query can rename one with AS",
     RELATION: "a name of lower-case letters, digits and underscores, with or without a schema, such as raw.flights",
+    LINE: "one line of at most 200 characters",
     SQL_FILE: "a file below sql/, in lower-case letters, digits and underscores, such as my_model/features.sql",
 }
 """Description of each pattern, for error messages."""
@@ -124,6 +128,7 @@ Day = Annotated[
 ThresholdRule = Annotated[str, AfterValidator(_threshold_rule)]
 DeniedTable = Annotated[str, Field(pattern=TABLE)]
 DeniedColumn = Annotated[str, Field(pattern=COLUMN)]
+Line = Annotated[str, Field(pattern=LINE)]
 SqlFile = Annotated[str, Field(pattern=SQL_FILE)]
 
 

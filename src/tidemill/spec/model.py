@@ -19,7 +19,7 @@ from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.attestation import Attestation
 from tidemill.spec.data import Expectation, Features, Label, Partitions, Policy, Source, Task
 from tidemill.spec.inputs import Engine
-from tidemill.spec.kinds import Name, Part, repeated
+from tidemill.spec.kinds import Line, Name, Part, repeated
 from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
 from tidemill.spec.training import Accept, Train
 
@@ -42,7 +42,7 @@ class ModelSpec(Part):
     """Unique name of the model; equal to the file name."""
     description: str = ""
     """One sentence for readers."""
-    owner: str = ""
+    owner: Line = ""
     """Person or team responsible, as an e-mail address or a name."""
     task: Task
     """Kind of prediction."""
@@ -327,7 +327,8 @@ class ModelSpec(Part):
 
 @cache  # finding them reads hundreds of files
 def _zones() -> set[str]:
-    return available_timezones()
+    """Return the zones that are the same on every machine, which ``localtime`` is not."""
+    return available_timezones() - {"localtime", "Factory"}
 
 
 def _is_of(every: Every, key: str, timezone: str) -> bool:
