@@ -124,6 +124,74 @@ PROOFS = {
     "B48 a score that is no number": (
         "tests/integration/test_answers.py::test_probability_beyond_0_and_1_is_refused",
     ),
+    "G1 what cannot be meant is stopped, in predict and in train": (
+        "tests/integration/test_bad_input_matrix.py::test_bad_input_meets_its_verdict_in_predict",
+        "tests/integration/test_bad_input_matrix.py::test_bad_input_meets_its_verdict_in_train",
+    ),
+    "G2 no entry among the specs disturbs another model": (
+        "tests/dags/test_hostile_specs.py::test_the_good_models_dags_stay",
+        "tests/dags/test_hostile_specs.py::test_the_import_error_of_one_file_names_every_hostile_entry",
+        "tests/unit/test_spec_file.py::test_an_owner_is_one_line_that_airflow_can_store",
+    ),
+    "G3 malformed files, keys, places and queries are refused in words": (
+        "tests/unit/storage/test_tampering.py::test_a_malformed_file_with_matching_digests_is_refused_in_words",
+        "tests/unit/storage/test_store.py::test_a_place_that_is_no_disk_is_refused_in_words",
+        "tests/unit/warehouse/test_model_queries.py::test_set_config_is_refused_with_its_line",
+        "tests/integration/test_bad_input_matrix.py::test_trace_of_a_key_that_is_no_text_is_answered_in_words",
+        "tests/integration/test_bad_input_matrix.py::test_category_in_another_spelling_is_named",
+    ),
+    "G4 an MLflow that never answers is asked one question": (
+        "tests/integration/test_doctor.py::test_an_mlflow_that_accepts_and_never_answers_is_asked_one_question",
+    ),
+    "G5 a reader's lock holds up nothing, and equal commands all succeed": (
+        "tests/integration/test_forgeries.py::test_a_reader_holds_up_no_migration_promotion_declaration_or_alert",
+        "tests/integration/test_forgeries.py::test_a_migration_that_waits_for_a_reader_ends_and_names_it",
+        "tests/integration/test_equal_attempts.py::test_commands_at_once_all_end_with_status_0",
+    ),
+    "G6 what a killed process leaves is collected": (
+        "tests/unit/storage/test_scratch.py::test_what_a_killed_process_has_left_goes_when_the_next_one_begins",
+        "tests/integration/test_retention.py::test_test_rows_of_a_killed_process_are_collected",
+    ),
+    "G7 specs are parsed once": (
+        "tests/plugins/test_plugin.py::test_the_dag_processor_alone_reads_specs_before_it_forks",
+        "tests/dags/test_parsing_context.py::test_a_tasks_dag_is_the_one_among_all",
+        "tests/dags/test_approval.py::test_a_person_is_asked_between_the_gate_and_the_release",
+    ),
+    "G8 what is missing is named, with the next step": (
+        "tests/integration/test_installation.py::test_a_bare_airflow_lacks_exactly_what_it_lacks",
+        "tests/test_compose.py::test_a_taken_port_is_named_with_the_variable_that_moves_it",
+    ),
+    "W1 no other account gets into MLflow": (
+        "tests/integration/test_mlflow_login.py::test_without_a_login_every_route_but_health_answers_401",
+        "tests/integration/test_mlflow_login.py::test_an_experiment_elsewhere_is_refused",
+        "tests/integration/test_mlflow_login.py::test_a_link_in_the_folder_is_not_followed",
+        "tests/integration/test_mlflow_login.py::test_another_account_cannot_read_the_servers_environment",
+        "tests/unit/local/test_secrets.py::test_another_account_reads_no_login",
+    ),
+    "W2 no role that runs forges what readers see": (
+        "tests/integration/test_forgeries.py::test_a_role_may_not_forge",
+        "tests/integration/test_forgeries.py::test_the_pointer_moves_only_with_its_event",
+        "tests/integration/test_forgeries.py::test_a_threshold_that_was_changed",
+        "tests/integration/test_forgeries.py::test_a_run_opened_with_a_threshold_of_its_own",
+        "tests/integration/test_forgeries.py::test_a_run_of_another_models_release",
+        "tests/integration/test_forgeries.py::test_a_pointer_that_was_moved_by_hand",
+        "tests/integration/test_forgeries.py::test_a_published_run_that_the_audit_does_not_have",
+    ),
+    "W3 a cut audit is noticed": (
+        "tests/integration/test_forgeries.py::test_an_audit_that_was_cut_at_its_end",
+        "tests/integration/test_forgeries.py::test_a_publication_that_was_cut_out_of_the_audit_lacks_its_event",
+    ),
+    "W4 nobody erases what is young": (
+        "tests/integration/test_forgeries.py::test_the_writer_cannot_erase_what_is_young",
+    ),
+    "W5 an archive brings no page that cannot be shown and no folder of others": (
+        "tests/integration/test_transfer.py::test_an_archive_with_a_page_that_cannot_be_made_is_refused",
+        "tests/integration/test_transfer.py::test_a_passport_that_names_a_folder_of_another_model_is_refused",
+    ),
+    "W6 a container can and knows only what it needs": (
+        "tests/test_compose.py::test_a_service_of_others_can_change_nothing_but_its_volumes_and_its_memory",
+        "tests/test_compose.py::test_only_the_register_queues_worker_and_people_can_promote",
+    ),
 }  # fmt: skip
 """Tests by item, as ``file::function``."""
 
@@ -152,5 +220,19 @@ FIGURES = {
     "P2": ("21 of 35 distributions are empty lines", "none"),
     "P3": ("intervals of ROC AUC beyond 1", "none"),
     "P4": ("no test of a trend", "growth of 1 % a day found within five weeks"),
+    "G1": ("a NULL column, a boolean and a tenth of the rows published", "stopped or withheld"),
+    "G2": ("one bad file takes every model's DAGs away", "the others stay, and it is named"),
+    "G3": ("tracebacks", "words"),
+    "G4": ("147.8 s with 18 models, then \"server ok\"", "one question with a limit"),
+    "G5": ("migrate waits for ever; six of eight equal commands end with 1", "it ends and names the session; all with 0"),
+    "G6": ("test rows stay in temporary folders", "collected"),
+    "G7": ("300 specs: 10.3 to 11.4 processor seconds for all DAG files", "3.4 to 3.5, in pairs at a load of 14"),
+    "G8": ("tracebacks of psycopg2 and pyarrow; Docker's words", "packages, port and variable named"),
+    "W1": ("any local account reads and writes without a login", "401 everywhere but /health"),
+    "W2": ("threshold changed, 123 -> 200 positives, and approved", "denied, or named by the doctor"),
+    "W3": ("unnoticed", "the anchor names the row that is lacking"),
+    "W4": ("942 -> 490 rows of tidemill.run", "none younger than 30 days"),
+    "W5": ("a page that the console answers with 500", "refused"),
+    "W6": ("every worker holds the promoter's password", "only the registrar"),
 }  # fmt: skip
 """What was found at first and what is found now, by the number of the item."""

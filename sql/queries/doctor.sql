@@ -106,6 +106,16 @@ FROM audited
 FULL JOIN visible USING (partition)
 ORDER BY partition;
 
+-- name: publications_unlike_releases
+-- Visible runs whose release is another model's, or was judged with another threshold; older evidence has no threshold.
+SELECT p.partition, r.prediction_run_id, r.release_id, judged.model, r.threshold, judged.threshold
+FROM tidemill.published p
+JOIN tidemill.prediction_run r USING (prediction_run_id)
+JOIN (SELECT g.release_id, g.model, (j.evidence ->> 'threshold')::double precision AS threshold
+      FROM tidemill.registration g LEFT JOIN tidemill.release j USING (release_id)) judged USING (release_id)
+WHERE p.model = %(model)s AND (judged.model <> r.model OR judged.threshold <> r.threshold)
+ORDER BY p.partition;
+
 -- name: audited_declaration
 -- The audit's newest declaration of a model, and what now determines what its view shows.
 SELECT (SELECT a.details FROM tidemill.audit a

@@ -45,6 +45,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "a published run decides as its release does",
+        "sql/queries/doctor.sql",
+        "judged.model <> r.model OR judged.threshold <> r.threshold",
+        "judged.model <> r.model",
+        ("tests/integration/test_forgeries.py", "-k", "threshold_of_its_own"),
+    ),
+    Mutant(
+        "a published run is of its own model's release",
+        "sql/queries/doctor.sql",
+        "judged.model <> r.model OR judged.threshold <> r.threshold",
+        "judged.threshold <> r.threshold",
+        ("tests/integration/test_forgeries.py", "-k", "another_models_release"),
+    ),
+    Mutant(
         "an owner fits into Airflow's database",
         "src/tidemill/spec/kinds.py",
         r'LINE = r"^[^\n\r\x85\u2028\u2029]{0,200}$"',

@@ -335,6 +335,54 @@ def test_a_threshold_that_was_changed(published: Mill) -> None:
     assert "readers see 60 rows and 60 positives" in found["predictions"].message
 
 
+OPENED = """
+    SELECT tidemill.open_prediction_run('{m}', '{day}', {release}, snapshot_digest, token, {threshold}, false, NULL)
+    FROM tidemill.prediction_run WHERE prediction_run_id = {run}"""
+
+
+def publish_as_writer(warehouse: Warehouse, mill: Mill, release_id: int, threshold: str) -> None:
+    """Publish the rows that readers see again, in a run of the writer's own, as its functions allow."""
+    run = run_of(mill, SCORED)
+    opened = OPENED.format(m=mill.model, day=SCORED, release=release_id, threshold=threshold, run=run)
+    ((own,),) = as_role(warehouse, WRITER, mill, opened)
+    as_role(
+        warehouse,
+        WRITER,
+        mill,
+        f"INSERT INTO tidemill.prediction_run_{own} (entity_key, event_time, score)"
+        f" SELECT entity_key, event_time, score FROM tidemill.prediction_run_{run}",
+    )
+    sealed = f"SELECT n_rows, checksum FROM tidemill.seal_prediction_run({own})"
+    ((n_rows, checksum),) = as_role(warehouse, WRITER, mill, sealed)
+    moved = as_role(warehouse, WRITER, mill, f"SELECT tidemill.move_pointer({own}, {n_rows}, '{checksum}')")
+    assert moved == [(True,)]
+
+
+def test_a_run_opened_with_a_threshold_of_its_own(warehouse: Warehouse, published: Mill) -> None:
+    """Every step is on record as the writer's, but no release decides like that."""
+    champion = published.promoter.champion(published.model)
+    assert champion is not None
+    publish_as_writer(warehouse, published, champion.release_id, "threshold")
+    assert deep(published) == {}
+    publish_as_writer(warehouse, published, champion.release_id, "0")
+    found = deep(published)
+    assert found.keys() == {"pointers"}
+    assert f"decides at 0.0, its release {champion.release_id} at" in found["pointers"].message
+
+
+def test_a_run_of_another_models_release(warehouse: Warehouse, published: Mill) -> None:
+    ((other,),) = as_role(
+        warehouse,
+        PROMOTER,
+        published,
+        "INSERT INTO tidemill.registration (model, bundle_digest, bundle_uri, partition, estimator)"
+        " VALUES ('another', repeat('0', 64), '', '-', '') RETURNING release_id",
+    )
+    publish_as_writer(warehouse, published, other, "threshold")
+    found = deep(published)
+    assert f"names release {other}, which is of model 'another'" in found["pointers"].message
+
+
 def test_a_pointer_that_was_moved_by_hand(published: Mill) -> None:
     shown = run_of(published, SCORED)
     published.predict(SCORED)

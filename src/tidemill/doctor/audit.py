@@ -57,7 +57,7 @@ def check_anchor(cursor: Cursor, store: Store, model: str) -> Finding:
 
 
 def check_pointers(cursor: Cursor, model: str) -> Finding:
-    """Check that readers see exactly the runs that are published according to both the ledger and the audit."""
+    """Check that readers see exactly the runs that ledger and audit say are published, as their releases decide."""
     execute(cursor, "wrong_pointers", model=model)
     problems = [
         f"{partition}: a run is 'published' and not visible"
@@ -68,6 +68,7 @@ def check_pointers(cursor: Cursor, model: str) -> Finding:
     execute(cursor, "audited_publications", model=model)
     for partition, audited, visible in cursor.fetchall():
         problems += [f"{partition}: {said}" for said in _differences(audited, visible, "published", "previous")]
+    problems += _unlike_their_releases(cursor, model)
     execute(cursor, "audited_declaration", model=model)
     for audited, declared in cursor.fetchall():
         problems += [f"the view: {said}" for said in _differences(audited, declared, "declared")]
@@ -95,6 +96,16 @@ def check_deployments(cursor: Cursor, model: str) -> Finding:
         "Every deployment is in the audit, and the champion follows from them.",
         f"{_INVESTIGATE}; then promote the right release: 'tidemill promote {model} … --reason …'.",
     )
+
+
+def _unlike_their_releases(cursor: Cursor, model: str) -> Iterator[str]:
+    """Yield the runs that the writer opened for a release of another model, or with a threshold of its own."""
+    execute(cursor, "publications_unlike_releases", model=model)
+    for partition, run, release, judged_model, threshold, judged_threshold in cursor.fetchall():
+        if judged_model != model:
+            yield f"{partition}: run {run} names release {release}, which is of model {judged_model!r}"
+        else:
+            yield f"{partition}: run {run} decides at {threshold!r}, its release {release} at {judged_threshold!r}"
 
 
 def _differences(
