@@ -96,6 +96,8 @@ class Workspace:
     ) -> Self:
         """Build the workspace from ``TIDEMILL_MODELS``, ``TIDEMILL_SQL``, ``TIDEMILL_STORAGE``, ``MLFLOW_TRACKING_URI``.
 
+        An empty variable counts as not set.
+
         Parameters
         ----------
         connection : callable
@@ -112,22 +114,22 @@ class Workspace:
         SettingsError
             If the storage is not configured.
         """
-        storage = os.environ.get("TIDEMILL_STORAGE", ".tidemill/storage" if reads_only else "")
+        storage = os.environ.get("TIDEMILL_STORAGE") or (".tidemill/storage" if reads_only else "")
         if not storage:
             raise SettingsError(
                 "No storage is configured: TIDEMILL_STORAGE is not set.",
                 "Start the local stack with 'make up', or set it to a folder or to s3://bucket/prefix.",
             )
         return cls(
-            models=Path(os.environ.get("TIDEMILL_MODELS", dags / "models")),
-            sql=Path(os.environ.get("TIDEMILL_SQL", dags.parent / "sql")),
+            models=Path(os.environ.get("TIDEMILL_MODELS") or dags / "models"),
+            sql=Path(os.environ.get("TIDEMILL_SQL") or dags.parent / "sql"),
             storage=_copy(storage) if "://" in storage else Path(storage),
             bucket=storage if "://" in storage else None,
-            tracking_uri=os.environ.get(_MLFLOW),
+            tracking_uri=os.environ.get(_MLFLOW) or None,
             connection=connection,
             channel=channel,
-            pages=os.environ.get("TIDEMILL_PAGES"),
-            runbook=os.environ.get("TIDEMILL_RUNBOOK", "docs/runbook.md"),
+            pages=os.environ.get("TIDEMILL_PAGES") or None,
+            runbook=os.environ.get("TIDEMILL_RUNBOOK") or "docs/runbook.md",
         )
 
     def page(self, uri: str) -> str:

@@ -64,6 +64,17 @@ def test_folders_are_read_from_their_variables(monkeypatch: pytest.MonkeyPatch) 
     assert (found.models, found.sql, found.storage) == (Path("/at/MODELS"), Path("/at/SQL"), Path("/at/STORAGE"))
 
 
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMILL_STORAGE", "/storage")
+    unset = Workspace.from_environment()
+    for name in ("TIDEMILL_MODELS", "TIDEMILL_SQL", "MLFLOW_TRACKING_URI", "TIDEMILL_PAGES", "TIDEMILL_RUNBOOK"):
+        monkeypatch.setenv(name, "")
+    assert Workspace.from_environment() == unset
+    monkeypatch.setenv("TIDEMILL_STORAGE", "")
+    with pytest.raises(SettingsError, match="TIDEMILL_STORAGE is not set"):
+        Workspace.from_environment()
+
+
 def test_without_mlflow_there_is_no_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIDEMILL_STORAGE", "/at")
     assert Workspace.from_environment().tracking_uri is None
