@@ -56,7 +56,7 @@ _REFUSED = re.compile(
     r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|not permitted to log in"
     r"|permission denied|unrecognized configuration parameter|invalid value for parameter|invalid command-line argument"
     r"|no such (?:database|user)|tenant or user not found|does not support SSL|certificate|invalid connection option"
-    r"|not currently accepting connections",
+    r"|not currently accepting connections|^invalid (?:\w+ value|port number|integer value)|^definition of service",
     re.IGNORECASE,
 )
 

@@ -4,7 +4,7 @@ import psycopg2
 import pytest
 
 from tidemill.errors import SettingsError, WarehouseUnavailable
-from tidemill.warehouse.connections import translated
+from tidemill.warehouse.connections import transaction, translated
 
 URL = "postgresql://tidemill_writer@warehouse:6432/warehouse"
 FAILED = 'connection to server at "warehouse" (10.0.0.7), port 6432 failed: '
@@ -43,6 +43,23 @@ def test_a_pooler_that_refuses_the_session_is_no_passing_problem(said: str) -> N
 def test_a_refused_login_is_no_passing_problem(said: str) -> None:
     with pytest.raises(SettingsError, match="refuses the login"), translated(URL):
         raise psycopg2.OperationalError(FAILED + said)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "sslmode=banana",
+        "port=abc",
+        "port=99999999",
+        "target_session_attrs=banana",
+        "channel_binding=banana",
+        "service=nosuch",
+    ],
+)
+def test_an_option_that_libpq_refuses_before_it_connects_is_no_passing_problem(options: str) -> None:
+    url = f"postgresql:///?host=127.0.0.1&{options}"
+    with pytest.raises(SettingsError, match="Check the connection's"), transaction(url):
+        pass
 
 
 @pytest.mark.parametrize(
