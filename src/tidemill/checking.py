@@ -26,6 +26,7 @@ from tidemill.steps.data.features import feature_schema
 from tidemill.steps.data.labels import labelled
 from tidemill.steps.data.policy import denied_reads, useless_denials
 from tidemill.steps.data.split_plan import plan_split
+from tidemill.steps.data.weights import refuse_odd_weight
 from tidemill.versions import OPTIONAL_LIBRARIES, load_library
 from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.predictions.views import refuse_broken_views
@@ -94,6 +95,7 @@ def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str
     if len(described) == 2:
         try:
             require_same_keys(described[spec.source.features], described[spec.source.labels], spec)
+            refuse_odd_weight(described[spec.source.features], described[spec.source.labels], spec)
         except TidemillError as error:
             yield f"{model}: {error}"
 

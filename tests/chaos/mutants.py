@@ -684,9 +684,23 @@ MUTANTS = (
     Mutant(
         "blocks without a counted row do not count",
         "src/tidemill/metrics/blocks.py",
-        "n_active = len(np.unique(blocks.index[statistic.counted]))",
+        "n_active = len(np.unique(blocks.index[statistic.counted > 0]))",
         "n_active = blocks.n",
         ("tests/unit/metrics/test_blocks.py", "-k", "without_a_counted_row"),
+    ),
+    Mutant(
+        "refusal of odd weights",
+        "src/tidemill/steps/data/weights.py",
+        "pc.and_(pc.is_finite(weights), pc.greater_equal(weights, 0))",
+        "pc.is_valid(weights)",
+        ("tests/unit/steps/train/test_prepare.py", "-k", "no_number_from_0"),
+    ),
+    Mutant(
+        "refusal of a set without weight",
+        "src/tidemill/steps/train/prepare.py",
+        "for name in SETS if self.weight is not None else ():",
+        "for name in ():",
+        ("tests/unit/steps/train/test_prepare.py", "-k", "without_any_weight"),
     ),
     Mutant(
         "behaviour check of rows as they are stored",

@@ -110,3 +110,22 @@ def test_an_estimator_of_ones_own_that_is_called_xgboost_is_another():
     mine = {"estimators": ["xgboost"], "own": {"xgboost": {"type": "sklearn.svm.SVC"}}}
     with pytest.raises(ValidationError, match="trains only 'xgboost'"):
         spec(train={**mine, "engine": "external_memory"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"weight": "y"}, "weight names 'y', which is a feature, the key, a time, the label or an audit column"),
+        ({"weight": "w", "features": {"numeric": ["w"]}}, "return a column of its own"),
+        (
+            {"weight": "w", "train": {"engine": "external_memory", "estimators": ["xgboost"]}},
+            "'external_memory' knows no weights",
+        ),
+        ({"train": {"class_weight": "balanced"}}, "set train.calibration to isotonic or sigmoid"),
+        ({"task": "regression", "accept": {}, "train": {"class_weight": "balanced"}}, "only for task 'binary'"),
+        ({"train": {"class_weight": {"positive": 0}, "calibration": "sigmoid"}}, "greater than 0"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_refused(changes, said):
+    with pytest.raises(ValidationError, match=said):
+        ModelSpec.model_validate(spec().model_dump(exclude_unset=True) | changes)

@@ -179,7 +179,7 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
     (3.5, 0.71)
     """
     value = statistic.value
-    n_active = len(np.unique(blocks.index[statistic.counted])) if np.isfinite(value) else 0
+    n_active = len(np.unique(blocks.index[statistic.counted > 0])) if np.isfinite(value) else 0
     if n_active < max(blocks.least, 2):
         return Estimate(value=_within(value, bounds), low=NAN, high=NAN, standard_error=NAN)
     quantile = student_quantile(blocks.freedom(n_active))

@@ -25,7 +25,7 @@ N_BINS = 10
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
-def calibration_error(outcome: Floats, probability: Floats) -> Statistic:
+def calibration_error(outcome: Floats, probability: Floats, sample_weight: Floats | None = None) -> Statistic:
     """Return the debiased expected calibration error.
 
     Parameters
@@ -34,6 +34,8 @@ def calibration_error(outcome: Floats, probability: Floats) -> Statistic:
         0 or 1.
     probability : ndarray of shape (n_samples,)
         Stated probability of 1.
+    sample_weight : ndarray of shape (n_samples,), default None
+        How often each row counts, above 0; None for once.
 
     Notes
     -----
@@ -50,26 +52,28 @@ def calibration_error(outcome: Floats, probability: Floats) -> Statistic:
     bins = np.minimum((probability * N_BINS).astype(np.int64), N_BINS - 1)
     member = np.zeros((len(bins), N_BINS))
     member[np.arange(len(bins)), bins] = 1.0
-    gap, variance = outcome - probability, probability * (1 - probability)
+    often = np.ones(len(bins)) if sample_weight is None else sample_weight
+    n_rows = often.sum()
+    gap, variance = often * (outcome - probability), often * probability * (1 - probability)
     of_gap, of_variance = member * gap[:, None], member * variance[:, None]
 
     def values(weights: Floats) -> Floats:
         debiased, _ = _signed(weights @ of_gap, weights @ of_variance)
-        return np.asarray(debiased.sum(axis=1) / weights.sum(axis=1))
+        return np.asarray(debiased.sum(axis=1) / (weights @ often))
 
     def influence() -> Floats:
         total, spread = of_gap.sum(axis=0), of_variance.sum(axis=0)
         debiased, slope = _signed(total, spread)
         per_variance = _per_variance(total, spread, debiased, slope)
         per_row = slope[bins] * gap + per_variance[bins] * variance
-        return np.asarray((per_row - debiased.sum() / len(bins)) / len(bins))
+        return np.asarray((per_row - often * debiased.sum() / n_rows) / n_rows)
 
     def ends(half: float) -> tuple[float, float]:
-        plain = float(np.abs(of_gap.sum(axis=0)).sum() / len(bins))
+        plain = float(np.abs(of_gap.sum(axis=0)).sum() / n_rows)
         debiased = float(values(np.ones((1, len(bins))))[0])
         return debiased - half, (max(debiased, 0.0) + plain) / 2 + half
 
-    return Statistic(values=values, influence=influence, counted=np.ones(len(bins), dtype=bool), ends=ends)
+    return Statistic(values=values, influence=influence, counted=often, ends=ends)
 
 
 def _signed(total: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> tuple[Floats, Floats]:

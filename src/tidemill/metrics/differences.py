@@ -37,13 +37,16 @@ class Pair:
     """Names of the columns of A's scores."""
     classes_b: Sequence[str] | None = None
     """The same for B."""
+    sample_weight: npt.ArrayLike | None = None
+    """How often each row counts, above 0; None for once."""
 
     def statistics(self, metric: str, task: str) -> tuple[Statistic, Statistic] | None:
         """Return the metric of A and of B; None if it is not defined on the rows."""
         classes, scores = self._same_columns()
         found = []
         for score, threshold in zip(scores, (self.threshold_a, self.threshold_b), strict=True):
-            rows = read_rows(task, self.y_true, score, Reading(threshold=threshold, classes=classes))
+            reading = Reading(threshold=threshold, classes=classes, sample_weight=self.sample_weight)
+            rows = read_rows(task, self.y_true, score, reading)
             if rows is None:
                 return None
             found.append(statistic_of(task, metric, rows))
@@ -87,8 +90,8 @@ def paired_difference(
     task : str, default ``binary``
         ``binary``, ``multiclass`` or ``regression``.
     **about
-        ``threshold_a``, ``threshold_b``, ``classes_a`` and ``classes_b`` as in `Pair`; ``slice`` is a label for the
-        difference, such as the baseline's name.
+        ``threshold_a``, ``threshold_b``, ``classes_a``, ``classes_b`` and ``sample_weight`` as in `Pair`; ``slice`` is a
+        label for the difference, such as the baseline's name.
 
     Returns
     -------

@@ -75,7 +75,7 @@ def point_value(
     task : str, default ``binary``
         ``binary``, ``multiclass`` or ``regression``.
     **columns
-        ``classes`` and ``interval`` as in `Columns`.
+        ``classes``, ``interval`` and ``sample_weight`` as in `Columns`.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def evaluate(
     metrics : tuple of str, default None
         Names of `METRICS`; None is all of the task's, those of an interval only if there is one.
     **showing
-        ``threshold``, ``classes``, ``interval`` and ``slice`` as in `Showing`.
+        ``threshold``, ``classes``, ``interval``, ``sample_weight`` and ``slice`` as in `Showing`.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def by_slice(
     """
     y, score = np.asarray(y_true), np.asarray(y_score)
     of_blocks = None if blocks is None else np.asarray(blocks)
-    interval = showing.pop("interval", None)
+    interval, often = showing.pop("interval", None), showing.pop("sample_weight", None)
     figures: list[MetricValue] = []
     for label, rows in slice_masks(slices):
         figures += evaluate(
@@ -214,6 +214,7 @@ def by_slice(
             score[rows],
             blocks=None if of_blocks is None else of_blocks[rows],
             interval=None if interval is None else (np.asarray(interval[0])[rows], np.asarray(interval[1])[rows]),
+            sample_weight=None if often is None else np.asarray(often)[rows],
             slice=label,
             **showing,
         )

@@ -29,7 +29,7 @@ def expected(metric: str, rows: BinaryRows) -> Statistic:
     Examples
     --------
     >>> score = np.array([0.2, 0.6])
-    >>> rows = BinaryRows(y=np.zeros(2), score=score, called=(score >= 0.5).astype(float))
+    >>> rows = BinaryRows(y=np.zeros(2), score=score, often=np.ones(2), called=(score >= 0.5).astype(float))
     >>> float(expected("accuracy", rows).value)
     0.7
     """
@@ -42,6 +42,7 @@ def expected(metric: str, rows: BinaryRows) -> Statistic:
         y=np.concatenate([np.ones(n), np.zeros(n)]),
         score=np.tile(rows.score, 2),
         called=np.tile(rows.called, 2),
+        often=np.tile(rows.often, 2),
     )
     of_both = definition.of(both)
 
@@ -53,4 +54,4 @@ def expected(metric: str, rows: BinaryRows) -> Statistic:
             "an expected metric is estimated by leaving out blocks, not by influences: use at most 500 blocks"
         )
 
-    return Statistic(values=values, influence=influence, counted=np.ones(n, dtype=bool))
+    return Statistic(values=values, influence=influence, counted=rows.often)

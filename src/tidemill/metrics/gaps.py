@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tidemill.metrics.blocks import MIN_BLOCKS, Blocks, estimate_combination, index_blocks
 from tidemill.metrics.evaluation import slice_masks
 from tidemill.metrics.rows import Reading, read_rows
-from tidemill.metrics.statistic import Statistic, scattered
+from tidemill.metrics.statistic import Integers, Statistic, scattered
 from tidemill.records import MetricValue
 
 __all__ = ["GAPS", "MIN_GROUP_ROWS", "PREFIX", "group_gaps"]
@@ -65,7 +65,7 @@ def group_gaps(
     blocks : array-like of shape (n_samples,), default None
         Rows that count together; None counts rows one by one.
     **reading
-        ``threshold`` and ``classes`` as in `Reading`.
+        ``threshold``, ``classes`` and ``sample_weight`` as in `Reading`.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def group_gaps(
         parts = np.flatnonzero(members), np.flatnonzero(~members)
         if min(map(len, parts)) < MIN_GROUP_ROWS:
             continue
-        rows = [read_rows(task, y[part], score[part], reading) for part in parts]
+        rows = [read_rows(task, y[part], score[part], _of_part(reading, part)) for part in parts]
         if None in rows:
             continue
         for name, formula in GAPS[task].items():
@@ -95,10 +95,15 @@ def group_gaps(
     return tuple(found)
 
 
+def _of_part(reading: Reading, part: Integers) -> Reading:
+    often = reading.get("sample_weight")
+    return reading if often is None else {**reading, "sample_weight": np.asarray(often)[part]}
+
+
 def _gap(name: str, label: str, both: list[Statistic], blocks: Blocks, n: int) -> Iterator[MetricValue]:
     if not all(np.isfinite(one.value) for one in both):
         return
-    n_blocks = min(len(np.unique(blocks.index[one.counted])) for one in both)
+    n_blocks = min(len(np.unique(blocks.index[one.counted > 0])) for one in both)
     gap = estimate_combination(both, [1.0, -1.0], blocks)
     known = n_blocks >= MIN_BLOCKS and np.isfinite(gap.standard_error)
     yield MetricValue(

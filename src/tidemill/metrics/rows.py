@@ -49,6 +49,8 @@ class Columns(TypedDict, total=False):
     """Names of the columns of the scores; None if labels are positions of columns. Only for ``multiclass``."""
     interval: Interval | None
     """Low and high ends, NaN in rows without an interval; only for ``regression``."""
+    sample_weight: npt.ArrayLike | None
+    """How often each row counts, above 0, shape (n_samples,); None for once."""
 
 
 class Reading(Columns, total=False):
@@ -66,40 +68,42 @@ class Rows:
     """Labels."""
     score: Floats
     """Scores."""
+    often: Floats
+    """How often each row counts, above 0, shape (n_samples,)."""
 
     def average(self, *statistics: Statistic) -> Statistic:
         """Return the mean of those statistics that are defined."""
-        return average(statistics, len(self.y))
+        return average(statistics, self.often)
 
     def mean(self, terms: npt.ArrayLike) -> Statistic:
         """Return the mean of a term of each row."""
-        return mean(terms)
+        return mean(terms, sample_weight=self.often)
 
     def root_mean(self, terms: npt.ArrayLike) -> Statistic:
         """Return the root of the mean of a term of each row."""
-        return root(mean(terms))
+        return root(self.mean(terms))
 
     def ratio(self, part: npt.ArrayLike, whole: npt.ArrayLike) -> Statistic:
         """Return the ratio of two sums."""
-        return ratio(part, whole)
+        return ratio(part, whole, sample_weight=self.often)
 
     def share(self, of: npt.ArrayLike, among: npt.ArrayLike | None = None) -> Statistic:
         """Return the share of rows, all or those marked by ``among``, that ``of`` marks."""
         marked = np.asarray(of, dtype=np.float64)
         whole = np.ones(len(marked)) if among is None else np.asarray(among, dtype=np.float64)
-        return ratio(marked * whole, whole, most=1.0)
+        return ratio(marked * whole, whole, 1.0, self.often)
 
     def overlap(self, a: Floats, b: Floats) -> Statistic:
         """Return how far two marks agree, 0 to 1: the F1 score of decisions and labels."""
-        return ratio(2 * a * b, a + b, most=2.0)
+        return ratio(2 * a * b, a + b, 2.0, self.often)
 
     def median(self, terms: Floats) -> Statistic:
         """Return the median of a term of each row."""
-        return median(terms)
+        return median(terms, self.often)
 
     def calibration_error(self, outcome: Floats, probability: Floats) -> Statistic:
         """Return how far probabilities are from how often the outcome comes true."""
-        return calibration_error(outcome, probability)
+        return calibration_error(outcome, probability, self.often)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +121,11 @@ class BinaryRows(Rows):
 
     def roc_auc(self) -> Statistic:
         """Return the area under the ROC curve."""
-        return area(self.y, self.score)
+        return area(self.y, self.score, self.often)
 
     def average_precision(self) -> Statistic:
         """Return the precision averaged over recall."""
-        return average_precision(self.y, self.score)
+        return average_precision(self.y, self.score, self.often)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +175,7 @@ class ClassRows(Rows):
     def roc_auc(self, column: int) -> Statistic:
         """Return the area under the ROC curve of one class against the rest; not defined for unknown classes."""
         unknown = column == self.truth.shape[1] - 1
-        return area(self.truth[:, column] * (not unknown), self.score[:, column])
+        return area(self.truth[:, column] * (not unknown), self.score[:, column], self.often)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,21 +196,23 @@ class NumberRows(Rows):
 
     def explained_variance(self) -> Statistic:
         """Return the share of the labels' variance that predictions explain (R²); NaN if labels do not vary."""
-        centred, squares = self.y - self.y.mean(), self.error**2
+        middle = np.average(self.y, weights=self.often)
+        centred, squares = self.y - middle, self.error**2
 
         def unexplained(weights: Floats) -> Floats:
-            total = weights.sum(axis=1)
-            second, first = weights @ centred**2 / total, weights @ centred / total
+            counts = weights * self.often
+            total = counts.sum(axis=1)
+            second, first = counts @ centred**2 / total, counts @ centred / total
             variance = second - first**2
-            varies = variance > 1e-12 * (second + self.y.mean() ** 2)  # below is what rounding leaves of equal labels
-            return np.where(varies, weights @ squares / total / np.where(varies, variance, 1.0), np.nan)
+            varies = variance > 1e-12 * (second + middle**2)  # below is what rounding leaves of equal labels
+            return np.where(varies, counts @ squares / total / np.where(varies, variance, 1.0), np.nan)
 
         # The mean of the labels has no influence of its own: the sum of squares is least there.
-        against_mean = ratio(squares, centred**2)
+        against_mean = self.ratio(squares, centred**2)
         return Statistic(
             values=lambda weights: 1 - unexplained(weights),
             influence=lambda: -against_mean.influence(),
-            counted=np.ones(len(self.y), dtype=bool),
+            counted=self.often,
         )
 
 
@@ -227,9 +233,21 @@ def read_rows(task: str, y_true: npt.ArrayLike, y_score: npt.ArrayLike, reading:
     Raises
     ------
     ValueError
-        If labels do not fit scores.
+        If labels do not fit scores, or a weight is not a number above 0.
     """
     return _READERS[task](y_true, y_score, reading)
+
+
+def _counts(reading: Reading, n_samples: int) -> Floats:
+    given = reading.get("sample_weight")
+    if given is None:
+        return np.ones(n_samples)
+    often = np.asarray(given, dtype=np.float64)
+    if often.shape != (n_samples,):
+        raise ValueError(f"{often.shape} weights do not fit {n_samples} rows")
+    if not (np.isfinite(often) & (often > 0)).all():
+        raise ValueError("every weight must be a number above 0; leave out the rows of weight 0")
+    return often
 
 
 def _read_binary(y_true: npt.ArrayLike, y_score: npt.ArrayLike, reading: Reading) -> BinaryRows | None:
@@ -237,7 +255,8 @@ def _read_binary(y_true: npt.ArrayLike, y_score: npt.ArrayLike, reading: Reading
     if not len(y) or not np.isin(y, (0.0, 1.0)).all() or not ((score >= 0) & (score <= 1)).all():
         return None
     threshold = reading.get("threshold")
-    return BinaryRows(y=y, score=score, called=(score >= (0.5 if threshold is None else threshold)).astype(np.float64))
+    called = (score >= (0.5 if threshold is None else threshold)).astype(np.float64)
+    return BinaryRows(y=y, score=score, often=_counts(reading, len(y)), called=called)
 
 
 def _read_classes(y_true: npt.ArrayLike, y_score: npt.ArrayLike, reading: Reading) -> ClassRows | None:
@@ -252,6 +271,7 @@ def _read_classes(y_true: npt.ArrayLike, y_score: npt.ArrayLike, reading: Readin
     return ClassRows(
         y=y,
         score=np.column_stack([score, np.zeros(len(score))]),
+        often=_counts(reading, len(y)),
         truth=(np.where((y < 0) | (y >= n_classes), n_classes, y)[:, None] == columns).astype(np.float64),
         chosen=(score.argmax(axis=1)[:, None] == columns).astype(np.float64),
     )
@@ -267,6 +287,7 @@ def _read_numbers(y_true: npt.ArrayLike, y_score: npt.ArrayLike, reading: Readin
     return NumberRows(
         y=y,
         score=score,
+        often=_counts(reading, len(y)),
         with_interval=known.astype(np.float64),
         covered=(known & (low <= y) & (y <= high)).astype(np.float64),
         width=np.where(known, high - low, 0.0),

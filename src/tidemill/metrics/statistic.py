@@ -3,6 +3,9 @@
 Both are properties of one formula, so that acceptance, which leaves out blocks of rows, and monitoring, which adds up
 influences, measure the same thing. Weights have the shape (n_replicates, n_samples); a value is one per replicate.
 
+A row may count several times: ``sample_weight`` is the number of rows that it stands for. Every figure, influence and
+count is then the one of rows repeated so often, which all belong to the block of the one row.
+
 References
 ----------
 Influence functions: F. Hampel, JASA 69 (1974). Area under the curve: E. DeLong, D. DeLong, D. Clarke-Pearson,
@@ -48,8 +51,8 @@ class Statistic:
     """From weights to values; NaN where the statistic is not defined."""
     influence: Callable[[], Floats]
     """Change of the value per weight of each row at weights of 1, shape (n_samples,); adds up to 0."""
-    counted: Bools
-    """Rows that carry the figure, shape (n_samples,): of recall the positives, of a ranking the rarer class."""
+    counted: Floats
+    """How often a row counts that carries the figure, else 0: of recall the positives, of a ranking the rarer class."""
     step: float | None = None
     """Change of a share by one row; None where there is no smallest change."""
     at_most: float | None = None
@@ -70,7 +73,12 @@ def _divide(numerator: Any, denominator: Any) -> Floats:
         return np.where(np.equal(denominator, 0), np.nan, np.divide(numerator, denominator))
 
 
-def ratio(part: npt.ArrayLike, whole: npt.ArrayLike, most: float | None = None) -> Statistic:
+def ratio(
+    part: npt.ArrayLike,
+    whole: npt.ArrayLike,
+    most: float | None = None,
+    sample_weight: Floats | None = None,
+) -> Statistic:
     """Return the ratio of two sums.
 
     Parameters
@@ -79,6 +87,8 @@ def ratio(part: npt.ArrayLike, whole: npt.ArrayLike, most: float | None = None) 
         Terms of either sum.
     most : float, default None
         Greatest term of ``part`` if the ratio is a share; None if terms have no greatest value.
+    sample_weight : ndarray of shape (n_samples,), default None
+        How often each row counts, above 0; None for once.
 
     Examples
     --------
@@ -86,7 +96,9 @@ def ratio(part: npt.ArrayLike, whole: npt.ArrayLike, most: float | None = None) 
     >>> found.value, found.influence().tolist()
     (0.5, [0.25, -0.25])
     """
-    above, below = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    once = np.asarray(whole, dtype=np.float64)
+    often = _often(sample_weight, len(once))
+    above, below = often * np.asarray(part, dtype=np.float64), often * once
     total = float(below.sum())
 
     def influence() -> Floats:
@@ -95,13 +107,17 @@ def ratio(part: npt.ArrayLike, whole: npt.ArrayLike, most: float | None = None) 
     return Statistic(
         values=lambda weights: _divide(weights @ above, weights @ below),
         influence=influence,
-        counted=below != 0,
+        counted=np.where(once != 0, often, 0.0),
         step=None if most is None or not total else most / total,
     )
 
 
-def mean(terms: npt.ArrayLike, most: float | None = None) -> Statistic:
-    """Return the mean of a term of each row.
+def _often(sample_weight: Floats | None, n_samples: int) -> Floats:
+    return np.ones(n_samples) if sample_weight is None else sample_weight
+
+
+def mean(terms: npt.ArrayLike, most: float | None = None, sample_weight: Floats | None = None) -> Statistic:
+    """Return the mean of a term of each row, which counts by its weight.
 
     Examples
     --------
@@ -109,7 +125,7 @@ def mean(terms: npt.ArrayLike, most: float | None = None) -> Statistic:
     [-0.5, 0.5]
     """
     values = np.asarray(terms, dtype=np.float64)
-    return ratio(values, np.ones(len(values)), most)
+    return ratio(values, np.ones(len(values)), most, sample_weight)
 
 
 def root(of: Statistic) -> Statistic:
@@ -128,12 +144,12 @@ def root(of: Statistic) -> Statistic:
     return Statistic(values=lambda weights: np.sqrt(of.values(weights)), influence=influence, counted=of.counted)
 
 
-def average(statistics: Sequence[Statistic], n_samples: int) -> Statistic:
+def average(statistics: Sequence[Statistic], counted: Floats) -> Statistic:
     """Return the mean of those statistics that are defined; NaN if none is.
 
     Examples
     --------
-    >>> average([ratio([1.0], [1.0]), ratio([1.0], [0.0])], 1).value
+    >>> average([ratio([1.0], [1.0]), ratio([1.0], [0.0])], np.ones(1)).value
     1.0
     """
     defined = [one for one in statistics if not np.isnan(one.value)]
@@ -149,7 +165,7 @@ def average(statistics: Sequence[Statistic], n_samples: int) -> Statistic:
     return Statistic(
         values=values,
         influence=influence,
-        counted=np.ones(n_samples, dtype=bool),
+        counted=counted,
         step=float(np.sqrt(np.sum(np.square(steps))) / len(defined)) if steps else None,
     )
 
@@ -167,7 +183,7 @@ def combination(statistics: Sequence[Statistic], coefficients: Sequence[float]) 
     return Statistic(
         values=lambda weights: np.sum([factor * one.values(weights) for factor, one in pairs], axis=0),
         influence=lambda: np.sum([factor * one.influence() for factor, one in pairs], axis=0),
-        counted=np.any([one.counted for one in statistics], axis=0),
+        counted=np.max([one.counted for one in statistics], axis=0),
         step=max(steps) if steps else None,
     )
 
@@ -225,7 +241,7 @@ class _Runs:
         return rows
 
 
-def area(y: Floats, score: Floats) -> Statistic:
+def area(y: Floats, score: Floats, sample_weight: Floats | None = None) -> Statistic:
     """Return the area under the ROC curve: the share of (positive, negative) pairs in the right order, ties by half.
 
     Examples
@@ -233,27 +249,27 @@ def area(y: Floats, score: Floats) -> Statistic:
     >>> area(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.6, 0.4, 0.8])).value
     0.75
     """
-    runs = _Runs(y, score)
+    runs, often = _Runs(y, score), _often(sample_weight, len(y))
 
     def values(weights: Floats) -> Floats:
-        positives, negatives = runs.of_classes(weights)
+        positives, negatives = runs.of_classes(weights * often)
         below = np.cumsum(negatives, axis=1) - negatives / 2
         return _divide((positives * below).sum(axis=1), positives.sum(axis=1) * negatives.sum(axis=1))
 
     def influence() -> Floats:
-        positives, negatives = (of_class[0] for of_class in runs.of_classes(np.ones((1, len(y)))))
+        positives, negatives = (of_class[0] for of_class in runs.of_classes(often[None]))
         n_positive, n_negative = positives.sum(), negatives.sum()
         below = (np.cumsum(negatives) - negatives / 2) / n_negative
         above = 1 - (np.cumsum(positives) - positives / 2) / n_positive
         value = float((positives * below).sum() / n_positive)
         of_positive, of_negative = runs.per_row(below - value), runs.per_row(above - value)
-        return np.asarray(np.where(y == 1, of_positive / n_positive, of_negative / n_negative))
+        return np.asarray(often * np.where(y == 1, of_positive / n_positive, of_negative / n_negative))
 
-    rarer = y == (1.0 if 2 * y.sum() <= len(y) else 0.0)
-    return Statistic(values=values, influence=influence, counted=rarer)
+    rarer = y == (1.0 if 2 * (often @ y) <= often.sum() else 0.0)
+    return Statistic(values=values, influence=influence, counted=np.where(rarer, often, 0.0))
 
 
-def average_precision(y: Floats, score: Floats) -> Statistic:
+def average_precision(y: Floats, score: Floats, sample_weight: Floats | None = None) -> Statistic:
     """Return precision averaged over the steps of recall, from the highest score down; NaN on a single class.
 
     Examples
@@ -261,10 +277,10 @@ def average_precision(y: Floats, score: Floats) -> Statistic:
     >>> round(average_precision(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.6, 0.4, 0.8])).value, 3)
     0.833
     """
-    runs = _Runs(y, score)
+    runs, often = _Runs(y, score), _often(sample_weight, len(y))
 
     def descending(weights: Floats) -> tuple[Floats, Floats, Floats]:
-        positives, negatives = runs.of_classes(weights)
+        positives, negatives = runs.of_classes(weights * often)
         hits, true = positives[:, ::-1], np.cumsum(positives[:, ::-1], axis=1)
         return hits, true, true + np.cumsum(negatives[:, ::-1], axis=1)
 
@@ -282,13 +298,13 @@ def average_precision(y: Floats, score: Floats) -> Statistic:
         gained = np.cumsum((hits / called)[::-1])
         lost = np.cumsum((hits * precision / called)[::-1])
         own = precision[::-1] - value
-        return np.asarray((y * runs.per_row(own + gained) - runs.per_row(lost)) / true[-1])
+        return np.asarray(often * (y * runs.per_row(own + gained) - runs.per_row(lost)) / true[-1])
 
     # The precision at the highest scores is one of few rows, which a sum of influences does not show.
-    return Statistic(values=values, influence=influence, counted=y == 1, at_most=float(y.sum()))
+    return Statistic(values=values, influence=influence, counted=np.where(y == 1, often, 0.0), at_most=float(often @ y))
 
 
-def median(terms: Floats) -> Statistic:
+def median(terms: Floats, sample_weight: Floats | None = None) -> Statistic:
     """Return the median of a term of each row: the middle one, or the mean of the middle two.
 
     Its influence is on the scale of ranks, where it is known whatever the density of the terms: that of the share of
@@ -300,11 +316,11 @@ def median(terms: Floats) -> Statistic:
     >>> median(np.array([1.0, 2.0, 9.0, 4.0])).value
     3.0
     """
-    order = np.argsort(terms, kind="stable")
-    ordered = terms[order]
+    order, often = np.argsort(terms, kind="stable"), _often(sample_weight, len(terms))
+    ordered, reach = terms[order], np.cumsum(often[order])
 
     def values(weights: Floats) -> Floats:
-        below = np.cumsum(weights[:, order], axis=1)
+        below = np.cumsum((weights * often)[:, order], axis=1)
         half = below[:, -1:] / 2
         lower, upper = (np.argmax(reached, axis=1) for reached in (below >= half, below > half))
         return np.where(half[:, 0] > 0, (ordered[lower] + ordered[upper]) / 2, np.nan)
@@ -312,17 +328,17 @@ def median(terms: Floats) -> Statistic:
     def ranks() -> Floats:
         middle = float(values(np.ones((1, len(terms))))[0])
         reached = terms <= middle
-        return np.asarray((reached - reached.mean()) / len(terms))
+        return np.asarray(often * (reached - np.average(reached, weights=often)) / reach[-1])
 
     def ends(half: float) -> tuple[float, float]:
-        n = len(ordered)
-        lower, upper = np.floor(n * (0.5 - half)), np.ceil(n * (0.5 + half)) - 1
-        return float(ordered[int(max(lower, 0))]), float(ordered[int(min(max(upper, 0), n - 1))])
+        lower, upper = np.floor(reach[-1] * (0.5 - half)), np.ceil(reach[-1] * (0.5 + half)) - 1
+        low, high = np.searchsorted(reach, (lower, upper), side="right").clip(0, len(ordered) - 1).tolist()
+        return float(ordered[low]), float(ordered[high])
 
     return Statistic(
         values=values,
         influence=ranks,
-        counted=np.ones(len(terms), dtype=bool),
-        in_steps=bool(np.mean(terms == np.median(terms)) > _TIED),
+        counted=often,
+        in_steps=bool(often[terms == float(values(np.ones((1, len(terms))))[0])].sum() > _TIED * reach[-1]),
         ends=ends,
     )

@@ -39,7 +39,9 @@ class Calibration(Record):
     """Validation rows that it was fitted on."""
 
     @classmethod
-    def fit(cls, method: str, y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Self | None:
+    def fit(
+        cls, method: str, y_true: npt.ArrayLike, y_score: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> Self | None:
         """Fit a curve; None if the rows teach none: a single class, or scores that do not rise with the label.
 
         Parameters
@@ -50,6 +52,8 @@ class Calibration(Record):
             0 and 1.
         y_score : array-like of shape (n_samples,)
             Uncalibrated scores, 0 to 1.
+        sample_weight : array-like of shape (n_samples,), default None
+            How often each row counts, above 0; None for once.
 
         Examples
         --------
@@ -62,7 +66,8 @@ class Calibration(Record):
         y, score = np.asarray(y_true, dtype=np.float64), np.asarray(y_score, dtype=np.float64)
         if len(np.unique(y)) < 2:
             return None
-        fitted = _isotonic(y, score) if method == "isotonic" else _sigmoid(y, score)
+        often = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        fitted = (_isotonic if method == "isotonic" else _sigmoid)(y, score, often)
         if fitted is None:
             return None
         x, knots = fitted
@@ -104,23 +109,24 @@ def newer_half(blocks: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     return np.asarray(keys >= ordered[len(ordered) // 2] if len(ordered) else np.zeros(0, dtype=bool))
 
 
-def _isotonic(y: Floats, score: Floats) -> tuple[Numbers, Numbers] | None:
+def _isotonic(y: Floats, score: Floats, often: Floats) -> tuple[Numbers, Numbers] | None:
     """Fit steps; None if there is only one. Levels of 0 and 1 count one more row, of the average label."""
-    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score, y)
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score, y, often)
     knots, of_rows = fitted.y_thresholds_, fitted.predict(score)
     if not np.ptp(knots) > 0:
         return None
     inner = knots[(knots > 0) & (knots < 1)]
-    lowest = y.mean() / (np.sum(of_rows == 0) + 1)
-    highest = 1 - (1 - y.mean()) / (np.sum(of_rows == 1) + 1)
+    rate = float(often @ y / often.sum())
+    lowest = rate / (often[of_rows == 0].sum() + 1)
+    highest = 1 - (1 - rate) / (often[of_rows == 1].sum() + 1)
     knots = np.where(knots == 0, min(lowest, inner.min(initial=1.0)), knots)
     knots = np.where(knots == 1, max(highest, inner.max(initial=0.0)), knots)
     return tuple(fitted.X_thresholds_.tolist()), tuple(knots.tolist())
 
 
-def _sigmoid(y: Floats, score: Floats) -> tuple[Numbers, Numbers] | None:
+def _sigmoid(y: Floats, score: Floats, often: Floats) -> tuple[Numbers, Numbers] | None:
     """Fit on the logit, so that slope 1 and intercept 0 change nothing; None if the slope is not positive."""
-    fitted = LogisticRegression(C=1e6).fit(_logit(score)[:, None], y)
+    fitted = LogisticRegression(C=1e6).fit(_logit(score)[:, None], y, often)
     slope = float(fitted.coef_[0, 0])
     return ((slope, float(fitted.intercept_[0])), ()) if slope > 0 else None
 

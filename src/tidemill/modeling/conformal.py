@@ -20,7 +20,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def residual_quantiles(
-    residuals: npt.ArrayLike, coverage: float, blocks: npt.ArrayLike | None = None
+    residuals: npt.ArrayLike,
+    coverage: float,
+    blocks: npt.ArrayLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
 ) -> tuple[float, float] | None:
     """Return what has to be added to a prediction for the ends of its interval.
 
@@ -32,6 +35,8 @@ def residual_quantiles(
         Share of labels between the ends, 0 to 1.
     blocks : array-like of shape (n_samples,), default None
         Day of each row; None takes rows as independent.
+    sample_weight : array-like of shape (n_samples,), default None
+        How often each row counts, above 0; None for once.
 
     Returns
     -------
@@ -49,36 +54,39 @@ def residual_quantiles(
     values, tail = np.asarray(residuals, dtype=np.float64), (1 - coverage) / 2
     order = np.argsort(values, kind="stable")
     ordered = values[order]
-    if not np.isfinite(ordered).all() or _rank(len(ordered), tail) < 1:
+    often = (np.ones(len(values)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64))[order]
+    if not np.isfinite(ordered).all() or _rank(often, tail) < 1:
         return None
     if blocks is not None:
         _, index = np.unique(np.asarray(blocks), return_inverse=True)
-        tail = _tail_of_days(ordered, index[order], tail)
-    return _ends(ordered, tail)
+        tail = _tail_of_days(ordered, often, index[order], tail)
+    return _ends(ordered, often, tail)
 
 
-def _rank(n: int, tail: float) -> int:
-    return int(np.floor((n + 1) * tail + 1e-9))  # (1 - 0.8) / 2 is a little below 0.1
+def _rank(often: Floats, tail: float) -> int:
+    return int(np.floor((often.sum() + 1) * tail + 1e-9))  # (1 - 0.8) / 2 is a little below 0.1
 
 
-def _ends(ordered: Floats, tail: float) -> tuple[float, float]:
-    k = max(_rank(len(ordered), tail), 1)
-    return float(ordered[k - 1]), float(ordered[-k])
+def _ends(ordered: Floats, often: Floats, tail: float) -> tuple[float, float]:
+    k = max(_rank(often, tail), 1)
+    from_below, from_above = (int(np.searchsorted(np.cumsum(one), k)) for one in (often, often[::-1]))
+    last = len(ordered) - 1  # fewer than k rows are left of weights below 1
+    return float(ordered[min(from_below, last)]), float(ordered[max(last - from_above, 0)])
 
 
-def _tail_of_days(ordered: Floats, day: npt.NDArray[np.int64], tail: float) -> float:
+def _tail_of_days(ordered: Floats, often: Floats, day: npt.NDArray[np.int64], tail: float) -> float:
     """Return the greatest share of each tail, at most ``tail``, with which days that were left out are covered."""
     days = [day == one for one in np.unique(day)]
     if len(days) < MIN_BLOCKS:
         return tail
 
     def covers(share: float) -> bool:
-        ends = [_ends(ordered[~of_day], share) for of_day in days]
+        ends = [_ends(ordered[~of_day], often[~of_day], share) for of_day in days]
         held = sum(
-            int(((low <= ordered[of_day]) & (ordered[of_day] <= high)).sum())
+            float(often[of_day & (low <= ordered) & (ordered <= high)].sum())
             for of_day, (low, high) in zip(days, ends, strict=True)
         )
-        return held >= (1 - 2 * tail) * len(ordered)
+        return held >= (1 - 2 * tail) * float(often.sum())
 
     if covers(tail):
         return tail

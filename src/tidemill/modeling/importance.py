@@ -6,6 +6,7 @@ describes the model, not causes in the world. Groups of related features are the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,13 @@ class Shuffles:
     """Maximum rows, drawn without replacement; the ranking of the features is stable well below this number."""
 
 
+class Weighting(TypedDict, total=False):
+    """How much each row counts."""
+
+    sample_weight: npt.NDArray[np.float64] | None
+    """How often each row counts, above 0, shape (n_samples,); None for once."""
+
+
 def permutation_importance(
     bundle: Bundle,
     X: pd.DataFrame,
@@ -42,6 +50,7 @@ def permutation_importance(
     metric: str = "roc_auc",
     blocks: npt.ArrayLike | None = None,
     shuffles: Shuffles | None = None,
+    **about: Unpack[Weighting],
 ) -> tuple[MetricValue, ...]:
     """Return the loss of a metric when a feature is shuffled, for each feature.
 
@@ -55,6 +64,8 @@ def permutation_importance(
         A decidable metric of the task; for losses, an increase counts as a loss of quality.
     blocks : array-like of shape (n_samples,), default None
         Block of each row, for example its partition key.
+    **about
+        ``sample_weight`` as in `Weighting`.
 
     Returns
     -------
@@ -70,6 +81,8 @@ def permutation_importance(
     if not len(y):
         return tuple(_figure(feature, float("nan"), (None, None), 0) for feature in bundle.schema.names)
     days = np.concatenate([rows if blocks is None else np.asarray(blocks)[rows]] * n_repeats)
+    given = about.get("sample_weight")
+    often = None if given is None else np.tile(given[rows], n_repeats)
     sign, names = 1.0 if greater_is_better(metric) else -1.0, bundle.class_names
     intact = np.concatenate([bundle.score(aligned)] * n_repeats)
     figures = []
@@ -88,6 +101,7 @@ def permutation_importance(
             threshold_b=bundle.threshold,
             classes_a=names,
             classes_b=names,
+            sample_weight=often,
         )
         ends = (drop.low, drop.high) if sign > 0 else (_minus(drop.high), _minus(drop.low))
         figures.append(_figure(feature, sign * drop.value, ends, len(y)))

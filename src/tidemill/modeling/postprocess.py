@@ -4,7 +4,8 @@ Both are chosen on the validation set. The rows that calibration is fitted on al
 only the test set measures what the result is worth.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +15,25 @@ from tidemill.modeling.calibration import Calibration
 from tidemill.modeling.conformal import residual_quantiles
 from tidemill.modeling.threshold import choose_threshold, constant_threshold
 
-__all__ = ["finish", "with_constant_answer", "with_interval"]
+__all__ = ["Validated", "finish", "with_constant_answer", "with_interval"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Validated:
+    """The validation set with a fitted model's scores."""
+
+    score: npt.NDArray[np.float64]
+    """Scores, not calibrated."""
+    y: npt.NDArray[Any]
+    """Labels, shape (n_samples,)."""
+    blocks: npt.ArrayLike
+    """Key of each row's partition, shape (n_samples,)."""
+    sample_weight: npt.NDArray[np.float64] | None = None
+    """How often each row counts, above 0; None for once."""
 
 
 def finish(
-    bundle: Bundle,
-    score: npt.NDArray[np.float64],
-    y: npt.ArrayLike,
-    *,
-    calibration: str,
-    calibrate_on: npt.NDArray[np.bool_],
-    threshold: str,
+    bundle: Bundle, rows: Validated, *, calibration: str, calibrate_on: npt.NDArray[np.bool_], threshold: str
 ) -> Bundle:
     """Add the stages that the spec asks for; return a model of another task as it is.
 
@@ -32,10 +41,8 @@ def finish(
     ----------
     bundle : Bundle
         Fitted model, not calibrated yet.
-    score : ndarray of shape (n_samples,)
-        Its scores of the validation set.
-    y : array-like of shape (n_samples,)
-        0 and 1.
+    rows : Validated
+        The validation set.
     calibration : str
         ``none``, ``isotonic`` or ``sigmoid``.
     calibrate_on : ndarray of bool, shape (n_samples,)
@@ -45,17 +52,14 @@ def finish(
     """
     if not bundle.task_type.has_threshold:
         return bundle
-    labels = np.asarray(y).astype(np.int64)
     if calibration != "none":
-        bundle = _calibrated(bundle, score[calibrate_on], labels[calibrate_on], calibration)
-    value, criterion = choose_threshold(labels, bundle.calibrated(score), threshold)
+        bundle = _calibrated(bundle, rows, calibrate_on, calibration)
+    value, criterion = choose_threshold(rows.y, bundle.calibrated(rows.score), threshold, rows.sample_weight)
     bundle = replace(bundle, threshold=value, threshold_criterion=criterion)
-    return with_constant_answer(bundle, score, labels)
+    return with_constant_answer(bundle, rows)
 
 
-def with_constant_answer(
-    bundle: Bundle, score: npt.NDArray[np.float64], y: npt.ArrayLike, metric: str = "accuracy"
-) -> Bundle:
+def with_constant_answer(bundle: Bundle, rows: Validated, metric: str = "accuracy") -> Bundle:
     """Let a binary model that scores every row alike answer as well as a constant can; return others as they are.
 
     A rule for the threshold tells nothing about such a model, which would call every row positive.
@@ -64,43 +68,40 @@ def with_constant_answer(
     ----------
     bundle : Bundle
         Finished model.
-    score : ndarray of shape (n_samples,)
-        Its scores of the validation set, not calibrated.
-    y : array-like of shape (n_samples,)
-        0 and 1.
+    rows : Validated
+        The validation set.
     metric : str, default "accuracy"
         Metric in which the answer is to be good, as in `constant_threshold`.
     """
-    if not bundle.task_type.has_threshold or not len(score) or np.ptp(score) > 0:
+    if not bundle.task_type.has_threshold or not len(rows.score) or np.ptp(rows.score) > 0:
         return bundle
-    constant = float(bundle.calibrated(score)[0])
-    value, criterion = constant_threshold(np.asarray(y).astype(np.int64), constant, metric)
+    constant = float(bundle.calibrated(rows.score)[0])
+    value, criterion = constant_threshold(rows.y, constant, metric, rows.sample_weight)
     return replace(bundle, threshold=value, threshold_criterion=criterion)
 
 
-def with_interval(bundle: Bundle, score: npt.NDArray[np.float64], y: npt.ArrayLike, blocks: npt.ArrayLike) -> Bundle:
+def with_interval(bundle: Bundle, rows: Validated) -> Bundle:
     """Widen the interval of a predicted number to what days that differ ask for; return models without one as they are.
 
     Parameters
     ----------
     bundle : Bundle
         Fitted model.
-    score : ndarray of shape (n_samples,)
-        Its predictions on the validation set.
-    y : array-like of shape (n_samples,)
-        Labels.
-    blocks : array-like of shape (n_samples,)
-        Keys of partitions.
+    rows : Validated
+        The validation set.
     """
-    if bundle.residual_quantiles is None or not len(score):
+    if bundle.residual_quantiles is None or not len(rows.score):
         return bundle
-    residuals = np.asarray(y, dtype=np.float64) - score
-    return replace(bundle, residual_quantiles=residual_quantiles(residuals, INTERVAL_COVERAGE, blocks))
+    residuals = np.asarray(rows.y, dtype=np.float64) - rows.score
+    quantiles = residual_quantiles(residuals, INTERVAL_COVERAGE, rows.blocks, rows.sample_weight)
+    return replace(bundle, residual_quantiles=quantiles)
 
 
-def _calibrated(bundle: Bundle, score: npt.NDArray[np.float64], y: npt.NDArray[np.int64], method: str) -> Bundle:
-    curve = Calibration.fit(method, y, score)
+def _calibrated(bundle: Bundle, rows: Validated, chosen: npt.NDArray[np.bool_], method: str) -> Bundle:
+    often = None if rows.sample_weight is None else rows.sample_weight[chosen]
+    curve = Calibration.fit(method, rows.y[chosen], rows.score[chosen], often)
     if curve is None:
-        missing = f"Not calibrated: the {len(y)} validation rows for it need both classes, and scores that rise with the label."
+        n_rows = int(chosen.sum())
+        missing = f"Not calibrated: the {n_rows} validation rows for it need both classes, and scores that rise with the label."
         return replace(bundle, remarks=(*bundle.remarks, missing))
     return replace(bundle, calibration=curve)

@@ -17,6 +17,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
+from tidemill.metrics.statistic import median
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.tasks import task_type
 
@@ -28,6 +29,7 @@ __all__ = [
     "for_linear",
     "for_target_rates",
     "for_trees",
+    "reweight",
 ]
 
 SMOOTHING = 20.0
@@ -117,6 +119,28 @@ def for_linear(schema: FeatureSchema) -> Any:
         sparse_output=False,
     )
     return _columns(schema, numbers, categories)
+
+
+def reweight(transformer: Any, numbers: pd.DataFrame, sample_weight: npt.NDArray[np.float64]) -> None:
+    """Replace what a fitted transformer of `for_linear` knows of its numbers by what weighted rows tell.
+
+    Parameters
+    ----------
+    transformer : ColumnTransformer
+        Fitted on the same rows.
+    numbers : pandas.DataFrame of shape (n_samples, n_numeric)
+        The numeric columns of the train set.
+    sample_weight : ndarray of shape (n_samples,)
+        How often each row counts, above 0.
+    """
+    if numbers.columns.empty:
+        return
+    imputer, scaler = (step for _, step in transformer.named_transformers_["numeric"].steps)
+    for position, name in enumerate(numbers.columns):
+        known = numbers[name].notna().to_numpy()
+        if known.any():
+            imputer.statistics_[position] = median(numbers[name].to_numpy()[known], sample_weight[known]).value
+    scaler.fit(imputer.transform(numbers), sample_weight=sample_weight)
 
 
 def _columns(schema: FeatureSchema, numbers: Any, categories: Any, *more: tuple[str, Any, list[str]]) -> Any:

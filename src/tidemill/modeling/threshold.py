@@ -15,7 +15,9 @@ from tidemill.modeling.metrics import greater_is_better, point_value
 __all__ = ["choose_threshold", "constant_threshold"]
 
 
-def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: str = "f1") -> tuple[float, str]:
+def choose_threshold(
+    y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: str = "f1", sample_weight: npt.ArrayLike | None = None
+) -> tuple[float, str]:
     """Choose the threshold that serves a criterion best.
 
     Parameters
@@ -28,6 +30,8 @@ def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: s
         ``f1``: best F1. ``youden``: best sum of recall and specificity. ``cost 5``: least cost if a missed positive costs
         5 false alarms. ``precision 0.6``: most recall with a precision of at least 0.6. ``recall 0.8``: most precision
         with a recall of at least 0.8.
+    sample_weight : array-like of shape (n_samples,), default None
+        How often each row counts, above 0; None for once.
 
     Returns
     -------
@@ -47,7 +51,7 @@ def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: s
     y, score = np.asarray(y_true, dtype=np.int64), np.asarray(y_score, dtype=np.float64)
     if y.size == 0 or y.min() == y.max():
         return 0.5, "0.5, since the validation set does not hold both classes"
-    counts = _Counts.of(y, score)
+    counts = _Counts.of(y, score, np.ones(y.size) if sample_weight is None else np.asarray(sample_weight, np.float64))
     kind, _, number = criterion.partition(" ")
     target = float(number) if number else 0.0
     position, words = {"f1": _f1, "youden": _youden, "cost": _cost, "precision": _precision, "recall": _recall}[kind](
@@ -56,7 +60,9 @@ def choose_threshold(y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: s
     return float(counts.score[position]), words
 
 
-def constant_threshold(y_true: npt.ArrayLike, score: float, metric: str = "accuracy") -> tuple[float, str]:
+def constant_threshold(
+    y_true: npt.ArrayLike, score: float, metric: str = "accuracy", sample_weight: npt.ArrayLike | None = None
+) -> tuple[float, str]:
     """Choose whether a model that gives every row the same score calls all of them positive or none.
 
     Parameters
@@ -68,6 +74,8 @@ def constant_threshold(y_true: npt.ArrayLike, score: float, metric: str = "accur
     metric : str, default "accuracy"
         Metric in which the answer has to be as good as a constant one can be; the more frequent class where that metric
         reads no threshold.
+    sample_weight : array-like of shape (n_samples,), default None
+        How often each row counts, above 0; None for once.
 
     Returns
     -------
@@ -85,7 +93,7 @@ def constant_threshold(y_true: npt.ArrayLike, score: float, metric: str = "accur
     constant = np.full(y.size, score)
 
     def goodness(threshold: float, name: str) -> float:
-        value = point_value(name, y, constant, threshold)
+        value = point_value(name, y, constant, threshold, sample_weight=sample_weight)
         return -math.inf if math.isnan(value) else value if greater_is_better(name) else -value
 
     choices = {_above(score): "none is called positive", float(score): "all are called positive"}
@@ -104,25 +112,27 @@ class _Counts:
     score: npt.NDArray[np.float64]
     true: npt.NDArray[np.float64]
     called: npt.NDArray[np.float64]
-    n_positive: int
+    n_positive: float
+    n_counted: float
     n_rows: int
 
     @classmethod
-    def of(cls, y: npt.NDArray[np.int64], score: npt.NDArray[np.float64]) -> "_Counts":
+    def of(cls, y: npt.NDArray[np.int64], score: npt.NDArray[np.float64], often: npt.NDArray[np.float64]) -> "_Counts":
         order = np.argsort(-score, kind="stable")
         last_of_tie = np.append(np.diff(score[order]) != 0, True)  # a threshold cannot part equal scores
         return cls(
             score=np.append(_above(score.max()), score[order][last_of_tie]),
-            true=np.append(0.0, np.cumsum(y[order])[last_of_tie]),
-            called=np.append(0.0, np.arange(1, y.size + 1)[last_of_tie]),
-            n_positive=int(y.sum()),
+            true=np.append(0.0, np.cumsum((often * y)[order])[last_of_tie]),
+            called=np.append(0.0, np.cumsum(often[order])[last_of_tie]),
+            n_positive=float(often @ y),
+            n_counted=float(often.sum()),
             n_rows=y.size,
         )
 
     @property
     def precision(self) -> npt.NDArray[np.float64]:
         """Precision; -1 where nobody is called positive and it is not defined."""
-        return np.where(self.called > 0, self.true / np.maximum(self.called, 1), -1.0)
+        return np.divide(self.true, self.called, out=np.full_like(self.true, -1.0), where=self.called > 0)
 
     @property
     def recall(self) -> npt.NDArray[np.float64]:
@@ -141,7 +151,7 @@ def _f1(counts: _Counts, _: float) -> tuple[int, str]:
 
 
 def _youden(counts: _Counts, _: float) -> tuple[int, str]:
-    false_rate = (counts.called - counts.true) / (counts.n_rows - counts.n_positive)
+    false_rate = (counts.called - counts.true) / (counts.n_counted - counts.n_positive)
     youden = counts.recall - false_rate
     best = int(np.argmax(youden))
     return best, f"best Youden's J on {counts.n_rows} validation rows: {youden[best]:.3f}"
@@ -150,7 +160,7 @@ def _youden(counts: _Counts, _: float) -> tuple[int, str]:
 def _cost(counts: _Counts, ratio: float) -> tuple[int, str]:
     cost = (counts.n_positive - counts.true) * ratio + (counts.called - counts.true)
     best = int(np.argmin(cost))
-    least = cost[best] / counts.n_rows
+    least = cost[best] / counts.n_counted
     return best, (
         f"least cost on {counts.n_rows} validation rows, a missed positive costing {ratio:g} false alarms: "
         f"{least:.3f} false alarms per row ({counts.words(best)})"

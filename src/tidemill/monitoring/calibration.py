@@ -53,7 +53,7 @@ class CalibrationCurve(Record):
         return cls(x=tuple(found["x"]), y=tuple(found["y"]), error=error)
 
 
-def fit_curve(y_true: ArrayLike, y_score: ArrayLike) -> CalibrationCurve | None:
+def fit_curve(y_true: ArrayLike, y_score: ArrayLike, sample_weight: ArrayLike | None = None) -> CalibrationCurve | None:
     """Fit a curve to scores of rows used neither to fit nor to choose the model.
 
     Parameters
@@ -62,6 +62,8 @@ def fit_curve(y_true: ArrayLike, y_score: ArrayLike) -> CalibrationCurve | None:
         Whether each row had the outcome.
     y_score : array-like of shape (n_samples,)
         Scores, 0 to 1.
+    sample_weight : array-like of shape (n_samples,), default None
+        How often each row counts, above 0; None for once.
 
     Returns
     -------
@@ -80,15 +82,16 @@ def fit_curve(y_true: ArrayLike, y_score: ArrayLike) -> CalibrationCurve | None:
     [0.1, 0.9]
     """
     outcome, score = np.asarray(y_true, bool), np.asarray(y_score, np.float64)
-    rarer = min(int(outcome.sum()), int((~outcome).sum()))
+    often = np.ones(outcome.size) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    rarer = int(min(often @ outcome, often @ ~outcome))
     if rarer < LEAST_OUTCOMES:
         return None
-    least = 0.5 / outcome.size  # the rows cannot support a score nearer to 0 or 1
+    least = min(0.5 / float(often.sum()), 0.25)  # the rows cannot support a score nearer to 0 or 1
     at = log_odds(least) + np.arange(N_KNOTS) * (2 * log_odds(1 - least) / (N_KNOTS - 1))
     knots = share_of(at)
     within = np.clip(score, least, 1 - least)
     for columns in _forms(within, rarer):
-        coefficients, covariance = _fit(columns(within), outcome.astype(np.float64))
+        coefficients, covariance = _fit(columns(within), outcome.astype(np.float64), often)
         if (coefficients[1:] >= 0).all():  # a decreasing curve has fitted noise
             break
     shown = columns(knots)
@@ -130,16 +133,16 @@ def _constant(score: Floats) -> Floats:
     return np.ones((score.size, 1))
 
 
-def _fit(columns: Floats, outcome: Floats) -> tuple[Floats, Floats]:
+def _fit(columns: Floats, outcome: Floats, often: Floats) -> tuple[Floats, Floats]:
     """Return coefficients and their covariance, by Newton's method with Firth's penalty."""
     coefficients = np.ones(columns.shape[1])
     coefficients[0] = 0.0
     for _ in range(N_STEPS):
         p = share_of(columns @ coefficients)
-        weight = np.maximum(p * (1 - p), 1e-12)
+        weight = often * np.maximum(p * (1 - p), 1e-12)
         covariance: Floats = np.asarray(np.linalg.inv(columns.T @ (columns * weight[:, None])), np.float64)
         leverage = np.einsum("ij,jk,ik->i", columns, covariance, columns) * weight
-        step = covariance @ (columns.T @ (outcome - p + leverage * (0.5 - p)))
+        step = covariance @ (columns.T @ (often * (outcome - p) + leverage * (0.5 - p)))
         coefficients = coefficients + step * min(1.0, LONGEST_STEP / np.abs(step).max(initial=TOLERANCE))
         if np.abs(step).max() < TOLERANCE:
             break

@@ -63,6 +63,7 @@ def estimate_binary(
     *,
     threshold: float = 0.5,
     deviations: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
     random_state: int = 0,
 ) -> tuple[MetricValue, ...]:
     """Estimate the quality of a binary model's scores.
@@ -78,6 +79,8 @@ def estimate_binary(
     deviations : array-like of shape (n_directions, n_samples), optional
         Error of the calibration in log odds per standard deviation, from `CalibrationCurve.deviations`; by default the
         probabilities are taken as exact.
+    sample_weight : array-like of shape (n_samples,), optional
+        How often each row counts, above 0. A row has one label, however often it counts.
     random_state : int, default 0
         Seed of the draws that the interval rests on.
 
@@ -105,22 +108,23 @@ def estimate_binary(
     ('estimated_roc_auc', 1.0)
     """
     score, p = _checked(y_score, probability)
+    often = _often(sample_weight, p.size)
     decided = (score >= threshold).astype(np.float64)
     clipped = np.clip(score, EPS, 1 - EPS)
     figures = {
-        "roc_auc": _ranking(score, p),
-        "accuracy": _mean(np.where(decided == 1, p, 1 - p)),
-        "precision": _ratio(decided * p, decided),
-        "recall": _ratio(decided * p, p),
-        "f1": _ratio(2 * decided * p, decided + p),
-        "log_loss": _mean(-(p * np.log(clipped) + (1 - p) * np.log1p(-clipped))),
-        "brier_score": _mean(p * (1 - score) ** 2 + (1 - p) * score**2),
-        "base_rate": _mean(p),
+        "roc_auc": _ranking(score, p, often),
+        "accuracy": _mean(np.where(decided == 1, p, 1 - p), often),
+        "precision": _ratio(often * decided * p, often * decided),
+        "recall": _ratio(often * decided * p, often * p),
+        "f1": _ratio(2 * often * decided * p, often * (decided + p)),
+        "log_loss": _mean(-(p * np.log(clipped) + (1 - p) * np.log1p(-clipped)), often),
+        "brier_score": _mean(p * (1 - score) ** 2 + (1 - p) * score**2, often),
+        "base_rate": _mean(p, often),
     }
     if p.size < _MANY:
         return tuple(_metric(name, value, None, p.size) for name, value in figures.items())
     error = np.zeros((0, p.size)) if deviations is None else np.asarray(deviations, np.float64)
-    groups = _grouped(score, p, decided, error)
+    groups = _grouped(score, p, decided, error, often)
     drawn = _drawn(groups, np.random.default_rng(random_state))
     return tuple(_metric(name, value, drawn[name], p.size) for name, value in figures.items())
 
@@ -130,7 +134,9 @@ class _Groups:
     """Groups of rows with nearly equal scores, ascending, for which labels are drawn."""
 
     n: NDArray[np.int64]
-    """Rows of each group."""
+    """Independent labels of each group: its rows, or fewer if some count more than others."""
+    weight: Floats
+    """How often the rows of each group count together."""
     score: Floats
     """Mean score."""
     odds: Floats
@@ -145,7 +151,7 @@ class _Groups:
     """Mean log loss per row if the label is negative."""
 
 
-def _grouped(score: Floats, p: Floats, decided: Floats, error: Floats) -> _Groups:
+def _grouped(score: Floats, p: Floats, decided: Floats, error: Floats, often: Floats) -> _Groups:
     """Group rows of equal scores, or of neighbouring scores if there are too many."""
     levels, index = np.unique(score, return_inverse=True)
     if levels.size > _N_GROUPS:
@@ -153,17 +159,18 @@ def _grouped(score: Floats, p: Floats, decided: Floats, error: Floats) -> _Group
         index = np.empty(score.size, np.int64)
         index[order] = np.arange(score.size) * _N_GROUPS // score.size
         index = np.unique(2 * index + decided.astype(np.int64), return_inverse=True)[1]
-    n = np.bincount(index)
+    weight = np.asarray(np.bincount(index, weights=often), np.float64)
     clipped = np.clip(score, EPS, 1 - EPS)
 
     def average(values: Floats) -> Floats:
-        return np.asarray(np.bincount(index, weights=values) / n, np.float64)
+        return np.asarray(np.bincount(index, weights=often * values) / weight, np.float64)
 
     return _Groups(
-        n=n,
+        n=np.rint(weight**2 / np.bincount(index, weights=often**2)).astype(np.int64),  # L. Kish, Survey Sampling, 1965
+        weight=weight,
         score=average(score),
         odds=log_odds(np.clip(average(p), EPS, 1 - 1e-15)),
-        error=np.array([average(one) for one in error]).reshape(len(error), n.size),
+        error=np.array([average(one) for one in error]).reshape(len(error), weight.size),
         decided=average(decided),
         loss_positive=average(-np.log(clipped)),
         loss_negative=average(-np.log1p(-clipped)),
@@ -173,10 +180,10 @@ def _grouped(score: Floats, p: Floats, decided: Floats, error: Floats) -> _Group
 def _drawn(groups: _Groups, rng: np.random.Generator) -> dict[str, Floats]:
     """Return each metric for drawn labels, whose probabilities are drawn from the curve's error distribution."""
     off = rng.standard_normal((_N_DRAWS, len(groups.error))) @ groups.error
-    positive = rng.binomial(groups.n, share_of(groups.odds + off)).astype(np.float64)
-    negative = groups.n - positive
-    n, n_positive, n_negative = groups.n.sum(), positive.sum(axis=1), negative.sum(axis=1)
-    n_decided, right = groups.decided @ groups.n, positive @ groups.decided
+    positive = rng.binomial(groups.n, share_of(groups.odds + off)) * (groups.weight / groups.n)
+    negative = groups.weight - positive
+    n, n_positive, n_negative = groups.weight.sum(), positive.sum(axis=1), negative.sum(axis=1)
+    n_decided, right = groups.decided @ groups.weight, positive @ groups.decided
     below = np.cumsum(negative, axis=1) - negative / 2
     spread = groups.score**2
     with np.errstate(invalid="ignore", divide="ignore"):  # a draw without positives has no recall; it is left out below
@@ -197,6 +204,7 @@ def estimate_multiclass(
     probability: ArrayLike,
     *,
     deviations: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
     random_state: int = 0,
 ) -> tuple[MetricValue, ...]:
     """Estimate the quality of a multiclass model's scores.
@@ -209,6 +217,8 @@ def estimate_multiclass(
         Calibrated probability of each class; rows add up to 1.
     deviations : array-like of shape (n_directions, n_samples, n_classes), optional
         Error of the calibration in log odds per standard deviation, separate for each class.
+    sample_weight : array-like of shape (n_samples,), optional
+        How often each row counts, above 0.
     random_state : int, default 0
         Seed of the draws that the interval rests on.
 
@@ -233,14 +243,15 @@ def estimate_multiclass(
     if not p.size:
         names = ("accuracy", "log_loss", "macro_f1", "roc_auc_ovr")
         return tuple(_metric(name, math.nan, None, 0) for name in names)
-    decided = score.argmax(axis=1)
+    often, decided = _often(sample_weight, len(p)), score.argmax(axis=1)
     loss = -np.log(np.clip(score, EPS, 1.0))
     chosen = np.eye(p.shape[1])[decided]
-    f1 = [_ratio(2 * c * q, c + q) for c, q in zip(chosen.T, p.T, strict=True)]
-    auc = [_ranking(s, q) for s, q in zip(score.T, p.T, strict=True)]
+    f1 = [_ratio(2 * often * c * q, often * (c + q)) for c, q in zip(chosen.T, p.T, strict=True)]
+    auc = [_ranking(s, q, often) for s, q in zip(score.T, p.T, strict=True)]
     gains = {"accuracy": chosen, "log_loss": loss}
-    drawn = _drawn_means(p, gains, deviations, np.random.default_rng(random_state)) if len(p) >= _MANY else {}
-    means = {name: float((p * gain).sum(axis=1).mean()) for name, gain in gains.items()}
+    rng = np.random.default_rng(random_state)
+    drawn = _drawn_means(p, gains, deviations, rng, often) if len(p) >= _MANY else {}
+    means = {name: _mean((p * gain).sum(axis=1), often) for name, gain in gains.items()}
     return (
         *(_metric(name, value, drawn.get(name), len(p)) for name, value in means.items()),
         _metric("macro_f1", float(np.mean(f1)), None, len(p)),
@@ -249,7 +260,7 @@ def estimate_multiclass(
 
 
 def _drawn_means(
-    p: Floats, gains: Mapping[str, Floats], deviations: ArrayLike | None, rng: np.random.Generator
+    p: Floats, gains: Mapping[str, Floats], deviations: ArrayLike | None, rng: np.random.Generator, often: Floats
 ) -> dict[str, Floats]:
     """Return means of each row's gain by label, for drawn calibrations; label noise is nearly normal."""
     error = np.zeros((0, *p.shape)) if deviations is None else np.asarray(deviations, np.float64)
@@ -261,8 +272,8 @@ def _drawn_means(
         q = q / q.sum(axis=1, keepdims=True)
         for name, gain in gains.items():
             expected = (q * gain).sum(axis=1)
-            variance = ((q * gain**2).sum(axis=1) - expected**2).clip(0).sum() / len(p) ** 2
-            drawn[name].append(float(rng.normal(expected.mean(), math.sqrt(variance))))
+            variance = often**2 @ ((q * gain**2).sum(axis=1) - expected**2).clip(0) / often.sum() ** 2
+            drawn[name].append(float(rng.normal(_mean(expected, often), math.sqrt(variance))))
     return {name: np.array(values) for name, values in drawn.items()}
 
 
@@ -275,23 +286,27 @@ def _checked(y_score: ArrayLike, probability: ArrayLike) -> tuple[Floats, Floats
     return score, p
 
 
-def _ranking(score: Floats, p: Floats) -> float:
+def _often(sample_weight: ArrayLike | None, n_samples: int) -> Floats:
+    return np.ones(n_samples) if sample_weight is None else np.asarray(sample_weight, np.float64)
+
+
+def _ranking(score: Floats, p: Floats, often: Floats) -> float:
     """Return the expected area under the curve: correctly ordered pairs of rows that belong to both classes in part.
 
     As in a curve through expected counts, equal scores are ties, and a row is also compared with itself.
     """
-    positive, negative = p.sum(), (1 - p).sum()
+    positive, negative = often @ p, often @ (1 - p)
     if min(positive, negative) < _LEAST_COUNT:
         return math.nan
     levels, index = np.unique(score, return_inverse=True)
-    of_positive = np.bincount(index, weights=p, minlength=levels.size)
-    of_negative = np.bincount(index, weights=1 - p, minlength=levels.size)
+    of_positive = np.bincount(index, weights=often * p, minlength=levels.size)
+    of_negative = np.bincount(index, weights=often * (1 - p), minlength=levels.size)
     below = np.cumsum(of_negative) - of_negative / 2  # negatives that a positive of this level outranks
     return float((of_positive * below).sum() / (positive * negative))
 
 
-def _mean(expected: Floats) -> float:
-    return float(expected.mean()) if expected.size else math.nan
+def _mean(expected: Floats, often: Floats) -> float:
+    return float(np.average(expected, weights=often)) if expected.size else math.nan
 
 
 def _ratio(part: Floats, whole: Floats) -> float:

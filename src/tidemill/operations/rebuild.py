@@ -164,7 +164,7 @@ class Rebuilding:
         recorded = EvaluationReport.from_dict(self.made.evidence).metrics
         names = METRICS[bundle.task]
         whole = [item for item in recorded if item.slice is None and item.feature is None and item.name in names]
-        about: dict[str, Any] = {"task": bundle.task}
+        about: dict[str, Any] = {"task": bundle.task, "sample_weight": test.sample_weight}
         if bundle.task_type.score_per_class and test.y.dtype.kind not in "iu":
             about["classes"] = bundle.classes
         if not bundle.task_type.has_classes:

@@ -20,7 +20,7 @@ from tidemill.simulation.sandbox import Sandbox
 from tidemill.simulation.simulated_steps import SimulatedSteps
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.labels import labelled, labels_as_of
-from tidemill.steps.monitor.realised_quality import measured, scored_rows
+from tidemill.steps.monitor.realised_quality import measured, scored_rows, weights_of
 from tidemill.steps.predict.resolution import Resolution, resolve_withheld
 from tidemill.warehouse.connections import fetch_all, kept_open, transaction
 from tidemill.warehouse.predictions.publisher import PublishedRun, Publisher
@@ -148,7 +148,8 @@ def _quality(spec: ModelSpec, workspace: Workspace, partitions: tuple[Partition,
 
     def realised(run: PublishedRun) -> float | None:
         rows = scored_rows(publisher, run, labels, spec)
-        figures = measured(run, labelled(rows, labels, spec), rows)
+        y = labelled(rows, labels, spec)
+        figures = measured(run, y, rows, weights_of(job, run, rows, labels, y))
         value = next((figure.value for figure in figures if figure.name == spec.accept.metric), math.nan)
         return value if math.isfinite(value) else None
 

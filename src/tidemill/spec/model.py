@@ -17,7 +17,7 @@ from tidemill.metrics.definitions import NO_SKILL, default_metric, greater_is_be
 from tidemill.records import ScoreLine
 from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.attestation import Attestation
-from tidemill.spec.data import Expectation, Features, Label, Partitions, Policy, Source, Task
+from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Policy, Source, Task
 from tidemill.spec.inputs import Engine
 from tidemill.spec.kinds import Line, Name, Part, repeated
 from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
@@ -60,6 +60,8 @@ class ModelSpec(Part):
     features: Features | None = None
     audit: tuple[Name, ...] = ()
     """Columns of the features query by whose values groups are compared, and which the model never reads."""
+    weight: Name | None = None
+    """Column of either query that says how often a labelled row counts, in fits and in every figure; never a feature."""
     contract: tuple[Expectation, ...] = ()
     train: Train = Train()
     accept: Annotated[Accept, Field(validate_default=True)] = Accept()
@@ -153,6 +155,38 @@ class ModelSpec(Part):
         if read:
             raise ValueError(
                 f"train.monotonic names {', '.join(read)}, which is an audit column: the model does not read it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weight_is_only_a_weight(self) -> Self:
+        if self.weight is None:
+            return self
+        listed = self.listed_features
+        named = () if listed is None else listed.numeric + listed.categorical
+        others = {self.label.column, self.entity_key, self.event_time, OBSERVED_AT, *self.audit, *named}
+        if self.weight in others | {*self.train.monotonic}:
+            raise ValueError(
+                f"weight names {self.weight!r}, which is a feature, the key, a time, the label or an audit column; return a "
+                "column of its own"
+            )
+        if self.train.engine != "local":
+            raise ValueError(f"weight: train.engine {self.train.engine!r} knows no weights; use engine local")
+        return self
+
+    @model_validator(mode="after")
+    def _class_weights_are_calibrated(self) -> Self:
+        if self.train.class_weight is None:
+            return self
+        if self.task is not Task.BINARY:
+            raise ValueError(f"train.class_weight: only for task 'binary'; {self.task.value!r} has no calibration")
+        if self.train.calibration == "none":
+            raise ValueError(
+                "train.class_weight moves scores away from probabilities: set train.calibration to isotonic or sigmoid"
+            )
+        if self.train.engine != "local":
+            raise ValueError(
+                f"train.class_weight: train.engine {self.train.engine!r} knows no weights; use engine local"
             )
         return self
 

@@ -81,6 +81,10 @@ class Train(Part):
     """Calibration of scores to probabilities, fitted on the newer half of the validation set."""
     threshold: ThresholdRule = "f1"
     """Rule that chooses the decision threshold on the validation set."""
+    class_weight: Literal["balanced"] | dict[Literal["negative", "positive"], Annotated[float, Field(gt=0)]] | None = (
+        None
+    )
+    """Weight of each class in the fit of candidates: ``balanced``, or a number by class; calibrated afterwards."""
     monotonic: dict[Name, Literal["increasing", "decreasing"]] = Field(default_factory=dict)
     """Features that may move the score in one direction only; enforced in the fit where supported, and always checked."""
     known_ahead: tuple[Name, ...] = ()

@@ -10,6 +10,7 @@ __all__ = [
     "SAMPLE_ROWS",
     "SCORE",
     "TARGET",
+    "WEIGHT",
 ]
 
 FEATURES, LABELS = "features.parquet", "labels.parquet"
@@ -22,6 +23,8 @@ GROUP_ROWS = 32_768
 """Rows per row group: each describes every column, and much smaller groups cost a tenth more to read."""
 TARGET = "__y"
 """Column of a split: 1 for the positive class and 0 for others; the class; or the number."""
+WEIGHT = "__weight"
+"""Column of a split: how often a row counts, above 0; only for a spec with ``weight``."""
 SAMPLE_ROWS = 200_000
 """Rows that are enough for baselines and a search, where not all rows are in memory, and for the inspection of a run."""
 REFERENCE = "reference.json"

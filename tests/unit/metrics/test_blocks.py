@@ -84,7 +84,7 @@ def test_a_statistic_that_one_day_carries_alone_has_no_interval():
     alone = Statistic(
         values=lambda weights: np.where(weights[:, 0] > 0, 0.5, np.nan),
         influence=lambda: np.zeros(14),
-        counted=np.ones(14, dtype=bool),
+        counted=np.ones(14),
     )
     assert np.isnan(estimate(alone, index_blocks(np.arange(14), 14)).low)
 

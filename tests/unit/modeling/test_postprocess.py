@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tidemill.modeling.estimators import fit
-from tidemill.modeling.postprocess import finish
+from tidemill.modeling.postprocess import Validated, finish
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.bundles.save import keep_bundle
@@ -14,8 +14,7 @@ def finished(bundle, validation, calibration="none", threshold="f1", newer=True)
     X, y = validation
     return finish(
         bundle,
-        bundle.score(X),
-        y,
+        Validated(score=bundle.score(X), y=np.asarray(y), blocks=np.zeros(len(y))),
         calibration=calibration,
         threshold=threshold,
         calibrate_on=np.arange(len(y)) >= (len(y) // 2 if newer else len(y)),

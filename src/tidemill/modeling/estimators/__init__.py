@@ -5,7 +5,7 @@ depends on ``random_state``: the same rows, order, seed and number of threads pr
 """
 
 from tidemill.modeling.estimators.boosting import Boosting
-from tidemill.modeling.estimators.fitting import Prepared, fit, prepare
+from tidemill.modeling.estimators.fitting import Prepared, SetWeights, fit, prepare
 from tidemill.modeling.estimators.in_pieces import (
     Boost,
     Encoding,
@@ -17,16 +17,18 @@ from tidemill.modeling.estimators.in_pieces import (
 )
 from tidemill.modeling.estimators.own import instance_of
 from tidemill.modeling.estimators.registry import parameter_names
-from tidemill.modeling.estimators.targets import Labels
+from tidemill.modeling.estimators.targets import ClassWeight, Labels
 
 __all__ = [
     "Boost",
     "Boosting",
+    "ClassWeight",
     "Encoding",
     "Labels",
     "Page",
     "Pieces",
     "Prepared",
+    "SetWeights",
     "boost_on_disk",
     "fit",
     "fit_in_pieces",

@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.preprocessing import TargetEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from tidemill.metrics.statistic import median
 from tidemill.modeling import preprocessing
 from tidemill.modeling.answers import answer
 from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
@@ -15,29 +17,35 @@ from tidemill.modeling.schema import FeatureSchema
 
 __all__ = ["GROUP_RATE", "PRIOR", "SHALLOW_TREE"]
 
+Weights = npt.NDArray[np.float64] | None
+
 
 def _fit_prior(training: Training) -> Fitted:
     transformer = preprocessing.for_trees(training.schema)
     X, _ = training.matrices(transformer)
     if training.task_type.has_classes:
-        return transformer, DummyClassifier(strategy="prior").fit(X, training.y)
-    constant = _best_constant(training.y, training.metric)
+        return transformer, DummyClassifier(strategy="prior").fit(X, training.y, training.sample_weight)
+    constant = _best_constant(training.y, training.metric, training.sample_weight)
     return transformer, DummyRegressor(strategy="constant", constant=constant).fit(X, training.y)
 
 
-def _best_constant(y: Any, metric: str) -> float:
+def _best_constant(y: Any, metric: str, sample_weight: Weights = None) -> float:
     """Return the best constant prediction for a metric."""
+    often = np.ones(len(y)) if sample_weight is None else sample_weight
     match metric:
         case "mean_absolute_error":
-            return float(np.median(y))
-        case "median_absolute_error":  # the midpoint of the shortest interval that contains half of the labels
-            ordered = np.sort(y)
-            half = len(ordered) // 2 + 1
-            width = ordered[half - 1 :] - ordered[: len(ordered) - half + 1]
-            first = int(np.argmin(width))
-            return float((ordered[first] + ordered[first + half - 1]) / 2)
+            return median(np.asarray(y, dtype=np.float64), often).value
+        case (
+            "median_absolute_error"
+        ):  # the midpoint of the shortest interval that contains more than half of the labels
+            order = np.argsort(y, kind="stable")
+            ordered, before = y[order], np.append(0.0, np.cumsum(often[order]))
+            ends = np.searchsorted(before[1:], before[:-1] + before[-1] / 2, side="right")
+            inside = np.flatnonzero(ends < len(ordered))
+            first = int(inside[np.argmin(ordered[ends[inside]] - ordered[inside])])
+            return float((ordered[first] + ordered[ends[first]]) / 2)
         case _:
-            return float(np.mean(y))
+            return float(np.average(y, weights=sample_weight))
 
 
 def _fit_group_rate(training: Training) -> Fitted:
@@ -56,21 +64,47 @@ def _fit_group(training: Training, name: str) -> Fitted:
     X, _ = training.matrices(transformer)
     kind = training.task_type.target_type(training.n_classes)
     encoder = TargetEncoder(target_type=kind, smooth=preprocessing.SMOOTHING).fit(X, training.y)
-    return transformer, _recentred(
-        encoder, np.asarray(X)[:, 0], training
-    ) if not training.task_type.has_classes else encoder
+    codes = np.asarray(X)[:, 0]
+    if not training.task_type.has_classes:
+        return transformer, _recentred(encoder, codes, training)
+    if training.sample_weight is None:
+        return transformer, encoder
+    return transformer, _reweighted(encoder, codes, training, training.sample_weight)
 
 
 def _recentred(encoder: TargetEncoder, codes: Any, training: Training) -> TargetEncoder:
     """Replace the mean of each group by its best constant, smoothed."""
-    whole = _best_constant(training.y, training.metric)
-    for position, level in enumerate(encoder.categories_[0]):
-        rows = np.isnan(codes) if np.isnan(level) else codes == level
-        own = _best_constant(training.y[rows], training.metric)
-        weight = rows.sum() / (rows.sum() + preprocessing.SMOOTHING)
+    whole = _best_constant(training.y, training.metric, training.sample_weight)
+    for position, rows in enumerate(_rows_by_level(encoder, codes)):
+        own = _best_constant(training.y[rows], training.metric, _at(training.sample_weight, rows))
+        counts = rows.sum() if training.sample_weight is None else training.sample_weight[rows].sum()
+        weight = counts / (counts + preprocessing.SMOOTHING)
         encoder.encodings_[0][position] = weight * own + (1 - weight) * whole
     encoder.target_mean_ = whole
     return encoder
+
+
+def _reweighted(
+    encoder: TargetEncoder, codes: Any, training: Training, often: npt.NDArray[np.float64]
+) -> TargetEncoder:
+    """Replace the rate of each group, for each class, by that of weighted rows, smoothed alike."""
+    levels = _rows_by_level(encoder, codes)
+    is_class = [training.y == 1] if training.n_classes == 2 else [training.y == at for at in range(training.n_classes)]
+    whole = [float(np.average(one, weights=often)) for one in is_class]
+    for column, (one, mean) in enumerate(zip(is_class, whole, strict=True)):
+        for position, rows in enumerate(levels):
+            total = often[rows].sum() + preprocessing.SMOOTHING
+            encoder.encodings_[column][position] = (often[rows & one].sum() + preprocessing.SMOOTHING * mean) / total
+    encoder.target_mean_ = whole[0] if training.n_classes == 2 else np.array(whole)
+    return encoder
+
+
+def _rows_by_level(encoder: TargetEncoder, codes: Any) -> list[npt.NDArray[np.bool_]]:
+    return [np.isnan(codes) if np.isnan(level) else codes == level for level in encoder.categories_[0]]
+
+
+def _at(weights: Weights, rows: npt.NDArray[np.bool_]) -> Weights:
+    return None if weights is None else weights[rows]
 
 
 def _quality(training: Training, transformer: Any, model: Any) -> float:
@@ -80,7 +114,9 @@ def _quality(training: Training, transformer: Any, model: Any) -> float:
     matrix = transformer.transform(training.X_validation)
     rates = answer(model, matrix, task=training.task, n_threads=training.n_threads, block_rows=None)
     metric = default_metric(training.task)
-    value = point_value(metric, training.y_validation, rates, task=training.task)
+    value = point_value(
+        metric, training.y_validation, rates, task=training.task, sample_weight=training.validation_weight
+    )
     return float(np.nan_to_num(value if greater_is_better(metric) else -value, nan=-np.inf, neginf=-np.inf))
 
 
@@ -88,11 +124,14 @@ def _fit_shallow_tree(training: Training) -> Fitted:
     transformer = preprocessing.for_trees(training.schema)
     X, _ = training.matrices(transformer)
     estimator = training.task_type.pick(DecisionTreeClassifier, DecisionTreeRegressor)
-    model = estimator(max_depth=2, min_samples_leaf=20, random_state=training.random_state).fit(X, training.y)
+    model = estimator(max_depth=2, min_samples_leaf=20, random_state=training.random_state)
+    model.fit(X, training.y, training.sample_weight)
     if not training.task_type.has_classes:
         leaves = model.apply(X)
         for leaf in np.unique(leaves):
-            model.tree_.value[leaf, 0, 0] = _best_constant(training.y[leaves == leaf], training.metric)
+            rows = leaves == leaf
+            own = _best_constant(training.y[rows], training.metric, _at(training.sample_weight, rows))
+            model.tree_.value[leaf, 0, 0] = own
     return transformer, model
 
 

@@ -122,16 +122,17 @@ def patience(settings: Mapping[str, Any]) -> int:
 
 
 def _binned(training: Training, X: Any, X_validation: Any, boosting: Boosting) -> tuple[Any, Any]:
-    train = _quantiles(X, training.y, boosting)
+    train = _quantiles(X, (training.y, training.sample_weight), boosting)
     if not boosting.watched:
         return train, None
-    return train, _quantiles(X_validation, training.y_validation, boosting, ref=train)
+    return train, _quantiles(X_validation, (training.y_validation, training.validation_weight), boosting, ref=train)
 
 
-def _quantiles(X: Any, y: npt.NDArray[Any], boosting: Boosting, ref: Any = None) -> Any:
+def _quantiles(X: Any, labels: tuple[npt.NDArray[Any], Any], boosting: Boosting, ref: Any = None) -> Any:
     return xgboost.QuantileDMatrix(
         X.astype(np.float32),
-        label=y,
+        label=labels[0],
+        weight=labels[1],
         feature_types=boosting.kinds,
         enable_categorical=True,
         nthread=boosting.parameters["nthread"],
@@ -155,8 +156,8 @@ def _fit_hist_gradient_boosting(training: Training) -> Fitted:
         random_state=training.random_state,
         monotonic_cst=training.schema.directions(transformer.get_feature_names_out()),
     )
-    aside = {"X_val": X_validation, "y_val": training.y_validation} if watched else {}
-    return transformer, model.fit(X, training.y, **aside)
+    aside = {"X_val": X_validation, "y_val": training.y_validation, "sample_weight_val": training.validation_weight}
+    return transformer, model.fit(X, training.y, sample_weight=training.sample_weight, **(aside if watched else {}))
 
 
 XGBOOST = Recipe(

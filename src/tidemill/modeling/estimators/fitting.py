@@ -16,20 +16,23 @@ from tidemill.modeling.conformal import residual_quantiles
 from tidemill.modeling.estimators.own import BLOCK_ROWS, fit_own, refuse_unsteady
 from tidemill.modeling.estimators.recipes import Fitted, Parameter, Training
 from tidemill.modeling.estimators.registry import recipe_of
-from tidemill.modeling.estimators.targets import Labels
+from tidemill.modeling.estimators.targets import ClassWeight, Labels, with_class_weight
 from tidemill.modeling.metrics import default_metric
 from tidemill.modeling.schema import FeatureSchema, refuse_rounded
 from tidemill.modeling.tasks import TASKS
 from tidemill.modeling.threshold import choose_threshold
-from tidemill.spec import Own
+from tidemill.spec import BASELINES, Own
 from tidemill.versions import OPTIONAL_LIBRARIES, load_library
 
 __all__ = ["Options", "Prepared", "choose_rest", "fit", "prepare", "refuse_unfit"]
 
 Scores = Callable[[], npt.NDArray[np.float64]]
-
+Weights = npt.NDArray[np.float64] | None
 
 Sets = tuple[pd.DataFrame, npt.ArrayLike, pd.DataFrame, npt.ArrayLike]
+
+
+SetWeights = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None
 
 
 class Options(TypedDict, total=False):
@@ -45,6 +48,10 @@ class Options(TypedDict, total=False):
     """Custom estimators by name."""
     metric: str | None
     """Acceptance metric; defaults to that of the task."""
+    sample_weight: SetWeights
+    """How often each row of the train and of the validation set counts, above 0; None for once."""
+    class_weight: ClassWeight
+    """Further weight of each class's train rows, ``balanced`` or by class; None for none. Not for baselines."""
 
 
 def fit(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **options: Unpack[Options]) -> Bundle:
@@ -63,7 +70,8 @@ def fit(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **option
         or 0 and 1 (binary), texts (multiclass), or finite numbers (regression). The validation set stops boosting and
         determines the threshold; it may be empty.
     **options : Options
-        ``random_state``, ``n_threads``, and optionally ``parameters``, ``own`` and ``metric``.
+        ``random_state``, ``n_threads``, and optionally ``parameters``, ``own``, ``metric``, ``sample_weight`` and
+        ``class_weight``.
 
     Raises
     ------
@@ -116,7 +124,12 @@ class Prepared:
             random_state=training.random_state,
             n_threads=training.n_threads,
         )
-        return choose_rest(bundle, training.y_validation, lambda: bundle.score(training.X_validation))
+        return choose_rest(
+            bundle,
+            training.y_validation,
+            lambda: bundle.score(training.X_validation),
+            training.validation_weight,
+        )
 
 
 def prepare(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **options: Unpack[Options]) -> Prepared:
@@ -127,6 +140,8 @@ def prepare(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **op
     labels = Labels.of(task, y_train, y_validation)
     refuse_rounded(count_rounded(X_train, schema), len(X_train))
     aligned = align(X_validation, schema)
+    often, aside = options.get("sample_weight") or (None, None)
+    classes = None if estimator in BASELINES else options.get("class_weight")
     training = Training(
         task=task,
         schema=schema,
@@ -139,11 +154,15 @@ def prepare(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **op
         n_threads=options["n_threads"],
         parameters={},
         metric=options.get("metric") or default_metric(task),
+        sample_weight=with_class_weight(labels.train, often, classes),
+        validation_weight=None if aside is None else aside[labels.known],
     )
     return Prepared(estimator, mine, labels.classes, labels.remarks, training)
 
 
-def choose_rest(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
+def choose_rest(
+    bundle: Bundle, y: npt.NDArray[Any], score: Scores, sample_weight: npt.NDArray[np.float64] | None = None
+) -> Bundle:
     """Choose the threshold or the quantiles of the residuals on the validation set.
 
     Parameters
@@ -154,27 +173,29 @@ def choose_rest(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
         Encoded labels of the validation set.
     score : callable
         Returns the scores of the validation set.
+    sample_weight : ndarray of shape (n_samples,), optional
+        How often each of its rows counts.
     """
-    return _CHOICES[bundle.task](bundle, y, score)
+    return _CHOICES[bundle.task](bundle, y, score, sample_weight)
 
 
-def _threshold(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
-    threshold, criterion = choose_threshold(y, score())
+def _threshold(bundle: Bundle, y: npt.NDArray[Any], score: Scores, often: Weights) -> Bundle:
+    threshold, criterion = choose_threshold(y, score(), sample_weight=often)
     return replace(bundle, threshold=threshold, threshold_criterion=criterion)
 
 
-def _likeliest(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
+def _likeliest(bundle: Bundle, y: npt.NDArray[Any], score: Scores, often: Weights) -> Bundle:
     return replace(bundle, threshold_criterion="the likeliest class")
 
 
-def _interval(bundle: Bundle, y: npt.NDArray[Any], score: Scores) -> Bundle:
+def _interval(bundle: Bundle, y: npt.NDArray[Any], score: Scores, often: Weights) -> Bundle:
     residuals = y - score()
-    quantiles = residual_quantiles(residuals, INTERVAL_COVERAGE)
+    quantiles = residual_quantiles(residuals, INTERVAL_COVERAGE, sample_weight=often)
     few = f"No interval: {len(residuals)} validation rows are too few to estimate its bounds."
     return replace(bundle, residual_quantiles=quantiles, remarks=bundle.remarks + (() if quantiles else (few,)))
 
 
-_CHOICES: Mapping[str, Callable[[Bundle, npt.NDArray[Any], Scores], Bundle]] = {
+_CHOICES: Mapping[str, Callable[[Bundle, npt.NDArray[Any], Scores, Weights], Bundle]] = {
     "binary": _threshold,
     "multiclass": _likeliest,
     "regression": _interval,

@@ -14,7 +14,7 @@ def _fit_random_forest(training: Training) -> Fitted:
     estimator = training.task_type.pick(RandomForestClassifier, RandomForestRegressor)
     model = estimator(
         **training.settings(_RANDOM_FOREST), n_jobs=training.n_threads, random_state=training.random_state
-    ).fit(X, training.y)
+    ).fit(X, training.y, training.sample_weight)
     return transformer, model.set_params(n_jobs=1)  # threads sum the trees in the order in which they finish
 
 

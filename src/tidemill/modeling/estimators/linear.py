@@ -10,12 +10,16 @@ __all__ = ["LOGISTIC_REGRESSION", "RIDGE"]
 def _fit_logistic_regression(training: Training) -> Fitted:
     transformer, X, _ = training.encoded("columns")
     settings = training.settings({"max_iter": 2000})
-    return transformer, LogisticRegression(**settings, random_state=training.random_state).fit(X, training.y)
+    return transformer, LogisticRegression(**settings, random_state=training.random_state).fit(
+        X, training.y, training.sample_weight
+    )
 
 
 def _fit_ridge(training: Training) -> Fitted:
     transformer, X, _ = training.encoded("columns")
-    return transformer, Ridge(**training.settings({"alpha": 1.0, "solver": "cholesky"})).fit(X, training.y)
+    return transformer, Ridge(**training.settings({"alpha": 1.0, "solver": "cholesky"})).fit(
+        X, training.y, training.sample_weight
+    )
 
 
 LOGISTIC_REGRESSION = Recipe(_fit_logistic_regression, ("C", "max_iter", "tol"))

@@ -47,8 +47,16 @@ def _fit_lightgbm(training: Training) -> Fitted:
 
     def binned() -> Any:
         codes = list(range(len(training.schema.numeric), X.shape[1]))
-        rows = lightgbm.Dataset(X, training.y, categorical_feature=codes, params=settings, free_raw_data=False)
-        aside = rows.create_valid(X_validation, training.y_validation, params=settings) if watched else None
+        rows = lightgbm.Dataset(
+            X,
+            training.y,
+            weight=training.sample_weight,
+            categorical_feature=codes,
+            params=settings,
+            free_raw_data=False,
+        )
+        labels: dict[str, Any] = {"label": training.y_validation, "weight": training.validation_weight}
+        aside = rows.create_valid(X_validation, **labels, params=settings) if watched else None
         return rows.construct(), aside and aside.construct()
 
     stop = [lightgbm.early_stopping(patience(settings), verbose=False)] if watched else []
@@ -94,9 +102,9 @@ def _fit_catboost(training: Training) -> Fitted:
             **({"monotone_constraints": list(directions)} if directions else {}),
         }
     )
-    pools = [catboost.Pool(X, training.y)]
+    pools = [catboost.Pool(X, training.y, weight=training.sample_weight)]
     if watched:
-        pools.append(catboost.Pool(X_validation, training.y_validation))
+        pools.append(catboost.Pool(X_validation, training.y_validation, weight=training.validation_weight))
     stop = {"early_stopping_rounds": patience(settings), "use_best_model": True} if watched else {}
     try:
         model.fit(pools[0], eval_set=pools[1:] or None, **stop)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import has_fit_parameter
 
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.modeling.answers import answer
@@ -45,8 +46,14 @@ def fit_own(name: str, own: Own, training: Training) -> Fitted:
         parameters=training.parameters,
     )
     transformer, X, _ = training.encoded(own.encoding)
+    weights = {} if training.sample_weight is None else {"sample_weight": training.sample_weight}
+    if weights and not has_fit_parameter(model, "sample_weight"):
+        raise SpecError(
+            f"{name!r} ({own.type}) takes no sample_weight in fit, which 'weight' and 'train.class_weight' need.",
+            "Choose another class under 'train.own', or leave both keys out.",
+        )
     try:
-        model.fit(X, training.y)
+        model.fit(X, training.y, **weights)
     except (ValueError, TypeError) as error:
         raise NotTrainable(
             f"{name!r} ({own.type}) rejects the train set: {str(error).rstrip('.')}.",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
@@ -43,6 +44,10 @@ class Training:
     """Overrides of the recipe's defaults."""
     metric: str
     """Metric that decides; regression baselines fit the best constant for it."""
+    sample_weight: npt.NDArray[np.float64] | None = None
+    """How often each train row counts, above 0; None for once."""
+    validation_weight: npt.NDArray[np.float64] | None = None
+    """How often each row of ``X_validation`` counts; None for once."""
     memory: dict[Any, Any] = field(default_factory=dict, repr=False)
     """Cache of results that do not depend on parameters: encodings, bins."""
 
@@ -68,7 +73,12 @@ class Training:
 
         def encode() -> tuple[Any, Any, Any]:
             transformer = self._transformer(encoding)
-            return transformer, *self.matrices(transformer)
+            X, X_validation = self.matrices(transformer)
+            if encoding == "columns" and self.sample_weight is not None:
+                preprocessing.reweight(transformer, self.X[list(self.schema.numeric)], self.sample_weight)
+                X = transformer.transform(self.X)
+                X_validation = transformer.transform(self.X_validation) if len(self.X_validation) else X[:0]
+            return transformer, X, X_validation
 
         found: tuple[Any, Any, Any] = self.once(("encoded", encoding), encode)
         return found

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from tidemill.modeling.calibration import newer_half
-from tidemill.modeling.estimators import Prepared, prepare
+from tidemill.modeling.estimators import ClassWeight, Prepared, SetWeights, prepare
 from tidemill.modeling.metrics import Pair, mean_difference, point_value
-from tidemill.modeling.postprocess import finish
+from tidemill.modeling.postprocess import Validated, finish
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.search.folds import Fold
 from tidemill.modeling.search.search import Measured
@@ -36,6 +36,8 @@ class _Rows:
     """Partition keys of the measured rows."""
     newer: npt.NDArray[np.bool_]
     """Measured rows on which the calibration is fitted."""
+    often: npt.NDArray[np.float64] | None
+    """How often each measured row counts; None for once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +63,16 @@ class Fitting:
     threshold: str = "f1"
     """Rule, as in `tidemill.modeling.threshold.choose_threshold`."""
 
+    class_weight: ClassWeight = None
+    """As ``train.class_weight`` of the spec."""
+
     def prepared(
-        self, train: tuple[pd.DataFrame, npt.NDArray[Any]], stops: tuple[pd.DataFrame, npt.NDArray[Any]]
+        self,
+        train: tuple[pd.DataFrame, npt.NDArray[Any]],
+        stops: tuple[pd.DataFrame, npt.NDArray[Any]],
+        sample_weight: SetWeights = None,
     ) -> Prepared:
-        """Prepare the rows to fit on, and the rows that stop boosting."""
+        """Prepare the rows to fit on, and the rows that stop boosting, with the weights of both."""
         return prepare(
             self.estimator,
             self.task,
@@ -74,6 +82,8 @@ class Fitting:
             random_state=self.random_state,
             n_threads=self.n_threads,
             own=self.own,
+            sample_weight=sample_weight,
+            class_weight=self.class_weight,
         )
 
 
@@ -96,6 +106,7 @@ class FoldSet:
         y: npt.NDArray[Any],
         blocks: npt.NDArray[np.object_],
         fitting: Fitting,
+        sample_weight: npt.NDArray[np.float64] | None = None,
     ) -> "FoldSet":
         """Cut the rows of train and validation set into folds, and prepare each.
 
@@ -111,6 +122,8 @@ class FoldSet:
             Key of each row's partition.
         fitting : Fitting
             Settings shared by all folds.
+        sample_weight : ndarray of shape (n_samples,), optional
+            How often each row counts, above 0.
 
         Raises
         ------
@@ -122,8 +135,15 @@ class FoldSet:
             train, measured = np.isin(blocks, fold.train), np.flatnonzero(np.isin(blocks, fold.validation))
             newer = newer_half(blocks[measured])
             stops = measured if fitting.calibration == "none" else measured[~newer]
-            prepared = fitting.prepared((X[train], y[train]), (X.iloc[stops], y[stops]))
-            return _Rows(prepared=prepared, X=X.iloc[measured], y=y[measured], blocks=blocks[measured], newer=newer)
+            of_sets = None if sample_weight is None else (sample_weight[train], sample_weight[stops])
+            return _Rows(
+                prepared=fitting.prepared((X[train], y[train]), (X.iloc[stops], y[stops]), of_sets),
+                X=X.iloc[measured],
+                y=y[measured],
+                blocks=blocks[measured],
+                newer=newer,
+                often=None if sample_weight is None else sample_weight[measured],
+            )
 
         return cls(fitting, tuple(rows(fold) for fold in folds))
 
@@ -144,11 +164,13 @@ class FoldSet:
         rows = self.rows[fold]
         how, bundle = self.fitting, rows.prepared.fit(parameters)
         raw = bundle.score(rows.X)
+        validated = Validated(score=raw, y=rows.y, blocks=rows.blocks, sample_weight=rows.often)
         bundle = finish(
-            bundle, raw, rows.y, calibration=how.calibration, calibrate_on=rows.newer, threshold=how.threshold
+            bundle, validated, calibration=how.calibration, calibrate_on=rows.newer, threshold=how.threshold
         )
         y_score, classes = bundle.calibrated(raw), bundle.class_names
-        score = point_value(how.metric, rows.y, y_score, bundle.threshold, task=how.task, classes=classes)
+        about: dict[str, Any] = {"task": how.task, "classes": classes, "sample_weight": rows.often}
+        score = point_value(how.metric, rows.y, y_score, bundle.threshold, **about)
         return Measured(score=score, y_score=y_score, threshold=bundle.threshold, classes=classes)
 
     def gain(self, parameters: Parameters) -> MetricValue:
@@ -173,6 +195,7 @@ class FoldSet:
             threshold_b=b.threshold,
             classes_a=a.classes,
             classes_b=b.classes,
+            sample_weight=rows.often,
         )
 
 

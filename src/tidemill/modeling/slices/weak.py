@@ -60,13 +60,21 @@ class ScoredRows:
     """Scores."""
     blocks: npt.NDArray[np.object_]
     """Key of each row's partition."""
+    sample_weight: Floats | None = None
+    """How often each row counts, above 0; None for once."""
 
     def by_score(self) -> "ScoredRows":
         """Return the rows in ascending order of a single score, in which every part of them is quick to rank."""
         if self.score.ndim > 1:
             return self
         order = np.argsort(self.score, kind="stable")
-        return ScoredRows(X=self.X.iloc[order], y=self.y[order], score=self.score[order], blocks=self.blocks[order])
+        return ScoredRows(
+            X=self.X.iloc[order],
+            y=self.y[order],
+            score=self.score[order],
+            blocks=self.blocks[order],
+            sample_weight=None if self.sample_weight is None else self.sample_weight[order],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +92,9 @@ class Measure:
 
     def of(self, rows: ScoredRows, chosen: Integers) -> "Measured | None":
         """Measure some rows; None where the metric is not defined."""
-        found = read_rows(self.task, rows.y[chosen], rows.score[chosen], self.reading)
+        often = None if rows.sample_weight is None else rows.sample_weight[chosen]
+        reading: Reading = {**self.reading, "sample_weight": often}
+        found = read_rows(self.task, rows.y[chosen], rows.score[chosen], reading)
         if found is None:
             return None
         realised = statistic_of(self.task, self.metric, found)
@@ -235,7 +245,7 @@ def _confirm(measure: Measure, rows: ScoredRows, blocks: Blocks, item: _Slice) -
     within, others = (measure.of(rows, part) if len(part) >= MIN_ROWS else None for part in parts)
     if within is None or others is None:
         return None
-    n_blocks = len(np.unique(blocks.index[parts[0][within.realised.counted]]))
+    n_blocks = len(np.unique(blocks.index[parts[0][within.realised.counted > 0]]))
     if n_blocks < MIN_BLOCKS:
         return None
     n = len(rows.y)

@@ -24,6 +24,7 @@ from tidemill.sources import Source, Window, open_source
 from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
 from tidemill.steps.data.policy import refuse_denied_reads
 from tidemill.steps.data.quarantine import SetAside, without_broken
+from tidemill.steps.data.weights import refuse_odd_weight
 from tidemill.storage.layout import FEATURES, GROUP_ROWS, LABELS, PARTITION
 from tidemill.storage.tables import in_groups, rows_writer
 from tidemill.warehouse.model_queries import bind, joined, query_digest
@@ -329,6 +330,7 @@ def _refuse_other_keys(source: Source, job: Job) -> None:
     for file, columns in described.items():
         require_columns(columns, wanted[file], spec, file)
     require_same_keys(described[files.features], described[files.labels], spec)
+    refuse_odd_weight(described[files.features], described[files.labels], spec)
 
 
 def _refuse_denied_reads(source: Source, job: Job) -> None:

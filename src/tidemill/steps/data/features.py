@@ -16,7 +16,7 @@ from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import SplitRef
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
-from tidemill.storage.layout import PARTITION, SAMPLE_ROWS, TARGET
+from tidemill.storage.layout import PARTITION, SAMPLE_ROWS, TARGET, WEIGHT
 from tidemill.storage.tables import count_rows, count_values, read_batches, read_schema, read_table
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _STORED_ROWS = 500  # kept unencoded for the gate's behaviour checks
+_OURS = (PARTITION, TARGET, WEIGHT)
 _PIECE_ROWS, _PIECE_BYTES = 65_536, 2**24  # limits per read if not all rows fit into memory
 
 
@@ -57,6 +58,12 @@ class LabelledSet:
     """Up to 500 evenly spaced rows as stored."""
     entities: npt.NDArray[np.object_] | None = None
     """Key of each row, shape (n_samples,), where a key comes again in another partition; else None."""
+    sample_weight: npt.NDArray[np.float64] | None = None
+    """How often each row counts, above 0, shape (n_samples,); None without ``weight`` in the spec."""
+
+    def weight_of(self, rows: Any) -> npt.NDArray[np.float64] | None:
+        """Return how often some rows count; None for once."""
+        return None if self.sample_weight is None else self.sample_weight[rows]
 
     @property
     def clusters(self) -> npt.NDArray[np.object_]:
@@ -79,7 +86,7 @@ def _features(spec: ModelSpec, columns: pa.Schema) -> tuple[tuple[str, ...], tup
     """Return the numeric and the categorical features."""
     if spec.listed_features is not None:
         return spec.listed_features.numeric, spec.listed_features.categorical
-    reserved = {spec.entity_key, spec.event_time, spec.label.column, PARTITION, TARGET, *spec.audit}
+    reserved = {spec.entity_key, spec.event_time, spec.label.column, spec.weight, *spec.audit, *_OURS}
     fields = [field for field in columns if field.name not in reserved]
     numeric, categorical = (tuple(f.name for f in fields if fits(f.type)) for fits in (is_number, is_text))
     return numeric, categorical
@@ -172,6 +179,7 @@ def _labelled_set(job: Job, split: SplitRef, table: pa.Table) -> LabelledSet:
         schema=feature_schema(job.spec, table.schema, split.with_gaps),
         stored=table.take(pa.array(np.arange(0, table.num_rows, max(1, -(-table.num_rows // _STORED_ROWS))))),
         entities=_entities(table[job.spec.entity_key]),
+        sample_weight=table[WEIGHT].to_numpy() if WEIGHT in table.column_names else None,
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.metrics import point_value
@@ -23,7 +25,10 @@ from tidemill.records import CollectedRef, MetricValue
 from tidemill.runtime.job import Job
 from tidemill.spec import Task
 from tidemill.steps.data.features import LabelledSet
+from tidemill.steps.data.label_join import source_names
+from tidemill.steps.data.weights import row_weights
 from tidemill.steps.monitor.label_arrival import hours_since_end
+from tidemill.steps.monitor.scored_columns import with_column
 from tidemill.steps.predict.answers import probabilities_of
 from tidemill.warehouse.predictions.publisher import PublishedRun
 
@@ -37,6 +42,10 @@ __all__ = [
     "outlook_of",
     "watched_loss",
 ]
+
+Weights = npt.NDArray[np.float64] | None
+Scores = tuple[npt.NDArray[np.float64], Weights]
+"""Scores, and how often each row counts."""
 
 OUTLOOK = "outlook.json"
 LOSSES = {Task.BINARY: "log_loss", Task.MULTICLASS: "log_loss", Task.REGRESSION: "mean_absolute_error"}
@@ -60,7 +69,9 @@ class WatchedLoss:
         return f"{self.loss}_estimate_error" if self.beyond_estimate else self.loss
 
 
-def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]) -> dict[str, Any]:
+def outlook_of(
+    bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64], *, weights_known: bool = True
+) -> dict[str, Any]:
     """Return the outlook for monitoring as JSON types.
 
     Parameters
@@ -71,6 +82,8 @@ def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]
         The test set.
     score : ndarray
         The candidate's scores on it.
+    weights_known : bool, default True
+        Whether what a row weighs is known before its label; if not, there is no estimate.
     """
     names = bundle.class_names
     loss = LOSSES[Task(bundle.task)]
@@ -82,13 +95,14 @@ def outlook_of(bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64]
             bundle.threshold,
             task=bundle.task,
             classes=names,
+            sample_weight=test.weight_of(test.blocks == key),
         )
         for key in np.unique(test.blocks)
     }
     known = {key: value for key, value in losses.items() if np.isfinite(value)}
-    curves = _curves(bundle, test.y, score, names)
+    curves = _curves(bundle, test, score, names) if weights_known else {"curves": {}}
     excess = {
-        key: value - _expected_loss(loss, score[test.blocks.astype(str) == key], curves["curves"], names)
+        key: value - _expected_loss(loss, _rows_of(key, test, score), curves["curves"], names)
         for key, value in known.items()
         if curves["curves"]
     }
@@ -103,25 +117,48 @@ def estimated(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Met
     curves = _read(job, collected.evaluation_uri).get("curves")
     if not curves:
         return ()
-    if task_type(run.task).score_per_class:
-        rows = job.publisher.scores(run.prediction_run_id, ("probabilities",))
+    several = task_type(run.task).score_per_class
+    rows = job.publisher.scores(run.prediction_run_id, ("probabilities",) if several else ())
+    weight = job.spec.weight
+    if weight is not None:
+        rows = with_column(job, run, source_names(rows, job.spec), weight)
+    if weight is not None and weight not in rows.column_names:  # it is known with the label
+        return ()
+    rows, often = _weighted(job, rows)
+    if several:
         score, classes = probabilities_of(rows["probabilities"])
-        return _estimate_classes(score, curves, tuple(classes))
-    scores = job.publisher.scores(run.prediction_run_id)["score"].to_numpy()
-    return _estimate_two(scores, curves, 0.5 if run.threshold is None else run.threshold)
+        return _estimate_classes((score, often), curves, tuple(classes))
+    return _estimate_two((rows["score"].to_numpy(), often), curves, 0.5 if run.threshold is None else run.threshold)
 
 
-def _estimate_two(
-    score: npt.NDArray[np.float64], curves: Mapping[str, Any], threshold: float
-) -> tuple[MetricValue, ...]:
-    curve = CalibrationCurve.from_json(curves["true"])
-    return estimate_binary(score, curve.probability(score), threshold=threshold, deviations=curve.deviations(score))
+def _weighted(job: Job, rows: pa.Table) -> tuple[pa.Table, Weights]:
+    """Return the rows that count, and how often."""
+    column = row_weights(rows, None, job.spec, pa.array(np.ones(rows.num_rows, dtype=bool)))
+    if column is None:
+        return rows, None
+    counted = pc.greater(column, 0)
+    return rows.filter(counted), column.filter(counted).to_numpy()
 
 
-def _estimate_classes(
-    score: npt.NDArray[np.float64], curves: Mapping[str, Any], classes: tuple[str, ...]
-) -> tuple[MetricValue, ...]:
+def _rows_of(key: str, test: LabelledSet, score: npt.NDArray[np.float64]) -> Scores:
+    rows = test.blocks.astype(str) == key
+    return score[rows], test.weight_of(rows)
+
+
+def _estimate_two(rows: Scores, curves: Mapping[str, Any], threshold: float) -> tuple[MetricValue, ...]:
+    curve, (score, often) = CalibrationCurve.from_json(curves["true"]), rows
+    return estimate_binary(
+        score,
+        curve.probability(score),
+        threshold=threshold,
+        deviations=curve.deviations(score),
+        sample_weight=often,
+    )
+
+
+def _estimate_classes(rows: Scores, curves: Mapping[str, Any], classes: tuple[str, ...]) -> tuple[MetricValue, ...]:
     """Estimate with a curve per class; a class without one keeps its scores."""
+    score, often = rows
     if not len(score):
         return estimate_multiclass(np.empty((0, 0)), np.empty((0, 0)))
     fitted = [CalibrationCurve.from_json(curves[name]) if name in curves else None for name in classes]
@@ -133,13 +170,11 @@ def _estimate_classes(
             deviations[: len(curve.error), :, at] = curve.deviations(score[:, at])
     total = raised.sum(axis=1, keepdims=True)
     probability = np.divide(raised, total, out=score.copy(), where=total > 0)
-    return estimate_multiclass(score, probability, deviations=deviations)
+    return estimate_multiclass(score, probability, deviations=deviations, sample_weight=often)
 
 
-def _expected_loss(
-    loss: str, score: npt.NDArray[np.float64], curves: Mapping[str, Any], names: tuple[str, ...] | None
-) -> float:
-    figures = _estimate_two(score, curves, 0.5) if names is None else _estimate_classes(score, curves, names)
+def _expected_loss(loss: str, rows: Scores, curves: Mapping[str, Any], names: tuple[str, ...] | None) -> float:
+    figures = _estimate_two(rows, curves, 0.5) if names is None else _estimate_classes(rows, curves, names)
     return next(item.value for item in figures if item.name == PREFIX + loss)
 
 
@@ -213,8 +248,9 @@ def _read(job: Job, uri: str) -> dict[str, Any]:
 
 
 def _curves(
-    bundle: Bundle, y: npt.NDArray[np.generic], score: npt.NDArray[np.float64], names: tuple[str, ...] | None
+    bundle: Bundle, test: LabelledSet, score: npt.NDArray[np.float64], names: tuple[str, ...] | None
 ) -> dict[str, Any]:
+    y = test.y
     if not bundle.task_type.has_classes:
         return {"curves": {}}
     columns = (
@@ -222,7 +258,7 @@ def _curves(
         if names is None
         else {name: (y.astype(str) == name, score[:, at]) for at, name in enumerate(names)}
     )
-    curves = {name: fit_curve(truth, column) for name, (truth, column) in columns.items()}
+    curves = {name: fit_curve(truth, column, test.sample_weight) for name, (truth, column) in columns.items()}
     if any(curve is None for curve in curves.values()):
         return {"curves": {}}  # a class is missing from the test set: no estimate is better than a wrong one
     return {"curves": {name: curve.to_dict() for name, curve in curves.items() if curve is not None}}

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tidemill.errors import ArtifactCorrupt
 from tidemill.metrics.gaps import group_gaps
+from tidemill.metrics.rows import Reading
 from tidemill.modeling.tasks import task_type
 from tidemill.monitoring.performance import realised_quality
 from tidemill.records import MetricValue
@@ -16,12 +18,12 @@ from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec
 from tidemill.steps.data.label_join import is_joined_by_time, label_positions, source_names
 from tidemill.steps.data.labels import labelled, labels_as_of
+from tidemill.steps.data.weights import row_weights
+from tidemill.steps.monitor.scored_columns import scored_columns, with_column
 from tidemill.steps.predict.answers import probabilities_of
-from tidemill.storage.layout import FEATURES
-from tidemill.storage.tables import read_table
 from tidemill.warehouse.predictions.publisher import PublishedRun, Publisher
 
-__all__ = ["Outcomes", "measured", "outcomes_of", "realised", "scored_rows"]
+__all__ = ["Outcomes", "measured", "outcomes_of", "realised", "scored_rows", "weights_of"]
 
 NEEDED: Mapping[str, tuple[str, ...]] = {"binary": (), "multiclass": ("probabilities",), "regression": ("low", "high")}
 """Columns besides the score that a task's metrics need."""
@@ -48,6 +50,8 @@ class Outcomes:
     """Their labels, from `labelled`; null if unknown."""
     observed_at: pa.ChunkedArray
     """Instant at which each label became known; null if unknown."""
+    weight: pa.ChunkedArray | None = None
+    """How often each row counts, null if its label is unknown; None without ``weight`` in the spec."""
 
     @property
     def label_coverage(self) -> float:
@@ -73,8 +77,28 @@ def outcomes_of(job: Job, run: PublishedRun, labels: pa.Table | None = None) -> 
     y = labelled(rows, labels, job.spec)
     observed = labels[OBSERVED_AT].take(label_positions(rows, labels, job.spec))
     return Outcomes(
-        run=run, rows=rows, y=y, observed_at=pc.if_else(pc.is_valid(y), observed, pa.scalar(None, observed.type))
+        run=run,
+        rows=rows,
+        y=y,
+        observed_at=pc.if_else(pc.is_valid(y), observed, pa.scalar(None, observed.type)),
+        weight=weights_of(job, run, rows, labels, y),
     )
+
+
+def weights_of(
+    job: Job, run: PublishedRun, rows: pa.Table, labels: pa.Table, y: pa.ChunkedArray
+) -> pa.ChunkedArray | None:
+    """Return how often each published row counts, null if its label is unknown; None without ``weight`` in the spec.
+
+    All are null where only a snapshot knew them that retention has removed: there is no figure then.
+    """
+    weight, known = job.spec.weight, pc.is_valid(y)
+    if weight is None:
+        return None
+    rows = with_column(job, run, rows, weight)
+    if weight not in (*rows.column_names, *labels.column_names):
+        return pa.chunked_array([pa.nulls(rows.num_rows, pa.float64())])
+    return row_weights(rows, labels, job.spec, known)
 
 
 def scored_rows(publisher: Publisher, run: PublishedRun, labels: pa.Table, spec: ModelSpec) -> pa.Table:
@@ -90,13 +114,19 @@ def realised(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
     sliced = [
         replace(figure, slice=label)
         for label, members in _slices(_columns(job, outcomes, job.spec.accept.slices))
-        for figure in measured(run, y.filter(members), rows.filter(members))
+        for figure in measured(run, y.filter(members), rows.filter(members), _filtered(outcomes.weight, members))
         if figure.name in kept
     ]
-    return (*measured(run, y, rows), *sliced, *_gaps(job, outcomes))
+    return (*measured(run, y, rows, outcomes.weight), *sliced, *_gaps(job, outcomes))
 
 
-def measured(run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table) -> tuple[MetricValue, ...]:
+def _filtered(weight: pa.ChunkedArray | None, members: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    return None if weight is None else weight.filter(members)
+
+
+def measured(
+    run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table, weight: pa.ChunkedArray | None = None
+) -> tuple[MetricValue, ...]:
     """Measure published rows by their labels.
 
     Parameters
@@ -107,13 +137,25 @@ def measured(run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table) -> tuple[Met
         From `labelled`; null if a label is unknown.
     rows : pyarrow.Table
         From `scored_rows`.
+    weight : pyarrow.ChunkedArray of shape (n_rows,), optional
+        From `weights_of`.
     """
-    known = pc.is_valid(y)
-    return _measured(run, y.filter(known), rows.filter(known), label_coverage=pc.mean(known).as_py() or 0.0)
+    counted, coverage = _counted(y, weight), pc.mean(pc.is_valid(y)).as_py() or 0.0
+    about: dict[str, Any] = {"label_coverage": coverage, "sample_weight": _often(weight, counted)}
+    return _measured(run, y.filter(counted), rows.filter(counted), about)
+
+
+def _counted(y: pa.ChunkedArray, weight: pa.ChunkedArray | None) -> pa.ChunkedArray:
+    """Return which rows have a label, and count."""
+    return pc.is_valid(y) if weight is None else pc.and_(pc.is_valid(y), pc.fill_null(pc.greater(weight, 0), False))
+
+
+def _often(weight: pa.ChunkedArray | None, counted: pa.ChunkedArray) -> npt.NDArray[np.float64] | None:
+    return None if weight is None else weight.filter(counted).to_numpy()
 
 
 def _measured(
-    run: PublishedRun, truth: pa.ChunkedArray, rows: pa.Table, *, label_coverage: float
+    run: PublishedRun, truth: pa.ChunkedArray, rows: pa.Table, about: Mapping[str, Any]
 ) -> tuple[MetricValue, ...]:
     task = task_type(run.task)
     if task.score_per_class:
@@ -121,22 +163,15 @@ def _measured(
         return realised_quality(
             np.array(truth.to_pylist(), dtype=object),
             probabilities,
-            label_coverage=label_coverage,
             task=run.task,
             classes=classes,
+            **about,
         )
     if not task.has_classes:
         low, high = (rows[end].to_numpy() for end in ("low", "high"))
         ends = (low, high) if np.isfinite(low).any() else None
-        return realised_quality(
-            truth.to_numpy(), rows["score"].to_numpy(), label_coverage=label_coverage, task=run.task, interval=ends
-        )
-    return realised_quality(
-        np.asarray(truth.to_numpy()),
-        rows["score"].to_numpy(),
-        label_coverage=label_coverage,
-        threshold=run.threshold,
-    )
+        return realised_quality(truth.to_numpy(), rows["score"].to_numpy(), task=run.task, interval=ends, **about)
+    return realised_quality(np.asarray(truth.to_numpy()), rows["score"].to_numpy(), threshold=run.threshold, **about)
 
 
 def _slices(columns: Mapping[str, pa.ChunkedArray]) -> Iterator[tuple[str, pa.ChunkedArray]]:
@@ -148,31 +183,23 @@ def _slices(columns: Mapping[str, pa.ChunkedArray]) -> Iterator[tuple[str, pa.Ch
 
 
 def _columns(job: Job, outcomes: Outcomes, names: tuple[str, ...]) -> dict[str, pa.ChunkedArray]:
-    """Return columns of the published rows as texts; empty if retention has removed the snapshot, or it lacks one."""
-    key, run = job.spec.entity_key, outcomes.run
-    if not names or not outcomes.rows.num_rows:
-        return {}
-    try:
-        folder = job.store.folder(run.snapshot_uri, run.snapshot_digest)
-    except ArtifactCorrupt:
-        return {}
-    table = read_table(folder / FEATURES, list(dict.fromkeys([key, *names])))
-    at = pc.index_in(outcomes.rows[key], value_set=table[key].cast(pa.string()).combine_chunks())
-    present = [name for name in names if name in table.column_names]  # an older snapshot may lack an audit column
-    return {name: pc.fill_null(table[name].cast(pa.string()).take(at), "missing") for name in present}
+    """Return columns of the published rows as texts; an older snapshot may lack some."""
+    found = scored_columns(job, outcomes.run, outcomes.rows, names)
+    return {name: pc.fill_null(column.cast(pa.string()), "missing") for name, column in found.items()}
 
 
 def _gaps(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
     """Return the gaps between groups of the audit columns, on the rows whose labels are known."""
-    known = pc.is_valid(outcomes.y)
+    known = _counted(outcomes.y, outcomes.weight)
     columns = _columns(job, outcomes, job.spec.audit)
     if not columns or not pc.any(known).as_py():
         return ()
     y, rows = outcomes.y.filter(known), outcomes.rows.filter(known)
     groups = {name: np.array(values.filter(known).to_pylist(), dtype=object) for name, values in columns.items()}
     task = task_type(outcomes.run.task)
+    reading: Reading = {"sample_weight": _often(outcomes.weight, known)}
     if not task.score_per_class:
-        threshold = outcomes.run.threshold if task.has_threshold else None
-        return group_gaps(outcomes.run.task, y.to_numpy(), rows["score"].to_numpy(), groups, threshold=threshold)
-    probabilities, classes = probabilities_of(rows["probabilities"])
-    return group_gaps(outcomes.run.task, np.array(y.to_pylist(), dtype=object), probabilities, groups, classes=classes)
+        reading["threshold"] = outcomes.run.threshold if task.has_threshold else None
+        return group_gaps(outcomes.run.task, y.to_numpy(), rows["score"].to_numpy(), groups, **reading)
+    probabilities, reading["classes"] = probabilities_of(rows["probabilities"])
+    return group_gaps(outcomes.run.task, np.array(y.to_pylist(), dtype=object), probabilities, groups, **reading)

@@ -118,6 +118,7 @@ class _Pair:
             threshold_b=self.serving.threshold,
             classes_a=self.bundle.class_names,
             classes_b=self.serving.class_names,
+            sample_weight=self.test.weight_of(rows),
             slice=name,
         )
 

@@ -116,7 +116,8 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
 
 def _stored(job: Job, split: SplitRef, best: _Scored, test: LabelledSet, pictures: Mapping[str, charts.Chart]) -> str:
     """Store the charts and the data for monitoring; return the folder."""
-    outlook = outlook_of(best.bundle, test, best.score)
+    weights_known = job.spec.weight is None or job.spec.weight in test.X
+    outlook = outlook_of(best.bundle, test, best.score, weights_known=weights_known)
     reference = reference_of(read_enough(job, split, "train"), test, best.bundle, best.score)
 
     def fill(folder: Path) -> None:
@@ -152,6 +153,7 @@ def _importance(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue
         test.y,
         metric=job.spec.accept.metric,
         blocks=test.clusters,
+        sample_weight=test.sample_weight,
         shuffles=Shuffles(random_state=job.spec.train.random_state),
     )
 
@@ -174,7 +176,7 @@ def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, .
         "threshold": bundle.threshold,
         "classes": bundle.class_names,
         "blocks": test.clusters,
-        "random_state": job.spec.train.random_state,
+        "sample_weight": test.sample_weight,
         "interval": bundle.interval_of(best.score) if bundle.residual_quantiles else None,
     }
     whole = evaluate_scores(bundle.task, test.y, best.score, **options)
@@ -198,7 +200,13 @@ def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> Metric
     values = np.array(
         [
             point_value(
-                metric, test.y[rows], best.score[rows], bundle.threshold, task=bundle.task, classes=bundle.class_names
+                metric,
+                test.y[rows],
+                best.score[rows],
+                bundle.threshold,
+                task=bundle.task,
+                classes=bundle.class_names,
+                sample_weight=test.weight_of(rows),
             )
             for rows in (test.blocks == key for key in np.unique(test.blocks))
         ]
@@ -237,6 +245,7 @@ def _difference(metric: str, test: LabelledSet, best: _Scored, other: _Scored) -
         threshold_b=other.bundle.threshold,
         classes_a=best.bundle.class_names,
         classes_b=other.bundle.class_names,
+        sample_weight=test.sample_weight,
         slice=other.ref.estimator,
     )
 
@@ -253,6 +262,7 @@ def _pictures(
             threshold=item.bundle.threshold,
             classes=item.bundle.class_names,
             blocks=test.clusters,
+            sample_weight=test.sample_weight,
             metrics=(metric,),
         )[0]
         for item in scored

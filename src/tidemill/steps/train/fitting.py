@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +27,14 @@ from tidemill.modeling.estimators import (
     Encoding,
     Labels,
     Pieces,
+    SetWeights,
     boost_on_disk,
     fit,
     fit_in_pieces,
     score_in_pieces,
 )
 from tidemill.modeling.metrics import point_value
-from tidemill.modeling.postprocess import finish, with_constant_answer, with_interval
+from tidemill.modeling.postprocess import Validated, finish, with_constant_answer, with_interval
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import Parameters, SplitRef
 from tidemill.runtime.job import Job
@@ -78,25 +78,25 @@ class Fitted:
         spec: ModelSpec,
         bundle: Bundle,
         first: pd.DataFrame,
-        rows: tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.ArrayLike],
+        rows: Validated,
         started: float,
     ) -> "Fitted":
-        """Finish a bundle on the validation set: its scores, the labels, and the blocks of time."""
-        score, y, blocks = rows
-        newer = newer_half(blocks)
+        """Finish a bundle on the validation set."""
+        newer = newer_half(rows.blocks)
         bundle = finish(
-            bundle, score, y, calibration=spec.train.calibration, calibrate_on=newer, threshold=spec.train.threshold
+            bundle, rows, calibration=spec.train.calibration, calibrate_on=newer, threshold=spec.train.threshold
         )
-        bundle = with_constant_answer(bundle, score, y, spec.accept.metric)
-        bundle = with_interval(bundle, score, y, blocks)
+        bundle = with_constant_answer(bundle, rows, spec.accept.metric)
+        bundle = with_interval(bundle, rows)
         fit_s = time.perf_counter() - started
         worth = point_value(
             spec.accept.metric,
-            y,
-            bundle.calibrated(score),
+            rows.y,
+            bundle.calibrated(rows.score),
             bundle.threshold,
             task=bundle.task,
             classes=bundle.class_names,
+            sample_weight=rows.sample_weight,
         )
         return cls(bundle=bundle, first=first, validation_score=worth, fit_s=fit_s)
 
@@ -121,7 +121,12 @@ def _in_memory(job: Job, split: SplitRef, estimator: str, parameters: Parameters
     _learning_begins()
     newer = newer_half(validation.blocks)
     bundle = _fit(job.spec, estimator, train, validation, _stops(job.spec, newer), parameters)
-    rows = bundle.score(validation.X), validation.y, validation.blocks
+    rows = Validated(
+        score=bundle.score(validation.X),
+        y=validation.y,
+        blocks=validation.blocks,
+        sample_weight=validation.sample_weight,
+    )
     return Fitted.finished(job.spec, bundle, validation.X, rows, started)
 
 
@@ -134,7 +139,7 @@ def _on_a_sample(job: Job, split: SplitRef, estimator: str, parameters: Paramete
     bundle = _fit(job.spec, estimator, train, some, _stops(job.spec, newer_half(some.blocks)), parameters)
     if (every := one_of(split.n_train)) > 1:
         bundle = replace(bundle, remarks=(*bundle.remarks, f"Fitted on one of {every} rows of the train set."))
-    rows = score_in_pieces(bundle, whole.pieces), whole.pieces.y, whole.blocks()
+    rows = Validated(score=score_in_pieces(bundle, whole.pieces), y=whole.pieces.y, blocks=whole.blocks())
     return Fitted.finished(job.spec, bundle, whole.first(), rows, started)
 
 
@@ -186,7 +191,8 @@ def _fitted_in_pieces(
         n_threads=spec.train.threads,
         parameters=parameters,
     )
-    return Fitted.finished(spec, bundle, validation.first(), (score, validation.pieces.y, blocks), started)
+    rows = Validated(score=score, y=validation.pieces.y, blocks=blocks)
+    return Fitted.finished(spec, bundle, validation.first(), rows, started)
 
 
 def _fit(
@@ -210,7 +216,15 @@ def _fit(
         parameters=parameters,
         own=spec.train.own,
         metric=spec.accept.metric,
+        sample_weight=_weights(train, validation, stops),
+        class_weight=spec.train.class_weight,
     )
+
+
+def _weights(train: LabelledSet, validation: LabelledSet, stops: npt.NDArray[np.bool_]) -> SetWeights:
+    if train.sample_weight is None or validation.sample_weight is None:
+        return None
+    return train.sample_weight, validation.sample_weight[stops]
 
 
 def _stops(spec: ModelSpec, newer: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -23,8 +23,9 @@ from tidemill.steps.data.features import feature_schema, features_with_gaps, pie
 from tidemill.steps.data.label_join import is_joined_by_time, join_columns
 from tidemill.steps.data.labels import count_labels, labelled, near_matches
 from tidemill.steps.data.split_plan import SplitPlan, plan_split
+from tidemill.steps.data.weights import row_weights, weight_columns
 from tidemill.steps.train.leaks import refuse_leaks
-from tidemill.storage.layout import FEATURES, LABELS, PARTITION, TARGET
+from tidemill.storage.layout import FEATURES, LABELS, PARTITION, TARGET, WEIGHT
 from tidemill.storage.tables import count_rows, count_values, read_batches, read_schema, read_table, table_writer
 
 __all__ = ["SETS", "cut", "prepare"]
@@ -68,6 +69,7 @@ def cut(
     """
     folder = job.store.folder(snapshot.uri, snapshot.digest)
     marks = _Marks.of(job.spec, folder, snapshot.cutoff)
+    marks.refuse_weightless(job.spec)
     if not marks.count("validation"):
         raise NotTrainable(
             f"No row of {job.spec.model!r} from {marks.plan.validation_start:%Y-%m-%d %H:%M} to "
@@ -134,6 +136,8 @@ class _Marks:
     """Name of the set, or ``gap``; null if the row's partition has not matured."""
     target: pa.ChunkedArray
     """Label; null if unknown."""
+    weight: pa.ChunkedArray | None
+    """How often each row counts; null where the label is unknown, None without ``weight`` in the spec."""
     n_labels: int
     """Known labels."""
     n_unmatched_labels: int
@@ -144,7 +148,8 @@ class _Marks:
     @classmethod
     def of(cls, spec: ModelSpec, folder: Path, cutoff: datetime) -> "_Marks":
         labels = read_table(folder / LABELS)
-        rows = read_table(folder / FEATURES, [*join_columns(labels, spec), PARTITION])
+        of_rows = weight_columns(spec, read_schema(folder / FEATURES).names, labels.column_names)
+        rows = read_table(folder / FEATURES, [*join_columns(labels, spec), PARTITION, *of_rows])
         values = pc.unique(rows[PARTITION])
         partitions = {key: spec.partition(key) for key in sorted(values.to_pylist())}
         plan = plan_split(spec, tuple(partitions.values()), cutoff)
@@ -159,10 +164,12 @@ class _Marks:
         if n_unmatched and target.null_count:
             missed = pc.and_(pc.is_in(member, value_set=pa.array(SETS)), pc.is_null(target))
             n_near = pc.sum(near_matches(rows.filter(missed), labels, spec)).as_py() or 0
+        known = pc.and_(pc.is_in(member, value_set=pa.array(SETS)), pc.is_valid(target))
         return cls(
             plan=plan,
             member=member,
             target=target,
+            weight=row_weights(rows, labels, spec, known),
             n_labels=n_labels,
             n_unmatched_labels=n_unmatched,
             n_near_matches=n_near,
@@ -171,6 +178,22 @@ class _Marks:
     def count(self, name: str) -> int:
         """Count the labelled rows of a set."""
         return int(pc.sum(self._rows_of(name)).as_py() or 0)
+
+    def refuse_weightless(self, spec: ModelSpec) -> None:
+        """Refuse a set whose rows have labels, and together no weight.
+
+        Raises
+        ------
+        NotTrainable
+            With the name of the set.
+        """
+        for name in SETS if self.weight is not None else ():
+            labelled_rows = pc.and_(pc.fill_null(pc.equal(self.member, name), False), pc.is_valid(self.target))
+            if pc.any(labelled_rows).as_py() and not self.count(name):
+                raise NotTrainable(
+                    f"Every row of the {name} set of {spec.model!r} has weight 0 in {spec.weight!r}.",
+                    "Give the rows that count a weight above 0, or leave 'weight' out of the spec.",
+                )
 
     @property
     def n_immature(self) -> int:
@@ -191,18 +214,25 @@ class _Marks:
     def cut(self, rows: pa.Table) -> dict[str, pa.Table]:
         """Return the labelled rows of each set, of all rows or of those that these marks belong to."""
         rows = rows.append_column(TARGET, self.target)
+        if self.weight is not None:
+            rows = rows.append_column(WEIGHT, self.weight)
         return {name: rows.filter(self._rows_of(name)) for name in SETS}
 
     def at(self, positions: pa.Array) -> "_Marks":
         """Return the marks of some rows."""
-        return replace(self, member=self.member.take(positions), target=self.target.take(positions))
+        weight = None if self.weight is None else self.weight.take(positions)
+        return replace(self, member=self.member.take(positions), target=self.target.take(positions), weight=weight)
 
     def slice(self, start: int, n_rows: int) -> "_Marks":
         """Return the marks of consecutive rows."""
-        return replace(self, member=self.member.slice(start, n_rows), target=self.target.slice(start, n_rows))
+        weight = None if self.weight is None else self.weight.slice(start, n_rows)
+        return replace(
+            self, member=self.member.slice(start, n_rows), target=self.target.slice(start, n_rows), weight=weight
+        )
 
     def _rows_of(self, name: str) -> pa.ChunkedArray:
-        return pc.and_(pc.fill_null(pc.equal(self.member, name), False), pc.is_valid(self.target))
+        chosen = pc.and_(pc.fill_null(pc.equal(self.member, name), False), pc.is_valid(self.target))
+        return chosen if self.weight is None else pc.and_(chosen, pc.fill_null(pc.greater(self.weight, 0), False))
 
 
 def _in_memory(path: Path, marks: _Marks, look: Look) -> Fill:

@@ -116,7 +116,9 @@ def _fold_set(job: Job, split: SplitRef, estimator: str) -> FoldSet:
             own=spec.train.own,
             calibration=spec.train.calibration,
             threshold=spec.train.threshold,
+            class_weight=spec.train.class_weight,
         ),
+        None if train.sample_weight is None else np.concatenate([train.sample_weight, validation.sample_weight]),
     )
 
 

@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.errors import NotTrainable
+from tidemill.errors import ContractBroken, NotTrainable
 from tidemill.intervals import Every, Interval
 from tidemill.records import SnapshotRef, SplitRef
 from tidemill.runtime.job import Job
@@ -151,9 +152,13 @@ def test_a_day_of_25_hours_is_a_test_set_of_one_day() -> None:
 ROWS_PER_DAY = 10
 
 
-def split_of(folder: Path, engine: str, labels: list[tuple[str | None, bool | None]]) -> SplitRef:
-    """Cut a month with the keys 0 to 299, ten a day."""
+def split_of(
+    folder: Path, engine: str, labels: list[tuple[str | None, bool | None]], often: Sequence[float | None] | None = None
+) -> SplitRef:
+    """Cut a month with the keys 0 to 299, ten a day, each with a weight if there are any."""
     chosen = spec(engine=engine, estimators=["xgboost"])
+    if often is not None:
+        chosen = chosen.model_copy(update={"weight": "w"})
     partitions = tuple(chosen.partitions_between("2013-03-01", "2013-03-30"))
     days = [item for item in partitions for _ in range(ROWS_PER_DAY)]
     tables = {
@@ -162,6 +167,7 @@ def split_of(folder: Path, engine: str, labels: list[tuple[str | None, bool | No
                 "id": [str(key) for key in range(len(days))],
                 "at": [item.interval.start for item in days],
                 PARTITION: [item.key for item in days],
+                **({} if often is None else {"w": pa.array(often, pa.float64())}),
             }
         ),
         LABELS: pa.table(
@@ -243,3 +249,28 @@ def test_a_split_from_before_labels_were_counted_has_no_share_of_unmatched_ones(
     del old["n_labels"], old["n_unmatched_labels"]
     assert SplitRef.from_dict(old) == replace(split, n_labels=0)
     assert SplitRef.from_dict(old).unmatched_label_share is None
+
+
+EVERY_LABEL = [(str(key), key % 3 == 0) for key in range(300)]
+
+
+def test_a_row_of_weight_0_is_in_no_set_and_no_unlabelled_row(tmp_path: Path) -> None:
+    split = split_of(tmp_path, "local", EVERY_LABEL, [float(key % 2) for key in range(300)])
+    assert (split.n_train + split.n_validation + split.n_test, split.n_unlabelled) == (N_OF_SETS / 2, 0)
+
+
+def test_a_weight_is_needed_only_where_a_row_is_used(tmp_path: Path) -> None:
+    labels = EVERY_LABEL[10:]
+    split = split_of(tmp_path, "local", labels, [None] * 10 + [2.0] * 290)
+    assert split.n_unlabelled == 10
+
+
+def test_a_set_without_any_weight_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotTrainable, match="Every row of the train set of 'm' has weight 0 in 'w'"):
+        split_of(tmp_path, "local", EVERY_LABEL, [0.0] * 140 + [1.0] * 160)
+
+
+@pytest.mark.parametrize("odd", [-0.5, float("nan"), float("inf"), None])
+def test_a_weight_that_is_no_number_from_0_is_refused_with_the_key(tmp_path: Path, odd: float | None) -> None:
+    with pytest.raises(ContractBroken, match=rf"1 row\(s\) of 'm' have a weight 'w' .* such as '7': {odd}"):
+        split_of(tmp_path, "local", EVERY_LABEL, [1.0] * 7 + [odd] + [1.0] * 292)

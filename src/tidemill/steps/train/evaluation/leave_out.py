@@ -151,6 +151,7 @@ def _gain(job: Job, test: LabelledSet, best: Bundle, reduced: Bundle) -> MetricV
         threshold_b=reduced.threshold,
         classes_a=best.class_names,
         classes_b=reduced.class_names,
+        sample_weight=test.sample_weight,
     )
     if greater_is_better(metric, best.task):
         return found

@@ -57,7 +57,11 @@ def _scored(rows: LabelledSet, bundle: Bundle, columns: pd.DataFrame, most: int)
     """Score every n-th row, at most so many."""
     every = _every(rows, most)
     return ScoredRows(
-        X=columns.iloc[every], y=rows.y[every], score=bundle.score(rows.X.iloc[every]), blocks=rows.blocks[every]
+        X=columns.iloc[every],
+        y=rows.y[every],
+        score=bundle.score(rows.X.iloc[every]),
+        blocks=rows.blocks[every],
+        sample_weight=rows.weight_of(every),
     )
 
 
@@ -74,6 +78,7 @@ def gaps_of(job: Job, test: LabelledSet, best: Bundle, score: npt.NDArray[np.flo
         test.blocks[every],
         threshold=best.threshold,
         classes=best.class_names,
+        sample_weight=test.weight_of(every),
     )
 
 

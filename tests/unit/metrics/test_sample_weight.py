@@ -1,0 +1,120 @@
+"""A weight is a number of rows: every figure and interval is the one of rows that come so often, in the same block."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tidemill.metrics.blocks import index_blocks
+from tidemill.metrics.definitions import DECIDABLE, DEFINITIONS
+from tidemill.metrics.differences import paired_difference
+from tidemill.metrics.evaluation import by_slice, evaluate, measure, point_value, statistic_of
+from tidemill.metrics.gaps import group_gaps
+from tidemill.metrics.rows import read_rows
+from tidemill.monitoring.performance import LEAST_ROWS, realised_quality
+
+from .samples import ALL, rows_of
+
+DECIDING = [(task, metric) for task, metrics in DECIDABLE.items() for metric in metrics]
+N_CASES = 15  # random samples per metric
+
+
+def _case(task, rng):
+    """Return rows, how often each counts, and the numbers of the rows that come so often."""
+    n = int(rng.integers(12, 120))
+    y, score, about = rows_of(task, rng, n)
+    often = rng.integers(1, 5, n)
+    return y, score, about, often, np.repeat(np.arange(n), often)
+
+
+def _at(about, rows):
+    return {name: tuple(end[rows] for end in ends) for name, ends in about.items()}
+
+
+def _alike(found, expected):
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (expected.value, expected.low, expected.high), rel=1e-9, abs=1e-12, nan_ok=True
+    )
+
+
+@pytest.mark.parametrize(("task", "metric"), ALL)
+def test_a_metric_and_its_interval_equal_those_of_rows_repeated_by_their_weight(task, metric):
+    rng = np.random.default_rng(1)
+    for _ in range(N_CASES):
+        y, score, about, often, again = _case(task, rng)
+        days = rng.integers(0, 9, len(y))
+        how = {"metrics": (metric,)}
+        (found,) = evaluate(task, y, score, blocks=days, sample_weight=often, **how, **about)
+        (expected,) = evaluate(task, y[again], score[again], blocks=days[again], **how, **_at(about, again))
+        _alike(found, expected)
+
+
+@pytest.mark.parametrize(("task", "metric"), ALL)
+def test_a_partitions_figure_and_interval_equal_those_of_rows_repeated_by_their_weight(task, metric):
+    rng = np.random.default_rng(2)
+    for n_tiles in (1, 9):  # more rows than are left out one at a time, so that influences are added up
+        y, score, about, often, _ = _case(task, rng)
+        y, score, often = (np.concatenate([one] * n_tiles) for one in (y, score, often))
+        about = {name: tuple(np.tile(end, n_tiles) for end in ends) for name, ends in about.items()}
+        again = np.repeat(np.arange(len(y)), often)
+        figures = realised_quality(y, score, label_coverage=1.0, task=task, sample_weight=often, **about)
+        copies = replace(index_blocks(None, len(y), LEAST_ROWS), index=again)
+        (expected,) = measure(task, (metric,), read_rows(task, y[again], score[again], _at(about, again)), copies)
+        (found,) = (one for one in figures if one.name == metric)
+        _alike(found, expected)
+
+
+@pytest.mark.parametrize(("task", "metric"), DECIDING)
+def test_a_difference_equals_that_of_rows_repeated_by_their_weight(task, metric):
+    rng = np.random.default_rng(3)
+    for _ in range(N_CASES):
+        y, score, _, often, again = _case(task, rng)
+        other = score[rng.permutation(len(y))]
+        days = np.arange(len(y)) % 8
+        found = paired_difference(metric, y, score, other, days, task=task, sample_weight=often)
+        expected = paired_difference(metric, y[again], score[again], other[again], days[again], task=task)
+        _alike(found, expected)
+
+
+@pytest.mark.parametrize(("task", "metric"), ALL)
+def test_influence_is_the_derivative_in_the_weights_of_weighted_rows(task, metric):
+    if metric == "median_absolute_error":
+        pytest.skip("its influence is on the scale of ranks")
+    rng = np.random.default_rng(4)
+    y, score, about = rows_of(task, rng, 80)
+    rows = read_rows(task, y, score, {**about, "sample_weight": rng.uniform(0.2, 3, 80)})
+    assert rows is not None
+    statistic, step = statistic_of(task, metric, rows), 1e-6 * np.eye(80)
+    slope = (statistic.values(1 + step) - statistic.values(1 - step)) / 2e-6
+    assert statistic.influence() == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("task", DEFINITIONS)
+def test_slices_and_gaps_equal_those_of_rows_repeated_by_their_weight(task):
+    rng = np.random.default_rng(5)
+    y, score, _ = rows_of(task, rng, 300)
+    often, groups, days = rng.integers(1, 5, 300), rng.choice(["a", "b"], 300), rng.integers(0, 9, 300)
+    again = np.repeat(np.arange(300), often)
+    for found, expected in zip(
+        by_slice(y, score, {"g": groups}, task=task, blocks=days, sample_weight=often),
+        by_slice(y[again], score[again], {"g": groups[again]}, task=task, blocks=days[again]),
+        strict=True,
+    ):
+        _alike(found, expected)
+    for found, expected in zip(
+        group_gaps(task, y, score, {"g": groups}, days, sample_weight=often),
+        group_gaps(task, y[again], score[again], {"g": groups[again]}, days[again]),
+        strict=True,
+    ):
+        _alike(found, expected)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, np.nan, np.inf])
+def test_a_weight_that_is_no_number_above_0_is_refused(weight):
+    with pytest.raises(ValueError, match="every weight must be a number above 0"):
+        point_value("accuracy", [0, 1], [0.2, 0.7], sample_weight=[1.0, weight])
+
+
+def test_weights_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="do not fit 2 rows"):
+        point_value("accuracy", [0, 1], [0.2, 0.7], sample_weight=[1.0])
