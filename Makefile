@@ -17,14 +17,16 @@ help: ## Show this list
 
 setup: $(VENV)/.ready ## Create .venv with the locked packages
 
-# A copy of the lock is kept: packages are installed again only when the lock has changed.
+# A copy of the lock is kept: packages are installed again only when the lock has changed. pip would compile them one after
+# the other; compileall uses every core.
 $(VENV)/.ready: requirements.txt pyproject.toml
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed, and none was found." >&2; exit 1; fi
 	@if ! cmp -s requirements.txt $(VENV)/.lock; then \
 		echo "Setting up $(VENV): the locked packages are installed once, in about two minutes."; \
 		if [ -x $(BIN)/tidemill ]; then $(BIN)/tidemill down; fi; \
 		$(PYTHON) -m venv --clear $(VENV) && \
-		$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt && \
+		$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.txt && \
+		$(BIN)/python -m compileall -q -j 0 $(VENV)/lib && \
 		cp requirements.txt $(VENV)/.lock; fi
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
