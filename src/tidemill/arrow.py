@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["is_category", "is_number", "is_text", "kind_of", "to_frame", "to_texts"]
+__all__ = ["decoded", "is_category", "is_number", "is_text", "kind_of", "to_frame", "to_texts"]
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -79,6 +79,19 @@ def to_texts(column: Any) -> Any:
     return column if pa.types.is_string(column.type) else column.cast(_of_values(column.type)).cast(pa.string())
 
 
+def decoded(rows: Any) -> Any:
+    """Return rows in which columns that are stored as dictionaries have the type of their values.
+
+    Examples
+    --------
+    >>> decoded(pa.table({"origin": pa.array(["EWR"]).dictionary_encode()})).schema.field("origin").type
+    DataType(string)
+    """
+    if not any(pa.types.is_dictionary(field.type) for field in rows.schema):
+        return rows
+    return rows.cast(pa.schema([field.with_type(_of_values(field.type)) for field in rows.schema]))
+
+
 def to_frame(rows: pa.Table | pa.RecordBatch) -> Any:
     """Return rows as a pandas frame in which whole numbers keep their digits, whether or not one of them is NULL.
 
@@ -99,8 +112,7 @@ def to_frame(rows: pa.Table | pa.RecordBatch) -> Any:
     >>> to_frame(pa.table({"id": [2**60 + 1, None]}))["id"].tolist()
     [1152921504606846977, <NA>]
     """
-    if any(pa.types.is_dictionary(field.type) for field in rows.schema):
-        rows = rows.cast(pa.schema([field.with_type(_of_values(field.type)) for field in rows.schema]))
+    rows = decoded(rows)
     with_null = {
         field.type
         for field, column in zip(rows.schema, rows.columns, strict=True)

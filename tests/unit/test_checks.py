@@ -1,6 +1,7 @@
 """Expectations on Arrow columns: the verdicts of Great Expectations where it is right, and exact ones everywhere else."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -227,6 +228,9 @@ AT = pa.array([NOON, None, NOON + timedelta(days=3)], pa.timestamp("us", "UTC"))
         ("values_to_be_in_set", {"value_set": ["2024-03-10T08:00:00-04:00"]}, AT, 1),
         ("values_to_be_between", {"min_value": "2024-03-11"}, AT, 1),
         ("values_to_match_regex", {"regex": "9$"}, pa.array([BIG, BIG + 1, None]), 1),
+        ("values_to_be_in_set", {"value_set": ["a"]}, pa.array(["a", "b", None]).dictionary_encode(), 1),
+        ("values_to_be_in_set", {"value_set": [BIG]}, pa.array([BIG, BIG + 1, None]).dictionary_encode(), 1),
+        ("values_to_be_in_set", {"value_set": [BIG]}, pa.array([BIG, BIG + 1, None], pa.uint64()), 1),
     ],
 )  # fmt: skip
 def test_every_type_is_judged_exactly(name: str, arguments: dict[str, Any], column: pa.Array, n_broken: int) -> None:
@@ -350,3 +354,27 @@ def test_no_argument_ends_in_anything_but_a_verdict(name: str) -> None:
                 found = judge(asked, rows)
                 assert found is None or found.observed.encode()
                 assert (why_unjudged(asked, rows.schema) or "").encode() is not None
+
+
+@pytest.mark.parametrize("name", [*ROW_WISE, *AGGREGATES, *DISTINCT])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a", "b", None]).dictionary_encode(),
+        pa.array([Decimal("1.10"), Decimal("-2.20"), None]),
+        pa.array([time(8), time(17, 30), None]),
+        pa.array([timedelta(days=1), None]),
+        pa.array([b"a", None]),
+        pa.array([[1], None]),
+        pa.nulls(3),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_no_type_ends_in_anything_but_a_verdict(name: str, column: pa.Array) -> None:
+    rows = pa.table({"c": column, "d": column})
+    place = {"pair": {"column_A": "c", "column_B": "d"}, "compound": {"column_list": ["c", "d"]}}
+    for arguments in ({}, {"value_set": ["a"]}, {"min_value": 1.5}, {"regex": "a"}, {"value": 1}, {"type_": "text"}):
+        asked = Expectation(name=name, arguments={**place.get(name.split("_")[1], {"column": "c"}), **arguments})
+        found = judge(asked, rows)
+        assert found is None or found.observed
+        assert why_unjudged(asked, rows.schema) != ""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tidemill.arrow import is_number, is_text, to_frame
+from tidemill.arrow import decoded, is_number, is_text, to_frame
 from tidemill.checks.aggregates import AGGREGATES, DISTINCT, breaks_range, row_count, unexpected_values
 from tidemill.checks.contract import columns_of, in_words
 from tidemill.checks.rows import ROW_WISE
@@ -60,7 +60,7 @@ def judge(expectation: Expectation, rows: pa.Table) -> CheckResult | None:
         None if Great Expectations has to be asked. An expectation that cannot be judged has failed, and says why.
     """
     try:
-        return _judged(expectation, rows)
+        return _judged_or_refused(expectation, decoded(rows))
     except SpecError as error:
         return _result(expectation, success=False, observed=f"cannot be judged: {error.problem}")
 
@@ -70,7 +70,7 @@ def why_unjudged(expectation: Expectation, columns: pa.Schema) -> str | None:
     if missing_columns(expectation, columns.names):
         return None
     try:
-        _judged(expectation, columns.empty_table())
+        _judged_or_refused(expectation, decoded(columns.empty_table()))
         if expectation.severity is Severity.QUARANTINE:
             broken_rows(expectation, columns.empty_table())
     except SpecError as error:
@@ -88,6 +88,7 @@ def broken_rows(expectation: Expectation, rows: pa.Table) -> npt.NDArray[np.int6
     """
     if expectation.name not in ROW_WISE or expectation.name in _OF_THE_ORDER:
         raise unjudgeable(f"{expectation.name} is not about single rows, so severity quarantine does not fit")
+    rows = decoded(rows)
     places = _meeting_condition(expectation, rows)
     chosen = rows if places is None else rows.take(places)
     columns = [chosen[column] for column in columns_of((expectation,))]
@@ -98,6 +99,14 @@ def broken_rows(expectation: Expectation, rows: pa.Table) -> npt.NDArray[np.int6
 
 def _other_arguments(expectation: Expectation) -> dict[str, Any]:
     return {key: value for key, value in expectation.arguments.items() if key not in _OWN}
+
+
+def _judged_or_refused(expectation: Expectation, rows: pa.Table) -> CheckResult | None:
+    try:
+        return _judged(expectation, rows)
+    except pa.ArrowNotImplementedError as error:
+        kinds = ", ".join(sorted({str(rows[column].type) for column in columns_of((expectation,))}))
+        raise unjudgeable(f"it is not defined for values of type {kinds}") from error
 
 
 def _judged(expectation: Expectation, rows: pa.Table) -> CheckResult | None:
