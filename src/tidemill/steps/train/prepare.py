@@ -75,7 +75,7 @@ def cut(
             f"No row of {job.spec.model!r} from {marks.plan.validation_start:%Y-%m-%d %H:%M} to "
             f"{marks.plan.test_start:%Y-%m-%d %H:%M %Z}, the validation set, has a label.",
             f"See whether {job.spec.source.labels} gives any by {snapshot.cutoff:%Y-%m-%d %H:%M %Z}, and whether "
-            f"label.matures_after is long enough{_unlike_times(job.spec, folder, marks)}.",
+            f"label.matures_after is long enough{_unlike_keys(marks)}{_unlike_times(job.spec, folder, marks)}.",
         )
     way = _in_memory if job.spec.train.engine == "local" else _in_pieces
     fill = way(folder / FEATURES, marks, look or (lambda rows, sets: None))
@@ -102,6 +102,17 @@ def cut(
         validation_start=plan.validation_start,
         test_start=plan.test_start,
         test_end=plan.test_end,
+    )
+
+
+def _unlike_keys(marks: "_Marks") -> str:
+    """Return a further reason if there are labels, and none belongs to a row."""
+    if not marks.n_labels or marks.n_labels > marks.n_unmatched_labels:
+        return ""
+    near = f"; {marks.n_near_matches:,} keys differ only in blanks, case, leading zeros or '.0'"
+    return (
+        f", and whether both queries write keys alike: none of the {marks.n_labels:,} labels matches a row"
+        f"{near if marks.n_near_matches else ''}"
     )
 
 
