@@ -174,8 +174,10 @@ def interval(metric: MetricValue) -> str:
     --------
     >>> interval(MetricValue(name="roc_auc", value=0.7, low=0.68, high=0.72))
     '0.680 to 0.720'
+    >>> interval(MetricValue(name="roc_auc", value=1.0, low=float("nan"), high=float("nan")))
+    ''
     """
-    if metric.low is None or metric.high is None:
+    if metric.low is None or metric.high is None or not math.isfinite(metric.high - metric.low):
         return ""
     return f"{figure(metric.low)} to {figure(metric.high)}"
 
