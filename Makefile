@@ -42,7 +42,7 @@ slow: setup ## Run the simulations and the searches for bad input that 'make tes
 
 .PHONY: cases
 cases: setup ## Run what proves the items of the tables, bad input first of all, and print each item with its verdict
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile --cases -m case tests
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --cases -m case tests/unit tests/plugins tests/integration
 
 integration: setup ## Run the tests on a real Postgres, Airflow and MLflow, which they start
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/integration
