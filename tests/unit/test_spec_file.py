@@ -126,7 +126,7 @@ def test_a_spec_survives_the_trip_through_json(tmp_path: Path) -> None:
     assert ModelSpec.model_validate(spec.model_dump(mode="json")) == spec
 
 
-@pytest.mark.parametrize("rule", ["f1", "youden", "cost 5", "cost 0.5", "precision 0.6", "recall 0.85"])
+@pytest.mark.parametrize("rule", ["f1", "youden", "cost 5", "cost 0.5", "precision 0.6", "recall 0.85", "top 500"])
 def test_a_rule_for_the_threshold_is_a_word_and_a_number(tmp_path: Path, rule: str) -> None:
     assert read_spec(write(tmp_path, SMALLEST + f"train: {{threshold: {rule}}}\n")).train.threshold == rule
 

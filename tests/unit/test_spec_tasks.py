@@ -129,3 +129,10 @@ def test_an_estimator_of_ones_own_that_is_called_xgboost_is_another():
 def test_weights_that_cannot_be_used_are_refused(changes, said):
     with pytest.raises(ValidationError, match=said):
         ModelSpec.model_validate(spec().model_dump(exclude_unset=True) | changes)
+
+
+def test_precision_at_a_number_of_rows_may_be_written_with_blanks():
+    assert spec("binary", {"metric": "precision at 500"}).accept.metric == "precision_at_500"
+    assert spec("binary", {"metric": "precision_at_500"}).accept.minimum is None
+    with pytest.raises(ValidationError, match=r"Choose one of .*precision_at_500 \(or another number\)"):
+        spec("binary", {"metric": "precision at 0"})

@@ -42,6 +42,7 @@ __all__ = [
     "estimate_combination",
     "index_blocks",
     "joined",
+    "partitions_of",
 ]
 
 MIN_BLOCKS = 5
@@ -121,6 +122,12 @@ def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BL
         raise ValueError("every row needs a block, and no block may be missing")
     days, of_levels = _levels(np.array([day_of(level) if isinstance(level, str) else level for level in levels]))
     return Blocks(index=of_levels[index], n=len(days), least=least, entities=entities)
+
+
+def partitions_of(keys: npt.ArrayLike) -> npt.NDArray[np.generic]:
+    """Return the partition of each row, from the keys of `index_blocks`."""
+    given = np.asarray(keys)
+    return given[:, 0] if given.ndim == 2 else given
 
 
 def joined(sets: Sequence[Blocks]) -> Blocks:

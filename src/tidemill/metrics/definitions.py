@@ -7,6 +7,7 @@ not import numpy: specs are parsed with it.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,17 @@ from tidemill.errors import SpecError
 if TYPE_CHECKING:
     from tidemill.metrics.statistic import Statistic
 
-__all__ = ["DECIDABLE", "DEFINITIONS", "METRICS", "NO_SKILL", "Metric", "default_metric", "greater_is_better"]
+__all__ = [
+    "DECIDABLE",
+    "DEFINITIONS",
+    "METRICS",
+    "NO_SKILL",
+    "Metric",
+    "default_metric",
+    "definition_of",
+    "greater_is_better",
+    "sampled_metric",
+]
 
 _ANY = (float("-inf"), float("inf"))
 _POSITIVE = (0.0, float("inf"))
@@ -38,6 +49,8 @@ class Metric:
     """False for figures that only monitoring shows."""
     by_threshold: bool = False
     """Whether it depends on the threshold of a binary model; if not, two models with equal scores are equal."""
+    whole_partitions: bool = False
+    """Whether it needs every row of a partition, so that it is not defined on a sample."""
     estimated: bool = False
     """Whether monitoring estimates it before labels arrive; otherwise it is known from the first matured partition on."""
 
@@ -118,6 +131,38 @@ def default_metric(task: str) -> str:
     return next(iter(DECIDABLE[task]))
 
 
+_PRECISION_AT = re.compile(r"precision_at_([1-9][0-9]{0,8})")
+
+
+def definition_of(task: str, metric: str) -> Metric:
+    """Return the definition of a metric, ``precision_at_<number>`` included.
+
+    Raises
+    ------
+    SpecError
+        If the task or its metric is unknown.
+
+    Examples
+    --------
+    >>> definition_of("binary", "precision_at_500").greater_is_better
+    True
+    """
+    if task not in DEFINITIONS:
+        raise SpecError(f"Task {task!r} is unknown.", f"Choose one of {', '.join(DEFINITIONS)}.")
+    if metric in DEFINITIONS[task]:
+        return DEFINITIONS[task][metric]
+    found = _PRECISION_AT.fullmatch(metric) if task == "binary" else None
+    if found is None:
+        raise SpecError(f"Metric {metric!r} is unknown.", f"Choose one of {', '.join(METRICS[task])}.")
+    n_rows = int(found[1])
+    return Metric(lambda rows: rows.precision_at(n_rows), True, whole_partitions=True)
+
+
+def sampled_metric(task: str, metric: str) -> str:
+    """Return a metric to compare samples by: the same one, or the task's default if it needs whole partitions."""
+    return default_metric(task) if definition_of(task, metric).whole_partitions else metric
+
+
 def greater_is_better(metric: str, task: str | None = None) -> bool:
     """Return whether more of a metric is better.
 
@@ -139,9 +184,16 @@ def greater_is_better(metric: str, task: str | None = None) -> bool:
     (True, False)
     """
     choices = {name: up for each in ([task] if task else DECIDABLE) for name, up in DECIDABLE[each].items()}
+    if _PRECISION_AT.fullmatch(metric) and task in (None, "binary"):
+        return True
     if metric not in choices:
         near = difflib.get_close_matches(metric, choices, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         where = f" for task {str(task)!r}" if task else ""
-        raise SpecError(f"Metric {metric!r} cannot be decided on{where}.{hint}", f"Choose one of {', '.join(choices)}.")
+        raise SpecError(f"Metric {metric!r} cannot be decided on{where}.{hint}", _choose(choices, task))
     return choices[metric]
+
+
+def _choose(choices: Mapping[str, bool], task: str | None) -> str:
+    at = ", precision_at_500 (or another number)" if task in (None, "binary") else ""
+    return f"Choose one of {', '.join(choices)}{at}."

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.metrics.blocks import estimate_combination, index_blocks, joined
-from tidemill.metrics.definitions import DEFINITIONS
+from tidemill.metrics.blocks import estimate_combination, index_blocks, joined, partitions_of
+from tidemill.metrics.definitions import definition_of
 from tidemill.metrics.evaluation import statistic_of
 from tidemill.metrics.rows import Reading, read_rows, spread
 from tidemill.metrics.statistic import Statistic, within
@@ -46,6 +46,8 @@ class Pair:
         found = []
         for score, threshold in zip(scores, (self.threshold_a, self.threshold_b), strict=True):
             reading = Reading(threshold=threshold, classes=classes, sample_weight=self.sample_weight)
+            if self.blocks is not None:
+                reading["partitions"] = partitions_of(self.blocks)
             rows = read_rows(task, self.y_true, score, reading)
             if rows is None:
                 return None
@@ -54,7 +56,7 @@ class Pair:
 
     def is_identical(self, metric: str, task: str) -> bool:
         """Return whether both models score every row identically, bit for bit, and the metric reads both scores alike."""
-        if DEFINITIONS[task][metric].by_threshold and self.threshold_a != self.threshold_b:
+        if definition_of(task, metric).by_threshold and self.threshold_a != self.threshold_b:
             return False
         _, (a, b) = self._same_columns()
         return np.asarray(a, dtype=np.float64).tobytes() == np.asarray(b, dtype=np.float64).tobytes()

@@ -8,16 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tidemill.errors import SpecError
-from tidemill.metrics.blocks import Blocks, estimate, index_blocks
-from tidemill.metrics.definitions import DEFINITIONS, METRICS, Metric
+from tidemill.metrics.blocks import Blocks, estimate, index_blocks, partitions_of
+from tidemill.metrics.definitions import METRICS, Metric, definition_of
 from tidemill.metrics.rows import Columns, Interval, Reading, Rows, read_rows
 from tidemill.metrics.statistic import Statistic
 from tidemill.records import MetricValue
 
-__all__ = ["Showing", "by_slice", "evaluate", "measure", "point_value", "slice_masks", "statistic_of"]
+__all__ = ["OF_INTERVALS", "Showing", "by_slice", "evaluate", "measure", "point_value", "slice_masks", "statistic_of"]
 
 _MAX_SLICE_VALUES = 20  # most frequent values of a slicing feature that are reported
-_OF_INTERVALS = ("interval_coverage", "interval_width")
+OF_INTERVALS = ("interval_coverage", "interval_width")
+"""Metrics of a prediction interval."""
 
 
 class Showing(Reading, total=False):
@@ -37,17 +38,11 @@ def statistic_of(task: str, metric: str, rows: Rows) -> Statistic:
     SpecError
         If the task, or its metric, is unknown.
     """
-    return _definitions(task, (metric,))[0].of(rows)
+    return definition_of(task, metric).of(rows)
 
 
 def _definitions(task: str, metrics: tuple[str, ...]) -> list[Metric]:
-    if task not in DEFINITIONS:
-        raise SpecError(f"Task {task!r} is unknown.", f"Choose one of {', '.join(DEFINITIONS)}.")
-    known = DEFINITIONS[task]
-    for metric in metrics:
-        if metric not in known:
-            raise SpecError(f"Metric {metric!r} is unknown.", f"Choose one of {', '.join(METRICS[task])}.")
-    return [known[metric] for metric in metrics]
+    return [definition_of(task, metric) for metric in metrics]
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # numbers near the end of float64 are NaN
@@ -75,7 +70,7 @@ def point_value(
     task : str, default ``binary``
         ``binary``, ``multiclass`` or ``regression``.
     **columns
-        ``classes``, ``interval`` and ``sample_weight`` as in `Columns`.
+        ``classes``, ``interval``, ``sample_weight`` and ``partitions`` as in `Columns`.
 
     Returns
     -------
@@ -91,7 +86,7 @@ def point_value(
     >>> point_value("mean_absolute_error", [1.0, 3.0], [2.0, 3.0], task="regression")
     0.5
     """
-    (definition,) = _definitions(task, (metric,))
+    definition = definition_of(task, metric)
     rows = read_rows(task, y_true, y_score, Reading(threshold=threshold, **columns))
     if rows is None:
         return float("nan")
@@ -135,13 +130,16 @@ def evaluate(
     (1.0, 0.96, 1.0)
     """
     names = metrics if metrics is not None else _shown(task, showing.get("interval"))
+    if blocks is not None:
+        showing.setdefault("partitions", partitions_of(blocks))
     of_rows = index_blocks(blocks, len(np.asarray(y_true)))
     return measure(task, names, read_rows(task, y_true, y_score, showing), of_rows, slice=showing.get("slice"))
 
 
 def _shown(task: str, interval: Interval | None) -> tuple[str, ...]:
-    _definitions(task, ())
-    return tuple(name for name in METRICS[task] if interval is not None or name not in _OF_INTERVALS)
+    if task not in METRICS:
+        raise SpecError(f"Task {task!r} is unknown.", f"Choose one of {', '.join(METRICS)}.")
+    return tuple(name for name in METRICS[task] if interval is not None or name not in OF_INTERVALS)
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # numbers near the end of float64 are NaN

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tidemill.metrics.definitions import DEFINITIONS
+from tidemill.metrics.definitions import definition_of
 from tidemill.metrics.rows import BinaryRows
 from tidemill.metrics.statistic import Floats, Statistic
 
@@ -28,12 +28,12 @@ def expected(metric: str, rows: BinaryRows) -> Statistic:
 
     Examples
     --------
-    >>> score = np.array([0.2, 0.6])
-    >>> rows = BinaryRows(y=np.zeros(2), score=score, often=np.ones(2), called=(score >= 0.5).astype(float))
+    >>> from tidemill.metrics.rows import read_rows
+    >>> rows = read_rows("binary", [0, 0], [0.2, 0.6], {})
     >>> float(expected("accuracy", rows).value)
     0.7
     """
-    definition = DEFINITIONS["binary"][metric]
+    definition = definition_of("binary", metric)
     if not definition.estimated:
         raise ValueError(f"{metric} has no expectation from scores")
     n = len(rows.y)
@@ -43,6 +43,7 @@ def expected(metric: str, rows: BinaryRows) -> Statistic:
         score=np.tile(rows.score, 2),
         called=np.tile(rows.called, 2),
         often=np.tile(rows.often, 2),
+        partition=np.tile(rows.partition, 2),
     )
     of_both = definition.of(both)
 

@@ -32,6 +32,7 @@ __all__ = [
     "Reading",
     "Rows",
     "encode",
+    "highest",
     "read_rows",
     "spread",
 ]
@@ -51,6 +52,8 @@ class Columns(TypedDict, total=False):
     """Low and high ends, NaN in rows without an interval; only for ``regression``."""
     sample_weight: npt.ArrayLike | None
     """How often each row counts, above 0, shape (n_samples,); None for once."""
+    partitions: npt.ArrayLike | None
+    """Key of each row's partition, shape (n_samples,); None for a single one. Only for ``binary``."""
 
 
 class Reading(Columns, total=False):
@@ -112,6 +115,8 @@ class BinaryRows(Rows):
 
     called: Floats
     """1 where the score reaches the threshold."""
+    partition: Integers
+    """Number of each row's partition, from 0, shape (n_samples,)."""
 
     @property
     def log_losses(self) -> Floats:
@@ -122,6 +127,11 @@ class BinaryRows(Rows):
     def roc_auc(self) -> Statistic:
         """Return the area under the ROC curve."""
         return area(self.y, self.score, self.often)
+
+    def precision_at(self, n_rows: int) -> Statistic:
+        """Return the share of positives among the rows with the highest scores of each partition, so many of each."""
+        taken = highest(self.score, self.partition, self.often, n_rows)
+        return ratio(taken * self.y, taken, 1.0, self.often)
 
     def average_precision(self) -> Statistic:
         """Return the precision averaged over recall."""
@@ -256,7 +266,50 @@ def _read_binary(y_true: npt.ArrayLike, y_score: npt.ArrayLike, reading: Reading
         return None
     threshold = reading.get("threshold")
     called = (score >= (0.5 if threshold is None else threshold)).astype(np.float64)
-    return BinaryRows(y=y, score=score, often=_counts(reading, len(y)), called=called)
+    return BinaryRows(
+        y=y,
+        score=score,
+        often=_counts(reading, len(y)),
+        called=called,
+        partition=_numbered(reading.get("partitions"), len(y)),
+    )
+
+
+def _numbered(partitions: npt.ArrayLike | None, n_samples: int) -> Integers:
+    if partitions is None:
+        return np.zeros(n_samples, dtype=np.int64)
+    return np.unique(np.asarray(partitions), return_inverse=True)[1].astype(np.int64)
+
+
+def highest(score: Floats, partition: Integers, often: Floats, n_rows: int) -> Floats:
+    """Return which rows are among the so many with the highest scores of their partition, 0 to 1.
+
+    Rows of equal scores that do not all find room share it, so that their order does not matter.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_samples,)
+        Scores.
+    partition : ndarray of int, shape (n_samples,)
+        Number of each row's partition.
+    often : ndarray of shape (n_samples,)
+        How often each row counts.
+    n_rows : int
+        Rows of a partition to choose; all of them if there are fewer.
+
+    Examples
+    --------
+    >>> highest(np.array([0.9, 0.4, 0.4, 0.1]), np.zeros(4, dtype=int), np.ones(4), 2).tolist()
+    [1.0, 0.5, 0.5, 0.0]
+    """
+    _, level = np.unique(np.column_stack([partition, -score]), axis=0, return_inverse=True)  # the highest score first
+    size = np.bincount(level, weights=often)
+    first = np.zeros(len(size), dtype=np.int64)
+    first[level] = partition
+    before = np.cumsum(size) - size
+    starts = np.searchsorted(first, first)  # first level of the same partition
+    room = (n_rows - (before - before[starts])) / size
+    return np.asarray(np.clip(room, 0.0, 1.0)[level])
 
 
 def _read_classes(y_true: npt.ArrayLike, y_score: npt.ArrayLike, reading: Reading) -> ClassRows | None:

@@ -17,7 +17,7 @@ from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.metrics import greater_is_better, paired_difference
 from tidemill.records import MetricValue
 
-__all__ = ["Shuffles", "correlated_groups", "permutation_importance"]
+__all__ = ["Shuffles", "Weighting", "correlated_groups", "permutation_importance"]
 
 _CORRELATED = 0.7  # absolute rank correlation from which two numbers carry much of the same information
 _MAX_ROWS = 20_000  # rows that a correlation needs; more change its second digit at most

@@ -54,7 +54,9 @@ def finish(
         return bundle
     if calibration != "none":
         bundle = _calibrated(bundle, rows, calibrate_on, calibration)
-    value, criterion = choose_threshold(rows.y, bundle.calibrated(rows.score), threshold, rows.sample_weight)
+    n_partitions = len(np.unique(np.asarray(rows.blocks)))
+    calibrated = bundle.calibrated(rows.score)
+    value, criterion = choose_threshold(rows.y, calibrated, threshold, rows.sample_weight, n_partitions)
     bundle = replace(bundle, threshold=value, threshold_criterion=criterion)
     return with_constant_answer(bundle, rows)
 

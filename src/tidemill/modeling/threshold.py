@@ -16,7 +16,11 @@ __all__ = ["choose_threshold", "constant_threshold"]
 
 
 def choose_threshold(
-    y_true: npt.ArrayLike, y_score: npt.ArrayLike, criterion: str = "f1", sample_weight: npt.ArrayLike | None = None
+    y_true: npt.ArrayLike,
+    y_score: npt.ArrayLike,
+    criterion: str = "f1",
+    sample_weight: npt.ArrayLike | None = None,
+    n_partitions: int = 1,
 ) -> tuple[float, str]:
     """Choose the threshold that serves a criterion best.
 
@@ -29,9 +33,11 @@ def choose_threshold(
     criterion : str, default "f1"
         ``f1``: best F1. ``youden``: best sum of recall and specificity. ``cost 5``: least cost if a missed positive costs
         5 false alarms. ``precision 0.6``: most recall with a precision of at least 0.6. ``recall 0.8``: most precision
-        with a recall of at least 0.8.
+        with a recall of at least 0.8. ``top 500``: as many as possible, but at most 500 per partition, on average.
     sample_weight : array-like of shape (n_samples,), default None
         How often each row counts, above 0; None for once.
+    n_partitions : int, default 1
+        Partitions that the rows are from; only for ``top``.
 
     Returns
     -------
@@ -53,10 +59,10 @@ def choose_threshold(
         return 0.5, "0.5, since the validation set does not hold both classes"
     counts = _Counts.of(y, score, np.ones(y.size) if sample_weight is None else np.asarray(sample_weight, np.float64))
     kind, _, number = criterion.partition(" ")
-    target = float(number) if number else 0.0
-    position, words = {"f1": _f1, "youden": _youden, "cost": _cost, "precision": _precision, "recall": _recall}[kind](
-        counts, target
-    )
+    if kind == "top":
+        position, words = _top(counts, float(number), n_partitions)
+    else:
+        position, words = _RULES[kind](counts, float(number) if number else 0.0)
     return float(counts.score[position]), words
 
 
@@ -187,3 +193,15 @@ def _at_least(
         best,
         f"no threshold reaches a {name} of {target:g} on {counts.n_rows} validation rows; the best: {counts.words(best)}",
     )
+
+
+def _top(counts: _Counts, most: float, n_partitions: int) -> tuple[int, str]:
+    best = int(np.searchsorted(counts.called, most * n_partitions, side="right")) - 1
+    return best, (
+        f"at most {most:g} per partition on {counts.n_rows} validation rows of {n_partitions} partition(s): "
+        f"{counts.called[best] / n_partitions:.1f} ({counts.words(best)})"
+    )
+
+
+_RULES = {"f1": _f1, "youden": _youden, "cost": _cost, "precision": _precision, "recall": _recall}
+"""Rules that need only counts, by the first word."""

@@ -27,6 +27,7 @@ def realised_quality(
     label_coverage: float,
     task: str = "binary",
     blocks: npt.ArrayLike | None = None,
+    metric: str | None = None,
     **reading: Unpack[Reading],
 ) -> tuple[MetricValue, ...]:
     """Compute the metrics of rows whose labels are known.
@@ -43,6 +44,8 @@ def realised_quality(
         ``binary``, ``multiclass`` or ``regression``.
     blocks : array-like of shape (n_samples,), default None
         Block of each row: rows of one block are dependent. None treats all rows as independent.
+    metric : str, default None
+        A further metric, if `DEFINITIONS` lacks it: the one that decides.
     **reading
         ``threshold``, ``classes`` and ``interval`` as in `Reading`.
 
@@ -65,7 +68,7 @@ def realised_quality(
     """
     n = len(np.asarray(y_true))
     of_rows = index_blocks(blocks, n, least=LEAST_ROWS)
-    names = tuple(DEFINITIONS[task])
+    names = tuple(dict.fromkeys((*DEFINITIONS[task], *([] if metric is None else [metric]))))
     figures = measure(task, names, read_rows(task, y_true, y_score, reading), of_rows, label_coverage=label_coverage)
     return (
         *(

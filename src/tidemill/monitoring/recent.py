@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from statistics import mean
 
-from tidemill.metrics.definitions import DEFINITIONS
+from tidemill.errors import SpecError
+from tidemill.metrics.definitions import DEFINITIONS, definition_of
 from tidemill.metrics.student import half_width
 from tidemill.records import MetricValue
 
@@ -56,8 +58,15 @@ def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
 
 def _bounds(name: str) -> tuple[float, float]:
     """Return the minimum and maximum possible value of a metric, for any task."""
-    known = [metrics[name].bounds for metrics in DEFINITIONS.values() if name in metrics] or [(-math.inf, math.inf)]
+    found = (bounds for task in DEFINITIONS if (bounds := _bounds_of(task, name)) is not None)
+    known = list(found) or [(-math.inf, math.inf)]
     return min(low for low, _ in known), max(high for _, high in known)
+
+
+def _bounds_of(task: str, name: str) -> tuple[float, float] | None:
+    with suppress(SpecError):
+        return definition_of(task, name).bounds
+    return None
 
 
 def _coverage(figures: Sequence[MetricValue]) -> float | None:

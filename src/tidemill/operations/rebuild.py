@@ -162,9 +162,9 @@ class Rebuilding:
         test, bundle = read_set(self.aside, split, "test"), self._rebuilt(rebuilt)
         score = bundle.score(test.X)
         recorded = EvaluationReport.from_dict(self.made.evidence).metrics
-        names = METRICS[bundle.task]
+        names = (*METRICS[bundle.task], self.aside.spec.accept.metric)
         whole = [item for item in recorded if item.slice is None and item.feature is None and item.name in names]
-        about: dict[str, Any] = {"task": bundle.task, "sample_weight": test.sample_weight}
+        about: dict[str, Any] = {"task": bundle.task, "sample_weight": test.sample_weight, "partitions": test.blocks}
         if bundle.task_type.score_per_class and test.y.dtype.kind not in "iu":
             about["classes"] = bundle.classes
         if not bundle.task_type.has_classes:

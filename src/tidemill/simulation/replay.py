@@ -149,7 +149,7 @@ def _quality(spec: ModelSpec, workspace: Workspace, partitions: tuple[Partition,
     def realised(run: PublishedRun) -> float | None:
         rows = scored_rows(publisher, run, labels, spec)
         y = labelled(rows, labels, spec)
-        figures = measured(run, y, rows, weights_of(job, run, rows, labels, y))
+        figures = measured(run, y, rows, weights_of(job, run, rows, labels, y), spec.accept.metric)
         value = next((figure.value for figure in figures if figure.name == spec.accept.metric), math.nan)
         return value if math.isfinite(value) else None
 

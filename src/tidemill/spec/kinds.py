@@ -24,6 +24,7 @@ __all__ = [
     "DeniedTable",
     "Duration",
     "Line",
+    "MetricName",
     "Name",
     "Offset",
     "Part",
@@ -100,12 +101,17 @@ def _day(value: object) -> object:
 
 
 def _threshold_rule(value: str) -> str:
-    if not re.fullmatch(r"f1|youden|cost \d+(\.\d+)?|(precision|recall) (0?\.\d+|1)", value):
+    if not re.fullmatch(r"f1|youden|cost \d+(\.\d+)?|(precision|recall) (0?\.\d+|1)|top [1-9]\d{0,8}", value):
         raise ValueError(
             f"{value!r} is not a rule for the threshold; write 'f1', 'youden', 'cost 5' (a missed positive costs 5 false "
-            "alarms), 'precision 0.6' or 'recall 0.8'"
+            "alarms), 'precision 0.6', 'recall 0.8' or 'top 500' (at most 500 per partition)"
         )
     return value
+
+
+def _metric_name(value: object) -> object:
+    """Return a metric's name without blanks: ``precision at 500`` is ``precision_at_500``."""
+    return re.sub(r"\s+", "_", value.strip()) if isinstance(value, str) else value
 
 
 def _words(value: timedelta) -> str:
@@ -113,6 +119,7 @@ def _words(value: timedelta) -> str:
 
 
 Name = Annotated[str, Field(pattern=NAME)]
+MetricName = Annotated[Name, BeforeValidator(_metric_name)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_words)]
 Offset = Annotated[
     timedelta,

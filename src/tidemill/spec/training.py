@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tidemill.spec.data import Ready, Task
-from tidemill.spec.kinds import Cron, Duration, Name, Part, ThresholdRule, repeated
+from tidemill.spec.kinds import Cron, Duration, MetricName, Name, Part, ThresholdRule, repeated
 from tidemill.spec.search import Search
 
 __all__ = ["BASELINES", "CANDIDATES", "Accept", "LeaveOut", "Own", "Train", "candidates"]
@@ -146,7 +146,7 @@ Gap = Literal["selection_rate", "true_positive_rate", "false_positive_rate", "ca
 class Accept(Part):
     """Conditions that a challenger must meet before it serves."""
 
-    metric: Name = "roc_auc"
+    metric: MetricName = "roc_auc"
     """Metric that decides; if left out, ``roc_auc``, ``log_loss`` or ``mean_absolute_error``, depending on the task."""
     minimum: float | None = None
     """Minimum of the metric on the test set (maximum for an error or a loss); null requires only beating the baselines."""

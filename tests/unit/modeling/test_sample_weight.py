@@ -32,7 +32,7 @@ FITS = [
     *((task, name) for task in LINEAR for name in (*BOOSTING, "prior", "group_rate")),
     *LINEAR.items(),
 ]
-RULES = ["f1", "youden", "cost 5", "precision 0.6", "recall 0.8"]
+RULES = ["f1", "youden", "cost 5", "precision 0.6", "recall 0.8", "top 60"]
 
 
 def rows_of(task, n, seed):

@@ -80,3 +80,15 @@ def test_a_constant_answer_is_as_good_in_the_metric_as_a_constant_can_be(metric,
     assert float(threshold <= 0.05) == share
     threshold, _ = constant_threshold(np.repeat([1, 0], [95, 5]), 0.95, metric)
     assert threshold <= 0.95
+
+
+@patient
+@given(LABELLED, st.integers(1, 20), st.integers(1, 3))
+def test_top_calls_as_many_as_possible_but_no_more_than_asked_per_partition(rows, most, n_partitions):
+    y, score = columns(rows)
+    threshold, criterion = choose_threshold(y, score, f"top {most}", n_partitions=n_partitions)
+    called = (score >= threshold).sum()
+    lower = score[score < threshold]
+    assert called <= most * n_partitions
+    assert not len(lower) or (score >= lower.max()).sum() > most * n_partitions
+    assert criterion.startswith(f"at most {most} per partition on {len(y)} validation rows")

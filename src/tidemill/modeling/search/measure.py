@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tidemill.metrics.rows import Columns
 from tidemill.modeling.calibration import newer_half
 from tidemill.modeling.estimators import ClassWeight, Prepared, SetWeights, prepare
 from tidemill.modeling.metrics import Pair, mean_difference, point_value
@@ -169,8 +170,8 @@ class FoldSet:
             bundle, validated, calibration=how.calibration, calibrate_on=rows.newer, threshold=how.threshold
         )
         y_score, classes = bundle.calibrated(raw), bundle.class_names
-        about: dict[str, Any] = {"task": how.task, "classes": classes, "sample_weight": rows.often}
-        score = point_value(how.metric, rows.y, y_score, bundle.threshold, **about)
+        columns: Columns = {"classes": classes, "sample_weight": rows.often, "partitions": rows.blocks}
+        score = point_value(how.metric, rows.y, y_score, bundle.threshold, task=how.task, **columns)
         return Measured(score=score, y_score=y_score, threshold=bundle.threshold, classes=classes)
 
     def gain(self, parameters: Parameters) -> MetricValue:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tidemill.metrics.blocks import MAX_LEFT_OUT, MIN_BLOCKS, Blocks, estimate, estimate_combination, index_blocks
-from tidemill.metrics.definitions import DEFINITIONS
+from tidemill.metrics.definitions import definition_of
 from tidemill.metrics.evaluation import statistic_of
 from tidemill.metrics.expected import expected
 from tidemill.metrics.rows import BinaryRows, Reading, read_rows
@@ -98,7 +98,7 @@ class Measure:
         if found is None:
             return None
         realised = statistic_of(self.task, self.metric, found)
-        if not isinstance(found, BinaryRows) or not DEFINITIONS[self.task][self.metric].estimated:
+        if not isinstance(found, BinaryRows) or not definition_of(self.task, self.metric).estimated:
             return Measured(realised=realised, expected=None)
         return Measured(realised=realised, expected=expected(self.metric, found))
 
@@ -254,7 +254,7 @@ def _confirm(measure: Measure, rows: ScoredRows, blocks: Blocks, item: _Slice) -
     )
     if not np.isfinite(gap.standard_error):
         return None
-    bounds = DEFINITIONS[measure.task][measure.metric].bounds
+    bounds = definition_of(measure.task, measure.metric).bounds
     own = estimate(scattered(within.realised, parts[0], n), blocks, bounds)
     about: dict[str, Any] = {"name": measure.metric, "slice": item.label, "n": len(parts[0]), "n_blocks": n_blocks}
     return WeakSlice(

@@ -110,14 +110,17 @@ def scored_rows(publisher: Publisher, run: PublishedRun, labels: pa.Table, spec:
 def realised(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
     """Measure one published run on its known labels: all rows first, then declared slices, then gaps between groups."""
     run, y, rows = outcomes.run, outcomes.y, outcomes.rows
-    kept = (job.spec.accept.metric, *SLICED[run.task])
+    metric = job.spec.accept.metric if run.task == job.spec.task else None
+    kept = (metric, *SLICED[run.task])
     sliced = [
         replace(figure, slice=label)
         for label, members in _slices(_columns(job, outcomes, job.spec.accept.slices))
-        for figure in measured(run, y.filter(members), rows.filter(members), _filtered(outcomes.weight, members))
+        for figure in measured(
+            run, y.filter(members), rows.filter(members), _filtered(outcomes.weight, members), metric
+        )
         if figure.name in kept
     ]
-    return (*measured(run, y, rows, outcomes.weight), *sliced, *_gaps(job, outcomes))
+    return (*measured(run, y, rows, outcomes.weight, metric), *sliced, *_gaps(job, outcomes))
 
 
 def _filtered(weight: pa.ChunkedArray | None, members: pa.ChunkedArray) -> pa.ChunkedArray | None:
@@ -125,7 +128,11 @@ def _filtered(weight: pa.ChunkedArray | None, members: pa.ChunkedArray) -> pa.Ch
 
 
 def measured(
-    run: PublishedRun, y: pa.ChunkedArray, rows: pa.Table, weight: pa.ChunkedArray | None = None
+    run: PublishedRun,
+    y: pa.ChunkedArray,
+    rows: pa.Table,
+    weight: pa.ChunkedArray | None = None,
+    metric: str | None = None,
 ) -> tuple[MetricValue, ...]:
     """Measure published rows by their labels.
 
@@ -139,9 +146,11 @@ def measured(
         From `scored_rows`.
     weight : pyarrow.ChunkedArray of shape (n_rows,), optional
         From `weights_of`.
+    metric : str, optional
+        The metric that decides, if it is not one that every model has.
     """
     counted, coverage = _counted(y, weight), pc.mean(pc.is_valid(y)).as_py() or 0.0
-    about: dict[str, Any] = {"label_coverage": coverage, "sample_weight": _often(weight, counted)}
+    about: dict[str, Any] = {"label_coverage": coverage, "sample_weight": _often(weight, counted), "metric": metric}
     return _measured(run, y.filter(counted), rows.filter(counted), about)
 
 

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from tidemill.errors import NotTrainable
 from tidemill.metrics.blocks import index_blocks
+from tidemill.metrics.definitions import METRICS, sampled_metric
+from tidemill.metrics.evaluation import OF_INTERVALS
 from tidemill.metrics.student import half_width
 from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
@@ -151,7 +153,7 @@ def _importance(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue
         best.bundle,
         test.X,
         test.y,
-        metric=job.spec.accept.metric,
+        metric=sampled_metric(best.bundle.task, job.spec.accept.metric),
         blocks=test.clusters,
         sample_weight=test.sample_weight,
         shuffles=Shuffles(random_state=job.spec.train.random_state),
@@ -179,11 +181,18 @@ def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, .
         "sample_weight": test.sample_weight,
         "interval": bundle.interval_of(best.score) if bundle.residual_quantiles else None,
     }
-    whole = evaluate_scores(bundle.task, test.y, best.score, **options)
+    names = _shown(bundle, accept.metric)
+    whole = evaluate_scores(bundle.task, test.y, best.score, metrics=names, **options)
     whole = tuple(sorted(whole, key=lambda figure: figure.name != accept.metric))  # the deciding one first
     slices = {name: test.X[name] for name in accept.slices}
     sliced = by_slice(test.y, best.score, slices, task=bundle.task, metrics=(accept.metric,), **options)
     return (*whole, _mean_of_partitions(accept.metric, best, test), *_unknown(bundle, test), *sliced)
+
+
+def _shown(bundle: Bundle, metric: str) -> tuple[str, ...]:
+    """Return the metrics of the task, those of an interval only if there is one, and the one that decides."""
+    of_interval = () if bundle.residual_quantiles else OF_INTERVALS
+    return tuple(dict.fromkeys((*(name for name in METRICS[bundle.task] if name not in of_interval), metric)))
 
 
 def _unknown(bundle: Bundle, test: LabelledSet) -> tuple[MetricValue, ...]:

@@ -97,6 +97,7 @@ class Fitted:
             task=bundle.task,
             classes=bundle.class_names,
             sample_weight=rows.sample_weight,
+            partitions=rows.blocks,
         )
         return cls(bundle=bundle, first=first, validation_score=worth, fit_s=fit_s)
 

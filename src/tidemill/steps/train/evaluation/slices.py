@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tidemill.metrics.definitions import sampled_metric
 from tidemill.metrics.gaps import group_gaps
 from tidemill.metrics.rows import Reading
 from tidemill.modeling.alignment import align
@@ -38,7 +39,7 @@ def search_slices(
     importance : sequence of MetricValue
         Its features, most important first: the order in which they are searched.
     """
-    metric = job.spec.accept.metric
+    metric = sampled_metric(best.task, job.spec.accept.metric)
     measure = Measure(
         task=best.task,
         metric=metric,
