@@ -11,6 +11,7 @@ from croniter import croniter
 from tidemill.checks import columns_of, surely_accepted, why_unjudged
 from tidemill.errors import NotTrainable, SettingsError, SpecError, TidemillError
 from tidemill.intervals import Every, Partition, day_of
+from tidemill.metrics.definitions import is_own
 from tidemill.modeling.search.space import space_problems
 from tidemill.sources import open_schema
 from tidemill.spec import ModelSpec, candidates
@@ -134,9 +135,22 @@ def _contract_problems(spec: ModelSpec) -> Iterator[str]:
         yield f"{spec.model}: contract, entry {position + 1}: {problem}"
 
 
+def _metric_problems(spec: ModelSpec) -> Iterator[str]:
+    """Report a metric of one's own that cannot be used, by trying it on some invented rows."""
+    if not is_own(spec.accept.metric):
+        return
+    from tidemill.metrics.own import try_metric  # loads numpy, and the user's code
+
+    try:
+        try_metric(spec.accept.metric, spec.task.value, weighted=spec.weight is not None)
+    except TidemillError as error:
+        yield f"{spec.model}: {error}"
+
+
 def _name_problems(spec: ModelSpec) -> Iterator[str]:
     """Report estimators, parameters and slices that do not exist."""
     yield from _estimator_problems(spec)
+    yield from _metric_problems(spec)
     for name, space in spec.train.search.space.items():
         if name not in spec.train.estimators:
             yield f"{spec.model}: train.search.space names {name!r}, which train.estimators does not list."

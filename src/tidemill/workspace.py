@@ -6,6 +6,7 @@ the CLI reads that file for variables that are not set, so that it works in any 
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,13 +153,21 @@ class Workspace:
         """
         from tidemill.spec_file import read_spec  # loads pydantic and yaml, which many commands do not need
 
+        self.make_importable()
         return read_spec(self.models / f"{model}.yaml")
 
     def specs(self) -> "tuple[ModelSpec, ...]":
         """Read all specs."""
         from tidemill.spec_file import load_specs
 
+        self.make_importable()
         return load_specs(self.models)
+
+    def make_importable(self) -> None:
+        """Let specs name functions of modules beside the folder of specs, where Airflow's workers find DAG files, too."""
+        folder = str(self.models.resolve().parent)
+        if folder not in sys.path:
+            sys.path.append(folder)  # last, so that no file there hides a package
 
     def query(self, file: str) -> str:
         """Read one of the models' queries.

@@ -696,6 +696,13 @@ MUTANTS = (
         ("tests/unit/steps/train/test_prepare.py", "-k", "no_number_from_0"),
     ),
     Mutant(
+        "refusal of a metric that is not repeatable",
+        "src/tidemill/metrics/own.py",
+        "if call(everything, rows.often).tobytes() != first.tobytes():",
+        "if False:",
+        ("tests/unit/metrics/test_own.py", "-k", "no_metric_is_refused"),
+    ),
+    Mutant(
         "refusal of a set without weight",
         "src/tidemill/steps/train/prepare.py",
         "for name in SETS if self.weight is not None else ():",

@@ -24,7 +24,7 @@ those with one end, such as losses, have one on the scale of the logarithm of th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ from tidemill.metrics.statistic import Floats, Integers, Statistic, combination
 from tidemill.metrics.student import degrees_of_freedom, student_quantile
 
 __all__ = [
+    "MAX_CALLS",
     "MAX_LEFT_OUT",
     "MIN_BLOCKS",
     "Blocks",
@@ -49,6 +50,8 @@ MIN_BLOCKS = 5
 """Blocks below which no honest interval exists at acceptance."""
 MAX_LEFT_OUT = 500
 """Blocks up to which each is left out once; beyond, influences are added up."""
+MAX_CALLS = 100
+"""Blocks that are left out of a statistic that is known only as a number."""
 _MAX_WEIGHTS = 4_000_000  # replicates times rows held at once: 32 MB
 _RESEMBLANCE = 0.2  # correlation of neighbouring days for which the error is exact; measured ones are from -0.1 to 0.3
 _LEAST_STEPS = 2.4  # half an interval of a difference of shares, in rows: so many may be unlike in what was not seen
@@ -82,6 +85,13 @@ class Blocks:
         """Return the sum of a value of each row over each block."""
         sums = np.bincount(self.index, weights=np.asarray(values, dtype=np.float64), minlength=self.n)
         return sums.astype(np.float64)
+
+    def coarse(self, most: int) -> "Blocks":
+        """Return at most so many blocks: neighbours together, or at random where there is no order in time."""
+        if self.n <= most:
+            return self
+        order = np.arange(self.n) if self.in_time else np.random.default_rng(0).permutation(self.n)
+        return replace(self, index=(order * most // self.n)[self.index], n=most)
 
     def shared_variance(self, influence: Floats) -> float:
         """Return the variance from what an entity's rows share, beyond what single rows have; never below 0."""
@@ -190,8 +200,10 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
     (3.5, 0.71)
     """
     value = statistic.value
+    if statistic.opaque:
+        blocks = blocks.coarse(MAX_CALLS)
     n_active = len(np.unique(blocks.index[statistic.counted > 0])) if np.isfinite(value) else 0
-    if n_active < max(blocks.least, 2):
+    if n_active < max(blocks.least, 2) or (statistic.opaque and blocks.entities is not None):
         return Estimate(value=_within(value, bounds), low=NAN, high=NAN, standard_error=NAN)
     quantile = student_quantile(blocks.freedom(n_active))
     contrasts = _contrasts(statistic, blocks, n_active)

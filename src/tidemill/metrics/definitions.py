@@ -26,6 +26,7 @@ __all__ = [
     "default_metric",
     "definition_of",
     "greater_is_better",
+    "is_own",
     "sampled_metric",
 ]
 
@@ -134,8 +135,13 @@ def default_metric(task: str) -> str:
 _PRECISION_AT = re.compile(r"precision_at_([1-9][0-9]{0,8})")
 
 
+def is_own(metric: str) -> bool:
+    """Whether a metric is the import path of a user's function, such as ``mycompany.metrics:profit``."""
+    return ":" in metric
+
+
 def definition_of(task: str, metric: str) -> Metric:
-    """Return the definition of a metric, ``precision_at_<number>`` included.
+    """Return the definition of a metric, ``precision_at_<number>`` and a user's function included.
 
     Raises
     ------
@@ -151,6 +157,11 @@ def definition_of(task: str, metric: str) -> Metric:
         raise SpecError(f"Task {task!r} is unknown.", f"Choose one of {', '.join(DEFINITIONS)}.")
     if metric in DEFINITIONS[task]:
         return DEFINITIONS[task][metric]
+    if is_own(metric):
+        from tidemill.metrics.own import direction_of, own_statistic  # loads numpy, and the user's code
+
+        up = direction_of(metric)
+        return Metric(lambda rows: own_statistic(metric, rows), up, _ANY, by_threshold=True, whole_partitions=True)
     found = _PRECISION_AT.fullmatch(metric) if task == "binary" else None
     if found is None:
         raise SpecError(f"Metric {metric!r} is unknown.", f"Choose one of {', '.join(METRICS[task])}.")
@@ -159,7 +170,10 @@ def definition_of(task: str, metric: str) -> Metric:
 
 
 def sampled_metric(task: str, metric: str) -> str:
-    """Return a metric to compare samples by: the same one, or the task's default if it needs whole partitions."""
+    """Return a metric to compare samples by: the same one, or the task's default.
+
+    The default stands for one that needs whole partitions, and for a user's function, which could need too many calls.
+    """
     return default_metric(task) if definition_of(task, metric).whole_partitions else metric
 
 
@@ -184,6 +198,10 @@ def greater_is_better(metric: str, task: str | None = None) -> bool:
     (True, False)
     """
     choices = {name: up for each in ([task] if task else DECIDABLE) for name, up in DECIDABLE[each].items()}
+    if is_own(metric):
+        from tidemill.metrics.own import direction_of  # loads numpy, and the user's code
+
+        return direction_of(metric)
     if _PRECISION_AT.fullmatch(metric) and task in (None, "binary"):
         return True
     if metric not in choices:

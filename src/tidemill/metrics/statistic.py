@@ -59,6 +59,8 @@ class Statistic:
     """Independent rows that the statistic is worth at most; None for no limit."""
     in_steps: bool = False
     """Whether ends move in steps, as those of a median of whole numbers; influences then tell nothing about likeness."""
+    opaque: bool = False
+    """Whether it is known only as a number: it has no influences, and each value costs a call."""
     ends: Ends | None = None
     """From half the interval's width, on the scale of the influence, to its ends; None for value minus and plus."""
 
@@ -185,6 +187,7 @@ def combination(statistics: Sequence[Statistic], coefficients: Sequence[float]) 
         influence=lambda: np.sum([factor * one.influence() for factor, one in pairs], axis=0),
         counted=np.max([one.counted for one in statistics], axis=0),
         step=max(steps) if steps else None,
+        opaque=any(one.opaque for one in statistics),
     )
 
 

@@ -96,6 +96,8 @@ class EvaluationReport(Record):
     """Gain and cost of groups of features; empty unless ``train.leave_out`` asks for it."""
     slice_search: SliceSearch | None = None
     """The search for weak slices; None if the evaluation is not shown, and in older records."""
+    metric_source: str = ""
+    """SHA-256 of the file that defines the metric that decides, if it is a user's function."""
     explained: BehaviourCheck | None = None
     """Whether scores of the candidate could be taken apart by feature; None if the evaluation is not shown."""
 

@@ -38,6 +38,7 @@ NAME = r"^[a-z][a-z0-9_]{0,47}$"
 """Names become SQL identifiers, folders and DAG ids; 48 characters leave room for a suffix within Postgres' limit of 63."""
 LINE = r"^[^\n\r\x85\u2028\u2029]{0,200}$"
 """Airflow stores the owners of a DAG as one text of limited size, and would lose the DAGs of every model with one longer."""
+METRIC = rf"{NAME}|^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 SQL_FILE = r"^[a-z0-9_]+(/[a-z0-9_]+)*\.sql$"
 TABLE = r'^[^\s."]+\.[^\s."]+$'
 COLUMN = r'^([^\s."]+\.[^\s."]+\.)?[^\s."]+$'
@@ -46,6 +47,7 @@ PATTERNS = {
     TABLE: "a table with its schema and without quotes, such as raw.passengers",
     COLUMN: "a column with its schema and table, such as raw.passengers.birth_year, or of any table, such as birth_year",
     NAME: "a name of lower-case letters, digits and underscores, a letter first, 48 at most; a query can rename one with AS",
+    METRIC: "the name of a metric, or the import path of a function, such as mycompany.metrics:profit",
     RELATION: "a name of lower-case letters, digits and underscores, with or without a schema, such as raw.flights",
     LINE: "one line of at most 200 characters",
     SQL_FILE: "a file below sql/, in lower-case letters, digits and underscores, such as my_model/features.sql",
@@ -119,7 +121,7 @@ def _words(value: timedelta) -> str:
 
 
 Name = Annotated[str, Field(pattern=NAME)]
-MetricName = Annotated[Name, BeforeValidator(_metric_name)]
+MetricName = Annotated[str, BeforeValidator(_metric_name), Field(pattern=METRIC)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_words)]
 Offset = Annotated[
     timedelta,

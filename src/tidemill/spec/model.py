@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tidemill.errors import PartitionError, SpecError
 from tidemill.intervals import Every, Interval, Partition
-from tidemill.metrics.definitions import NO_SKILL, default_metric, greater_is_better
+from tidemill.metrics.definitions import NO_SKILL, default_metric, greater_is_better, is_own
 from tidemill.records import ScoreLine
 from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.attestation import Attestation
@@ -97,7 +97,8 @@ class ModelSpec(Part):
             return value
         metric = value.metric if "metric" in value.model_fields_set else default_metric(task)
         try:
-            greater_is_better(metric, task)
+            if not is_own(metric):  # whose code a spec does not load
+                greater_is_better(metric, task)
         except SpecError as error:
             raise ValueError(f"{error.problem} {error.next_step}") from None
         minimum = value.minimum if "minimum" in value.model_fields_set else NO_SKILL.get(metric)

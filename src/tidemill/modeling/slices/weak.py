@@ -157,7 +157,7 @@ def find_weak_slices(measure: Measure, validation: ScoredRows, test: ScoredRows)
     """
     searched = list(_slices(measure, validation.by_score()))
     worst = _distinct(sorted(searched, key=lambda item: -item.deficit))
-    blocks = _coarse(index_blocks(test.blocks, len(test.y)))
+    blocks = index_blocks(test.blocks, len(test.y)).coarse(MAX_LEFT_OUT)
     measured = [found for item in worst if (found := _confirm(measure, test, blocks, item)) is not None]
     confirmed = harmed(
         [measure.sign * found.difference.value for found in measured],
@@ -170,13 +170,6 @@ def find_weak_slices(measure: Measure, validation: ScoredRows, test: ScoredRows)
         n_tested=len(measured),
         weak=tuple(found for found, is_weak in zip(measured, confirmed, strict=True) if is_weak),
     )
-
-
-def _coarse(blocks: Blocks) -> Blocks:
-    """Merge neighbouring blocks where there are more than can be left out one at a time."""
-    if blocks.n <= MAX_LEFT_OUT:
-        return blocks
-    return replace(blocks, index=blocks.index * MAX_LEFT_OUT // blocks.n, n=MAX_LEFT_OUT)
 
 
 def _slices(measure: Measure, rows: ScoredRows) -> Iterator[_Slice]:

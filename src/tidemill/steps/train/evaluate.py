@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.errors import NotTrainable
+from tidemill.errors import NotTrainable, SpecError
 from tidemill.metrics.blocks import index_blocks
-from tidemill.metrics.definitions import METRICS, sampled_metric
+from tidemill.metrics.definitions import METRICS, is_own, sampled_metric
 from tidemill.metrics.evaluation import OF_INTERVALS
+from tidemill.metrics.own import digest_of
 from tidemill.metrics.student import half_width
 from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
@@ -109,6 +110,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         threshold_criterion=best.bundle.threshold_criterion,
         calibration="" if best.bundle.calibration is None else best.bundle.calibration.described,
         uri=uri,
+        metric_source=digest_of(spec.accept.metric) if is_own(spec.accept.metric) else "",
     )
     report = compare_with_champion(job, test, best.bundle, best.score, report)
     if not shown and decide_acceptance(report, spec.accept).accepted:  # drift is weighted by importance once it serves
@@ -184,6 +186,11 @@ def _metrics(job: Job, best: _Scored, test: LabelledSet) -> tuple[MetricValue, .
     names = _shown(bundle, accept.metric)
     whole = evaluate_scores(bundle.task, test.y, best.score, metrics=names, **options)
     whole = tuple(sorted(whole, key=lambda figure: figure.name != accept.metric))  # the deciding one first
+    if is_own(accept.metric) and not np.isfinite(whole[0].value):
+        raise SpecError(
+            f"accept.metric {accept.metric!r} returns {whole[0].value} on the {len(test.y):,} rows of the test set.",
+            "Let the function return a finite number.",
+        )
     slices = {name: test.X[name] for name in accept.slices}
     sliced = by_slice(test.y, best.score, slices, task=bundle.task, metrics=(accept.metric,), **options)
     return (*whole, _mean_of_partitions(accept.metric, best, test), *_unknown(bundle, test), *sliced)
