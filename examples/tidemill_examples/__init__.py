@@ -1,8 +1,11 @@
-"""The example: New York's flights of 2013, and a demo that takes them through the whole chain.
+"""The examples: New York's flights of 2013, an invented shop and network, and a demo that takes the flights through the chain.
 
-===========  ====================================================================
-``flights``  loads the data into the warehouse
-``demo``     trains, predicts, monitors and decides through the real scheduler
-``sql``      the tables of the data, and how they are filled
-===========  ====================================================================
+=============  ====================================================================
+``flights``    loads the flights into the warehouse
+``orders``     generates and loads the shop's orders
+``customers``  generates and loads the network's customers
+``generated``  loads generated tables, once
+``demo``       trains, predicts, monitors and decides through the real scheduler
+``sql``        the tables of the data, and how they are filled
+=============  ====================================================================
 """

@@ -5,18 +5,14 @@ known who has left, so every day of a month gets its label at the same time. Who
 that nobody sees moves several of the columns a little, and the customer towards the door.
 """
 
-import hashlib
-import io
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from importlib import resources
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import psycopg2
 import pyarrow as pa
-from pyarrow import csv
+
+from tidemill_examples.generated import load_tables
 
 __all__ = ["FIRST", "LAST", "N_CUSTOMERS", "CustomerTables", "generate_customers", "load_customers"]
 
@@ -44,7 +40,6 @@ _DAYS = pa.schema(
 _MONTHS = pa.schema(
     {"customer_id": pa.string(), "month": pa.date32(), "churned": pa.bool_(), "closed_at": pa.timestamp("us", "UTC")}
 )
-_LOCK = 2_406_300_001  # an arbitrary number: concurrent loaders take turns on this advisory lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,23 +120,8 @@ def load_customers(owner_url: str) -> int:
         Connection URL of the role that owns the schema, or may create it.
     """
     tables = generate_customers()
-    schema = resources.files(__package__).joinpath("sql", "customers.sql").read_text(encoding="utf-8")
-    rows = {"customer_day": _as_csv(tables.days), "customer_month": _as_csv(tables.months)}
-    digest = hashlib.sha256(b"".join(rows.values()) + schema.encode()).hexdigest()
-    comment = f"A customer on a day; invented. Digest {digest}."
-    with closing(psycopg2.connect(owner_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        cursor.execute("SELECT obj_description(to_regclass('demo_network.customer_day'), 'pg_class')")
-        if cursor.fetchone() == (comment,):
-            return 0
-        cursor.execute(schema)
-        written = 0
-        for table, content in rows.items():
-            cursor.copy_expert(f"COPY demo_network.{table} FROM STDIN (FORMAT csv, HEADER)", io.BytesIO(content))
-            written += cursor.rowcount
-        cursor.execute("ALTER TABLE demo_network.customer_day ADD PRIMARY KEY (day, customer_id)")
-        cursor.execute("COMMENT ON TABLE demo_network.customer_day IS %s", (comment,))
-    return written
+    rows = {"demo_network.customer_day": tables.days, "demo_network.customer_month": tables.months}
+    return load_tables(owner_url, "customers.sql", rows, "A customer on a day; invented.")
 
 
 def _day_of(rng: np.random.Generator, customers: _Customers, late: np.ndarray, day: date) -> pa.Table:
@@ -170,9 +150,3 @@ def _month_of(customers: _Customers, first: date, following: date, left: np.ndar
 def _table(schema: pa.Schema, values: tuple[object, ...]) -> pa.Table:
     columns = {field.name: pa.array(column, field.type) for field, column in zip(schema, values, strict=True)}
     return pa.table(columns, schema)
-
-
-def _as_csv(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    csv.write_csv(table, sink)
-    return sink.getvalue()

@@ -21,6 +21,7 @@ from psycopg2.extensions import cursor as Cursor
 from pyarrow import csv
 
 from tidemill.errors import FatalError, SettingsError
+from tidemill_examples.generated import as_csv
 
 __all__ = ["load_flights"]
 
@@ -168,15 +169,9 @@ def _copy(cursor: Cursor, name: str, table: pa.Table, report: Callable[[str, int
     report(name, done, table.num_rows)
     for batch in table.to_batches(max_chunksize=_ROWS_PER_COPY):
         if batch.num_rows:
-            cursor.copy_expert(statement, io.BytesIO(_as_csv(batch)))
+            cursor.copy_expert(statement, io.BytesIO(as_csv(batch)))
             done += cursor.rowcount
             report(name, done, table.num_rows)
-
-
-def _as_csv(batch: pa.RecordBatch) -> bytes:
-    buffer = io.BytesIO()
-    csv.write_csv(batch, buffer, csv.WriteOptions(include_header=False))
-    return buffer.getvalue()
 
 
 def _write_zones(cursor: Cursor) -> None:

@@ -4,17 +4,13 @@ Ten stores in Berlin's time zone, from January to June 2024. Whether an order is
 How many orders a store gets depends on the store, the weekday and a slow trend. No feature is defined here.
 """
 
-import hashlib
-import io
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from importlib import resources
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import psycopg2
 import pyarrow as pa
-from pyarrow import csv
+
+from tidemill_examples.generated import load_tables
 
 __all__ = ["FIRST", "LAST", "generate_orders", "load_orders"]
 
@@ -41,7 +37,6 @@ _SCHEMA = pa.schema(
         "outcome_known_at": _INSTANT,
     }
 )
-_LOCK = 2_406_300_000  # an arbitrary number: concurrent loaders take turns on this advisory lock
 
 
 def generate_orders(random_state: int = 20240101) -> pa.Table:
@@ -68,22 +63,8 @@ def load_orders(owner_url: str) -> int:
     owner_url : str
         Connection URL of the role that owns the schema, or may create it.
     """
-    orders = generate_orders()
-    rows, schema = io.BytesIO(), resources.files(__package__).joinpath("sql", "orders.sql").read_text(encoding="utf-8")
-    csv.write_csv(orders, rows)
-    digest = hashlib.sha256(rows.getvalue() + schema.encode()).hexdigest()
-    comment = f"An order, returned or not; invented. Digest {digest}."
-    with closing(psycopg2.connect(owner_url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        cursor.execute("SELECT obj_description(to_regclass('demo_shop.orders'), 'pg_class')")
-        if cursor.fetchone() == (comment,):
-            return 0
-        cursor.execute(schema)
-        rows.seek(0)
-        cursor.copy_expert("COPY demo_shop.orders FROM STDIN (FORMAT csv, HEADER)", rows)
-        written = cursor.rowcount
-        cursor.execute("COMMENT ON TABLE demo_shop.orders IS %s", (comment,))
-    return written
+    orders = {"demo_shop.orders": generate_orders()}
+    return load_tables(owner_url, "orders.sql", orders, "An order, returned or not; invented.")
 
 
 def _expected(day: int, number: int) -> float:

@@ -11,7 +11,8 @@ CREATE TABLE demo_network.customer_day (
     calls_7d           integer NOT NULL,
     support_calls_30d  integer NOT NULL,
     late_payments_90d  integer NOT NULL,
-    days_since_login   integer NOT NULL
+    days_since_login   integer NOT NULL,
+    PRIMARY KEY (day, customer_id)
 );
 CREATE TABLE demo_network.customer_month (
     customer_id text NOT NULL,
