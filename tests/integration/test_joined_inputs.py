@@ -10,13 +10,13 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from psycopg2.extras import execute_values
 
 from tidemill.errors import NotReady, SchemaChanged, SpecError, WarehouseUnavailable
 from tidemill.sources import Window, open_schema, open_source
 from tidemill.sources.staging import stage
-from tidemill.workspace import Workspace
+
+from ..unit.sources.lake import Lake
 
 FIRST = datetime(2024, 3, 1, tzinfo=UTC)
 N_DAYS, N_ORDERS, N_ROUNDS = 3, 500, 20
@@ -41,43 +41,20 @@ WHERE orders.placed >= :start AND orders.placed < :end
 RISK = "SELECT customer, grade, known_at FROM {table} WHERE known_at >= :start AND known_at < :end"
 
 
-class Sales:
+class Sales(Lake):
     """A model on three sources."""
 
     def __init__(self, root: Path, url: str, table: str) -> None:
-        self.root, self.url, self.table = root, url, table
-        for folder in ("lake/orders", "lake/rates", "sql/sales", "models"):
+        super().__init__(root, {"crm": url})
+        self.url, self.table = url, table
+        for folder in ("lake/orders", "lake/rates"):
             (root / folder).mkdir(parents=True)
-        self.query("features", JOINED)
-        self.query("risk", RISK.format(table=table))
-        self.urls = {"lake": f"file://{root / 'lake'}", "crm": url}
+        self.query(JOINED)
+        self.query(RISK.format(table=table), "risk")
         self.declare(INPUTS)
 
-    @property
-    def workspace(self) -> Workspace:
-        return Workspace(
-            models=self.root / "models",
-            sql=self.root / "sql",
-            storage=self.root / "storage",
-            tracking_uri=None,
-            connection=self.urls.__getitem__,
-        )
-
     def declare(self, inputs: dict[str, Any]) -> None:
-        queries = {"features": "sales/features.sql", "labels": "sales/labels.sql"}
-        values = {
-            "model": "sales",
-            "task": "binary",
-            "entity_key": "id",
-            "event_time": "placed",
-            "partitions": {"every": "day", "cutoff": "18 hours", "first": "2024-03-01"},
-            "source": {"engine": "duckdb", "inputs": inputs, **queries},
-            "label": {"column": "returned"},
-        }
-        (self.root / "models" / "sales.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-
-    def query(self, name: str, text: str) -> None:
-        (self.root / "sql" / "sales" / f"{name}.sql").write_text(text, encoding="utf-8")
+        self.spec(inputs, partitions={"every": "day", "cutoff": "18 hours", "first": "2024-03-01"})
 
     def sql(self, statement: str, rows: list[tuple[Any, ...]] | None = None) -> None:
         connection = psycopg2.connect(self.url)
@@ -222,14 +199,14 @@ def test_equal_rows_of_a_database_are_staged_as_equal_bytes(sales: Sales) -> Non
 
 
 def test_a_query_without_an_interval_is_staged_once(sales: Sales) -> None:
-    sales.query("risk", f"SELECT customer, grade, known_at FROM {sales.table}")
+    sales.query(f"SELECT customer, grade, known_at FROM {sales.table}", "risk")
     staged = stage(sales.workspace, sales.workspace.spec("sales"), [WINDOW])["crm.risk"]
     assert list(staged.files) == [""]
     assert pq.read_table(staged.files[""]).num_rows > 10
 
 
 def test_an_input_does_not_know_the_cutoff(sales: Sales) -> None:
-    sales.query("risk", RISK.format(table=sales.table) + " AND known_at <= :cutoff")
+    sales.query(RISK.format(table=sales.table) + " AND known_at <= :cutoff", "risk")
     with pytest.raises(SpecError, match=r"sales/risk\.sql of input 'crm\.risk' uses :cutoff.*observed_at"):
         sales.read(WINDOW)
 

@@ -1,7 +1,7 @@
 """A small model whose rows come from files: orders by day, prices in CSV, shops in one file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ SPEC = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lake:
     """A folder of files, and a workspace beside it."""
 
     root: Path
+    urls: dict[str, str] = field(default_factory=lambda: {"tables": "postgresql://nobody@localhost/none"})
+    """Connections besides the files."""
 
     @property
     def files(self) -> Path:
@@ -44,7 +46,7 @@ class Lake:
             sql=self.root / "sql",
             storage=self.root / "storage",
             tracking_uri=None,
-            connection={"lake": f"file://{self.files}", "tables": "postgresql://nobody@localhost/none"}.__getitem__,
+            connection=({"lake": f"file://{self.files}"} | self.urls).__getitem__,
         )
 
     def spec(self, inputs: Mapping[str, Any], **changed: Any) -> ModelSpec:
