@@ -1,15 +1,14 @@
 """Tidemill: scheduled training, prediction, monitoring and retraining of tabular models."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tidemill._version import __version__
 
 if TYPE_CHECKING:
     from tidemill.model import Model
 
 __all__ = ["__version__", "open"]
-
-__version__ = version("tidemill")
 
 
 def open(model: str, project: str | Path = ".") -> "Model":

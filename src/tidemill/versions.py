@@ -15,12 +15,12 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from tidemill._version import __version__
 from tidemill.errors import IncompatibleVersions, SpecError
 
 __all__ = [
     "LIBRARIES",
     "OPTIONAL_LIBRARIES",
-    "__version__",
     "code_version",
     "count_locked",
     "drifted",
@@ -31,8 +31,6 @@ __all__ = [
     "packages",
     "refuse_drift",
 ]
-
-__version__ = version("tidemill")
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
 """What the bits of a model depend on, beside the interpreter and the machine."""

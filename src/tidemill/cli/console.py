@@ -48,7 +48,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Run everything without 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from tidemill.versions import __version__
+        from tidemill._version import __version__
 
         print(__version__)  # noqa: T201 - for other programs, without colours or wrapping
         raise typer.Exit

@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from tidemill._version import __version__
 from tidemill.records import MetricValue
 from tidemill.report.theme import SIZES, stylesheet_colours
-from tidemill.versions import __version__
 
 __all__ = [
     "Answer",

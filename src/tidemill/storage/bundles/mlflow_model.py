@@ -13,11 +13,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tidemill._version import __version__
 from tidemill.modeling.bundle import Bundle
 from tidemill.storage.bundles.golden import golden_rows
 from tidemill.storage.bundles.load import GOLDEN, read_file
 from tidemill.storage.bundles.pyfunc_loader import predicted_columns
-from tidemill.versions import __version__
 
 __all__ = ["requirements", "signature_of", "write_mlflow_model", "write_scoring_code"]
 
@@ -88,8 +88,8 @@ def _sources() -> dict[str, str]:
         found[path] = (_ROOT / path).read_text(encoding="utf-8")
         waiting += [module.rpartition(".")[0], *_imports(found[path])]
     # The version is no longer that of an installed package.
-    found["__init__.py"] = f'"""Scoring code of Tidemill."""\n\n__version__ = "{__version__}"\n'
-    found["versions.py"] = found["versions.py"].replace('version("tidemill")', repr(__version__))
+    found["__init__.py"] = '"""Scoring code of Tidemill."""\n'
+    found["_version.py"] = f'__version__ = "{__version__}"\n'
     return dict(sorted(found.items()))
 
 
