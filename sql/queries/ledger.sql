@@ -76,12 +76,12 @@ WHERE model = %(model)s AND kind = %(kind)s AND partition = %(partition)s AND de
 ORDER BY decision_id DESC LIMIT 1;
 
 -- name: newest_metrics
--- The newest figures of each partition up to a key, oldest partition first. A subquery per row would scan all runs backwards
+-- The newest figures of each partition between two keys, oldest partition first. A subquery per row would scan all runs backwards
 -- to find the newest one.
 WITH newest AS MATERIALIZED (
     SELECT partition, max(run_id) AS run_id
     FROM tidemill.metric
-    WHERE model = %(model)s AND part = %(part)s AND partition <= %(until)s
+    WHERE model = %(model)s AND part = %(part)s AND partition BETWEEN %(since)s AND %(until)s
     GROUP BY partition
 )
 SELECT partition, name, feature, slice, value, low, high, n, label_coverage

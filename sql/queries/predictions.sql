@@ -90,7 +90,8 @@ WHERE model = %(model)s AND partition = %(partition)s;
 -- name: newest_attempt
 -- Whether the newest attempt at a partition has published or failed, and the visible run.
 SELECT r.token IS NOT DISTINCT FROM c.token OR coalesce(step.status, 'failed') = 'failed' AS ended,
-    r.token AS visible_token, r.prediction_run_id, r.release_id, r.snapshot_digest, r.checksum
+    r.snapshot_digest, c.model, c.partition, r.prediction_run_id, r.release_id, r.token, r.n_rows, r.n_set_aside, r.checksum,
+    r.mean_score
 FROM tidemill.claim c
 LEFT JOIN tidemill.run step USING (run_id)
 LEFT JOIN tidemill.published p ON (p.model, p.partition) = (c.model, c.partition)

@@ -47,7 +47,6 @@ class Model:
     """
 
     name: str
-    """Name of the model."""
     workspace: Workspace
     """Folders and connections."""
 
@@ -121,8 +120,7 @@ class Model:
         release : int, optional
             Release that scores; by default the one that was live for the partition.
         """
-        done = predict_partition(predict_chain(release=release), self.name, partition, self.workspace)
-        return PredictionRef.from_dict(done.record)
+        return predict_partition(predict_chain(release=release), self.name, partition, self.workspace).rows
 
     def predictions(self, partition: str) -> pd.DataFrame:
         """Return the published rows of a partition, with the columns of ``predictions.<model>``.
@@ -149,10 +147,10 @@ class Model:
         """Monitor a partition and return its figures; one row for each, as `figures` does. No message is sent."""
         drive("monitor", monitor_chain(), self.name, partition, self.workspace, until="report")
         parts: tuple[Part, ...] = ("drift", "performance", "compute", "freshness")
-        found = pd.concat([self.figures(part, until=partition).assign(part=part) for part in parts])
-        return found[found["partition"] == partition].reset_index(drop=True)
+        found = [self.figures(part, since=partition, until=partition).assign(part=part) for part in parts]
+        return pd.concat(found, ignore_index=True)
 
-    def figures(self, part: Part, name: str | None = None, *, until: str = _NEWEST) -> pd.DataFrame:
+    def figures(self, part: Part, name: str | None = None, *, since: str = "", until: str = _NEWEST) -> pd.DataFrame:
         """Return the newest figures of each partition, oldest partition first.
 
         Parameters
@@ -161,10 +159,10 @@ class Model:
             What they are about.
         name : str, optional
             One figure, e.g. ``roc_auc``; all by default.
-        until : str, optional
-            Key of the last partition.
+        since, until : str, optional
+            Keys of the first and last partition.
         """
-        found = Ledger(self.workspace.connection(LEDGER)).metrics(self.name, part, name, until=until)
+        found = Ledger(self.workspace.connection(LEDGER)).metrics(self.name, part, name, since=since, until=until)
         rows = ({"partition": key} | asdict(figure) for key, figures in found.items() for figure in figures)
         return _frame(rows, ["partition", "name", "feature", "slice", "value", "low", "high", "n"])
 

@@ -10,6 +10,7 @@ import pytest
 from tidemill.errors import StaleAttempt
 from tidemill.operations.backfill import Policy, backfill
 from tidemill.operations.prediction import Prediction, predict_partition
+from tidemill.records import PredictionRef
 from tidemill.runtime.chains import predict_chain
 from tidemill.warehouse.ledger import Cost
 
@@ -32,7 +33,7 @@ def overtaken(mill: Mill, after: str, newer: Callable[[], Any]) -> Prediction:
 def test_an_attempt_that_an_equal_one_overtakes_succeeds(serving: Mill, after: str) -> None:
     done = overtaken(serving, after, serving.predict)
     ((visible,),) = serving.sql("SELECT prediction_run_id FROM tidemill.published WHERE model = '{m}'")
-    assert done.published_by == visible
+    assert (done.overtaken, done.rows.prediction_run_id, done.rows.published) == (True, visible, True)
     assert len(serving.view()) == PER_DAY
 
 
@@ -61,7 +62,7 @@ def test_an_attempt_whose_newer_one_fails_is_stale(serving: Mill) -> None:
 
 def test_an_attempt_that_nobody_overtakes_publishes(serving: Mill) -> None:
     done = predict_partition(predict_chain(), serving.model, SCORED, serving.workspace)
-    assert (done.published_by, done.record["published"]) == (None, True)
+    assert (done.overtaken, done.rows.published) == (False, True)
 
 
 def test_a_backfill_counts_what_an_equal_attempt_published_as_present(
@@ -69,7 +70,7 @@ def test_a_backfill_counts_what_an_equal_attempt_published_as_present(
 ) -> None:
     monkeypatch.setattr(
         "tidemill.operations.backfill.predict_partition",
-        lambda *given: Prediction(record=serving.predict()["predict"], published_by=1),
+        lambda *given: Prediction(rows=PredictionRef.from_dict(serving.predict()["publish"]), overtaken=True),
     )
     result = backfill(serving.spec, SCORED, SCORED, serving.workspace, policy=Policy(kind="live_then"))
     assert (result.scored, result.present, result.failed) == ((), (SCORED,), ())

@@ -13,6 +13,7 @@ import pytest
 import tidemill
 from tidemill.errors import NotPublished, SettingsError, SpecError
 from tidemill.model import Model
+from tidemill.runtime.run import run_step
 from tidemill_examples.flights import load_flights
 
 from .data import SCORED, TRAINED, Mill
@@ -72,6 +73,22 @@ def test_predictions_are_the_published_rows(model: Model, mill: Mill) -> None:
     assert run.published
     assert len(rows) == run.n_rows == 60
     assert list(zip(rows["parcel_id"], rows["score"], strict=True)) == mill.view()
+
+
+def test_predicting_returns_the_rows_of_an_equal_run_that_published_meanwhile(
+    model: Model, mill: Mill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer: list[dict[str, Any]] = []
+
+    def extract_and_be_overtaken(chain: str, step: str, *given: Any, **named: Any) -> dict[str, Any]:
+        record = run_step(chain, step, *given, **named)
+        if step == "extract" and not newer:
+            newer.append({})  # before its own chain comes here
+            newer.append(mill.predict()["publish"])
+        return record
+
+    monkeypatch.setattr("tidemill.runtime.chains.run_step", extract_and_be_overtaken)
+    assert model.predict(SCORED).to_dict() == newer[1]
 
 
 def test_an_explanation_adds_up_to_the_score(model: Model) -> None:

@@ -130,7 +130,7 @@ def predict(
         chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
         with _progress() as on_step:
             done = predict_partition(chain, model, partition, workspace, cutoff=_in_utc(cutoff), on_step=on_step)
-    if done.published_by is None and done.record["withheld"]:
+    if not done.overtaken and done.rows.withheld:
         _say_withheld(workspace, model, partition)
         raise typer.Exit(1)
     _say_prediction(partition, done)
@@ -303,20 +303,20 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
 
 def _say_prediction(partition: str, done: Any) -> None:
     """Print what has become of a partition."""
-    record = done.record
-    if done.published_by is not None:
+    rows = done.rows
+    if done.overtaken:
         out.print(
-            f"Partition {partition} was published meanwhile by an equal run, prediction run {done.published_by}:"
+            f"Partition {partition} was published meanwhile by an equal run, prediction run {rows.prediction_run_id}:"
             " the same release scored the same rows. Nothing is left to do.",
             soft_wrap=True,
         )
         return
-    verb = "published" if record["published"] else "written, not published"
-    if record["n_rows"]:
-        mean = f", mean score {record['mean_score']:.4f}"
-        out.print(f"{record['n_rows']:,} rows of release {record['release_id']} {verb}{mean}.")
-        if record["n_set_aside"]:
-            out.print(f"{record['n_set_aside']:,} rows are set aside; see tidemill.quarantine.")
+    verb = "published" if rows.published else "written, not published"
+    if rows.n_rows:
+        mean = f", mean score {rows.mean_score:.4f}"
+        out.print(f"{rows.n_rows:,} rows of release {rows.release_id} {verb}{mean}.")
+        if rows.n_set_aside:
+            out.print(f"{rows.n_set_aside:,} rows are set aside; see tidemill.quarantine.")
     else:
         out.print(f"Partition {partition} has no rows: it is {verb} as empty.")
 

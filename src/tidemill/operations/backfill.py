@@ -133,14 +133,14 @@ def backfill(
                     if not policy.force:
                         refuse_unready(workspace, spec, spec.asked(key))
                     done_now = predict_partition(chain, spec.model, key, workspace)
-                    if done_now.published_by is not None:
+                    if done_now.overtaken:
                         present.append(key)
-                    elif done_now.record["withheld"]:
+                    elif done_now.rows.withheld:
                         withheld.append(key)
                     else:
                         scored.append(key)
-                        n_set_aside += done_now.record["n_set_aside"]
-                        empty += [] if done_now.record["n_rows"] else [key]
+                        n_set_aside += done_now.rows.n_set_aside
+                        empty += [] if done_now.rows.n_rows else [key]
                 except FatalError as error:  # recorded in the ledger; other partitions have nothing to do with it
                     failed.append((key, str(error)))
             on_partition(key, done, len(chosen))

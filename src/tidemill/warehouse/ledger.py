@@ -287,9 +287,9 @@ class Ledger:
             execute_batch(cursor, statements()["insert_metric"], [measured | asdict(metric) for metric in metrics])
 
     def metrics(
-        self, model: str, part: str, name: str | None = None, *, until: str
+        self, model: str, part: str, name: str | None = None, *, since: str = "", until: str
     ) -> dict[str, tuple[MetricValue, ...]]:
-        """Return the newest figures of each partition up to a key, oldest partition first.
+        """Return the newest figures of each partition between two keys, oldest partition first.
 
         Parameters
         ----------
@@ -299,11 +299,11 @@ class Ledger:
             ``drift``, ``performance`` or ``compute``.
         name : str, optional
             One metric's name; all by default.
-        until : str
-            Newest partition key to return, inclusive.
+        since, until : str
+            Keys of the first and last partition, inclusive; without ``since``, from the first one of all.
         """
         with transaction(self.url) as cursor:
-            execute(cursor, "newest_metrics", model=model, part=part, until=until, name=name)
+            execute(cursor, "newest_metrics", model=model, part=part, since=since, until=until, name=name)
             rows = cursor.fetchall()
         found: dict[str, list[MetricValue]] = {}
         for partition, metric, feature, slice_, value, low, high, n, label_coverage in rows:

@@ -71,16 +71,10 @@ class NewestAttempt:
 
     ended: bool
     """Whether the newest attempt has published or failed."""
-    visible_token: int | None
-    """Token of the visible run; None if nothing is visible."""
-    prediction_run_id: int | None
-    """The visible run."""
-    release_id: int | None
-    """Release that scored it."""
+    visible: PredictionRef | None
+    """The visible run; None if nothing is visible."""
     snapshot_digest: str | None
-    """Digest of the rows that were scored."""
-    checksum: str | None
-    """Exclusive or of the hashes of all keys and predictions."""
+    """Digest of the rows that it scored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +221,10 @@ class Publisher:
         """Return the state of the newest attempt at a claimed partition."""
         with transaction(self.url) as cursor:
             execute(cursor, "newest_attempt", model=model, partition=partition)
-            return fetch_all(cursor, NewestAttempt)[0]
+            row = fetch_all(cursor, dict)[0]
+        ended, snapshot_digest = row.pop("ended"), row.pop("snapshot_digest")
+        visible = None if row["prediction_run_id"] is None else PredictionRef(**row, published=True)
+        return NewestAttempt(ended=ended, visible=visible, snapshot_digest=snapshot_digest)
 
     def published(self, model: str) -> tuple[PublishedRun, ...]:
         """Return the visible run of every partition of a model, in order of key."""
