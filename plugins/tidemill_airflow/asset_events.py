@@ -40,8 +40,6 @@ def changes_of(record: Mapping[str, Any], partition: str, inputs: Mapping[str, A
     ----------
     record : mapping of str to object
         The step's record.
-    partition : str
-        Key of the partition.
     inputs : mapping of str to object
         The step's inputs.
     """

@@ -72,8 +72,6 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
 
     Parameters
     ----------
-    spec : ModelSpec
-        The model.
     verb : str
         ``train``, ``predict``, ``monitor``, ``retrain``, ``reproduce`` or ``rollback``.
     *form : str

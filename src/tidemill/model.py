@@ -179,8 +179,6 @@ class Model:
         ----------
         entity : str
             Entity key of the row.
-        partition : str
-            Key of the partition.
         """
         row = explain_row(self.workspace, self.spec, entity, partition)
         return _frame(map(asdict, row.parts), ["feature", "raw", "contribution"])

@@ -12,13 +12,7 @@ __all__ = ["RollbackOperator"]
 
 
 class RollbackOperator(BaseOperator):
-    """Make an earlier champion the champion again, as the person who triggered the run chose.
-
-    Parameters
-    ----------
-    model : str
-        Name of the model.
-    """
+    """Make an earlier champion the champion again, as the person who triggered the run chose."""
 
     ui_color = "#f1ddd0"
 

@@ -25,11 +25,6 @@ class StepOperator(BaseOperator):
 
     A subclass names its step, and lists the inputs that come from other tasks in ``template_fields``: Airflow resolves
     them before the task runs. The step's record is the task's XCom.
-
-    Parameters
-    ----------
-    model : str
-        Name of the model.
     """
 
     step: ClassVar[str]

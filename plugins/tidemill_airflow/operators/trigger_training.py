@@ -22,8 +22,6 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
 
     Parameters
     ----------
-    model : str
-        Name of the model.
     decision : Decision
         Output of ``decide``.
     waits : bool, default True

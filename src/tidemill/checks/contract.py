@@ -16,8 +16,6 @@ def whole_contract(spec: ModelSpec, interval: Interval, identity: Sequence[str] 
 
     Parameters
     ----------
-    spec : ModelSpec
-        The model.
     interval : Interval
         Of the rows.
     identity : sequence of str

@@ -44,8 +44,6 @@ def build_mail(
         Its content.
     server : MailServer
         Sender and recipients; without recipients it goes to the owners of the alerts.
-    key : str
-        Key of the message.
     created_at : datetime
         When it was added to the outbox.
     thread : sequence of (str, str), default ()

@@ -24,8 +24,6 @@ def check_alias(
         MLflow.
     workspace : Workspace
         Where the champion's bundle is.
-    model : str
-        Name of the model.
     champion : Mirrored or None
         From the ledger.
     repair : bool

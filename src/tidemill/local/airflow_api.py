@@ -24,9 +24,7 @@ class RunState:
     """One DAG run."""
 
     dag_id: str
-    """Id of the DAG."""
     run_id: str
-    """Id of the run."""
     partition_key: str | None
     """Its partition; None if it has none."""
     state: str

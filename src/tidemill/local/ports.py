@@ -21,7 +21,6 @@ class Ports(Record):
     mlflow: int = 5000
     """MLflow's tracking server and UI."""
     postgres: int = 5432
-    """Postgres."""
 
 
 def loopback() -> str:

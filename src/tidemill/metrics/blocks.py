@@ -184,8 +184,6 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
 
     Parameters
     ----------
-    statistic : Statistic
-        The statistic.
     blocks : Blocks
         Blocks of its rows.
     bounds : pair of float, optional

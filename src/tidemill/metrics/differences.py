@@ -24,9 +24,7 @@ class Pair:
     y_true: npt.ArrayLike
     """Labels."""
     score_a: npt.ArrayLike
-    """Scores of A."""
     score_b: npt.ArrayLike
-    """Scores of B."""
     blocks: npt.ArrayLike | None
     """Rows that count together; None counts rows one by one."""
     threshold_a: float | None = 0.5

@@ -70,7 +70,6 @@ class Rows:
     y: Any
     """Labels."""
     score: Floats
-    """Scores."""
     often: Floats
     """How often each row counts, above 0, shape (n_samples,)."""
 

@@ -41,7 +41,6 @@ class Mirrored:
     release_id: int
     """Release that serves."""
     bundle_digest: str
-    """Digest of its bundle."""
     bundle_uri: str
     """Folder of its bundle, relative to the storage root."""
     mlflow_run_id: str | None

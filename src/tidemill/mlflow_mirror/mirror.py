@@ -90,8 +90,6 @@ def show_waiting(workspace: Workspace, model: str, *, pages_only: bool = False) 
     ----------
     workspace : Workspace
         Storage and connections; a training requires the promoter's connection.
-    model : str
-        Name of the model.
     pages_only : bool, default False
         Leave trainings waiting.
 

@@ -25,8 +25,6 @@ def show_model(session: Session, workspace: Workspace, model: str, run_id: str, 
         An open session.
     workspace : Workspace
         Workspace with the bundle and its spec.
-    model : str
-        Name of the model.
     run_id : str
         Run of the training.
     bundle : tuple of str

@@ -29,8 +29,6 @@ def align(X: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
     ----------
     X : pandas.DataFrame of shape (n_samples, n_columns)
         Any order of columns; columns that the schema does not name are left out.
-    schema : FeatureSchema
-        The features.
 
     Returns
     -------

@@ -27,7 +27,6 @@ class FeatureCounts(Record):
     """One feature of one partition, counted into the groups of a release's reference."""
 
     name: str
-    """Name of the feature."""
     groups: tuple[int, ...]
     """Rows in each group."""
     minimum: float | None = None

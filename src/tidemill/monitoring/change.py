@@ -109,8 +109,6 @@ def change_alerts(change: Change | None, *, loss: str, beyond_estimate: bool = F
     ----------
     change : Change or None
         From `detect_change`.
-    loss : str
-        Name of the loss.
     beyond_estimate : bool, default False
         Whether the losses are the part that the estimate before labels did not predict.
     """

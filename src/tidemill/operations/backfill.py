@@ -96,8 +96,6 @@ def backfill(
 
     Parameters
     ----------
-    spec : ModelSpec
-        The model.
     first, last : str
         Keys.
     workspace : Workspace

@@ -45,7 +45,6 @@ class ExplainedRow:
     """One published row, explained."""
 
     partition: str
-    """Partition of the row."""
     answer: dict[str, Any]
     """What was published, under the names of the view."""
     parts: tuple[FeaturePart, ...]
@@ -61,7 +60,6 @@ class ExplainedRow:
     method: str
     """Where they come from."""
     release_id: int
-    """Release that scored."""
 
 
 def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partition: str | None = None) -> ExplainedRow:

@@ -51,8 +51,6 @@ def roll_back(
 
     Parameters
     ----------
-    spec : ModelSpec
-        The model.
     workspace : Workspace
         Folders and connections.
     to : int or None

@@ -34,13 +34,11 @@ class Imported(Record):
     """Outcome of an import."""
 
     model: str
-    """Name of the model."""
     release_id: int
     """Its number here."""
     origin_release_id: int
     """Its number where it comes from."""
     digest: str
-    """Digest of the archive."""
     known: bool
     """True if the bundle was here already; an evaluation that is new here is judged all the same."""
     decision: Decision
@@ -54,8 +52,6 @@ def export_release(workspace: Workspace, model: str, release_id: int | None, tar
     ----------
     workspace : Workspace
         Folders and connections; the ledger is only read.
-    model : str
-        Name of the model.
     release_id : int or None
         The release; None for the champion.
     target : Path

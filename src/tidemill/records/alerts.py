@@ -54,7 +54,6 @@ class Examination(Record):
     """Findings in a partition, whether or not they open an alert."""
 
     partition: str
-    """Key of the partition."""
     parts: tuple[str, ...]
     """Monitoring parts that examined it, e.g. ``drift``; rules of other parts were not evaluated."""
     findings: tuple[Alert, ...]
@@ -68,11 +67,9 @@ class OpenAlert(Record):
     alert_id: int
     """Row in ``tidemill.alert``."""
     model: str
-    """Name of the model."""
     alert: Alert
     """The alert as last found."""
     owner: str
-    """Owner of the alert."""
     first_partition: str
     """Partition in which it was first found."""
     last_partition: str
@@ -94,7 +91,6 @@ class AlertChange(Record):
     """Change of one alert by a partition."""
 
     event: AlertEvent
-    """Kind of the change."""
     alert: Alert
     """The alert now; a resolved one as last found."""
     owner: str
@@ -116,7 +112,6 @@ class AlertsRef(Record):
     n_open: int
     """Open alerts of the model."""
     changes: tuple[AlertChange, ...] = ()
-    """Changes of its alerts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

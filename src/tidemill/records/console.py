@@ -29,7 +29,6 @@ class StepOfPartition(Record):
     chain: str
     """Chain that it belongs to."""
     step: str
-    """Name of the step."""
     status: str
     """``running``, ``succeeded`` or ``failed``."""
     error: str
@@ -43,9 +42,7 @@ class StepOfPartition(Record):
     dag_id: str | None
     """DAG; None if the command line ran it."""
     dag_run_id: str | None
-    """Run of the DAG."""
     task_id: str | None
-    """Task."""
     map_index: int | None
     """Index of a mapped task; -1 or None if it is not mapped."""
     try_number: int | None
@@ -59,7 +56,6 @@ class PartitionAlert(Record):
     alert_id: int
     """Row in ``tidemill.alert``."""
     rule: str
-    """Name of the rule."""
     event: str
     """``opened``, ``worsened``, ``reminded`` or ``resolved``."""
     severity: Severity
@@ -73,9 +69,7 @@ class PartitionDetails(Record):
     """A partition and everything that happened to it."""
 
     model: str
-    """Name of the model."""
     partition: str
-    """Key."""
     published: PublishedPartition | None
     """Its visible rows; None if there are none."""
     withheld: bool
@@ -115,7 +109,6 @@ class ReleaseEvidence(Record):
     snapshot: SnapshotRef
     """Its training data."""
     evaluation: EvaluationReport
-    """The evaluation."""
     decision: Decision
     """The gate's decision."""
     settings: dict[str, Any]
@@ -129,11 +122,9 @@ class RowVersion(Record):
     """What one run predicted for an entity."""
 
     partition: str
-    """Key."""
     prediction_run_id: int
     """Row in ``tidemill.prediction_run``."""
     release_id: int
-    """Release that scored it."""
     status: str
     """``published`` for what readers see, ``superseded`` for what they saw."""
     published_at: datetime
@@ -155,9 +146,7 @@ class RowLookup(Record):
     """An entity's newest published row, and its history."""
 
     model: str
-    """Name of the model."""
     entity_key: str
-    """Key of the row."""
     partition: str
     """Newest searched partition that has it."""
     trace: dict[str, Any]

@@ -83,7 +83,6 @@ class CheckReport(Record):
     """Results of a contract on one snapshot."""
 
     snapshot_digest: str
-    """Digest of the snapshot."""
     n_expectations: int
     """Expectations evaluated."""
     n_failed: int
@@ -99,7 +98,6 @@ class ProfileRef(Record):
     """The profile of a training snapshot."""
 
     snapshot_digest: str
-    """Digest of the snapshot."""
     uri: str
     """Folder with the page and its pictures, relative to the storage root."""
     n_columns: int

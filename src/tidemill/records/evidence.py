@@ -40,9 +40,7 @@ class FeatureGroup(Record):
     """What a group of features gains and costs, by a fit without it."""
 
     name: str
-    """Name of the group."""
     features: tuple[str, ...]
-    """Its features."""
     gain: MetricValue
     """By how much the acceptance metric is better with the group than without it, on the test set."""
     null_share: float

@@ -107,11 +107,9 @@ class ReleaseRef(Record):
     """A registered bundle, resolved once per run."""
 
     model: str
-    """Name of the model."""
     release_id: int
     """Row in ``tidemill.release``."""
     bundle_digest: str
-    """Digest of its bundle."""
     bundle_uri: str
     """Folder, relative to the storage root."""
     snapshot_digest: str
@@ -145,7 +143,6 @@ class DeploymentRef(Record):
     """The outcome of ``register``."""
 
     model: str
-    """Name of the model."""
     decision: Decision
     """The gate's decision."""
     release_id: int | None

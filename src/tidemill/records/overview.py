@@ -32,7 +32,6 @@ class StandingRelease(Record):
     release_id: int
     """Row in ``tidemill.release``."""
     estimator: str
-    """Name of the estimator."""
     partition: str
     """Partition as of which it was trained."""
     metric: str
@@ -56,9 +55,7 @@ class PublishedPartition(Record):
     """A published partition with its monitoring figures."""
 
     partition: str
-    """Key."""
     n_rows: int
-    """Rows published."""
     n_set_aside: int = 0
     """Rows that are in quarantine instead."""
     release_id: int
@@ -92,9 +89,7 @@ class FailedStep(Record):
     chain: str
     """``train``, ``predict``, ``monitor`` or ``retrain``."""
     step: str
-    """Name of the step."""
     partition: str
-    """Key."""
     error: str
     """Error message."""
     ended_at: datetime
@@ -104,9 +99,7 @@ class FailedStep(Record):
     dag_id: str | None = None
     """DAG of the newest attempt; None if the command line ran it."""
     dag_run_id: str | None = None
-    """Run of the DAG."""
     task_id: str | None = None
-    """Task."""
     map_index: int | None = None
     """Index of a mapped task; -1 or None if it is not mapped."""
     try_number: int | None = None
@@ -120,7 +113,6 @@ class UnrecordedFailure(Record):
     dag_id: str
     """DAG, e.g. ``flight_delays_predict``."""
     dag_run_id: str
-    """Run of the DAG."""
     partition: str | None
     """Key; None if the run names none."""
     ended_at: datetime
@@ -148,7 +140,6 @@ class RowDecision(Record):
     """A decision about the rows of a partition: withheld, or then published or discarded."""
 
     partition: str
-    """Key."""
     kind: str
     """``inspect`` if rows were withheld, ``publish`` if somebody decided about them."""
     verdict: Verdict
@@ -166,7 +157,6 @@ class RetrainDecision(Record):
     partition: str
     """Partition as of which it was made."""
     verdict: Verdict
-    """Verdict of the decision."""
     reasons: tuple[str, ...]
     """One sentence per criterion, decisive ones first."""
 
@@ -176,11 +166,9 @@ class ModelState(Record):
     """State of a model according to the ledger."""
 
     model: str
-    """Name."""
     champion: StandingRelease | None
     """Release that serves the newest partitions."""
     newest: PublishedPartition | None
-    """Newest published partition."""
     n_published: int
     """Partitions published."""
     quality: MetricValue | None
@@ -234,9 +222,7 @@ class FeatureDrift(Record):
     """A feature's distance from the training data in one partition."""
 
     feature: str
-    """Name."""
     partition: str
-    """Key."""
     distance: float
     """Population stability index; 0 for equal distributions."""
     threshold: float
@@ -250,7 +236,6 @@ class ModelDetails(Record):
     """A model's state with its recent past."""
 
     state: ModelState
-    """Its state."""
     partitions: tuple[PublishedPartition, ...]
     """Newest first."""
     releases: tuple[StandingRelease, ...]

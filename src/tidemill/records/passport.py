@@ -21,7 +21,6 @@ class Passport(Record):
     release_id: int
     """Its number in the source ledger."""
     model: str
-    """Name of the model."""
     partition: str
     """Partition as of which it was trained."""
     evaluation: EvaluationReport
@@ -47,11 +46,8 @@ class Passport(Record):
     known_until: datetime
     """Cutoff of the training."""
     spec_digest: str
-    """Digest of the spec."""
     code_version: str
-    """Version of the code."""
     lock_digest: str
-    """Digest of the packages."""
     requested_by: str
     """Person who started the training manually."""
     documents: dict[str, str]

@@ -13,13 +13,10 @@ class PredictionRef(Record):
     """The rows of one prediction run."""
 
     model: str
-    """Name of the model."""
     partition: str
-    """Key of the partition."""
     prediction_run_id: int
     """Row in ``tidemill.prediction_run``."""
     release_id: int
-    """Release that scored the rows."""
     token: int
     """Claim on the partition; a newer claim makes this run stale."""
     n_rows: int
@@ -69,13 +66,10 @@ class CollectedRef(Record):
     """Inputs of a partition's monitoring, resolved once per run."""
 
     model: str
-    """Name of the model."""
     partition: str
-    """Key of the partition."""
     prediction_run_id: int
     """Published prediction run of the partition."""
     release_id: int
-    """Release that scored it."""
     snapshot_digest: str
     """Rows that were scored."""
     snapshot_uri: str

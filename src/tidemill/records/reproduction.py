@@ -33,7 +33,6 @@ class Reproduction(Record):
     """A release, or one of its prediction runs, reproduced from the ledger."""
 
     model: str
-    """Name of the model."""
     partition: str
     """Partition of the training or of the prediction run."""
     release_id: int

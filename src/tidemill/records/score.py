@@ -74,9 +74,7 @@ class LineScore(Record):
     """A line with its points."""
 
     line: ScoreLine
-    """Name of the line."""
     section: ScoreSection
-    """Section of the line."""
     title: str
     """The test, as the rubric names it."""
     points: float
@@ -113,7 +111,6 @@ class Scorecard(Record):
     """The ML Test Score of a model."""
 
     model: str
-    """Name of the model."""
     as_of: datetime
     """Instant of the ledger's clock at which evidence and attestations count."""
     lines: tuple[LineScore, ...]

@@ -70,7 +70,6 @@ class Tile:
     """One figure in the row below the answer."""
 
     label: str
-    """Name of the figure."""
     value: str
     """Formatted figure."""
     note: str = ""

@@ -83,13 +83,10 @@ class MonitorView:
     """The content of one partition's page."""
 
     model: str
-    """Name of the model."""
     partition: str
-    """Key of the partition."""
     n_rows: int | None = None
     """Scored rows; 0 for an empty partition."""
     release_id: int | None = None
-    """Release that scored it."""
     bundle_digest: str = ""
     """Digest of the release's bundle."""
     alerts: AlertsView = AlertsView()

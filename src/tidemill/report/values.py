@@ -141,7 +141,6 @@ class LabelRow:
     """How far the labels of one partition have arrived."""
 
     partition: str
-    """Key."""
     hours: float
     """Hours since its end."""
     coverage: float

@@ -12,13 +12,11 @@ class Removal(Record):
     """One thing that goes, or would go."""
 
     model: str
-    """Name of the model."""
     kind: str
     """``prediction_run``, ``leftover``, ``records``, or a kind of folder: ``snapshots``, ``splits``, ``bundles``, …"""
     name: str
     """Number of the prediction run, the folder's URI, or how many records."""
     size_bytes: int
-    """Size, bytes."""
     reason: str
     """Why it may go, e.g. ``superseded since 2013-04-02``."""
     outcome: str = "due"

@@ -20,7 +20,6 @@ class Job:
     """The first argument of every step."""
 
     spec: ModelSpec
-    """The model."""
     partition: Partition
     """The partition that the step works on."""
     workspace: Workspace

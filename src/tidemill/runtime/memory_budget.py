@@ -42,7 +42,6 @@ class Need:
     """Estimated memory of one step."""
 
     step: str
-    """The step."""
     n_rows: int
     """Rows in memory at once."""
     n_columns: int
@@ -140,8 +139,6 @@ def need_of(spec: ModelSpec, step: str, rows: SnapshotRef | SplitRef, n_columns:
 
     Parameters
     ----------
-    spec : ModelSpec
-        The model.
     step : str
         A step whose declaration says that it holds rows.
     rows : SnapshotRef or SplitRef

@@ -55,10 +55,6 @@ def run_step(
         ``train``, ``predict``, ``monitor``, ``retrain`` or ``reproduce``: what the step is run for.
     step : str
         A declared step.
-    model : str
-        Name of the model.
-    partition : str
-        Key of the partition.
     inputs : mapping of str to object
         The step's own arguments; records may come as dicts, as in XCom.
     **options

@@ -35,7 +35,6 @@ class Line:
     name: ScoreLine
     """Name; its query is ``score_<name>``."""
     section: ScoreSection
-    """Section."""
     title: str
     """The test, as the rubric names it."""
     needs: tuple[Need, ...] = ()

@@ -19,7 +19,6 @@ class Standard:
     """A model, and the instant at which evidence and attestations have to count."""
 
     spec: ModelSpec
-    """The model."""
     now: datetime
     """The instant."""
 
@@ -48,8 +47,6 @@ def score_line(line: Line, evidence: Sequence[Evidence], standard: Standard) -> 
 
     Parameters
     ----------
-    line : Line
-        The line.
     evidence : sequence of Evidence
         At most one row per need.
     standard : Standard

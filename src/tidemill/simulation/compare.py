@@ -22,8 +22,6 @@ def gain(
     ----------
     quality, other : mapping of str to float or None
         The metric by partition key, of a policy and of the policy to compare with.
-    name : str
-        Name of the metric.
     sign : {1, -1}, default 1
         -1 if lower is better, so that a gain is positive.
 

@@ -66,7 +66,6 @@ class Drill(Record):
     """The outcome of a drill."""
 
     model: str
-    """Name of the model."""
     first: str
     """Key of the first partition."""
     last: str

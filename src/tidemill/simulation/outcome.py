@@ -65,7 +65,6 @@ class Held(Record):
     """A partition whose rows were withheld before readers saw them."""
 
     partition: str
-    """Key of the partition."""
     rules: tuple[str, ...]
     """Rules that withheld them."""
     reasons: tuple[str, ...]
@@ -77,7 +76,6 @@ class Stopped(Record):
     """A partition whose chain failed, as it would have in production."""
 
     partition: str
-    """Key of the partition."""
     chain: str
     """``train``, ``predict``, ``monitor`` or ``retrain``."""
     error: str
@@ -89,7 +87,6 @@ class Outcome(Record):
     """The outcome of one policy."""
 
     policy: Policy
-    """The policy."""
     quality: dict[str, float | None]
     """The acceptance metric of each published partition, with all labels that ever arrived; None where undefined."""
     trained: tuple[Trained, ...]

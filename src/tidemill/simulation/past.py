@@ -22,7 +22,6 @@ class Past:
     """Consecutive partitions of a model, and the source of their rows."""
 
     spec: ModelSpec
-    """The model."""
     first: str
     """Key of the first partition, as of which the first model is trained."""
     last: str

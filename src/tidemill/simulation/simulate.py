@@ -29,7 +29,6 @@ class Simulation(Record):
     """The outcomes of several policies on the same past."""
 
     model: str
-    """Name of the model."""
     first: str
     """Key of the first partition."""
     last: str

@@ -63,7 +63,6 @@ class DuckDBSource:
     workspace: Workspace
     """Where the queries are."""
     spec: ModelSpec
-    """The model."""
     staged: Mapping[str, Staged]
     """What is staged of each input."""
     timeout_s: int

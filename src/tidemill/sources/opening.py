@@ -23,8 +23,6 @@ def open_source(workspace: Workspace, spec: ModelSpec, windows: Sequence[Window]
     ----------
     workspace : Workspace
         Queries, connections and storage.
-    spec : ModelSpec
-        The model.
     windows : sequence of Window
         All windows that will be read.
     timeout_s : int

@@ -26,7 +26,6 @@ class PostgresSource:
     workspace: Workspace
     """Where the queries are."""
     spec: ModelSpec
-    """The model."""
     inputs: dict[str, str] = field(default_factory=dict)
     """Empty: Postgres reads its own tables."""
 

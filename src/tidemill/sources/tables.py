@@ -30,7 +30,6 @@ class Table:
     query: Query
     """The bound query."""
     columns: tuple[Column, ...]
-    """Its columns."""
 
     @property
     def is_whole(self) -> bool:

@@ -29,7 +29,6 @@ class DuePartition(Record):
     """A partition that a schedule owes."""
 
     key: str
-    """Key of the partition."""
     by: datetime
     """Deadline, in the model's time zone."""
 
@@ -56,8 +55,6 @@ def judge_timeliness(
 
     Parameters
     ----------
-    spec : ModelSpec
-        The model.
     known : mapping of str to bool
         The partitions that are published or withheld, by key: whether each is empty. An empty one is on time; a whole
         week of them is worth a look.

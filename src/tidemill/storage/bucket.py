@@ -55,7 +55,6 @@ class Item:
     key: str
     """Name below the bucket's prefix."""
     size_bytes: int
-    """Bytes."""
     written_at: datetime
     """By the store's clock."""
 

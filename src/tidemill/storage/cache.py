@@ -44,7 +44,6 @@ class Shelf:
     """All folders of a store."""
 
     store: Store
-    """The store."""
 
     def folders(self, model: str, kind: str) -> Iterator[Folder]:
         """Return all folders of a model and kind, complete or not, in order of name; links are not followed."""

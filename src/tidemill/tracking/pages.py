@@ -22,9 +22,7 @@ class DailyPage(Record):
     model: str
     """Name of the model, and of the experiment."""
     partition: str
-    """Key of the partition."""
     release_id: int
-    """Release that scored it."""
     uri: str
     """Folder with ``index.html``, relative to the storage root."""
 
@@ -41,8 +39,6 @@ def show_page(session: Session, page: DailyPage, folder: Path) -> str:
     ----------
     session : Session
         An open session.
-    page : DailyPage
-        The page.
     folder : Path
         Folder of the page on this machine.
     """

@@ -25,7 +25,6 @@ class ReleaseTags:
     release_id: int
     """Row in ``tidemill.release``."""
     bundle_digest: str
-    """Digest of its bundle."""
     more: dict[str, str] = field(default_factory=dict)
     """Further tags: digests of data, spec, packages."""
 

@@ -33,7 +33,6 @@ class DataUsed(Record):
     uri: str
     """File on the storage, relative to its root."""
     n_rows: int
-    """Rows."""
     context: str
     """Its use: ``training``, ``validation``, ``test`` or ``snapshot``."""
 
@@ -92,7 +91,6 @@ class Training(Record):
     bundle_uri: str
     """Folder of the bundle, relative to the storage root."""
     bundle_digest: str
-    """Its digest."""
     release_id: int | None
     """Release that the bundle became; None in a dry run."""
     started_at: datetime

@@ -26,9 +26,7 @@ class Origin:
     dag_id: str | None = None
     """DAG, e.g. ``flight_delays_train``."""
     dag_run_id: str | None = None
-    """DAG run."""
     task_id: str | None = None
-    """Task."""
     map_index: int | None = None
     """Index of a mapped task; -1 or None if it is not mapped."""
     try_number: int | None = None
@@ -56,15 +54,11 @@ class StepRun:
     chain: str
     """``train``, ``predict``, ``monitor`` or ``retrain``."""
     step: str
-    """Name of the step."""
     partition: str
-    """Key of the partition."""
     wall_s: float
-    """Seconds."""
     cpu_s: float
     """Seconds of processor time."""
     peak_rss_bytes: int
-    """Bytes."""
     n_rows: int | None
     """Rows worked on, if the step counts rows."""
 
@@ -74,19 +68,14 @@ class NewRun:
     """A step that starts."""
 
     model: str
-    """Name of the model."""
     chain: str
     """``train``, ``predict``, ``monitor``, ``retrain`` or ``reproduce``."""
     step: str
-    """Name of the step."""
     partition: str
-    """Key of the partition."""
     origin: Origin
     """Who asked for it."""
     code_version: str
-    """Version of the code."""
     spec_digest: str
-    """Digest of the spec."""
     lock_digest: str
     """Digest of the installed packages."""
     documents: Mapping[str, str] = field(default_factory=dict)
@@ -98,9 +87,7 @@ class Measurement:
     """Subject of some figures, and the run that computed them."""
 
     model: str
-    """Name of the model."""
     partition: str
-    """Key of the partition."""
     part: str
     """``drift``, ``performance``, ``estimate`` or ``compute``."""
     release_id: int | None
@@ -293,8 +280,6 @@ class Ledger:
 
         Parameters
         ----------
-        model : str
-            Name of the model.
         part : str
             ``drift``, ``performance`` or ``compute``.
         name : str, optional

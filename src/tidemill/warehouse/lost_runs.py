@@ -33,17 +33,13 @@ class LostRun:
     run_id: int
     """Row in ``tidemill.run``."""
     model: str
-    """Name of the model."""
     step: str
-    """Name of the step."""
     partition: str
-    """Key of the partition."""
     process: str | None
     """Name of its process; None if an older version ran it."""
     peak_rss_bytes: int | None
     """Largest reported resident set, bytes; None if it died within about a second."""
     memory_limit_bytes: int | None
-    """Memory limit, bytes."""
     last_sign: datetime | None
     """Last sign of life at the server; None if it has no session: it is dead, not frozen."""
 
@@ -72,7 +68,6 @@ class Session:
     """A session of a lost process that was ended."""
 
     process: str
-    """Name of the process."""
     role: str
     """Role of the login."""
     query: str

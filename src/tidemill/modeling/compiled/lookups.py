@@ -43,7 +43,6 @@ class LookUps:
     """A fitted transformer, compiled to look-ups."""
 
     schema: FeatureSchema
-    """Features."""
     numeric: tuple[tuple[str, int], ...]
     """Name and matrix column of each numeric feature."""
     categorical: dict[str, _LookUp]

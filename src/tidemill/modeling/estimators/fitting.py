@@ -92,7 +92,6 @@ class Prepared:
     """Rows prepared for many fits; what does not depend on parameters is computed once."""
 
     estimator: str
-    """Name of the estimator."""
     own: Own | None
     """Its declaration, if it is a custom estimator."""
     classes: tuple[bool, ...] | tuple[str, ...]

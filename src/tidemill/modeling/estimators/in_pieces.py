@@ -54,7 +54,6 @@ class Encoding:
     transformer: Any
     """Fitted by `fit_for_trees`."""
     schema: FeatureSchema
-    """Features."""
     lookups: LookUps | None
     """The compiled transformer."""
 

@@ -25,7 +25,6 @@ class Training:
     task: str
     """``binary``, ``multiclass`` or ``regression``."""
     schema: FeatureSchema
-    """Features."""
     X: pd.DataFrame
     """Aligned features of the train set."""
     y: npt.NDArray[Any]
@@ -39,7 +38,6 @@ class Training:
     random_state: int
     """Seed."""
     n_threads: int
-    """Threads."""
     parameters: Mapping[str, Parameter]
     """Overrides of the recipe's defaults."""
     metric: str

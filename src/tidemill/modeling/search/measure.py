@@ -46,7 +46,6 @@ class Fitting:
     """How each fold is fitted, finished and measured: like a candidate on the train and validation set."""
 
     estimator: str
-    """Name of the estimator."""
     task: str
     """``binary``, ``multiclass`` or ``regression``."""
     metric: str

@@ -69,7 +69,6 @@ class Found:
     trials: tuple[Trial, ...]
     """All trials in order; the first has the defaults."""
     best: Trial
-    """The best trial."""
     cut_short: bool
     """Whether time ran out before all trials were done."""
 

@@ -22,7 +22,6 @@ class Bins:
     """The bins of one column, found on some rows and applicable to others."""
 
     feature: str
-    """Name of the column."""
     labels: tuple[str, ...]
     """Description of each bin, such as ``origin=EWR`` or ``500<=distance<900``; the last one holds missing values."""
     place: Callable[[pd.Series], Codes]

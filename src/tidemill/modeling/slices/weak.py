@@ -57,7 +57,6 @@ class ScoredRows:
     y: npt.NDArray[np.generic]
     """Labels."""
     score: Floats
-    """Scores."""
     blocks: npt.NDArray[np.object_]
     """Key of each row's partition."""
     sample_weight: Floats | None = None

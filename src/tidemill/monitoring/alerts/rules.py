@@ -52,7 +52,6 @@ class AlertRule:
     crossed: Callable[[Reading, float], bool] = _above
     """Whether the figure deserves an alert."""
     severity: Callable[[Reading, float], Severity] = _warn
-    """Severity of the alert."""
 
     def judge(self, reading: Reading) -> Alert | None:
         """Return the alert for a figure, or None."""

@@ -34,8 +34,6 @@ def comparison_page(model: str, ids: tuple[int, int], left: ReleaseEvidence, rig
 
     Parameters
     ----------
-    model : str
-        Name of the model.
     ids : tuple of int
         Numbers of the two releases.
     left, right : ReleaseEvidence

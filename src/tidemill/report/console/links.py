@@ -16,8 +16,6 @@ def trail_of(model: str, *here: str, up: str = UP) -> tuple[Link, ...]:
 
     Parameters
     ----------
-    model : str
-        Name of the model.
     *here : str
         Text of the page.
     up : str, default ``../../``

@@ -11,10 +11,6 @@ def release_card_page(model: str, release_id: int, card: str) -> str:
 
     Parameters
     ----------
-    model : str
-        Name of the model.
-    release_id : int
-        Number of the release.
     card : str
         The stored card, Markdown.
     """

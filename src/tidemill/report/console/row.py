@@ -17,8 +17,6 @@ def row_page(model: str, entity_key: str, partition: str, found: RowLookup | Non
 
     Parameters
     ----------
-    model : str
-        Name of the model.
     entity_key, partition : str
         What the form holds; empty for the empty form, and for every partition.
     found : RowLookup or None

@@ -127,8 +127,6 @@ def read_some(path: Path) -> tuple[pa.Table, pa.Array]:
 
     Returns
     -------
-    rows : pyarrow.Table
-        The rows.
     positions : pyarrow.Array of int64
         Their row numbers.
     """

@@ -53,8 +53,6 @@ def label_positions(rows: pa.Table, labels: pa.Table, spec: ModelSpec) -> pa.Chu
         At least the columns of `join_columns`.
     labels : pyarrow.Table
         Result of the labels query.
-    spec : ModelSpec
-        The model.
     """
     columns = join_columns(labels, spec)
     of_rows, of_labels = (identities(*(table[name] for name in columns)) for table in (rows, labels))

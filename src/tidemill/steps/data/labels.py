@@ -39,8 +39,6 @@ def labelled(rows: pa.Table, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArr
         At least the entity keys, and the event times if the labels have them.
     labels : pyarrow.Table
         Result of the labels query.
-    spec : ModelSpec
-        The model.
 
     Returns
     -------

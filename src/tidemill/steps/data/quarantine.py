@@ -36,7 +36,6 @@ class SetAside:
     spec: ModelSpec
     """Model with the contract."""
     folder: Path
-    """Folder of the snapshot."""
     purpose: str
     """``score`` or ``train``; of a training window, only the share is limited."""
     n_rows: int = 0

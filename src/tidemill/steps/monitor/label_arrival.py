@@ -48,8 +48,6 @@ def count_labels(job: Job, matured: Mapping[str, Outcomes], runs: Mapping[str, P
 
     Parameters
     ----------
-    job : Job
-        The job.
     matured : mapping of str to Outcomes
         Partitions whose labels have had the declared time to arrive, by key.
     runs : mapping of str to PublishedRun
@@ -90,8 +88,6 @@ def arrival_of(
 
     Parameters
     ----------
-    job : Job
-        The job.
     until : str
         Newest partition to learn from.
     newest : sequence of mapping of float to float, default ()

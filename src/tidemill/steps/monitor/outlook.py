@@ -57,7 +57,6 @@ class WatchedLoss:
     """The daily loss whose lasting rise counts as a change."""
 
     loss: str
-    """Name of the loss."""
     beyond_estimate: bool
     """Whether it is the part that the estimate did not predict."""
     reference: tuple[float, ...]
@@ -221,8 +220,6 @@ def loss_change(
 
     Parameters
     ----------
-    job : Job
-        The job.
     watched : WatchedLoss
         The loss.
     served : iterable of str

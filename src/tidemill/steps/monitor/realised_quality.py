@@ -43,7 +43,6 @@ class Outcomes:
     """The rows of a published run with their outcomes."""
 
     run: PublishedRun
-    """The run."""
     rows: pa.Table
     """From `scored_rows`."""
     y: pa.ChunkedArray
@@ -64,10 +63,6 @@ def outcomes_of(job: Job, run: PublishedRun, labels: pa.Table | None = None) -> 
 
     Parameters
     ----------
-    job : Job
-        The job.
-    run : PublishedRun
-        The run.
     labels : pyarrow.Table, optional
         Labels already read, possibly of other partitions too; by default they are read here.
     """

@@ -25,8 +25,6 @@ def answers(bundle: Bundle, score: npt.NDArray[np.float64]) -> dict[str, pa.Arra
 
     Parameters
     ----------
-    bundle : Bundle
-        The model.
     score : ndarray of shape (n_samples,), or (n_samples, n_classes) for ``multiclass``
         Finite scores of `Bundle.score`.
 
@@ -49,8 +47,6 @@ def reasons_of(bundle: Bundle, X: pd.DataFrame, n: int) -> pa.Array:
 
     Parameters
     ----------
-    bundle : Bundle
-        The model.
     X : pandas.DataFrame of shape (n_samples, n_columns)
         Raw features.
     n : int

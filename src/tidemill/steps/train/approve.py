@@ -25,8 +25,6 @@ def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: st
     ----------
     workspace : Workspace
         Connections.
-    model : str
-        Name of the model.
     origin : Origin
         The task that asks.
     text : str

@@ -33,7 +33,6 @@ class Searched:
     """Result of a search, and its trials until its bundle is stored."""
 
     report: SearchReport
-    """Report of the search."""
     log: TrialLog
     """Its stored trials, removed once the bundle is stored."""
 

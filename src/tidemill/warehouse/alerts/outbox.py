@@ -30,7 +30,6 @@ class Told:
     alert_id: int
     """Row in ``tidemill.alert``."""
     event: AlertEvent
-    """Kind of event."""
     partition: str
     """Partition with which it happened."""
     rule: str
@@ -58,11 +57,9 @@ class WaitingMessage:
     key: str
     """The same in every attempt."""
     model: str
-    """Name of the model."""
     partition: str
     """Partition that it is about."""
     channel: str
-    """Channel."""
     attempts: int
     """Attempts so far, this one among them."""
     created_at: datetime

@@ -47,8 +47,6 @@ class Alerts:
 
         Parameters
         ----------
-        model : str
-            Name of the model.
         examination : Examination
             What was found in the partition.
         decide : callable

@@ -19,11 +19,8 @@ class BinCount:
     n: int
     """Rows."""
     minimum: float
-    """Minimum."""
     maximum: float
-    """Maximum."""
     mean: float
-    """Mean."""
     variance: float
     """Population variance."""
 
@@ -35,8 +32,6 @@ def count_numbers(url: str, prediction_run_id: int, edges: Sequence[float]) -> t
     ----------
     url : str
         Connection; any role may read.
-    prediction_run_id : int
-        The run.
     edges : sequence of float
         Edges; without any, all rows are in bin 0.
     """

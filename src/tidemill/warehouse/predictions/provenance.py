@@ -13,15 +13,12 @@ class Provenance:
     """Inputs of one published partition."""
 
     partition: str
-    """Key of the partition."""
     n_rows: int
-    """Rows."""
     n_set_aside: int
     """Rows that were set aside instead."""
     snapshot_uri: str
     """Folder of its snapshot, relative to the storage root."""
     snapshot_digest: str
-    """Digest of its snapshot."""
     query_digest: str
     """Digest of the features query."""
     code_version: str

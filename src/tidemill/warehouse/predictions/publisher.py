@@ -42,17 +42,14 @@ class PublishedRun:
     """The visible prediction run of one partition."""
 
     partition: str
-    """Key of the partition."""
     prediction_run_id: int
     """Row in ``tidemill.prediction_run``."""
     release_id: int
-    """Release that scored."""
     snapshot_digest: str
     """Rows that were scored."""
     snapshot_uri: str
     """Their folder, relative to the storage root."""
     n_rows: int
-    """Rows."""
     n_set_aside: int
     """Rows that were set aside instead."""
     threshold: float | None
@@ -82,7 +79,6 @@ class Served:
     """The rows that a published partition was scored from."""
 
     partition: str
-    """Key of the partition."""
     snapshot_digest: str
     """The rows."""
     snapshot_uri: str
@@ -243,8 +239,6 @@ class Publisher:
 
         Parameters
         ----------
-        prediction_run_id : int
-            The run.
         more : sequence of str, default ()
             Columns besides ``entity_key`` and ``score``: ``event_time``, ``predicted``, ``probabilities``, ``low``, ``high``,
             ``reasons``.

@@ -27,13 +27,10 @@ class WithheldRun:
     """A run that waits for a person."""
 
     model: str
-    """Name of the model."""
     partition: str
-    """Key of the partition."""
     prediction_run_id: int
     """Row in ``tidemill.prediction_run``."""
     release_id: int
-    """Release that scored the rows."""
     token: int
     """Claim on the partition; a newer claim makes this run stale."""
     n_rows: int

@@ -15,11 +15,9 @@ class FitCost:
     """One run of the step ``train``, its search included."""
 
     digest: str
-    """Digest of its bundle."""
     started_at: datetime
     """When it began."""
     wall_s: float
-    """Seconds."""
     cpu_s: float
     """Seconds of processor time."""
     peak_rss_bytes: int

@@ -20,7 +20,6 @@ class Hold:
     """One thing that retention must not collect."""
 
     model: str
-    """Name of the model."""
     what: str
     """One of `KINDS`."""
     name: str

@@ -17,7 +17,6 @@ class ListedRelease:
     partition: str
     """Partition as of which it was trained."""
     estimator: str
-    """Name of its estimator."""
     metric: str
     """Acceptance metric."""
     metric_value: float

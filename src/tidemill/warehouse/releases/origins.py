@@ -18,7 +18,6 @@ class ReleaseOrigin:
     """How a release was made."""
 
     model: str
-    """Name of the model."""
     release_id: int
     """Row in ``tidemill.release``."""
     partition: str
@@ -26,21 +25,15 @@ class ReleaseOrigin:
     known_until: datetime
     """Cutoff of the training."""
     estimator: str
-    """Name of its estimator."""
     bundle_digest: str
-    """Digest of its bundle."""
     bundle_uri: str
-    """Folder of the bundle."""
     snapshot_digest: str
     """Digest of its training data."""
     split_digest: str
     """Digest of the three sets."""
     query_digest: str
-    """Digest of the queries."""
     spec_digest: str
-    """Digest of the spec."""
     code_version: str
-    """Version of the code."""
     lock_digest: str
     """Digest of the installed packages."""
     evidence: dict[str, Any]
@@ -54,7 +47,6 @@ class RowsOrigin:
     prediction_run_id: int
     """Row in ``tidemill.prediction_run``."""
     release_id: int
-    """Release that scored."""
     partition: str
     """Partition that was scored."""
     cutoff: datetime
@@ -66,7 +58,6 @@ class RowsOrigin:
     snapshot_digest: str
     """Digest of the rows that were scored."""
     query_digest: str
-    """Digest of the query."""
     spec_digest: str
     """Digest of the spec that the step ran with."""
     code_version: str
@@ -80,9 +71,7 @@ class ScoredRow:
     """A row of a prediction run."""
 
     entity_key: str
-    """Key."""
     score: float
-    """Score."""
 
 
 @dataclass(frozen=True, slots=True)

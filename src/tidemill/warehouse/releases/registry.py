@@ -30,7 +30,6 @@ class Release:
     release_id: int
     """Row in ``tidemill.release``."""
     bundle_digest: str
-    """Digest of its bundle."""
     bundle_uri: str
     """Folder, relative to the storage root."""
     snapshot_digest: str
@@ -64,7 +63,6 @@ class Deployment:
     live_from: datetime
     """Model time from which it serves."""
     release_id: int
-    """The release."""
     previous_release_id: int | None
     """The release before it."""
     kind: str
@@ -82,15 +80,12 @@ class NewRelease:
     """A bundle and the gate's judgement of it, to be recorded."""
 
     model: str
-    """Name of the model."""
     partition: str
     """Partition as of which it was trained."""
     bundle: BundleRef
-    """The bundle."""
     snapshot_digest: str
     """Training snapshot."""
     split_digest: str
-    """Its split."""
     metric: str
     """Acceptance metric."""
     metric_value: float
@@ -104,9 +99,7 @@ class NewRelease:
     known_until: datetime
     """Cutoff of the training."""
     spec_digest: str
-    """Digest of the spec."""
     code_version: str
-    """Version of the code."""
     lock_digest: str
     """Digest of the installed packages."""
     run_id: int | None
@@ -238,8 +231,6 @@ class Releases:
 
         Parameters
         ----------
-        model : str
-            Name of the model.
         to : int or None
             Release to restore; None for the one before the champion.
         approved_by : str

@@ -31,8 +31,6 @@ def resolve_release(
     ----------
     releases : Releases
         The ledger's view.
-    model : str
-        Name of the model.
     partition : Partition
         The partition to score.
     release_id : int, optional

@@ -35,7 +35,6 @@ class Without:
     """A fit without a group of features."""
 
     name: str
-    """Name of the group."""
     features: tuple[str, ...]
     """The features left out."""
     ref: BundleRef
