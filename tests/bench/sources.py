@@ -54,7 +54,7 @@ SPEC = {
 def workspace_of(server: Server, root: Path, engine: str) -> Workspace:
     urls = {name: server.url(role) for name, role in ROLES.items()} | {"lake": f"file://{root / 'lake'}"}
     source = {"features": "bench/features.sql", "labels": "bench/labels.sql"}
-    source |= {"engine": "duckdb", "inputs": INPUTS} if engine == "duckdb" else {}  # type: ignore[dict-item]
+    source |= {"engine": "duckdb", "inputs": INPUTS} if engine == "duckdb" else {}
     (root / engine).mkdir()
     (root / engine / "bench.yaml").write_text(yaml.safe_dump(SPEC | {"source": source}), encoding="utf-8")
     return Workspace(

@@ -53,7 +53,7 @@ def test_frozen_publish_does_not_keep_another_model_waiting(
     serving: Subject, new_serving: object, proved: Proved
 ) -> None:
     """Its row of the audit chain is locked until the server has given up on it."""
-    other: Subject = new_serving()  # type: ignore[operator]
+    other: Subject = new_serving()
     frozen = serving.start("attempt", "publish-before-commit:stop", score=OLD, **serving.inputs())
     frozen.wait_until_stopped()
     ending = other.run("attempt", score=NEW, **other.inputs())
@@ -77,7 +77,7 @@ def test_frozen_promotion_does_not_keep_another_waiting(serving: Subject, traine
     assert (ending.ended, ending.seconds < LIMIT_S) == ("done", True)
     frozen.resume()
     assert frozen.end().ended == "WarehouseUnavailable"
-    assert mill.promoter.champion(mill.model).release_id == quick  # type: ignore[union-attr]
+    assert mill.promoter.champion(mill.model).release_id == quick
     proved("F03 P8", frozen_promotions=1)
 
 
@@ -145,7 +145,7 @@ def test_session_of_a_process_frozen_in_copy_is_ended(
     assert close_lost_runs(url, model=serving.mill.model) == ()  # not yet
     assert sessions(serving, frozen, "tidemill-predict") == 1
     assert until(lambda: bool(_lost(serving)), 10)
-    monkeypatch.setitem(close_lost_runs.__kwdefaults__, "frozen_after", SOON)  # type: ignore[arg-type]
+    monkeypatch.setitem(close_lost_runs.__kwdefaults__, "frozen_after", SOON)
     if who == "the next step":
         serving.mill.extract("score", NEXT)
     elif who == "the doctor":

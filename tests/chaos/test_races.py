@@ -133,7 +133,7 @@ def test_of_two_promotions_one_wins_and_one_is_told_so(serving: Subject, trained
         endings = dict(zip(rivals, (racer.end() for racer in racers), strict=True))
         assert sorted(ending.ended for ending in endings.values()) == ["LostRace", "done"]
         champion = next(rival for rival, ending in endings.items() if ending.ended == "done")
-        assert mill.promoter.champion(mill.model).release_id == champion  # type: ignore[union-attr]
+        assert mill.promoter.champion(mill.model).release_id == champion
     deployments = mill.promoter.deployments(mill.model)[::-1]
     assert [item.previous_release_id for item in deployments] == [None, *(item.release_id for item in deployments[:-1])]
     assert (deployments[-1].release_id, len(deployments)) == (champion, ROUNDS + 1)

@@ -57,7 +57,7 @@ class MailSink:
                     if self.refusal:
                         await say(self.refusal)
                         continue
-                    self.mails.append(message_from_bytes(content[:-5], policy=default))  # type: ignore[arg-type]
+                    self.mails.append(message_from_bytes(content[:-5], policy=default))
                     self.recipients.append(to)
                     await say("250 taken")
                 case "QUIT":

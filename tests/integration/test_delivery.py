@@ -62,7 +62,7 @@ class Watched:
     def waiting(self) -> list[tuple[str, int]]:
         return self.mill.sql(
             "SELECT state, attempts FROM tidemill.alert_message WHERE model = '{m}' ORDER BY message_id"
-        )  # type: ignore[return-value]
+        )
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_mail_says_what_since_when_how_bad_what_it_means_and_what_to_do(mailed
     mailed.examine(1, drift())
     mailed.send()
     (mail,) = mails.mails
-    texts = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]  # type: ignore[union-attr]
+    texts = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]
     for said in (
         "stability index 0.5",
         "Since 2024-03-01",
@@ -134,7 +134,7 @@ def test_a_mail_carries_the_head_of_the_audit(mailed: Watched, mails: MailSink) 
     ((head, digest),) = mailed.mill.sql("SELECT audit_id, hash FROM tidemill.audit ORDER BY audit_id DESC LIMIT 1")
     mailed.send()
     (mail,) = mails.mails
-    texts = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]  # type: ignore[union-attr]
+    texts = [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]
     assert [f"Audit head: row {head}, {digest}" in text for text in texts] == [True, True]
 
 
@@ -157,7 +157,7 @@ def test_a_mail_shows_the_course_of_the_figure(mailed: Watched, mails: MailSink)
     mailed.send()
     (picture,) = [part for part in mails.mails[0].walk() if part.get_content_type() == "image/png"]
     assert picture.get_content()[1:4] == b"PNG"
-    assert f"cid:{picture['Content-ID'].strip('<>')}" in mails.mails[0].get_body(("html",)).get_content()  # type: ignore[union-attr]
+    assert f"cid:{picture['Content-ID'].strip('<>')}" in mails.mails[0].get_body(("html",)).get_content()
 
 
 def test_twenty_alerts_of_a_partition_are_one_message(mailed: Watched, mails: MailSink) -> None:
@@ -188,7 +188,7 @@ def test_a_channel_for_what_needs_action_hears_no_warning_but_the_end_of_what_it
     for day, findings in enumerate(days, 1):
         watched.examine(day, *findings)
         watched.send()
-    texts = [mail.get_body(("plain",)).get_content() for mail in mails.mails]  # type: ignore[union-attr]
+    texts = [mail.get_body(("plain",)).get_content() for mail in mails.mails]
     assert ["(worsened)" in texts[0], "(resolved)" in texts[1], len(texts)] == [True, True, 2]
 
 
@@ -234,7 +234,7 @@ def test_a_whole_life_with_the_sink_down_for_an_hour_is_three_mails_in_one_threa
     first, worsened, resolved = [*before.mails, *after.mails]
     assert (len(before.mails), [state for state, _ in watched.waiting()]) == (1, ["sent"] * 3)
     assert {mail["In-Reply-To"] for mail in (worsened, resolved)} == {first["Message-ID"]}
-    texts = [mail.get_body(("plain",)).get_content() for mail in (worsened, resolved)]  # type: ignore[union-attr]
+    texts = [mail.get_body(("plain",)).get_content() for mail in (worsened, resolved)]
     assert ["(worsened)" in texts[0], "(resolved)" in texts[1]] == [True, True]
 
 
@@ -448,7 +448,7 @@ def test_a_day_that_is_monitored_is_told_with_a_link_to_its_page(serving: Mill, 
     served.predict("2024-03-25")
     records = served.monitor("2024-03-25")
     (mail,) = mails.mails
-    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    text = mail.get_body(("plain",)).get_content()
     assert records["notify"]["n_sent"] == 1
     assert mails.recipients == [["ann@example.com"]]
     assert "nulls:distance_km" in text

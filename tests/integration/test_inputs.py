@@ -111,8 +111,7 @@ def test_flights_from_parquet_give_the_same_snapshot_and_the_same_bundle(workspa
     seen: dict[str, dict[str, Any]] = {engine: {} for engine in workspaces}
     for engine, workspace in workspaces.items():
         chain = train_chain(workspace.spec("flight_delays"), trials=0)
-        keep: Callable[..., None] = lambda step, record, engine=engine: seen[engine].update({step: record})  # noqa: E731
-        drive("train", chain, "flight_delays", TRAINED, workspace, until="train", on_step=keep)
+        drive("train", chain, "flight_delays", TRAINED, workspace, until="train", on_step=seen[engine].__setitem__)
     one, other = (SnapshotRef.from_dict(records["extract"]) for records in seen.values())
     for file in ("features.parquet", "labels.parquet"):
         expected, found = (

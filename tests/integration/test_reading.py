@@ -67,7 +67,7 @@ ROW = st.fixed_dictionaries(
         "words": st.none() | TEXT,
         "short": st.none() | TEXT,
         "day": st.none() | st.dates(),
-        "moment": st.none() | st.datetimes(datetime(2, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001
+        "moment": st.none() | st.datetimes(datetime(2, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001 - Hypothesis adds the zone
         "name": st.none() | st.uuids().map(str),
     }
 )

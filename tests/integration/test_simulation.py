@@ -35,7 +35,7 @@ def only(simulation: Simulation) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def quiet(new_mill) -> tuple[Mill, Simulation]:  # type: ignore[no-untyped-def]
+def quiet(new_mill) -> tuple[Mill, Simulation]:
     mill = new_mill()
     return mill, lived(mill, policies=tuple(Policy))
 
@@ -84,7 +84,7 @@ def test_an_emptied_column_is_named(mill: Mill) -> None:
 
 
 @pytest.fixture(scope="module")
-def drilled(new_mill) -> Drill:  # type: ignore[no-untyped-def]
+def drilled(new_mill) -> Drill:
     mill = new_mill()
     other = Injection.parse("scale:weight_kg*500@2024-03-29")
     return drill(past(mill, "2024-03-30"), on=["2024-03-29"], faults=[other])
@@ -131,7 +131,7 @@ def test_a_column_that_does_not_exist_is_refused(mill: Mill) -> None:
 
 
 @pytest.fixture
-def simulator_url(warehouse) -> Iterator[str]:  # type: ignore[no-untyped-def]
+def simulator_url(warehouse) -> Iterator[str]:
     """A login on the warehouse's server that may create databases and nothing else."""
     with psycopg2.connect(warehouse.url("postgres")) as admin, admin.cursor() as cursor:
         cursor.execute("CREATE ROLE simulator LOGIN CREATEDB PASSWORD 'secret'")
@@ -145,7 +145,7 @@ def simulator_url(warehouse) -> Iterator[str]:  # type: ignore[no-untyped-def]
 
 def test_a_named_server_needs_no_postgres_of_ours(
     mill: Mill, simulator_url: str, warehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     monkeypatch.setenv(VARIABLE, simulator_url)
     monkeypatch.setattr(database, "throwaway_server", None)  # fails if it is called
     tried = drill(past(mill, "2024-03-26"), faults=[Injection.parse("half@2024-03-25")]).tried

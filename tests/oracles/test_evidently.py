@@ -23,8 +23,8 @@ from evidently.legacy.calculations.stattests import (  # noqa: E402 - only if it
     psi_stat_test,
     wasserstein_stat_test,
 )
-from evidently.legacy.core import ColumnType  # noqa: E402
-from scipy.stats import chi2, kstwo  # noqa: E402
+from evidently.legacy.core import ColumnType  # noqa: E402 - only if it is there
+from scipy.stats import chi2, kstwo  # noqa: E402 - after the check above
 
 WITHIN = 1e-9
 SEEDS = range(20)

@@ -36,5 +36,5 @@ def test_settings_win(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_dag_the_project_is_where_the_process_runs() -> None:
-    found = workspace_of({})  # type: ignore[typeddict-item]
+    found = workspace_of({})
     assert (found.models, found.sql) == (Path("dags/models"), Path("sql"))

@@ -36,7 +36,7 @@ class ReadyTrigger(BaseTrigger):
     """
 
     def __init__(self, *, query: dict[str, Any] | None, until: datetime | None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.query, self.until = query, until
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

@@ -120,7 +120,7 @@ class _Rows(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]  # Buffer is a type from 3.12 on
         while not self._rest:
             batch = next(self._batches, None)
             if batch is None:

@@ -11,7 +11,7 @@ def facts(name: str, **values: object) -> PolicyFacts:
         "alerts": [("drift:temp", "warn", "2013-06-10", "2013-06-11", "temp has drifted")],
         "stopped": [("2013-06-12", "predict", "ContractBroken: temp")],
     }
-    return PolicyFacts(name=name, **(given | values))  # type: ignore[arg-type]
+    return PolicyFacts(name=name, **(given | values))
 
 
 def page(low: float | None, high: float | None, **values: object) -> str:

@@ -146,4 +146,4 @@ def test_a_step_that_no_chain_has_is_refused_before_anything_runs() -> None:
     with pytest.raises(
         FatalError, match=r"There is no step 'extrakt'\. Steps are await_ready, resolve_release, extract"
     ):
-        drive("train", train_chain(SPEC), "m", "2013-07-01", nowhere, until="extrakt", run=None)  # type: ignore[arg-type]
+        drive("train", train_chain(SPEC), "m", "2013-07-01", nowhere, until="extrakt", run=None)

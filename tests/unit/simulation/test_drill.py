@@ -17,7 +17,7 @@ def tried(**values: object) -> Tried:
         "fault": "null:temp@2013-06-10", "column": "temp", "n_rows": 900, "seen_on": "2013-06-10",
         "alert": "nulls:temp", "message": "temp lacks values",
     }  # fmt: skip
-    return Tried(**(given | values))  # type: ignore[arg-type]
+    return Tried(**(given | values))
 
 
 def drill(*faults: Tried, n_quiet: int = 0, n_partitions: int = 60) -> Drill:

@@ -50,7 +50,7 @@ class Lake:
         )
 
     def spec(self, inputs: Mapping[str, Any], **changed: Any) -> ModelSpec:
-        values = SPEC | changed | {"source": SPEC["source"] | {"inputs": inputs}}  # type: ignore[operator]
+        values = SPEC | changed | {"source": SPEC["source"] | {"inputs": inputs}}
         (self.root / "models").mkdir(exist_ok=True)
         (self.root / "models" / "sales.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
         return self.workspace.spec("sales")

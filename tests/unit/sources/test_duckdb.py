@@ -162,8 +162,8 @@ def test_a_variable_of_the_process_is_no_table(sales: Lake, monkeypatch: pytest.
 
 def test_the_database_stays_locked_for_statements_beyond_a_query(sales: Lake) -> None:
     with open_source(sales.workspace, sales.workspace.spec("sales"), [WINDOW], 60) as source:
-        database: Any = source.database  # type: ignore[attr-defined]
-        staged = source.staged["orders"].files["2024-03-04"]  # type: ignore[attr-defined]
+        database: Any = source.database
+        staged = source.staged["orders"].files["2024-03-04"]
         content = staged.read_bytes()
         for statement in (
             f"COPY (SELECT 1) TO '{staged}'",

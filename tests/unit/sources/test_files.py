@@ -105,7 +105,7 @@ def test_a_star_does_not_reach_into_another_folder(lake: Lake) -> None:
 )
 def test_a_declaration_that_cannot_be_right_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Input(**ORDERS | wrong)  # type: ignore[arg-type]
+        Input(**ORDERS | wrong)
 
 
 # --- what is wrong with them

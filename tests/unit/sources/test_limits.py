@@ -26,4 +26,4 @@ def test_a_policy_needs_the_plan_of_postgres(lake: Lake) -> None:
 def test_a_simulation_refuses_a_model_on_duckdb(lake: Lake) -> None:
     past = Past(spec=lake.spec({"orders": ORDERS}), first="2024-03-04", last="2024-03-04", workspace=lake.workspace)
     with pytest.raises(SpecError, match=r"source\.engine of 'sales' is duckdb"):
-        Sandbox(folder=lake.root, database=None).copy_source(past)  # type: ignore[arg-type]
+        Sandbox(folder=lake.root, database=None).copy_source(past)

@@ -25,7 +25,7 @@ def status(path: str, authorization: bytes | None = None, kind: str = "http") ->
 
     headers = [] if authorization is None else [(b"authorization", authorization)]
     scope = {"type": kind, "path": path, "headers": headers, "method": "GET", "extensions": {}}
-    asyncio.run(LoginRequired(inner, "ada", "secret")(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(LoginRequired(inner, "ada", "secret")(scope, receive, send))
     return next((message["status"] for message in sent if "status" in message), None)
 
 

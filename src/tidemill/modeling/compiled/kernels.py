@@ -17,7 +17,7 @@ N_WORDS = 64
 SEQUENCE, SHIFT = np.uint64(0x03F79D71B4CB0A89), np.uint64(58)
 
 
-@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba has no types
 def table_rows(matrix: Any, cuts: Any, cut_starts: Any, row_starts: Any, n_levels: Any, rows: Any) -> None:
     """Write the table row of each value into ``rows``.
 
@@ -53,7 +53,7 @@ def table_rows(matrix: Any, cuts: Any, cut_starts: Any, row_starts: Any, n_level
                 rows[column, sample] = row + at - first
 
 
-@numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True)  # type: ignore[untyped-decorator]  # numba has no types
 def add_leaves(rows: Any, table: Any, values: Any, first_word: int, end_word: int, sums: Any) -> None:
     """Add the leaf value of each tree to ``sums``.
 

@@ -28,7 +28,7 @@ def _without(package: str) -> Iterator[None]:
     if package in sys.modules:
         yield
         return
-    sys.modules[package] = None  # type: ignore[assignment]
+    sys.modules[package] = None  # type: ignore[assignment]  # hides the package
     try:
         yield
     finally:

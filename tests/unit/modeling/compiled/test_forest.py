@@ -66,7 +66,7 @@ MODELS = {
 @pytest.fixture(scope="module")
 def forests() -> dict[str, tuple[str, Any, Forest]]:
     found = {name: (task, fitted()) for name, (task, fitted) in MODELS.items()}
-    return {name: (task, model, Forest.of(model, task, N_COLUMNS)) for name, (task, model) in found.items()}  # type: ignore[misc]
+    return {name: (task, model, Forest.of(model, task, N_COLUMNS)) for name, (task, model) in found.items()}
 
 
 def bits(model: Any, task: str, X: np.ndarray) -> bytes:

@@ -22,7 +22,7 @@ LIMITS = Limits(n_trials=25, n_folds=3, timeout_s=math.inf, greater_is_better=Tr
 
 def hill(parameters: Parameters, fold: int) -> Measured:
     """A smooth hill with its top at depth 12, rate 0.1; folds differ in height."""
-    depth, rate = float(parameters.get("depth", 2)), float(parameters.get("rate", 0.5))  # type: ignore[arg-type]
+    depth, rate = float(parameters.get("depth", 2)), float(parameters.get("rate", 0.5))
     score = 0.8 - 0.1 * fold - ((depth - 12) / 40) ** 2 - (math.log10(rate) + 1) ** 2 / 20
     return Measured(score=score, y_score=np.empty(0), threshold=None)
 
