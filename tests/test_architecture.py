@@ -369,7 +369,9 @@ def test_few_look_at_the_clock_of_the_machine() -> None:
     assert set(offenders(TREES, looks)) == set(CLOCKS)
 
 
-SUPPRESSION = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)(?P<reason>: [A-Z]+\d+ - \w|\[[a-z-]+\]  # \w)?")
+SUPPRESSION = re.compile(
+    r"#\s*(?:noqa|type:\s*ignore|pragma:\s*no cover)(?P<reason>: [A-Z]+\d+ - \w|\[[a-z-]+\]  # \w)?"
+)
 
 
 def test_few_warnings_of_the_tools_are_switched_off() -> None:

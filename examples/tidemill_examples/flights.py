@@ -20,8 +20,8 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from pyarrow import csv
 
+from tidemill.arrow import as_csv
 from tidemill.errors import FatalError, SettingsError
-from tidemill_examples.generated import as_csv
 
 __all__ = ["load_flights"]
 

@@ -8,9 +8,10 @@ from importlib import resources
 
 import psycopg2
 import pyarrow as pa
-from pyarrow import csv
 
-__all__ = ["as_csv", "load_tables"]
+from tidemill.arrow import as_csv
+
+__all__ = ["load_tables"]
 
 
 def load_tables(owner_url: str, statements: str, tables: Mapping[str, pa.Table], comment: str) -> int:
@@ -46,10 +47,3 @@ def load_tables(owner_url: str, statements: str, tables: Mapping[str, pa.Table],
             written += cursor.rowcount
         cursor.execute(f"COMMENT ON TABLE {first} IS %s", (comment,))
     return written
-
-
-def as_csv(rows: pa.Table | pa.RecordBatch) -> bytes:
-    """Return rows as CSV without a header."""
-    buffer = io.BytesIO()
-    csv.write_csv(rows, buffer, csv.WriteOptions(include_header=False))
-    return buffer.getvalue()

@@ -3,11 +3,13 @@
 Importing this module loads neither pandas nor numpy's own conversions, so that light tasks can use it.
 """
 
+import io
 from typing import Any
 
 import pyarrow as pa
+from pyarrow import csv
 
-__all__ = ["decoded", "is_category", "is_number", "is_text", "kind_of", "to_frame", "to_texts"]
+__all__ = ["as_csv", "decoded", "is_category", "is_number", "is_text", "kind_of", "to_frame", "to_texts"]
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -124,6 +126,19 @@ def to_frame(rows: pa.Table | pa.RecordBatch) -> Any:
 
     nullable = {kind: pd.api.types.pandas_dtype(_nullable_name(kind)) for kind in with_null}
     return rows.to_pandas(types_mapper=nullable.get)
+
+
+def as_csv(rows: pa.Table | pa.RecordBatch) -> bytes:
+    r"""Return rows as CSV without a header, as COPY reads it.
+
+    Examples
+    --------
+    >>> as_csv(pa.table({"id": [1, None], "name": ["a", ""]}))
+    b'1,"a"\n,""\n'
+    """
+    buffer = io.BytesIO()
+    csv.write_csv(rows, buffer, csv.WriteOptions(include_header=False))
+    return buffer.getvalue()
 
 
 def _of_values(kind: pa.DataType) -> pa.DataType:

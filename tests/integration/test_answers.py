@@ -18,9 +18,10 @@ import pytest
 from tidemill.errors import IncompletePublish
 from tidemill.postgres.cluster import ADMIN
 from tidemill.records import PredictionRef
-from tidemill.warehouse.migrations import apply_migrations, migrations_folder
+from tidemill.warehouse.migrations import apply_migrations
 from tidemill.warehouse.predictions.rows import ScoredRows
 from tidemill.warehouse.predictions.trace import trace
+from tidemill.warehouse.statements import sql_folder
 
 from .data import SCORED, Mill
 
@@ -234,7 +235,7 @@ def old_ledger(warehouse: Any) -> Iterator[str]:
 
 
 def test_database_from_before_tasks_is_brought_up_to_date(old_ledger: str, tmp_path: Path) -> None:
-    for path in migrations_folder().glob("*.sql"):
+    for path in sql_folder("migrations").glob("*.sql"):
         if path.name < "0004":
             (tmp_path / path.name).write_bytes(path.read_bytes())
     apply_migrations(old_ledger, tmp_path)

@@ -17,8 +17,9 @@ from tidemill.machine.polling import until
 from tidemill.records import Decision, Verdict
 from tidemill.storage.audit_anchor import anchor_audit, anchor_uri
 from tidemill.warehouse import migrations
-from tidemill.warehouse.migrations import apply_migrations, migrations_folder
+from tidemill.warehouse.migrations import apply_migrations
 from tidemill.warehouse.releases.promotion import Promotion
+from tidemill.warehouse.statements import sql_folder
 
 from .conftest import Warehouse
 from .data import NEXT, SCORED, TRAINED, Mill
@@ -263,7 +264,7 @@ def test_a_migration_that_waits_for_a_reader_ends_and_names_it(
     warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "LOCK_TIMEOUT_S", 1)
-    for path in migrations_folder().glob("*.sql"):
+    for path in sql_folder("migrations").glob("*.sql"):
         (tmp_path / path.name).write_text(path.read_text())
     (tmp_path / "9998_slow.sql").write_text("ALTER TABLE tidemill.snapshot ADD COLUMN of_a_test integer;")
     with closing(psycopg2.connect(warehouse.url(READER), application_name="notebook")) as connection:
@@ -277,7 +278,7 @@ def test_a_migration_that_waits_for_a_reader_ends_and_names_it(
 
 def test_migrations_at_once_apply_each_file_once(warehouse: Warehouse, tmp_path: Path) -> None:
     """The second one waits while the first is at work, and then finds the file applied."""
-    for path in migrations_folder().glob("*.sql"):
+    for path in sql_folder("migrations").glob("*.sql"):
         (tmp_path / path.name).write_text(path.read_text())
     content = "CREATE TABLE public.made_once (n integer);"
     (tmp_path / "9999_once.sql").write_text(content)

@@ -8,9 +8,10 @@ import psycopg2
 import pytest
 
 from tidemill.errors import LostRace, NoChampion, ReleaseFromTheFuture, SettingsError
-from tidemill.warehouse.migrations import apply_migrations, migrations_folder
+from tidemill.warehouse.migrations import apply_migrations
 from tidemill.warehouse.releases.registry import Releases
 from tidemill.warehouse.releases.resolution import resolve_release
+from tidemill.warehouse.statements import sql_folder
 
 from .data import LAST, NEXT, SCORED, TRAINED, Mill
 
@@ -373,14 +374,14 @@ def test_migrations_are_applied_once(warehouse: Any) -> None:
 
 
 def test_migration_that_has_changed_since_is_refused(warehouse: Any, tmp_path: Any) -> None:
-    for path in migrations_folder().glob("*.sql"):
+    for path in sql_folder("migrations").glob("*.sql"):
         (tmp_path / path.name).write_text(path.read_text() + "-- changed\n")
     with pytest.raises(SettingsError, match=r"Migration 0001_ledger\.sql has changed since it was applied"):
         apply_migrations(warehouse.url(OWNER), tmp_path)
 
 
 def test_migration_that_fails_leaves_nothing(warehouse: Any, tmp_path: Any) -> None:
-    for path in migrations_folder().glob("*.sql"):
+    for path in sql_folder("migrations").glob("*.sql"):
         (tmp_path / path.name).write_text(path.read_text())
     (tmp_path / "9999_broken.sql").write_text("CREATE TABLE tidemill.half (n integer); SELECT 1 / 0;")
     with pytest.raises(psycopg2.errors.DivisionByZero):

@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 
 from tidemill.score.lines import LINES
-from tidemill.warehouse.statements import queries_folder, statements
+from tidemill.warehouse.statements import sql_folder, statements
 
 from .conftest import PROJECT, Warehouse
 
@@ -84,11 +84,11 @@ def test_a_block_without_a_comment_or_a_name_of_its_own_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     (tmp_path / "some.sql").write_text(text, encoding="utf-8")
-    monkeypatch.setattr("tidemill.warehouse.statements.queries_folder", lambda: tmp_path)
+    monkeypatch.setattr("tidemill.warehouse.statements.sql_folder", lambda name: tmp_path)
     with pytest.raises(ValueError, match=r"some\.sql"):
         statements.__wrapped__()
 
 
 def test_the_wheel_ships_the_folder() -> None:
-    assert queries_folder().is_dir()
+    assert sql_folder("queries").is_dir()
     assert '"sql/queries" = "tidemill/queries"' in (PROJECT / "pyproject.toml").read_text(encoding="utf-8")

@@ -11,7 +11,8 @@ import pytest
 from tidemill.doctor.ledger import check_migrations, check_rights
 from tidemill.postgres.cluster import ADMIN
 from tidemill.warehouse.connections import transaction
-from tidemill.warehouse.migrations import apply_migrations, migrations_folder
+from tidemill.warehouse.migrations import apply_migrations
+from tidemill.warehouse.statements import sql_folder
 
 from .conftest import PROJECT, Warehouse
 
@@ -44,7 +45,7 @@ class Old:
             self.publish(day, token)
 
     def migrate(self, folder: Path, before: str) -> None:
-        for path in migrations_folder().glob("*.sql"):
+        for path in sql_folder("migrations").glob("*.sql"):
             if path.name < before:
                 shutil.copy(path, folder)
         apply_migrations(self.url, folder)
@@ -78,7 +79,7 @@ class Old:
         return self.run("SELECT partition, row_id, at, score, prediction_run_id FROM predictions.old ORDER BY 1, 2")
 
 
-NEWEST = max(path.name for path in migrations_folder().glob("[0-9]*.sql"))
+NEWEST = max(path.name for path in sql_folder("migrations").glob("[0-9]*.sql"))
 
 
 @pytest.fixture(params=["0005", NEWEST])

@@ -8,8 +8,7 @@ from pathlib import Path
 from tidemill.doctor.findings import Finding, judged, listed
 from tidemill.warehouse.connections import Cursor, fetch_value
 from tidemill.warehouse.lost_runs import lost_runs
-from tidemill.warehouse.migrations import migrations_folder
-from tidemill.warehouse.statements import execute
+from tidemill.warehouse.statements import execute, sql_folder
 
 __all__ = [
     "check_clock",
@@ -73,7 +72,7 @@ def check_migrations(cursor: Cursor, folder: Path | None = None) -> Finding:
     """Compare the migrations that were applied with the files of this version."""
     files = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (folder or migrations_folder()).glob("[0-9]*.sql")
+        for path in (folder or sql_folder("migrations")).glob("[0-9]*.sql")
     }
     execute(cursor, "may_read_migrations")
     if not fetch_value(cursor):

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 from psycopg2 import sql
 from psycopg2.errors import DependentObjectsStillExist, DuplicateTable, QueryCanceled, WrongObjectType
 
+from tidemill.arrow import as_csv
 from tidemill.errors import SettingsError
 from tidemill.onboarding.files import Content, read_content
 from tidemill.onboarding.names import TableName
@@ -125,13 +124,7 @@ class _Rows(io.RawIOBase):
             batch = next(self._batches, None)
             if batch is None:
                 return 0
-            self._rest = memoryview(_as_csv(batch))
+            self._rest = memoryview(as_csv(batch))
         n = min(len(buffer), len(self._rest))
         buffer[:n], self._rest = self._rest[:n], self._rest[n:]
         return n
-
-
-def _as_csv(batch: pa.RecordBatch) -> bytes:
-    sink = io.BytesIO()
-    pa_csv.write_csv(batch, sink, pa_csv.WriteOptions(include_header=False))
-    return sink.getvalue()

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pandas as pd
 
+from tidemill.intervals import duration_words
 from tidemill.onboarding.draft import Draft
 from tidemill.onboarding.event_time import Lag
 from tidemill.onboarding.names import quoted
@@ -43,10 +44,10 @@ def _spec(draft: Draft) -> str:
         f"entity_key: {draft.key_name} # {_key_comment(draft)}",
         f"event_time: {draft.time_name} # {_time_comment(draft)}",
         f"timezone: {draft.timezone}",
-        f"partitions: {{every: {calendar.every}, cutoff: {_duration(calendar.cutoff)}, first: {calendar.first}}}"
+        f"partitions: {{every: {calendar.every}, cutoff: {duration_words(calendar.cutoff)}, first: {calendar.first}}}"
         f" # {_cutoff_comment(draft)}",
         f"source: {{features: {draft.model}/features.sql, labels: {draft.model}/labels.sql}}",
-        f"label: {{column: {target.name}, {positive}matures_after: {_duration(calendar.matures_after)}}}"
+        f"label: {{column: {target.name}, {positive}matures_after: {duration_words(calendar.matures_after)}}}"
         f" # {_maturity_comment(draft)}",
         "features:",
         *_feature_lines(draft),
@@ -200,7 +201,7 @@ def _labels(draft: Draft) -> str:
 
 
 def _observed(draft: Draft) -> str:
-    later = f"{draft.clock.instant} + interval '{_duration(draft.calendar.matures_after)}'"
+    later = f"{draft.clock.instant} + interval '{duration_words(draft.calendar.matures_after)}'"
     if draft.label_time is None:
         return later
     known = _end_of(draft.label_time)
@@ -230,13 +231,6 @@ def _left_out(draft: Draft) -> Iterator[str]:
         yield ""
         yield "-- Left out:"
         yield from (f"--   {_comment(quoted(name))}: {_comment(why)}" for name, why in draft.selected.left_out.items())
-
-
-def _duration(length: timedelta) -> str:
-    days, rest = divmod(length, timedelta(days=1))
-    hours, rest = divmod(rest, timedelta(hours=1))
-    counted = ((days, "day"), (hours, "hour"), (rest // timedelta(minutes=1), "minute"))
-    return " ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in counted if n) or "0 days"
 
 
 def _comment(text: str) -> str:

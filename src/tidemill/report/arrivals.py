@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from tidemill.report.html import percent
+from tidemill.report.html import percent, plural
 from tidemill.report.pictures import marks
 from tidemill.report.pictures.marks import ACCENT, INK, MUTED
 from tidemill.report.pictures.render import Chart
@@ -89,4 +89,4 @@ def hours_in_words(hours: float) -> str:
     """
     value, unit = (hours / 24, "day") if hours >= 48 else (hours, "hour")
     text = f"{value:.1f}".removesuffix(".0")
-    return f"{text} {unit}{'' if text == '1' else 's'}"
+    return f"{text} {plural(unit, float(text))}"

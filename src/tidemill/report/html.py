@@ -33,6 +33,7 @@ __all__ = [
     "page",
     "percent",
     "picture",
+    "plural",
     "seconds",
     "short",
     "size",
@@ -228,6 +229,11 @@ def when(instant: datetime) -> str:
     '2013-07-01 09:00 UTC'
     """
     return f"{instant:%Y-%m-%d %H:%M %Z}".strip()
+
+
+def plural(noun: str, n: float) -> str:
+    """Return a noun, with an s unless there is one of it."""
+    return noun if n == 1 else f"{noun}s"
 
 
 def size(size_bytes: int | None) -> str:

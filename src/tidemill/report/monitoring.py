@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidemill.records import Alert, MetricValue, OpenAlert, Severity
-from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent
+from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent, plural
 from tidemill.report.values import DriftRow, LabelRow, SliceRow, State, StepCompute
 
 __all__ = ["AlertsView", "LabelsView", "MonitorView", "QualityView", "drifted_features", "monitor_page"]
@@ -151,10 +151,10 @@ def _answer(view: MonitorView, alerts: Sequence[Alert]) -> Answer:
     n_warn = len(alerts) - n_fail
     messages = tuple(alert.message for alert in alerts[:MOST_REASONS])
     if n_fail:
-        text = f"No: {n_fail} {_plural('alert', n_fail)} of {view.model} {_needs(n_fail)} action today."
+        text = f"No: {n_fail} {plural('alert', n_fail)} of {view.model} {_needs(n_fail)} action today."
         return Answer(question=question, answer=text, tone="fail", reasons=messages)
     if n_warn:
-        text = f"{view.model} works, but {n_warn} {_plural('alert', n_warn)} {_needs(n_warn)} a look."
+        text = f"{view.model} works, but {n_warn} {plural('alert', n_warn)} {_needs(n_warn)} a look."
         return Answer(question=question, answer=text, tone="warn", reasons=messages)
     if view.n_rows == 0:
         reason = "The partition is published without rows. Alerts about its data stay as they were."
@@ -249,10 +249,6 @@ def _names(metrics: Iterable[MetricValue]) -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (" and others" if len(names) > MOST_NAMED else "")
-
-
-def _plural(noun: str, n: int) -> str:
-    return noun if n == 1 else f"{noun}s"
 
 
 def _needs(n: int) -> str:

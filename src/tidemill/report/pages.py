@@ -12,7 +12,7 @@ from pathlib import Path
 from tidemill.errors import ArtifactCorrupt
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import CheckResult, Decision, EvaluationReport, MetricValue, Severity, SnapshotRef, Verdict
-from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, when
+from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, plural, when
 from tidemill.report.search import search_sentences, weak_slices_lead
 from tidemill.report.values import ColumnProfile
 
@@ -61,7 +61,7 @@ def profile_page(
         SVG texts, e.g. the correlation with the label and its rate over time.
     """
     n = len(findings)
-    what = f"{n} {_plural('thing', n)} to look at in" if n else "Nothing unusual in"
+    what = f"{n} {plural('thing', n)} to look at in" if n else "Nothing unusual in"
     answer = Answer(
         question="What is in the data?",
         answer=f"{what} {count(snapshot.n_rows)} rows of {len(columns)} columns.",
@@ -179,10 +179,10 @@ def _contract_answer(failed: Sequence[CheckResult], warned: Sequence[CheckResult
     question = "Do the data keep the contract?"
     reasons = tuple(f"{r.expectation} on {r.column or 'the table'}: {r.observed}" for r in (*failed, *warned)[:5])
     if failed:
-        text = f"No: {len(failed)} of {n} {_plural('expectation', n)} {_are(len(failed))} broken, and the run stops."
+        text = f"No: {len(failed)} of {n} {plural('expectation', n)} {_are(len(failed))} broken, and the run stops."
         return Answer(question=question, answer=text, tone="fail", reasons=reasons)
     if warned:
-        text = f"Yes, with {len(warned)} {_plural('warning', len(warned))} in {n} expectations."
+        text = f"Yes, with {len(warned)} {plural('warning', len(warned))} in {n} expectations."
         return Answer(question=question, answer=text, tone="warn", reasons=reasons)
     if not n:
         return Answer(question=question, answer="Not known: the contract has no expectation.", tone="none")
@@ -231,10 +231,6 @@ def _or_zero(value: float | None) -> float:
 def _rounded(share: float) -> float:
     """Return a rounded share, so that traces of missing values do not determine the order."""
     return round(_or_zero(share), 2)
-
-
-def _plural(noun: str, n: int) -> str:
-    return noun if n == 1 else f"{noun}s"
 
 
 def _are(n: int) -> str:

@@ -9,7 +9,7 @@ import altair as alt
 
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import MetricValue
-from tidemill.report.html import Answer, Tile, page
+from tidemill.report.html import Answer, Tile, page, plural
 from tidemill.report.pictures import marks
 from tidemill.report.pictures.marks import ACCENT, FAIL, INK, REFERENCE, SECOND
 from tidemill.report.pictures.render import Chart, to_svg
@@ -207,7 +207,7 @@ def _figures(gain: MetricValue) -> str:
 
 
 def _trainings(policy: PolicyFacts) -> str:
-    return f"{len(policy.trained)} training{'' if len(policy.trained) == 1 else 's'}, {policy.n_promoted} served"
+    return f"{len(policy.trained)} {plural('training', len(policy.trained))}, {policy.n_promoted} served"
 
 
 def _answer(gains: Sequence[MetricValue], policies: Sequence[PolicyFacts]) -> Answer:

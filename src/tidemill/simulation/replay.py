@@ -22,9 +22,10 @@ from tidemill.spec import ModelSpec
 from tidemill.steps.data.labels import labelled, labels_as_of
 from tidemill.steps.monitor.realised_quality import measured, scored_rows, weights_of
 from tidemill.steps.predict.resolution import Resolution, resolve_withheld
-from tidemill.warehouse.connections import fetch_all, kept_open, transaction
+from tidemill.warehouse.connections import Row, fetch_all, kept_open, transaction
 from tidemill.warehouse.predictions.publisher import PublishedRun, Publisher
 from tidemill.warehouse.predictions.withholding import Withholding
+from tidemill.warehouse.statements import execute
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["Replay", "main", "model_name"]
@@ -95,15 +96,15 @@ class Replay:
 
     def alerts(self) -> tuple[Opened, ...]:
         """Return all alerts so far."""
-        return _alerts(self.spec.model, self._workspace)
+        return _read(Opened, "alerts_of_model", self.spec.model, self._workspace)
 
     def outcome(self, partitions: tuple[Partition, ...]) -> Outcome:
         """Return the outcome so far."""
         return Outcome(
             policy=self._policy,
             quality=_quality(self.spec, self._workspace, partitions),
-            trained=_trained(self.spec.model, self._workspace),
-            alerts=_alerts(self.spec.model, self._workspace),
+            trained=_read(Trained, "trainings_of_model", self.spec.model, self._workspace),
+            alerts=_read(Opened, "alerts_of_model", self.spec.model, self._workspace),
             stopped=tuple(self.stopped),
             withheld=tuple(self.withheld),
         )
@@ -156,26 +157,10 @@ def _quality(spec: ModelSpec, workspace: Workspace, partitions: tuple[Partition,
     return {run.partition: realised(run) for run in publisher.published(spec.model)}
 
 
-def _trained(model: str, workspace: Workspace) -> tuple[Trained, ...]:
+def _read(kind: type[Row], statement: str, model: str, workspace: Workspace) -> tuple[Row, ...]:
     with transaction(workspace.connection(LEDGER)) as cursor:
-        cursor.execute(
-            "SELECT r.partition, d.verdict, d.reasons[1] AS reason,"
-            " EXISTS (SELECT FROM tidemill.deployment p WHERE p.release_id = r.release_id) AS promoted"
-            " FROM tidemill.release r JOIN tidemill.decision d USING (decision_id)"
-            " WHERE r.model = %s ORDER BY r.release_id",
-            (model,),
-        )
-        return fetch_all(cursor, Trained)
-
-
-def _alerts(model: str, workspace: Workspace) -> tuple[Opened, ...]:
-    with transaction(workspace.connection(LEDGER)) as cursor:
-        cursor.execute(
-            "SELECT rule, severity, first_partition, last_partition, message FROM tidemill.alert"
-            " WHERE model = %s ORDER BY alert_id",
-            (model,),
-        )
-        return fetch_all(cursor, Opened)
+        execute(cursor, statement, model=model)
+        return fetch_all(cursor, kind)
 
 
 def main(folder: str, policy: str, first: str, last: str) -> None:

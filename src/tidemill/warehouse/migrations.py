@@ -8,25 +8,18 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.resources import files
 from pathlib import Path
 
 from psycopg2.errors import LockNotAvailable, UniqueViolation
 
 from tidemill.errors import SettingsError, WarehouseUnavailable
 from tidemill.warehouse.connections import Connection, Cursor, connect
-from tidemill.warehouse.statements import execute
+from tidemill.warehouse.statements import execute, sql_folder
 
-__all__ = ["apply_migrations", "migrations_folder"]
+__all__ = ["apply_migrations"]
 
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 LOCK_TIMEOUT_S = 60  # seconds per lock; ordinary readers and writers are done by then
-
-
-def migrations_folder() -> Path:
-    """Return the folder of migrations: in the installed package, or in the checkout."""
-    shipped = Path(str(files("tidemill"))) / "migrations"
-    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "sql" / "migrations"
 
 
 def apply_migrations(owner_url: str, folder: Path | None = None) -> tuple[str, ...]:
@@ -51,7 +44,7 @@ def apply_migrations(owner_url: str, folder: Path | None = None) -> tuple[str, .
     WarehouseUnavailable
         If another session holds a lock for too long; the message names it.
     """
-    paths = sorted(path for path in (folder or migrations_folder()).iterdir() if _FILE.fullmatch(path.name))
+    paths = sorted(path for path in (folder or sql_folder("migrations")).iterdir() if _FILE.fullmatch(path.name))
     with connect(owner_url, "tidemill-migrate") as connection:
         _create_records(connection)
         with _locked(connection) as cursor:

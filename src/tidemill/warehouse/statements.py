@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tidemill.warehouse.connections import Cursor
 
-__all__ = ["execute", "queries_folder", "statements"]
+__all__ = ["execute", "sql_folder", "statements"]
 
 _BLOCK = re.compile(r"^-- name: (?P<name>\w+)\n(?:-- .*\n)+(?P<statement>(?:(?!-- name:).*\n)+)", re.MULTILINE)
 
 
-def queries_folder() -> Path:
-    """Return the folder of the ledger's SQL: in the installed package, or in the checkout."""
-    shipped = Path(str(files("tidemill"))) / "queries"
-    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "sql" / "queries"
+def sql_folder(name: Literal["migrations", "queries"]) -> Path:
+    """Return a folder of the ledger's SQL: in the installed package, or in the checkout."""
+    shipped = Path(str(files("tidemill"))) / name
+    return shipped if shipped.is_dir() else Path(__file__).parents[3] / "sql" / name
 
 
 @cache
@@ -34,7 +34,7 @@ def statements() -> Mapping[str, str]:
         If two statements have one name, or a block has no comment or no statement.
     """
     found: dict[str, str] = {}
-    for path in sorted(queries_folder().glob("*.sql")):
+    for path in sorted(sql_folder("queries").glob("*.sql")):
         text = path.read_text(encoding="utf-8")
         blocks = {block["name"]: block["statement"].strip().rstrip(";") for block in _BLOCK.finditer(text)}
         if len(blocks) != text.count("-- name:") or blocks.keys() & found.keys():

@@ -5,6 +5,8 @@ missing, not a number or infinite never passes; what the spec sets no limit for 
 measured here: ``tidemill.steps.train.evaluate`` does that.
 """
 
+from collections.abc import Callable
+
 from tidemill.metrics.blocks import MIN_BLOCKS
 from tidemill.modeling.gate.comparison import (
     SHARE_OF_LEAD,
@@ -208,13 +210,7 @@ def _tell_idle_groups(report: EvaluationReport) -> list[Finding]:
 
 def _weigh_calibration(report: EvaluationReport, limit: float | None) -> list[Finding]:
     figure = _whole(report, "expected_calibration_error")
-    if limit is None:
-        known = figure is not None and is_number(figure.value)
-        return [Finding.shown(f"{_calibration(figure)}; not weighed.")] if figure is not None and known else []
-    if figure is None or not is_number(figure.value):
-        found = "missing" if figure is None else f"{figure.value}, not a number to decide on"
-        return [Finding.refuse(f"The expected calibration error of the candidate is {found}.")]
-    return [_within(figure.value, limit, _calibration(figure), significant(limit, 4))]
+    return _weigh_limit(figure, limit, "expected calibration error of the candidate", _calibration)
 
 
 def _calibration(figure: MetricValue) -> str:
@@ -224,14 +220,7 @@ def _calibration(figure: MetricValue) -> str:
 def _weigh_churn(report: EvaluationReport, limit: float | None) -> list[Finding]:
     if report.champion_release is None or report.champion_problem:
         return []
-    churn = report.churn
-    if limit is None:
-        known = churn is not None and is_number(churn.value)
-        return [Finding.shown(f"{_churn(churn)}; not weighed.")] if churn is not None and known else []
-    if churn is None or not is_number(churn.value):
-        found = "missing" if churn is None else f"{churn.value}, not a number to decide on"
-        return [Finding.refuse(f"The churn against the champion is {found}.")]
-    return [_within(churn.value, limit, _churn(churn), significant(limit, 4))]
+    return _weigh_limit(report.churn, limit, "churn against the champion", _churn)
 
 
 def _churn(churn: MetricValue) -> str:
@@ -277,6 +266,20 @@ def _budget(value: float, limit: float | None, said: str, unit: str) -> Finding:
     if not is_number(value) or value <= 0:
         return Finding.refuse(f"{said}, which is no measurement.")
     return _within(value, limit, said, f"{limit:,g}{unit}")
+
+
+def _weigh_limit(
+    figure: MetricValue | None, limit: float | None, name: str, said: Callable[[MetricValue], str]
+) -> list[Finding]:
+    """Weigh a figure that must not exceed a limit; without a limit, only show it."""
+    if figure is not None and is_number(figure.value):
+        if limit is None:
+            return [Finding.shown(f"{said(figure)}; not weighed.")]
+        return [_within(figure.value, limit, said(figure), significant(limit, 4))]
+    if limit is None:
+        return []
+    found = "missing" if figure is None else f"{figure.value}, not a number to decide on"
+    return [Finding.refuse(f"The {name} is {found}.")]
 
 
 def _within(value: float, limit: float, said: str, shown: str) -> Finding:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tidemill.records import EvaluationReport, MetricValue, ReleaseEvidence
 from tidemill.report.console.links import trail_of
-from tidemill.report.html import Answer, Link, Tile, figure, page
+from tidemill.report.html import Answer, Link, Tile, figure, page, plural
 
 __all__ = ["comparison_page"]
 
@@ -65,7 +65,7 @@ def _answer(ids: tuple[int, int], settings: list[tuple[str, str, str]], figures:
     if first is not None and first.left and first.right:
         said = f"{first.name}: {figure(first.left.value)} and {figure(first.right.value)}, each on its own test set."
     n = len(settings)
-    reason = f"{n or 'No'} setting{'' if n == 1 else 's'} of the spec differ{'s' if n == 1 else ''}."
+    reason = f"{n or 'No'} {plural('setting', n)} of the spec differ{'s' if n == 1 else ''}."
     question = f"How does release {ids[0]} differ from release {ids[1]}?"
     return Answer(question=question, answer=said, tone="none", reasons=(reason,))
 
