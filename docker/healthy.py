@@ -1,7 +1,7 @@
 """Check whether a service is alive: ``python healthy.py scheduler``, ``python healthy.py worker``.
 
 The API server reports on Airflow's components. A worker is asked directly, through the broker and without Airflow: on a
-busy machine, Airflow's imports take longer than a check may.
+busy machine, Airflow's imports take longer than the check's time limit.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Names the port that another program has before Docker does, and the variable that moves it: ``make compose-up``.
+"""Report ports that other programs use, before Docker fails on them, and the variable that moves each: ``make compose-up``.
 
 Needs only Python, not Tidemill's packages. Ports of this profile's own containers, which run already, do not count.
 """
@@ -31,7 +31,7 @@ def main() -> int:
 def problem_of(variable: str, port: str, service: tuple[str, int]) -> str:
     """Return what is wrong with a port, or nothing."""
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        return f"{variable} is {port!r}, which is no port. Set it to a number from 1 to 65535."
+        return f"{variable} is {port!r}, which is not a port. Set it to a number from 1 to 65535."
     if is_free(int(port)) or is_ours(int(port), *service):
         return ""
     other = next(candidate for candidate in range(int(port) + 1, 65536) if is_free(candidate))

@@ -218,7 +218,7 @@ def test_trainings_and_predictions_wait_in_different_queues() -> None:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_more_workers_stay_more_when_the_others_are_started_again(name: str) -> None:
-    # What `--scale` says is forgotten by the next `up`, such as that of `make compose-demo`.
+    # The next `up`, such as that of `make compose-demo`, forgets `--scale`.
     assert re.fullmatch(r"\$\{TIDEMILL_[A-Z]+:-1\}", SERVICES[name]["deploy"]["replicas"])
     assert not {"container_name", "hostname", "ports"} & SERVICES[name].keys()
 
@@ -272,7 +272,7 @@ def test_a_service_says_whether_it_is_well(name: str) -> None:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_is_asked_without_importing_airflow(name: str) -> None:
-    # `celery --app airflow… inspect ping` takes 68 seconds of a busy machine with two cores, and its own share of the load.
+    # `celery --app airflow… inspect ping` takes 68 seconds on a busy machine with two cores, and adds to the load.
     assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "python", "/opt/tidemill/docker/healthy.py", "worker"]
     script = (PROJECT / "docker" / "healthy.py").read_text(encoding="utf-8")
     assert not re.search(r"import airflow|from airflow|import tidemill|from tidemill", script)
@@ -296,7 +296,7 @@ def test_only_who_trains_reaches_the_dask_cluster_which_reaches_nothing_but_the_
 
 
 def check_ports(folder: Path, docker_says: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run the check of ``make compose-up`` with a Docker that answers the same to every question."""
+    """Run the check of ``make compose-up`` with a Docker that gives the same answer to every command."""
     (folder / "docker").write_text(f"#!/bin/sh\necho '{docker_says}'\n")
     (folder / "docker").chmod(0o755)
     free = {"TIDEMILL_UI_PORT": str(free_port()), "TIDEMILL_MLFLOW_PORT": str(free_port())}
@@ -340,4 +340,4 @@ def test_a_port_of_the_running_profile_is_no_obstacle_to_a_second_start(tmp_path
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
 def test_a_port_that_is_none_is_refused_by_the_name_of_its_variable(tmp_path: Path, port: str) -> None:
     checked = check_ports(tmp_path, "", TIDEMILL_UI_PORT=port)
-    assert f"TIDEMILL_UI_PORT is {port!r}, which is no port" in checked.stderr
+    assert f"TIDEMILL_UI_PORT is {port!r}, which is not a port" in checked.stderr

@@ -1,4 +1,4 @@
-"""The mutation check itself takes half an hour; that each of its guards is still where it looks is seen at once."""
+"""The mutation check takes half an hour; these tests only check that each guard is still where it looks."""
 
 import pytest
 

@@ -137,7 +137,7 @@ def alerts() -> str:
     ]
     head = ("rule", "meaning", "partitions that must show it", "metric plotted")
     return (
-        "# Alert rules\n\nA rule is `<family>:<subject>`, such as `nulls:dep_hour`. The link leads to what to do. "
+        "# Alert rules\n\nA rule is `<family>:<subject>`, such as `nulls:dep_hour`. The link explains what to do. "
         f"[`monitor.rules`](../spec.md#rules) changes thresholds and persistence.\n\n{table(head, rows)}"
         f"\nIn the spec: {', '.join(f'`{name}`' for name in spec.RULES)}.\n"
     )

@@ -1,4 +1,4 @@
--- One row for each customer of the day, as loaded in its early morning. The key comes again on every day.
+-- One row for each customer of the day, as loaded in its early morning. The key recurs every day.
 SELECT
     customer_id,
     CAST(day AS timestamp) AT TIME ZONE 'Europe/Berlin' AS scored_day,

@@ -1,5 +1,5 @@
--- Who left at the end of the month, for each of the customer's days in it. It returns the event time too, so a label finds
--- its row by key and time. Known when the month is closed.
+-- Who left at the end of the month, for each of the customer's days in it. The query also returns the event
+-- time, so labels are joined by key and time. A label is known when the month is closed.
 SELECT
     d.customer_id,
     CAST(d.day AS timestamp) AT TIME ZONE 'Europe/Berlin' AS scored_day,

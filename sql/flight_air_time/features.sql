@@ -1,5 +1,5 @@
 -- One row for each flight scheduled in the interval, with what was known at the cutoff about how long it will be in the
--- air: the distance, the plane, and above all how long the same route took lately, for that is where the winds are seen.
+-- air: the distance, the plane, and above all how long the same route took lately, which reflects the winds.
 WITH
 
 flight AS (
@@ -12,7 +12,7 @@ flight AS (
       AND schedule_known_at <= CAST(:cutoff AS timestamptz)
 ),
 
--- Flights of the last 28 days that had landed by the cutoff. All flew from New York: origins a few miles apart are one.
+-- Flights of the last 28 days that had landed by the cutoff. All flew from New York: origins a few miles apart count as one.
 flown AS MATERIALIZED (
     SELECT
         carrier, dest, distance, CAST(air_time AS double precision) AS minutes,
@@ -31,7 +31,7 @@ by_carrier AS (
     SELECT dest, carrier, avg(minutes ORDER BY minutes) AS d28 FROM flown GROUP BY dest, carrier
 ),
 
--- How much longer than usual the long flights of the last day took: the jet stream blows them all alike.
+-- How much longer than usual the long flights of the last day took: the jet stream affects all of them.
 wind AS (
     SELECT avg(flown.minutes / by_route.d28 - 1 ORDER BY flown.minutes / by_route.d28) AS bias
     FROM flown JOIN by_route USING (dest)

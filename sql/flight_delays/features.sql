@@ -3,7 +3,7 @@
 -- would depend on the session's time zone when the clocks change.
 WITH
 
--- The flights to describe. All that is read of them was known with the schedule.
+-- The flights to describe. Every column read here was known with the schedule.
 flight AS (
     SELECT
         flight_id, scheduled_departure, scheduled_arrival, carrier, flight, tailnum, origin, dest, distance,
@@ -14,7 +14,7 @@ flight AS (
       AND schedule_known_at <= CAST(:cutoff AS timestamptz)
 ),
 
--- Flights of the last 28 days whose outcome was known at the cutoff. Delays stop at 3 hours: an outlier is no habit.
+-- Flights of the last 28 days whose outcome was known at the cutoff. Delays stop at 3 hours: an outlier is not a habit.
 outcome AS (
     SELECT
         carrier, flight, origin, dest, dep_delay, least(arr_delay, 180) AS delay, arr_delay > 15 AS late,
@@ -27,7 +27,7 @@ outcome AS (
       AND outcome_known_at <= CAST(:cutoff AS timestamptz)
 ),
 
--- The same, counted once for each flight number, so that every history below adds up few rows. (late and n are counts.)
+-- The same, aggregated by flight number, so that every history below sums few rows. (late and n are counts.)
 past AS MATERIALIZED (
     SELECT
         carrier, flight, origin, dest, hour,
@@ -43,7 +43,7 @@ past AS MATERIALIZED (
     GROUP BY carrier, flight, origin, dest, hour
 ),
 
--- Everybody's late share and mean delay; groups with few flights are drawn towards them.
+-- Overall share of late flights and mean delay; groups with few flights are shrunk towards them.
 everybody AS (
     SELECT
         sum(late_28d) / sum(n_28d) AS late_28d,
@@ -53,7 +53,7 @@ everybody AS (
     FROM past
 ),
 
--- Histories, smoothed as if the group had flown 20 more flights (10 over the shorter spans) that went like everybody's.
+-- Histories, smoothed as if the group had flown 20 more flights (10 over the shorter spans) at the overall rates.
 by_carrier AS (
     SELECT
         carrier,
@@ -86,7 +86,7 @@ by_flight AS (
     FROM past GROUP BY carrier, flight, origin
 ),
 
--- Share of the last 24 hours' flights that had not left: cancelled or still waiting, nobody could tell which.
+-- Share of the last 24 hours' flights that had not left: cancelled or still waiting; at the cutoff nobody can tell which.
 not_departed AS (
     SELECT
         origin,
@@ -111,7 +111,7 @@ reading AS MATERIALIZED (
 latest AS (
     SELECT DISTINCT ON (origin) * FROM reading ORDER BY origin, known_at DESC
 ),
--- A tenth of the readings lacks the pressure: take the newest that has one.
+-- A tenth of the readings lack the pressure: take the newest one that has it.
 trend AS (
     SELECT
         origin,

@@ -1,4 +1,4 @@
--- Whether the orders of the interval were sent back, as far as it was known at the cutoff.
+-- Whether the orders of the interval were sent back, as far as known at the cutoff.
 SELECT order_id, returned, outcome_known_at AS observed_at
 FROM demo_shop.orders
 WHERE ordered_at >= CAST(:start AS timestamptz)

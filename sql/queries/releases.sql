@@ -1,5 +1,5 @@
 -- name: fit_costs
--- The newest fit of each bundle.
+-- The cost of the newest fit of each bundle.
 SELECT DISTINCT ON (digest) result ->> 'digest' AS digest, started_at, wall_s, cpu_s, peak_rss_bytes
 FROM tidemill.run
 WHERE model = %(model)s AND partition = %(partition)s AND step = 'train' AND status = 'succeeded'
@@ -39,7 +39,7 @@ LEFT JOIN tidemill.run step ON step.run_id = r.run_id
 WHERE r.model = %(model)s AND r.prediction_run_id = %(prediction_run_id)s;
 
 -- name: snapshot
--- A snapshot.
+-- One snapshot, by its digest.
 SELECT model, purpose, partition, digest, uri, n_rows, n_set_aside, size_bytes, start_at AS start, end_at AS end, cutoff,
     query_digest
 FROM tidemill.snapshot
@@ -65,7 +65,7 @@ FROM tidemill.document
 WHERE digest = %(digest)s;
 
 -- name: reproducible_releases
--- Releases that were made here, have served, know nothing later than an instant, and are kept.
+-- Releases that were trained here on data up to an instant, have served, and are still stored.
 SELECT r.release_id FROM tidemill.release r
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
 WHERE r.model = %(model)s AND r.known_until <= %(known_until)s
@@ -83,7 +83,7 @@ VALUES (%(model)s, %(release_id)s, %(prediction_run_id)s, %(verdict)s, %(steps)s
 RETURNING reproduction_id;
 
 -- name: passport_figures
--- Facts of a release's passport apart from its origin.
+-- Facts for a release's passport, besides its origin.
 SELECT r.metric, r.metric_value, r.learnt_until, r.requested_by,
     (SELECT hash FROM tidemill.audit ORDER BY audit_id LIMIT 1) AS ledger,
     (SELECT bundle_digest FROM tidemill.registration c WHERE c.model = r.model AND c.release_id = %(champion)s)

@@ -1,6 +1,6 @@
 -- name: lost_runs
--- Runs that are running only in the ledger. A session is alive while the server works for it; otherwise its last statement
--- counts. Waiting for the client is not work.
+-- Runs that are marked as running, but whose process is dead or frozen. A session is alive while the server executes for it;
+-- otherwise its last statement counts. Waiting for the client is not execution.
 SELECT r.run_id, r.model, r.step, r.partition, r.process, r.peak_rss_bytes, r.memory_limit_bytes, s.last_sign
 FROM tidemill.run r
 LEFT JOIN (

@@ -22,7 +22,7 @@ def needed_requirements() -> list[Requirement]:
 
 
 def unmet_requirements() -> dict[str, str]:
-    """Return, by requirement, what is wrong with each one that is missing or has another version."""
+    """Return what is wrong with each requirement that is missing or has an unsupported version."""
     wrong = ((item, _wrong(item)) for item in needed_requirements())
     return {f"{item.name}{item.specifier}": problem for item, problem in wrong if problem}
 
@@ -43,7 +43,7 @@ def module_missing(error: ModuleNotFoundError) -> str:
     unmet = unmet_requirements()
     found = f"The module {(error.name or '').partition('.')[0]!r} is not installed"
     if not unmet:
-        return f"{found}, although every package that Tidemill names is. Install Tidemill and its packages again."
+        return f"{found}, although every declared package is. Install Tidemill and its packages again."
     return f"{found}: {'; '.join(unmet.values())}.\nInstall what is missing: {install_command(unmet)}"
 
 

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "xgboost")
-"""What the bits of a model depend on, beside the interpreter and the machine."""
+"""Packages that the bits of a model depend on, besides the interpreter and the machine."""
 OPTIONAL_LIBRARIES = ("catboost", "lightgbm")
 """Packages that only the models of one estimator depend on; estimator and extra have the same name."""
 
@@ -74,7 +74,7 @@ def _digest_of(folder: Path) -> str:
 
 @cache
 def packages() -> str:
-    """Return all installed packages, one ``name==version`` per line; of two with one name, that which Python finds."""
+    """Return all installed packages, one ``name==version`` per line; of duplicates, the one that Python imports."""
     found: dict[str, str] = {}
     for item in distributions():
         name, number = _named(item)
@@ -94,12 +94,12 @@ def lock_file() -> Path:
 
 
 def drifted(lock: Path) -> tuple[str, ...]:
-    """Return the packages that are installed in another version than the lock says; those that are missing do not count.
+    """Return the packages that are installed in another version than the lock says; missing ones do not count.
 
     Parameters
     ----------
     lock : Path
-        Lines ``name==version ; marker``; others are passed over.
+        Lines ``name==version ; marker``; other lines are ignored.
     """
     installed = _installed()
     return tuple(
@@ -110,13 +110,13 @@ def drifted(lock: Path) -> tuple[str, ...]:
 
 
 def count_locked(lock: Path) -> tuple[int, int]:
-    """Return the number of packages that the lock wants on this machine, and of those among them that are missing."""
+    """Return the number of packages that the lock requires on this machine, and how many of them are missing."""
     names = [name for name, _ in _locked(lock)]
     return len(names), len(set(names) - _installed().keys())
 
 
 def refuse_drift(lock: Path) -> None:
-    """Raise for other packages than those that were tested together.
+    """Raise if packages differ from those that were tested together.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def _installed() -> dict[str, str]:
 
 
 def _locked(lock: Path) -> tuple[tuple[str, str], ...]:
-    """Return name and version of each package that the lock wants on this machine."""
+    """Return name and version of each package that the lock requires on this machine."""
     found = []
     for line in lock.read_text(encoding="utf-8").splitlines():
         if not line[:1].isalnum():
@@ -146,7 +146,7 @@ def _locked(lock: Path) -> tuple[tuple[str, str], ...]:
         try:
             wanted = Requirement(line.rstrip("\\ "))
         except InvalidRequirement:
-            continue  # somebody's own line
+            continue  # a line that somebody added
         exact = [item.version for item in wanted.specifier if item.operator == "=="]
         if exact and (wanted.marker is None or wanted.marker.evaluate()):
             found.append((canonicalize_name(wanted.name), exact[0]))
@@ -154,7 +154,7 @@ def _locked(lock: Path) -> tuple[tuple[str, str], ...]:
 
 
 def environment(*more: str) -> dict[str, str]:
-    """Return the versions of `LIBRARIES` and of Python, and the platform: what a bundle's manifest says of its making.
+    """Return the versions of `LIBRARIES` and of Python, and the platform, as a bundle's manifest records them.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 Works in a copy of the project with a stack of its own. Predicting scores a day of the flights; training takes every 45th
 flight of 50 days, which are a thousand rows, with the example's features, candidates and baselines and no search. Each
-run waits for the one before. Prints, for each task, the medians of how long it waited, how long it took beside its
-step (process, imports, XCom), and how long its step worked, as the ledger has it.
+run waits for the previous one. Prints, for each task, the medians of how long it waited, how long it took besides its
+step (process, imports, XCom), and how long its step took, as recorded in the ledger.
 """
 
 import argparse

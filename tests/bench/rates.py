@@ -1,7 +1,7 @@
 """How often gate, intervals and alerts err: ``make bench-rates`` prints the table of docs/gate.md.
 
-Each line simulates worlds whose truth is known, 1,000 by default: how often the gate would accept a challenger that is worse
-by exactly the margin (due are 2.5 %), how often a 95 % interval holds the truth, in how many quiet runs of 90 days the
+Each line simulates worlds whose true values are known, 1,000 by default: how often the gate would accept a challenger that is
+worse by exactly the margin (2.5 % is right), how often a 95 % interval holds the truth, in how many quiet runs of 90 days the
 ``change`` alert is raised, and how often weak slices are found where one is planted and where none is. ``--only TEXT``
 computes the lines whose name contains a text.
 """
@@ -41,7 +41,7 @@ N_REFERENCE = 14  # days of the test set that the change alert compares with
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Days:
-    """How the days of a simulated world are."""
+    """How the days of a simulated world vary."""
 
     n: int = 14
     """Days, or weeks."""
@@ -56,7 +56,7 @@ class Days:
     rounded: bool = False
     """Whether labels and predictions are whole numbers."""
     hourly: bool = False
-    """Whether partitions are hours, with effects of the day on all of its hours."""
+    """Whether partitions are hours that share the effects of their day."""
 
     def keys(self) -> npt.NDArray[np.str_]:
         """Return the partition key of each row."""
@@ -99,14 +99,14 @@ def endless(days: Days) -> Days:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One simulation: rates by metric, and the band that they have to lie in."""
+    """One simulation: rates by metric, and their acceptable range."""
 
     name: str
     """What is simulated."""
     band: tuple[float, float]
-    """Least and greatest rate that is right."""
+    """Smallest and largest acceptable rate."""
     rates: Callable[[int, Rng], Rates]
-    """From a number of draws and a source of chance to a rate per metric."""
+    """Returns a rate per metric, given a number of draws and a random generator."""
     what: str = field(default="")
     """What the rate counts."""
 
@@ -136,7 +136,7 @@ def wrong_accepts(days: Days, metrics: Sequence[str], task: str = "binary") -> C
 
 
 def coverage(days: Days, task: str = "binary") -> Callable[[int, Rng], Rates]:
-    """Count how often the interval of each metric that acceptance shows holds its value over endless days."""
+    """Count how often the interval of each metric that acceptance shows holds its true value."""
 
     def rates(n_draws: int, rng: Rng) -> Rates:
         many = endless(days)

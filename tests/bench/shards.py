@@ -1,9 +1,9 @@
 """A long partition scored in shards by two workers of the real scheduler, one of them killed: ``make bench-shards``.
 
 Works in a folder of its own with a stack of its own. Airflow may run two tasks at a time; the first process that has
-written half of its shard is killed, and the scheduler has to try that shard again, alone. Meanwhile a reader counts what
-the model's view shows, which has to be nothing or every row. Then one process scores the same partition by the command
-line, and the checksums of both runs have to be the same. Prints what each task took, by the ledger, and as JSON.
+written half of its shard is killed, and the scheduler has to retry only that shard. Meanwhile a reader counts the
+rows in the model's view, which must be none or all. Then one process scores the same partition by the command
+line, and both runs must have the same checksum. Prints what each task took, by the ledger, and as JSON.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A Postgres that may be killed: the ledger on a server of one's own, started and stopped at will."""
+"""A Postgres that tests may kill: the ledger on its own server, started and stopped at will."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from tidemill.postgres.server import Server as Postgres
 from tidemill.warehouse.migrations import apply_migrations
 
 ROLES = {"warehouse": "tidemill_reader", "tidemill": "tidemill_writer", "tidemill_promoter": "tidemill_promoter"}
-READY_S = 60  # a crash of a busy server is recovered from in less
+READY_S = 60  # recovery from a crash takes less, even on a busy server
 
 
 class Server:
@@ -33,7 +33,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; a postmaster that was killed leaves children, and until they are gone no other one can start."""
+        """Start it; until the children of a killed postmaster are gone, no other one can start."""
         assert until(self._starts, READY_S), "Postgres did not start"
 
     def _starts(self) -> bool:

@@ -32,8 +32,8 @@ _QUERIES = {
                      FROM tidemill.deployment d JOIN tidemill.release e USING (release_id)
                      LEFT JOIN tidemill.release f ON f.release_id = d.previous_release_id
                      WHERE d.model = '{m}' ORDER BY d.deployment_id""",
-    # Append-only: a step that died before it could say so has decided, and decides the same again.
-    # How long scoring took, and in how much memory, is another figure each time.
+    # Append-only: a step that died after deciding decides the same again.
+    # Time and memory of scoring differ each time.
     "decision": """SELECT DISTINCT partition, kind, verdict,
                           (SELECT array_agg(regexp_replace(said, ' takes [0-9.,]+', ' takes …')) FROM unnest(reasons) said)
                    FROM tidemill.decision WHERE model = '{m}' ORDER BY 1, 2, 3""",

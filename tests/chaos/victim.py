@@ -1,7 +1,7 @@
 """The processes that chaos tests kill: a parent that has imported everything, and forks a child for each job.
 
 Run as ``python -m tests.chaos.victim``; it takes orders as lines of JSON and answers each with one. A child is a
-process of its own in every respect: the platform's code, its connections, its environment, its end.
+separate process in every respect: the platform's code, its connections, its environment, its end.
 """
 
 import fcntl
@@ -57,7 +57,7 @@ def predict(model: str, partition: str) -> dict[str, Any]:
 
 
 def train(model: str, partition: str, journal: str) -> dict[str, Any]:
-    """Run the chain as Airflow does: what a step has answered is kept, and a step that has not is run again."""
+    """Run the chain as Airflow does: keep the record of a step that has returned, and run other steps again."""
     workspace = Workspace.from_environment()
     chain, path = one_by_one(train_chain(workspace.spec(model))), Path(journal)
     known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -129,7 +129,7 @@ def doctor() -> list[dict[str, Any]]:
 def run_away(model: str, partition: str, pids: str, deaf: bool) -> dict[str, Any]:
     """Run an extract that half writes its folder, starts a process with a child of its own, and never ends.
 
-    If it is deaf, it is as one that does not come back from a library: Python never hears of a signal.
+    If it is deaf, it resembles a process stuck in a library: Python never handles a signal.
     """
     ending.GRACE = timedelta(seconds=1) if deaf else ending.GRACE
 
@@ -157,7 +157,7 @@ def undo(model: str, to: int | None, first: str, last: str) -> dict[str, Any]:
 
 
 def poll(url: str, model: str, partition: str, key: str, until_exists: str) -> dict[str, Any]:
-    """Read a partition as fast as possible until a file appears; each read is judged by itself."""
+    """Read a partition as fast as possible until a file appears; judge each read on its own."""
     connection = psycopg2.connect(url)
     connection.autocommit = True
     n_reads, runs, wrong = 0, set(), []
@@ -189,7 +189,7 @@ def constant_rows(snapshot: SnapshotRef, score: float) -> pa.Table:
 
 
 def wait_at(gate: str) -> None:
-    """Say that we are ready, and wait until whoever holds the file's lock lets go of it: all start at once."""
+    """Report readiness, and wait until the file's lock is released: all start at once."""
     if gate:
         with Path(gate + ".ready").open("ab", buffering=0) as ready:
             ready.write(b".")
@@ -229,7 +229,7 @@ def _limit_memory() -> None:
 
 
 def _set_clock() -> None:
-    """Put the clock wrong, for Python's code; the files' times and the server's stay right."""
+    """Set a wrong clock for Python's code; the times of files and of the server stay correct."""
     ahead = float(os.environ.get(CLOCK, "0"))
     if ahead:
         right, right_ns = time.time, time.time_ns
@@ -256,7 +256,7 @@ def obey(order: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of a library is not an answer
     for line in sys.stdin:
         answers.write(json.dumps(obey(json.loads(line))) + "\n")
         answers.flush()

@@ -1,4 +1,4 @@
-"""A model whose accepted challengers wait for a person has one task more; no other model has it."""
+"""A model whose accepted challengers wait for a person has one more task; no other model has it."""
 
 from collections.abc import Callable
 

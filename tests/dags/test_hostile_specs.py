@@ -1,4 +1,4 @@
-"""Whatever lies beside a good spec: its DAGs stay, and everything else is named, by Airflow and by ``tidemill check``."""
+"""Whatever lies beside a good spec, its DAGs stay, and Airflow and ``tidemill check`` name everything else."""
 
 import random
 import re

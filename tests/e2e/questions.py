@@ -1,4 +1,4 @@
-"""Questions of tasks to people, waited for and answered as Airflow's UI does."""
+"""Wait for the questions that tasks ask people, and answer them as Airflow's UI does."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ __all__ = ["answer", "wait_for_question"]
 def wait_for_question(airflow: Any, dag_id: str, run_id: str, limit_s: float) -> dict[str, Any]:
     """Wait until a task of a run asks a person, and return the question.
 
-    Airflow takes an answer that comes earlier than two heartbeats of the scheduler, in whose loop it learns that the
-    process that asked has ended, for a second start of the same attempt, and asks again.
+    An answer within two heartbeats of the scheduler comes before Airflow knows that the asking process has ended: it
+    would take the answer for a second start of the same attempt, and ask again.
     """
     found: list[dict[str, Any]] = []
     beats: set[str] = set()

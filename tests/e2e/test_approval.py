@@ -1,4 +1,4 @@
-"""A person's word in the real Airflow: the training waits without a worker, is approved by the API, and goes on."""
+"""A person's approval in the real Airflow: the training waits without a worker, is approved by the API, and continues."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ LIMIT_S = 1500  # a hang is a failure; on two quiet cores all of it takes a minu
 
 
 def tidemill(demo: Any, *arguments: str) -> str:
-    """Run a command as the stack's environment lets one run it."""
+    """Run a command with the stack's environment."""
     done = subprocess.run(
         [demo.project / ".venv/bin/tidemill", *arguments],
         cwd=demo.project,
@@ -26,7 +26,7 @@ def tidemill(demo: Any, *arguments: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return " ".join(done.stdout.split())  # tables fold where the terminal ends
+    return " ".join(done.stdout.split())  # tables fold at the terminal's width
 
 
 def champions(demo: Any) -> int:

@@ -1,4 +1,4 @@
-"""Several classes and a number through the real scheduler: trained, judged, scored and watched by Airflow."""
+"""A multiclass and a regression model through the real scheduler: trained, judged, scored and monitored by Airflow."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ LIMIT_S = 1500  # a hang is a failure; on two quiet cores all of it takes under 
 
 @pytest.fixture(scope="module")
 def examples(demo: Any) -> Any:
-    """The demo's stack, in which both examples have been trained, have scored two days and been looked at."""
+    """The demo's stack, in which both examples have been trained, have scored two days, and have been monitored."""
     demo.make("examples")
     airflow = demo.airflow()
     airflow.wait_for_dags(

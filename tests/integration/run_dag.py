@@ -11,7 +11,7 @@ from typing import Any
 
 
 def run(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
-    """Run a DAG of the DAG folder without second attempts, for which nobody in a test wants to wait."""
+    """Run a DAG of the DAG folder without retries, for which a test should not wait."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 
@@ -37,7 +37,7 @@ def run(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_scheduled(key: str) -> None:
-    """Let the run be one that the scheduler has made for a partition, as far as its tasks can tell."""
+    """Make the run look to its tasks like one that the scheduler created for a partition."""
     from airflow.models import dagrun
     from airflow.utils.state import DagRunState
     from airflow.utils.types import DagRunType

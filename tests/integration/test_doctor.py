@@ -293,7 +293,7 @@ def test_a_row_of_the_audit_that_was_changed_with_its_hash(healthy: Mill) -> Non
     with unguarded(healthy, "audit"):
         healthy.sql(rehash, "else", "else", number)
     try:
-        assert "something was removed or put in" in the(healthy, "audit").message
+        assert "something was removed or inserted" in the(healthy, "audit").message
     finally:
         with unguarded(healthy, "audit"):
             healthy.sql(rehash, event, event, number)

@@ -25,7 +25,7 @@ SPEC_READERS = {"tidemill.spec", "yaml", "psycopg2", "croniter", "jinja2"}
 
 
 def loaded(mill: Mill, *arguments: str) -> set[str]:
-    """Run a command in a process of its own, and return the packages that it has imported."""
+    """Run a command in a new process, and return the packages that it has imported."""
     command = [sys.executable, "-c", PROGRAM, json.dumps(arguments)]
     done = subprocess.run(
         command, env=os.environ | mill.environment, capture_output=True, text=True, check=True, timeout=120

@@ -1,4 +1,4 @@
-"""Lost steps: who is ended and closed, and who is left alone."""
+"""Lost steps: which are ended and closed, and which are left alone."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -36,7 +36,7 @@ def lives(connection: psycopg2.extensions.connection) -> bool:
 
 @pytest.fixture
 def run_id(mill: Mill) -> int:
-    """A step of a process that is not this one, begun an hour ago."""
+    """A step of another process, started an hour ago."""
     run_id = mill.start_run()
     mill.sql(
         "UPDATE tidemill.run SET process = %s, started_at = now() - interval '1 hour' WHERE run_id = %s", GONE, run_id
@@ -78,7 +78,7 @@ def test_step_whose_session_spoke_not_long_ago_is_not(warehouse: Warehouse, mill
 
 def test_step_that_the_server_works_for_is_not(warehouse: Warehouse, mill: Mill, run_id: int) -> None:
     with session(warehouse, "tidemill_writer", f"tidemill {GONE}") as asking, asking.cursor() as cursor:
-        found = lost_runs(cursor, mill.model, frozen_after=timedelta(milliseconds=1))  # it is at work while it asks
+        found = lost_runs(cursor, mill.model, frozen_after=timedelta(milliseconds=1))  # it executes while it asks
     assert [run.run_id for run in found] == []
 
 

@@ -1,4 +1,4 @@
-"""The reference libraries have an environment of their own (`make oracles`), and send nothing anywhere."""
+"""The reference libraries have their own environment (`make oracles`), and send no data."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Distances against Evidently's, on the bins or values that both take alike."""
+"""Distances against Evidently's, on the same bins or values."""
 
 import math
 
@@ -36,7 +36,7 @@ def evidently(test, reference, analysis, kind=ColumnType.Numerical):
 
 
 def numbers(seed):
-    """Numbers that leave no bin of Evidently's empty, for it fills empty bins in its own way."""
+    """Numbers that leave none of Evidently's bins empty, because it fills empty bins in its own way."""
     rng = np.random.default_rng(seed)
     return rng.uniform(0, 10, N_REFERENCE), 10 * rng.beta(1 + 0.1 * (seed % 5), 1, N_ANALYSIS)
 
@@ -95,7 +95,7 @@ def test_wasserstein_distance_in_deviations_of_the_reference(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_kolmogorov_smirnov(seed):
-    """Evidently gives the probability alone, so ours is made into one."""
+    """Evidently returns only the probability, so ours is converted into one."""
     samples = numbers(seed)
     effective = N_REFERENCE * N_ANALYSIS / (N_REFERENCE + N_ANALYSIS)
     found = kstwo.sf(kolmogorov_smirnov_statistic(*counted(*samples)[1:]), round(effective))
@@ -104,7 +104,7 @@ def test_kolmogorov_smirnov(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_chi_square(seed):
-    """Evidently gives the probability alone, so ours is made into one."""
+    """Evidently returns only the probability, so ours is converted into one."""
     rng = np.random.default_rng(seed)
     samples = [rng.choice(list("abcdefgh"), n) for n in (N_REFERENCE, N_ANALYSIS)]  # alike: else it is 0 on both sides
     found = chi2.sf(chi_square_statistic(*counted(*samples)[1:]), 7)

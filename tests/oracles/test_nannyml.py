@@ -47,5 +47,5 @@ def test_estimate_before_labels(example, knots, metric, number):
     }
     expected = float(estimated[metric]["value"].iloc[number])
     assert np.isfinite(expected)
-    # NannyML rounds the cumulated counts of its curve; everything else is equal but for the last bits.
+    # NannyML rounds the cumulative counts of its curve; everything else is equal except for the last bits.
     assert found[metric] == pytest.approx(expected, abs=1e-8 if metric == "roc_auc" else 1e-12)

@@ -24,7 +24,7 @@ NOON = datetime(2013, 7, 9, 16, tzinfo=UTC)
 def context(
     *, key: str | None = None, start: datetime | None = None, end: datetime | None = None, **params: object
 ) -> dict[str, Any]:
-    """What a task is told about its run, as far as partitions are concerned."""
+    """What a task knows about its run and its partition."""
     run = SimpleNamespace(run_id="manual__1", partition_key=key, data_interval_start=start, data_interval_end=end)
     return {"dag_run": run, "params": params}
 

@@ -93,7 +93,7 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
                 )
             if context["ti"].get_dag(self.trigger_dag_id).is_paused:
                 raise RetrainingFailed(
-                    f"{self.trigger_dag_id} was paused while its run {run_id} is {state}, so the training does not go on.",
+                    f"{self.trigger_dag_id} was paused while its run {run_id} is {state}, so the training does not continue.",
                     "Unpause it, and clear this task: it then waits for that run.",
                 )
             time.sleep(self.poke_interval)  # the scheduler does not announce the end of a run

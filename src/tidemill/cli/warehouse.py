@@ -95,7 +95,7 @@ def gc(
 @app.command(rich_help_panel=PANEL)
 def hold(
     model: Model,
-    what: Annotated[Held, typer.Argument(help="Kind of what is held.")],
+    what: Annotated[Held, typer.Argument(help="What to hold.")],
     name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
 ) -> None:
@@ -110,7 +110,7 @@ def hold(
 @app.command(rich_help_panel=PANEL)
 def unhold(
     model: Model,
-    what: Annotated[Held, typer.Argument(help="Kind of what is held.")],
+    what: Annotated[Held, typer.Argument(help="What to hold.")],
     name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
 ) -> None:

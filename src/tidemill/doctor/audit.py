@@ -27,7 +27,7 @@ def check_audit(cursor: Cursor) -> Finding:
     problems, before, n_rows = [], START, 0
     for audit_id, previous, found, content in _audit_rows(cursor):
         if previous != before:
-            problems.append(f"before row {audit_id} something was removed or put in")
+            problems.append(f"before row {audit_id} something was removed or inserted")
         if hashlib.sha256(content.encode()).hexdigest() != found:
             problems.append(f"row {audit_id} has been changed")
         before, n_rows = found, n_rows + 1

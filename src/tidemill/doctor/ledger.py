@@ -23,7 +23,7 @@ OVERDUE_HOURS = 1  # messages that have waited longer: their channel is dead
 RUNTIME = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")
 OWNER = "tidemill_owner"
 APPEND_ONLY = ("alert_event", "audit", "deployment", "document", "judgement", "registration", "reproduction")
-SKEW_S = 60  # between two clocks; a tick of a schedule is that early or late
+SKEW_S = 60  # between two clocks; a schedule's tick is early or late by that much
 _MIGRATE = "'tidemill migrate'; a file that has changed must be restored, a newer ledger needs the newer version."
 _MAY_INSERT = {
     "tidemill_reader": (),
@@ -94,7 +94,7 @@ def check_migrations(cursor: Cursor, folder: Path | None = None) -> Finding:
 
 
 def check_rights(cursor: Cursor) -> Iterator[Finding]:
-    """Compare roles, their rights and the append-only triggers with what the migrations gave."""
+    """Compare roles, their rights and the append-only triggers with what the migrations granted."""
     yield check_roles(cursor)
     yield judged(
         "grants",
@@ -162,7 +162,7 @@ def check_clock(cursor: Cursor, machine: datetime) -> Finding:
         "clock",
         "environment",
         f"This machine's clock is {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} the warehouse's.",
-        "Set it by NTP: Airflow's schedules go by it, while the ledger goes by the warehouse's.",
+        "Set it by NTP: Airflow's schedules use this clock, the ledger uses the warehouse's.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Withheld runs: rows that wait for a person, which readers do not see."""
+"""Withheld runs: rows that wait for a person, and that readers do not see."""
 
 from collections.abc import Sequence
 

@@ -43,7 +43,7 @@ class Metric:
     greater_is_better: bool | None = None
     """None where the metric has no direction: it describes the data or a bias, and cannot decide."""
     bounds: tuple[float, float] = (0.0, 1.0)
-    """Least and greatest value that exist."""
+    """Smallest and largest possible value."""
     no_skill: float | None = None
     """Value of a model that has learnt nothing, where it does not depend on the data; the same in each task with this name."""
     at_acceptance: bool = True
@@ -190,7 +190,7 @@ def greater_is_better(metric: str, task: str | None = None) -> bool:
     Raises
     ------
     SpecError
-        If the task has no such metric, or the metric has no better or worse (``base_rate``, ``mean_error``).
+        If the task has no such metric, or the metric has no direction (``base_rate``, ``mean_error``).
 
     Examples
     --------

@@ -65,7 +65,7 @@ class Reading(Columns, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What formulas of every task use."""
+    """What the formulas of every task are built from."""
 
     y: Any
     """Labels."""
@@ -174,11 +174,11 @@ class ClassRows(Rows):
         return self.average(*(of(column) for column in range(self.truth.shape[1])))
 
     def recall(self, column: int) -> Statistic:
-        """Return the recall of one class; not defined without a row of it."""
+        """Return the recall of one class; not defined if no row has it."""
         return self.share(self.chosen[:, column], among=self.truth[:, column])
 
     def f1(self, column: int) -> Statistic:
-        """Return F1 of one class; not defined if no row has it and none is taken for it."""
+        """Return F1 of one class; not defined if no row has or is assigned the class."""
         return self.overlap(self.truth[:, column], self.chosen[:, column])
 
     def roc_auc(self, column: int) -> Statistic:

@@ -1,7 +1,7 @@
 """What comes after the fit of a binary model: calibration, and the threshold on calibrated scores.
 
 Both are chosen on the validation set. The rows that calibration is fitted on also choose the threshold and the candidate;
-only the test set measures what the result is worth.
+only the test set measures the result.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class Validated:
 def finish(
     bundle: Bundle, rows: Validated, *, calibration: str, calibrate_on: npt.NDArray[np.bool_], threshold: str
 ) -> Bundle:
-    """Add the stages that the spec asks for; return a model of another task as it is.
+    """Add the stages that the spec asks for; return a model of another task unchanged.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def finish(
 
 
 def with_constant_answer(bundle: Bundle, rows: Validated, metric: str = "accuracy") -> Bundle:
-    """Let a binary model that scores every row alike answer as well as a constant can; return others as they are.
+    """Let a binary model that scores every row alike answer as well as a constant; return other models unchanged.
 
-    A rule for the threshold tells nothing about such a model, which would call every row positive.
+    No threshold rule fits such a model: it would call every row positive.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def with_constant_answer(bundle: Bundle, rows: Validated, metric: str = "accurac
 
 
 def with_interval(bundle: Bundle, rows: Validated) -> Bundle:
-    """Widen the interval of a predicted number to what days that differ ask for; return models without one as they are.
+    """Widen the interval of a regression to allow for differences between days; return other models unchanged.
 
     Parameters
     ----------

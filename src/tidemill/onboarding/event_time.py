@@ -1,4 +1,4 @@
-"""Which of a table's times is which: the event, the row's arrival, and the label's. Pure functions."""
+"""The roles of a table's times: the event's, the row's arrival, and the label's. Pure functions."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _WORDS = {
 }
 _ARRIVAL = r"load|ingest|insert|arriv|receiv|etl|synced"
 _LABEL_TIME = r"outcome|label|resolv|return|clos|known|settl|churn|cancel|convert"
-_EARLIER_SHARE = 0.98  # of rows in which a time lies at or after the event
+_EARLIER_SHARE = 0.98  # share of rows in which the time is not before the event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

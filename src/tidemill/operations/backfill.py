@@ -1,7 +1,7 @@
-"""Backfill: many partitions scored in one process, each by the release that a policy names.
+"""Backfill: many partitions scored in one process, each by the release that a policy selects.
 
-What that release has published already is skipped, so that an interrupted backfill goes on with what is
-missing. Every partition runs the same steps as in a run of its own.
+Partitions that this release has published already are skipped, so an interrupted backfill resumes where it stopped.
+Every partition runs the same steps as in a run of its own.
 """
 
 import re
@@ -35,7 +35,7 @@ class Policy:
     release_id: int | None = None
     """The named release."""
     simulate: bool = False
-    """Allow releases that saw data from after a partition's cutoff, and mark their rows."""
+    """Allow releases that saw data after a partition's cutoff, and mark their rows."""
     again: bool = False
     """Score partitions that the same release has published already, too."""
     force: bool = False
@@ -76,7 +76,7 @@ class Backfill:
     failed: tuple[tuple[str, str], ...]
     """Partitions that ended in an error, with its message."""
     empty: tuple[str, ...] = ()
-    """Those of the scored that have no rows, and were published as empty."""
+    """Scored partitions without rows, published as empty."""
     withheld: tuple[str, ...] = ()
     """Partitions scored now whose rows wait for a person; the backfill goes on without them."""
     n_set_aside: int = 0
@@ -139,7 +139,7 @@ def backfill(
                         scored.append(key)
                         n_set_aside += done_now.rows.n_set_aside
                         empty += [] if done_now.rows.n_rows else [key]
-                except FatalError as error:  # recorded in the ledger; other partitions have nothing to do with it
+                except FatalError as error:  # recorded in the ledger; other partitions do not depend on it
                     failed.append((key, str(error)))
             on_partition(key, done, len(chosen))
     return Backfill(
@@ -170,7 +170,7 @@ def _choose(
         listed = "\n".join(f"  {error.problem}" for error in refused[:SHOWN])
         more = f"\n  and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
         raise type(refused[0])(
-            f"{len(refused)} of {len(partitions)} partitions have no release to be scored by:\n{listed}{more}",
+            f"{len(refused)} of {len(partitions)} partitions have no release that may score them:\n{listed}{more}",
             refused[0].next_step,
         )
     return chosen

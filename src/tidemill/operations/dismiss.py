@@ -1,4 +1,4 @@
-"""Dismiss failures: a person takes them off the list of open ones, and the audit records who and why."""
+"""Dismiss failures: a person removes them from the open ones, and the audit records who and why."""
 
 from tidemill.errors import FatalError
 from tidemill.records import FailedStep
@@ -34,8 +34,8 @@ def dismiss_failures(
     found = tuple(item for item in Overview(url).failures(model) if item.partition == partition)
     if not found:
         raise FatalError(
-            f"Nothing of partition {partition!r} of {model!r} has failed and is still open.",
-            "The model's page lists what is.",
+            f"Partition {partition!r} of {model!r} has no open failure.",
+            "The model's page lists the open ones.",
         )
     for item in found:
         step = {"run_id": item.run_id, "chain": item.chain, "step": item.step, "partition": item.partition}

@@ -1,4 +1,4 @@
-"""A Postgres that exists only as long as a block, for simulations and tests."""
+"""A Postgres that exists for the length of a block, for simulations and tests."""
 
 import ctypes
 import fcntl
@@ -35,7 +35,7 @@ _UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off
 
 @contextmanager
 def throwaway_server(folder: Path) -> Iterator[Server]:
-    """Start a Postgres with all roles and empty databases; at the end of the block nothing of it is left.
+    """Start a Postgres with all roles and empty databases; the end of the block removes everything.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def remove_dead_servers() -> list[Path]:
     """Remove and return the data that root's killed temporary servers left outside their folders."""
     removed = []
     for path in SYSTEM_FOLDER.glob(f"*/{_LOCK}") if os.geteuid() == 0 else ():
-        with suppress(FileNotFoundError, BlockingIOError), path.open("r+") as lock:  # removed, or its owner lives
+        with suppress(FileNotFoundError, BlockingIOError), path.open("r+") as lock:  # removed, or its owner is alive
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(path.parent)
             removed.append(path.parent)

@@ -94,7 +94,7 @@ class AlertChange(Record):
     alert: Alert
     """The alert now; a resolved one as last found."""
     owner: str
-    """Who answers for it."""
+    """Person or team responsible."""
     first_partition: str
     """Partition in which it was first found."""
     last_partition: str

@@ -99,7 +99,7 @@ class EvaluationReport(Record):
     metric_source: str = ""
     """SHA-256 of the file that defines the metric that decides, if it is a user's function."""
     explained: BehaviourCheck | None = None
-    """Whether scores of the candidate could be taken apart by feature; None if the evaluation is not shown."""
+    """Whether the candidate's scores could be explained by feature; None if the evaluation is not shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

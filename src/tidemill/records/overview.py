@@ -123,7 +123,7 @@ class UnrecordedFailure(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeliness(Record):
-    """Whether what a schedule owes has been published."""
+    """Whether what is due has been published."""
 
     message: str
     """What was found, in one sentence."""
@@ -132,7 +132,7 @@ class Timeliness(Record):
     remedy: str = ""
     """What to do about it; empty if nothing is late."""
     missing: tuple[str, ...] = ()
-    """Partitions that are owed and not published, newest first."""
+    """Due partitions that are not published, newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +184,7 @@ class ModelState(Record):
     failures: tuple[FailedStep, ...]
     """Open failures, those of scheduled runs first, then newest first."""
     timeliness: Timeliness | None = None
-    """What the schedule owes; None if no schedule is on record."""
+    """What is due; None if no schedule is on record."""
     floor: float | None = None
     """Minimum of the acceptance metric for a single partition, a maximum for an error; None if there is none."""
     withheld: tuple[str, ...] = ()

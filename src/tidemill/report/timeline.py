@@ -52,12 +52,12 @@ class Event:
     label: str
     tone: str
     href: str
-    """Where it leads to, relative to the model's page."""
+    """Its link, relative to the model's page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityChart:
-    """Everything that the template draws, in pixels."""
+    """What the template draws, in pixels."""
 
     metric: str
     realised: tuple[Point, ...]

@@ -93,8 +93,8 @@ def due_folders(
 
 
 def remove(shelf: Shelf, url: str, removal: Removal, folder: Folder, started: datetime) -> Removal:
-    """Remove a folder: the record of its end, a rename, the deletion; unless a step of the model is at work."""
-    # A folder's age is by a clock that may have jumped; whether a step is at work is not.
+    """Remove a folder unless a step of the model is running: record it, rename it, delete it."""
+    # A folder's age depends on a clock that may have jumped; whether a step is running does not.
     if not folder.going and _in_use(url, removal.model, started):
         return replace(removal, outcome="busy")
     if not folder.going:  # else the end is on record

@@ -37,7 +37,7 @@ def collect_records(url: str, spec: ModelSpec, as_of: datetime, *, dry_run: bool
                 size_bytes=0,
                 outcome="due" if dry_run else "collected",
                 name=", ".join(f"{n} {kind}" for n, kind in zip(counts, kinds, strict=True)),
-                reason=f"older than {before:%Y-%m-%d}, and nothing that is kept speaks of them",
+                reason=f"older than {before:%Y-%m-%d}, and nothing that is kept refers to them",
             )
 
 

@@ -1,4 +1,4 @@
-"""A removal: one thing that goes or would go, and the outcome."""
+"""Removals: what is or would be removed, and the outcome."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ __all__ = ["Removal"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal(Record):
-    """One thing that goes, or would go."""
+    """Something that is or would be removed."""
 
     model: str
     kind: str
@@ -18,6 +18,6 @@ class Removal(Record):
     """Number of the prediction run, the folder's URI, or how many records."""
     size_bytes: int
     reason: str
-    """Why it may go, e.g. ``superseded since 2013-04-02``."""
+    """Why it may be removed, e.g. ``superseded since 2013-04-02``."""
     outcome: str = "due"
-    """``due``, ``collected``, ``busy`` (somebody is using it: next time), ``kept`` (it came into use meanwhile)."""
+    """``due``, ``collected``, ``busy`` (in use; tried again next time), ``kept`` (used in the meantime)."""

@@ -2,7 +2,7 @@
 
 The estimate is the bytes per row as Arrow holds them, from the first rows, times the copies of the rows that the step
 holds at its peak, by its declaration. A step that would not fit fails with the figures and with what helps, instead of
-being killed halfway without a word; for a training that is known as soon as its rows are.
+being killed halfway without a message. A training fails as soon as its rows are counted.
 """
 
 import logging

@@ -1,7 +1,7 @@
-"""Run steps of a chain that do not wait for each other side by side, each in a process of its own.
+"""Run independent steps of a chain in parallel, each in its own process.
 
-A step's process is ended when another of them fails, and when the process that started them is gone. What it has stored
-by then, such as the trials of a search, is used by the next attempt. A process pool cannot keep these promises (ADR 30).
+A step's process is ended when another step fails, or when the parent process ends. The next attempt uses what it has
+stored by then, such as the trials of a search. A process pool cannot keep these promises (ADR 30).
 """
 
 import multiprocessing
@@ -31,7 +31,7 @@ Running = dict[Connection, tuple[int, BaseProcess]]
 def run_side_by_side(
     calls: Sequence[Call], at_once: int, on_end: Callable[[int, dict[str, Any]], None] = lambda number, record: None
 ) -> list[dict[str, Any]]:
-    """Run steps in processes of their own, and return their records in the order of the calls.
+    """Run each step in its own process, and return the records in the order of the calls.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """What a step is: one declaration of its function, chains, time limit, memory, inputs and record.
 
-Everything else that lists steps is derived from it: chains, limits, Airflow's operators, the tables of the docs. Light,
-since Airflow reads it whenever it parses a DAG file.
+Everything else that lists steps is derived from it: chains, limits, Airflow's operators, the tables of the docs. It
+imports little, since Airflow loads it whenever it parses a DAG file.
 """
 
 import inspect
@@ -83,14 +83,14 @@ class Input:
 
     @property
     def record(self) -> type[Record] | None:
-        """The record that it is or, if there are several, is made of; None for plain values."""
+        """The type of its record or records; None for a plain value."""
         kinds = (self.hint, *typing.get_args(self.hint))
         return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Record)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Generic[P, R]):
-    """The declaration of a step. As a decorator it lets mypy compare the step's function with it."""
+    """The declaration of a step. Used as a decorator, it lets mypy check the step's function."""
 
     module: str
     """Module that holds the function, below ``tidemill``."""
@@ -101,12 +101,12 @@ class Step(Generic[P, R]):
     memory: Memory
     """Model of its memory."""
     airflow_only: bool
-    """Whether the chains that run without Airflow leave it out."""
+    """Whether only Airflow runs it, and chains without Airflow leave it out."""
     signature: Callable[P, R]
     """The declared signature, with the docstring."""
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return the function that does the step; mypy checks that its signature is the declared one."""
+        """Return the step's function; mypy checks that its signature is the declared one."""
         return function
 
     @property
@@ -143,7 +143,7 @@ class Step(Generic[P, R]):
 
 
 def _fields(values: Any) -> dict[str, Input]:
-    """Return the keys of a ``TypedDict`` as inputs; those that need not be there are None by default."""
+    """Return the keys of a ``TypedDict`` as inputs; optional ones are None by default."""
     return {
         name: Input(
             hint=hint, default=None if name in values.__optional_keys__ else inspect.Parameter.empty, chosen=False

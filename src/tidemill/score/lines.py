@@ -12,7 +12,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """A kind of evidence that a line cannot do without."""
+    """A kind of evidence that a line needs."""
 
     name: str
     """Name, as the line's query returns it."""
@@ -21,7 +21,7 @@ class Need:
     days: int
     """Days that it stays fresh."""
     partitions: int = 0
-    """Lengths of a partition that it stays fresh at least."""
+    """Partitions for which it stays fresh at least."""
 
     def fresh_for(self, partition: timedelta) -> timedelta:
         """Return how long evidence stays fresh, for a model with partitions of a length."""
@@ -42,11 +42,11 @@ class Line:
     first_half: str = ""
     """What records the evidence, as an instruction."""
     second_half: str
-    """What makes a whole point of half a one, as an instruction."""
+    """What turns half a point into a whole one, as an instruction."""
 
 
 def _of_training(name: str, what: str) -> Need:
-    return Need(name=name, what=what, days=90)  # a champion of more than a quarter says little about today's data
+    return Need(name=name, what=what, days=90)  # a champion older than a quarter says little about today's data
 
 
 def _of_partition(name: str, what: str) -> Need:
@@ -58,7 +58,7 @@ def _of_schedule(name: str, what: str) -> Need:
 
 
 def _of_drill(name: str, what: str) -> Need:
-    return Need(name=name, what=what, days=365)  # happens rarely, and shows an ability
+    return Need(name=name, what=what, days=365)  # rare, and shows an ability
 
 
 _DATA, _MODEL = ScoreSection.DATA, ScoreSection.MODEL
@@ -200,7 +200,7 @@ LINES = (
         name=ScoreLine.INTEGRATION_TEST,
         section=_INFRASTRUCTURE,
         title="The full ML pipeline is integration tested",
-        needs=(_of_schedule("rehearsed", "a run from the source to the evaluation, apart from what serves"),),
+        needs=(_of_schedule("rehearsed", "a run from the source to the evaluation that does not affect what serves"),),
         first_half="'tidemill reproduce {model}'",
         second_half="let the DAG {model}_reproduce run by its schedule",
     ),

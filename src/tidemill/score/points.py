@@ -16,7 +16,7 @@ HALF = 0.5  # points of an attestation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
-    """A model, and the instant at which evidence and attestations have to count."""
+    """A model, and the instant at which evidence and attestations must be valid."""
 
     spec: ModelSpec
     now: datetime
@@ -29,20 +29,20 @@ class Standard:
         return interval.end - interval.start
 
     def attestation(self, line: Line) -> Attestation | None:
-        """Return the attestation of a line, if there is one that counts."""
+        """Return the valid attestation of a line, if any."""
         found = self.spec.attest.get(line.name)
         today = self.now.astimezone(ZoneInfo(self.spec.timezone)).date()
         return found if found is not None and found.counts_on(today) else None
 
     def end_of(self, attestation: Attestation) -> datetime:
-        """Return the first instant at which an attestation does not count any more."""
+        """Return the first instant at which an attestation is no longer valid."""
         return self.spec.local_midnight(attestation.until + timedelta(days=1))
 
 
 def score_line(line: Line, evidence: Sequence[Evidence], standard: Standard) -> LineScore:
     """Return a line with its points.
 
-    With fresh evidence for all of the line's needs, it has as many points as the weakest of them is worth. Otherwise an
+    With fresh evidence for all of the line's needs, it has the points of the weakest evidence. Otherwise an
     attestation counts half a point, unless fresh evidence shows the contrary.
 
     Parameters
@@ -50,7 +50,7 @@ def score_line(line: Line, evidence: Sequence[Evidence], standard: Standard) -> 
     evidence : sequence of Evidence
         At most one row per need.
     standard : Standard
-        The model, and when.
+        The model and the instant.
     """
     needs = {need.name: need for need in line.needs}
     stale_from = {row.need: row.at + needs[row.need].fresh_for(standard.partition) for row in evidence}

@@ -1,4 +1,4 @@
-"""Evidence for the ML Test Score, read from the ledger. The role ``tidemill_reader`` is enough."""
+"""Evidence for the ML Test Score, read from the ledger. The role ``tidemill_reader`` suffices."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ def read_scorecard(cursor: Cursor, spec: ModelSpec) -> Scorecard:
     Parameters
     ----------
     cursor : Cursor
-        Of a transaction, whose view of the ledger counts.
+        A cursor in the transaction that reads the ledger.
     spec : ModelSpec
         The model: its attestations, and the limits that evidence is compared with.
     """

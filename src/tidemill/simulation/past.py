@@ -11,10 +11,10 @@ from tidemill.workspace import Workspace
 
 __all__ = ["SOURCE", "Past", "Progress", "ignore_progress"]
 
-SOURCE = "source"  # what progress calls the copying of rows
+SOURCE = "source"  # the progress bar's label while rows are copied
 
 Progress = Callable[[str, int, int], None]
-"""Receives a label, the number of steps that are done, and the number of all steps."""
+"""Receives a label, the number of steps done, and their total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

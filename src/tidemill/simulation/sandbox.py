@@ -80,7 +80,7 @@ class Sandbox:
         path.write_text(yaml.safe_dump(values), encoding="utf-8")
 
     def copy_source(self, past: Past, on_progress: Progress = ignore_progress) -> None:
-        """Copy the rows of all needed partitions, each as known at its own cutoff, and all of their labels.
+        """Copy the rows of all needed partitions, each as known at its own cutoff, and their labels.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class Sandbox:
 
 @contextmanager
 def open_sandbox() -> Iterator[Sandbox]:
-    """Create a folder and a database with an empty ledger; at the end of the block nothing of them is left.
+    """Create a folder and a database with an empty ledger; both are removed at the end of the block.
 
     Raises
     ------

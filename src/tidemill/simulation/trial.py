@@ -1,4 +1,4 @@
-"""A trial: one training in a sandbox, by the steps of production, on a sample of the window and without a search.
+"""A trial: one training in a sandbox, with production's steps, on a sample of the window and without a search.
 
 Nothing reaches the ledger or the storage; the evaluation's page is written to a folder of the caller's choice.
 """
@@ -138,13 +138,13 @@ def newest_partition(spec: ModelSpec, now: datetime) -> Partition:
 
 
 def suggested_floor(report: EvaluationReport) -> float | None:
-    """Return the worse end of the headline metric's interval: what a model like this one passes even on a bad draw."""
+    """Return the worse end of the headline metric's interval: a similar model reaches it even on an unlucky sample."""
     headline = report.metrics[0]
     return headline.low if greater_is_better(headline.name) else headline.high
 
 
 def _sample(sandbox: Sandbox, spec: ModelSpec, n_rows: int) -> tuple[int, int]:
-    """Keep about so many of the copied rows, by a hash of their key; return the number of rows before and after."""
+    """Keep about ``n_rows`` of the copied rows, chosen by a hash of their key; return the number of rows before and after."""
     count = sql.SQL("SELECT count(*) FROM {}").format(FEATURES_TABLE)
     with transaction(sandbox.database.url) as cursor:
         cursor.execute(count)

@@ -1,8 +1,8 @@
 """Queries that DuckDB runs over staged inputs.
 
-The database is in memory and sees nothing but the staged files: no other file, no network, no variable of this process.
-One thread reads, because the sum of doubles depends on the order in which several would add; what does not fit into the
-memory limit is spilled to a scratch folder.
+The database is in memory and sees only the staged files: no other file, no network, no variable of this process. It
+uses one thread, because the sum of doubles depends on the order of addition. What exceeds the memory limit is spilled to
+a scratch folder.
 """
 
 import threading
@@ -27,7 +27,7 @@ from tidemill.workspace import Workspace
 __all__ = ["DuckDBSource", "open_duckdb"]
 
 MEMORY = "512MB"  # a million rows of 20 columns take 220 MB; more is spilled
-BATCH_ROWS = 8_192  # some 1 MB of 20 columns
+BATCH_ROWS = 8_192  # about 1 MB with 20 columns
 
 _SQL_TYPES = {
     "BOOLEAN": "boolean", "TINYINT": "smallint", "UTINYINT": "smallint", "SMALLINT": "smallint", "USMALLINT": "integer",
@@ -61,7 +61,7 @@ class DuckDBSource:
     database: Any
     """Connection of DuckDB, locked."""
     workspace: Workspace
-    """Where the queries are."""
+    """Where the queries are stored."""
     spec: ModelSpec
     staged: Mapping[str, Staged]
     """What is staged of each input."""
@@ -70,7 +70,7 @@ class DuckDBSource:
 
     @property
     def cursor(self) -> None:
-        """None: a view, and no plan, bounds what a query sees."""
+        """None: views bound what a query sees, and no plan is read."""
         return None
 
     @property
@@ -203,7 +203,7 @@ def _reading(query: Query) -> Iterator[None]:
             _in_words(error, query), "Restore what the source has lost, or change the query and the spec."
         ) from error
     except duckdb.InterruptException as error:
-        raise SpecError(f"{query.file} was cancelled: it took too long.", "Make the query faster.") from error
+        raise SpecError(f"{query.file} was cancelled because it took too long.", "Make the query faster.") from error
     except duckdb.OutOfMemoryException as error:
         raise OutOfMemory(
             f"{query.file} needs more than {MEMORY}, the memory that DuckDB may have: {str(error).splitlines()[0]}.",

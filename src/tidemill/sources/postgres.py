@@ -22,9 +22,9 @@ class PostgresSource:
     """A transaction on the connection of a spec."""
 
     cursor: Cursor
-    """Of the transaction from ``frozen_view``."""
+    """Cursor of the transaction from ``frozen_view``."""
     workspace: Workspace
-    """Where the queries are."""
+    """Where the queries are stored."""
     spec: ModelSpec
     inputs: dict[str, str] = field(default_factory=dict)
     """Empty: Postgres reads its own tables."""
@@ -45,6 +45,6 @@ class PostgresSource:
 
 @contextmanager
 def open_postgres(workspace: Workspace, spec: ModelSpec, timeout_s: int) -> Iterator[PostgresSource]:
-    """Open a transaction on the present state of the spec's connection; a statement may take ``timeout_s`` seconds."""
+    """Open a read-only transaction on the spec's connection; a statement may take ``timeout_s`` seconds."""
     with frozen_view(workspace.connection(spec.source.connection), timeout_s) as cursor:
         yield PostgresSource(cursor=cursor, workspace=workspace, spec=spec)

@@ -26,14 +26,14 @@ class Table:
     """A query on a Postgres."""
 
     cursor: Cursor
-    """Of the transaction from ``frozen_view``."""
+    """Cursor of the transaction from ``frozen_view``."""
     query: Query
     """The bound query."""
     columns: tuple[Column, ...]
 
     @property
     def is_whole(self) -> bool:
-        """Whether the query knows no interval."""
+        """Whether the query names no interval."""
         return not any(f"%({name})s" in self.query for name in ("start", "end"))
 
     def schema(self, partition: Partition | None) -> pa.Schema:
@@ -83,4 +83,4 @@ def _window(partition: Partition) -> Window:
 
 
 _ANY: Window = dict.fromkeys(PARAMETERS, datetime(2000, 1, 1, tzinfo=UTC))
-"""Any instant will do, where a query is described or knows no interval."""
+"""An arbitrary instant, for a query that is only described or names no interval."""

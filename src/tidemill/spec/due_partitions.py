@@ -1,6 +1,6 @@
-"""Due partitions: what a model's schedule owes by an instant, and whether it has been published.
+"""Due partitions: what a model's schedule should have published by an instant, and whether it has.
 
-The doctor and the console both ask here, so they never disagree.
+The doctor and the console both use this module, so they never disagree.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,13 +20,13 @@ __all__ = ["GRACE", "N_JUDGED", "DuePartition", "due_partitions", "judge_timelin
 GRACE = timedelta(hours=2)
 """Time from a tick until its partition has to be published, unless ``predict.by`` is set: enough for a run and its retries."""
 
-N_JUDGED = 7  # newest due partitions that decide about the state: a week of days
+N_JUDGED = 7  # newest due partitions that decide the state: a week of days
 _NAMED = 5  # keys in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuePartition(Record):
-    """A partition that a schedule owes."""
+    """A partition that a schedule should have published."""
 
     key: str
     by: datetime
@@ -43,7 +43,7 @@ def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_JUDGED) -> tuple
     as_of : datetime
         The instant, with a time zone.
     n : int, default 7
-        How many at most.
+        Maximum number.
     """
     return tuple(item for item in _ticks(spec, as_of, n) if _exists(spec, item.key))
 
@@ -56,14 +56,14 @@ def judge_timeliness(
     Parameters
     ----------
     known : mapping of str to bool
-        The partitions that are published or withheld, by key: whether each is empty. An empty one is on time; a whole
-        week of them is worth a look.
+        The partitions that are published or withheld, by key: whether each is empty. An empty one is on time; a whole week
+        of them deserves a look.
     serves : bool
         Whether the model has a champion.
     as_of : datetime
         Instant to judge at.
     n : int, default 7
-        How many due partitions to list as missing at most; the newest 7 decide about the severity.
+        Maximum number of due partitions to list as missing; the newest 7 decide the severity.
     """
     if (idle := _idle(spec, known, serves, as_of)) is not None:
         return idle
@@ -87,7 +87,7 @@ def judge_timeliness(
 
 
 def _idle(spec: ModelSpec, known: Mapping[str, bool], serves: bool, as_of: datetime) -> Timeliness | None:
-    """Return the state of a model that owes nothing, or that cannot predict; None for all others."""
+    """Return the state of a model for which nothing is due, or that cannot predict; None for others."""
     newest = max(known, default=None)
     if spec.predict.schedule is None:
         return Timeliness(message=f"Predicted only by hand; newest published: {newest or 'none'}.")

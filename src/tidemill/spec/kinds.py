@@ -81,9 +81,7 @@ def _cron(value: str) -> str:
     try:
         croniter(value, datetime(2000, 1, 1, tzinfo=UTC)).get_next()
     except CroniterBadDateError:
-        raise ValueError(
-            f"{value!r} never comes: it names a date that does not exist, like the 30th of February"
-        ) from None
+        raise ValueError(f"{value!r} never occurs: it names a date that does not exist, such as 30 February") from None
     return value
 
 

@@ -1,7 +1,7 @@
 """The store's folders as garbage collection sees them: age, size, complete or not.
 
-A folder is removed in two steps, so that a use in between is noticed. First it is set aside, by a rename or, in a bucket,
-by deleting its list, without which it does not count. Then its files are deleted.
+A folder is removed in two steps, so that a use in between is noticed. First it is set aside: renamed or, in a bucket,
+made invalid by deleting its list. Then its files are deleted.
 """
 
 import re
@@ -87,9 +87,9 @@ class Aside:
     shelf: Shelf
     """Where."""
     uri: str
-    """What it was called."""
+    """Its former name."""
     aside: str
-    """What it is called now."""
+    """Its present name."""
     name: str = ""
     """Name of its list, in a bucket."""
     content: bytes = b""

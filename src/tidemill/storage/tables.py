@@ -36,7 +36,7 @@ def table_writer(path: Path, schema: pa.Schema, **encoding: Any) -> pq.ParquetWr
 def rows_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """Open a table for rows of a source, as `table_writer` does, with an encoding for columns whose doubles differ.
 
-    For such a column, a dictionary would double the time and need a fifth more space.
+    For such a column, a dictionary would double the time and need 20 % more space.
     """
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     others = [name for name in schema.names if name not in floats]

@@ -1,4 +1,4 @@
-"""What XGBoost learns of rows that it reads in pieces is what it learns of all at once."""
+"""XGBoost learns the same from rows read in pieces as from all rows at once."""
 
 import shutil
 from dataclasses import replace

@@ -12,7 +12,7 @@ HERE = __name__
 
 
 class Forgetful(Ridge):
-    """Seeds nothing: another fit is another model."""
+    """Ignores the seed: each fit gives another model."""
 
     def fit(self, X, y):
         self.alpha = np.random.default_rng().uniform(1, 1e5)

@@ -25,11 +25,11 @@ class Multiclass(TaskType):
         return tuple(sorted(set(_texts(y))))
 
     def encode(self, y: npt.ArrayLike, classes: Classes) -> npt.NDArray[Any]:
-        """Return positions in ``classes``; -1 for a class that is not there."""
+        """Return positions in ``classes``; -1 for an unknown class."""
         return pd.Index(list(map(str, classes)), dtype=object).get_indexer(pd.Index(_texts(y)))
 
     def known(self, encoded: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Return which labels are of a class that the train set has, too."""
+        """Return which labels belong to a class of the train set."""
         return np.asarray(encoded >= 0)
 
     def refuse_untrainable(self, y: npt.NDArray[Any], classes: Classes) -> None:
@@ -43,7 +43,7 @@ class Multiclass(TaskType):
             )
 
     def shaped(self, raw: Floats) -> Floats:
-        """Return probabilities that sum to 1 per row; of two classes the estimator may give the second only."""
+        """Return probabilities that sum to 1 per row; of two classes the estimator may return only the second."""
         both = np.column_stack([1 - np.ravel(raw), np.ravel(raw)]) if raw.ndim == 1 or raw.shape[1] == 1 else raw
         return np.ascontiguousarray(both / row_sums(both)[:, None])
 

@@ -1,4 +1,4 @@
-"""Inspect: look at a sealed run as `monitor` would, and withhold it if it differs too much from the model's past.
+"""Inspect: examine a sealed run as `monitor` would, and withhold it if it differs too much from the model's past.
 
 The rows stay where they are, the pointer does not move, and an alert opens. A person publishes or discards the run, in
 Airflow's form or by ``tidemill publish`` and ``tidemill discard``.

@@ -1,6 +1,6 @@
 """Fitting one estimator on a split, with all rows in memory or in pieces, depending on `train.engine`.
 
-Either way returns a bundle finished and measured on the validation set.
+Both return a bundle that is finished and measured on the validation set.
 """
 
 import importlib.util

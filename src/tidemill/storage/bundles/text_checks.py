@@ -1,6 +1,6 @@
 """Check the models of LightGBM and CatBoost before their native code reads the text.
 
-As for XGBoost (`tree_checks`), a digest that comes with the file proves nothing. So each text has to be of the one form
+As for XGBoost (`tree_checks`), a digest that comes with the file proves nothing. So each text must have the exact form
 that Tidemill writes: every line or key is known and occurs once, and every index points to something that exists.
 """
 
@@ -163,7 +163,7 @@ def _items(text: str, size: int, form: re.Pattern[str]) -> list[str]:
     items = text.split(" ") if text else []
     odd = [item for item in items if not form.fullmatch(item)]
     if odd or len(items) != size:
-        raise ValueError(f"{len(items)} values where {size} are due, or one that is no number: {odd[:1]}")
+        raise ValueError(f"{len(items)} values instead of {size}, or one that is not a number: {odd[:1]}")
     return items
 
 
@@ -226,7 +226,7 @@ def _refuse_catboost_split(
     if not starts[feature] <= place < starts[feature + 1]:
         raise unsound(where, "a split refers to a border that does not exist")
     if features[feature]["borders"][place - starts[feature]] != split["border"]:
-        raise unsound(where, "a split names another border than the one that it refers to")
+        raise unsound(where, "a split names a border other than the one that it refers to")
 
 
 def _refuse_odd_numbers(values: list[Any], where: str) -> None:

@@ -49,7 +49,7 @@ def trace(url: str, model: str, entity_key: str, partition: str | None = None) -
         where = f"Partition {partition!r} of {model!r}" if partition else f"{model!r}"
         raise NotPublished(
             f"{where} has no published row {entity_key!r}.",
-            f"Look at predictions.{model} for the rows that there are.",
+            f"Look at predictions.{model} for the existing rows.",
         )
     found = dict(zip(names, row, strict=True))
     others = {name for answers in _ANSWERS.values() for name in answers}.difference(_ANSWERS[found["task"]])

@@ -1,4 +1,4 @@
-"""Passports of releases that move between ledgers: the facts that go along, and the record of where they come from."""
+"""Passports of releases that move between ledgers: the facts that travel with them, and the record of their origin."""
 
 import json
 from collections.abc import Mapping
