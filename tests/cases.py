@@ -121,7 +121,7 @@ PROOFS = {
     "B47 rows that training would read differently": (
         "tests/integration/test_outlook.py::test_a_value_changed_without_a_trace_is_named",
     ),
-    "B48 a score that is no number": (
+    "B48 a score that is not a number": (
         "tests/integration/test_answers.py::test_probability_beyond_0_and_1_is_refused",
     ),
     "G1 what cannot be meant is stopped, in predict and in train": (

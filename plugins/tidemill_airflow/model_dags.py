@@ -32,7 +32,7 @@ PURPOSE = {
 _FORTH = """By hand: trigger it with a partition key such as `{key}`, and leave the logical
 date empty: Airflow gives a run dated after the DAG's end no task at all, and calls it a success.
 Every run may be repeated; a repeated partition replaces its rows in one transaction. Only a run of a cancelled backfill
-must not be cleared: Airflow would leave it queued for ever. Mark it as failed, and trigger its partition by hand.
+must not be cleared: Airflow would leave it queued forever. Mark it as failed, and trigger its partition by hand.
 The same from a shell: `tidemill {verb} {spec.model} --partition …`."""
 _BACK = """Trigger it with the release to go back to, or with none for the one before the champion, and with the partitions
 whose rows are to be taken back.

@@ -59,7 +59,7 @@ class RunParams(BaseModel):
     prediction_run: Number | None = Field(
         None,
         title="Prediction run",
-        description="Rows to score again, with the release that scored them; empty for the release alone.",
+        description="Rows to score again, with the release that scored them; empty to rebuild only the release.",
     )
     as_declared: bool = Field(
         False,

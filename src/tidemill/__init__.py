@@ -28,6 +28,6 @@ def open(model: str, project: str | Path = ".") -> "Model":
     SpecError
         If the model has no spec, or its spec has problems.
     """
-    from tidemill.model import open_model  # notebooks and programs alone need pandas and the steps
+    from tidemill.model import open_model  # only notebooks and programs need pandas and the steps
 
     return open_model(model, Path(project))

@@ -29,36 +29,36 @@ FAULT_POINTS: Mapping[str, str] = {
     "bundle-renamed": "a bundle has its name, and no row of the ledger says so",
     "card-written": "a model card is complete, under a temporary name",
     # publishing
-    "declare-before-commit": "the model's table and view exist for this transaction alone",
-    "claim-before-commit": "the token is taken, for this transaction alone",
-    "claim-after-commit": "older attempts cannot publish any more, this one has no rows yet",
-    "renew-before-commit": "this attempt's own token is taken, for this transaction alone",
-    "renew-after-commit": "older attempts at the same step of the same chain cannot publish any more",
+    "declare-before-commit": "the model's table and view exist only in this transaction",
+    "claim-before-commit": "the token is taken, only in this transaction",
+    "claim-after-commit": "older attempts can no longer publish, this one has no rows yet",
+    "renew-before-commit": "this attempt's own token is taken, only in this transaction",
+    "renew-after-commit": "older attempts at the same step of the same chain can no longer publish",
     "write-opened": "the run's table exists, and is empty",
     "write-in-copy": "some of the rows are on their way",
-    "write-before-commit": "all rows are there with their key, for this transaction alone",
+    "write-before-commit": "all rows are there with their key, only in this transaction",
     "write-after-commit": "all rows are there, and no reader sees them",
-    "withhold-before-commit": "the run is withheld, for this transaction alone",
+    "withhold-before-commit": "the run is withheld, only in this transaction",
     "withhold-after-commit": "the run is withheld, and nobody has been told",
-    "resolve-before-commit": "a withheld run is published or discarded, for this transaction alone",
+    "resolve-before-commit": "a withheld run is published or discarded, only in this transaction",
     "resolve-after-commit": "a withheld run is published or discarded, and the caller does not know it",
-    "publish-before-commit": "the pointer has moved, for this transaction alone",
+    "publish-before-commit": "the pointer has moved, only in this transaction",
     "publish-after-commit": "readers see the new rows, and the caller does not know it",
-    "restore-before-commit": "the pointer has moved back, for this transaction alone",
+    "restore-before-commit": "the pointer has moved back, only in this transaction",
     "restore-after-commit": "readers see the earlier rows again, and the caller does not know it",
     # alerts
-    "alerts-before-commit": "the alerts have changed and their messages wait, for this transaction alone",
+    "alerts-before-commit": "the alerts have changed and their messages wait, only in this transaction",
     "message-claimed": "a message is this sender's, and has not gone out",
     "message-sent": "a message has gone out, and the outbox does not know it",
     # releases
-    "register-before-commit": "the release is there, for this transaction alone",
+    "register-before-commit": "the release is there, only in this transaction",
     "register-after-commit": "the release is there, and is not the champion",
-    "promote-before-commit": "the champion has changed, for this transaction alone",
+    "promote-before-commit": "the champion has changed, only in this transaction",
     "promote-after-commit": "the champion has changed, and MLflow does not know it",
-    "rollback-before-commit": "the champion is the earlier one, for this transaction alone",
+    "rollback-before-commit": "the champion is the earlier one, only in this transaction",
     "rollback-after-commit": "the champion is the earlier one, and the bad rows are still visible",
 }
-"""Name of each point, and what is true at that instant. ``tests/chaos`` proves every one of them."""
+"""Name of each point, and what is true at that instant. ``tests/chaos`` tests all of them."""
 
 _ORDER = re.compile(
     r"(?P<name>[a-z-]+)(?:@(?P<hit>[1-9]\d*))?:(?P<action>kill|stop|raise|memory|sleep=(?P<seconds>\d+(?:\.\d+)?))"

@@ -61,7 +61,7 @@ def test_the_page_of_a_dag_gives_the_same_command(described: Described, verb: st
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_page_of_a_dag_says_what_to_do_about_a_run_of_a_cancelled_backfill(described: Described, verb: str) -> None:
     page = " ".join(described["dags"][f"flight_delays_{verb}"]["doc_md"].split())
-    assert "a run of a cancelled backfill must not be cleared: Airflow would leave it queued for ever." in page
+    assert "a run of a cancelled backfill must not be cleared: Airflow would leave it queued forever." in page
     assert "Mark it as failed, and trigger its partition by hand." in page
 
 

@@ -154,6 +154,6 @@ def test_a_source_that_changes_while_it_is_read_gives_one_instant(mill: Mill) ->
 
 
 def test_predictions_need_no_mlflow(serving: Mill) -> None:
-    """Whatever the alias says, or whether there is a server at all: the ledger and the store are asked alone."""
+    """Whatever the alias says, or whether there is a server at all: only the ledger and the store are asked."""
     away = replace(serving.workspace, tracking_uri="http://127.0.0.1:1")
     assert replace(serving, workspace=away).predict()["publish"]["published"]

@@ -48,7 +48,7 @@ TYPES = {25: pa.string(), 23: pa.int32(), 21: pa.int16(), 20: pa.int64(), 701: p
 
 
 def table_of(url: str, query: str) -> pa.Table:
-    """Read a table with psycopg2 alone."""
+    """Read a table with only psycopg2."""
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SET timezone = 'UTC'")
         cursor.execute(query)

@@ -205,7 +205,7 @@ def test_one_machine_trains_and_another_predicts(new_mill: Callable[[], Mill], s
     looked = on_bucket(mill, url, tmp_path / "three").monitor(SCORED)
     assert looked["report"]["uri"]
     bundles = [{path.name for path in (tmp_path / name).rglob("bundles/*")} for name in ("one", "two")]
-    assert bundles[1] < bundles[0]  # the champion alone was fetched
+    assert bundles[1] < bundles[0]  # only the champion was fetched
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_an_entity_with_a_row_on_each_day_is_the_key_and_labels_carry_the_time(
         assert "Key: customer_id (once per day" in output
     spec = (project / "dags" / "models" / "visited_churned.yaml").read_text(encoding="utf-8")
     labels = (project / "sql" / "visited_churned" / "labels.sql").read_text(encoding="utf-8")
-    assert "entity_key: customer_id # once per day; it comes again, so labels.sql returns the time too" in spec
+    assert "entity_key: customer_id # once per day; it recurs, so labels.sql returns the time too" in spec
     assert "CAST(day AS timestamp) AT TIME ZONE 'UTC' AS day,\n" in labels
     model, partition = follow(output, command)
     found = warehouse.rows(f"SELECT customer_id FROM predictions.{model} WHERE partition = '{partition}'")

@@ -297,8 +297,8 @@ def test_a_release_from_before_the_texts_were_kept_is_built_with_what_there_is(m
     assert (record["verdict"], record["changes"]) == (
         "bit_equal",
         [
-            "spec: it has changed, and the one of then was not kept",
-            "queries: those of then were not kept; today's are used",
+            "spec: it has changed, and the original was not kept",
+            "queries: the originals were not kept; today's are used",
         ],
     )
 

@@ -1,4 +1,4 @@
-"""A partition scored in shards: the same rows, all at once or not at all, and what is lost is made again alone."""
+"""A partition scored in shards: the same rows, all at once or not at all, and only what is lost is made again."""
 
 import json
 import shutil

@@ -239,7 +239,7 @@ def test_what_serves_here_and_was_never_compared_needs_force(
     production.promote(production.register(trained_mill[1], bundle_digest="1" * 64), None)
     done = import_release(production.workspace, archive[0], by="Ada")
     assert done.decision.verdict.value == "not_enough_evidence"
-    assert any("cannot be compared: it is another one than served" in reason for reason in done.decision.reasons)
+    assert any("cannot be compared: it differs from the one that served" in reason for reason in done.decision.reasons)
     with pytest.raises(NotApproved, match="not enough evidence"):
         promote_by_hand(
             production.spec, production.workspace, done.release_id, force=False, approved_by="Ada", reason="-"
@@ -438,6 +438,6 @@ def test_an_archive_with_a_page_that_cannot_be_made_is_refused(
 
 def test_another_archive_than_the_one_that_was_meant_is_refused(production: Mill, archive: Any, tmp_path: Path) -> None:
     file = written(tmp_path / "better.tar", with_value("metric_value", 0.99)(members(archive[0])))
-    with pytest.raises(ArtifactCorrupt, match=f"is another one: expected digest {archive[1]}"):
+    with pytest.raises(ArtifactCorrupt, match=f"is not the expected one: expected digest {archive[1]}"):
         import_release(production.workspace, file, by="Ada", digest=archive[1])
     assert (counts(production), folders(production)) == ((0, 0, 0), [])

@@ -65,7 +65,7 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
             self._wait_for(context, run_id)
 
     def _trigger(self, context: Context) -> None:
-        """Trigger the run; Airflow's own way ends the task or waits, whatever becomes of the DAG meanwhile."""
+        """Trigger the run; Airflow's own operator would end the task or wait, even if the DAG is paused meanwhile."""
         from airflow.sdk.execution_time import task_runner
         from airflow.sdk.execution_time.comms import TriggerDagRun
 

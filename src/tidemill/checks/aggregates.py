@@ -82,7 +82,7 @@ def _mean(column: Column) -> tuple[Any, pa.DataType]:
 
 
 def _middle(column: Column) -> tuple[Any, pa.DataType]:
-    _sum(column.slice(0, 0))  # refuses what is no number
+    _sum(column.slice(0, 0))  # refuses values that are not numbers
     return pc.quantile(column.cast(pa.float64(), safe=False), 0.5)[0].as_py(), pa.float64()
 
 

@@ -24,7 +24,7 @@ __all__ = [
     "sound_specs",
 ]
 
-LOW_BYTES, LOW_SHARE = 2 * 1024**3, 0.05  # below both: a few trainings fit no more
+LOW_BYTES, LOW_SHARE = 2 * 1024**3, 0.05  # below both, a few trainings no longer fit
 FULL_BYTES = 256 * 1024**2  # below it a snapshot may fail half-way
 
 

@@ -197,7 +197,7 @@ class AirflowApi:
         Returns
         -------
         object
-            The response's JSON; None for an expected status that is no success.
+            The response's JSON; None for an expected status that is not a success.
 
         Raises
         ------

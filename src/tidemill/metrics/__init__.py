@@ -12,7 +12,7 @@
 ``gaps``           groups of rows beside all others
 =================  ======================================================================================
 
-A metric that the rows do not define (no row, a single class, a score that is no number) is NaN. It is never an exception
+A metric that the rows do not define (no row, a single class, a score that is not a number) is NaN. It is never an exception
 or a flattering default: a decision on NaN fails closed.
 
 This package imports nothing by itself, since specs are parsed with ``definitions``, in every task and in every DAG file.

@@ -310,7 +310,7 @@ def average_precision(y: Floats, score: Floats, sample_weight: Floats | None = N
 def median(terms: Floats, sample_weight: Floats | None = None) -> Statistic:
     """Return the median of a term of each row: the middle one, or the mean of the middle two.
 
-    Its influence is on the scale of ranks, where it is known whatever the density of the terms: that of the share of
+    Its influence is on the scale of ranks, where it is known for any density of the terms: that of the share of
     rows up to the median. Ends of an interval are quantiles (Woodruff 1952), so that ties neither hide nor exaggerate
     what is unknown.
 

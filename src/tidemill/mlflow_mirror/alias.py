@@ -64,7 +64,7 @@ def move_alias(session: Session, workspace: Workspace, model: str, champion: Mir
     ArtifactCorrupt, IncompatibleVersions
         If the bundle in the storage cannot be loaded.
     TrackingUnavailable
-        If MLflow does not keep the model as it was sent.
+        If MLflow does not store the model as sent.
     """
     tags = ReleaseTags(model=model, release_id=champion.release_id, bundle_digest=champion.bundle_digest)
     point(session, model, show_version(session, workspace, run_id, tags, champion.bundle_uri), champion=True)

@@ -1,8 +1,8 @@
 """A fitted model in memory: what turns rows into scores.
 
-A row's score depends on that row alone: whatever rows stand around it, in whatever order, its bits are the
-same. Published predictions are compared bit by bit, so each kind of estimator is asked in a way that keeps
-this true (``answers``). Saving and loading is ``tidemill.storage.bundles``' work.
+A row's score depends only on that row: its bits do not depend on other rows or their order.
+Published predictions are compared bit by bit, so ``answers`` calls each kind of estimator in a way that keeps this true.
+``tidemill.storage.bundles`` saves and loads bundles.
 """
 
 from dataclasses import dataclass
@@ -48,13 +48,13 @@ class Bundle:
     threshold_criterion: str
     """How the threshold was chosen, e.g. ``best F1 on 900 validation rows: 0.512``."""
     calibration: Calibration | None = None
-    """Stage from the model's probability to the score; None leaves it as it is."""
+    """Stage from the model's probability to the score; None if there is none."""
     residual_quantiles: tuple[float, float] | None = None
     """What is added to a regression's score for the ends of its interval; None if validation was too small."""
     block_rows: int | None = None
-    """Rows that the model is asked for at once, filled up to that number; None for as many as there are."""
+    """Rows per call of the model, padded to that number; None for all rows at once."""
     remarks: tuple[str, ...] = ()
-    """What a reader of the model card should know of the fit, a sentence each."""
+    """What a reader of the model card should know about the fit, one sentence each."""
     random_state: int
     """Seed of the fit."""
     n_threads: int
@@ -100,14 +100,14 @@ class Bundle:
         return self.score_of(self.preprocessing.transform(aligned))
 
     def score_of(self, matrix: npt.NDArray[Any], n_threads: int | None = None) -> Floats:
-        """Return the score of rows that the preprocessing has made a matrix of, at least one, with threads for this alone."""
+        """Return the score of a matrix from the preprocessing, with at least one row, and with threads used only here."""
         score = answer(
             self.model, matrix, task=self.task, n_threads=n_threads or self.n_threads, block_rows=self.block_rows
         )
         return self.calibrated(score)
 
     def calibrated(self, score: Floats) -> Floats:
-        """Return the score that the model's own answer becomes, row by row."""
+        """Return the scores for the model's raw answers."""
         return score if self.calibration is None else self.calibration.apply(score)
 
     def predict(self, X: pd.DataFrame) -> npt.NDArray[Any]:
@@ -128,7 +128,7 @@ class Bundle:
         return self.interval_of(self.score(X))
 
     def answer_of(self, score: Floats) -> npt.NDArray[Any]:
-        """Return the answer that a score means, as `predict` does."""
+        """Return the answers for scores, as `predict` does."""
         return self.task_type.answer(score, self.classes, self.threshold)
 
     def columns(self, score: Floats) -> dict[str, npt.NDArray[Any]]:

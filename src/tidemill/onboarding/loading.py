@@ -1,6 +1,6 @@
 """A file into the warehouse: one transaction creates the table, copies the rows and grants them to the reader.
 
-Whatever ends it early, the server takes all of it back: the table is there with every row, or as it was before.
+If it ends early for any reason, the server rolls it back: the table has every row, or is as before.
 """
 
 import io

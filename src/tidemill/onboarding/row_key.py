@@ -26,7 +26,7 @@ class RowKey:
     expression: str
     why: str
     within_partition: bool = False
-    """Whether it comes again in other partitions, so that labels are joined by key and time."""
+    """Whether it recurs in other partitions, so that labels are joined by key and time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class _Panel:
             return None
         if not self.reader.is_once_per(others[0], self.every, self.clock.local):
             return None
-        why = f"once per {self.every}; it comes again, so labels.sql returns the time too"
+        why = f"once per {self.every}; it recurs, so labels.sql returns the time too"
         return RowKey(columns=(others[0],), expression=quoted(others[0]), why=why, within_partition=True)
 
 

@@ -27,7 +27,7 @@ _MODELS_STAND_ON = (*LIBRARIES, *OPTIONAL_LIBRARIES, "tidemill", "optuna")
 
 
 def changed_keys(then: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> Iterator[str]:
-    """Yield the keys in which two specs differ, nested ones by their path.
+    """Yield the keys in which two specs differ, nested keys by their path.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def changed_packages(then: str, now: str) -> Iterator[str]:
     Parameters
     ----------
     then, now : str
-        ``name==version``, one a line.
+        ``name==version``, one per line.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def row_differences(then: pa.Table, now: pa.Table, key: str, partition: str | No
     then, now : pyarrow.Table
         Rows in any order.
     key : str
-        Column that names a row.
+        Column that identifies a row.
     partition : str, optional
         Column with the partition that a row was made for, where a table holds several.
 
@@ -105,7 +105,7 @@ def likeness_of_scores(
     Parameters
     ----------
     keys : sequence of str, of length n_samples
-        Names of the rows, for the words.
+        Names of the rows, for the message.
     then, now : ndarray of shape (n_samples,) or (n_samples, n_classes)
         Scores.
 
@@ -125,7 +125,7 @@ def likeness_of_scores(
 
 
 def likeness_of_figures(then: Sequence[MetricValue], now: Mapping[str, float]) -> tuple[Likeness, str]:
-    """Compare recorded figures with those of now, by name.
+    """Compare recorded figures with new ones, by name.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def likeness_of_figures(then: Sequence[MetricValue], now: Mapping[str, float]) -
     'as recorded: roc_auc 0.7500'
     """
     apart = {item.name: abs(item.value - now[item.name]) for item in then if not _both_nan(item.value, now[item.name])}
-    unlike = [item for item in then if apart.get(item.name, 0.0) != 0.0]  # NaN is unlike, too
+    unlike = [item for item in then if apart.get(item.name, 0.0) != 0.0]  # NaN counts as different
     if not unlike:
         return Likeness.BIT_EQUAL, f"as recorded: {', '.join(f'{item.name} {item.value:.4f}' for item in then)}"
     said = "different now: " + "; ".join(f"{item.name} was {item.value!r}, is {now[item.name]!r}" for item in unlike)

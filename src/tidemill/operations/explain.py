@@ -1,4 +1,4 @@
-"""Explain: from one published row back through features and encodings to what each of them adds to the score."""
+"""Explain: trace one published row back through encodings and features to each feature's contribution to the score."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,13 +31,13 @@ class FeaturePart:
     """One feature of a row."""
 
     feature: str
-    """Its name, e.g. ``dep_hour``."""
+    """For example ``dep_hour``."""
     raw: Any
     """Its value in the snapshot; None if it is missing."""
     encoded: dict[str, float]
-    """The columns that the model reads of it, by their names, without those that are 0; empty if it reads none."""
+    """The matrix columns that the model reads for it, without those that are 0; empty if it reads none."""
     contribution: float
-    """What it adds to the sum."""
+    """Its term of the sum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,22 +48,22 @@ class ExplainedRow:
     answer: dict[str, Any]
     """What was published, under the names of the view."""
     parts: tuple[FeaturePart, ...]
-    """The features, the one that moved the score most first."""
+    """The features, largest contribution first."""
     base: float
-    """Start of the sum: the model's output before it has seen a feature."""
+    """Start of the sum: the model's output without any feature."""
     total: float
-    """Base and contributions together."""
+    """Sum of base and contributions."""
     score: float
-    """The score that the total means, equal to the published one bit by bit."""
+    """The score that follows from the total, equal to the published one bit by bit."""
     scale: str
     """Unit of the contributions, e.g. ``log odds``."""
     method: str
-    """Where they come from."""
+    """Method that computed them."""
     release_id: int
 
 
 def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partition: str | None = None) -> ExplainedRow:
-    """Explain one published row from its snapshot and its release; of the newest partition that has its key by default.
+    """Explain one published row from its snapshot and its release; by default that of the newest partition with its key.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def explain_row(workspace: Workspace, spec: ModelSpec, entity_key: str, partitio
     ArtifactCorrupt
         If the snapshot or the bundle does not match the ledger, or has been collected.
     ExplanationFailed
-        If the release does not give the published score, or the contributions do not add up to the score.
+        If the release does not reproduce the published score, or the contributions do not add up to the score.
     """
     url, store = workspace.connection(LEDGER), Store.of(workspace)
     answer = trace(url, spec.model, entity_key, partition)

@@ -1,4 +1,4 @@
-"""Rebuild: each step of a release repeated in a folder of its own, and compared with its original result."""
+"""Rebuild: repeat each step of a release in a private folder, and compare it with the original result."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -40,30 +40,30 @@ from tidemill.warehouse.releases.origins import Origins, ReleaseOrigin, RowsOrig
 __all__ = ["Rebuilding"]
 
 Outcome = tuple[Likeness, str]
-_OTHER_BYTES = "the same rows in other bytes, as another version of pyarrow writes them"
+_OTHER_BYTES = "the same rows in different bytes, as another version of pyarrow writes them"
 
 
 @dataclass(slots=True, kw_only=True)
 class Rebuilding:
-    """One release on its way through the chain again; each step's result is the next one's input."""
+    """One release that is being rebuilt; each step's result is the next one's input."""
 
     aside: Job
     """Workspace that reads the source and writes into a private folder."""
     store: Store
-    """Where the things of then lie."""
+    """Where the original artifacts are."""
     origins: Origins
     """What the ledger knows."""
     made: ReleaseOrigin
-    """The release of then."""
+    """The original release."""
     as_declared: bool
-    """Go on with the rows that are read now, not with those that were read then."""
+    """Continue with the rows that are read now instead of the original ones."""
     _fresh: SnapshotRef | None = field(default=None, init=False)
     _snapshot: SnapshotRef | None = field(default=None, init=False)
     _split: SplitRef | None = field(default=None, init=False)
     _bundle: BundleRef | None = field(default=None, init=False)
 
     def steps(self, rows: RowsOrigin | None) -> Iterator[ReproducedStep]:
-        """Do everything that there is something to do it with, in order."""
+        """Run every step whose input exists, in order."""
         yield self._judged("extract", self._extract)
         yield self._judged("snapshot", self._take_up)
         yield self._judged("bundle", self._load)
@@ -85,7 +85,7 @@ class Rebuilding:
         return self._likeness_of_data(then, self._fresh, (LABELS, FEATURES))
 
     def _take_up(self) -> Outcome:
-        """See that the rows of then are as they were, and go on with them; with those of now only if they are equal."""
+        """Check the original rows, and continue with them; with today's rows only if they are equal."""
         then = self.origins.snapshot(self.made.model, self.made.snapshot_digest)
         if self.as_declared or (self._fresh is not None and self._fresh.digest == then.digest):
             self._snapshot = self._fresh
@@ -111,7 +111,7 @@ class Rebuilding:
 
     def _likeness_of_tables(self, then: Path, now: Path, files: tuple[str, ...]) -> Outcome:
         if not all((then / file).is_file() for file in files):
-            return Likeness.DIFFERENT, f"another digest, and {then.name[:12]} is not there any more to compare with"
+            return Likeness.DIFFERENT, f"another digest, and {then.name[:12]} no longer exists for comparison"
         found = []
         for file in files:
             before, after = (read_table(folder / file) for folder in (then, now))
@@ -201,7 +201,7 @@ class Rebuilding:
         return verdict, f"{said}; checksum {checksum}, written with {rows.checksum}"
 
     def _with_query(self, rows: RowsOrigin) -> Job:
-        """Return a job that asks what was asked when the rows were scored, if that was kept."""
+        """Return a job with the spec and queries that the rows were scored with, if those were kept."""
         text = None if self.as_declared else self.origins.document(rows.query_digest)
         if text is None:
             return self.aside
@@ -230,7 +230,7 @@ class Rebuilding:
         try:
             verdict, found = build()
         except FatalError as error:
-            said = error.problem if isinstance(error, ArtifactCorrupt) else f"it cannot be done again: {error.problem}"
+            said = error.problem if isinstance(error, ArtifactCorrupt) else f"it cannot be repeated: {error.problem}"
             verdict, found = Likeness.DIFFERENT, said
         return ReproducedStep(step=step, verdict=verdict, found=f"{found[:1].upper()}{found[1:].rstrip('.')}.")
 

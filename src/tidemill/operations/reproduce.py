@@ -1,8 +1,8 @@
-"""Reproduce: build a release again from the ledger's records and compare it with the original; rows it scored, too.
+"""Reproduce: rebuild a release, and optionally rows that it scored, from the ledger's records, and compare the results.
 
-Everything is done in a folder of its own that goes afterwards, and without a connection that could write: nothing
-visible changes. What was recorded is used again, spec and queries included; what cannot be brought back, code,
-packages and the source, is as it is now, and what has changed of it is named.
+Everything happens in a temporary folder and without a connection that can write, so nothing visible changes. Recorded
+inputs are used again, spec and queries included. Code, packages and the source cannot be restored: today's are used, and
+their changes are listed.
 """
 
 import hashlib
@@ -31,11 +31,11 @@ _WORST_LAST = (Likeness.BIT_EQUAL, Likeness.WITHIN_TOLERANCE, Likeness.DIFFERENT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recipe:
-    """What to build with."""
+    """What to rebuild with."""
 
     spec: ModelSpec
     queries: tuple[str, ...]
-    """Features, then labels if the release is built."""
+    """Features, then labels if the release is rebuilt."""
     changes: tuple[str, ...]
 
 
@@ -43,23 +43,23 @@ class _Recipe:
 def reproduce(
     job: Job, release: int | None = None, prediction_run: int | None = None, as_declared: bool = False
 ) -> Reproduction:
-    """Build a release again, compare every step with what it gave then, and record the outcome.
+    """Rebuild a release, compare every step with its original result, and record the outcome.
 
     Parameters
     ----------
     job : Job
         Model and partition.
     release : int, optional
-        Release to build; without it and ``prediction_run``, one that the partition picks.
+        Release to rebuild; without it and ``prediction_run``, the partition selects one.
     prediction_run : int, optional
-        Prediction run to score again, too; with the release that scored it.
+        Prediction run to score again; implies the release that scored it.
     as_declared : bool, default False
         Use today's spec and queries instead of the original ones: does today's declaration still give this release?
 
     Raises
     ------
     NoChampion
-        If there is no such release, or none to pick.
+        If there is no such release, or none to select.
     NotPublished
         If the prediction run has no rows.
     """
@@ -91,17 +91,17 @@ def reproduce(
 
 
 def choose_release(job: Job, origins: Origins) -> int:
-    """Pick one of the releases that ever served: any partition may hit any of them, and always hits the same.
+    """Select one of the releases that have served; a partition always selects the same one.
 
     Raises
     ------
     NoChampion
-        If none has served by the partition's cutoff, or retention has removed what they were made of.
+        If none has served by the partition's cutoff, or retention has removed their inputs.
     """
     found = origins.reproducible(job.spec.model, job.partition.cutoff)
     if not found:
         raise NoChampion(
-            f"No release of {job.spec.model!r} that can be built again had served by {job.partition.key!r}.",
+            f"No release of {job.spec.model!r} that can be rebuilt had served by {job.partition.key!r}.",
             "Name one, or train as of an earlier partition.",
         )
     seed = hashlib.sha256(f"{job.spec.model} {job.partition.key}".encode()).digest()
@@ -137,18 +137,18 @@ def _spec_of_then(job: Job, origins: Origins, made: ReleaseOrigin) -> tuple[Mode
         return job.spec, []
     text = origins.document(made.spec_digest)
     if text is None:
-        return job.spec, ["spec: it has changed, and the one of then was not kept"]
+        return job.spec, ["spec: it has changed, and the original was not kept"]
     try:
         then = ModelSpec.model_validate_json(text)
     except ValidationError as error:
         names = ", ".join(".".join(str(part) for part in item["loc"]) for item in error.errors())
-        return job.spec, [f"spec: the one of then is not valid for this version any more, in {names}"]
+        return job.spec, [f"spec: the original is no longer valid for this version, in {names}"]
     return then, list(changed_keys(then.model_dump(mode="json"), job.spec.model_dump(mode="json")))
 
 
 def _query_changes(job: Job, then: tuple[str, ...], today: tuple[str, ...], *, recorded: bool) -> list[str]:
     if not recorded:
-        return ["queries: those of then were not kept; today's are used"]
+        return ["queries: the originals were not kept; today's are used"]
     files = job.spec.source.queries(labelled=True)
     return [f"query: {file} has changed" for file, a, b in zip(files, then, today, strict=False) if a != b]
 
@@ -159,7 +159,7 @@ def _code_changes(made: ReleaseOrigin) -> list[str]:
 
 
 def _package_changes(job: Job, origins: Origins, made: ReleaseOrigin) -> list[str]:
-    """Name what is installed in another version, and whether the interpreter or the machine is another."""
+    """List the packages whose versions differ, and changes of the interpreter and the machine."""
     recorded = origins.document(made.lock_digest)
     found = list(changed_packages(recorded, packages())) if recorded is not None else []
     try:
@@ -178,7 +178,7 @@ def _package_changes(job: Job, origins: Origins, made: ReleaseOrigin) -> list[st
 
 
 def _aside(job: Job, scratch: Path, recipe: _Recipe) -> Job:
-    """Return a job that reads the source, builds with the recipe, writes into the scratch folder, and nothing else."""
+    """Return a job that reads the source, uses the recipe, and writes only into the scratch folder."""
     files = recipe.spec.source.queries(labelled=True)
     for file, query in zip(files, recipe.queries, strict=False):
         path = scratch / "sql" / file
@@ -187,7 +187,7 @@ def _aside(job: Job, scratch: Path, recipe: _Recipe) -> Job:
 
     def only_sources(name: str) -> str:
         if name in (LEDGER, PROMOTER):
-            raise ValueError("what is built again is not written to the ledger")
+            raise ValueError("what is rebuilt is not written to the ledger")
         return job.workspace.connection(name)
 
     workspace = replace(

@@ -1,7 +1,7 @@
-"""Rollback: an earlier champion serves again, and what the undone releases have published is taken back.
+"""Rollback: an earlier champion serves again, and rows that undone releases published are withdrawn.
 
-Needs neither MLflow nor a model: the champion and the pointers are rows of the ledger; MLflow's alias follows when all is
-done. A partition that has no earlier run to go back to is scored again.
+It needs neither MLflow nor a model: the champion and the pointers are rows of the ledger, and MLflow's alias follows
+afterwards. A partition without an earlier run is scored again.
 """
 
 from dataclasses import dataclass
@@ -47,16 +47,16 @@ def roll_back(
     approved_by: str,
     reason: str,
 ) -> Rollback:
-    """Go back to an earlier champion.
+    """Make an earlier champion serve again.
 
     Parameters
     ----------
     workspace : Workspace
         Folders and connections.
     to : int or None
-        Release to go back to; None for the one before the champion. The champion itself undoes nothing more.
+        Release to go back to; None for the one before the champion. The champion itself undoes no further release.
     republish : (str, str) or None
-        First and last partition whose rows of undone releases are taken back; None to leave rows as they are.
+        First and last partition whose rows of undone releases are withdrawn; None to keep them.
     approved_by : str
         Who does it.
     reason : str
@@ -67,7 +67,7 @@ def roll_back(
     NoChampion
         If there is nothing to go back to.
     ArtifactCorrupt
-        If the bundle to go back to is gone or damaged; nothing has changed then.
+        If the bundle to go back to is gone or damaged; then nothing has changed.
     """
     wanted = () if republish is None else tuple(item.key for item in spec.partitions_between(*republish))
     releases, publisher = Releases(workspace.connection(PROMOTER)), Publisher(workspace.connection(LEDGER))
@@ -75,7 +75,7 @@ def roll_back(
     _verify(spec, workspace, releases, target)
     release_id, undone = releases.rollback(spec.model, target, approved_by=approved_by, reason=reason)
     note_promotion(workspace, spec.model)
-    # All that was ever undone, so that a rollback that was killed on the way is finished by --to <champion>.
+    # All releases ever undone, so that --to <champion> finishes a rollback that was killed.
     never_live = releases.undone(spec.model)
     wrong = [run.partition for run in publisher.published(spec.model) if run.release_id in never_live]
     restored: list[str] = []
@@ -101,17 +101,17 @@ def roll_back(
 def promote_by_hand(
     spec: ModelSpec, workspace: Workspace, release_id: int, *, force: bool, approved_by: str, reason: str
 ) -> None:
-    """Make a release the champion on a person's word.
+    """Make a release the champion, as a person decided.
 
     Raises
     ------
     NoChampion
         If the model has no such release.
     NotApproved
-        If the gate's newest verdict is not ``accept`` or a person's newest answer is no, and it is not forced; or if the
+        If the gate's newest verdict is not ``accept`` or a person's newest answer is no, without ``force``; or if the
         spec requires four eyes, and the person asked for the training.
     ArtifactCorrupt
-        If its bundle is gone or damaged; nothing has changed then.
+        If its bundle is gone or damaged; then nothing has changed.
     """
     releases = Releases(workspace.connection(PROMOTER))
     release, champion = releases.release(spec.model, release_id), releases.champion(spec.model)
@@ -141,7 +141,7 @@ def _refuse_without_leave(spec: ModelSpec, release: Release, *, force: bool, app
     named = f"release {release.release_id} of {spec.model!r}"
     if spec.accept.four_eyes and approved_by == release.requested_by:
         raise NotApproved(
-            f"{approved_by} asked for the training of {named}, and may not promote it too.", "Ask somebody else to."
+            f"{approved_by} asked for the training of {named}, and may not promote it as well.", "Ask somebody else to."
         )
     if release.verdict != "accept" and not force:
         raise NotApproved(
@@ -156,9 +156,9 @@ def _refuse_without_leave(spec: ModelSpec, release: Release, *, force: bool, app
 
 
 def _verify(spec: ModelSpec, workspace: Workspace, releases: Releases, release_id: int) -> None:
-    """Load a bundle as prediction will, before anything counts on it."""
+    """Load a bundle as prediction will, before anything depends on it."""
     release = releases.release(spec.model, release_id)
-    assert release is not None  # it is or was live, or was found a moment ago
+    assert release is not None  # it is or was live, or has just been found
     try:
         load_bundle(Store.of(workspace).path(release.bundle_uri), release.bundle_digest, spec.train.trusted)
     except ArtifactCorrupt as error:

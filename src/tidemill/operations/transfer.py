@@ -1,7 +1,7 @@
-"""Transfer of a release from one environment to the next, with everything that is known about it.
+"""Transfer of a release from one environment to the next, with all of its evidence.
 
-Importing never promotes. The target's own gate judges the evidence that came along, by the target's own spec; what it
-cannot judge, because another champion serves here than in the comparison there, it reports.
+Importing never promotes. The target's gate judges the imported evidence by the target's spec. It reports what it cannot
+judge because a different champion serves here.
 """
 
 import shutil
@@ -37,10 +37,10 @@ class Imported(Record):
     release_id: int
     """Its number here."""
     origin_release_id: int
-    """Its number where it comes from."""
+    """Its number in the environment of origin."""
     digest: str
     known: bool
-    """True if the bundle was here already; an evaluation that is new here is judged all the same."""
+    """True if the bundle was here already; a new evaluation is judged anyway."""
     decision: Decision
     """Verdict of the gate here on the evidence."""
 
@@ -83,9 +83,9 @@ def export_release(workspace: Workspace, model: str, release_id: int | None, tar
 
 
 def import_release(workspace: Workspace, source: Path, *, by: str, digest: str | None = None) -> Imported:
-    """Take over a release from an archive, with its origin on record, as one that does not serve.
+    """Import a release from an archive, with its origin on record; it does not serve.
 
-    Doing it again, or again after a kill, changes nothing more.
+    Repeating the import, even after a kill, changes nothing more.
 
     Parameters
     ----------
@@ -96,12 +96,12 @@ def import_release(workspace: Workspace, source: Path, *, by: str, digest: str |
     by : str
         Who does it, for the record.
     digest : str, optional
-        What the export has printed: the archive must be that very one.
+        Digest that the export printed; an archive with another one is refused.
 
     Raises
     ------
     ArtifactCorrupt
-        If the archive does not match its own digests or the given one; nothing has changed then.
+        If the archive does not match its own digests or the given one; then nothing has changed.
     SpecError
         If the model has no spec here.
     IncompatibleVersions
@@ -111,7 +111,7 @@ def import_release(workspace: Workspace, source: Path, *, by: str, digest: str |
         passport, found = read_archive(source, aside)
         if digest is not None and digest != found:
             raise ArtifactCorrupt(
-                f"Archive {source} is another one: expected digest {digest}, got {found}.",
+                f"Archive {source} is not the expected one: expected digest {digest}, got {found}.",
                 "Find out where it comes from; the export prints the digest of what it has written.",
             )
         spec = workspace.spec(passport.model)
@@ -148,7 +148,7 @@ def _passport(url: str, origin: ReleaseOrigin, report: EvaluationReport) -> Pass
 
 
 def _keep_files(store: Store, spec: ModelSpec, passport: Passport, unpacked: Path) -> None:
-    """Put bundle, evaluation and card where the release speaks of them, each compared with its digest first."""
+    """Store bundle, evaluation and card where the release refers to them, after comparing each with its digest."""
     refuse_other_places(passport)
     report = passport.evaluation
     expected = report.uri.rsplit("/", 1)[-1]
@@ -201,16 +201,16 @@ def _register(workspace: Workspace, spec: ModelSpec, passport: Passport, digest:
 
 
 def _is_judged(releases: Releases, model: str, known: int | None, report: EvaluationReport) -> bool:
-    """Whether the newest judgement of a known release is about this very evaluation."""
+    """Whether the newest judgement of a known release is about this evaluation."""
     release = None if known is None else releases.release(model, known)
     return release is not None and release.evidence.get("uri") == report.uri
 
 
 def _as_here(report: EvaluationReport, passport: Passport, champion: Release | None) -> EvaluationReport:
-    """Return the evidence as far as it speaks of what serves here."""
+    """Return the part of the evidence that concerns what serves here."""
     if champion is not None and champion.bundle_digest == passport.champion_digest:
         return replace(report, champion_release=champion.release_id)
-    missing = "it is another one than served where this release comes from, and the test rows stayed there."
+    missing = "it differs from the one that served where this release comes from, and the test rows stayed there."
     return replace(
         report,
         champion_release=None if champion is None else champion.release_id,
@@ -224,7 +224,7 @@ def _as_here(report: EvaluationReport, passport: Passport, champion: Release | N
 
 
 def _whence(passport: Passport, spec: ModelSpec) -> str:
-    other = "" if passport.spec_digest == spec.digest else " It was trained with another spec than the one here."
+    other = "" if passport.spec_digest == spec.digest else " It was trained with a spec that differs from the one here."
     return (
         f"Imported: release {passport.release_id} of ledger {passport.ledger[:12]}, where the gate's verdict was"
         f" {passport.decision.verdict.value.replace('_', ' ')}; judged here by its own evidence.{other}"

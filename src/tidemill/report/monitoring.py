@@ -169,28 +169,28 @@ def _answer(view: MonitorView, alerts: Sequence[Alert]) -> Answer:
 
 
 def _beyond(view: MonitorView) -> list[str]:
-    """Return a sentence for each finding beyond its threshold that is no alert yet."""
+    """Return a sentence for each finding beyond its threshold that is not an alert yet."""
     said = []
     n_drifted, n_features, share = drifted_features(view.drift)
     if n_drifted:
         of = f"{n_drifted} of {n_features} features" + (f" ({percent(share)})" if math.isfinite(share) else "")
-        said.append(f"{of} {_are(n_drifted)} beyond {_their(n_drifted)} drift threshold, which is no alert yet.")
+        said.append(f"{of} {_are(n_drifted)} beyond {_their(n_drifted)} drift threshold, which is not an alert yet.")
     others = [
         row.feature for row in view.drift if row.state is State.BEYOND and not (row.is_feature and row.has_drifted)
     ]
     others += [step.step for step in view.compute if step.state is State.BEYOND]
     if others:
-        said.append(f"{_listed(others)} crossed a threshold in this partition, which is no alert yet.")
+        said.append(f"{_listed(others)} crossed a threshold in this partition, which is not an alert yet.")
     recent, quality = view.quality.recent, view.quality
     if recent is not None and quality.is_beyond(recent):
         side = "below its floor" if quality.greater_is_better else "above its ceiling"
         said.append(
             f"Realised {quality.metric} of the newest matured partitions is {figure(recent.value)}, {side} of "
-            f"{figure(quality.floor)}, which is no alert yet."
+            f"{figure(quality.floor)}, which is not an alert yet."
         )
     if view.alerts.found and not said:
         said.append(
-            f"{_listed([alert.rule for alert in view.alerts.found])} crossed a threshold, which is no alert yet."
+            f"{_listed([alert.rule for alert in view.alerts.found])} crossed a threshold, which is not an alert yet."
         )
     return said
 

@@ -146,7 +146,7 @@ class Bucket:
                 target.write(content)
 
     def delete(self, key: str) -> None:
-        """Delete an object; a missing one is no error."""
+        """Delete an object; a missing one is not an error."""
         try:
             with self._reached("DeleteObject", key) as (system, path):
                 system.delete_file(path)
@@ -154,7 +154,7 @@ class Bucket:
             pass
 
     def remove(self, uri: str) -> None:
-        """Delete a folder's objects; a missing one is no error."""
+        """Delete a folder's objects; a missing one is not an error."""
         try:
             with self._reached("DeleteObject", uri) as (system, path):
                 system.delete_dir(path)

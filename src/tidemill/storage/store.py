@@ -246,7 +246,7 @@ def _lines(folder: Path) -> str:
     lines = []
     for path in _files(folder):
         if path.is_symlink():
-            raise ArtifactCorrupt(f"{path} is a symbolic link; artifacts hold plain files alone.", "Remove the link.")
+            raise ArtifactCorrupt(f"{path} is a symbolic link; artifacts hold only plain files.", "Remove the link.")
         lines.append(f"{path.relative_to(folder).as_posix()}\0{digest_file(path)}\n")
     return "".join(lines)
 

@@ -58,7 +58,7 @@ def ensure_model(
         expected = _upload(session, logged, write, digest, scratch)
         if _downloaded_digest(session, model_id, digest, scratch) != expected:
             raise TrackingUnavailable(
-                f"MLflow at {session.shown} does not store model {model_id} as it was sent.",
+                f"MLflow at {session.shown} does not store model {model_id} as sent.",
                 "Look at its artifact store.",
             )
     _link(session, run, model_id)

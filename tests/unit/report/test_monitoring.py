@@ -90,7 +90,7 @@ def test_alerts_that_warn_ask_for_a_look():
 def test_no_sentence_calls_drift_within_its_thresholds_while_a_row_is_beyond():
     page = of(drift=[QUIET, LOUD, SCORE], quality=QUALITY)
     assert answer(page) == "Yes: flight_delays has no open alert."
-    assert "1 of 2 features (50 %) is beyond its drift threshold, which is no alert yet." in top(page)
+    assert "1 of 2 features (50 %) is beyond its drift threshold, which is not an alert yet." in top(page)
     assert "No column is beyond" not in page
     assert "1 of 2" in tile(page, "Drifted features")
     assert sorted(marks(page)) == ["beyond", "usual", "usual"]
@@ -98,7 +98,7 @@ def test_no_sentence_calls_drift_within_its_thresholds_while_a_row_is_beyond():
 
 def test_no_sentence_calls_quality_within_its_floor_while_it_is_below():
     page = of(drift=[QUIET], quality=BAD)
-    assert "is 0.596, below its floor of 0.620, which is no alert yet." in top(page)
+    assert "is 0.596, below its floor of 0.620, which is not an alert yet." in top(page)
     assert "(floor 0.620)" not in top(page)
     assert "beyond" in marks(page)
     assert "0.596" in tile(page, "Realised roc_auc")
@@ -133,7 +133,7 @@ def test_a_column_is_usual_beyond_its_threshold_or_in_an_alert(row, state):
 
 def test_a_step_that_crossed_a_rule_is_named_and_marked():
     page = of(drift=[QUIET], quality=QUALITY, compute=[StepCompute(step="predict", wall_s=9.0, found=True)])
-    assert "predict crossed a threshold in this partition, which is no alert yet." in top(page)
+    assert "predict crossed a threshold in this partition, which is not an alert yet." in top(page)
     assert marks(page).count("beyond") == 1
 
 
@@ -179,7 +179,7 @@ def test_what_was_found_and_is_no_alert_yet_is_listed():
     page = of(alerts=AlertsView(found=[ALERT]), drift=[QUIET], quality=QUALITY)
     assert "Beyond a threshold, no alert yet" in page
     assert answer(page) == "Yes: flight_delays has no open alert."
-    assert "drift:precip crossed a threshold, which is no alert yet." in top(page)
+    assert "drift:precip crossed a threshold, which is not an alert yet." in top(page)
 
 
 def test_a_late_partition_is_marked():

@@ -31,7 +31,7 @@ SHARE_OF_LEAD = 0.05
 
 MIN_SLICE_ROWS = 100
 """Rows below which a slice is shown, but not weighed."""
-_MAX_NAMED = 3650  # blocks beyond which a number says no more than that it is hopeless
+_MAX_NAMED = 3650  # blocks beyond which the exact number does not matter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -264,7 +264,7 @@ def _budget(value: float, limit: float | None, said: str, unit: str) -> Finding:
     if limit is None:
         return Finding.shown(f"{said}; not weighed.")
     if not is_number(value) or value <= 0:
-        return Finding.refuse(f"{said}, which is no measurement.")
+        return Finding.refuse(f"{said}, which is not a measurement.")
     return _within(value, limit, said, f"{limit:,g}{unit}")
 
 

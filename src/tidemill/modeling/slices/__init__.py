@@ -1,1 +1,1 @@
-"""Parts of the rows: where a model is weakest, and how groups of rows fare."""
+"""Parts of the rows: where a model is weakest, and the figures of groups of rows."""

@@ -1,11 +1,11 @@
 """Weak slices: parts of the rows, by one or two features, in which a model is worse than on the other rows.
 
 The search looks at bins of every feature and of every pair of features, on the validation set. The few that look worst are
-measured again on the test set, which the search has not seen, so that their differences are not flattered by having been
-picked. Holm's procedure allows for their number.
+measured again on the test set, which the search has not seen, so that selection does not bias their differences. Holm's
+procedure allows for their number.
 
-Hard rows are no finding. Of two classes, the figure that is compared is therefore the metric minus what the scores
-themselves lead one to expect on the same rows (`tidemill.metrics.expected`). For other tasks and metrics it is the metric,
+Hard rows are not a finding. For two classes, the compared figure is therefore the metric minus what the scores predict
+for the same rows (`tidemill.metrics.expected`). For other tasks and metrics it is the metric,
 and a slice may be weak only because its rows are hard.
 
 References
@@ -35,13 +35,13 @@ from tidemill.records import MetricValue, SliceSearch, WeakSlice
 __all__ = ["MAX_MEASURED", "MAX_SEARCHED", "MIN_ROWS", "Measure", "Measured", "ScoredRows", "find_weak_slices"]
 
 MIN_ROWS = 100
-"""Rows below which a part is no slice, in the validation and in the test set."""
+"""Rows below which a part is not a slice, in the validation and in the test set."""
 MAX_SEARCHED = 20_000
 """Validation rows that a search needs: a slice of 3 % has 600."""
 MAX_MEASURED = 200_000
-"""Test rows that a confirmation needs: it is uncertain by days, of which more rows make no more."""
-_MIN_SHARE = 0.01  # of the rows; fewer do not matter enough to look for
-_MAX_SHARE = 0.5  # of the rows; more are the rule, not a slice
+"""Minimum test rows for a confirmation; its uncertainty depends on days, and more rows do not add days."""
+_MIN_SHARE = 0.01  # of the rows; a smaller part matters too little
+_MAX_SHARE = 0.5  # of the rows; a larger part is not a slice
 _N_TESTED = 3  # slices measured again on the test set; each further one makes the others harder to confirm
 _OVERLAP = 0.5  # of the rows of the smaller of two slices, from which they are the same finding
 _MAX_PAIRED = 15  # features, the first ones, that are searched in pairs: 105, with some 25 slices each

@@ -1,7 +1,7 @@
 """How far past partitions of the reference lay from the partitions before them.
 
 A single day naturally differs from ninety days if a feature is constant within a day (the weekday), moves slowly (the
-late share of the last month) or comes and goes (the weather). A fixed threshold would report these as drift for ever.
+late share of the last month) or comes and goes (the weather). A fixed threshold would report these as drift forever.
 The reference therefore records what is usual: each of its later partitions is compared with all earlier ones, as
 monitoring does later, and a high quantile of these figures is kept. The same applies to nulls (a gauge without values
 on calm days) and to new levels (new planes in a fleet).

@@ -57,7 +57,7 @@ class LabelledSet:
     stored: pa.Table
     """Up to 500 evenly spaced rows as stored."""
     entities: npt.NDArray[np.object_] | None = None
-    """Key of each row, shape (n_samples,), where a key comes again in another partition; else None."""
+    """Key of each row, shape (n_samples,), where a key recurs in another partition; else None."""
     sample_weight: npt.NDArray[np.float64] | None = None
     """How often each row counts, above 0, shape (n_samples,); None without ``weight`` in the spec."""
 

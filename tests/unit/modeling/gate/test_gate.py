@@ -325,10 +325,10 @@ TABLE = {
     "clean process scores nothing": (REJECT, {"rehearsal": replace(REHEARSED, n_rows=0)}, "0 of 0 rows"),
     "too slow": (REJECT, {"rehearsal": replace(REHEARSED, seconds_per_million=61.0)}, "over the limit of 60 s"),
     "as slow as allowed": (ACCEPT, {"rehearsal": replace(REHEARSED, seconds_per_million=60.0)}, "within the limit"),
-    "speed is NaN": (REJECT, {"rehearsal": replace(REHEARSED, seconds_per_million=NAN)}, "is no measurement"),
-    "speed is zero": (REJECT, {"rehearsal": replace(REHEARSED, seconds_per_million=0.0)}, "is no measurement"),
+    "speed is NaN": (REJECT, {"rehearsal": replace(REHEARSED, seconds_per_million=NAN)}, "is not a measurement"),
+    "speed is zero": (REJECT, {"rehearsal": replace(REHEARSED, seconds_per_million=0.0)}, "is not a measurement"),
     "too much memory": (REJECT, {"rehearsal": replace(REHEARSED, peak_rss_bytes=3 * GIB)}, "limit of 2,048 MiB"),
-    "memory not measured": (REJECT, {"rehearsal": replace(REHEARSED, peak_rss_bytes=0)}, "is no measurement"),
+    "memory not measured": (REJECT, {"rehearsal": replace(REHEARSED, peak_rss_bytes=0)}, "is not a measurement"),
     # together
     "a bad model on a tiny test set": (REJECT, {"n_test": 5, "metrics": (figure(0.4),)}, "below the floor"),
     "undecided about the champion, and too slow": (

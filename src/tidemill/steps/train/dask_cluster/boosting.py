@@ -254,7 +254,7 @@ def _client(address: str) -> Iterator[distributed.Client]:
 def _idle_workers(client: distributed.Client, address: str) -> list[str]:
     """Return the workers' addresses, after restarting those that are still busy with an abandoned training.
 
-    XGBoost may wait for ever for a peer that has ended, and a thread cannot be stopped from outside.
+    XGBoost may wait forever for a peer that has ended, and a thread cannot be stopped from outside.
     """
     workers = sorted(client.nthreads())
     if not workers:
