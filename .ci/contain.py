@@ -3,7 +3,7 @@
     python contain.py SECONDS COMMAND...
 
 A test run that crashes leaves servers, which no process group holds and which keep the output open: whoever reads it
-would wait for ever. This process adopts all of them (Linux only) and ends them. The exit status is that of the command,
+would wait forever. This process adopts all of them (Linux only) and ends them. The exit status is that of the command,
 or 124 when its time is over.
 """
 

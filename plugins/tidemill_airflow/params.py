@@ -64,7 +64,7 @@ class RunParams(BaseModel):
     as_declared: bool = Field(
         False,
         title="As declared today",
-        description="Build with the spec and queries of today, not with those of then.",
+        description="Rebuild with the present spec and queries, not with the original ones.",
     )
     dry_run: bool = Field(False, title="Dry run", description="Do everything except publish, promote or trigger.")
     trials: Annotated[int, Field(ge=0, le=1000)] | None = Field(

@@ -27,7 +27,7 @@ if not child:
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """
-LIMIT_S = 300  # a child that hangs on one of its parent's locks never ends
+LIMIT_S = 300  # a child that waits for one of its parent's locks never ends
 
 
 @pytest.mark.slow

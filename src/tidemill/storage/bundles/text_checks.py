@@ -163,7 +163,7 @@ def _items(text: str, size: int, form: re.Pattern[str]) -> list[str]:
     items = text.split(" ") if text else []
     odd = [item for item in items if not form.fullmatch(item)]
     if odd or len(items) != size:
-        raise ValueError(f"{len(items)} values instead of {size}, or one that is not a number: {odd[:1]}")
+        raise ValueError(f"{odd[0]!r} is not a number" if odd else f"{len(items)} values instead of {size}")
     return items
 
 
