@@ -189,13 +189,21 @@ compose-demo: compose-up ## Run the demo's chain through Celery
 compose-down: ## Stop the containers; their volumes stay
 	@$(COMPOSE) --profile '*' down
 
-release: setup ## Build wheel and sdist, check them, and test the wheel in a separate environment
-	@rm -rf dist .venv-release && $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist . && \
+release: setup ## Build wheel and sdist, check them, test the wheel in a separate environment, and tag the commit
+	@tag=v$$($(BIN)/python -c 'import tidemill; print(tidemill.__version__)') && \
+		if [ -n "$$(git status --porcelain)" ]; then echo "Commit first: a release is a commit." >&2; exit 1; fi && \
+		tagged=$$(git rev-parse --quiet --verify "$$tag^{commit}" || true) && \
+		if [ -n "$$tagged" ] && [ "$$tagged" != "$$(git rev-parse HEAD)" ]; then \
+			echo "$$tag is another commit: set the next version in pyproject.toml." >&2; exit 1; fi && \
+		rm -rf dist .venv-release && \
+		$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist . && \
 		$(BIN)/twine check --strict dist/* && \
 		$(PYTHON) -m venv .venv-release && \
 		.venv-release/bin/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt && \
 		.venv-release/bin/python -m pip install --quiet --no-deps dist/*.whl && \
-		TIDEMILL_RELEASED=.venv-release $(BIN)/python -m pytest -q tests/release
+		TIDEMILL_RELEASED=.venv-release $(BIN)/python -m pytest -q tests/release && \
+		if [ -z "$$tagged" ]; then git tag -a "$$tag" -m "Tidemill $${tag#v}"; fi && \
+		echo "This commit is $$tag. Publish the tag: git push origin $$tag"
 
 # Every extra but catboost, which is as large as all other model libraries together.
 LOCKED = $(shell $(BIN)/python -c 'import pathlib, tomllib; \
