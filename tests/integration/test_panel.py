@@ -173,7 +173,7 @@ def test_a_panel_scores_and_measures_as_with_a_composite_key(write: Write) -> No
         for known, by_itself in pairs:
             assert {**known, **UNCERTAIN} == {**by_itself, **UNCERTAIN}
     auc, auc_by_hand = (records["evaluate"]["metrics"][0] for records in (one, other))
-    assert auc["high"] - auc["low"] > auc_by_hand["high"] - auc_by_hand["low"]  # a key by hand hides which customers recur
+    assert auc["high"] - auc["low"] > auc_by_hand["high"] - auc_by_hand["low"]  # a key by hand hides that
     for count in ("n_train", "n_validation", "n_test", "n_unlabelled", "n_labels", "n_unmatched_labels"):
         assert one["prepare"][count] == other["prepare"][count]
     assert one["prepare"]["n_unlabelled"] == one["prepare"]["n_unmatched_labels"] == 0
