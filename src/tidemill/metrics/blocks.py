@@ -12,7 +12,7 @@ of Business and Economic Statistics 36, 2018). Even the slowest ones are a littl
 that resemble each other. So the error is wider by what they lack where neighbours have a correlation of 0.2: by 18 % for 5
 days, 7 % for 14, 4 % for 28.
 
-Where the same entities come again in every block, such as all customers on each day, blocks resemble each other because
+Where the same entities recur in every block, such as all customers on each day, blocks resemble each other because
 they hold the same customers, which their differences cannot show. Then what an entity's rows share is added to the variance
 (two-way clusters: A. Cameron, J. Gelbach, D. Miller, *Robust Inference with Multiway Clustering*, Journal of Business and
 Economic Statistics 29, 2011).
@@ -75,7 +75,7 @@ class Blocks:
     least: int = MIN_BLOCKS
     """Blocks with counted rows below which there is no interval."""
     entities: Integers | None = None
-    """Number of each row's entity, where entities come again in other blocks."""
+    """Number of each row's entity, where entities recur in other blocks."""
 
     def freedom(self, n_active: int) -> int:
         """Return the degrees of freedom of a variance from so many blocks with counted rows."""
@@ -109,7 +109,7 @@ def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BL
     keys : array-like of shape (n_samples,) or (n_samples, 2) or None
         Block of each row, such as the key of its partition; keys sort in the order of time. None makes each row a block.
         Hours of one day are one block: what happens on a day happens to all of its hours. A second column has the entity
-        of each row, where entities come again in other blocks.
+        of each row, where entities recur in other blocks.
     n_samples : int
         Number of rows.
     least : int, default 5

@@ -76,7 +76,7 @@ def select_features(profile: Profile, target: Target, key: RowKey, time: str) ->
 
 
 def _entities(profile: Profile, key: RowKey) -> pd.Index:
-    """Return the entity of each row of the sample; a row has its own unless keys come again."""
+    """Return the entity of each row of the sample; a row has its own unless keys recur."""
     names = [item.name for item in profile.features if item.column in key.columns]
     return pd.Index(profile.sample[names[0]]) if key.within_partition and names else profile.sample.index
 

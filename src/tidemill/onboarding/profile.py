@@ -131,7 +131,7 @@ class TableReader:
         return bool(fetch_value(self.cursor))
 
     def is_once_per(self, name: str, every: str, local: str) -> bool:
-        """Whether a column's values come again, half of the rows at least, but only once in each partition.
+        """Whether values recur in at least half of the rows, but only once in each partition.
 
         Parameters
         ----------

@@ -67,7 +67,7 @@ class LabelledSet:
 
     @property
     def clusters(self) -> npt.NDArray[np.object_]:
-        """What makes rows dependent: their partition, and where entities come again, in a second column, their entity."""
+        """What makes rows dependent: their partition and, in a second column where entities recur, their entity."""
         return self.blocks if self.entities is None else np.stack([self.blocks, self.entities], axis=1)
 
 

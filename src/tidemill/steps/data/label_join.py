@@ -13,7 +13,7 @@ _SEPARATOR = "\n"  # before the time, which is a number: two identities are equa
 
 
 def is_joined_by_time(label_columns: Collection[str], spec: ModelSpec) -> bool:
-    """Whether labels find their rows by key and event time, so that a key may come again in another partition."""
+    """Whether labels are joined by key and event time, so that a key may recur in another partition."""
     return spec.event_time in label_columns
 
 

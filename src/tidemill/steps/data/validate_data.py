@@ -76,7 +76,7 @@ def _identity(spec: ModelSpec, folder: Path) -> tuple[str, ...]:
 
 
 def _advice(spec: ModelSpec, snapshot: SnapshotRef, results: tuple[CheckResult, ...]) -> str:
-    """Return what to do about keys that come again in another partition of a training window."""
+    """Return what to do about keys that recur in another partition of a training window."""
     names = {result.expectation for result in _broken(results, Severity.FAIL) if result.column == spec.entity_key}
     if snapshot.purpose != "train" or "expect_column_values_to_be_unique" not in names:
         return ""
