@@ -35,7 +35,7 @@ Every run may be repeated; a repeated partition replaces its rows in one transac
 must not be cleared: Airflow would leave it queued forever. Mark it as failed, and trigger its partition by hand.
 The same from a shell: `tidemill {verb} {spec.model} --partition …`."""
 _BACK = """Trigger it with the release to go back to, or with none for the one before the champion, and with the partitions
-whose rows are to be taken back.
+whose rows are to be withdrawn.
 The same from a shell: `tidemill rollback {spec.model} --reason …`."""
 
 

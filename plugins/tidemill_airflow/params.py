@@ -48,7 +48,7 @@ class RunParams(BaseModel):
     republish_from: Key | None = Field(
         None,
         title="Take back from",
-        description="First partition whose rows of undone releases are taken back; empty to leave rows as they are.",
+        description="First partition whose rows of undone releases are withdrawn; empty to keep them.",
     )
     republish_to: Key | None = Field(None, title="Take back to", description="Last such partition, included.")
     simulate: bool = Field(

@@ -122,7 +122,7 @@ def to_frame(rows: pa.Table | pa.RecordBatch) -> Any:
     }
     if not with_null:
         return rows.to_pandas()
-    import pandas as pd  # a second and a half; whoever needs a frame has it already
+    import pandas as pd  # a second and a half; callers that need a frame have loaded it already
 
     nullable = {kind: pd.api.types.pandas_dtype(_nullable_name(kind)) for kind in with_null}
     return rows.to_pandas(types_mapper=nullable.get)

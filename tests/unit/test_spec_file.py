@@ -220,7 +220,7 @@ def test_the_first_of_many_partitions_does_not_come_after_the_last(tmp_path: Pat
 
 def test_partitions_of_an_hour_have_a_schedule_of_their_own(tmp_path: Path) -> None:
     hourly = SMALLEST + "partitions: {every: hour}\n"
-    assert "would score one a day" in problems(tmp_path, hourly)
+    assert "would score one per day" in problems(tmp_path, hourly)
     for schedule in ("5 * * * *", "null"):
         assert read_spec(write(tmp_path, hourly + f"predict: {{schedule: {schedule}}}\n")).predict.schedule in (
             "5 * * * *",

@@ -46,7 +46,7 @@ class ApproveOperator(AskOperator):
         self.decision = decision
 
     def execute(self, context: Context) -> Any:
-        """Ask and wait, or go on if there is nothing to ask."""
+        """Ask and wait, or continue if there is nothing to ask."""
         if self.is_dry(context) or self.decision["verdict"] != "accept":
             return StepOperator.execute(self, context)
         from tidemill.records import Decision, EvaluationReport

@@ -17,7 +17,7 @@ class AwaitReadyOperator(StepOperator):
     """Let the run begin once its data are ready; until then the task is deferred and occupies no worker.
 
     The task asks the step when the run starts, at the deadline, and when the trigger has seen the data. At the deadline,
-    ``predict.then`` decides whether the run goes on waiting, begins, or is skipped.
+    ``predict.then`` decides whether the run keeps waiting, begins, or is skipped.
     """
 
     step: ClassVar[str] = "await_ready"

@@ -41,7 +41,7 @@ class RollbackOperator(BaseOperator):
 
 
 def _changes(model: str, workspace: Any, done: dict[str, Any]) -> Changes:
-    """Return the champion, if it is another one now, and the partitions whose rows were taken back."""
+    """Return the champion, if it has changed, and the partitions whose rows were withdrawn."""
     from tidemill.warehouse.predictions.publisher import Publisher
     from tidemill.warehouse.releases.registry import Releases
     from tidemill.workspace import LEDGER

@@ -136,14 +136,14 @@ def check_tracking(uri: str | None) -> Finding:
             "mlflow",
             "server",
             f"Nothing answers at {without_login(uri)}.",
-            "Predictions go on without it; start it again ('make up'), or correct MLFLOW_TRACKING_URI: http://host:port.",
+            "Predictions continue without it; start it again ('make up'), or correct MLFLOW_TRACKING_URI: http://host:port.",
         )
     if not answers(uri):
         return Finding.warn(
             "mlflow",
             "server",
             f"{without_login(uri)} accepts connections, but does not answer within 5 s.",
-            "Predictions go on without it; look at its log, and start it again.",
+            "Predictions continue without it; look at its log, and start it again.",
         )
     return Finding.ok("mlflow", "server", "It answers.")
 

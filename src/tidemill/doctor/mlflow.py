@@ -33,7 +33,7 @@ def check_alias(
         with tracking.session() as session:
             return _check_alias(session, workspace, model, champion, repair=repair)
     except TrackingUnavailable as error:
-        return Finding.warn("mlflow", model, error.problem, "Predictions go on without it; look at its log.")
+        return Finding.warn("mlflow", model, error.problem, "Predictions continue without it; look at its log.")
 
 
 def _check_alias(

@@ -1,4 +1,4 @@
-"""The supervisor's process: detached from whoever started it, and the only one in its home.
+"""The supervisor's process: detached from the process that started it, and the only one in its home.
 
 Run as ``python -m tidemill.local.daemon HOME``, with orders as lines on its standard input.
 """

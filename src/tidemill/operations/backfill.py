@@ -78,7 +78,7 @@ class Backfill:
     empty: tuple[str, ...] = ()
     """Scored partitions without rows, published as empty."""
     withheld: tuple[str, ...] = ()
-    """Partitions scored now whose rows wait for a person; the backfill goes on without them."""
+    """Partitions scored now whose rows wait for a person; the backfill continues without them."""
     n_set_aside: int = 0
     """Rows of the scored partitions that are set aside."""
 

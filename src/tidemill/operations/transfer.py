@@ -115,7 +115,7 @@ def import_release(workspace: Workspace, source: Path, *, by: str, digest: str |
                 "Find out where it comes from; the export prints the digest of what it has written.",
             )
         spec = workspace.spec(passport.model)
-        spec.partition(passport.partition)  # which it must be able to speak of
+        spec.partition(passport.partition)  # it must know this partition
         _keep_files(Store.of(workspace), spec, passport, aside)
     return _register(workspace, spec, passport, found, by)
 

@@ -3,7 +3,7 @@
 Rows of prediction runs go first, then the folders that nothing kept depends on. What is published, the champion
 and its predecessor, releases that served not long ago, what a rollback can bring back, and what somebody holds are
 never touched. Everything here may be killed at any instant and run again. A folder goes in this order: the record of
-its end, a rename, the deletion; so no row of the ledger speaks of a missing folder that it believes alive.
+its end, a rename, the deletion; so no row of the ledger refers to a missing folder as if it existed.
 
 ===============  =================================================================
 ``collection``  the whole, one model after the other, never two at once

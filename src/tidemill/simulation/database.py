@@ -88,7 +88,7 @@ class SimulationDatabase:
 
 @contextmanager
 def simulation_database(folder: Path) -> Iterator[SimulationDatabase]:
-    """Create a database with an empty ledger; at the end of the block nothing of it is left.
+    """Create a database with an empty ledger; the end of the block removes it.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ from tidemill.workspace import LEDGER, Workspace
 __all__ = ["Replay", "main", "model_name"]
 
 WEEK = timedelta(days=7)
-_REASON = "A replay goes on with the rows that it has."
+_REASON = "A replay continues with the rows that it has."
 RIGHT = Resolution(publish=True, by="simulation", reason=_REASON)
 DOUBTFUL = Resolution(publish=True, by="", reason=_REASON, marked=True)
 
@@ -128,7 +128,7 @@ class Replay:
 
     @contextmanager
     def _recorded(self, partition: Partition, chain: str) -> Iterator[None]:
-        """Record a chain that fails as a fact of the simulated day; production goes on with the next day, too."""
+        """Record a chain that fails as a fact of the simulated day; production also continues with the next day."""
         try:
             yield
         except FatalError as error:

@@ -128,7 +128,7 @@ class ModelSpec(Part):
     def _every_hour_is_scored(self) -> Self:
         if self.partitions.every is Every.HOUR and "schedule" not in self.predict.model_fields_set:
             raise ValueError(
-                f"predict.schedule: with hourly partitions, {self.predict.schedule!r} would score one a day; write, for "
+                f"predict.schedule: with hourly partitions, {self.predict.schedule!r} would score one per day; write, for "
                 "example, '5 * * * *', or null"
             )
         return self

@@ -218,7 +218,7 @@ class Bucket:
                 raise StorageRefused(f"{self._place(key)}: the store refuses {action}: {said}.", _GRANT) from error
             raise StorageUnavailable(
                 f"{self._place(key)}: {action} failed after {N_ATTEMPTS} attempts: {said}.",
-                "Airflow tries it again; if it goes on, see whether the object store can be reached from this machine.",
+                "Airflow tries it again; if that persists, check whether the object store can be reached from this machine.",
             ) from error
 
     def _place(self, key: str) -> str:

@@ -56,11 +56,11 @@ class LostRun:
         if self.last_sign is not None:
             return f"Frozen: no sign of life since {self.last_sign:%Y-%m-%d %H:%M:%S %Z}; its sessions were ended."
         if self.peak_rss_bytes is None or self.memory_limit_bytes is None:
-            return "Its process died without a word: killed, crashed, or the machine went down."
+            return "Its process died without a message: killed, crashed, or the machine went down."
         memory = f"peak {self.peak_rss_bytes / _GIB:.2f} GiB of limit {self.memory_limit_bytes / _GIB:.2f} GiB."
         if self.peak_rss_bytes >= LIKELY * self.memory_limit_bytes:
             return f"Killed, probably for its memory: {memory}"
-        return f"Its process died without a word: killed, crashed, or the machine went down; {memory}"
+        return f"Its process died without a message: killed, crashed, or the machine went down; {memory}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,7 @@ def _locked(connection: Connection) -> Iterator[Cursor]:
         raise WarehouseUnavailable(
             f"The migration has waited {LOCK_TIMEOUT_S} s for a table of the ledger; now in use by"
             f" {holders or 'nobody any more'}.",
-            "Wait for these sessions or end them, then run 'tidemill migrate' again; nothing of the migration has been kept.",
+            "Wait for these sessions or end them, then run 'tidemill migrate' again; the migration was rolled back.",
         ) from error
 
 

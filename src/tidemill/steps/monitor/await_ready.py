@@ -22,7 +22,7 @@ __all__ = ["await_ready", "refuse_unready"]
 OUTCOMES = {Then.WAIT: "wait", Then.PREDICT: "start", Then.SKIP: "skip"}
 AGAIN = "Once they are loaded, run 'tidemill predict {model} --partition {key}'."
 DONE = {
-    "wait": "The run goes on waiting, and begins once they are loaded.",
+    "wait": "The run keeps waiting, and begins once they are loaded.",
     "start": f"The partition is scored as it is. {AGAIN}",
     "skip": f"The run is skipped. {AGAIN}",
 }

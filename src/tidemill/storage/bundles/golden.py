@@ -146,4 +146,4 @@ def _difference(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64
 def _reason(allowed: float, changed: list[str]) -> str:
     if changed:
         return f"a difference of {allowed:g} is allowed, since {'; '.join(changed)}"
-    return "equal bits are due, as all versions are the same"
+    return "the bits must be equal, because all versions are the same"
