@@ -71,7 +71,7 @@ def test_column_left_out_of_the_query_is_named(published: Mill) -> None:
 
 
 def test_partition_without_rows_is_named(published: Mill) -> None:
-    failing(published, EmptyPartition, EMPTY, "gave no row", "loaded", partition=EMPTY)
+    failing(published, EmptyPartition, EMPTY, "returned no row", "loaded", partition=EMPTY)
 
 
 def test_training_without_any_row_is_refused(mill: Mill) -> None:

@@ -125,7 +125,7 @@ CASES = (
          select=("p.carrier, p.express, p.weight_kg", "p.weight_kg, p.express, p.carrier")),
     Case(item="B27", what="text of another SQL type", sql="ALTER TABLE {t} ALTER COLUMN carrier TYPE char(3)"),
     Case(item="B28", what="no row", sql="DELETE FROM {t} WHERE {rows}",
-         predict="EmptyPartition: gave no row", train="EmptyPartition: gave no row"),
+         predict="EmptyPartition: returned no row", train="EmptyPartition: returned no row"),
     # B29 to B31: a repeated or missing key stops the batch. `contract` may set such rows aside instead.
     Case(item="B29", what="a row twice", sql="INSERT INTO {t} SELECT * FROM {t} WHERE {one}",
          predict="ContractBroken: parcel_id: expect_column_values_to_be_unique",

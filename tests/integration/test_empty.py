@@ -33,7 +33,7 @@ def emptied(tolerant: Mill) -> Mill:
 
 
 def test_it_is_an_error_unless_the_spec_says_otherwise(serving: Mill) -> None:
-    with pytest.raises(EmptyPartition, match=r"gave no row .* 'predict: \{on_empty: publish\}'"):
+    with pytest.raises(EmptyPartition, match=r"returned no row .* 'predict: \{on_empty: publish\}'"):
         serving.predict(EMPTY)
 
 

@@ -163,7 +163,9 @@ def _connections(answers: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str
         elif url := _of_the_shell(name):
             said = f"{answer['problem']} The command line has one, tasks do not see it."
             yield name, url, Finding.warn("connection", name, said, answer["remedy"])
-        elif name == SOURCE or "url" in answers[SOURCE]:  # the others fall back on it, and need no connection of their own
+        elif (
+            name == SOURCE or "url" in answers[SOURCE]
+        ):  # the others fall back on it, and need no connection of their own
             yield name, None, Finding.fail("connection", name, answer["problem"], answer["remedy"])
 
 

@@ -63,7 +63,7 @@ class Files:
             )
         if parts.scheme == "file" and not Path(parts.path).is_dir():
             raise SourceUnavailable(
-                f"The folder {parts.path} of connection {declared.connection!r} is not there: input {name!r} is away.",
+                f"The folder {parts.path} of connection {declared.connection!r} does not exist, so input {name!r} cannot be read.",
                 "Mount it, or correct the connection.",
             )
         return cls(name=name, input=declared, bucket=bucket, items=_listed(bucket, declared))
@@ -97,7 +97,7 @@ class Files:
         return next(iter(schemas.values()), None)
 
     def newest_schema(self) -> pa.Schema | None:
-        """Return the columns of the last file by name, of whatever partition; None if there is no file."""
+        """Return the columns of the last file by name, of any partition; None if there is no file."""
         pattern = _pattern(self.input, None)
         found = [item for item in self.items if pattern.fullmatch(item.key)]
         return self._schema_of(found[-1]) if found else None
@@ -110,7 +110,7 @@ class Files:
         SchemaChanged
             If a value of a CSV file is not of its column's type.
         SourceUnavailable
-            If a file is not whole, or has gone.
+            If a file is not whole, or was removed.
         """
         for item in self._of(partition):
             self.read.add(item)
@@ -158,7 +158,7 @@ class Files:
         found, declared = pa.schema([schema.field(name) for name in self.input.columns]), declared_schema(self.input)
         if found != declared:
             raise SchemaChanged(
-                f"Input {self.name!r}: {item.key} is not as 'columns' declares it: {_difference(declared, found)}.",
+                f"Input {self.name!r}: {item.key} differs from what 'columns' declares: {_difference(declared, found)}.",
                 "Correct the declaration or the file.",
             )
         return found
@@ -223,7 +223,7 @@ class Files:
                         "It may still be being written: write it under another name first, and rename it when it is whole.",
                     ) from error
         except FileNotFoundError as error:
-            raise SourceUnavailable(f"{self._place(item)} has gone while it was read.", "Write it again.") from error
+            raise SourceUnavailable(f"{self._place(item)} was removed while it was read.", "Write it again.") from error
 
     def _place(self, item: Item) -> str:
         return f"Input {self.name!r}: {self.bucket.place}/{item.key}"

@@ -41,7 +41,7 @@ class Reader(Protocol):
         """Return the columns of a partition, or None if it is empty and may be."""
 
     def newest_schema(self) -> pa.Schema | None:
-        """Return the columns, without reading rows; None if there is nothing to tell them from."""
+        """Return the columns, without reading rows; None if nothing shows them."""
 
     def batches(self, partition: Partition | None) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a partition."""

@@ -232,7 +232,7 @@ def test_what_only_a_writer_chose_makes_no_difference(lake: Lake) -> None:
 
 def test_a_folder_that_is_away_is_an_error_that_is_tried_again(lake: Lake) -> None:
     lake.files.rmdir()
-    with pytest.raises(SourceUnavailable, match="is not there: input 'orders' is away") as caught:
+    with pytest.raises(SourceUnavailable, match="does not exist, so input 'orders' cannot be read") as caught:
         lake.read(lake.spec({"orders": ORDERS}), ALL, window_of(4))
     assert isinstance(caught.value, TransientError)
 
@@ -242,7 +242,7 @@ def test_a_database_is_no_place_for_files(lake: Lake) -> None:
         lake.read(lake.spec({"orders": ORDERS | {"connection": "tables"}}), ALL, window_of(4))
 
 
-@pytest.mark.parametrize("said", ["has changed while it was read", "has gone"])
+@pytest.mark.parametrize("said", ["has changed while it was read", "was removed"])
 def test_a_file_that_changes_while_it_is_read_is_refused(lake: Lake, said: str) -> None:
     path = lake.write("orders/2024-03-04.parquet", orders(4, [1]))
     other = lake.write("orders/2024-03-05.parquet", orders(5, [1]))
@@ -251,15 +251,17 @@ def test_a_file_that_changes_while_it_is_read_is_refused(lake: Lake, said: str) 
     def read(meanwhile: Callable[[], object]) -> int:
         with open_files("orders", spec.source.inputs["orders"], f"file://{lake.files}") as files:
             batches = files.batches(spec.partition("2024-03-04"))
-            if said == "has gone":
+            if said == "was removed":
                 meanwhile()
             n_rows = sum(batch.num_rows for batch in batches)
-            if said != "has gone":
+            if said != "was removed":
                 meanwhile()
             return n_rows
 
     assert read(other.unlink) == 1  # which nobody has read
-    change = path.unlink if said == "has gone" else lambda: lake.write("orders/2024-03-04.parquet", orders(4, [1, 2]))
+    change = (
+        path.unlink if said == "was removed" else lambda: lake.write("orders/2024-03-04.parquet", orders(4, [1, 2]))
+    )
     with pytest.raises(SourceUnavailable, match=said):
         read(change)
 

@@ -177,7 +177,7 @@ def rows_as_of(job: Job, file: str, interval: Interval, cutoff: datetime, needed
     Raises
     ------
     SchemaChanged
-        If it lacks one of the columns ``needed``, gives one with another type than the spec says, or, for labels, if its
+        If it lacks one of the columns ``needed``, returns one with a type other than the spec says, or, for labels, if its
         key has another type than that of the features.
     """
     window = query_parameters(interval, cutoff)
@@ -224,7 +224,7 @@ def _refuse_nothing(job: Job, purpose: str) -> None:
         "; if that can be right, say 'predict: {on_empty: publish}'" if purpose == "score" else "",
     )
     raise EmptyPartition(
-        f"The features query of {spec.model!r} gave no row for partition {job.partition.key!r}.",
+        f"The features query of {spec.model!r} returned no row for partition {job.partition.key!r}.",
         f"Check that the source has been loaded up to then, or run {spec.source.features} by hand{expected}.",
     )
 
@@ -275,7 +275,7 @@ def wanted_labels(spec: ModelSpec) -> list[str]:
 
 
 def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec, file: str) -> None:
-    """Refuse a query that lacks a column that the spec names, or gives it with another type.
+    """Refuse a query that lacks a column that the spec names, or returns it with another type.
 
     Raises
     ------
@@ -288,8 +288,8 @@ def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec
     missing = [name for name in names if name not in given]
     if missing:
         raise SchemaChanged(
-            f"{file} gives no column(s) {missing}, which the spec of {spec.model!r} names.",
-            f"It gives {list(given)}: select them in the query, or change the spec.",
+            f"{file} returns no column(s) {missing}, which the spec of {spec.model!r} names.",
+            f"It returns {list(given)}: select them in the query, or change the spec.",
         )
     wrong = [
         f"{name!r} is of type {given[name].sql_type}, and has to be {wanted}"
@@ -299,7 +299,7 @@ def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec
     if wrong:
         raise SchemaChanged(f"{file}: {'; '.join(wrong)}.", "CAST them in the query, or change the spec.")
     if PARTITION in given:
-        raise SpecError(f"{file} gives a column {PARTITION!r}, which Tidemill itself uses.", "Rename it.")
+        raise SpecError(f"{file} returns a column {PARTITION!r}, which Tidemill itself uses.", "Rename it.")
 
 
 def require_same_keys(features: Sequence[Column], labels: Sequence[Column], spec: ModelSpec) -> None:
