@@ -63,7 +63,7 @@ class Files:
             )
         if parts.scheme == "file" and not Path(parts.path).is_dir():
             raise SourceUnavailable(
-                f"The folder {parts.path} of connection {declared.connection!r} does not exist, so input {name!r} cannot be read.",
+                f"The folder {parts.path} of connection {declared.connection!r} does not exist; input {name!r} needs it.",
                 "Mount it, or correct the connection.",
             )
         return cls(name=name, input=declared, bucket=bucket, items=_listed(bucket, declared))

@@ -232,7 +232,7 @@ def test_what_only_a_writer_chose_makes_no_difference(lake: Lake) -> None:
 
 def test_a_folder_that_is_away_is_an_error_that_is_tried_again(lake: Lake) -> None:
     lake.files.rmdir()
-    with pytest.raises(SourceUnavailable, match="does not exist, so input 'orders' cannot be read") as caught:
+    with pytest.raises(SourceUnavailable, match="does not exist; input 'orders' needs it") as caught:
         lake.read(lake.spec({"orders": ORDERS}), ALL, window_of(4))
     assert isinstance(caught.value, TransientError)
 
