@@ -224,7 +224,7 @@ FIGURES = {
     "G2": ("one bad file takes every model's DAGs away", "the others stay, and it is named"),
     "G3": ("tracebacks", "words"),
     "G4": ("147.8 s with 18 models, then \"server ok\"", "one question with a limit"),
-    "G5": ("migrate waits for ever; six of eight equal commands end with 1", "it ends and names the session; all with 0"),
+    "G5": ("migrate waits forever; six of eight equal commands end with 1", "it ends and names the session; all with 0"),
     "G6": ("test rows stay in temporary folders", "collected"),
     "G7": ("300 specs: 10.3 to 11.4 processor seconds for all DAG files", "3.4 to 3.5, in pairs at a load of 14"),
     "G8": ("tracebacks of psycopg2 and pyarrow; Docker's words", "packages, port and variable named"),

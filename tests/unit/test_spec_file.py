@@ -169,7 +169,7 @@ def test_a_day_is_written_whole(tmp_path: Path, value: str) -> None:
 
 
 def test_a_schedule_that_never_comes_is_refused(tmp_path: Path) -> None:
-    assert "never comes" in problems(tmp_path, SMALLEST + "predict: {schedule: 0 0 30 2 *}\n")
+    assert "never occurs" in problems(tmp_path, SMALLEST + "predict: {schedule: 0 0 30 2 *}\n")
 
 
 @pytest.mark.parametrize(
