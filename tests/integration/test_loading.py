@@ -128,7 +128,7 @@ def test_a_few_odd_values_are_named_with_their_line(owner: str, warehouse: Any, 
 
 
 def kill_in_the_middle(owner: str, path: Path) -> None:
-    original, seen = loading._as_csv, []
+    original, seen = loading.as_csv, []
 
     def then_killed(batch: pa.RecordBatch) -> bytes:
         seen.append(batch)
@@ -136,7 +136,7 @@ def kill_in_the_middle(owner: str, path: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return original(batch)
 
-    loading._as_csv = then_killed
+    loading.as_csv = then_killed
     load_file(owner, path, NAME, replace=True)
 
 

@@ -67,7 +67,7 @@ def test_digest_changes_with_a_file(files: dict[str, Path]) -> None:
 
 def test_null_is_copied_as_nothing_and_empty_text_as_quotes() -> None:
     batch = pa.RecordBatch.from_pydict({"a": pa.array([None, "", "x"]), "b": pa.array([1, 2, 3])})
-    assert flights._as_csv(batch) == b',1\n"",2\n"x",3\n'
+    assert flights.as_csv(batch) == b',1\n"",2\n"x",3\n'
 
 
 @given(st.lists(st.integers(min_value=0, max_value=5), min_size=1, max_size=6))
