@@ -212,7 +212,9 @@ class Every(StrEnum):
         >>> Every.DAY.containing(datetime(2013, 7, 4, 3, tzinfo=UTC), "America/New_York").key
         '2013-07-03'
         """
-        return self.of(instant.astimezone(ZoneInfo(timezone)).strftime(self.key_format), timezone, cutoff)
+        # By way of UTC, because a wall-clock time of that zone stays as it is, even if the clocks skip it.
+        local = instant.astimezone(UTC).astimezone(ZoneInfo(timezone))
+        return self.of(local.strftime(self.key_format), timezone, cutoff)
 
     def move(self, partition: Partition, n: int, cutoff: timedelta = timedelta(0)) -> Partition:
         """Return the n-th partition after another one, or before it if n is negative.

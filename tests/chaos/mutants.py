@@ -45,6 +45,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "hours begin after a midnight that the clocks skip",
+        "src/tidemill/intervals.py",
+        "instant.astimezone(UTC).astimezone(ZoneInfo(timezone))",
+        "instant.astimezone(ZoneInfo(timezone))",
+        ("tests/plugins/test_schedules.py", "-k", "midnight_the_clocks_skip"),
+    ),
+    Mutant(
+        "limits of the data are days of the zone",
+        "src/tidemill/spec/model.py",
+        ".astimezone(UTC).astimezone(zone).date() != day",
+        ".date() != day",
+        ("tests/unit/test_spec_file.py", "-k", "clocks_skipped"),
+    ),
+    Mutant(
         "a published run decides as its release does",
         "sql/queries/doctor.sql",
         "judged.model <> r.model OR judged.threshold <> r.threshold",

@@ -91,6 +91,13 @@ def test_a_model_without_known_first_day_gives_a_dag_without_start() -> None:
     assert lifetime(endless, "0 5 * * *")["start_date"] is None
 
 
+def test_hours_may_begin_on_a_day_whose_midnight_the_clocks_skip() -> None:
+    # An error here would take the DAGs of every model away.
+    partitions = Partitions(every="hour", first=date(2018, 11, 4))
+    model = FLIGHTS.model_copy(update={"timezone": "America/Sao_Paulo", "partitions": partitions})
+    assert lifetime(model, "0 * * * *")["start_date"] == datetime(2018, 11, 4, 3, tzinfo=UTC)
+
+
 def test_a_dag_without_schedule_has_no_dates_that_could_empty_a_run() -> None:
     assert lifetime(FLIGHTS, None) == {"catchup": False}
 

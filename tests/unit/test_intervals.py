@@ -41,6 +41,11 @@ def test_midnight_that_does_not_exist_begins_at_the_next_instant() -> None:
     assert start.astimezone(ZoneInfo("America/Sao_Paulo")).hour == 1
 
 
+def test_a_wall_clock_time_that_does_not_exist_lies_in_the_hour_after_it() -> None:
+    midnight = datetime(2018, 11, 4, tzinfo=ZoneInfo("America/Sao_Paulo"))  # the clocks go from 00:00 to 01:00
+    assert Every.HOUR.containing(midnight, "America/Sao_Paulo").key == "2018-11-04T01-0200"
+
+
 def test_a_day_that_the_calendar_skips_is_refused() -> None:
     with pytest.raises(PartitionError, match="2011-12-30"):
         Every.DAY.of("2011-12-30", "Pacific/Apia")

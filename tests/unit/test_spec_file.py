@@ -360,6 +360,12 @@ def test_a_zone_that_differs_between_machines_is_refused(tmp_path: Path) -> None
     assert "'localtime' is not an IANA time zone" in problems(tmp_path, f"{SMALLEST}timezone: localtime\n")
 
 
+@pytest.mark.parametrize("limit", ["first", "last"])
+def test_a_limit_on_a_day_that_the_clocks_skipped_is_refused(tmp_path: Path, limit: str) -> None:
+    text = f"{SMALLEST}timezone: Pacific/Apia\npartitions: {{{limit}: 2011-12-30}}\n"
+    assert f"partitions.{limit}: the clocks of Pacific/Apia skipped 2011-12-30" in problems(tmp_path, text)
+
+
 def test_a_text_that_is_too_short_is_not_called_no_text(tmp_path: Path) -> None:
     assert "expected at least 1 character, found ''" in problems(
         tmp_path, f"{SMALLEST}predict: {{ready: {{after: ['']}}}}\n"

@@ -220,6 +220,16 @@ class ModelSpec(Part):
         return self
 
     @model_validator(mode="after")
+    def _limits_are_days_of_the_zone(self) -> Self:
+        for name in ("first", "last"):
+            day, zone = getattr(self.partitions, name), ZoneInfo(self.timezone)
+            if day and datetime.combine(day, time(12), zone).astimezone(UTC).astimezone(zone).date() != day:
+                raise ValueError(
+                    f"partitions.{name}: the clocks of {self.timezone} skipped {day}; write the day after it"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _positive_fits_the_task(self) -> Self:
         if self.task is not Task.BINARY and "positive" in self.label.model_fields_set:
             raise ValueError(f"label.positive: task {self.task.value!r} has no positive class")
