@@ -110,8 +110,8 @@ MUTANTS = (
     Mutant(
         "an audit column never reaches the model",
         "src/tidemill/steps/data/features.py",
-        "PARTITION, TARGET, *spec.audit}",
-        "PARTITION, TARGET}",
+        "spec.weight, *spec.audit, *_OURS}",
+        "spec.weight, *_OURS}",
         ("tests/integration/test_audit.py", "-k", "no_file_of_the_model"),
     ),
     Mutant(
