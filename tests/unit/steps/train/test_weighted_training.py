@@ -1,0 +1,147 @@
+"""A training of weighted rows, from the snapshot to the report, without a server."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from tidemill.metrics.own import metric
+from tidemill.modeling.boosters import LightGBMModel
+from tidemill.records import BundleRef, EvaluationReport, SnapshotRef, SplitRef
+from tidemill.runtime.job import Job
+from tidemill.spec import ModelSpec
+from tidemill.steps.data.features import read_set
+from tidemill.steps.train.evaluate import evaluate
+from tidemill.steps.train.prepare import cut
+from tidemill.steps.train.search import search_settings
+from tidemill.steps.train.train import refit
+from tidemill.storage.bundles import load_bundle
+from tidemill.storage.layout import FEATURES, LABELS, PARTITION
+from tidemill.storage.store import Store
+from tidemill.storage.tables import table_writer
+
+PER_DAY = 40
+
+
+@metric(greater_is_better=True)
+def gain(y_true: Any, decision: Any) -> Any:
+    """Return what each decision gains."""
+    return np.where(decision, np.where(y_true == 1, 2.0, -1.0), 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A training and its records."""
+
+    job: Job
+    split: SplitRef
+    bundle: BundleRef
+    report: EvaluationReport
+
+
+def spec_of() -> ModelSpec:
+    return ModelSpec.model_validate(
+        {
+            "model": "m",
+            "task": "binary",
+            "entity_key": "id",
+            "event_time": "at",
+            "source": {"features": "a.sql", "labels": "b.sql"},
+            "label": {"column": "late"},
+            "weight": "w",
+            "train": {"window": "30 days", "validation": "6 days", "test": "6 days", "estimators": ["lightgbm"]},
+            "accept": {"metric": f"{__name__}:gain", "slices": ["kind"]},
+        }
+    )
+
+
+def stored_snapshot(store: Store, spec: ModelSpec) -> SnapshotRef:
+    partitions = tuple(spec.partitions_between("2024-03-01", "2024-03-30"))
+    days, rng = [item for item in partitions for _ in range(PER_DAY)], np.random.default_rng(1)
+    keys, a = [str(key) for key in range(len(days))], rng.normal(size=len(days))
+    kind = rng.choice(["x", "y"], len(days))
+    late = a + 0.5 * (kind == "x") + rng.normal(size=len(days)) > 0.3
+    tables = {
+        FEATURES: pa.table(
+            {
+                "id": keys,
+                "at": [item.interval.start for item in days],
+                "a": a,
+                "kind": kind,
+                "w": rng.integers(0, 5, len(days)),
+                PARTITION: [item.key for item in days],
+            }
+        ),
+        LABELS: pa.table({"id": keys, "late": late}),
+    }
+
+    def fill(target: Path) -> None:
+        for name, table in tables.items():
+            with table_writer(target / name, table.schema) as writer:
+                writer.write_table(table)
+
+    stored = store.write("m", "snapshots", fill)
+    return SnapshotRef(
+        model="m",
+        purpose="train",
+        partition=partitions[-1].key,
+        digest=stored.digest,
+        uri=stored.uri,
+        n_rows=len(days),
+        size_bytes=stored.size_bytes,
+        start=partitions[0].interval.start,
+        end=partitions[-1].interval.end,
+        cutoff=partitions[-1].interval.end,
+        query_digest="ab",
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    spec, store = spec_of(), Store(tmp_path_factory.mktemp("weighted"))
+    releases = SimpleNamespace(champion=lambda model: None)
+    job = cast(Job, SimpleNamespace(spec=spec, store=store, releases=releases))
+    split = cut(job, stored_snapshot(store, spec))
+    bundles = tuple(refit(job, split, name, {}) for name in ("lightgbm", "prior", "group_rate", "shallow_tree"))
+    return Trained(job=job, split=split, bundle=bundles[0], report=evaluate(job, split, bundles, shown=False))
+
+
+def test_a_lightgbm_candidate_is_measured_on_weighted_rows(trained: Trained) -> None:
+    loaded = load_bundle(trained.job.store.path(trained.bundle.uri), trained.bundle.digest)
+    assert isinstance(loaded.model, LightGBMModel)
+    assert loaded.schema.names == ("a", "kind")
+    test = read_set(trained.job, trained.split, "test")
+    score, often = loaded.score(test.X), test.X["w"].to_numpy()
+    assert often.min() == 1
+    assert trained.split.n_test == len(often)
+    figures = {item.name: item.value for item in trained.report.metrics if item.slice is None}
+    assert figures["roc_auc"] == pytest.approx(roc_auc_score(test.y, score, sample_weight=often))
+    assert figures["log_loss"] == pytest.approx(log_loss(test.y, score, sample_weight=often))
+    gained = gain(test.y, score >= loaded.threshold)
+    assert figures[f"{__name__}:gain"] == pytest.approx(np.average(gained, weights=often))
+
+
+def test_the_metric_of_ones_own_decides_and_compares(trained: Trained) -> None:
+    deciding, report = f"{__name__}:gain", trained.report
+    assert report.metrics[0].name == deciding
+    assert {item.name for item in report.baselines} == {deciding}
+    assert {item.slice for item in report.metrics if item.name == deciding} == {None, "kind=x", "kind=y"}
+    assert len(report.metric_source) == 64
+    (prior,) = (item for item in report.baselines if item.slice == "prior")
+    assert prior.low is not None
+    assert prior.high is not None
+    assert prior.low < prior.value < prior.high
+
+
+def test_a_search_weighs_its_folds(trained: Trained) -> None:
+    found = search_settings(trained.job, trained.split, "lightgbm", 1)
+    assert found is not None
+    assert np.isfinite(found.report.score)
+    assert found.report.gain is not None
+    assert found.report.gain.name == f"{__name__}:gain"
+    found.log.remove()
