@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,9 @@ from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.records import EvaluationReport
 from tidemill.simulation import Drill, Injection, Outcome, Past, Policy, Simulation, database, drill, simulate
 from tidemill.simulation.database import VARIABLE
+from tidemill.simulation.injections import WRONG_UNTIL
 
+from .conftest import Warehouse
 from .data import TRAINED, Mill
 
 LAST = "2024-03-28"
@@ -81,6 +84,30 @@ def test_an_emptied_column_is_named(mill: Mill) -> None:
     said = [item.message for item in outcome.alerts if item.first_partition == "2024-03-26"]
     said += [item.error for item in outcome.stopped if item.partition == "2024-03-26"]
     assert any("queue_h" in text for text in said)
+
+
+def test_labels_are_wrong_until_they_are_corrected(warehouse: Warehouse) -> None:
+    """The statements alone, on a table such as a simulation's: a day has two labels, which are corrected two days later."""
+    at = "SELECT string_agg(id || late, ' ' ORDER BY id) FROM simulation.labels WHERE observed_at <= '{}' AND"
+    known = at + f" ({WRONG_UNTIL} IS NULL OR {WRONG_UNTIL} > '{{}}')"
+    warehouse.rows(
+        "CREATE SCHEMA simulation; CREATE TABLE simulation.labels (id text, late int, observed_at timestamptz,"
+        f" {WRONG_UNTIL} timestamptz); INSERT INTO simulation.labels VALUES ('a', 1, '2024-03-25 12:00Z'),"
+        " ('b', 0, '2024-03-25 12:00Z'), ('c', 5, '2024-03-24 12:00Z')"
+    )
+    fault = Injection.parse("labels_corrected:2@2024-03-25")
+    start = datetime(2024, 3, 25, tzinfo=UTC)
+    try:
+        with psycopg2.connect(warehouse.url("tidemill_owner")) as connection, connection.cursor() as cursor:
+            for statement in fault.statements("id", "at", start, "late"):
+                cursor.execute(statement)
+        connection.close()
+        instants = ("2024-03-25 11:00Z", "2024-03-26 12:00Z", "2024-03-27 12:00Z")
+        assert [warehouse.rows(known.format(instant, instant)) for instant in instants] == [
+            [("c5",)], [("a0 b0 c5",)], [("a1 b0 c5",)],
+        ]  # fmt: skip
+    finally:
+        warehouse.rows("DROP SCHEMA simulation CASCADE")
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,11 @@ _RULES = {
     "rename": ("unseen:{column}", "break:{column}"),
     "half": ("volume",),
     "double": ("volume",),
+    "labels_late": ("age:labels", "label_coverage"),
+    "labels_corrected": (),
     "labels_stop": ("age:labels", "label_coverage"),
 }
-_PATIENCE = {"labels_stop": 2}  # at its first cutoff no label is late yet
+_PATIENCE = {"labels_stop": 2, "labels_late": 2}  # at its first cutoff no label is late yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

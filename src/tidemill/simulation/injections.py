@@ -7,28 +7,32 @@ its partition to the end of the past.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from psycopg2 import sql
 
 from tidemill.errors import SpecError
 
-__all__ = ["FEATURES_TABLE", "LABELS_TABLE", "Injection"]
+__all__ = ["FEATURES_TABLE", "LABELS_TABLE", "WRONG_UNTIL", "Injection"]
 
 FEATURES_TABLE = sql.Identifier("simulation", "features")
 LABELS_TABLE = sql.Identifier("simulation", "labels")
+WRONG_UNTIL = "simulation_wrong_until"
+"""Column of the copied labels: the instant at which a wrong one is corrected; NULL for a right one."""
 
 _WORDS = re.compile(
     r"(?:(?P<null>null):(?P<emptied>\w+)"
     r"|(?P<scale>scale):(?P<scaled>\w+)\*(?P<factor>\d+(?:\.\d+)?)"
     r"|(?P<rename>rename):(?P<renamed>\w+)=(?P<old>[^=@]+)->(?P<new>[^=@]+)"
+    r"|(?P<delayed>labels_late|labels_corrected):(?P<days>[1-9]\d{0,3})"
     r"|(?P<plain>labels_stop|half|double))"
     r"@(?P<partition>[^@]+)"
 )
 _KNOWN = (
     "null:<column>@<partition>, scale:<column>*<factor>@<partition>, rename:<column>=<old>-><new>@<partition>, "
-    "half@<partition>, double@<partition> or labels_stop@<partition>"
+    "half@<partition>, double@<partition>, labels_late:<days>@<partition>, labels_corrected:<days>@<partition> or "
+    "labels_stop@<partition>"
 )
 
 
@@ -37,7 +41,7 @@ class Injection:
     """One fault of the source."""
 
     kind: str
-    """``null``, ``scale``, ``rename``, ``half``, ``double`` or ``labels_stop``."""
+    """``null``, ``scale``, ``rename``, ``half``, ``double``, ``labels_late``, ``labels_corrected`` or ``labels_stop``."""
     partition: str
     """Key of the first affected partition, e.g. ``2013-06-10``."""
     column: str | None = None
@@ -48,6 +52,8 @@ class Injection:
     """Its new name."""
     factor: float = 1.0
     """The factor of numbers."""
+    days: int = 0
+    """Days by which labels arrive late, or after which wrong ones are corrected."""
 
     @classmethod
     def parse(cls, words: str) -> Self:
@@ -69,12 +75,13 @@ class Injection:
         if match is None:
             raise SpecError(f"{words!r} is not an injection.", f"Write {_KNOWN}.")
         return cls(
-            kind=match["null"] or match["scale"] or match["rename"] or match["plain"],
+            kind=match["null"] or match["scale"] or match["rename"] or match["delayed"] or match["plain"],
             partition=match["partition"],
             column=match["emptied"] or match["scaled"] or match["renamed"],
             old=match["old"] or "",
             new=match["new"] or "",
             factor=float(match["factor"] or 1),
+            days=int(match["days"] or 0),
         )
 
     @property
@@ -84,10 +91,14 @@ class Injection:
             "null": f":{self.column}",
             "scale": f":{self.column}*{self.factor:g}",
             "rename": f":{self.column}={self.old}->{self.new}",
+            "labels_late": f":{self.days}",
+            "labels_corrected": f":{self.days}",
         }.get(self.kind, "")
         return f"{self.kind}{what}@{self.partition}"
 
-    def statements(self, entity_key: str, event_time: str, start: datetime) -> Iterator[sql.Composable]:
+    def statements(
+        self, entity_key: str, event_time: str, start: datetime, label: str = "label"
+    ) -> Iterator[sql.Composable]:
         """Yield the statements that inject the fault into the copied rows.
 
         Parameters
@@ -96,10 +107,15 @@ class Injection:
             Columns of the copied features.
         start : datetime
             First instant of ``partition``.
+        label : str, default "label"
+            Column of the copied labels.
         """
         hit = sql.SQL("{} >= {}").format(sql.Identifier(event_time), sql.Literal(start))
         key = sql.Identifier(entity_key)
-        yield from _STATEMENTS[self.kind](self, key, hit, start)
+        if self.kind == "labels_corrected":
+            yield from _labels_corrected(self, key, sql.Identifier(label), start)
+        else:
+            yield from _STATEMENTS[self.kind](self, key, hit, start)
 
     def counting(self, entity_key: str, event_time: str, start: datetime, end: datetime) -> sql.Composable:
         """Return the query that counts the rows of an interval that the fault would change.
@@ -160,12 +176,34 @@ def _labels_stop(injection: Injection, key: sql.Composable, hit: sql.Composable,
     yield sql.SQL("DELETE FROM {} WHERE observed_at >= {}").format(LABELS_TABLE, sql.Literal(start))
 
 
+def _labels_late(injection: Injection, key: sql.Composable, hit: sql.Composable, start: datetime) -> Statements:
+    yield sql.SQL("UPDATE {} SET observed_at = observed_at + {} WHERE observed_at >= {}").format(
+        LABELS_TABLE, sql.Literal(timedelta(days=injection.days)), sql.Literal(start)
+    )
+
+
+def _labels_corrected(injection: Injection, key: sql.Composable, label: sql.Composable, start: datetime) -> Statements:
+    """Yield statements by which each label is first that of the next row, and right some days later."""
+    yield sql.SQL(
+        "CREATE TEMP TABLE wrong AS SELECT l.*, lead({label}, 1, {label}) OVER (ORDER BY {key}) AS of_next"
+        " FROM {table} l WHERE observed_at >= {start}"
+    ).format(label=label, key=key, table=LABELS_TABLE, start=sql.Literal(start))
+    yield from _labels_late(injection, key, label, start)
+    yield sql.SQL(f"UPDATE wrong SET {{}} = of_next, {WRONG_UNTIL} = observed_at + {{}}").format(
+        label, sql.Literal(timedelta(days=injection.days))
+    )
+    yield sql.SQL("ALTER TABLE wrong DROP COLUMN of_next")
+    yield sql.SQL("INSERT INTO {} SELECT * FROM wrong").format(LABELS_TABLE)
+    yield sql.SQL("DROP TABLE wrong")
+
+
 _STATEMENTS: dict[str, Callable[[Injection, sql.Composable, sql.Composable, datetime], Statements]] = {
     "null": _null,
     "scale": _scale,
     "rename": _rename,
     "half": _half,
     "double": _double,
+    "labels_late": _labels_late,
     "labels_stop": _labels_stop,
 }
 
@@ -174,6 +212,7 @@ _CHANGED = {
     "scale": "{column} <> 0",
     "rename": "{column} = {old}",
     "half": "hashtext({key}::text) % 2 = 0",
+    "labels_corrected": "false",  # no alert is right: the figures are computed again
 }
 
 

@@ -22,7 +22,7 @@ from tidemill.errors import SchemaChanged, SpecError
 from tidemill.intervals import Interval
 from tidemill.machine.files import read_json, write_private
 from tidemill.simulation.database import SimulationDatabase, simulation_database
-from tidemill.simulation.injections import FEATURES_TABLE, LABELS_TABLE, Injection
+from tidemill.simulation.injections import FEATURES_TABLE, LABELS_TABLE, WRONG_UNTIL, Injection
 from tidemill.simulation.past import SOURCE, Past, Progress, ignore_progress
 from tidemill.spec import OBSERVED_AT, Engine, ModelSpec
 from tidemill.steps.data.extract import query_parameters, require_columns, wanted_features, wanted_labels
@@ -122,7 +122,7 @@ class Sandbox:
             start = spec.partition(injection.partition).interval.start
             try:
                 with transaction(self.database.url) as cursor:
-                    for statement in injection.statements(spec.entity_key, spec.event_time, start):
+                    for statement in injection.statements(spec.entity_key, spec.event_time, start, spec.label.column):
                         cursor.execute(statement)
             except (SchemaChanged, psycopg2.ProgrammingError, psycopg2.DataError) as error:
                 raise SpecError(
@@ -146,7 +146,8 @@ class Sandbox:
         keys = f'WHERE "{spec.entity_key}" IN (SELECT "{spec.entity_key}" FROM simulation.features {between})'
         (folder / "labels.sql").write_text(
             f"SELECT * FROM simulation.labels {between if by_time else keys}"
-            f" AND {OBSERVED_AT} <= CAST(:cutoff AS timestamptz)",
+            f" AND {OBSERVED_AT} <= CAST(:cutoff AS timestamptz)"
+            f" AND ({WRONG_UNTIL} IS NULL OR {WRONG_UNTIL} > CAST(:cutoff AS timestamptz))",
             encoding="utf-8",
         )
 
@@ -208,6 +209,7 @@ def _copy(
 
 
 def _finish(writer: Cursor, spec: ModelSpec) -> None:
+    writer.execute(sql.SQL(f"ALTER TABLE {{}} ADD COLUMN {WRONG_UNTIL} timestamptz").format(LABELS_TABLE))
     for table, column in ((FEATURES_TABLE, spec.event_time), (LABELS_TABLE, spec.entity_key)):
         writer.execute(sql.SQL("CREATE INDEX ON {} ({})").format(table, sql.Identifier(column)))
         writer.execute(sql.SQL("ANALYZE {}").format(table))

@@ -16,6 +16,8 @@ WORDS = (
     "rename:carrier=UA->UAL@2013-06-10",
     "half@2013-06-10",
     "double@2013-06-10",
+    "labels_late:3@2013-06-10",
+    "labels_corrected:3@2013-06-10",
     "labels_stop@2013-06-10",
 )
 
@@ -27,7 +29,16 @@ def test_an_injection_is_written_as_it_was_read(words: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["", "null@2013-06-10", "null:temp", "scale:temp*x@2013-06-10", "half:temp@2013-06-10", "nul:temp@2013-06-10"],
+    [
+        "",
+        "null@2013-06-10",
+        "null:temp",
+        "scale:temp*x@2013-06-10",
+        "half:temp@2013-06-10",
+        "labels_late@2013-06-10",
+        "labels_late:0@2013-06-10",
+        "nul:temp@2013-06-10",
+    ],
 )
 def test_other_words_are_refused_with_the_known_ones(words: str) -> None:
     with pytest.raises(SpecError, match="is not an injection") as refused:
