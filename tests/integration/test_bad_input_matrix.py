@@ -61,6 +61,12 @@ def carrier(expression: str) -> tuple[str, str]:
     return "p.carrier, p.express", f"{expression} AS carrier, p.express"
 
 
+def set_aside_by(expectation: str) -> tuple[str, str]:
+    """Return the addition of an expectation that sets rows aside to the spec."""
+    entry = f"contract: [{{{expectation}severity: quarantine}}}}]\npredict: {{quarantine: {{share: 0.1}}}}\n"
+    return "accept: ", f"{entry}accept: "
+
+
 CASES = (
     Case(item="B01", what="NULL in a number", sql="UPDATE {t} SET wind_ms = NULL WHERE {one}"),
     Case(item="B02", what="a number without any value", sql="UPDATE {t} SET wind_ms = NULL WHERE {rows}",
@@ -138,6 +144,26 @@ CASES = (
          train="ContractBroken: parcel_id: expect_column_values_to_not_be_null"),
     Case(item="B31", what="a blank key", sql="UPDATE {t} SET parcel_id = '' WHERE {one}",
          predict="ContractBroken: parcel_id", train="ContractBroken: parcel_id"),
+    # The same with severity quarantine: the row is set aside, and the others go on.
+    Case(item="B01", what="NULL in a number, set aside", sql="UPDATE {t} SET wind_ms = NULL WHERE {one}",
+         spec=set_aside_by("expect_column_values_to_not_be_null: {column: wind_ms, "),
+         predict="published without 1 row", train="trained without 1 row"),
+    Case(item="B06", what="an infinite number, set aside", sql="UPDATE {t} SET wind_ms = 'Infinity' WHERE {one}",
+         spec=set_aside_by("expect_column_values_to_be_between: {column: wind_ms, min_value: -100, max_value: 100, "),
+         predict="published without 1 row", train="trained without 1 row"),
+    Case(item="B13", what="a new category, set aside", sql="UPDATE {t} SET carrier = 'Z' WHERE {one}",
+         spec=set_aside_by("expect_column_values_to_be_in_set: {column: carrier, value_set: [A, B, C], "),
+         predict="published without 1 row", train="trained without 1 row"),
+    Case(item="B29", what="a row twice, both set aside", sql="INSERT INTO {t} SELECT * FROM {t} WHERE {one}",
+         spec=set_aside_by("expect_column_values_to_be_unique: {column: parcel_id, "),
+         predict="published without 2 rows", train="NotTrainable: contain 1 key(s) twice"),  # its label is there twice, too
+    Case(item="B31", what="a missing key, set aside", sql="UPDATE {t} SET parcel_id = NULL WHERE {one}",
+         spec=set_aside_by("expect_column_values_to_not_be_null: {column: parcel_id, "),
+         predict="published without 1 row", train="trained without 1 row"),
+    Case(item="B37", what="another unit in all rows, more than may be set aside",
+         sql="UPDATE {t} SET wind_ms = 1000 + wind_ms WHERE {rows}",
+         spec=set_aside_by("expect_column_values_to_be_between: {column: wind_ms, min_value: -100, max_value: 100, "),
+         predict="ContractBroken: 60 of 60 rows", train="ContractBroken: predict.quarantine allows"),
     Case(item="B33", what="a missing label", sql="UPDATE {t} SET late = NULL WHERE {one}"),
     Case(item="B34", what="labels yes and no without a positive one",
          labels=(" late,", " CASE WHEN late THEN 'yes' ELSE 'no' END AS late,"), train="SpecError: label.positive"),
@@ -219,8 +245,9 @@ def test_bad_input_meets_its_verdict_in_train(
 
 
 def _warned(records: dict[str, dict]) -> str:
-    n = records["validate_data"]["n_warned"]
-    return f" with {n} warning" if n else ""
+    n, lost = records["validate_data"]["n_warned"], records["extract"]["n_set_aside"]
+    without = f" without {lost} row{'s' if lost > 1 else ''}" if lost else ""
+    return f"{without} with {n} warning" if n else without
 
 
 @pytest.mark.case("B14")
