@@ -9,9 +9,11 @@ from tidemill_airflow.operators import (
     CutOperator,
     ExtractOperator,
     InspectOperator,
+    LookBackOperator,
     PredictOperator,
     PublishOperator,
     ResolveReleaseOperator,
+    ScoreAgainOperator,
     ScoreOperator,
     ValidateDataOperator,
 )
@@ -48,3 +50,7 @@ for spec in specs_beside(__file__):
         resolve_release >> extract
         validate_data >> predict
         inspect >> publish
+        if spec.predict.lookback:
+            look_back = LookBackOperator(task_id="look_back", model=model)
+            ScoreAgainOperator.partial(task_id="score_again", model=model).expand(changed=look_back.output)
+            publish >> look_back

@@ -90,6 +90,20 @@ JOIN tidemill.metric m USING (partition, run_id)
 WHERE model = %(model)s AND part = %(part)s AND (%(name)s::text IS NULL OR name = %(name)s)
 ORDER BY partition, metric_id;
 
+-- name: measured_labels
+-- What the newest figures of quality of a model's partitions were computed from, from a partition on.
+SELECT partition, prediction_run_id, digest
+FROM tidemill.measured_labels
+WHERE model = %(model)s AND partition >= %(first)s;
+
+-- name: remember_measured_labels
+-- Store what the newest figures of quality of a partition were computed from.
+INSERT INTO tidemill.measured_labels (model, partition, prediction_run_id, digest, as_of)
+VALUES (%(model)s, %(partition)s, %(prediction_run_id)s, %(digest)s, %(as_of)s)
+ON CONFLICT (model, partition) DO UPDATE
+SET prediction_run_id = excluded.prediction_run_id, digest = excluded.digest, as_of = excluded.as_of,
+    measured_at = clock_timestamp();
+
 -- name: insert_check_result
 -- Record the result of one expectation of the contract.
 INSERT INTO tidemill.check_result (run_id, snapshot_digest, expectation, column_name, severity, success, observed,

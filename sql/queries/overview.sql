@@ -12,7 +12,7 @@ LEFT JOIN tidemill.published ON model = %(model)s;
 WITH attempt AS (
     SELECT run_id, chain, step, partition, coalesce(map_index, -1) AS map_index, status, error, ended_at,
         dag_id, dag_run_id, task_id, try_number,
-        coalesce(dag_run_id, '') ~ '^(scheduled|asset_triggered|retrain)__' AS by_schedule
+        coalesce(dag_run_id, '') ~ '^(scheduled|asset_triggered|retrain|look_back)__' AS by_schedule
     FROM tidemill.run
     WHERE model = %(model)s
       AND started_at > (SELECT max(started_at) - interval '7 days' FROM tidemill.run WHERE model = %(model)s)
@@ -169,6 +169,13 @@ SELECT
     (SELECT bool_or(withheld) FROM tidemill.published_partition WHERE model = %(model)s AND partition = %(partition)s),
     (SELECT max(partition) FROM tidemill.published_partition WHERE model = %(model)s AND partition < %(partition)s),
     (SELECT min(partition) FROM tidemill.published_partition WHERE model = %(model)s AND partition > %(partition)s);
+
+-- name: partition_revision
+-- In how many rows the visible run of a partition differs from the run that was visible before it.
+SELECT v.n_added, v.n_removed, v.n_changed
+FROM tidemill.published p
+JOIN tidemill.revision v USING (prediction_run_id)
+WHERE p.model = %(model)s AND p.partition = %(partition)s;
 
 -- name: partition_steps
 -- The newest executions of steps for a partition.

@@ -65,6 +65,22 @@ JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
 WHERE p.model = %(model)s
 ORDER BY p.partition;
 
+-- name: settled_runs
+-- The visible, withheld and discarded runs of a model from a partition on, oldest first: what readers see, and what somebody
+-- decides or has decided about.
+SELECT r.partition, r.prediction_run_id, r.release_id, r.simulated, r.status, s.digest AS snapshot_digest,
+    s.uri AS snapshot_uri, s.query_digest, s.cutoff
+FROM tidemill.prediction_run r
+JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
+WHERE r.model = %(model)s AND r.partition >= %(first)s AND r.status IN ('published', 'withheld', 'discarded')
+ORDER BY r.partition, r.prediction_run_id;
+
+-- name: insert_revision
+-- Record in which rows a run differs from the one that was visible before it; its rows never change, so the first record stays.
+INSERT INTO tidemill.revision (prediction_run_id, replaces, n_added, n_removed, n_changed)
+VALUES (%(prediction_run_id)s, %(replaces)s, %(n_added)s, %(n_removed)s, %(n_changed)s)
+ON CONFLICT DO NOTHING;
+
 -- name: newest_served
 -- The newest non-empty snapshots that some partitions were published from, by the digest of their query.
 SELECT p.partition, s.digest AS snapshot_digest, s.uri AS snapshot_uri, s.cutoff

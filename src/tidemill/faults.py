@@ -38,6 +38,8 @@ FAULT_POINTS: Mapping[str, str] = {
     "write-in-copy": "some of the rows are on their way",
     "write-before-commit": "all rows are there with their key, only in this transaction",
     "write-after-commit": "all rows are there, and no reader sees them",
+    "revision-before-commit": "what differs from the visible rows is recorded, only in this transaction",
+    "revision-after-commit": "what differs from the visible rows is recorded, and nobody has looked at the new ones",
     "withhold-before-commit": "the run is withheld, only in this transaction",
     "withhold-after-commit": "the run is withheld, and nobody has been told",
     "resolve-before-commit": "a withheld run is published or discarded, only in this transaction",

@@ -44,6 +44,7 @@ WITHHOLD = {
     "withhold-before-commit": "predict", "withhold-after-commit": "predict",
     "resolve-before-commit": "resolve", "resolve-after-commit": "resolve",
 }  # fmt: skip
+REVISE = ("revision-before-commit", "revision-after-commit")
 ALERTS = {"alerts-before-commit", "message-claimed", "message-sent"}  # killed in tests/integration/test_delivery.py
 
 
@@ -60,7 +61,7 @@ def kills(points: dict[str, int], short: Callable[[str, int], bool]) -> list[Any
 
 
 def test_every_fault_point_is_proved_by_a_kill() -> None:
-    assert {*PREDICT, *TRAIN, *UNDO, *WITHHOLD, *ALERTS} == set(FAULT_POINTS)
+    assert {*PREDICT, *TRAIN, *UNDO, *WITHHOLD, *REVISE, *ALERTS} == set(FAULT_POINTS)
 
 
 def test_every_fault_point_is_in_the_code_once() -> None:
@@ -124,6 +125,29 @@ def test_rows_set_aside_by_a_killed_run_are_those_of_a_clean_one(
     count = "(SELECT count(*) FROM tidemill.quarantine q WHERE q.prediction_run_id = r.prediction_run_id)"
     assert set(killed.mill.sql(attempts.replace("{count}", count))) <= {(60, 59, 1, 1), (None, None, None, 0)}
     proved("P1", kills_with_rows_set_aside=1)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("point", REVISE)
+def test_changed_rows_scored_again_by_a_killed_run_are_recorded_and_visible_once(
+    new_serving: Callable[[], Subject], proved: Proved, point: str
+) -> None:
+    clean, killed = new_serving(), new_serving()
+    for subject in (clean, killed):
+        assert subject.predict().ended == "done"
+        subject.mill.sql("UPDATE {t} SET weight_kg = weight_kg + 1 WHERE parcel_id = '20240325-003'")
+    before = killed.view()
+    assert clean.predict().ended == "done"
+    assert killed.predict(f"{point}@1:kill").signal == signal.SIGKILL
+    assert killed.view() == before
+    assert killed.predict().ended == "done"
+    assert what_counts(killed.mill) == what_counts(clean.mill)
+    visible = (
+        "SELECT n_added, n_removed, n_changed FROM tidemill.published JOIN tidemill.revision USING (prediction_run_id)"
+        " WHERE model = '{m}'"
+    )
+    assert killed.mill.sql(visible) == clean.mill.sql(visible) == [(0, 0, 1)]
+    proved("P1", kills_with_changed_rows=1)
 
 
 def _twice_published(fault: str, clean: dict[str, Any]) -> dict[str, Any]:

@@ -134,6 +134,16 @@ def test_a_spec_with_shards_has_a_task_that_cuts_and_one_mapped_over_what_it_giv
     assert found["predict"] == ["extract", "resolve_release", "score", "validate_data"]
 
 
+def test_a_spec_that_looks_back_does_so_after_publication(describe_models: Callable[..., Described]) -> None:
+    text = (
+        (PROJECT / "dags" / "models" / "flight_delays.yaml")
+        .read_text()
+        .replace("predict: {", "predict: {lookback: 3 days, ")
+    )
+    found = {name: task["upstream"] for name, task in tasks(describe_models(flight_delays=text), "predict").items()}
+    assert (found["look_back"], found["score_again"]) == (["publish"], ["look_back"])
+
+
 @pytest.mark.parametrize(
     ("verb", "first"), [("train", "extract"), ("predict", "resolve_release"), ("monitor", "collect")]
 )

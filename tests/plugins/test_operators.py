@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DagRunTriggerException
 
 from tidemill.errors import PartitionError, RetrainingFailed, SettingsError
 from tidemill.runtime.declarations import STEPS
@@ -17,7 +17,9 @@ from tidemill.runtime.limits import GRACE, execution_timeout, limit_of
 from tidemill_airflow import operators
 from tidemill_airflow.operators import (
     CutOperator,
+    LookBackOperator,
     ResolveReleaseOperator,
+    ScoreAgainOperator,
     StepOperator,
     TrainOperator,
     TriggerTrainingOperator,
@@ -239,3 +241,46 @@ def test_more_shards_than_airflow_maps_are_refused_with_what_would_do() -> None:
     ):
         task.execute(context())
     assert len(CutOperator(task_id="cut", snapshot={"n_rows": 10_000_000}, shard_rows=9_766).execute(context())) == 1024
+
+
+CHANGED = {
+    "partition": "2013-07-08",
+    "release_id": 3,
+    "simulated": False,
+    "snapshot_digest": "ab" * 32,
+    "found": "1 rows added, 0 removed, 0 changed.",
+}
+
+
+def score_again(n_runs: int) -> tuple[ScoreAgainOperator, str]:
+    """Execute the task while so many runs of that name exist; return how it ended, too."""
+    task = ScoreAgainOperator(task_id="score_again", model="flight_delays", changed=CHANGED)
+    given = context()
+    given["ti"] = SimpleNamespace(get_dr_count=lambda *args, **named: n_runs)
+    try:
+        task.execute(given)
+    except DagRunTriggerException:
+        return task, "triggered"
+    return task, "nothing"
+
+
+def test_a_changed_partition_is_scored_again_by_the_release_that_scored_it() -> None:
+    task, ended = score_again(n_runs=0)
+    assert (ended, task.trigger_dag_id, task.conf) == (
+        "triggered",
+        "flight_delays_predict",
+        {"partition": "2013-07-08", "release": 3, "simulate": False},
+    )
+    with DAG("d", schedule=None, params=trigger_form("partition", "release", "simulate")) as dag:
+        assert RunParams.check(task.conf, dag.params)
+
+
+def test_a_second_attempt_does_not_score_a_changed_partition_twice() -> None:
+    first, second = score_again(n_runs=0), score_again(n_runs=1)
+    assert second[1] == "nothing"
+    assert first[0].trigger_run_id == second[0].trigger_run_id == "look_back__2013-07-08__abababababab__manual__1"
+
+
+@pytest.mark.parametrize("chosen", [{"dry_run": True}, {"release": 3}, {"cutoff": "2013-07-08T05:00:00Z"}])
+def test_a_run_with_choices_of_a_person_does_not_look_back(chosen: dict[str, object]) -> None:
+    assert LookBackOperator(task_id="look_back", model="flight_delays").execute(context(**chosen)) == []

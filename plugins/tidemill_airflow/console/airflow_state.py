@@ -23,7 +23,12 @@ RECENT = timedelta(days=7)
 """How long a failed run is shown, as for failed steps."""
 MOST_RUNS = 1000  # runs of a model that are looked at: a week of hourly ones
 _NAMES = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "DAG processor"}
-_BY_SCHEDULE = ("scheduled__", "asset_triggered__", "retrain__")  # as in the ledger's query of failed steps
+_BY_SCHEDULE = (
+    "scheduled__",
+    "asset_triggered__",
+    "retrain__",
+    "look_back__",
+)  # as in the ledger's query of failed steps
 
 
 def outages() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from tidemill_airflow.operators.cut import CutOperator
 from tidemill_airflow.operators.declared import declared_operators
 from tidemill_airflow.operators.doctor import DoctorOperator
 from tidemill_airflow.operators.inspect import InspectOperator
+from tidemill_airflow.operators.look_back import LookBackOperator, ScoreAgainOperator
 from tidemill_airflow.operators.record_outcome import RecordOutcomeOperator
 from tidemill_airflow.operators.rollback import RollbackOperator
 from tidemill_airflow.operators.send_alerts import SendAlertsOperator
@@ -24,8 +25,10 @@ __all__ = [
     "CutOperator",
     "DoctorOperator",
     "InspectOperator",
+    "LookBackOperator",
     "RecordOutcomeOperator",
     "RollbackOperator",
+    "ScoreAgainOperator",
     "SendAlertsOperator",
     "StepOperator",
     "TriggerTrainingOperator",

@@ -10,7 +10,7 @@ from tidemill_airflow.operators.step import StepOperator
 
 __all__ = ["declared_operators"]
 
-WRITTEN = ("approve", "await_ready", "inspect", "record_outcome")
+WRITTEN = ("approve", "await_ready", "inspect", "look_back", "record_outcome")
 """Steps whose operators do more, and have a file each."""
 
 

@@ -130,10 +130,11 @@ def predict(
         chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
         with _progress() as on_step:
             done = predict_partition(chain, model, partition, workspace, cutoff=_in_utc(cutoff), on_step=on_step)
-    if not done.overtaken and done.rows.withheld:
-        _say_withheld(workspace, model, partition)
+        ends_well = _say_outcome(workspace, model, partition, done)
+        if release is None and not (dry_run or simulate or cutoff):
+            ends_well &= _look_back(workspace, model, partition)
+    if not ends_well:
         raise typer.Exit(1)
-    _say_prediction(partition, done)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -299,6 +300,36 @@ def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: A
         err.print(f"{key}: {message}", highlight=False, soft_wrap=True)
     if result.failed or result.withheld:
         raise typer.Exit(1)
+
+
+def _say_outcome(workspace: Workspace, model: str, partition: str, done: Any) -> bool:
+    """Print what has become of a partition; return False if its rows are withheld."""
+    if not done.overtaken and done.rows.withheld:
+        _say_withheld(workspace, model, partition)
+        return False
+    _say_prediction(partition, done)
+    return True
+
+
+def _look_back(workspace: Workspace, model: str, partition: str) -> bool:
+    """Score changed partitions again if the spec looks back; return False if one has failed or is withheld."""
+    from tidemill.errors import FatalError
+    from tidemill.operations.look_back import predict_changed
+
+    spec, ends_well = workspace.spec(model), [True]
+    if spec.predict.lookback is None:
+        return True
+
+    def on_change(changed: Any, outcome: Any) -> None:
+        out.print(f"Partition {changed.partition} was read again: {changed.found}", highlight=False, soft_wrap=True)
+        if isinstance(outcome, FatalError):
+            err.print(f"{changed.partition}: {outcome}", highlight=False, soft_wrap=True)
+            ends_well.append(False)
+        else:
+            ends_well.append(_say_outcome(workspace, model, changed.partition, outcome))
+
+    predict_changed(workspace, spec, partition, on_change)
+    return all(ends_well)
 
 
 def _say_prediction(partition: str, done: Any) -> None:

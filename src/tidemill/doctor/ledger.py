@@ -41,6 +41,8 @@ _MAY_INSERT = {
         "alert_event",
         "alert_message",
         "partition_counts",
+        "revision",
+        "measured_labels",
     ),
 }
 _MAY_UPDATE = {
@@ -48,6 +50,7 @@ _MAY_UPDATE = {
     ("tidemill_writer", "run"): ("status", "error", "result", "ended_at", "wall_s", "cpu_s", "peak_rss_bytes",
                                  "memory_limit_bytes", "n_rows"),
     ("tidemill_writer", "claim"): ("token", "origin", "run_id", "claimed_at"),
+    ("tidemill_writer", "measured_labels"): ("prediction_run_id", "digest", "as_of", "measured_at"),
     ("tidemill_writer", "alert"): ("status", "severity", "message", "value", "threshold", "first_partition",
                                    "last_partition", "told", "told_partition", "run_id", "updated_at", "resolved_at",
                                    "acknowledged_by", "acknowledged_at", "acknowledged_reason"),

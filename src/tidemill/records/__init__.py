@@ -34,6 +34,7 @@ from tidemill.records.overview import (
 from tidemill.records.passport import Passport
 from tidemill.records.predictions import CollectedRef, MonitorRef, PageRef, PredictionRef, ScoresRef, Shard
 from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
+from tidemill.records.revisions import ChangedPartition, LookedBack, RowChanges
 from tidemill.records.score import Evidence, LineScore, RecordedScore, Scorecard, ScoreLine, ScoreSection
 from tidemill.records.search import Parameters, SearchReport, Trial
 
@@ -46,6 +47,7 @@ __all__ = [
     "Answer",
     "BehaviourCheck",
     "BundleRef",
+    "ChangedPartition",
     "CheckReport",
     "CheckResult",
     "CollectedRef",
@@ -59,6 +61,7 @@ __all__ = [
     "FeatureGroup",
     "Likeness",
     "LineScore",
+    "LookedBack",
     "MetricValue",
     "ModelDetails",
     "ModelState",
@@ -82,6 +85,7 @@ __all__ = [
     "ReproducedStep",
     "Reproduction",
     "RetrainDecision",
+    "RowChanges",
     "RowDecision",
     "RowLookup",
     "RowVersion",

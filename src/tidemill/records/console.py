@@ -8,6 +8,7 @@ from tidemill.records.data import SnapshotRef
 from tidemill.records.figures import Decision, Record, Severity
 from tidemill.records.models import EvaluationReport
 from tidemill.records.overview import PublishedPartition, RowDecision
+from tidemill.records.revisions import RowChanges
 
 __all__ = [
     "PartitionAlert",
@@ -84,6 +85,8 @@ class PartitionDetails(Record):
     """Events of alerts in this partition, oldest first."""
     row_decisions: tuple[RowDecision, ...]
     """About its withheld rows, oldest first."""
+    revision: RowChanges | None = None
+    """Difference from the rows that were visible before; None if there were none, or they were not compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,8 @@ class MonitorRef(Record):
     """True if the partition has no rows to measure."""
     ages: dict[str, float] = field(default_factory=dict)
     """Age of ``model``, ``data`` and ``labels`` in days; only of ``freshness``."""
+    measured_again: tuple[str, ...] = ()
+    """Older partitions that were measured again because their labels or rows have changed; only of ``performance``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from tidemill.records import (
     Decision,
     DeploymentRef,
     EvaluationReport,
+    LookedBack,
     MonitorRef,
     PageRef,
     PredictionRef,
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STEPS", "TrainingRecords", "alert", "analyse", "approve", "await_ready", "collect", "compute", "decide", "declaration",
-    "drift", "evaluate", "extract", "freshness", "inspect", "notify", "performance", "predict", "prepare", "producers",
-    "publish", "record_outcome", "register", "report", "reproduce", "resolve_release", "score", "steps_of", "train",
-    "validate_data", "validate_model",
+    "drift", "evaluate", "extract", "freshness", "inspect", "look_back", "notify", "performance", "predict", "prepare",
+    "producers", "publish", "record_outcome", "register", "report", "reproduce", "resolve_release", "score", "steps_of",
+    "train", "validate_data", "validate_model",
 ]  # fmt: skip
 
 _QUICK, _HOUR = timedelta(minutes=10), timedelta(hours=1)
@@ -186,6 +187,11 @@ def inspect(
 @step("steps.predict.publish", chains=("predict",), limit=_QUICK, memory=NO_ROWS)
 def publish(job: "Job", prediction: PredictionRef, *, dry_run: bool = False) -> PredictionRef:
     """Make the written rows the visible ones."""
+
+
+@step("steps.predict.look_back", chains=("predict",), limit=timedelta(hours=4), memory=NO_ROWS, airflow_only=True)
+def look_back(job: "Job") -> LookedBack:
+    """Read the newest partitions before this one again, and find those whose rows have changed."""
 
 
 @step("steps.monitor.monitor", chains=("monitor",), limit=_QUICK, memory=NO_ROWS)

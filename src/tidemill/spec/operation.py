@@ -100,6 +100,9 @@ class Predict(Part):
     """Maximum rows per scoring task; a larger partition is split into shards. By default, one task scores all rows."""
     withhold: Withhold | None = Withhold()
     """What happens to rows that differ too much from the model's past; null to publish them all."""
+    lookback: Duration | None = None
+    """Time before a run's partition in which published partitions are read again after it; those whose rows have changed
+    are scored and published again. Null to read none."""
     quarantine: Quarantine = Quarantine()
     """How many rows may be set aside because they break an expectation of severity ``quarantine``, or because their score
     is not a number."""
@@ -118,6 +121,9 @@ class Monitor(Part):
     """Cron expression in the model's time zone."""
     ready: Ready | None = None
     """What a run waits for; null to start at once."""
+    lookback: Duration = timedelta(days=28)
+    """Time before a partition in which measured partitions are measured again if their labels or rows have changed. The
+    newest seven matured ones always are."""
     psi: Annotated[float, Field(gt=0)] = 0.2
     """Population stability index from which a feature or the score counts as drifted."""
     drift_share: Annotated[float, Field(gt=0, le=1)] = 0.3

@@ -23,6 +23,7 @@ from tidemill.records import (
     ReleaseEvidence,
     ReleaseOrigin,
     RetrainDecision,
+    RowChanges,
     RowDecision,
     Severity,
     SnapshotRef,
@@ -133,8 +134,11 @@ class Overview:
                 PartitionAlert(alert_id=alert_id, rule=rule, event=event, severity=Severity(severity), message=message)
                 for alert_id, rule, event, severity, message in cursor.fetchall()
             )
+            execute(cursor, "partition_revision", **of)
+            revision = next(iter(fetch_all(cursor, RowChanges)), None)
             return PartitionDetails(
                 **of,
+                revision=revision,
                 published=next(iter(_partitions(cursor, model, 1, partition)), None),
                 withheld=bool(withheld),
                 previous=previous,

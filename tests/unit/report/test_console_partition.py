@@ -12,6 +12,7 @@ from tidemill.records import (
     PartitionAlert,
     PartitionDetails,
     ReleaseOrigin,
+    RowChanges,
     RowDecision,
     Severity,
     StepOfPartition,
@@ -163,3 +164,10 @@ def test_tables_have_captions_and_scopes() -> None:
     page = partition_page(replace(DETAILS, alerts=(ALERT,)))
     assert page.count("<table") == page.count("<caption>") == 2
     assert re.findall(r"<th(?! scope=)[ >]", page) == []
+
+
+def test_a_partition_that_was_scored_again_says_in_how_many_rows_it_differs() -> None:
+    changes = RowChanges(n_added=1200, n_removed=0, n_changed=3)
+    shown = partition_page(replace(DETAILS, revision=changes))
+    assert all(text in shown for text in ("Rows that differ from before", "1,203", changes.words))
+    assert "Rows that differ from before" not in partition_page(DETAILS)

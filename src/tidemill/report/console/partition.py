@@ -65,6 +65,9 @@ def _tiles(details: PartitionDetails) -> list[Tile]:
     if published.drift_share is not None:
         tiles.append(Tile(label="Drifted features", value=percent(published.drift_share)))
     tiles.append(Tile(label="Alerts", value=str(len(details.alerts))))
+    if details.revision is not None:
+        n_differing = details.revision.n_added + details.revision.n_removed + details.revision.n_changed
+        tiles.append(Tile(label="Rows that differ from before", value=count(n_differing), note=details.revision.words))
     decided = [item for item in details.row_decisions if item.kind == "publish"]
     if decided:
         word = "released" if decided[-1].verdict is Verdict.ACCEPT else "discarded"

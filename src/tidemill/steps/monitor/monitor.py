@@ -23,6 +23,7 @@ from tidemill.steps.findings.alert_updates import update_alerts
 from tidemill.steps.findings.measured_rows import measure_rows
 from tidemill.steps.findings.reference import count_partition, read_reference
 from tidemill.steps.findings.thresholds import thresholds
+from tidemill.steps.monitor.corrections import corrected, labels_of, remember
 from tidemill.steps.monitor.freshness import miss, refuse_withheld
 from tidemill.steps.monitor.label_arrival import Maturity, count_labels
 from tidemill.steps.monitor.outlook import estimate_errors, estimated, loss_change, watched_loss
@@ -97,7 +98,8 @@ def performance(job: Job, collected: CollectedRef) -> MonitorRef:
     measured but not compared.
     """
     runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
-    outcomes = {key: outcomes_of(job, runs[key]) for key in collected.matured}
+    labels = {key: labels_of(job, key) for key in collected.matured}
+    outcomes = {key: outcomes_of(job, runs[key], labels[key]) for key in collected.matured}
     maturity = count_labels(job, outcomes, runs, collected.partition)
     estimates = job.ledger.metrics(job.spec.model, "estimate", until=collected.partition)
     measured = {key: realised(job, item) for key, item in outcomes.items()}
@@ -108,15 +110,34 @@ def performance(job: Job, collected: CollectedRef) -> MonitorRef:
         errors = () if key in maturity.late else estimate_errors(estimates.get(key, ()), whole)
         together = recent if key == collected.matured[-1] else ()
         _keep(job, "performance", key, (*metrics, *errors, *together), runs[key].release_id)
+        remember(job, runs[key], labels[key])
         judged = (*whole, *errors, *(m for m in together if m.slice is None))  # a slice of a day is too small to judge
         part = replace(
             part,
             n_metrics=part.n_metrics + len(metrics) + len(errors) + len(together),
             alerts=raise_alerts(judged, thresholds(job)),
         )
+    again = _measure_again(job, collected, runs, estimates)
     ahead = _look_ahead(job, collected, runs[collected.partition])
     back = _look_back(job, collected, runs, maturity)
-    return replace(part, alerts=(*part.alerts, *ahead, *back))
+    return replace(part, alerts=(*part.alerts, *ahead, *back), measured_again=again)
+
+
+def _measure_again(
+    job: Job,
+    collected: CollectedRef,
+    runs: Mapping[str, PublishedRun],
+    estimates: Mapping[str, tuple[MetricValue, ...]],
+) -> tuple[str, ...]:
+    """Measure older partitions again whose labels or rows have changed; their earlier figures stay in the ledger."""
+    again = []
+    for run, labels in corrected(job, runs, min(collected.matured, default=collected.partition)):
+        metrics = realised(job, outcomes_of(job, run, labels))
+        errors = estimate_errors(estimates.get(run.partition, ()), tuple(m for m in metrics if m.slice is None))
+        _keep(job, "performance", run.partition, (*metrics, *errors), run.release_id)
+        remember(job, run, labels)
+        again.append(run.partition)
+    return tuple(again)
 
 
 def _recent(job: Job, measured: list[tuple[MetricValue, ...]]) -> tuple[MetricValue, ...]:

@@ -20,6 +20,7 @@ from tidemill.steps.findings.past_rows import measure_set_aside, newest_publishe
 from tidemill.steps.findings.reference import count_partition, count_scores, has_reference, read_reference
 from tidemill.steps.findings.thresholds import thresholds
 from tidemill.steps.findings.withheld import close_withheld_alert, open_withheld_alert
+from tidemill.steps.predict.look_back import record_revision
 from tidemill.steps.predict.resolution import Resolution, resolve_withheld
 from tidemill.storage.layout import SAMPLE_ROWS
 from tidemill.warehouse.connections import kept_open
@@ -55,6 +56,8 @@ def inspect(
     if known is None:
         with kept_open():
             known, rules = _look(job, prediction, snapshot)
+            if not dry_run and (differs := record_revision(job, prediction, snapshot)):
+                known = replace(known, reasons=(*known.reasons, differs))
         if known.verdict is Verdict.REJECT and not dry_run:
             known = job.withholding.withhold(prediction, known, _evidence(job, prediction, rules), job.run_id)
     if dry_run:
