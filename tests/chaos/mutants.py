@@ -1140,7 +1140,7 @@ MUTANTS = (
     Mutant(
         "only an equal attempt stands in for a stale one",
         "src/tidemill/operations/prediction.py",
-        '        and (visible.release_id, visible.snapshot_digest) == (release["release_id"], snapshot["digest"])\n',
+        '        and (visible.release_id, newest.snapshot_digest) == (release["release_id"], snapshot["digest"])\n',
         "",
         ("tests/integration/test_equal_attempts.py", "-k", "other_rows and extract"),
     ),

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tidemill.spec_schema import json_schema
+from tidemill.spec.schema import json_schema
 
 EXAMPLE = Path(__file__).parents[2] / "dags" / "models" / "flight_delays.yaml"
 

@@ -48,7 +48,7 @@ def check(
 @app.command(rich_help_panel=PANEL)
 def schema() -> None:
     """Print the JSON Schema of the spec, for editors."""
-    from tidemill.spec_schema import json_schema
+    from tidemill.spec.schema import json_schema
 
     print(json.dumps(json_schema(), indent=2))  # noqa: T201 - a file's content, without colours or wrapping
 
