@@ -338,7 +338,7 @@ def golden_with(folder, change):
 
 def test_a_golden_score_off_by_one_bit_is_refused_when_versions_are_equal(saved):
     golden = golden_with(saved[0], lambda score: np.nextafter(score, 1))
-    with pytest.raises(ArtifactCorrupt, match=r"20 of 20 rows score differently.*equal bits are due"):
+    with pytest.raises(ArtifactCorrupt, match=r"20 of 20 rows score differently.*bits must be equal"):
         load_bundle(saved[0], rewrite(saved[0], golden=golden))
 
 

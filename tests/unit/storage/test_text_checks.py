@@ -193,7 +193,7 @@ CATBOOST = {
     "a negative feature": ((*SPLIT, "float_feature_index"), -1, "a feature that does not exist"),
     "a feature that is no integer": ((*SPLIT, "float_feature_index"), True, "a feature that does not exist"),
     "a border that does not exist": ((*SPLIT, "split_index"), 10**6, "a border that does not exist"),
-    "another border": ((*SPLIT, "border"), 0.123, "names another border"),
+    "another border": ((*SPLIT, "border"), 0.123, "names a border other"),
     "another kind of split": ((*SPLIT, "split_type"), "OnlineCtr", "something other than a number"),
     "one more part": ((*SPLIT, "ctr"), 1, "something other than a number"),
     "too few leaves": (("oblivious_trees", 0, "leaf_values"), [0.0], "a list of another length"),
