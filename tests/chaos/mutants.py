@@ -441,14 +441,14 @@ MUTANTS = (
         "src/tidemill/steps/monitor/corrections.py",
         "known[key] != (run.prediction_run_id, label_digest(labels, job.spec))",
         "known[key][0] != run.prediction_run_id",
-        ("tests/integration/test_corrected_labels.py", "-k", "corrected_labels_is_measured_again"),
+        ("tests/integration/test_corrected_labels.py", "-k", "measured_again"),
     ),
     Mutant(
         "a partition that was scored again is measured again",
         "src/tidemill/steps/monitor/corrections.py",
         "known[key] != (run.prediction_run_id, label_digest(labels, job.spec))",
         "known[key][1] != label_digest(labels, job.spec)",
-        ("tests/integration/test_corrected_labels.py", "-k", "scored_again"),
+        ("tests/integration/test_corrected_labels.py", "-k", "measured_again"),
     ),
     Mutant(
         "rows in another order are no change",
@@ -469,7 +469,7 @@ MUTANTS = (
         "src/tidemill/steps/predict/look_back.py",
         "if any(run.partition > job.partition.key for run in runs):",
         "if False:",
-        ("tests/integration/test_late_rows.py", "-k", "only_the_newest"),
+        ("tests/integration/test_late_rows.py", "-k", "another_reason"),
     ),
     Mutant(
         "rows that differ because of the query or the cutoff are left alone",

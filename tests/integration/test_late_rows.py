@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -81,22 +80,10 @@ def test_late_rows_appear_once(scored: Mill) -> None:
     shown = Overview(scored.workspace.connection(LEDGER)).partition(scored.model, CHANGED)
     assert shown is not None
     assert shown.revision == RowChanges(n_added=1, n_removed=1, n_changed=2)
+    rows = "SELECT entity_key, score FROM tidemill.prediction JOIN tidemill.revision ON prediction.prediction_run_id = replaces"
+    assert dict(scored.sql(f"{rows} WHERE model = '{{m}}'")) == before  # the superseded run stays readable
     assert score_changed(scored) == {}  # the next look finds nothing new
     assert scored.statuses(CHANGED) == ["superseded", "published"]
-
-
-def test_the_superseded_rows_stay_readable(scored: Mill) -> None:
-    before = scored.view(CHANGED)
-    change(scored, CORRECTED)
-    score_changed(scored)
-    (run,) = scored.sql(
-        "SELECT prediction_run_id FROM tidemill.prediction_run WHERE model = '{m}' AND status = 'superseded'"
-    )
-    rows = scored.sql(
-        "SELECT entity_key, score FROM tidemill.prediction WHERE model = '{m}' AND prediction_run_id = %s ORDER BY 1",
-        *run,
-    )
-    assert rows == before
 
 
 def test_unchanged_partitions_are_only_read(scored: Mill) -> None:
@@ -131,34 +118,20 @@ def test_changed_rows_are_withheld_like_any_others_and_asked_about_once(scored: 
     assert [item["partition"] for item in look_back(scored, AFTER)["changed"]] == [TODAY]  # other rows than these
 
 
-def test_only_the_newest_partition_looks_back(scored: Mill) -> None:
+def test_partitions_out_of_reach_and_rows_that_differ_for_another_reason_are_left_alone(scored: Mill) -> None:
     change(scored, CORRECTED)
-    assert look_back(scored, PAST[-1]) == {"changed": [], "unchanged": []}
-
-
-def test_partitions_out_of_reach_are_left_alone(scored: Mill) -> None:
-    change(scored, "UPDATE {t} SET weight_kg = weight_kg + 1 WHERE parcel_id = '20240324-002'")
+    assert look_back(scored, PAST[-1]) == {"changed": [], "unchanged": []}  # only the newest partition looks back
+    scored.write(LOOKING_BACK.replace("3 days", "1 day"))
+    assert look_back(scored) == {"changed": [], "unchanged": [PAST[-1]]}
+    scored.write(LOOKING_BACK, FEATURES_SQL + "-- another query\n")
     assert look_back(scored)["changed"] == []
-    scored.write(LOOKING_BACK.replace("3 days", "4 days"))
-    assert [item["partition"] for item in look_back(scored)["changed"]] == [PAST[0]]
-
-
-def as_of_another_cutoff(mill: Mill) -> None:
-    mill.sql(
+    scored.write(LOOKING_BACK)
+    assert [item["partition"] for item in look_back(scored)["changed"]] == [CHANGED]
+    scored.sql(
         "UPDATE tidemill.snapshot SET cutoff = cutoff - interval '1 hour' WHERE model = '{m}' AND partition = %s",
         CHANGED,
     )
-
-
-@pytest.mark.parametrize(
-    "differs",
-    [lambda mill: mill.write(LOOKING_BACK, FEATURES_SQL + "-- \n"), as_of_another_cutoff],
-    ids=["query", "cutoff"],
-)
-def test_rows_that_differ_for_another_reason_are_left_alone(scored: Mill, differs: Callable[[Mill], None]) -> None:
-    change(scored, CORRECTED)
-    differs(scored)
-    assert CHANGED not in [item["partition"] for item in look_back(scored)["changed"]]
+    assert look_back(scored)["changed"] == []
 
 
 def test_a_partition_that_cannot_be_read_fails_alone(scored: Mill) -> None:
