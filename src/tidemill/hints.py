@@ -41,6 +41,8 @@ def cutoff_hints(workspace: Workspace, models: list[str], *, source: bool) -> li
 
 
 def _hints(workspace: Workspace, spec: ModelSpec, *, source: bool) -> Iterator[str]:
+    if not spec.has_time:  # declared: its rows are what the tables hold when it runs
+        return
     if known := _knows_its_labels(spec):
         yield known
     if spec.source.engine is Engine.DUCKDB:

@@ -21,7 +21,7 @@ def whole_contract(spec: ModelSpec, interval: Interval, identity: Sequence[str] 
     identity : sequence of str
         Columns that identify a row together; by default the key does.
     """
-    key, time = {"column": spec.entity_key}, {"column": spec.event_time}
+    key, time = {"column": spec.entity_key}, {"column": spec.time_column}
     inside = {"min_value": interval.start, "max_value": interval.end, "strict_max": True}
     return (
         Expectation(name="expect_column_values_to_not_be_null", arguments=key),

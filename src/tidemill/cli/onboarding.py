@@ -66,7 +66,7 @@ def init(
 ) -> None:
     """Draft a model from a table: write its spec and queries, and check them."""
     from tidemill.checking import check_models
-    from tidemill.onboarding.draft import Answers, draft_model
+    from tidemill.onboarding.draft import Answers, draft_model, newest_partition
     from tidemill.onboarding.names import TableName
     from tidemill.onboarding.profile import open_table
     from tidemill.onboarding.writing import write_files
@@ -94,7 +94,7 @@ def init(
         err.print(problem, highlight=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
-    partition = draft.calendar.key
+    partition = newest_partition(draft)
     out.print("The check is green. Read the files, then:")
     for verb in ("train", "predict"):
         out.print(f"  tidemill {verb} {draft.model} --partition {partition}", highlight=False, soft_wrap=True)
@@ -113,12 +113,19 @@ def _label(profile: "Profile", asked: str | None, *, asks: bool) -> str:
 
 
 def _say_draft(draft: "Draft") -> None:
-    target, calendar = draft.target, draft.calendar
+    target, timing = draft.target, draft.timing
+    every = f"{timing.calendar.every} by {timing.calendar.every}" if timing else "all rows at once"
+    time = (
+        f"Time of the event: {timing.clock.column.name}."
+        if timing
+        else f"No time of the event: {draft.why_no_time}. A hash of the key divides the rows, so nobody can know how the "
+        "model fares on later ones."
+    )
     for line in (
-        f"Predicts {target.name} ({target.task}; {target.why}), {calendar.every} by {calendar.every}.",
+        f"Predicts {target.name} ({target.task}; {target.why}), {every}.",
         f"Key: {', '.join(draft.key.columns) or 'the content of a row'} ({draft.key.why}).",
-        f"Time of the event: {draft.clock.column.name}. Features: {len(draft.selected.features)}, and from the time: "
-        f"{len(draft.calendar_features)}.",
+        time,
+        f"Features: {len(draft.selected.features)}, and from the time: {len(draft.calendar_features)}.",
         f"So strong that they may know the outcome: {', '.join(draft.selected.strong) or 'none'}.",
         f"Left out: {', '.join(draft.selected.left_out) or 'nothing'}; the features query says why.",
     ):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tidemill.onboarding.names import quoted
+from tidemill.spec import STAMP
 
 __all__ = ["Candidate", "TableColumn", "candidates", "distinct_names", "plain_name"]
 
@@ -12,7 +13,7 @@ _NUMBERS = {"smallint", "integer", "bigint", "real", "double precision", "boolea
 _TEXTS = {"text", "character varying", "character", "name"}
 TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
 _MAX_NAME = 48  # characters of a name in a spec
-_RESERVED = {"score", "partition", "observed_at"}
+_RESERVED = {"score", "partition", "observed_at", STAMP}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,10 @@
 """The draft of a model: every guess about a table, together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from tidemill.errors import SettingsError
 from tidemill.onboarding.calendar import Calendar, plan_calendar
 from tidemill.onboarding.columns import distinct_names, plain_name
 from tidemill.onboarding.event_time import Clock, Lag, guess_arrival, guess_label_time, guess_time
@@ -9,8 +12,9 @@ from tidemill.onboarding.features import Selected, select_features
 from tidemill.onboarding.profile import Profile, TableReader
 from tidemill.onboarding.row_key import RowKey, guess_key
 from tidemill.onboarding.target import Target, guess_target
+from tidemill.spec import STAMP
 
-__all__ = ["Answers", "Draft", "draft_model", "model_name"]
+__all__ = ["Answers", "Draft", "Timing", "draft_model", "model_name", "newest_partition"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,25 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """When a table's rows happen, arrive, and get their labels."""
+
+    clock: Clock
+    name: str
+    """Name of the event's time in the spec."""
+    has_hours: bool
+    """Whether events have a time of day."""
+    arrival: Lag | None
+    label_time: Lag | None
+    calendar: Calendar
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Features that follow from the event's time."""
+        return ("event_hour", "event_weekday") if self.has_hours else ("event_weekday",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A model as guessed."""
 
@@ -37,20 +60,17 @@ class Draft:
     target: Target
     key: RowKey
     key_name: str
-    clock: Clock
-    time_name: str
-    has_hours: bool
-    """Whether events have a time of day."""
-    arrival: Lag | None
-    label_time: Lag | None
-    calendar: Calendar
+    timing: Timing | None
+    """None if rows have no time."""
+    why_no_time: str
+    """Why they have none; empty if they have one."""
     selected: Selected
     timezone: str
 
     @property
     def calendar_features(self) -> tuple[str, ...]:
         """Features that follow from the event's time."""
-        return ("event_hour", "event_weekday") if self.has_hours else ("event_weekday",)
+        return () if self.timing is None else self.timing.features
 
 
 def draft_model(reader: TableReader, profile: Profile, answers: Answers) -> Draft:
@@ -62,31 +82,57 @@ def draft_model(reader: TableReader, profile: Profile, answers: Answers) -> Draf
         If the table cannot become a model without more information.
     """
     target = guess_target(profile, answers.label, answers.task, answers.positive)
-    clock = Clock(column=guess_time(profile, answers.time), zone=answers.timezone)
-    arrival = guess_arrival(profile, clock)
-    label_time = guess_label_time(profile, clock, answers.label_time, arrival)
-    days = reader.rows_per_day(clock.local, target.source.expression)
-    calendar = plan_calendar(days, arrival, label_time, answers.every)
-    key = guess_key(reader, profile, clock, target.source.column, calendar.every, answers.key)
-    selected = select_features(profile, target, key, clock.column.name)
+    timing, why_no_time = _timing(reader, profile, target, answers)
+    calendar = (timing.clock, timing.calendar.every) if timing else None
+    key = guess_key(reader, profile, calendar, target.source.column, answers.key)
+    selected = select_features(profile, target, key, timing.clock.column.name if timing else None)
     names = [item.name for item in selected.features]
     key_text = key.columns[0] if len(key.columns) == 1 else "row key"
-    time_name, key_name, label_name = distinct_names([clock.column.name, key_text, target.name], names)
+    time_text = timing.name if timing else STAMP
+    time_name, key_name, label_name = distinct_names([time_text, key_text, target.name], names)
     return Draft(
         model=answers.model or model_name(profile.table.name, target.name),
         profile=profile,
         target=target if label_name == target.name else _renamed(target, label_name),
         key=key,
         key_name=key_name,
+        timing=replace(timing, name=time_name) if timing else None,
+        why_no_time=why_no_time,
+        selected=selected,
+        timezone=answers.timezone,
+    )
+
+
+def _timing(reader: TableReader, profile: Profile, target: Target, answers: Answers) -> tuple[Timing | None, str]:
+    """Return when rows happen, or None and why they have no time. A time that was asked for must do."""
+    column = guess_time(profile, answers.time)
+    if column is None:
+        return None, "as asked" if answers.time else "no column has the date or time of each row"
+    clock = Clock(column=column, zone=answers.timezone)
+    arrival = guess_arrival(profile, clock)
+    label_time = guess_label_time(profile, clock, answers.label_time, arrival)
+    days = reader.rows_per_day(clock.local, target.source.expression)
+    try:
+        calendar = plan_calendar(days, arrival, label_time, answers.every)
+    except SettingsError as error:
+        if answers.time:
+            raise
+        return None, f"{column.name} divides too little: {error.problem}"
+    return Timing(
         clock=clock,
-        time_name=time_name,
+        name=clock.column.name,
         has_hours=_has_hours(profile, clock),
         arrival=arrival,
         label_time=label_time,
         calendar=calendar,
-        selected=selected,
-        timezone=answers.timezone,
-    )
+    ), ""
+
+
+def newest_partition(draft: Draft) -> str:
+    """Return the key of the newest complete partition; without a time, today's."""
+    if draft.timing is None:
+        return f"{datetime.now(ZoneInfo(draft.timezone)):%Y-%m-%d}"
+    return draft.timing.calendar.key
 
 
 def model_name(table: str, label: str) -> str:

@@ -10,6 +10,7 @@ from tidemill.errors import SettingsError
 from tidemill.onboarding.columns import TableColumn, plain_name
 from tidemill.onboarding.names import quoted
 from tidemill.onboarding.profile import Profile
+from tidemill.spec import NO_TIME
 
 __all__ = ["Clock", "Lag", "guess_arrival", "guess_label_time", "guess_time", "in_utc"]
 
@@ -21,6 +22,7 @@ _WORDS = {
 }
 _ARRIVAL = r"load|ingest|insert|arriv|receiv|etl|synced"
 _LABEL_TIME = r"outcome|label|resolv|return|clos|known|settl|churn|cancel|convert"
+_NO_EVENT = r"birth|(^|_)dob(_|$)"
 _EARLIER_SHARE = 0.98  # share of rows in which the time is not before the event
 
 
@@ -63,14 +65,16 @@ def in_utc(sample: pd.DataFrame, name: str) -> pd.Series:
     return pd.to_datetime(sample[name], utc=True, errors="coerce")
 
 
-def guess_time(profile: Profile, asked: str | None) -> TableColumn:
-    """Return the column with the event's time.
+def guess_time(profile: Profile, asked: str | None) -> TableColumn | None:
+    """Return the column with the event's time, or None if the table has none or none is asked for.
 
     Raises
     ------
     SettingsError
-        If the table has none.
+        If the column asked for is no time.
     """
+    if asked == NO_TIME:
+        return None
     if asked is not None:
         column = profile.column(asked)
         if not column.is_time:
@@ -78,13 +82,13 @@ def guess_time(profile: Profile, asked: str | None) -> TableColumn:
                 f"{asked!r} has the type {column.type}, not a date or a time.", "Choose another --time."
             )
         return column
-    filled = [name for name in profile.times if profile.sample[name].notna().mean() > 1 - 0.01]
+    filled = [
+        name
+        for name in profile.times
+        if profile.sample[name].notna().mean() > 1 - 0.01 and not re.search(_NO_EVENT, plain_name(name))
+    ]
     if not filled:
-        raise SettingsError(
-            f"{profile.table} has no column with the date or time of each row, and a model needs one to divide the rows "
-            "into partitions.",
-            "Add a timestamptz that says when the row was made, or make a view that has one; then pass it as --time.",
-        )
+        return None
     return profile.column(max(filled, key=lambda name: (_score(name), -_mean(profile, name), -filled.index(name))))
 
 

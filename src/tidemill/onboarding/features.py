@@ -38,7 +38,7 @@ class Selected:
     """Features that predict the label so well that the leak probe would ask whether they are known ahead."""
 
 
-def select_features(profile: Profile, target: Target, key: RowKey, time: str) -> Selected:
+def select_features(profile: Profile, target: Target, key: RowKey, time: str | None) -> Selected:
     """Return the columns from which the label may be predicted.
 
     Raises
@@ -118,7 +118,9 @@ def _judge_text(item: Candidate, values: pd.Series, n: int, n_distinct: int) -> 
     return item, ""
 
 
-def _why_no_time(profile: Profile, name: str, time: str) -> str:
+def _why_no_time(profile: Profile, name: str, time: str | None) -> str:
+    if time is None:
+        return "a date or time; if the time since then matters, compute it, in days"
     later = (in_utc(profile.sample, name) - in_utc(profile.sample, time)).dropna()
     if len(later) and (later > pd.Timedelta(0)).mean() > 1 - _MISSING:
         return "a date or time that can lie after the event, when it is not known yet"

@@ -1,6 +1,7 @@
 """The files of a draft, as a person would write them: a spec and two queries, with every guess as a comment."""
 
 import json
+import math
 import textwrap
 from collections.abc import Iterator
 from datetime import timedelta
@@ -8,9 +9,11 @@ from datetime import timedelta
 import pandas as pd
 
 from tidemill.intervals import duration_words
-from tidemill.onboarding.draft import Draft
-from tidemill.onboarding.event_time import Lag
+from tidemill.onboarding.calendar import Calendar
+from tidemill.onboarding.draft import Draft, Timing
+from tidemill.onboarding.event_time import Clock, Lag
 from tidemill.onboarding.names import quoted
+from tidemill.spec import N_FOLDS
 
 __all__ = ["render"]
 
@@ -18,6 +21,7 @@ _WIDTH = 110
 _MAX_LEVELS = 20  # values up to which a set is written into the contract
 _LINEAR = {"regression": "ridge"}
 _MANY_ROWS = 200_000  # of a window, from which one estimator is enough for a first model
+_TEST_ROWS = 150  # of a small table's test set; the gate needs 100
 _SCHEDULES = {"day": "* * *", "week": "* * 1", "month": "4 * *"}
 
 
@@ -31,24 +35,22 @@ def render(draft: Draft) -> dict[str, str]:
 
 
 def _spec(draft: Draft) -> str:
-    target, calendar = draft.target, draft.calendar
+    target, timing = draft.target, draft.timing
     positive = "" if target.positive is None else f"positive: {json.dumps(target.positive, ensure_ascii=False)}, "
     source = _comment(str(draft.profile.table))
+    days = f", {timing.calendar.n_days} days" if timing else ", without a time"
+    matures = f"matures_after: {duration_words(timing.calendar.matures_after)}" if timing else "matures_after: 1 day"
     lines = [
         "# yaml-language-server: $schema=../../docs/spec.schema.json",
-        f"# Drafted by 'tidemill init' from {source}: {draft.profile.n_rows:,} rows, {calendar.n_days} days.",
+        f"# Drafted by 'tidemill init' from {source}: {draft.profile.n_rows:,} rows{days}.",
         f"# Every comment below is a guess. Correct what is wrong, then run 'tidemill check {draft.model}'.",
         f"model: {draft.model}",
         f"description: {json.dumps(f'Predicts {target.name} for each row of {draft.profile.table}.', ensure_ascii=False)}",
         f"task: {target.task} # {_comment(target.why)}",
         f"entity_key: {draft.key_name} # {_key_comment(draft)}",
-        f"event_time: {draft.time_name} # {_time_comment(draft)}",
-        f"timezone: {draft.timezone}",
-        f"partitions: {{every: {calendar.every}, cutoff: {duration_words(calendar.cutoff)}, first: {calendar.first}}}"
-        f" # {_cutoff_comment(draft)}",
+        *_time_lines(draft),
         f"source: {{features: {draft.model}/features.sql, labels: {draft.model}/labels.sql}}",
-        f"label: {{column: {target.name}, {positive}matures_after: {duration_words(calendar.matures_after)}}}"
-        f" # {_maturity_comment(draft)}",
+        f"label: {{column: {target.name}, {positive}{matures}}} # {_maturity_comment(timing)}",
         "features:",
         *_feature_lines(draft),
         *_contract(draft),
@@ -63,27 +65,39 @@ def _key_comment(draft: Draft) -> str:
     return _comment(several + draft.key.why)
 
 
-def _time_comment(draft: Draft) -> str:
-    column = draft.clock.column
+def _time_lines(draft: Draft) -> list[str]:
+    timing, zone = draft.timing, f"timezone: {draft.timezone}"
+    if timing is None:
+        return [f"event_time: none # {_comment(draft.why_no_time)}; a hash of the key divides the rows", zone]
+    calendar = timing.calendar
+    return [
+        f"event_time: {timing.name} # {_time_comment(timing.clock)}",
+        zone,
+        f"partitions: {{every: {calendar.every}, cutoff: {duration_words(calendar.cutoff)}, first: {calendar.first}}}"
+        f" # {_cutoff_comment(timing)}",
+    ]
+
+
+def _time_comment(clock: Clock) -> str:
     kind = {
-        "date": f"a day of {draft.timezone}",
-        "timestamp without time zone": f"its clock has no zone; read as {draft.timezone}",
-    }.get(column.type, "an instant")
-    return _comment(f"{column.name}: {kind}")
+        "date": f"a day of {clock.zone}",
+        "timestamp without time zone": f"its clock has no zone; read as {clock.zone}",
+    }.get(clock.column.type, "an instant")
+    return _comment(f"{clock.column.name}: {kind}")
 
 
-def _cutoff_comment(draft: Draft) -> str:
-    every = draft.calendar.every
-    volume = f"about {draft.calendar.rows_per_day:,} rows per day; a {every} is scored once it is over"
-    if draft.arrival:
-        column = draft.arrival.clock.column.name
+def _cutoff_comment(timing: Timing) -> str:
+    every = timing.calendar.every
+    volume = f"about {timing.calendar.rows_per_day:,} rows per day; a {every} is scored once it is over"
+    if timing.arrival:
+        column = timing.arrival.clock.column.name
         return _comment(f"{volume} and 99 % of its rows are there, by {column}")
     return f"{volume}, because no column says when a row arrives"
 
 
-def _maturity_comment(draft: Draft) -> str:
-    if draft.label_time:
-        return _comment(f"99 % of the labels are known by then, by {draft.label_time.clock.column.name}")
+def _maturity_comment(timing: Timing | None) -> str:
+    if timing and timing.label_time:
+        return _comment(f"99 % of the labels are known by then, by {timing.label_time.clock.column.name}")
     return "no column says when a label becomes known; write the true time here and in labels.sql"
 
 
@@ -136,76 +150,104 @@ def _rounded(value: float) -> float:
 
 
 def _train(draft: Draft) -> Iterator[str]:
-    calendar = draft.calendar
+    timing = draft.timing
     linear = _LINEAR.get(draft.target.task, "logistic_regression")
-    many = calendar.rows_per_day * calendar.window > _MANY_ROWS
+    n_rows = timing.calendar.rows_per_day * timing.calendar.window if timing else draft.profile.n_rows
+    many = n_rows > _MANY_ROWS
     estimators = ["xgboost"] if many else ["xgboost", "hist_gradient_boosting", linear]
     yield "train:"
-    yield f'  schedule: "{30} {(calendar.hour - 1) % 24} {_SCHEDULES[calendar.every] if calendar.every != "day" else "* * 1"}"'
+    yield from _window_lines(timing.calendar) if timing else _fold_lines(n_rows)
+    yield f"  estimators: [{', '.join(estimators)}]"
+    yield from _ahead_line(draft)
+
+
+def _ahead_line(draft: Draft) -> Iterator[str]:
+    strong = ", ".join(draft.selected.strong)
+    said = ["the calendar is"] * bool(draft.calendar_features)
+    said += [f"{strong}: take it out if it is written after the outcome"] * bool(strong)
+    if said:
+        yield f"  known_ahead: [{', '.join([*draft.calendar_features, *draft.selected.strong])}] # {'; '.join(said)}"
+
+
+def _window_lines(calendar: Calendar) -> Iterator[str]:
+    days = _SCHEDULES[calendar.every] if calendar.every != "day" else "* * 1"
+    yield f'  schedule: "30 {(calendar.hour - 1) % 24} {days}"'
     yield f"  window: {calendar.window} days # what the table holds"
     yield f"  validation: {calendar.validation} days"
     yield f"  test: {calendar.test} days"
-    yield f"  estimators: [{', '.join(estimators)}]"
-    ahead = [*draft.calendar_features, *draft.selected.strong]
-    strong = f"; {', '.join(draft.selected.strong)}: take it out if it is written after the outcome" * bool(
-        draft.selected.strong
-    )
-    yield f"  known_ahead: [{', '.join(ahead)}] # the calendar is{strong}"
+
+
+def _fold_lines(n_rows: int) -> Iterator[str]:
+    test = min(max(math.ceil(_TEST_ROWS / n_rows * N_FOLDS), 20), 40)
+    yield f"  folds: {{validation: 20, test: {test}}} # of 100; do not change them once a release serves"
 
 
 def _schedules(draft: Draft) -> Iterator[str]:
-    hour, days = draft.calendar.hour, _SCHEDULES[draft.calendar.every]
+    if draft.timing is None:
+        yield 'predict: {schedule: "0 5 * * *"} # all rows that the query returns'
+        return
+    calendar = draft.timing.calendar
+    hour, days = calendar.hour, _SCHEDULES[calendar.every]
     offset = (
-        -1
-        if draft.calendar.every != "day" or draft.calendar.cutoff <= timedelta(days=1, hours=18)
-        else -1 - (draft.calendar.cutoff.days)
+        -1 if calendar.every != "day" or calendar.cutoff <= timedelta(days=1, hours=18) else -1 - (calendar.cutoff.days)
     )
-    yield f'predict: {{schedule: "0 {hour} {days}", offset: {offset}}} # the {draft.calendar.every} before'
+    yield f'predict: {{schedule: "0 {hour} {days}", offset: {offset}}} # the {calendar.every} before'
     yield f'monitor: {{schedule: "0 {(hour + 3) % 24} {days}"}}'
     yield f'retrain: {{schedule: "0 {(hour + 4) % 24} {days}"}}'
 
 
 def _features(draft: Draft) -> str:
-    zone, instant = draft.timezone, draft.clock.instant
-    items = [(draft.key.expression, draft.key_name), (instant, draft.time_name)]
+    zone, timing = draft.timezone, draft.timing
+    items = [(draft.key.expression, draft.key_name)]
+    items += [(timing.clock.instant, timing.name)] if timing else []
     items += [(item.expression, item.name) for item in draft.selected.features]
+    items += _calendar_items(timing) if timing else []
+    table = _comment(str(draft.profile.table))
+    head = (
+        f"-- One row of {table} per prediction, as known at :cutoff; times in {zone}."
+        if timing
+        else f"-- One row of {table} per prediction, as the table is when it is read."
+    )
+    return "\n".join([head, *_select(draft, items, _asked_rows(timing)), *_left_out(draft)]) + "\n"
+
+
+def _calendar_items(timing: Timing) -> list[tuple[str, str]]:
     parts = {
-        "event_hour": f"CAST(EXTRACT(hour FROM {draft.clock.local}) AS integer)",
-        "event_weekday": f"CAST(EXTRACT(isodow FROM {draft.clock.local}) AS integer)",
+        "event_hour": f"CAST(EXTRACT(hour FROM {timing.clock.local}) AS integer)",
+        "event_weekday": f"CAST(EXTRACT(isodow FROM {timing.clock.local}) AS integer)",
     }
-    items += [(parts[name], name) for name in draft.calendar_features]
-    known = draft.arrival.clock.instant if draft.arrival else instant
-    head = f"-- One row of {_comment(str(draft.profile.table))} per prediction, as known at :cutoff; times in {zone}."
-    where = [f"{instant} >= :start", f"{instant} < :end", f"{known} <= :cutoff"]
-    return "\n".join([head, *_select(draft, items, where), *_left_out(draft)]) + "\n"
+    return [(parts[name], name) for name in timing.features]
+
+
+def _asked_rows(timing: Timing | None) -> list[str]:
+    if timing is None:
+        return []
+    instant = timing.clock.instant
+    known = timing.arrival.clock.instant if timing.arrival else instant
+    return [f"{instant} >= :start", f"{instant} < :end", f"{known} <= :cutoff"]
 
 
 def _labels(draft: Draft) -> str:
-    target, instant = draft.target, draft.clock.instant
-    observed = _observed(draft)
-    at = [(instant, draft.time_name)] if draft.key.within_partition else []
-    items = [
-        (draft.key.expression, draft.key_name),
-        *at,
-        (target.source.expression, target.name),
-        (observed, "observed_at"),
-    ]
-    where = [
-        f"{target.source.expression} IS NOT NULL",
-        f"{instant} >= :start",
-        f"{instant} < :end",
-        f"{observed} <= :cutoff",
-    ]
-    head = f"-- Labels, with the time at which each became known: {_maturity_comment(draft)}."
+    target, timing = draft.target, draft.timing
+    label = (target.source.expression, target.name)
+    has_label = f"{target.source.expression} IS NOT NULL"
+    if timing is None:
+        head = f"-- Labels of all rows; {_maturity_comment(timing)}."
+        return "\n".join([head, *_select(draft, [(draft.key.expression, draft.key_name), label], [has_label])]) + "\n"
+    instant, observed = timing.clock.instant, _observed(timing)
+    at = [(instant, timing.name)] if draft.key.within_partition else []
+    items = [(draft.key.expression, draft.key_name), *at, label, (observed, "observed_at")]
+    where = [has_label, f"{instant} >= :start", f"{instant} < :end", f"{observed} <= :cutoff"]
+    head = f"-- Labels, with the time at which each became known: {_maturity_comment(timing)}."
     return "\n".join([head, *_select(draft, items, where)]) + "\n"
 
 
-def _observed(draft: Draft) -> str:
-    later = f"{draft.clock.instant} + interval '{duration_words(draft.calendar.matures_after)}'"
-    if draft.label_time is None:
+def _observed(timing: Timing) -> str:
+    later = f"{timing.clock.instant} + interval '{duration_words(timing.calendar.matures_after)}'"
+    if timing.label_time is None:
         return later
-    known = _end_of(draft.label_time)
-    return known if draft.label_time.share == 1 else f"coalesce({known}, {later})"
+    known = _end_of(timing.label_time)
+    return known if timing.label_time.share == 1 else f"coalesce({known}, {later})"
 
 
 def _end_of(lag: Lag) -> str:
@@ -222,8 +264,7 @@ def _select(draft: Draft, items: list[tuple[str, str]], where: list[str]) -> Ite
         renamed = "" if expression == name else f" AS {quoted(name)}"
         yield f"    {expression}{renamed}{',' if number < last else ''}"
     yield f"FROM {draft.profile.table}"
-    yield f"WHERE {where[0]}"
-    yield from (f"    AND {condition}" for condition in where[1:])
+    yield from (f"    AND {condition}" if n else f"WHERE {condition}" for n, condition in enumerate(where))
 
 
 def _left_out(draft: Draft) -> Iterator[str]:

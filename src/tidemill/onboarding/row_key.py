@@ -13,6 +13,7 @@ __all__ = ["RowKey", "guess_key"]
 
 _PLAIN = {"text", "character varying", "smallint", "integer", "bigint", "uuid", "name"}
 _PARTS = _PLAIN | TIMES | {"character", "boolean"}
+_NAMES = {"text", "character varying", "uuid", "name"}  # what may name a row, where a number may be unique by chance
 MAX_TRIED = 8  # columns among which pairs and triples are tried
 MAX_CHECKED = 12  # sets of columns that are checked on the whole table
 
@@ -50,41 +51,57 @@ class _Panel:
 
 
 def guess_key(
-    reader: TableReader, profile: Profile, clock: Clock, label: str, every: str, asked: tuple[str, ...]
+    reader: TableReader, profile: Profile, calendar: tuple[Clock, str] | None, label: str, asked: tuple[str, ...]
 ) -> RowKey:
     """Return the key: the columns asked for, else the first set of columns that is unique in the whole table.
 
     An entity's column and the time are one key only if the entity has several rows in a partition; otherwise the entity is
     the key, within a partition.
+
+    Parameters
+    ----------
+    reader, profile
+        The table.
+    calendar : (Clock, str), optional
+        The event's time and the length of a partition; None if rows have no time.
+    label : str
+        The label's column.
+    asked : tuple of str
+        Columns asked for; empty to guess.
     """
-    panel = _Panel(reader=reader, profile=profile, clock=clock, every=every)
+    panel = calendar and _Panel(reader=reader, profile=profile, clock=calendar[0], every=calendar[1])
+    time = calendar and calendar[0].column.name
     if asked:
         columns = tuple(profile.column(name).name for name in asked)
-        found = None if len(columns) == 1 and reader.is_unique(columns) else panel.key(columns)
+        found = None if not panel or (len(columns) == 1 and reader.is_unique(columns)) else panel.key(columns)
         return found or _key(profile, columns, "as asked")
     if profile.unique and not set(profile.unique[0]) & {label}:
-        columns, has_time = profile.unique[0], clock.column.name in profile.unique[0]
-        found = panel.key(columns) if has_time else None
+        columns = profile.unique[0]
+        found = panel.key(columns) if panel and time in columns else None
         return found or _key(profile, columns, "the table's primary key or unique index")
     n_checked = 0
-    for columns in _sets(profile, clock.column.name, label):
+    for columns in _sets(profile, time, label):
         if n_checked < MAX_CHECKED and _is_unique_in_sample(profile, columns):
             n_checked += 1
             if reader.is_unique(columns):
-                found = panel.key(columns) if len(columns) > 1 else None
+                found = panel.key(columns) if panel and len(columns) > 1 else None
                 return found or _key(profile, columns, "unique in all rows of the table")
     return _content(profile, label)
 
 
-def _sets(profile: Profile, time: str, label: str) -> Iterator[tuple[str, ...]]:
+def _sets(profile: Profile, time: str | None, label: str) -> Iterator[tuple[str, ...]]:
     """Return the sets of columns to try, the most plausible first."""
     usable = [column for column in profile.columns if column.type in _PARTS and column.name != label]
     ids = [column.name for column in usable if column.is_id and column.type not in TIMES]
     others = [c.name for c in usable if c.name not in ids and c.type in _PLAIN and c.name != time]
     yield from ((name,) for name in ids)
+    if time is None:
+        yield from ((name,) for name in others if profile.column(name).type in _NAMES)
+        yield from combinations(ids, 2)
+        return
+    few = [*ids, *others][:MAX_TRIED]
     yield (time,)
     yield from ((name, time) for name in [*ids, *others])
-    few = [*ids, *others][:MAX_TRIED]
     yield from combinations(ids, 2)
     yield from ((*pair, time) for pair in combinations(few, 2))
 

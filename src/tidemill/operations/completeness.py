@@ -17,6 +17,8 @@ def incomplete(workspace: Workspace, spec: ModelSpec, key: str) -> str | None:
         If the key is malformed or outside the model's data.
     """
     partition = spec.asked(key)
+    if not spec.has_time:  # its rows are those of the moment
+        return None
     with transaction(workspace.connection(LEDGER)) as cursor:
         execute(cursor, "now")
         now = fetch_value(cursor)

@@ -177,7 +177,7 @@ def _register(workspace: Workspace, spec: ModelSpec, passport: Passport, digest:
     judged = _as_here(report, passport, releases.champion(spec.model))
     decision = carried.decision(spec.model, digest)
     if decision is None:
-        decision = decide_acceptance(judged, spec.accept, unit=spec.partitions.every.block_unit)
+        decision = decide_acceptance(judged, spec.accept, unit=spec.block_unit)
         decision = replace(decision, reasons=(_whence(passport, spec), *decision.reasons))
         if not _is_judged(releases, spec.model, known, report):
             origin = passport.to_dict() | {"documents": {}, "files": {}}

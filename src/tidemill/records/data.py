@@ -108,7 +108,7 @@ class ProfileRef(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRef(Record):
-    """A training snapshot cut by time into train, validation and test."""
+    """A training snapshot cut by time, or by a hash of the key, into train, validation and test."""
 
     snapshot_digest: str
     """Digest of the snapshot that was cut."""
@@ -138,6 +138,8 @@ class SplitRef(Record):
     """Unlabelled rows whose key differs from that of an unmatched label only in blanks, case, leading zeros or ``.0``."""
     with_gaps: tuple[str, ...] = ()
     """Features without any value in at least one whole partition of the train set."""
+    by_key: bool = False
+    """Whether rows have no time, so that a hash of the key cut the sets; their instants then only give the order of folds."""
     train_start: datetime
     """First instant of the train set."""
     validation_start: datetime

@@ -188,7 +188,10 @@ def _word(facts: CardFacts) -> str:
 def _limits(facts: CardFacts) -> tuple[str, ...]:
     """Return the limits that follow from the facts, then the stated ones."""
     found = []
-    unseen = unseen_months(facts.split.train_start, facts.split.validation_start)
+    by_key = facts.split.by_key
+    if by_key:
+        found.append("Rows have no time: nobody knows how it fares on later rows, nor what changed within its data.")
+    unseen = () if by_key else unseen_months(facts.split.train_start, facts.split.validation_start)
     seen = [month for month in _MONTHS if month not in unseen]
     if len(unseen) > len(seen):
         found.append(f"Seasons unseen: it was fitted on rows from {_listed(seen)} only.")

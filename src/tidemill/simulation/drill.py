@@ -136,6 +136,7 @@ def drill(
     PartitionError
         If a fault is to be tried outside of these partitions, or on the last one, which no other follows.
     """
+    past.require_time()
     partitions = past.partitions
     outside = sorted({*on, *(item.partition for item in faults)} - {item.key for item in partitions[:-1]})
     if outside:
@@ -189,7 +190,7 @@ def _most_frequent(sandbox: Sandbox, spec: ModelSpec, partition: Partition, colu
     statement = sql.SQL(
         "SELECT {column}::text FROM {table} WHERE {time} >= %s AND {time} < %s AND {column} IS NOT NULL"
         " GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
-    ).format(column=sql.Identifier(column), table=FEATURES_TABLE, time=sql.Identifier(spec.event_time))
+    ).format(column=sql.Identifier(column), table=FEATURES_TABLE, time=sql.Identifier(spec.time_column))
     with transaction(sandbox.database.url) as cursor:
         cursor.execute(statement, (partition.interval.start, partition.interval.end))
         row = cursor.fetchone()
@@ -230,7 +231,7 @@ def _count(sandbox: Sandbox, spec: ModelSpec, fault: Injection, partition: Parti
     interval = partition.interval
     try:
         with transaction(sandbox.database.url) as cursor:
-            cursor.execute(fault.counting(spec.entity_key, spec.event_time, interval.start, interval.end))
+            cursor.execute(fault.counting(spec.entity_key, spec.time_column, interval.start, interval.end))
             return int(fetch_value(cursor))
     except (SchemaChanged, psycopg2.ProgrammingError, psycopg2.DataError) as error:
         raise SpecError(

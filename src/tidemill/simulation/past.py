@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tidemill.errors import SpecError
 from tidemill.intervals import Partition
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
@@ -34,6 +35,20 @@ class Past:
         """The partitions to replay."""
         return tuple(self.spec.partitions_between(self.first, self.last))
 
+    def require_time(self) -> None:
+        """Refuse a model whose rows have no time: there is no past to replay.
+
+        Raises
+        ------
+        SpecError
+            If the rows have no time.
+        """
+        if not self.spec.has_time:
+            raise SpecError(
+                f"event_time of {self.spec.model!r} is none, so that no past can be replayed: a table is as it is now.",
+                "Train on a sample of it with 'tidemill try'.",
+            )
+
     @property
     def needed(self) -> tuple[Partition, ...]:
         """The partitions to copy: the first training window, and those to replay.
@@ -44,6 +59,8 @@ class Past:
             If there is nothing before the first partition to train on.
         """
         partitions = self.partitions
+        if not self.spec.has_time:  # a training reads the rows of its own partition
+            return partitions[:1]
         job = Job(spec=self.spec, partition=partitions[0], workspace=self.workspace, run_id=0)
         return (*training_partitions(job), *partitions)
 

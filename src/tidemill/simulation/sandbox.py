@@ -24,7 +24,7 @@ from tidemill.machine.files import read_json, write_private
 from tidemill.simulation.database import SimulationDatabase, simulation_database
 from tidemill.simulation.injections import FEATURES_TABLE, LABELS_TABLE, WRONG_UNTIL, Injection
 from tidemill.simulation.past import SOURCE, Past, Progress, ignore_progress
-from tidemill.spec import OBSERVED_AT, Engine, ModelSpec
+from tidemill.spec import OBSERVED_AT, STAMP, Engine, ModelSpec
 from tidemill.steps.data.extract import query_parameters, require_columns, wanted_features, wanted_labels
 from tidemill.steps.data.features import feature_schema
 from tidemill.steps.data.label_join import is_joined_by_time
@@ -100,15 +100,16 @@ class Sandbox:
             writer.execute("CREATE SCHEMA simulation")
             first = query_parameters(partitions[0].interval, partitions[0].cutoff)
             columns = _create(reader, writer, features, first, FEATURES_TABLE)
-            require_columns(columns, wanted_features(spec), spec, source.features)
+            require_columns(columns, [name for name in wanted_features(spec) if name != STAMP], spec, source.features)
             for done, partition in enumerate(partitions, start=1):
                 _copy(reader, writer, features, query_parameters(partition.interval, partition.cutoff), FEATURES_TABLE)
                 on_progress(SOURCE, done, len(partitions))
             columns = _create(reader, writer, labels, latest, LABELS_TABLE)
-            require_columns(columns, wanted_labels(spec), spec, source.labels)
+            wanted = wanted_labels(spec) if spec.has_time else [spec.entity_key, spec.label.column]
+            require_columns(columns, wanted, spec, source.labels)
             _copy(reader, writer, labels, latest, LABELS_TABLE)
             _finish(writer, spec)
-        self._write_queries(spec, by_time=is_joined_by_time([column.name for column in columns], spec))
+        self._write_queries(spec, {column.name for column in columns})
 
     def inject(self, spec: ModelSpec, injections: Sequence[Injection]) -> None:
         """Inject faults into the copied rows.
@@ -122,7 +123,7 @@ class Sandbox:
             start = spec.partition(injection.partition).interval.start
             try:
                 with transaction(self.database.url) as cursor:
-                    for statement in injection.statements(spec.entity_key, spec.event_time, start, spec.label.column):
+                    for statement in injection.statements(spec.entity_key, spec.time_column, start, spec.label.column):
                         cursor.execute(statement)
             except (SchemaChanged, psycopg2.ProgrammingError, psycopg2.DataError) as error:
                 raise SpecError(
@@ -137,16 +138,21 @@ class Sandbox:
         schema = feature_schema(spec, pa.schema([(column.name, column.arrow) for column in found]))
         return schema.numeric, schema.categorical
 
-    def _write_queries(self, spec: ModelSpec, *, by_time: bool) -> None:
+    def _write_queries(self, spec: ModelSpec, label_columns: set[str]) -> None:
         folder = self.folder / "sql" / "simulated"
         folder.mkdir(parents=True)
+        known = f"{OBSERVED_AT} <= CAST(:cutoff AS timestamptz)"
+        if not spec.has_time:
+            (folder / "features.sql").write_text("SELECT * FROM simulation.features", encoding="utf-8")
+            where = f" WHERE {known}" if OBSERVED_AT in label_columns else ""
+            (folder / "labels.sql").write_text(f"SELECT * FROM simulation.labels{where}", encoding="utf-8")
+            return
         between = 'WHERE "{event_time}" >= CAST(:start AS timestamptz) AND "{event_time}" < CAST(:end AS timestamptz)'
-        between = between.format(event_time=spec.event_time)
+        between = between.format(event_time=spec.time_column)
         (folder / "features.sql").write_text(f"SELECT * FROM simulation.features {between}", encoding="utf-8")
         keys = f'WHERE "{spec.entity_key}" IN (SELECT "{spec.entity_key}" FROM simulation.features {between})'
         (folder / "labels.sql").write_text(
-            f"SELECT * FROM simulation.labels {between if by_time else keys}"
-            f" AND {OBSERVED_AT} <= CAST(:cutoff AS timestamptz)"
+            f"SELECT * FROM simulation.labels {between if is_joined_by_time(label_columns, spec) else keys} AND {known}"
             f" AND ({WRONG_UNTIL} IS NULL OR {WRONG_UNTIL} > CAST(:cutoff AS timestamptz))",
             encoding="utf-8",
         )
@@ -210,6 +216,7 @@ def _copy(
 
 def _finish(writer: Cursor, spec: ModelSpec) -> None:
     writer.execute(sql.SQL(f"ALTER TABLE {{}} ADD COLUMN {WRONG_UNTIL} timestamptz").format(LABELS_TABLE))
-    for table, column in ((FEATURES_TABLE, spec.event_time), (LABELS_TABLE, spec.entity_key)):
+    by = spec.time_column if spec.has_time else spec.entity_key
+    for table, column in ((FEATURES_TABLE, by), (LABELS_TABLE, spec.entity_key)):
         writer.execute(sql.SQL("CREATE INDEX ON {} ({})").format(table, sql.Identifier(column)))
         writer.execute(sql.SQL("ANALYZE {}").format(table))

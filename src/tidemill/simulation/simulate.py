@@ -68,8 +68,9 @@ def simulate(
     EmptyPartition
         If there is nothing before the first partition to train on.
     SpecError
-        If an injection names a column that does not exist.
+        If an injection names a column that does not exist, or rows have no time.
     """
+    past.require_time()
     chosen = [policy for policy in Policy if policy in policies]
     with open_sandbox() as sandbox:
         sandbox.copy_source(past, on_progress)

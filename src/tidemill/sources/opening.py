@@ -8,6 +8,7 @@ from tidemill.errors import SettingsError
 from tidemill.sources.postgres import open_postgres
 from tidemill.sources.source import Source, Window
 from tidemill.sources.staging import stage, stage_schemas
+from tidemill.sources.stamped import StampedSource
 from tidemill.spec import Engine, ModelSpec
 from tidemill.storage.scratch import scratch, temporary
 from tidemill.workspace import Workspace
@@ -18,6 +19,8 @@ __all__ = ["open_schema", "open_source"]
 @contextmanager
 def open_source(workspace: Workspace, spec: ModelSpec, windows: Sequence[Window], timeout_s: int) -> Iterator[Source]:
     """Open a model's source for the length of a block; inputs are staged before it begins.
+
+    Rows without a time get the start of their partition as one.
 
     Parameters
     ----------
@@ -37,6 +40,12 @@ def open_source(workspace: Workspace, spec: ModelSpec, windows: Sequence[Window]
     SchemaChanged
         If the files of an input differ in their columns.
     """
+    with _open_engine(workspace, spec, windows, timeout_s) as source:
+        yield _with_time(source, workspace, spec)
+
+
+@contextmanager
+def _open_engine(workspace: Workspace, spec: ModelSpec, windows: Sequence[Window], timeout_s: int) -> Iterator[Source]:
     if spec.source.engine is Engine.POSTGRES:
         with open_postgres(workspace, spec, timeout_s) as source:
             yield source
@@ -55,6 +64,12 @@ def open_source(workspace: Workspace, spec: ModelSpec, windows: Sequence[Window]
 @contextmanager
 def open_schema(workspace: Workspace, spec: ModelSpec, timeout_s: int) -> Iterator[Source]:
     """Open a model's source only to describe its queries: of inputs, just the columns are read. Raises as `open_source`."""
+    with _open_engine_schema(workspace, spec, timeout_s) as source:
+        yield _with_time(source, workspace, spec)
+
+
+@contextmanager
+def _open_engine_schema(workspace: Workspace, spec: ModelSpec, timeout_s: int) -> Iterator[Source]:
     if spec.source.engine is Engine.POSTGRES:
         with open_postgres(workspace, spec, timeout_s) as source:
             yield source
@@ -66,6 +81,10 @@ def open_schema(workspace: Workspace, spec: ModelSpec, timeout_s: int) -> Iterat
         staged = stage_schemas(workspace, spec, folder)
         with open_duckdb(workspace, spec, staged, folder, timeout_s) as empty:
             yield empty
+
+
+def _with_time(source: Source, workspace: Workspace, spec: ModelSpec) -> Source:
+    return source if spec.has_time else StampedSource(source=source, workspace=workspace, spec=spec)
 
 
 def _require_duckdb(spec: ModelSpec) -> None:

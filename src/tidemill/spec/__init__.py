@@ -8,6 +8,7 @@ from tidemill.metrics.definitions import DECIDABLE, default_metric, greater_is_b
 from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
 from tidemill.spec.attestation import Attestation
 from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Policy, Ready, Source, Task
+from tidemill.spec.folds import N_FOLDS, NO_TIME, STAMP, Folds, fold_key, fold_start
 from tidemill.spec.inputs import Engine, Input, Missing
 from tidemill.spec.model import ModelSpec
 from tidemill.spec.operation import (
@@ -29,8 +30,11 @@ __all__ = [
     "BASELINES",
     "CANDIDATES",
     "DECIDABLE",
+    "NO_TIME",
+    "N_FOLDS",
     "OBSERVED_AT",
     "RULES",
+    "STAMP",
     "Accept",
     "AlertChannel",
     "Attestation",
@@ -38,6 +42,7 @@ __all__ = [
     "Engine",
     "Expectation",
     "Features",
+    "Folds",
     "Input",
     "Label",
     "LeaveOut",
@@ -65,6 +70,8 @@ __all__ = [
     "Withhold",
     "candidates",
     "default_metric",
+    "fold_key",
+    "fold_start",
     "greater_is_better",
     "parse_persistence",
 ]

@@ -18,6 +18,7 @@ from tidemill.records import ScoreLine
 from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.attestation import Attestation
 from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Policy, Source, Task
+from tidemill.spec.folds import NO_TIME, STAMP, Folds, fold_block
 from tidemill.spec.inputs import Engine
 from tidemill.spec.kinds import Line, Name, Part, repeated
 from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
@@ -49,7 +50,7 @@ class ModelSpec(Part):
     entity_key: Name
     """Column that identifies a row; unique within a partition, or in the window if labels lack the event time."""
     event_time: Name
-    """Column with the time that assigns a row to a partition."""
+    """Column with the time that assigns a row to a partition; ``none`` if rows have no time."""
     timezone: str = "UTC"
     """IANA name of the time zone; partitions and schedules follow its wall clock."""
     draft: bool = True
@@ -134,10 +135,37 @@ class ModelSpec(Part):
         return self
 
     @model_validator(mode="after")
+    def _divided_by_time_or_by_key(self) -> Self:
+        lengths = {"window": self.train.window, "validation": self.train.validation, "test": self.train.test}
+        changed = [name for name, length in lengths.items() if length != Train.model_fields[name].default]
+        if not self.has_time and changed:
+            raise ValueError(
+                f"train.{changed[0]} is a length of time, and event_time is none: rows are divided by their keys; write "
+                "'train: {folds: {validation: 20, test: 20}}', in folds of 100"
+            )
+        if self.has_time and self.train.folds != Folds():
+            raise ValueError(
+                "train.folds is for event_time: none; with a time, sets are cut by train.validation and train.test"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _without_time_today(self) -> Self:
+        if self.has_time:
+            return self
+        if self.predict.offset:
+            raise ValueError("predict.offset: rows without a time belong to the partition of the run; write 0")
+        if self.partitions.cutoff:
+            raise ValueError("partitions.cutoff: rows without a time are read as they are; leave it out")
+        if self.partitions.every is Every.HOUR:
+            raise ValueError("partitions.every: with event_time none, a partition is a day or longer")
+        return self
+
+    @model_validator(mode="after")
     def _label_is_no_feature(self) -> Self:
         listed = self.listed_features
         named = () if listed is None else listed.numeric + listed.categorical
-        others = {"label": self.label.column, "entity key": self.entity_key, "event time": self.event_time}
+        others = {"label": self.label.column, "entity key": self.entity_key, "event time": self.time_column}
         for what, name in others.items():
             if name in named:
                 raise ValueError(f"the {what} {name!r} is listed as a feature")
@@ -147,7 +175,7 @@ class ModelSpec(Part):
     def _audit_is_no_feature(self) -> Self:
         listed = self.listed_features
         named = () if listed is None else listed.numeric + listed.categorical
-        own = {self.label.column, self.entity_key, self.event_time}
+        own = {self.label.column, self.entity_key, self.time_column}
         if strange := sorted(set(self.audit) & {*named, *own}):
             raise ValueError(f"audit names {', '.join(strange)}, which is a feature, the key, the time or the label")
         if twice := repeated(self.audit):
@@ -205,7 +233,7 @@ class ModelSpec(Part):
 
     @model_validator(mode="after")
     def _columns_differ(self) -> Self:
-        key, time, label = self.entity_key, self.event_time, self.label.column
+        key, time, label = self.entity_key, self.time_column, self.label.column
         if len({key, time, label}) < 3 or "observed_at" in (key, label):
             raise ValueError(
                 f"entity_key {key!r}, event_time {time!r} and label.column {label!r} must be three different columns, and "
@@ -278,6 +306,25 @@ class ModelSpec(Part):
                 "the allowed columns of each input, under 'columns'"
             )
         return self
+
+    @property
+    def has_time(self) -> bool:
+        """Whether rows have a time; if not, they are divided by a hash of their key."""
+        return self.event_time != NO_TIME
+
+    @property
+    def time_column(self) -> str:
+        """Column with each row's time; without one, each row gets the start of the partition in which it was read."""
+        return self.event_time if self.has_time else STAMP
+
+    @property
+    def block_unit(self) -> str:
+        """Unit of the blocks in acceptance: days, longer partitions, or folds of the keys."""
+        return self.partitions.every.block_unit if self.has_time else "fold"
+
+    def block(self, key: str) -> Partition:
+        """Return what a training row belongs to: its partition, or its fold if rows have no time."""
+        return self.partition(key) if self.has_time else fold_block(key)
 
     @property
     def listed_features(self) -> Features | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tidemill.spec.data import Ready, Task
+from tidemill.spec.folds import Folds
 from tidemill.spec.kinds import Cron, Duration, MetricName, Name, Part, ThresholdRule, repeated
 from tidemill.spec.search import Search
 
@@ -73,6 +74,8 @@ class Train(Part):
     """Part of the window before the test set, used for model selection."""
     test: Duration = timedelta(days=14)
     """Newest part of the window; nothing is fitted or selected on it."""
+    folds: Folds = Folds()
+    """Sizes of the sets if rows have no time; only for ``event_time: none``."""
     estimators: tuple[Name, ...] = ("xgboost", "hist_gradient_boosting")
     """Names of the candidates."""
     own: dict[Name, Own] = Field(default_factory=dict)

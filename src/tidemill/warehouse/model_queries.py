@@ -11,7 +11,7 @@ from functools import partial
 
 from tidemill.errors import SpecError
 
-__all__ = ["PARAMETERS", "Query", "bind", "bind_named", "joined", "query_digest"]
+__all__ = ["PARAMETERS", "Query", "bind", "bind_named", "joined", "parameters_of", "query_digest"]
 
 PARAMETERS = ("start", "end", "cutoff")
 
@@ -63,6 +63,17 @@ def bind_named(sql: str, file: str) -> Query:
     "SELECT '10:30' AS noon FROM t WHERE known < $cutoff AND x::int % 2 = 0"
     """
     return _bound(sql, file, _for_duckdb)
+
+
+def parameters_of(sql: str) -> set[str]:
+    """Return the names of a query's parameters.
+
+    Examples
+    --------
+    >>> parameters_of("SELECT ':start' FROM t WHERE x::int > 1 AND known <= :cutoff")
+    {'cutoff'}
+    """
+    return {match["name"] for match in _TOKEN.finditer(sql) if match["name"]}
 
 
 def _for_psycopg2(text: str, *, is_parameter: bool) -> str:

@@ -286,6 +286,9 @@ def _what_would(difference: MetricValue, gap: float, by: Yardstick) -> str:
     if missing.n_blocks > _MAX_NAMED:
         return f"; no test set would show it in less than {_MAX_NAMED:,} {by.unit}s"
     n_blocks = max(missing.n_blocks, 1)
+    if by.unit == "fold":  # there are 100, and more rows make them larger
+        times = 1 + n_blocks / difference.n_blocks
+        return f"; about {times:.1f} times as many labelled rows would decide it, if the difference stays as it is"
     rows = f" ({missing.n_rows:,} rows)" if missing.n_rows else ""
     return (
         f"; about {n_blocks:,} more {by.unit}{'' if n_blocks == 1 else 's'} of labels{rows} would decide it, "

@@ -59,7 +59,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         The floor is compared with the value itself: on the lower end of its interval it would refuse every model of a
         small but honest test set.
     unit : str, default "day"
-        What a block of time is called.
+        What a block is called: a length of time, or ``fold`` if rows have no time.
 
     Returns
     -------
@@ -83,6 +83,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
     )
     findings = [
         *_weigh_size(report, unit),
+        *_tell_no_time(unit),
         *_weigh_labels(report),
         _weigh_floor(report, accept.metric, accept.minimum, by.sign),
         *weigh_baselines(report, by),
@@ -111,6 +112,18 @@ def _weigh_size(report: EvaluationReport, unit: str) -> list[Finding]:
         missing = f"at least {MIN_BLOCKS} are needed, {MIN_BLOCKS - n_blocks} more"
         return [Finding.undecided(f"The test set spans {n_blocks} {unit}s with labels; {missing}.")]
     return [Finding.of(True, f"The test set has {n_test} labelled rows, at least the {MIN_TEST_ROWS} needed.")]
+
+
+def _tell_no_time(unit: str) -> list[Finding]:
+    """Tell what a test set cannot show if rows have no time, and a hash of the key has cut it."""
+    if unit != "fold":
+        return []
+    return [
+        Finding.shown(
+            "Rows have no time, so the test set is a share of the keys and not of later days: how the model fares on later "
+            "rows is not known."
+        )
+    ]
 
 
 def _weigh_labels(report: EvaluationReport) -> list[Finding]:

@@ -22,6 +22,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.sources import Source, Window, open_source
 from tidemill.spec import OBSERVED_AT, ModelSpec, OnEmpty
+from tidemill.steps.data.folds import row_marks
 from tidemill.steps.data.policy import refuse_denied_reads
 from tidemill.steps.data.quarantine import SetAside, without_broken
 from tidemill.steps.data.weights import refuse_odd_weight
@@ -142,7 +143,8 @@ def _queries_and_windows(
 def training_partitions(job: Job) -> tuple[Partition, ...]:
     """Return the partitions of the training window, oldest first, up to the partition itself.
 
-    The newest have not matured; ``prepare`` leaves them out and counts them.
+    The newest have not matured; ``prepare`` leaves them out and counts them. Rows without a time are those of the
+    partition itself.
 
     Raises
     ------
@@ -150,6 +152,8 @@ def training_partitions(job: Job) -> tuple[Partition, ...]:
         If the source's data begin at this partition.
     """
     spec, first = job.spec, job.spec.partitions.first
+    if not spec.has_time:
+        return (job.partition,)
     begin = None if first is None else spec.local_midnight(first)
     found = tuple(
         item for item in training_window(spec, job.partition) if begin is None or item.interval.start >= begin
@@ -203,13 +207,14 @@ def _write_features(
     spec, file = job.spec, job.spec.source.features
     columns = source.columns(file, query_parameters(partitions[0].interval, partitions[0].cutoff))
     require_columns(columns, wanted_features(spec), spec, file)
+    by_key = set_aside.purpose == "train" and not spec.has_time
     n_rows, schema = 0, pa.schema([(column.name, column.arrow) for column in columns])
     with _writer(set_aside.folder / FEATURES, columns, with_partition=True) as writer:
         for partition in partitions:
             window = query_parameters(partition.interval, partition.cutoff)
             with source.batches(file, window, columns, rounded) as batches:
                 for batch in in_groups(set_aside.kept(batches, schema, partition.key), GROUP_ROWS):
-                    writer.write_batch(_marked(batch, partition.key))
+                    writer.write_batch(_marked(batch, row_marks(spec, batch, None if by_key else partition)))
                     n_rows += batch.num_rows
     set_aside.close()
     return n_rows
@@ -266,7 +271,7 @@ def wanted_features(spec: ModelSpec) -> list[str]:
     listed = spec.listed_features
     named = () if listed is None else listed.numeric + listed.categorical
     judged = columns_of(quarantining(spec))
-    return list(dict.fromkeys((spec.entity_key, spec.event_time, *named, *spec.accept.slices, *spec.audit, *judged)))
+    return list(dict.fromkeys((spec.entity_key, spec.time_column, *named, *spec.accept.slices, *spec.audit, *judged)))
 
 
 def wanted_labels(spec: ModelSpec) -> list[str]:
@@ -294,7 +299,7 @@ def require_columns(columns: Sequence[Column], names: list[str], spec: ModelSpec
     wrong = [
         f"{name!r} is of type {given[name].sql_type}, and has to be {wanted}"
         for name, (wanted, fits) in _expected_types(spec).items()
-        if name in given and (name in names or name == spec.event_time) and not fits(given[name].arrow)
+        if name in given and (name in names or name == spec.time_column) and not fits(given[name].arrow)
     ]
     if wrong:
         raise SchemaChanged(f"{file}: {'; '.join(wrong)}.", "CAST them in the query, or change the spec.")
@@ -347,7 +352,7 @@ def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataTy
     numeric, categorical = (listed.numeric, listed.categorical) if listed else ((), ())
     return {
         spec.entity_key: ("text or a whole number, to be the key", lambda kind: not pa.types.is_floating(kind)),
-        **dict.fromkeys((spec.event_time, OBSERVED_AT), ("timestamptz", pa.types.is_timestamp)),
+        **dict.fromkeys((spec.time_column, OBSERVED_AT), ("timestamptz", pa.types.is_timestamp)),
         **dict.fromkeys(spec.accept.slices, ("text, a whole number or boolean, to be a slice", is_category)),
         **dict.fromkeys(spec.audit, ("text, a whole number or boolean, to form groups", is_category)),
         **dict.fromkeys(numeric, ("a number or boolean, to be a numeric feature", is_number)),
@@ -355,8 +360,7 @@ def _expected_types(spec: ModelSpec) -> dict[str, tuple[str, Callable[[pa.DataTy
     }
 
 
-def _marked(batch: pa.RecordBatch, key: str) -> pa.RecordBatch:
-    keys = pa.repeat(pa.scalar(key, pa.string()), batch.num_rows)
+def _marked(batch: pa.RecordBatch, keys: pa.Array) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [*batch.columns, keys], schema=batch.schema.append(pa.field(PARTITION, pa.string()))
     )

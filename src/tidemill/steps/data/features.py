@@ -86,7 +86,7 @@ def _features(spec: ModelSpec, columns: pa.Schema) -> tuple[tuple[str, ...], tup
     """Return the numeric and the categorical features."""
     if spec.listed_features is not None:
         return spec.listed_features.numeric, spec.listed_features.categorical
-    reserved = {spec.entity_key, spec.event_time, spec.label.column, spec.weight, *spec.audit, *_OURS}
+    reserved = {spec.entity_key, spec.time_column, spec.label.column, spec.weight, *spec.audit, *_OURS}
     fields = [field for field in columns if field.name not in reserved]
     numeric, categorical = (tuple(f.name for f in fields if fits(f.type)) for fits in (is_number, is_text))
     return numeric, categorical

@@ -14,12 +14,12 @@ _SEPARATOR = "\n"  # before the time, which is a number: two identities are equa
 
 def is_joined_by_time(label_columns: Collection[str], spec: ModelSpec) -> bool:
     """Whether labels are joined by key and event time, so that a key may recur in another partition."""
-    return spec.event_time in label_columns
+    return spec.time_column in label_columns
 
 
 def join_columns(labels: pa.Table, spec: ModelSpec) -> list[str]:
     """Return the columns by which labels find their rows: the key, and the event time if the labels have it."""
-    return [spec.entity_key, *[spec.event_time] * is_joined_by_time(labels.column_names, spec)]
+    return [spec.entity_key, *[spec.time_column] * is_joined_by_time(labels.column_names, spec)]
 
 
 def identities(keys: pa.ChunkedArray, times: pa.ChunkedArray | None = None) -> pa.ChunkedArray:
@@ -61,5 +61,5 @@ def label_positions(rows: pa.Table, labels: pa.Table, spec: ModelSpec) -> pa.Chu
 
 def source_names(rows: pa.Table, spec: ModelSpec) -> pa.Table:
     """Return published rows with their key and time under the names that the model's queries use."""
-    names = {"entity_key": spec.entity_key, "event_time": spec.event_time}
+    names = {"entity_key": spec.entity_key, "event_time": spec.time_column}
     return rows.rename_columns([names.get(name, name) for name in rows.column_names])

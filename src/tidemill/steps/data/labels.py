@@ -96,11 +96,11 @@ def _refuse_two_labels(labels: pa.Table, spec: ModelSpec) -> None:
         raise NotTrainable(
             f"The labels of {spec.model!r} contain {twice} pair(s) of key and time twice, such as {key!r} at "
             f"{instants[0]:%Y-%m-%d %H:%M:%S %Z}.",
-            f"Make {spec.source.labels} return one row per {spec.entity_key} and {spec.event_time}.",
+            f"Make {spec.source.labels} return one row per {spec.entity_key} and {spec.time_column}.",
         )
     raise NotTrainable(
         f"The labels of {spec.model!r} contain {twice} key(s) twice, such as {key!r}.",
-        f"Make {spec.source.labels} return one row per entity, or also return {spec.event_time!r}, if an entity has a row in "
+        f"Make {spec.source.labels} return one row per entity, or also return {spec.time_column!r}, if an entity has a row in "
         "each partition.",
     )
 

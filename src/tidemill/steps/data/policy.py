@@ -49,7 +49,8 @@ def denied_reads(
     if policy == Policy():
         return []
     given = pa.schema([(column.name, column.arrow) for column in columns])
-    names = dict.fromkeys((spec.entity_key, spec.event_time, *feature_schema(spec, given).names))
+    time = (spec.time_column,) if spec.has_time else ()
+    names = dict.fromkeys((spec.entity_key, *time, *feature_schema(spec, given).names))
     read = columns_read(cursor, query, parameters, list(names))
     return [
         *(

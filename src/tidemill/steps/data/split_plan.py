@@ -1,4 +1,4 @@
-"""Where a training window is cut into train, validation and test set: by time, never at random."""
+"""Where a training window is cut into train, validation and test set: by time; without one, by folds of the keys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from tidemill.errors import NotTrainable
 from tidemill.intervals import Partition
-from tidemill.spec import ModelSpec
+from tidemill.spec import N_FOLDS, Folds, ModelSpec, fold_start
 
-__all__ = ["SplitPlan", "plan_split"]
+__all__ = ["SplitPlan", "plan_folds", "plan_split"]
 
 DAY = timedelta(days=1)
 
@@ -38,6 +38,21 @@ class SplitPlan:
             "test": (self.test_start, self.test_end),
         }
         return next((name for name, (first, end) in bounds.items() if first <= start < end), None)
+
+
+def plan_folds(folds: Folds) -> SplitPlan:
+    """Cut the folds of rows without a time: the last ones are the test set, in every training."""
+    validation, test, end = (
+        fold_start(number) for number in (folds.n_train, folds.n_train + folds.validation, N_FOLDS)
+    )
+    return SplitPlan(
+        train_start=fold_start(0),
+        train_end=validation,
+        validation_start=validation,
+        validation_end=test,
+        test_start=test,
+        test_end=end,
+    )
 
 
 def plan_split(spec: ModelSpec, partitions: tuple[Partition, ...], cutoff: datetime) -> SplitPlan:

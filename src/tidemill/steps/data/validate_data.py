@@ -81,7 +81,7 @@ def _advice(spec: ModelSpec, snapshot: SnapshotRef, results: tuple[CheckResult, 
     if snapshot.purpose != "train" or "expect_column_values_to_be_unique" not in names:
         return ""
     return (
-        f" If an entity has a row in each partition, let {spec.source.labels} return {spec.event_time!r} too: then a key is "
+        f" If an entity has a row in each partition, let {spec.source.labels} return {spec.time_column!r} too: then a key is "
         "unique within a partition, and labels are joined by key and time."
     )
 

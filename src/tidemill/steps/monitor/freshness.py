@@ -127,8 +127,10 @@ def _ages(job: Job, collected: CollectedRef) -> dict[str, float]:
     spec, partition = job.spec, job.partition
     release = job.releases.release(spec.model, collected.release_id)
     assert release is not None  # a foreign key says so
+    if not spec.has_time:  # neither rows nor labels have an age
+        return {"model": (partition.cutoff - release.known_until) / DAY}
     file = job.store.folder(collected.snapshot_uri, collected.snapshot_digest) / FEATURES
-    newest = pc.max(read_table(file, [spec.event_time])[spec.event_time]).as_py()
+    newest = pc.max(read_table(file, [spec.time_column])[spec.time_column]).as_py()
     length = partition.interval.end - partition.interval.start
     start = partition.shift(partition.interval.start, -spec.label.matures_after) - 7 * length
     looked_at = Interval(start=start, end=partition.interval.end)

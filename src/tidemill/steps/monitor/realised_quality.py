@@ -16,6 +16,7 @@ from tidemill.monitoring.performance import realised_quality
 from tidemill.records import MetricValue
 from tidemill.runtime.job import Job
 from tidemill.spec import OBSERVED_AT, ModelSpec
+from tidemill.steps.data.folds import in_test_folds
 from tidemill.steps.data.label_join import is_joined_by_time, label_positions, source_names
 from tidemill.steps.data.labels import labelled, labels_as_of
 from tidemill.steps.data.weights import row_weights
@@ -97,9 +98,13 @@ def weights_of(
 
 
 def scored_rows(publisher: Publisher, run: PublishedRun, labels: pa.Table, spec: ModelSpec) -> pa.Table:
-    """Read the rows of a published run: its scores, what the task's metrics need, and the columns that find their labels."""
+    """Read the rows of a published run: its scores, what the task's metrics need, and the columns that find their labels.
+
+    Without a time, the labels of other rows may have been fitted on, so only the keys of the test folds are read.
+    """
     at = ("event_time",) * is_joined_by_time(labels.column_names, spec)
-    return source_names(publisher.scores(run.prediction_run_id, (*NEEDED[run.task], *at)), spec)
+    rows = source_names(publisher.scores(run.prediction_run_id, (*NEEDED[run.task], *at)), spec)
+    return rows if spec.has_time else rows.filter(in_test_folds(rows[spec.entity_key], spec))
 
 
 def realised(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:

@@ -25,6 +25,8 @@ def skew_of(job: Job, run: PublishedRun, columns: tuple[str, ...]) -> tuple[Metr
         Features of the release.
     """
     spec = job.spec
+    if not spec.has_time:  # the table of then cannot be read again
+        return ()
     cutoff = Origins(job.ledger.url).snapshot(spec.model, run.snapshot_digest).cutoff
     interval = spec.partition(run.partition).interval
     now = rows_as_of(job, spec.source.features, interval, cutoff, [spec.entity_key])

@@ -69,7 +69,7 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[
     # Each attempt at this step has a separate token, so that the older of two overlapping attempts is stale.
     token = job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0
     bundle = _scorer(job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted).bundle
-    job.publisher.declare(spec.model, spec.entity_key, spec.event_time, bundle.task)
+    job.publisher.declare(spec.model, spec.entity_key, spec.time_column, bundle.task)
     write = partial(job.publisher.write, release, snapshot, token=token, threshold=bundle.threshold, run_id=job.run_id)
     limit = spec.predict.quarantine.limit(snapshot.n_rows + snapshot.n_set_aside)
     undefined = UndefinedRows(release=release, snapshot=snapshot, limit=limit)
@@ -134,7 +134,7 @@ def _answered(job: Job, release: ReleaseRef, snapshot: SnapshotRef, shard: Shard
     path = job.store.folder(snapshot.uri, snapshot.digest) / FEATURES
     refuse_unlike_training(scorer.bundle.schema, release, snapshot, path)
     scorer.bundle.score(to_frame(read_schema(path).empty_table()))  # refuses columns that do not fit, even without rows
-    names = [spec.entity_key, spec.event_time, *scorer.bundle.schema.names]
+    names = [spec.entity_key, spec.time_column, *scorer.bundle.schema.names]
     batches = read_batches(path, names, BATCH_ROWS, shard.start, shard.stop)
     n_threads = min(spec.predict.threads or usable_cores(), n_rows // BATCH_ROWS)
     with ahead(partial(_scored, job, scorer), batches, n_threads) as rows:
@@ -172,5 +172,5 @@ def _answers(job: Job, bundle: Bundle, batch: pa.RecordBatch, scores: npt.NDArra
 
 def _identified(job: Job, batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return key and time of rows under the names of the predictions."""
-    key, time = batch.column(job.spec.entity_key).cast(pa.string()), batch.column(job.spec.event_time)
+    key, time = batch.column(job.spec.entity_key).cast(pa.string()), batch.column(job.spec.time_column)
     return pa.record_batch({"entity_key": key, "event_time": time})

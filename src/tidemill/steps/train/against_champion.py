@@ -83,7 +83,7 @@ def compare_with_champion(
 
 def _unseen(job: Job, champion: Release, test: LabelledSet) -> Rows:
     """Return the mask of rows from the start of the champion's own test set."""
-    keys = {key: job.spec.partition(key).interval.start >= champion.learnt_until for key in np.unique(test.blocks)}
+    keys = {key: job.spec.block(key).interval.start >= champion.learnt_until for key in np.unique(test.blocks)}
     return np.array([keys[key] for key in test.blocks], dtype=bool)
 
 

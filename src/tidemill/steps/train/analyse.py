@@ -40,7 +40,7 @@ def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
     counted = build_profile(rows, schema.numeric, schema.categorical)
     associations = {name: label.association(_values(rows[name])) for name in schema.numeric}
     columns = [_column(item, rows.schema.field(item.name).type, associations.get(item.name)) for item in counted]
-    findings = (*_findings(counted, associations), *label.findings())
+    findings = (*_findings(counted, associations), *(label.findings() if job.spec.has_time else ()))
     if rows.num_rows < snapshot.n_rows:
         findings += (f"The profile looks at one of {one_of(snapshot.n_rows)} rows.",)
     pictures = {
@@ -49,6 +49,8 @@ def analyse(job: Job, snapshot: SnapshotRef) -> ProfileRef:
             [MetricValue(name="correlation", value=value, feature=name) for name, value in associations.items()]
         ),
     }
+    if not job.spec.has_time:  # folds are no course of time
+        del pictures["label_rate"]
     drawn = [charts.to_svg(chart) for chart in pictures.values()]
     page = profile_page(snapshot, columns, findings, label_facts=label.facts(), pictures=drawn)
 

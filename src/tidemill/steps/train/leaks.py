@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,7 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
         ),
         *_late(job, rows, vouched),
         *_changed(job, rows, [name for name in every.names if name not in vouched]),
-        *find_copies(train, frames["test"], features, (spec.entity_key, spec.event_time)),
+        *find_copies(train, frames["test"], features, (spec.entity_key, spec.time_column)),
     ]
     if not found:  # a placebo needs a fit and does not identify a column
         found = _placebo(job, frames, sets, features)
@@ -73,15 +74,20 @@ def _late(job: Job, rows: pa.Table, vouched: set[str]) -> list[Leak]:
     frame = rows.select([name for name in rows.column_names if name.endswith("observed_at")]).to_pandas()
     if frame.columns.empty:
         return []
-    cutoffs = {key: pd.Timestamp(job.spec.partition(key).cutoff) for key in set(rows[PARTITION].to_pylist())}
+    cutoffs = {key: pd.Timestamp(_cutoff_of(job, key)) for key in set(rows[PARTITION].to_pylist())}
     found = find_late(
         frame, (cutoffs[key] for key in rows[PARTITION].to_pylist()), rows[job.spec.entity_key].to_pylist()
     )
     return [leak for leak in found if leak.subject not in vouched]
 
 
+def _cutoff_of(job: Job, key: str) -> datetime:
+    """Return the cutoff of a training row; without a time, all rows are as of the training's."""
+    return job.spec.partition(key).cutoff if job.spec.has_time else job.partition.cutoff
+
+
 def _changed(job: Job, rows: pa.Table, names: list[str]) -> list[Leak]:
-    served = list(_served(job, rows))
+    served = list(_served(job, rows)) if job.spec.has_time else []  # without a time, a table is as it is now
     if not served:
         return []
     before = pd.concat(served)

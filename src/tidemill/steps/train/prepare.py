@@ -1,5 +1,7 @@
 """Prepare: join labels, and split the window by time into train, validation and test set, never at random.
 
+Rows without a time are split by a hash of their key.
+
 Rows are left out and counted if their partition has not matured, their label is unknown, or their label was not yet
 known when the next set begins.
 """
@@ -22,7 +24,7 @@ from tidemill.spec import ModelSpec
 from tidemill.steps.data.features import feature_schema, features_with_gaps, piece_rows, read_some
 from tidemill.steps.data.label_join import is_joined_by_time, join_columns
 from tidemill.steps.data.labels import count_labels, labelled, near_matches
-from tidemill.steps.data.split_plan import SplitPlan, plan_split
+from tidemill.steps.data.split_plan import SplitPlan, plan_folds, plan_split
 from tidemill.steps.data.weights import row_weights, weight_columns
 from tidemill.steps.train.leaks import refuse_leaks
 from tidemill.storage.layout import FEATURES, LABELS, PARTITION, TARGET, WEIGHT
@@ -97,7 +99,8 @@ def cut(
         n_labels=marks.n_labels,
         n_unmatched_labels=marks.n_unmatched_labels,
         n_near_matches=marks.n_near_matches,
-        with_gaps=features_with_gaps(train, names),
+        with_gaps=features_with_gaps(train, names) if job.spec.has_time else (),
+        by_key=not job.spec.has_time,
         train_start=plan.train_start,
         validation_start=plan.validation_start,
         test_start=plan.test_start,
@@ -120,7 +123,7 @@ def _unlike_times(spec: ModelSpec, folder: Path, marks: "_Marks") -> str:
     """Return a further reason if labels are joined by time, and none belongs to a row."""
     if marks.n_labels > marks.n_unmatched_labels or not is_joined_by_time(read_schema(folder / LABELS).names, spec):
         return ""
-    return f", and whether {spec.event_time} is the same instant in both queries: labels are joined by it, too"
+    return f", and whether {spec.time_column} is the same instant in both queries: labels are joined by it, too"
 
 
 def _refuse_empty_features(spec: ModelSpec, train: Path, names: Sequence[str]) -> None:
@@ -162,8 +165,8 @@ class _Marks:
         of_rows = weight_columns(spec, read_schema(folder / FEATURES).names, labels.column_names)
         rows = read_table(folder / FEATURES, [*join_columns(labels, spec), PARTITION, *of_rows])
         values = pc.unique(rows[PARTITION])
-        partitions = {key: spec.partition(key) for key in sorted(values.to_pylist())}
-        plan = plan_split(spec, tuple(partitions.values()), cutoff)
+        partitions = {key: spec.block(key) for key in sorted(values.to_pylist())}
+        plan = plan_split(spec, tuple(partitions.values()), cutoff) if spec.has_time else plan_folds(spec.train.folds)
         starts = [partitions[key].interval.start for key in values.to_pylist()]
         sets = pa.array(
             [plan.set_of(start) or (GAP if start < plan.test_end else None) for start in starts], pa.string()

@@ -6,6 +6,7 @@ Each trial is stored as soon as it is measured, so that a killed task resumes wh
 import json
 import logging
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -123,9 +124,10 @@ def _fold_set(job: Job, split: SplitRef, estimator: str) -> FoldSet:
 
 def _folds(spec: ModelSpec, train: LabelledSet, validation: LabelledSet) -> tuple[Fold, ...]:
     keys = {*train.blocks, *validation.blocks}
-    partitions = sorted((spec.partition(key) for key in keys), key=lambda item: item.interval.start)
+    partitions = sorted((spec.block(key) for key in keys), key=lambda item: item.interval.start)
     chosen = spec.train.search
-    return cut_folds(partitions, chosen.folds, len({*validation.blocks}), spec.label.matures_after, chosen.window)
+    gap = spec.label.matures_after if spec.has_time else timedelta(0)
+    return cut_folds(partitions, chosen.folds, len({*validation.blocks}), gap, chosen.window)
 
 
 def _report(job: Job, estimator: str, space: Space, folds: FoldSet, found: Found) -> SearchReport:

@@ -13,7 +13,7 @@ __all__ = ["validate_model"]
 @declarations.validate_model
 def validate_model(job: Job, evaluation: EvaluationReport) -> Decision:
     """Return the gate's decision whether the candidate may serve; a refusal is not an error."""
-    decision = decide_acceptance(evaluation, job.spec.accept, unit=job.spec.partitions.every.block_unit)
+    decision = decide_acceptance(evaluation, job.spec.accept, unit=job.spec.block_unit)
     decision_id = job.ledger.record_decision(
         job.spec.model, job.partition.key, decision, evaluation.to_dict(), job.run_id
     )

@@ -356,6 +356,14 @@ def test_the_reason_of_every_row_is_said_and_decisive_ones_come_first(row):
     assert position == 0 or verdict is ACCEPT or reason in " ".join(reasons[: position + 1])
 
 
+def test_without_a_time_the_decision_says_what_is_not_known_and_asks_for_rows() -> None:
+    unsure = replace(GOOD, baselines=(difference(0.05, -0.001, 0.101, error=0.0236),))
+    decided = decide_acceptance(unsure, STRICT, unit="fold")
+    assert "about 2.2 times as many labelled rows would decide it" in decided.reasons[0]
+    assert any("how the model fares on later rows is not known" in reason for reason in decided.reasons)
+    assert not any("Rows have no time" in reason for reason in decide().reasons)
+
+
 @pytest.mark.parametrize("row", [name for name, (verdict, *_) in TABLE.items() if verdict is not ACCEPT])
 def test_what_is_not_accepted_begins_with_its_reason(row):
     _, changes, _ = TABLE[row]
