@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 from croniter import croniter
+from psycopg2.errors import UndefinedTable
 
 from tidemill.checks import columns_of, surely_accepted, why_unjudged
-from tidemill.errors import NotTrainable, SettingsError, SpecError, TidemillError
+from tidemill.errors import NotTrainable, SchemaChanged, SettingsError, SpecError, TidemillError
 from tidemill.intervals import Every, Partition, day_of
 from tidemill.metrics.definitions import is_own
 from tidemill.modeling.search.space import space_problems
@@ -33,10 +34,11 @@ from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.predictions.views import refuse_broken_views
 from tidemill.warehouse.readiness import ask_ready
 from tidemill.warehouse.reading import Column
+from tidemill.warehouse.releases.registry import Releases
 from tidemill.warehouse.zone_casts import find_zone_casts
 from tidemill.workspace import LEDGER, Workspace
 
-__all__ = ["check_models"]
+__all__ = ["check_models", "waiting_models"]
 
 DAY = timedelta(days=1)
 _DAYS_OF_BLOCK = {Every.WEEK: 7, Every.MONTH: 31}  # days of the longest block; shorter partitions count by day
@@ -66,6 +68,29 @@ def check_models(workspace: Workspace, models: list[str], *, source: bool) -> li
     if not names:
         return [f"There is no spec in {workspace.models}. Write one, for example {workspace.models / 'my_model.yaml'}."]
     return [problem for name in names for problem in _problems(workspace, name, source=source)]
+
+
+def waiting_models(workspace: Workspace) -> dict[str, str]:
+    """Return the models that have never been promoted and whose tables do not exist yet, each with what is missing.
+
+    A model that is written before its data come is no problem; one that serves and has lost a table is.
+    """
+    found = {path.stem: _missing_table(workspace, path.stem) for path in spec_paths(workspace.models)}
+    return {model: missing for model, missing in found.items() if missing is not None}
+
+
+def _missing_table(workspace: Workspace, model: str) -> str | None:
+    try:
+        spec = read_spec(workspace.models / f"{model}.yaml")
+        if Releases(workspace.connection(LEDGER)).champion(model) is not None:
+            return None
+        with open_schema(workspace, spec, timeout_s=30) as source:
+            source.columns(spec.source.features, _some_parameters())
+    except SchemaChanged as error:
+        return error.problem if isinstance(error.__cause__, UndefinedTable) else None
+    except TidemillError:  # reported with the other problems
+        return None
+    return None
 
 
 def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ from tidemill.errors import SettingsError
 
 from .tables import TABLES, create_orders
 
-PAGE = Path(__file__).parents[2] / "docs" / "your-own-data.md"
+PROJECT = Path(__file__).parents[2]
+PAGE = PROJECT / "docs" / "your-own-data.md"
 NO_TIME = "## Rows without a time"
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 Command = Callable[..., str]
@@ -215,3 +218,35 @@ def test_files_are_kept_unless_forced(project: Path, command: Command) -> None:
     assert query.read_text(encoding="utf-8") == "mine"
     command(*arguments, "--force")
     assert query.read_text(encoding="utf-8") == drafted
+
+
+def test_a_model_whose_tables_are_not_loaded_yet_is_a_hint_until_it_is_named(project: Path, command: Command) -> None:
+    shutil.copytree(PROJECT / "sql" / "order_returns", project / "sql" / "order_returns")
+    (project / "dags" / "models").mkdir(parents=True)
+    spec = (PROJECT / "examples" / "models" / "order_returns.yaml").read_text(encoding="utf-8")
+    (project / "dags" / "models" / "order_returns.yaml").write_text(spec, encoding="utf-8")
+    query = project / "sql" / "order_returns" / "features.sql"
+    query.write_text(query.read_text(encoding="utf-8").replace("demo_shop.", "not_there_yet."), encoding="utf-8")
+    assert "Specs, contracts and queries are in order." in command("check")
+    named = CliRunner().invoke(app, ["check", "order_returns"])
+    assert named.exit_code == 1
+    assert "not_there_yet.orders" in named.output
+
+
+def test_a_terminal_is_asked_for_table_label_and_time(
+    project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = TABLES["small"][0](np.random.default_rng(5)).assign(
+        birth_day="1990-01-01", store_id=lambda rows: rows.index % 3
+    )
+    frame.to_csv(project / "asked.csv", index=False)
+    command("load", str(project / "asked.csv"), "newcomer.asked", "--replace")
+    monkeypatch.setattr("tidemill.cli.onboarding.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    answered = CliRunner().invoke(app, ["init"], input="newcomer.asked\nchurned\n\n")
+    assert answered.exit_code == 0, answered.output
+    assert "Which column has the time of the event (day, birth_day, or none)? [day]" in answered.output
+    assert "store_id is an id with few values, and became a category." in answered.output
+    assert "birth_day is not used: a date or time; " in answered.output
+    monkeypatch.undo()
+    refused = CliRunner().invoke(app, ["init", "--yes"])
+    assert refused.exit_code == 2

@@ -49,11 +49,13 @@ def load(
 
 @app.command(rich_help_panel=PANEL)
 def init(
-    table: Annotated[str, typer.Option(help="Table with its schema, such as shop.orders.")],
+    table: Annotated[str | None, typer.Option(help="Table with its schema, such as shop.orders.")] = None,
     label: Annotated[str | None, typer.Option(help="Column to predict.")] = None,
     model: Annotated[str | None, typer.Option(help="Name of the model; from table and label by default.")] = None,
     key: Annotated[list[str] | None, typer.Option(help="Column that identifies a row; repeat it for several.")] = None,
-    time: Annotated[str | None, typer.Option(help="Column with the time of the event.")] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Column with the time of the event; none for rows without one.")
+    ] = None,
     label_time: Annotated[
         str | None, typer.Option(help="Column with the time at which the label became known.")
     ] = None,
@@ -61,24 +63,30 @@ def init(
     positive: Annotated[str | None, typer.Option(help="Value that counts as the positive class.")] = None,
     every: Annotated[str | None, typer.Option(help="Length of a partition: day, week or month.")] = None,
     timezone: Annotated[str, typer.Option(help="Zone of the model and of times without one.")] = "UTC",
+    example: Annotated[
+        str | None, typer.Option(help="Instead of a table: flights, orders, demand or panel, with its data.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Never ask; take every guess.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the model's files.")] = False,
 ) -> None:
-    """Draft a model from a table: write its spec and queries, and check them."""
-    from tidemill.checking import check_models
+    """Draft a model from a table: write its spec and queries, and check them. In a terminal, ask for what is missing."""
     from tidemill.onboarding.draft import Answers, draft_model, newest_partition
     from tidemill.onboarding.names import TableName
     from tidemill.onboarding.profile import open_table
     from tidemill.onboarding.writing import write_files
 
-    workspace = Workspace.from_environment(reads_only=True)
-    with open_table(workspace.connection("warehouse"), TableName.parse(table)) as reader:
+    workspace, asks = Workspace.from_environment(reads_only=True), not yes and sys.stdin.isatty()
+    if example is not None:
+        _init_example(example, workspace, force=force)
+        return
+    url = workspace.connection("warehouse")
+    with open_table(url, TableName.parse(table or _table(url, asks=asks))) as reader:
         profile = reader.profile()
         answers = Answers(
-            label=_label(profile, label, asks=not yes and sys.stdin.isatty()),
+            label=_label(profile, label, asks=asks),
             model=model,
             key=tuple(key or ()),
-            time=time,
+            time=_time(profile, asks=asks) if time is None else time,
             label_time=label_time,
             task=task,
             positive=positive,
@@ -89,15 +97,59 @@ def init(
     for path in write_files(draft, workspace, force=force):
         out.print(f"Wrote {path}", highlight=False, soft_wrap=True)
     _say_draft(draft)
-    problems = check_models(workspace, [draft.model], source=True)
+    _check_and_go_on(workspace, draft.model, newest_partition(draft))
+
+
+def _init_example(name: str, workspace: Workspace, *, force: bool) -> None:
+    """Load an example's data, and copy its files."""
+    from tidemill_examples.models import copy_files, find_example
+
+    example = find_example(name)
+    with err.status("loading the example's data …"):
+        example.load(connection_from_environment("tidemill_owner"))
+    for path in copy_files(example, workspace, force=force):
+        out.print(f"Wrote {path}", highlight=False, soft_wrap=True)
+    _check_and_go_on(workspace, example.model, example.partition)
+
+
+def _check_and_go_on(workspace: Workspace, model: str, partition: str) -> None:
+    """Check a model, and print the next commands."""
+    from tidemill.checking import check_models
+
+    problems = check_models(workspace, [model], source=True)
     for problem in problems:
         err.print(problem, highlight=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
-    partition = newest_partition(draft)
     out.print("The check is green. Read the files, then:")
     for verb in ("train", "predict"):
-        out.print(f"  tidemill {verb} {draft.model} --partition {partition}", highlight=False, soft_wrap=True)
+        out.print(f"  tidemill {verb} {model} --partition {partition}", highlight=False, soft_wrap=True)
+
+
+def _table(url: str, *, asks: bool) -> str:
+    """Ask for the table, among those that the reader may read."""
+    from tidemill.onboarding.profile import list_tables
+
+    tables = list_tables(url)
+    if not asks:
+        there = ", ".join(tables) or "none: load a file with 'tidemill load FILE schema.table'"
+        raise typer.BadParameter(f"say which table to draft a model from; there are {there}", param_hint="--table")
+    for name in tables:
+        out.print(f"  {name}", highlight=False, soft_wrap=True)
+    return str(typer.prompt("Which table has the rows?", default=tables[0] if len(tables) == 1 else None))
+
+
+def _time(profile: "Profile", *, asks: bool) -> str | None:
+    """Ask for the time of the event, if several columns could have it."""
+    from tidemill.onboarding.event_time import guess_time
+    from tidemill.spec import NO_TIME
+
+    if not asks or len(profile.times) < 2:
+        return None
+    guess = guess_time(profile, None)
+    listed = ", ".join(profile.times)
+    question = f"Which column has the time of the event ({listed}, or {NO_TIME})?"
+    return str(typer.prompt(question, default=NO_TIME if guess is None else guess.name))
 
 
 def _label(profile: "Profile", asked: str | None, *, asks: bool) -> str:
@@ -127,6 +179,14 @@ def _say_draft(draft: "Draft") -> None:
         time,
         f"Features: {len(draft.selected.features)}, and from the time: {len(draft.calendar_features)}.",
         f"So strong that they may know the outcome: {', '.join(draft.selected.strong) or 'none'}.",
+        *draft.selected.notes,
         f"Left out: {', '.join(draft.selected.left_out) or 'nothing'}; the features query says why.",
+        *_dropped_times(draft),
     ):
         out.print(line, highlight=False, soft_wrap=True)
+
+
+def _dropped_times(draft: "Draft") -> list[str]:
+    """Return a sentence for each date or time that is no feature."""
+    left_out = draft.selected.left_out
+    return [f"{name} is not used: {left_out[name]}." for name in draft.profile.times if name in left_out]

@@ -1,5 +1,7 @@
 """Which columns become features, and why the others do not. Pure functions on the sample."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +10,7 @@ import pandas as pd
 from tidemill.errors import SettingsError
 from tidemill.modeling.leakage import LIMITS, find_telling
 from tidemill.modeling.schema import FeatureSchema
-from tidemill.onboarding.columns import Candidate
+from tidemill.onboarding.columns import Candidate, plain_name
 from tidemill.onboarding.event_time import in_utc
 from tidemill.onboarding.names import quoted
 from tidemill.onboarding.profile import Profile
@@ -23,6 +25,8 @@ _LONG_TEXT = 60  # characters on average, beyond which a text is prose
 _MISSING = 0.98  # share from which a column may have no value in a train set
 _SURE = 100  # rows from which distinct values are no coincidence
 _NEARER = 0.03  # below the leak probe's limit, because the sample is not the train set
+_WHOLE = ("smallint", "integer", "bigint")
+_CODES = r"(^|_)(code|zip|zipcode|postcode|plz|no|nr|number|ref|area|region|branch|store|shop|category|class|type)$"
 _COPY = {"binary": 0.95, "multiclass": 0.95, "regression": 0.9}  # a copy of the label with 5 % noise reaches this
 
 
@@ -36,6 +40,8 @@ class Selected:
     """Why, by the table's column."""
     strong: tuple[str, ...]
     """Features that predict the label so well that the leak probe would ask whether they are known ahead."""
+    notes: tuple[str, ...] = ()
+    """What was chosen about columns that look like names of something, one sentence each."""
 
 
 def select_features(profile: Profile, target: Target, key: RowKey, time: str | None) -> Selected:
@@ -72,7 +78,25 @@ def select_features(profile: Profile, target: Target, key: RowKey, time: str | N
             f"No column of {profile.table} can be a feature: {left_out}.", "Add columns, or write the query by hand."
         )
     strong = tuple(_telling(frame, list(features), label, target, LIMITS[target.task] - _NEARER))
-    return Selected(features=features, values=frame[[item.name for item in features]], left_out=left_out, strong=strong)
+    return Selected(
+        features=features,
+        values=frame[[item.name for item in features]],
+        left_out=left_out,
+        strong=strong,
+        notes=tuple(_notes(profile, features)),
+    )
+
+
+def _notes(profile: Profile, features: tuple[Candidate, ...]) -> Iterator[str]:
+    for item in features:
+        column = profile.column(item.column)
+        if column.is_id and not item.is_number:
+            yield f"{item.column} is an id with few values, and became a category."
+        elif item.is_number and re.search(_CODES, plain_name(item.column)) and column.type in _WHOLE:
+            yield (
+                f"{item.column} became a number, although its name says that it may be a code; if so, CAST it to text and "
+                "list it as categorical."
+            )
 
 
 def _entities(profile: Profile, key: RowKey) -> pd.Index:
@@ -102,7 +126,7 @@ def _judge(profile: Profile, item: Candidate, values: pd.Series, keys: tuple[str
         return replace(item, expression=as_text if item.is_number else item.expression, is_number=False), ""
     is_distinct = n_distinct == n >= _SURE
     if item.is_number:
-        whole = column.type in ("smallint", "integer", "bigint") and item.expression == quoted(item.column)
+        whole = column.type in _WHOLE and item.expression == quoted(item.column)
         return (None, "a number of its own for each row, like an id") if is_distinct and whole else (item, "")
     return _judge_text(item, values, n, n_distinct)
 

@@ -14,7 +14,7 @@ from tidemill.onboarding.names import TableName, quoted
 from tidemill.warehouse.connections import Cursor, fetch_value
 from tidemill.warehouse.reading import frozen_view
 
-__all__ = ["Profile", "TableReader", "open_table"]
+__all__ = ["Profile", "TableReader", "list_tables", "open_table"]
 
 SAMPLE_ROWS = 20_000  # enough to tell what a column is, and some megabytes
 TIMEOUT_S = 120  # for one statement on the table
@@ -29,6 +29,14 @@ _COLUMNS = """
     LEFT JOIN pg_catalog.pg_type AS below ON below.oid = base.typbasetype
     WHERE nspname = %s AND relname = %s AND attnum > 0 AND NOT attisdropped
     ORDER BY attnum"""
+_TABLES = """
+    SELECT nspname, relname
+    FROM pg_catalog.pg_class
+    JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition AND nspname !~ '^pg_'
+        AND nspname NOT IN ('information_schema', 'tidemill', 'predictions') AND relname <> 'tidemill_migration'
+        AND has_schema_privilege(pg_namespace.oid, 'USAGE') AND has_table_privilege(pg_class.oid, 'SELECT')
+    ORDER BY 1, 2"""
 _UNIQUE = """
     SELECT array_agg(attname::text ORDER BY attnum)
     FROM pg_catalog.pg_index
@@ -203,6 +211,13 @@ class TableReader:
         self.cursor.execute(f"SELECT {', '.join(expressions)} FROM {self.table} {where}")
         names = [item.name for item in self.cursor.description or ()]
         return pd.DataFrame(self.cursor.fetchall(), columns=names)
+
+
+def list_tables(url: str) -> list[str]:
+    """Return the tables and views that the role may read, without Tidemill's own and the server's, as SQL writes them."""
+    with frozen_view(url, TIMEOUT_S) as cursor:
+        cursor.execute(_TABLES)
+        return [str(TableName(schema=schema, name=name)) for schema, name in cursor.fetchall()]
 
 
 @contextmanager
