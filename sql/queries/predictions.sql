@@ -204,3 +204,17 @@ JOIN tidemill.prediction_run run USING (prediction_run_id)
 WHERE row.model = %(model)s AND row.partition = %(partition)s AND row.entity_key = %(entity_key)s
   AND run.status IN ('published', 'superseded')
 ORDER BY run.prediction_run_id DESC LIMIT %(limit)s;
+
+-- name: role_exists
+-- Whether there is a role of a name.
+SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = %(role)s);
+
+-- name: role_has_powers
+-- Whether a role exists that may do more than a reader's login should.
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_roles
+    WHERE rolname = %(role)s AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls));
+
+-- name: database_name
+-- The database of this connection.
+SELECT current_database();

@@ -4,6 +4,7 @@ import getpass
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
@@ -73,6 +74,35 @@ def alerts(
         notes.print(f"{sent.n_sent} message(s) sent, {sent.n_waiting} waiting.")
         for problem in sent.problems:
             notes.print(problem, soft_wrap=True)
+
+
+@app.command(rich_help_panel=PANEL)
+def reader(
+    name: Annotated[str, typer.Argument(help="Name of the login, such as bi.")],
+    passfile: Annotated[
+        Path | None, typer.Option(help="New file for the password, in libpq's format; by default it is printed once.")
+    ] = None,
+    new_password: Annotated[
+        bool, typer.Option("--new-password", help="Set a new password for an existing login.")
+    ] = False,
+) -> None:
+    """Make a login for a BI tool or dbt: it reads the published views, and nothing else."""
+    from tidemill.machine.files import write_private
+    from tidemill.warehouse.predictions.readers import allow_reader
+
+    if passfile is not None and passfile.exists():
+        raise typer.BadParameter(f"{passfile} exists already", param_hint="--passfile")
+    login = allow_reader(connection_from_environment("tidemill_owner"), name, new_password=new_password)
+    out.print(f"{name} may read the published views.", highlight=False, soft_wrap=True)
+    if login.password is None:
+        out.print("Its password is unchanged; --new-password sets another.", highlight=False, soft_wrap=True)
+        out.print(f"Connection: {login.url}", highlight=False, soft_wrap=True)
+    elif passfile is None:
+        out.print(f"Connection: {login.url}", highlight=False, soft_wrap=True)
+        out.print(f"Password, shown only now: {login.password}", highlight=False, soft_wrap=True)
+    else:
+        write_private(passfile, f"{login.passline}\n")
+        out.print(f"Connection: {login.url}?passfile={passfile.resolve()}", highlight=False, soft_wrap=True)
 
 
 @app.command(rich_help_panel=PANEL)
