@@ -348,6 +348,7 @@ def test_nobody_sleeps_but_those_that_wait_for_other_programs() -> None:
 CLOCKS = {
     "plugins/tidemill_airflow/triggers/ready.py": "when to wake a task that waits; the step itself asks the ledger's clock",
     "src/tidemill/cli/local.py": "names a backup",
+    "src/tidemill/cli/onboarding.py": "the partition of today, named to whoever drafts a model without a time",
     "src/tidemill/cli/simulation.py": "the newest partition, where none is named; nothing is recorded",
     "src/tidemill/cli/warehouse.py": "when a person acknowledged an alert",
     "src/tidemill/delivery/sending.py": "when a message is due: by a wrong clock it comes late, or a second time",

@@ -42,6 +42,7 @@ PARTS = {
     "Top level": spec.ModelSpec, "partitions": spec.Partitions, "source": spec.Source, "source.inputs": spec.Input,
     "label": spec.Label, "features": spec.Features,
     "features.policy": spec.Policy, "contract": spec.Expectation, "train": spec.Train, "train.own": spec.Own,
+    "train.folds": spec.Folds,
     "train.leave_out": spec.LeaveOut, "train.search": spec.Search, "train.search.space": spec.Dimension,
     "accept": spec.Accept,
     "predict": spec.Predict, "predict.quarantine": spec.Quarantine, "predict.withhold": spec.Withhold, "ready": spec.Ready,

@@ -44,7 +44,7 @@ def find_example(name: str) -> Example:
     Raises
     ------
     SettingsError
-        If there is none of this name.
+        If it has no example of this name.
     """
     if name not in EXAMPLES:
         raise SettingsError(f"There is no example {name!r}.", f"Choose one of {', '.join(EXAMPLES)}.")

@@ -1,6 +1,7 @@
 """Commands that lead from a file or a table to a model: load, init."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,7 +98,7 @@ def init(
     for path in write_files(draft, workspace, force=force):
         out.print(f"Wrote {path}", highlight=False, soft_wrap=True)
     _say_draft(draft)
-    _check_and_go_on(workspace, draft.model, newest_partition(draft))
+    _check_and_go_on(workspace, draft.model, newest_partition(draft, datetime.now(UTC)))
 
 
 def _init_example(name: str, workspace: Workspace, *, force: bool) -> None:

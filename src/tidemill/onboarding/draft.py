@@ -128,10 +128,10 @@ def _timing(reader: TableReader, profile: Profile, target: Target, answers: Answ
     ), ""
 
 
-def newest_partition(draft: Draft) -> str:
-    """Return the key of the newest complete partition; without a time, today's."""
+def newest_partition(draft: Draft, now: datetime) -> str:
+    """Return the key of the newest complete partition; without a time, that of an instant."""
     if draft.timing is None:
-        return f"{datetime.now(ZoneInfo(draft.timezone)):%Y-%m-%d}"
+        return f"{now.astimezone(ZoneInfo(draft.timezone)):%Y-%m-%d}"
     return draft.timing.calendar.key
 
 

@@ -115,7 +115,7 @@ def _weigh_size(report: EvaluationReport, unit: str) -> list[Finding]:
 
 
 def _tell_no_time(unit: str) -> list[Finding]:
-    """Tell what a test set cannot show if rows have no time, and a hash of the key has cut it."""
+    """Return what a test set cannot show if rows have no time, and a hash of the key has cut it."""
     if unit != "fold":
         return []
     return [
