@@ -14,7 +14,17 @@ from zoneinfo import ZoneInfo
 from tidemill.errors import PartitionError
 from tidemill.records import Record
 
-__all__ = ["DURATION", "Every", "Interval", "Partition", "day_of", "duration_words", "parse_duration", "parse_offset"]
+__all__ = [
+    "DURATION",
+    "FOLD",
+    "Every",
+    "Interval",
+    "Partition",
+    "day_of",
+    "duration_words",
+    "parse_duration",
+    "parse_offset",
+]
 
 _UNITS = {
     "minute": timedelta(minutes=1),
@@ -25,6 +35,8 @@ _UNITS = {
 _HOUR_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d[+-]\d{4}")
 DURATION = r"\d{1,8} (minute|hour|day|week)s?( \d{1,8} (minute|hour|day|week)s?)*"
 """Regular expression of a duration in words."""
+FOLD = "fold-"
+"""Beginning of the key of a fold, which stands for a partition where rows have no time."""
 _YEARS = range(1000, 9000)  # leaves room for durations of centuries before and after a partition
 _LONGEST = timedelta(days=36_525)  # a century: anything longer is a typing error and would overflow dates
 

@@ -1296,6 +1296,27 @@ MUTANTS = (
         ("tests/unit/storage/test_scratch.py", "-k", "worked_with"),
     ),
     Mutant(
+        "without a time, realised quality counts only keys that nothing was fitted on",
+        "src/tidemill/steps/monitor/realised_quality.py",
+        "return rows if spec.has_time else rows.filter(",
+        "return rows if True else rows.filter(",
+        ("tests/integration/test_onboarding.py", "-k", "table_without_time"),
+    ),
+    Mutant(
+        "a query of rows without a time asks for no interval",
+        "src/tidemill/sources/stamped.py",
+        "        if bounds:",
+        "        if False:",
+        ("tests/unit/sources/test_stamped.py", "-k", "interval"),
+    ),
+    Mutant(
+        "folds of the keys are no course of time",
+        "src/tidemill/metrics/blocks.py",
+        "level.startswith(FOLD)",
+        "False",
+        ("tests/unit/metrics/test_blocks.py", "-k", "folds"),
+    ),
+    Mutant(
         "a draft keeps the files that are there",
         "src/tidemill/onboarding/writing.py",
         "if existing and not force:",

@@ -17,6 +17,8 @@ they hold the same customers, which their differences cannot show. Then what an 
 (two-way clusters: A. Cameron, J. Gelbach, D. Miller, *Robust Inference with Multiway Clustering*, Journal of Business and
 Economic Statistics 29, 2011).
 
+Folds of the keys, which divide rows without a time, are exchangeable: each is a degree of freedom but one.
+
 Blocks count only if they hold a row that carries the figure: recall on 14 days with 10 positives in 6 of them has 6
 observations. No variance is ignorance, not certainty. A difference of shares is never surer than 2.4 of its rows; any other
 figure without variance has no interval. Figures between 0 and 1 have Wilson's interval, so that 0 and 1 are uncertain too;
@@ -29,7 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.intervals import day_of
+from tidemill.intervals import FOLD, day_of
 from tidemill.metrics.statistic import Floats, Integers, Statistic, combination
 from tidemill.metrics.student import degrees_of_freedom, student_quantile
 
@@ -108,8 +110,8 @@ def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BL
     ----------
     keys : array-like of shape (n_samples,) or (n_samples, 2) or None
         Block of each row, such as the key of its partition; keys sort in the order of time. None makes each row a block.
-        Hours of one day are one block: what happens on a day happens to all of its hours. A second column has the entity
-        of each row, where entities recur in other blocks.
+        Hours of one day are one block: what happens on a day happens to all of its hours. Folds have no order. A second
+        column has the entity of each row, where entities recur in other blocks.
     n_samples : int
         Number of rows.
     least : int, default 5
@@ -130,8 +132,9 @@ def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BL
     levels, index = _levels(given)
     if len(given) != n_samples or index.min(initial=0) < 0:
         raise ValueError("every row needs a block, and no block may be missing")
+    in_time = not all(isinstance(level, str) and level.startswith(FOLD) for level in levels)
     days, of_levels = _levels(np.array([day_of(level) if isinstance(level, str) else level for level in levels]))
-    return Blocks(index=of_levels[index], n=len(days), least=least, entities=entities)
+    return Blocks(index=of_levels[index], n=len(days), in_time=in_time, least=least, entities=entities)
 
 
 def partitions_of(keys: npt.ArrayLike) -> npt.NDArray[np.generic]:

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from tidemill.intervals import Interval, Partition
+from tidemill.intervals import FOLD, Interval, Partition
 from tidemill.spec.kinds import Part
 
 __all__ = ["NO_TIME", "N_FOLDS", "STAMP", "Folds", "fold_block", "fold_key", "fold_start"]
@@ -47,12 +47,12 @@ def fold_key(number: int) -> str:
     >>> fold_key(7)
     'fold-07'
     """
-    return f"fold-{number:02}"
+    return f"{FOLD}{number:02}"
 
 
 def fold_block(key: str) -> Partition:
     """Return a fold as a block of rows; its instants only give the order of folds."""
-    number = int(key.removeprefix("fold-"))
+    number = int(key.removeprefix(FOLD))
     start = fold_start(number)
     return Partition(key=key, interval=Interval(start=start, end=fold_start(number + 1)), cutoff=start)
 

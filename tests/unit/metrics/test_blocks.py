@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.fft import dct
 from scipy.signal import lfilter
+from scipy.stats import ttest_1samp
 
 from tidemill.metrics.blocks import MAX_LEFT_OUT, estimate, index_blocks
 from tidemill.metrics.statistic import Statistic, average_precision, mean, median, ratio
@@ -46,6 +47,20 @@ def test_days_that_resemble_the_day_before_widen_the_interval_at_every_size(n_da
 def test_rows_without_blocks_have_no_order_of_time():
     rows = np.sort(np.random.default_rng(3).normal(size=40))
     assert estimate(mean(rows), index_blocks(None, 40)).standard_error == pytest.approx(rows.std(ddof=1) / np.sqrt(40))
+
+
+def test_the_interval_of_a_mean_over_folds_is_students_textbook_one():
+    folds = np.sort(np.random.default_rng(3).normal(size=20))
+    found = estimate(mean(folds), index_blocks([f"fold-{number:02}" for number in range(80, 100)], 20))
+    expected = ttest_1samp(folds, 0.0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-3)
+
+
+@pytest.mark.slow
+def test_the_interval_over_folds_holds_the_truth_in_95_of_100_cases():
+    rng, keys = np.random.default_rng(4), np.repeat([f"fold-{number:02}" for number in range(80, 100)], 6)
+    found = [estimate(mean((rng.random(120) < 0.3) * 1.0), index_blocks(keys, 120)) for _ in range(4000)]
+    assert np.mean([one.low <= 0.3 <= one.high for one in found]) == pytest.approx(0.95, abs=0.012)
 
 
 def test_hours_of_a_day_are_one_block():

@@ -15,6 +15,7 @@ from tidemill.modeling.estimators import fit
 from tidemill.modeling.leakage import Leak, find_changed, find_copies, find_late, find_telling, placebo
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.runtime.job import Job
+from tidemill.spec import ModelSpec
 from tidemill.steps.data.features import feature_schema, target_values
 from tidemill.storage.layout import FEATURES, PARTITION, TARGET
 from tidemill.storage.tables import read_table
@@ -58,7 +59,7 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
         ),
         *_late(job, rows, vouched),
         *_changed(job, rows, [name for name in every.names if name not in vouched]),
-        *find_copies(train, frames["test"], features, (spec.entity_key, spec.time_column)),
+        *_copied(spec, frames, features),
     ]
     if not found:  # a placebo needs a fit and does not identify a column
         found = _placebo(job, frames, sets, features)
@@ -68,6 +69,13 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
             f"Let {spec.source.features} count only what was observed by :cutoff; a column that is known ahead beyond doubt "
             "goes into train.known_ahead.",
         )
+
+
+def _copied(spec: ModelSpec, frames: Mapping[str, pd.DataFrame], features: FeatureSchema) -> list[Leak]:
+    """Return rows that are in two sets. A hash puts no key into two, and alike rows of other keys into any set."""
+    if not spec.has_time:
+        return []
+    return find_copies(frames["train"], frames["test"], features, (spec.entity_key, spec.time_column))
 
 
 def _late(job: Job, rows: pa.Table, vouched: set[str]) -> list[Leak]:
