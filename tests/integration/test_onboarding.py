@@ -241,12 +241,12 @@ def test_a_terminal_is_asked_for_table_label_and_time(
     )
     frame.to_csv(project / "asked.csv", index=False)
     command("load", str(project / "asked.csv"), "newcomer.asked", "--replace")
-    monkeypatch.setattr("tidemill.cli.onboarding.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
-    answered = CliRunner().invoke(app, ["init"], input="newcomer.asked\nchurned\n\n")
+    with monkeypatch.context() as terminal:
+        terminal.setattr("tidemill.cli.onboarding.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+        answered = CliRunner().invoke(app, ["init"], input="newcomer.asked\nchurned\n\n")
     assert answered.exit_code == 0, answered.output
     assert "Which column has the time of the event (day, birth_day, or none)? [day]" in answered.output
     assert "store_id is an id with few values, and became a category." in answered.output
     assert "birth_day is not used: a date or time; " in answered.output
-    monkeypatch.undo()
     refused = CliRunner().invoke(app, ["init", "--yes"])
     assert refused.exit_code == 2
