@@ -193,7 +193,7 @@ class ModelSpec(Part):
             return self
         listed = self.listed_features
         named = () if listed is None else listed.numeric + listed.categorical
-        others = {self.label.column, self.entity_key, self.event_time, OBSERVED_AT, *self.audit, *named}
+        others = {self.label.column, self.entity_key, self.time_column, OBSERVED_AT, *self.audit, *named}
         if self.weight in others | {*self.train.monotonic}:
             raise ValueError(
                 f"weight names {self.weight!r}, which is a feature, the key, a time, the label or an audit column; return a "
