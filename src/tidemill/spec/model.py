@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
 from typing import Annotated, Self
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -18,22 +16,15 @@ from tidemill.records import ScoreLine
 from tidemill.spec.alerting import AlertChannel
 from tidemill.spec.attestation import Attestation
 from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Policy, Source, Task
-from tidemill.spec.folds import NO_TIME, STAMP, Folds, fold_block
+from tidemill.spec.folds import NO_TIME, STAMP, fold_block
 from tidemill.spec.inputs import Engine
 from tidemill.spec.kinds import Line, Name, Part, repeated
 from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
+from tidemill.spec.reserved import ANSWER_COLUMNS, OWN_TABLES, VIEW_COLUMNS, time_zones
 from tidemill.spec.training import Accept, Train
+from tidemill.spec.without_time import require_no_folds, require_no_time
 
 __all__ = ["ModelSpec"]
-
-_OWN_TABLES = re.compile(r"(run|part)(_\d+)?")  # tidemill.prediction_<model> would collide with a ledger table
-_ANSWERS = {
-    Task.BINARY: {"score", "predicted_label"},
-    Task.MULTICLASS: {"score", "predicted_label", "probabilities"},
-    Task.REGRESSION: {"prediction", "low", "high"},
-}
-_VIEW = {"partition", "release_id", "prediction_run_id", "simulated", "published_at", "reasons"}
-"""Columns of the view ``predictions.<model>`` other than the predictions, the key and the time."""
 
 
 class ModelSpec(Part):
@@ -78,14 +69,14 @@ class ModelSpec(Part):
     @field_validator("model")
     @classmethod
     def _free_name(cls, value: str) -> str:
-        if _OWN_TABLES.fullmatch(value):
+        if OWN_TABLES.fullmatch(value):
             raise ValueError(f"{value!r} would collide with a table of the ledger; choose another name")
         return value
 
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
-        if value not in _zones():
+        if value not in time_zones():
             raise ValueError(f"{value!r} is not an IANA time zone; write one such as 'America/New_York' or 'UTC'")
         return value
 
@@ -136,29 +127,10 @@ class ModelSpec(Part):
 
     @model_validator(mode="after")
     def _divided_by_time_or_by_key(self) -> Self:
-        lengths = {"window": self.train.window, "validation": self.train.validation, "test": self.train.test}
-        changed = [name for name, length in lengths.items() if length != Train.model_fields[name].default]
-        if not self.has_time and changed:
-            raise ValueError(
-                f"train.{changed[0]} is a length of time, and event_time is none: rows are divided by their keys; write "
-                "'train: {folds: {validation: 20, test: 20}}', in folds of 100"
-            )
-        if self.has_time and self.train.folds != Folds():
-            raise ValueError(
-                "train.folds is for event_time: none; with a time, sets are cut by train.validation and train.test"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _without_time_today(self) -> Self:
         if self.has_time:
-            return self
-        if self.predict.offset:
-            raise ValueError("predict.offset: rows without a time belong to the partition of the run; write 0")
-        if self.partitions.cutoff:
-            raise ValueError("partitions.cutoff: rows without a time are read as they are; leave it out")
-        if self.partitions.every is Every.HOUR:
-            raise ValueError("partitions.every: with event_time none, a partition is a day or longer")
+            require_no_folds(self.train)
+        else:
+            require_no_time(self.train, self.partitions, self.predict)
         return self
 
     @model_validator(mode="after")
@@ -239,7 +211,7 @@ class ModelSpec(Part):
                 f"entity_key {key!r}, event_time {time!r} and label.column {label!r} must be three different columns, and "
                 "neither the key nor the label may be 'observed_at'"
             )
-        taken = sorted({key, time} & (_VIEW | _ANSWERS[self.task]))
+        taken = sorted({key, time} & (VIEW_COLUMNS | ANSWER_COLUMNS[self.task]))
         if taken:
             raise ValueError(
                 f"the view predictions.{self.model} already has a column {', '.join(taken)}; rename yours in the queries "
@@ -415,12 +387,6 @@ class ModelSpec(Part):
     def local_midnight(self, day: date) -> datetime:
         """Return the first instant of a day in the model's time zone."""
         return datetime.combine(day, time(), ZoneInfo(self.timezone))
-
-
-@cache  # finding them reads hundreds of files
-def _zones() -> set[str]:
-    """Return the zones that are the same on every machine, which ``localtime`` is not."""
-    return available_timezones() - {"localtime", "Factory"}
 
 
 def _is_of(every: Every, key: str, timezone: str) -> bool:
