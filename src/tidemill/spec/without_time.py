@@ -40,6 +40,8 @@ def require_no_time(train: Train, partitions: Partitions, predict: Predict) -> N
         )
     if predict.offset:
         raise ValueError("predict.offset: rows without a time belong to the partition of the run; write 0")
+    if predict.lookback:
+        raise ValueError("predict.lookback: the table of an earlier day cannot be read again; leave it out")
     if partitions.cutoff:
         raise ValueError("partitions.cutoff: rows without a time are read as they are; leave it out")
     if partitions.every is Every.HOUR:

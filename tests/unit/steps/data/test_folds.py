@@ -67,6 +67,7 @@ def test_without_a_time_rows_get_the_partitions_start_as_one() -> None:
     [
         ({"train": {"window": "30 days"}}, "train.window is a length of time"),
         ({"predict": {"offset": -1}}, "predict.offset"),
+        ({"predict": {"lookback": "3 days"}}, "predict.lookback"),
         ({"partitions": {"cutoff": "5 hours"}}, "partitions.cutoff"),
         ({"event_time": "t", "train": {"folds": {"test": 30}}}, "train.folds is for event_time: none"),
         ({"entity_key": "partition_start"}, "must be three different columns"),
