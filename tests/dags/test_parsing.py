@@ -8,6 +8,7 @@ HEAVY = {
 }  # fmt: skip
 LIGHT = {
     "tidemill",
+    "tidemill._version",
     "tidemill.errors",
     "tidemill.intervals",
     "tidemill.metrics",

@@ -198,7 +198,7 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
     >>> days = index_blocks(range(6), 6)
     >>> found = estimate(mean([2.0, 4.0, 1.0, 5.0, 6.0, 3.0]), days)
     >>> found.value, round(found.standard_error, 2)
-    (3.5, 0.71)
+    (3.5, 0.78)
     """
     value = statistic.value
     if statistic.opaque:

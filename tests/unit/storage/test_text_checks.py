@@ -124,7 +124,7 @@ LIGHTGBM = {
     "linear leaves": ("is_linear", first("1"), "linear leaves"),
     "another number": ("Tree", first("7"), "another number"),
     "a threshold that is not a number": ("threshold", first("0x10"), "is not a number"),
-    "a list that is too short": ("leaf_value", lambda items: items[1:], "values where"),
+    "a list that is too short": ("leaf_value", lambda items: items[1:], "values instead of"),
     "categories that do not exist": ("num_cat", first("0"), "categories that do not exist"),
     "boundaries beyond the list": ("cat_boundaries", lambda items: [*items[:-1], "999"], "values instead of 999"),
     "a first boundary that is negative": ("cat_boundaries", first("-4"), "beyond the end of their list"),

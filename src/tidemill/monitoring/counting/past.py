@@ -80,7 +80,7 @@ def rare_psi(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, n_groups: 
     >>> days = np.repeat(np.arange(14), 2)
     >>> rain = np.isin(days, [3, 9, 11]).astype(int)
     >>> round(rare_psi(rain, days, n_groups=2), 2)
-    2.57
+    2.31
     """
     if _n_blocks(blocks) < MIN_BLOCKS:
         return None
