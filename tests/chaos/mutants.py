@@ -565,7 +565,7 @@ MUTANTS = (
     Mutant(
         "labels joined by time where they have one",
         "src/tidemill/steps/data/label_join.py",
-        "return spec.event_time in label_columns",
+        "return spec.time_column in label_columns",
         "return False",
         ("tests/unit/steps/data/test_labels.py", "-k", "belong_to_the_row_of_that_time or composite"),
     ),
@@ -573,7 +573,7 @@ MUTANTS = (
         "keys unique within a partition",
         "src/tidemill/steps/data/validate_data.py",
         "return (PARTITION, spec.entity_key) if is_panel else (spec.entity_key,)",
-        "return (PARTITION, spec.entity_key, spec.event_time)",
+        "return (PARTITION, spec.entity_key, spec.time_column)",
         ("tests/integration/test_panel.py", "-k", "twice_on_one_day or need_the_time"),
     ),
     Mutant(
