@@ -5,7 +5,7 @@ from tidemill_airflow.operators import DecideOperator, RecordOutcomeOperator, Tr
 
 for spec in specs_beside(__file__):
     model = spec.model
-    with model_dag(spec, "retrain", "partition", "dry_run", max_active_runs=1):
+    with model_dag(spec, "retrain", "partition", "dry_run", "reason", max_active_runs=1):
         decide = DecideOperator(task_id="decide", model=model)
         trigger = TriggerTrainingOperator(
             task_id="trigger_training",

@@ -4,7 +4,7 @@ Airflow sends an event for each outlet of a task that succeeds. A dry run and a 
 of a task are cut down to those that have changed before it ends.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from airflow.sdk import Asset, BaseOperator, Context
 
 from tidemill_airflow.assets import MODELS, PREDICTIONS
 
-__all__ = ["AssetChange", "Changes", "announce", "changes_of"]
+__all__ = ["AssetChange", "Changes", "announce", "changes_by_hand", "changes_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,44 @@ def changes_of(record: Mapping[str, Any], partition: str, inputs: Mapping[str, A
         )
         return {MODELS: [change]}
     return {}
+
+
+def changes_by_hand(url: str, model: str, *, champion: bool, partitions: Collection[str]) -> Changes:
+    """Return the champion of now, if a person has changed it, and the partitions whose rows a person has changed.
+
+    Parameters
+    ----------
+    url : str
+        Connection of the ledger.
+    model : str
+        Name of the model.
+    champion : bool
+        Whether another release serves now.
+    partitions : collection of str
+        Keys of the partitions.
+    """
+    from tidemill.warehouse.predictions.publisher import Publisher
+    from tidemill.warehouse.releases.registry import Releases
+
+    release = Releases(url).champion(model) if champion else None
+    published = Publisher(url).published(model) if partitions else ()
+    return {
+        MODELS: [
+            AssetChange(
+                partition=item.partition,
+                release=item.release_id,
+                rows=item.evidence["n_test"],
+                digest=item.bundle_digest,
+            )
+            for item in (release,)
+            if item is not None
+        ],
+        PREDICTIONS: [
+            AssetChange(partition=run.partition, release=run.release_id, rows=run.n_rows, digest=run.checksum)
+            for run in published
+            if run.partition in partitions
+        ],
+    }
 
 
 def announce(task: BaseOperator, context: Context, changes: Changes) -> None:

@@ -26,17 +26,22 @@ PURPOSE = {
     "monitor": "Examines a partition's data, scores, matured quality and cost, and opens or resolves alerts.",
     "reproduce": "Builds a release again from its records in the ledger, and compares every step.",
     "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases published.",
+    "act": "Does what a person asks for by one short change of the ledger, and records who asked and why.",
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
 }
 """Purpose of each kind of DAG; a DAG's name is the model's and its kind."""
+BY_HAND = {
+    "rollback": """Trigger it with the release to go back to, or with none for the one before the champion, and with the
+partitions whose rows are to be withdrawn.
+The same from a shell: `tidemill rollback {spec.model} --reason …`.""",
+    "act": """The console's buttons trigger it. By hand, choose an action, and fill in the fields that it takes.""",
+}
+"""Kinds of DAGs that no schedule runs, and how a person runs them."""
 _FORTH = """By hand: trigger it with a partition key such as `{key}`, and leave the logical
 date empty: Airflow gives a run dated after the DAG's end no task at all, and calls it a success.
 Every run may be repeated; a repeated partition replaces its rows in one transaction. Only a run of a cancelled backfill
 must not be cleared: Airflow would leave it queued forever. Mark it as failed, and trigger its partition by hand.
 The same from a shell: `tidemill {verb} {spec.model} --partition …`."""
-_BACK = """Trigger it with the release to go back to, or with none for the one before the champion, and with the partitions
-whose rows are to be withdrawn.
-The same from a shell: `tidemill rollback {spec.model} --reason …`."""
 
 
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
@@ -73,7 +78,7 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
     Parameters
     ----------
     verb : str
-        ``train``, ``predict``, ``monitor``, ``retrain``, ``reproduce`` or ``rollback``.
+        A key of `PURPOSE`.
     *form : str
         Fields of the trigger form.
     **arguments
@@ -95,7 +100,7 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
 
 
 def _cron(spec: ModelSpec, verb: str) -> str | None:
-    return None if verb == "rollback" else getattr(spec, verb).schedule
+    return None if verb in BY_HAND else getattr(spec, verb).schedule
 
 
 def _models(dag_file: str) -> Path:
@@ -119,7 +124,7 @@ def _page(spec: ModelSpec, verb: str) -> str:
 | read the result | `SELECT * FROM predictions.{spec.model} WHERE partition = '…'` |
 | owner | {spec.owner or "not named"} |
 
-{_BACK.format(spec=spec) if verb == "rollback" else _FORTH.format(spec=spec, verb=verb, key=_first_key(spec))}
+{BY_HAND.get(verb, _FORTH).format(spec=spec, verb=verb, key=_first_key(spec))}
 """
 
 

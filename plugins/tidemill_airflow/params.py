@@ -13,10 +13,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from tidemill.errors import SettingsError
 
-__all__ = ["RunParams", "trigger_form"]
+__all__ = ["ActionName", "RunParams", "form_fields", "trigger_form"]
 
 Key = Annotated[str, Field(max_length=32)]
 Number = Annotated[int, Field(ge=1)]
+ActionName = Literal["acknowledge", "publish", "discard", "promote", "hold", "unhold", "dismiss"]
+Held = Literal["release", "prediction_run", "partition", "snapshot"]
 
 
 class RunParams(BaseModel):
@@ -72,6 +74,20 @@ class RunParams(BaseModel):
         title="Trials",
         description="Settings to try for each candidate besides its defaults; empty for what the spec says, 0 for none.",
     )
+    action: ActionName | None = Field(None, title="Action", description="What to do.")
+    alert: Number | None = Field(None, title="Alert", description="An open alert by its number.")
+    until: AwareDatetime | None = Field(
+        None, title="Known until", description="When the problem counts as new again; empty for when it gets worse."
+    )
+    force: bool = Field(
+        False,
+        title="Against the verdict",
+        description="Promote what the gate or a person has refused; that is recorded.",
+    )
+    what: Held | None = Field(None, title="Kind", description="Kind of what retention must keep.")
+    name: Annotated[str, Field(max_length=64)] | None = Field(
+        None, title="Name", description="Its number, key or digest."
+    )
     reason: str = Field("", max_length=500, title="Reason", description="Why, for the record.")
 
     @classmethod
@@ -111,7 +127,7 @@ class _Schema(dict[str, Any]):
 
 def trigger_form(*names: str) -> dict[str, Param]:
     """Return the fields of a DAG's trigger form, by name."""
-    fields = _fields()
+    fields = form_fields()
     return {
         name: Param(fields[name]["default"], fields[name]["description"], schema=fields[name]["schema"])
         for name in names
@@ -119,7 +135,7 @@ def trigger_form(*names: str) -> dict[str, Param]:
 
 
 @cache  # a form is made for each DAG of each model
-def _fields() -> dict[str, dict[str, Any]]:
+def form_fields() -> dict[str, dict[str, Any]]:
     """Return default, description and JSON schema of each field; a choice of one type or null is one list of types."""
     return {
         name: {"default": field["default"], "description": field["description"], "schema": _schema(field)}
@@ -131,6 +147,8 @@ def _schema(field: Mapping[str, Any]) -> _Schema:
     schema = {key: value for key, value in field.items() if key not in ("anyOf", "default", "description")}
     for choice in field.get("anyOf", ()):
         schema |= choice if choice["type"] != "null" else {}
+    if "anyOf" in field and "enum" in schema:
+        schema["enum"] = [None, *schema["enum"]]
     return _Schema(schema | ({"type": ["null", schema["type"]]} if "anyOf" in field else {}))
 
 

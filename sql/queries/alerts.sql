@@ -88,11 +88,16 @@ ORDER BY partition DESC;
 
 -- name: open_alerts
 -- The open alerts of one model or of all, what needs action first.
-SELECT alert_id, model, rule, severity, message, value, threshold, owner, first_partition, last_partition, told,
-    told_partition, acknowledged_by, acknowledged_at, acknowledged_reason
-FROM tidemill.alert
-WHERE status = 'open' AND (%(model)s::text IS NULL OR model = %(model)s)
-ORDER BY severity, model, rule;
+SELECT a.alert_id, a.model, a.rule, a.severity, a.message, a.value, a.threshold, a.owner, a.first_partition, a.last_partition,
+    a.told, a.told_partition, known.acknowledged_by, known.acknowledged_at,
+    coalesce(known.acknowledged_reason, '') AS acknowledged_reason, known.acknowledged_until,
+    run.dag_id, run.dag_run_id, run.task_id, run.map_index, run.try_number
+FROM tidemill.alert a
+JOIN tidemill.run USING (run_id)
+LEFT JOIN LATERAL (SELECT a.acknowledged_by, a.acknowledged_at, a.acknowledged_reason, a.acknowledged_until
+                   WHERE a.acknowledged_until IS NULL OR a.acknowledged_until > now()) known ON true
+WHERE a.status = 'open' AND (%(model)s::text IS NULL OR a.model = %(model)s)
+ORDER BY a.severity, a.model, a.rule;
 
 -- name: insert_alert_event
 -- Record an event of an alert.
@@ -154,14 +159,16 @@ WHERE alert_id = %(alert_id)s;
 SELECT tidemill.lock_alerts();
 
 -- name: acknowledge_alert
--- Record that somebody acknowledged an open alert.
+-- Record that somebody acknowledged an open alert, of any model or of one.
 UPDATE tidemill.alert
-SET acknowledged_by = %(by)s, acknowledged_at = %(now)s, acknowledged_reason = %(reason)s
-WHERE alert_id = %(alert_id)s AND status = 'open'
+SET acknowledged_by = %(by)s, acknowledged_at = %(now)s, acknowledged_reason = %(reason)s,
+    acknowledged_until = %(until)s
+WHERE alert_id = %(alert_id)s AND status = 'open' AND model = coalesce(%(model)s, model)
 RETURNING model;
 
 -- name: forget_acknowledgement
 -- Let an alert that got worse count as new.
 UPDATE tidemill.alert
-SET acknowledged_by = NULL, acknowledged_at = NULL, acknowledged_reason = ''
+SET acknowledged_by = NULL, acknowledged_at = NULL, acknowledged_reason = '',
+    acknowledged_until = NULL
 WHERE alert_id = %(alert_id)s AND acknowledged_by IS NOT NULL;

@@ -121,6 +121,17 @@ FROM tidemill.prediction_run
 WHERE model = %(model)s AND partition = %(partition)s AND status = 'superseded' AND release_id <> ALL(%(undone)s::bigint[])
 ORDER BY prediction_run_id DESC LIMIT 1;
 
+-- name: rollback_partitions
+-- The partitions whose visible rows undone releases have scored, and whether each has an earlier run of another release.
+SELECT pointer.partition, EXISTS (
+    SELECT FROM tidemill.prediction_run earlier
+    WHERE earlier.model = pointer.model AND earlier.partition = pointer.partition AND earlier.status = 'superseded'
+      AND earlier.release_id <> ALL(%(undone)s::bigint[]))
+FROM tidemill.published pointer
+JOIN tidemill.prediction_run run USING (prediction_run_id)
+WHERE pointer.model = %(model)s AND run.release_id = ANY(%(undone)s::bigint[])
+ORDER BY pointer.partition;
+
 -- name: open_prediction_run
 -- Open a prediction run and its table.
 SELECT tidemill.open_prediction_run(%(model)s, %(partition)s, %(release_id)s, %(snapshot_digest)s, %(token)s,

@@ -8,7 +8,7 @@ ORDER BY digest, run_id DESC;
 
 -- name: unhold
 -- Release a hold.
-SELECT tidemill.unhold(%(model)s, %(what)s, %(name)s, %(why)s);
+SELECT tidemill.unhold(%(model)s, %(what)s, %(name)s, %(why)s, %(by)s);
 
 -- name: held
 -- The holds of one model or of all.
@@ -19,7 +19,7 @@ ORDER BY model, what, name;
 
 -- name: hold
 -- Add a hold.
-SELECT tidemill.hold(%(model)s, %(what)s, %(name)s, %(why)s);
+SELECT tidemill.hold(%(model)s, %(what)s, %(name)s, %(why)s, %(by)s);
 
 -- name: release_origin
 -- How a release was made, as of its newest judgement.

@@ -9,7 +9,8 @@ FORMS = {
     "train": {"partition", "cutoff", "trials", "dry_run", "reason"},
     "predict": {"partition", "cutoff", "release", "policy", "simulate", "dry_run"},
     "monitor": {"partition"},
-    "retrain": {"partition", "dry_run"},
+    "retrain": {"partition", "dry_run", "reason"},
+    "act": {"action", "alert", "until", "partition", "release", "force", "what", "name", "reason"},
     "reproduce": {"partition", "release", "prediction_run", "as_declared"},
 }
 

@@ -24,8 +24,9 @@ def test_no_file_has_an_import_error(described: Described) -> None:
     assert described["errors"] == {}
 
 
-def test_a_model_has_five_dags_that_run_by_schedule_and_one_to_go_back(described: Described) -> None:
+def test_a_model_has_five_dags_that_run_by_schedule_and_two_that_people_trigger(described: Described) -> None:
     assert sorted(dag_id for dag_id in described["dags"] if dag_id.startswith("flight_delays")) == [
+        "flight_delays_act",
         "flight_delays_monitor",
         "flight_delays_predict",
         "flight_delays_reproduce",
@@ -39,7 +40,7 @@ def test_each_dag_comes_from_the_file_of_its_verb(described: Described) -> None:
     files = {dag_id: dag["file"] for dag_id, dag in described["dags"].items() if dag_id.startswith("flight_delays")}
     assert files == {
         f"flight_delays_{verb}": f"{verb}.py"
-        for verb in ("train", "predict", "monitor", "retrain", "reproduce", "rollback")
+        for verb in ("train", "predict", "monitor", "retrain", "reproduce", "rollback", "act")
     }
 
 

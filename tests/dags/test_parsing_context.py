@@ -9,7 +9,7 @@ import pytest
 from .conftest import PROJECT, Described, describe
 
 MODELS = ("flight_delays", "flight_punctuality", "flight_air_time")
-VERBS = ("monitor", "predict", "reproduce", "retrain", "rollback", "train")
+VERBS = ("act", "monitor", "predict", "reproduce", "retrain", "rollback", "train")
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ def test_only_what_decides_about_releases_waits_for_a_worker_with_the_promoters_
         if task["queue"] == "register"
     }
     of_models = {(dag.rpartition("_")[2], name) for dag, name in found if dag != "tidemill_maintenance"}
-    assert of_models == {("train", "register"), ("rollback", "roll_back")}
+    assert of_models == {("train", "register"), ("rollback", "roll_back"), ("act", "act")}
 
 
 def test_every_task_of_a_kind_has_the_pod_of_its_settings_mapped_ones_too(placed: Described) -> None:

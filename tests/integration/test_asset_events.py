@@ -67,3 +67,17 @@ def test_a_rollback_is_an_event_of_the_champion_and_of_each_partition_taken_back
         f"{serving.model}_champion": (TRAINED, champion.release_id),
         f"{serving.model}_predictions": (SCORED, champion.release_id),
     }
+
+
+def test_a_promotion_from_the_console_is_an_event_of_the_champion(
+    serving: Mill, trained_mill: tuple[Mill, dict[str, dict[str, Any]]], dag_run: DagRun
+) -> None:
+    newer = serving.register(trained_mill[1], SCORED)
+    ended = dag_run("act", serving, action="promote", release=newer, reason="For a test.")
+    assert ended["state"] == "success", ended["log"]
+    champion = serving.promoter.champion(serving.model)
+    assert champion is not None
+    assert champion.release_id == newer
+    assert [(event["asset"], event["extra"]["release"]) for event in ended["events"]] == [
+        (f"{serving.model}_champion", newer)
+    ]

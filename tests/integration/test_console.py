@@ -16,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from tidemill.doctor import Health, examine
+from tidemill.operations.rollback import roll_back
 from tidemill.records import Decision, PredictionRef, Severity, Verdict
 from tidemill.report.html import figure
 from tidemill.steps.findings.thresholds import floor_of_partitions
@@ -40,6 +41,9 @@ class Console:
     server: FastAPI
     readable: set[str] = field(default_factory=set)
     """DAGs whose runs the reader may see."""
+    writable: set[str] = field(default_factory=set)
+    """DAGs whose runs the reader may trigger, and whose tasks they may answer."""
+    user: str = "viewer"
     at: datetime = DEADLINE
 
     def get(self, path: str) -> httpx.Response:
@@ -48,6 +52,18 @@ class Console:
                 return await client.get(f"/tidemill/{path}")
 
         return asyncio.run(ask())
+
+    def post(self, path: str, values: dict[str, str], **headers: str) -> httpx.Response:
+        """Send a form as a browser does from a page of the console, unless the headers say otherwise."""
+        sent = {"origin": "http://ui", "sec-fetch-site": "same-origin"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+
+        async def send() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(self.server), base_url="http://ui") as client:
+                return await client.post(f"/tidemill/{path}", data=values, headers={k: v for k, v in sent.items() if v})
+
+        return asyncio.run(send())
 
     def page(self, path: str) -> str:
         answer = self.get(path)
@@ -61,9 +77,11 @@ def metadata() -> None:
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     from airflow import models, settings
     from airflow.jobs import job  # noqa: F401 - its table belongs to the metadata
+    from airflow.utils.db import synchronize_log_template
 
     models.import_all_models()
     models.base.Base.metadata.create_all(settings.get_engine())
+    synchronize_log_template()
 
 
 @pytest.fixture
@@ -83,14 +101,14 @@ def console(metadata: None, serving: Mill, monkeypatch: pytest.MonkeyPatch) -> I
         """Rights by DAG, as other auth managers have."""
 
         def is_authorized_dag(self, *, method: str, user: Any, access_entity: Any = None, details: Any = None) -> bool:
-            return method == "GET" and details.id in found.readable
+            return details.id in (found.readable if method == "GET" else found.writable)
 
     monkeypatch.setattr(airflow_app._AuthManagerState, "instance", ByDag())
     monkeypatch.setenv("TIDEMILL_STORAGE", str(serving.workspace.storage))
     url = serving.workspace.connection("warehouse")
     app.dependency_overrides = {
         ledger: lambda: Overview(url, found.at),
-        get_user: lambda: SimpleAuthManagerUser(username="viewer", role="VIEWER"),
+        get_user: lambda: SimpleAuthManagerUser(username=found.user, role="VIEWER"),
     }
     beat("SchedulerJob", timedelta())
     yield found
@@ -137,11 +155,13 @@ def forget_everything() -> None:
     from airflow.jobs.job import Job
     from airflow.models.dag import DagModel
     from airflow.models.dagrun import DagRun
+    from airflow.models.hitl import HITLDetail
+    from airflow.models.serialized_dag import SerializedDagModel
     from airflow.utils.session import create_session
     from sqlalchemy import delete
 
     with create_session() as session:
-        for table in (DagRun, DagModel, Job):
+        for table in (HITLDetail, DagRun, SerializedDagModel, DagModel, Job):
             session.execute(delete(table))
 
 
@@ -362,6 +382,241 @@ def test_a_release_leads_to_its_card_and_the_pages_of_its_data(
         if name in ("profile of the training data", "contract"):
             assert mill.model in console.page(f"{mill.model}/{href.removeprefix('../../')}")
     assert f"{mill.model}" in console.page(f"{release}card/")
+
+
+# ---------------------------------------------------------------- actions
+
+
+@pytest.fixture
+def actor(console: Console, serving: Mill) -> Console:
+    """A reader who may act, and the DAGs that do it."""
+    from airflow.sdk import DAG
+
+    from tidemill_airflow.console.actions import FORM
+    from tidemill_airflow.params import trigger_form
+
+    forms = {
+        "act": FORM,
+        "rollback": ("to", "republish_from", "republish_to", "reason"),
+        "train": ("partition", "reason"),
+    }
+    for verb, form in forms.items():
+        with DAG(f"{serving.model}_{verb}", schedule=None, params=trigger_form(*form)) as dag:
+            approve_task()
+        store_dag(dag)
+    console.writable = {f"{serving.model}_{verb}" for verb in forms}
+    console.user = "ann"
+    return console
+
+
+def approve_task() -> None:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+
+    EmptyOperator(task_id="approve")
+
+
+def store_dag(dag: Any) -> None:
+    """Store a DAG as Airflow's DAG processor does, not paused."""
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    with create_session() as session:
+        session.merge(DagBundleModel(name="tests"))
+    bag = DagBag(dag_folder=os.devnull)
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, "tests", None)
+    with create_session() as session:
+        session.execute(update(DagModel).where(DagModel.dag_id == dag.dag_id).values(is_paused=False))
+
+
+def runs_of(dag_id: str) -> list[Any]:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        columns = (DagRun.run_id, DagRun.conf, DagRun.triggering_user_name)
+        return list(session.execute(select(*columns).where(DagRun.dag_id == dag_id)))
+
+
+def token_of(page: str) -> str:
+    (token,) = re.findall(r'name="token" value="([^"]*)"', page)
+    return token
+
+
+HOLD = {"what": "partition", "name": SCORED, "reason": "case 17"}
+
+
+def test_an_action_is_a_run_in_the_name_of_the_person(actor: Console, serving: Mill) -> None:
+    serving.predict()
+    page = actor.page(f"{serving.model}/partitions/{SCORED}/")
+    assert f'href="../../act/hold/?what=partition&name={SCORED}"' in page
+    form = actor.page(f"{serving.model}/act/hold/?what=partition&name={SCORED}&reason=case+17")
+    assert f"tidemill hold {serving.model} partition {SCORED} --reason &#39;case 17&#39;" in form
+    answer = actor.post(f"{serving.model}/act/hold/", HOLD | {"token": token_of(form)})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/tidemill/{serving.model}/#asked")
+    ((run_id, conf, by),) = runs_of(f"{serving.model}_act")
+    assert (conf, by) == ({"action": "hold"} | HOLD, "ann")
+    page = actor.page(f"{serving.model}/")
+    row = page.partition('id="asked"')[2]
+    assert f'href="../../dags/{serving.model}_act/runs/{run_id}">Hold</a>' in row
+    assert "case 17" in row
+
+
+def test_a_viewer_sees_and_cannot_act_and_others_see_nothing(actor: Console, serving: Mill) -> None:
+    serving.predict()
+    token = token_of(actor.page(f"{serving.model}/act/hold/"))
+    actor.writable = set()
+    for page in (f"{serving.model}/", f"{serving.model}/partitions/{SCORED}/"):
+        assert "/act/" not in actor.page(page)
+    assert actor.get(f"{serving.model}/act/hold/").status_code == 403
+    assert actor.post(f"{serving.model}/act/hold/", HOLD | {"token": token}).status_code == 403
+    actor.readable = set()
+    actor.writable = {f"{serving.model}_act"}  # rights that no sensible role has
+    for path in ("", "act/hold/", f"partitions/{SCORED}/"):
+        assert actor.get(f"{serving.model}/{path}").status_code == 403
+    assert serving.model not in actor.page("")
+    assert runs_of(f"{serving.model}_act") == []
+
+
+def test_a_form_from_elsewhere_or_of_another_person_or_action_is_refused(actor: Console, serving: Mill) -> None:
+    path = f"{serving.model}/act/hold/"
+    token = token_of(actor.page(path))
+    other = token_of(actor.page(f"{serving.model}/act/unhold/"))
+    for sent in ({}, {"token": ""}, {"token": other}, {"token": f"{token}x"}):
+        assert actor.post(path, HOLD | sent).status_code == 403
+    for headers in (
+        {"origin": "http://evil"},
+        {"origin": "null"},
+        {"origin": ""},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+    ):
+        assert actor.post(path, HOLD | {"token": token}, **headers).status_code == 403
+    actor.user = "bob"
+    assert actor.post(path, HOLD | {"token": token}).status_code == 403
+    actor.user = "ann"
+    assert actor.get(f"{path}?token={token}&what=partition&name={SCORED}&reason=x").status_code == 200
+    assert runs_of(f"{serving.model}_act") == []
+    assert actor.post(path, HOLD | {"token": token}).status_code == 303
+
+
+def test_a_form_is_accepted_once_and_not_for_ever(
+    actor: Console, serving: Mill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{serving.model}/act/hold/"
+    sent = HOLD | {"token": token_of(actor.page(path))}
+    assert [actor.post(path, sent).status_code for _ in range(2)] == [303, 409]
+    assert len(runs_of(f"{serving.model}_act")) == 1
+    sent = HOLD | {"token": token_of(actor.page(path))}
+    monkeypatch.setattr("tidemill_airflow.console.requests.HOUR", -1)
+    assert actor.post(path, sent).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"reason": " "}, "The reason is missing."),
+        ({"name": ""}, "Missing: name."),
+        ({"what": "everything"}, "what: Input should be"),
+        ({"name": "x" * 65}, "name: String should have at most 64 characters"),
+    ],
+)
+def test_a_wrong_form_is_shown_again_and_does_nothing(
+    actor: Console, serving: Mill, wrong: dict[str, str], told: str
+) -> None:
+    path = f"{serving.model}/act/hold/"
+    answer = actor.post(path, HOLD | {"token": token_of(actor.page(path))} | wrong)
+    assert answer.status_code == 422
+    assert told in answer.text
+    assert runs_of(f"{serving.model}_act") == []
+
+
+def test_hostile_texts_stay_texts(actor: Console, serving: Mill) -> None:
+    hostile = '"><script>alert(1)</script>'
+    path = f"{serving.model}/act/hold/"
+    form = actor.page(
+        f"{path}?what={quote(hostile)}&name={quote(hostile)}&reason={quote(hostile)}&run={quote(hostile)}"
+    )
+    refused = actor.post(path, HOLD | {"token": token_of(form), "what": hostile}).text
+    assert actor.post(path, HOLD | {"token": token_of(form), "reason": hostile}).status_code == 303
+    for page in (form, refused, actor.page(f"{serving.model}/")):
+        assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in actor.page(f"{serving.model}/")
+
+
+def test_a_paused_dag_and_an_unknown_action_do_nothing(actor: Console, serving: Mill) -> None:
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import update
+
+    path = f"{serving.model}/act/hold/"
+    sent = HOLD | {"token": token_of(actor.page(path))}
+    with create_session() as session:
+        session.execute(update(DagModel).values(is_paused=True))
+    answer = actor.post(path, sent)
+    assert (answer.status_code, answer.text) == (
+        409,
+        f"The DAG {serving.model}_act is paused, so nothing would happen. Unpause it first.",
+    )
+    assert actor.get(f"{serving.model}/act/drop_everything/").status_code == 404
+
+
+def test_a_rollback_shows_what_it_would_change_before_it_is_offered(
+    actor: Console, serving: Mill, trained_mill: tuple[Mill, dict[str, dict[str, Any]]]
+) -> None:
+    path = f"{serving.model}/act/roll_back/"
+    first = serving.promoter.champion(serving.model).release_id
+    assert "there is no way back to an earlier one" in actor.get(f"{path}?preview=true").text
+    serving.predict()
+    newer = serving.register(trained_mill[1], SCORED)
+    serving.promote(newer, first, SCORED)
+    serving.predict()
+    serving.predict(NEXT)
+    assert 'name="token"' not in actor.page(path)
+    page = actor.page(f"{path}?preview=true&republish_from={SCORED}&republish_to={NEXT}")
+    assert f"<li>Release {first} serves; releases that are undone: {newer}.</li>" in page
+    assert f"<li>Get their earlier rows back: {SCORED}.</li>" in page
+    assert f"<li>Are scored again, because they have no earlier rows: {NEXT}.</li>" in page
+    sent = {"republish_from": SCORED, "republish_to": NEXT, "reason": "wrong", "token": token_of(page)}
+    assert actor.post(path, sent).status_code == 303
+    done = roll_back(
+        serving.spec, serving.workspace, to=None, republish=(SCORED, NEXT), approved_by="ann", reason="wrong"
+    )
+    assert (done.release_id, done.undone, done.restored, done.rescored) == (first, (newer,), (SCORED,), (NEXT,))
+
+
+def test_a_waiting_training_is_answered_once(actor: Console, serving: Mill) -> None:
+    from airflow.models.hitl import HITLDetail
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    dag_id, path = f"{serving.model}_train", f"{serving.model}/act/train/"
+    sent = {"partition": SCORED, "reason": "new labels", "token": token_of(actor.page(path))}
+    assert actor.post(path, sent).status_code == 303
+    ((run_id, conf, _),) = runs_of(dag_id)
+    assert conf == {"partition": SCORED, "reason": "new labels"}
+    with create_session() as session:
+        (task,) = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == dag_id))
+        task.state = "awaiting_input"
+        session.add(HITLDetail(ti_id=task.id, options=["Approve", "Reject"], subject="May it serve?", params={}))
+    assert f"act/approve/?run={run_id}" in actor.page(f"{serving.model}/")
+    path = f"{serving.model}/act/approve/"
+    page = actor.page(f"{path}?run={run_id}")
+    sent = {"run": run_id, "reason": "looks right", "token": token_of(page)}
+    assert [actor.post(path, sent).status_code for _ in range(2)] == [303, 409]
+    with create_session() as session:
+        (answer,) = session.scalars(select(HITLDetail))
+        assert (answer.chosen_options, answer.responded_by["name"], answer.params_input) == (
+            ["Approve"],
+            "ann",
+            {"comment": "looks right"},
+        )
+    assert "act/approve/" not in actor.page(f"{serving.model}/")
 
 
 # ---------------------------------------------------------------- one row, two releases

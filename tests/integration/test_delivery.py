@@ -15,12 +15,12 @@ import pytest
 from tidemill.delivery.sending import send_waiting, try_channel
 from tidemill.doctor.findings import Health
 from tidemill.doctor.ledger import check_outbox
-from tidemill.errors import ChannelUnavailable
+from tidemill.errors import ChannelUnavailable, FatalError
 from tidemill.faults import VARIABLE
 from tidemill.monitoring.alerts.persistence import Persistence, decide_changes
 from tidemill.records import Alert, AlertChange, Examination, MetricValue, SentRef, Severity
 from tidemill.warehouse.alerts.outbox import LEASE
-from tidemill.warehouse.alerts.state import Alerts
+from tidemill.warehouse.alerts.state import Acknowledgement, Alerts
 from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.ledger import Measurement
 from tidemill.workspace import Workspace
@@ -471,7 +471,7 @@ def test_an_alert_is_acknowledged_by_its_number_until_it_gets_worse(mailed: Watc
     mailed.examine(1, drift())
     store = Alerts(mailed.workspace.connection("tidemill"))
     (alert,) = store.open(mailed.mill.model)
-    known = store.acknowledge(alert.alert_id, by="ann", reason="The source is being fixed.", now=NOON)
+    known = store.acknowledge(alert.alert_id, Acknowledgement(by="ann", reason="The source is being fixed."), now=NOON)
     assert known is not None
     assert (known.acknowledged_by, known.acknowledged_at, known.acknowledged_reason) == (
         "ann",
@@ -480,7 +480,13 @@ def test_an_alert_is_acknowledged_by_its_number_until_it_gets_worse(mailed: Watc
     )
     mailed.examine(2, drift())
     assert [item.acknowledged_by for item in store.open(mailed.mill.model)] == ["ann"]
+    with pytest.raises(FatalError, match="would already be over"):
+        store.acknowledge(alert.alert_id, Acknowledgement(by="ann", reason="Known.", until=NOON), now=NOON)
+    assert store.acknowledge(alert.alert_id, Acknowledgement(by="ann", reason="x"), now=NOON, model="other") is None
+    for until, knows in (("now() + interval '1 hour'", "ann"), ("now()", None)):
+        mailed.mill.sql(f"UPDATE tidemill.alert SET acknowledged_until = {until} WHERE model = '{{m}}'")
+        assert [item.acknowledged_by for item in store.open(mailed.mill.model)] == [knows]
     mailed.examine(3, drift(0.9))
     (worse,) = store.open(mailed.mill.model)
     assert (worse.acknowledged_by, worse.acknowledged_at, worse.acknowledged_reason) == (None, None, "")
-    assert store.acknowledge(-1, by="ann", reason="Known.", now=NOON) is None
+    assert store.acknowledge(-1, Acknowledgement(by="ann", reason="Known."), now=NOON) is None

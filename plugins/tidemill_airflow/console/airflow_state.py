@@ -8,20 +8,25 @@ from typing import Any
 from airflow.api.common.airflow_health import UNHEALTHY, get_airflow_health
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.hitl import HITLDetail
+from airflow.models.taskinstance import TaskInstance
 from airflow.sdk.timezone import utcnow
-from airflow.utils.state import DagRunState
+from airflow.utils.state import DagRunState, TaskInstanceState
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from tidemill.records import ModelState, Severity, UnrecordedFailure
+from tidemill.records import AskedRun, ModelState, Severity, UnrecordedFailure
 from tidemill.warehouse.overview import Overview
+from tidemill_airflow.console.actions import ACTIONS, RUN_PREFIX
 from tidemill_airflow.model_dags import PURPOSE
 
-__all__ = ["observe", "outages", "partition_of"]
+__all__ = ["asked_runs", "observe", "outages", "partition_of", "waiting_approvals"]
 
 RECENT = timedelta(days=7)
 """How long a failed run is shown, as for failed steps."""
 MOST_RUNS = 1000  # runs of a model that are looked at: a week of hourly ones
+N_ASKED = 10  # newest runs opened from the console that are shown
+WAITING = (TaskInstanceState.AWAITING_INPUT, TaskInstanceState.DEFERRED)
 _NAMES = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "DAG processor"}
 _BY_SCHEDULE = (
     "scheduled__",
@@ -110,6 +115,47 @@ def _failed_runs(session: Session, model: str) -> list[UnrecordedFailure]:
         for (dag_id, partition), run in newest.items()
         if run.state == DagRunState.FAILED and run.end_date is not None
     ]
+
+
+def asked_runs(session: Session, model: str) -> tuple[AskedRun, ...]:
+    """Return the newest runs that people have opened from the console, newest first."""
+    columns = (DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.triggering_user_name, DagRun.conf, DagRun.queued_at)
+    runs = session.execute(
+        select(*columns)
+        .where(DagRun.dag_id.in_([f"{model}_{verb}" for verb in PURPOSE]), DagRun.run_id.startswith(RUN_PREFIX))
+        .order_by(DagRun.id.desc())
+        .limit(N_ASKED)
+    )
+    return tuple(
+        AskedRun(
+            title=_title(run.run_id),
+            dag_id=run.dag_id,
+            dag_run_id=run.run_id,
+            state=str(run.state),
+            by=run.triggering_user_name or "",
+            reason=str((run.conf or {}).get("reason", "")),
+            at=run.queued_at,
+        )
+        for run in runs
+    )
+
+
+def _title(run_id: str) -> str:
+    """Return what a run does, by its id; of an action that this version does not have, its name."""
+    name = run_id.removeprefix(RUN_PREFIX).partition("__")[0]
+    return ACTIONS[name].title if name in ACTIONS else name
+
+
+def waiting_approvals(session: Session, model: str) -> tuple[str, ...]:
+    """Return the runs of the model's training that wait for a person's answer, oldest first."""
+    runs = session.scalars(
+        select(TaskInstance.run_id)
+        .join(HITLDetail, HITLDetail.ti_id == TaskInstance.id)
+        .where(TaskInstance.dag_id == f"{model}_train", TaskInstance.task_id == "approve")
+        .where(TaskInstance.state.in_(WAITING), HITLDetail.responded_at.is_(None))
+        .order_by(HITLDetail.created_at)
+    )
+    return tuple(runs)
 
 
 def partition_of(session: Session, dag_id: str, run_id: str) -> str | None:

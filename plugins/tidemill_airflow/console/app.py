@@ -2,24 +2,22 @@
 
 It is an app below Airflow's API server, which protects no plugin's app. So every page asks Airflow who the reader is, and
 shows a model to those who may read the runs of its DAGs. It reads the ledger as ``tidemill_reader``, the storage, and
-Airflow's runs and heartbeats. It writes nothing, and runs no script.
+Airflow's runs and heartbeats. It writes nothing to the ledger, and runs no script: what a person asks for is a DAG run.
 """
 
 from dataclasses import replace
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
-from fastapi import Depends, FastAPI, HTTPException, Path, Request
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from pydantic import StringConstraints
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from tidemill.errors import ArtifactCorrupt, TidemillError
+from tidemill.records import Wishes
 from tidemill.report.console import (
     comparison_page,
     model_page,
@@ -36,49 +34,39 @@ from tidemill.score import read_scorecard
 from tidemill.storage.bundles.load import MODEL_CARD
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import transaction
-from tidemill.warehouse.overview import Overview, newest_spec
+from tidemill.warehouse.overview import newest_spec
 from tidemill.warehouse.predictions.lookup import N_SEARCHED, look_up_row
-from tidemill.workspace import SOURCE, Workspace
-from tidemill_airflow.connections import connection_url
-from tidemill_airflow.console.airflow_state import observe, outages, partition_of
+from tidemill.workspace import Workspace
+from tidemill_airflow.console.access import (
+    HEADERS,
+    Digest,
+    EntityKey,
+    Ledger,
+    Model,
+    PartitionKey,
+    ReleaseId,
+    ledger,
+    may_read,
+    permitted,
+    possible_actions,
+)
+from tidemill_airflow.console.airflow_state import asked_runs, observe, outages, partition_of, waiting_approvals
+from tidemill_airflow.console.requests import router
 from tidemill_airflow.model_dags import PURPOSE
 
 __all__ = ["app", "ledger"]
 
 app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, openapi_url=None)
+app.include_router(router)
 
+Possible = Annotated[frozenset[str], Depends(possible_actions)]
 PAGES = ("index.html", "profile.html")  # what a folder of reports may hold
-HEADERS = {
-    "Content-Security-Policy": "frame-ancestors 'self'",  # the UI shows the pages in a frame; the rest is in each page
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "private, no-store",
-}
-
-
-def _permitted(
-    model: Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,47}$")], request: Request, user: GetUserDep
-) -> str:
-    requires_access_dag("GET", DagAccessEntity.RUN, f"{model}_predict")(request, user)
-    return model
-
-
-def ledger() -> Overview:
-    """Return the ledger as the reader's role sees it, judged at the database's present time."""
-    return Overview(connection_url(SOURCE))
-
-
-Model = Annotated[str, Depends(_permitted)]
-Ledger = Annotated[Overview, Depends(ledger)]
-Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
-PartitionKey = Annotated[str, StringConstraints(pattern="^[0-9][0-9A-Z+-]{3,23}$")]
-EntityKey = Annotated[str, StringConstraints(max_length=500, pattern="^[^\\x00]*$")]
-ReleaseId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
 @app.get("/")
 def _models(request: Request, user: GetUserDep, session: SessionDep, overview: Ledger) -> Response:
     stopped = outages()
-    readable = [state for state in overview.models() if _may_read(state.model, request, user)]
+    readable = [state for state in overview.models() if may_read(state.model, request, user)]
     return _html(models_page([observe(session, overview, state, stopped) for state in readable], stopped))
 
 
@@ -96,24 +84,30 @@ def _partition_of_a_run(dag_id: str, run_id: str, request: Request, user: GetUse
     model, _, verb = dag_id.rpartition("_")
     if verb not in PURPOSE or not model.isidentifier():
         return RedirectResponse(f"{request.scope['root_path']}/")
-    _permitted(model, request, user)
+    permitted(model, request, user)
     key = partition_of(session, dag_id, run_id)
     place = f"partitions/{quote(key, safe='')}/" if key else ""
     return RedirectResponse(f"{request.scope['root_path']}/{model}/{place}")
 
 
 @app.get("/{model}/")
-def _model(model: Model, session: SessionDep, overview: Ledger) -> Response:
+def _model(model: Model, session: SessionDep, overview: Ledger, possible: Possible) -> Response:
     details = overview.model(model)
     if details is None:
         return _missing(f"Model {model} has never run.")
-    return _html(model_page(replace(details, state=observe(session, overview, details.state, outages()))))
+    details = replace(details, state=observe(session, overview, details.state, outages()))
+    wishes = Wishes(possible=possible, asked=asked_runs(session, model), waiting=waiting_approvals(session, model))
+    return _html(model_page(details, wishes))
 
 
 @app.get("/{model}/partitions/{partition}/")
-def _partition(model: Model, partition: PartitionKey, overview: Ledger) -> Response:
+def _partition(model: Model, partition: PartitionKey, overview: Ledger, possible: Possible) -> Response:
     found = overview.partition(model, partition)
-    return _html(partition_page(found)) if found else _missing(f"Nothing has run for {partition} of model {model}.")
+    return (
+        _html(partition_page(found, possible))
+        if found
+        else _missing(f"Nothing has run for {partition} of model {model}.")
+    )
 
 
 @app.get("/{model}/rows/")
@@ -188,14 +182,6 @@ def _no_address(_: Request, __: RequestValidationError) -> Response:
 @app.exception_handler(TidemillError)
 def _failed(_: Request, error: TidemillError) -> Response:
     return _missing(str(error)) if isinstance(error, ArtifactCorrupt) else PlainTextResponse(str(error), 503, HEADERS)
-
-
-def _may_read(model: str, request: Request, user: BaseUser) -> bool:
-    try:
-        _permitted(model, request, user)
-    except HTTPException:
-        return False
-    return True
 
 
 def _html(page: str) -> Response:

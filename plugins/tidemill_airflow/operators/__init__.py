@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tidemill_airflow.operators.act import ActOperator
 from tidemill_airflow.operators.approve import ApproveOperator
 from tidemill_airflow.operators.ask import AskOperator
 from tidemill_airflow.operators.await_ready import AwaitReadyOperator
@@ -18,6 +19,7 @@ from tidemill_airflow.operators.step import StepOperator
 from tidemill_airflow.operators.trigger_training import TriggerTrainingOperator
 
 __all__ = [
+    "ActOperator",
     "ApproveOperator",
     "AskOperator",
     "AwaitReadyOperator",

@@ -3,7 +3,7 @@
 import getpass
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -29,15 +29,16 @@ def alerts(
     acknowledge: Annotated[int | None, typer.Option(help="Number of an alert to acknowledge.")] = None,
     by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
     reason: Annotated[str, typer.Option(help="Why nobody else has to act; --acknowledge needs it.")] = "",
+    until: Annotated[
+        datetime | None, typer.Option(help="When the acknowledgement ends; UTC, never by default.")
+    ] = None,
     send: Annotated[bool, typer.Option("--send", help="Send waiting messages that are due.")] = False,
     channel: Annotated[str | None, typer.Option("--try", help="Send a test message to this channel.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List open alerts; acknowledge one, send waiting messages, or test a channel."""
-    from datetime import UTC
-
     from tidemill.delivery.sending import send_waiting, try_channel
-    from tidemill.warehouse.alerts.state import Alerts
+    from tidemill.warehouse.alerts.state import Acknowledgement, Alerts
     from tidemill.workspace import LEDGER
 
     workspace = Workspace.from_environment()
@@ -47,7 +48,8 @@ def alerts(
         out.print(f"Channel {channel} accepted a test message.")
         return
     if acknowledge is not None:
-        known = store.acknowledge(acknowledge, by=by or getpass.getuser(), reason=reason, now=datetime.now(UTC))
+        said = Acknowledgement(by=by or getpass.getuser(), reason=reason, until=_in_utc(until))
+        known = store.acknowledge(acknowledge, said, now=datetime.now(UTC))
         if known is None:
             raise typer.BadParameter(f"no alert {acknowledge} is open", param_hint="--acknowledge")
     listed = store.open(model)
@@ -62,6 +64,7 @@ def alerts(
             "owner": item.owner,
             "known_to": item.acknowledged_by,
             "why_known": item.acknowledged_reason or None,
+            "known_until": item.acknowledged_until,
             "what": item.alert.message,
         }
         for item in listed
@@ -128,12 +131,15 @@ def hold(
     what: Annotated[Held, typer.Argument(help="What to hold.")],
     name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
 ) -> None:
     """Exempt a release, prediction run, partition or snapshot from retention."""
     from tidemill.warehouse.releases.holds import Holds
 
     workspace = Workspace.from_environment()
-    Holds(workspace.connection(LEDGER)).hold(workspace.spec(model).model, what, name, reason)
+    Holds(workspace.connection(LEDGER)).hold(
+        workspace.spec(model).model, what, name, reason, by=by or getpass.getuser()
+    )
     out.print(f"The {what} {name} of {model} is held.", highlight=False)
 
 
@@ -143,11 +149,12 @@ def unhold(
     what: Annotated[Held, typer.Argument(help="What to hold.")],
     name: Annotated[str, typer.Argument(help="Its number, key or digest.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
 ) -> None:
     """End an exemption from retention."""
     from tidemill.warehouse.releases.holds import Holds
 
-    Holds(Workspace.from_environment().connection(LEDGER)).unhold(model, what, name, reason)
+    Holds(Workspace.from_environment().connection(LEDGER)).unhold(model, what, name, reason, by=by or getpass.getuser())
     out.print(f"The {what} {name} of {model} is no longer held.", highlight=False)
 
 
@@ -184,13 +191,15 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Examine ledger, storage, MLflow and machine; exit status 1 if anything fails. Works without Airflow."""
-    from datetime import UTC
-
     from tidemill.doctor import examine
 
-    instant = as_of.replace(tzinfo=UTC) if as_of and as_of.tzinfo is None else as_of
-    findings = examine(Workspace.from_environment(), as_of=instant, deep=deep, repair=repair)
+    findings = examine(Workspace.from_environment(), as_of=_in_utc(as_of), deep=deep, repair=repair)
     _tell(findings, as_json=as_json)
+
+
+def _in_utc(instant: datetime | None) -> datetime | None:
+    """Return an instant that was given without a zone as one in UTC."""
+    return instant.replace(tzinfo=UTC) if instant and instant.tzinfo is None else instant
 
 
 @app.command("install-check", rich_help_panel=PANEL)

@@ -30,7 +30,7 @@ from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace, connection_f
 
 __all__ = ["DAG_FILES", "check_storage", "examine_installation"]
 
-DAG_FILES = ("broken_specs", "maintenance", "monitor", "predict", "reproduce", "retrain", "rollback", "train")
+DAG_FILES = ("act", "broken_specs", "maintenance", "monitor", "predict", "reproduce", "retrain", "rollback", "train")
 """What has to be among Airflow's DAG files."""
 FACTS = "tidemill_airflow.facts"
 FACTS_S = 120

@@ -53,7 +53,8 @@ _MAY_UPDATE = {
     ("tidemill_writer", "measured_labels"): ("prediction_run_id", "digest", "as_of", "measured_at"),
     ("tidemill_writer", "alert"): ("status", "severity", "message", "value", "threshold", "first_partition",
                                    "last_partition", "told", "told_partition", "run_id", "updated_at", "resolved_at",
-                                   "acknowledged_by", "acknowledged_at", "acknowledged_reason"),
+                                   "acknowledged_by", "acknowledged_at", "acknowledged_reason",
+                                   "acknowledged_until"),
     ("tidemill_writer", "alert_message"): ("state", "attempts", "next_try", "claimed_until", "error", "sent_at"),
 }  # fmt: skip
 _MAY_NOT_CALL = {

@@ -6,6 +6,7 @@ A record holds names, digests, counts and verdicts; frames and estimators never 
 
 from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, Examination, OpenAlert, SentRef
 from tidemill.records.console import (
+    AskedRun,
     PartitionAlert,
     PartitionDetails,
     ReleaseEvidence,
@@ -13,6 +14,7 @@ from tidemill.records.console import (
     RowLookup,
     RowVersion,
     StepOfPartition,
+    Wishes,
 )
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Readiness, SnapshotRef, SplitRef
 from tidemill.records.evidence import BehaviourCheck, FeatureGroup, Rehearsal, SliceSearch, WeakSlice
@@ -22,6 +24,7 @@ from tidemill.records.overview import (
     MOST_UNEXAMINED,
     FailedStep,
     FeatureDrift,
+    Hold,
     ModelDetails,
     ModelState,
     PublishedPartition,
@@ -45,6 +48,7 @@ __all__ = [
     "AlertEvent",
     "AlertsRef",
     "Answer",
+    "AskedRun",
     "BehaviourCheck",
     "BundleRef",
     "ChangedPartition",
@@ -59,6 +63,7 @@ __all__ = [
     "FailedStep",
     "FeatureDrift",
     "FeatureGroup",
+    "Hold",
     "Likeness",
     "LineScore",
     "LookedBack",
@@ -107,5 +112,6 @@ __all__ = [
     "UnrecordedFailure",
     "Verdict",
     "WeakSlice",
+    "Wishes",
     "significant",
 ]

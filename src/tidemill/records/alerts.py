@@ -84,6 +84,18 @@ class OpenAlert(Record):
     """When."""
     acknowledged_reason: str = ""
     """Why nobody else has to act; empty in older records."""
+    acknowledged_until: datetime | None = None
+    """When that ends; None if it lasts until the alert gets worse."""
+    dag_id: str | None = None
+    """DAG of the step that found it last; None if the command line ran it."""
+    dag_run_id: str | None = None
+    """Run of the DAG."""
+    task_id: str | None = None
+    """Task."""
+    map_index: int | None = None
+    """Index of a mapped task; -1 or None if it is not mapped."""
+    try_number: int | None = None
+    """Attempt, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

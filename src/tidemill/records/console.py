@@ -11,6 +11,7 @@ from tidemill.records.overview import PublishedPartition, RowDecision
 from tidemill.records.revisions import RowChanges
 
 __all__ = [
+    "AskedRun",
     "PartitionAlert",
     "PartitionDetails",
     "ReleaseEvidence",
@@ -18,6 +19,7 @@ __all__ = [
     "RowLookup",
     "RowVersion",
     "StepOfPartition",
+    "Wishes",
 ]
 
 
@@ -156,3 +158,35 @@ class RowLookup(Record):
     """The answer and everything behind it, by name, in order."""
     history: tuple[RowVersion, ...]
     """In every searched partition that has it: what readers see and saw, newest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRun(Record):
+    """A DAG run that a person has opened from the console."""
+
+    title: str
+    """What it does."""
+    dag_id: str
+    """DAG."""
+    dag_run_id: str
+    """Run of the DAG."""
+    state: str
+    """State in Airflow: ``queued``, ``running``, ``success`` or ``failed``."""
+    by: str
+    """Person."""
+    reason: str
+    """Why."""
+    at: datetime | None
+    """When it was queued."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes(Record):
+    """What the reader of a model's page may ask for, and what has been asked for."""
+
+    possible: frozenset[str] = frozenset()
+    """Names of the actions that the reader may take."""
+    asked: tuple[AskedRun, ...] = ()
+    """Newest first."""
+    waiting: tuple[str, ...] = ()
+    """Runs of the training that wait for an answer, oldest first."""

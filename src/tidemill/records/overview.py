@@ -11,6 +11,7 @@ __all__ = [
     "MOST_UNEXAMINED",
     "FailedStep",
     "FeatureDrift",
+    "Hold",
     "ModelDetails",
     "ModelState",
     "PublishedPartition",
@@ -232,6 +233,23 @@ class FeatureDrift(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(Record):
+    """One thing that retention must not collect."""
+
+    model: str
+    what: str
+    """``release``, ``prediction_run``, ``partition`` or ``snapshot``."""
+    name: str
+    """Number, key or digest."""
+    why: str
+    """Reason."""
+    held_by: str
+    """Person who asked for it; the login role if none was named."""
+    held_at: datetime
+    """When."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDetails(Record):
     """A model's state with its recent past."""
 
@@ -248,3 +266,5 @@ class ModelDetails(Record):
     """About withheld rows of the newest partitions, oldest first."""
     score: RecordedScore | None = None
     """Its newest ML Test Score on record; None before its first monitoring page."""
+    held: tuple[Hold, ...] = ()
+    """What retention must not collect."""

@@ -13,6 +13,7 @@ from tidemill.records import (
     EvaluationReport,
     FailedStep,
     FeatureDrift,
+    Hold,
     MetricValue,
     ModelDetails,
     ModelState,
@@ -38,7 +39,6 @@ from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, fetch_v
 from tidemill.warehouse.statements import execute
 
 __all__ = ["Overview", "newest_spec"]
-__all__ = ["Overview"]
 
 N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 90, 20, 5, 10  # newest entries of each kind that are shown
 N_DRIFT = 30  # newest partitions whose features are shown
@@ -76,6 +76,7 @@ class Overview:
                 decisions=_decisions(cursor, model),
                 drift=_drift(cursor, model, [item.partition for item in partitions[:N_DRIFT]]),
                 score=_score(cursor, model),
+                held=_held(cursor, model),
                 row_decisions=_row_decisions(cursor, model, partitions[-1].partition, partitions[0].partition)
                 if partitions
                 else (),
@@ -246,6 +247,11 @@ def _row_decisions(cursor: Cursor, model: str, first: str, last: str) -> tuple[R
 def _score(cursor: Cursor, model: str) -> RecordedScore | None:
     execute(cursor, "recorded_score", model=model)
     return fetch_one(cursor, RecordedScore)
+
+
+def _held(cursor: Cursor, model: str) -> tuple[Hold, ...]:
+    execute(cursor, "held", model=model)
+    return fetch_all(cursor, Hold)
 
 
 def _decisions(cursor: Cursor, model: str) -> tuple[RetrainDecision, ...]:

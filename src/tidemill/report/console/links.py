@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, urlsplit
 
-from tidemill.records import FailedStep, ReleaseOrigin, StepOfPartition, UnrecordedFailure
+from tidemill.records import AskedRun, FailedStep, OpenAlert, ReleaseOrigin, StepOfPartition, UnrecordedFailure
 from tidemill.report.html import Link
 
 __all__ = ["release_links", "report_trail", "run_path", "task_path", "trail_of"]
@@ -38,14 +38,14 @@ def release_links(model: str, origin: ReleaseOrigin, tracking_uri: str | None) -
     return (Link("model card", "card/"), *stored, *_mlflow_links(tracking_uri, model, origin))
 
 
-def run_path(step: StepOfPartition | FailedStep | UnrecordedFailure) -> str:
+def run_path(step: StepOfPartition | FailedStep | UnrecordedFailure | OpenAlert | AskedRun) -> str:
     """Return the path of a step's DAG run in Airflow; empty if Airflow did not run it."""
     if not (step.dag_id and step.dag_run_id):
         return ""
     return f"dags/{quote(step.dag_id, safe='')}/runs/{quote(step.dag_run_id, safe='')}"
 
 
-def task_path(step: StepOfPartition | FailedStep) -> str:
+def task_path(step: StepOfPartition | FailedStep | OpenAlert) -> str:
     """Return the path of a step's task in Airflow, which opens with its log; empty if Airflow did not run it."""
     run = run_path(step)
     if not (run and step.task_id):

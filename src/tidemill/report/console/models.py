@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import quote
 
-from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, Severity
+from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, Severity, Wishes
 from tidemill.report.console.links import run_path, task_path, trail_of
 from tidemill.report.console.runbook import instructions
 from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, percent, when
@@ -12,6 +13,7 @@ from tidemill.report.timeline import calendar, drift_rows, quality_chart
 __all__ = ["model_page", "models_page"]
 
 N_ROWS = 30  # of the table of partitions
+_NOTHING = Wishes()
 _TONES = {None: "good", Severity.WARN: "warn", Severity.FAIL: "fail"}
 _WORDS = {None: "fine", Severity.WARN: "look", Severity.FAIL: "act"}
 
@@ -37,8 +39,16 @@ def models_page(states: Sequence[ModelState], outages: Sequence[str] = ()) -> st
     )
 
 
-def model_page(details: ModelDetails) -> str:
-    """Return a model's page: its state with reasons, its recent past, and links to all its pages."""
+def model_page(details: ModelDetails, wishes: Wishes = _NOTHING) -> str:
+    """Return a model's page: its state with reasons, its recent past, and links to all its pages.
+
+    Parameters
+    ----------
+    details : ModelDetails
+        Its state and recent past.
+    wishes : Wishes, optional
+        What the reader may ask for, and what has been asked for; by default nothing.
+    """
     state = details.state
     return page(
         "model.html",
@@ -46,7 +56,7 @@ def model_page(details: ModelDetails) -> str:
         model=state.model,
         partition="",
         trail=trail_of(state.model, up=""),
-        links=[Link("Look up a row", "rows/")],
+        links=[Link("Look up a row", "rows/"), *_actions(state, wishes)],
         answer=_of_one(details),
         tiles=_tiles(state),
         state=state,
@@ -61,8 +71,22 @@ def model_page(details: ModelDetails) -> str:
         releases=details.releases,
         decisions=details.decisions,
         score=details.score,
+        wishes=wishes,
+        possible=wishes.possible,
+        held=details.held,
         metric_name=state.champion.metric if state.champion else "quality",
     )
+
+
+def _actions(state: ModelState, wishes: Wishes) -> list[Link]:
+    """Return the links to the actions that concern no single row of the page."""
+    newest = f"?partition={quote(state.newest.partition)}" if state.newest else ""
+    found = (
+        ("train", "Train now…", f"act/train/{newest}"),
+        ("retrain", "Decide about retraining…", f"act/retrain/{newest}"),
+        ("roll_back", "Roll back…", "act/roll_back/"),
+    )
+    return [Link(text, href) for name, text, href in found if name in wishes.possible]
 
 
 def _mark(state: ModelState) -> tuple[str, str]:
@@ -85,7 +109,7 @@ def _of_all(ranked: Sequence[ModelState]) -> Answer:
             question=question,
             answer="No model has run yet.",
             tone="none",
-            reasons=("A spec in the folder of models makes four DAGs; the first training puts the model here.",),
+            reasons=("A spec in the folder of models makes seven DAGs; the first training puts the model here.",),
         )
     worst = ranked[0].severity
     if worst is None:

@@ -1,5 +1,7 @@
 """The page of one partition: its rows, alerts and decisions, and each step with its run and log in Airflow."""
 
+from collections.abc import Collection
+
 from tidemill.records import PartitionDetails, Verdict
 from tidemill.report.console.links import run_path, task_path, trail_of
 from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, percent, when
@@ -7,8 +9,16 @@ from tidemill.report.html import Answer, Link, Tile, count, figure, interval, pa
 __all__ = ["partition_page"]
 
 
-def partition_page(details: PartitionDetails) -> str:
-    """Return the page of a partition, whether or not it has been published."""
+def partition_page(details: PartitionDetails, possible: Collection[str] = ()) -> str:
+    """Return the page of a partition, whether or not it has been published.
+
+    Parameters
+    ----------
+    details : PartitionDetails
+        What happened to it.
+    possible : collection of str, default ()
+        Names of the actions that the reader may take.
+    """
     return page(
         "partition.html",
         kind="Partition",
@@ -19,6 +29,8 @@ def partition_page(details: PartitionDetails) -> str:
         answer=_answer(details),
         tiles=_tiles(details),
         details=details,
+        possible=possible,
+        of={"partition": details.partition},
         steps=[(step, run_path(step), task_path(step)) for step in details.steps],
     )
 

@@ -18,12 +18,24 @@ from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAl
 from tidemill.warehouse.connections import Cursor, fetch_value, transaction
 from tidemill.warehouse.statements import execute
 
-__all__ = ["Alerts", "Decide", "open_alerts"]
+__all__ = ["Acknowledgement", "Alerts", "Decide", "open_alerts"]
 
 Decide = Callable[[Sequence[OpenAlert], Sequence[Examination]], Sequence[AlertChange]]
 """From open alerts and the newest examinations to what becomes of the alerts."""
 
 N_EXAMINATIONS = 100  # newest partitions to consider; no persistence needs more than 99
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """A person's word that they know of an alert."""
+
+    by: str
+    """Person."""
+    reason: str
+    """Why nobody else has to act."""
+    until: datetime | None = None
+    """When that ends; None for until the alert gets worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +111,21 @@ class Alerts:
         with transaction(self.url) as cursor:
             return open_alerts(cursor, model)
 
-    def acknowledge(self, alert_id: int, *, by: str, reason: str, now: datetime) -> OpenAlert | None:
+    def acknowledge(
+        self, alert_id: int, said: Acknowledgement, *, now: datetime, model: str | None = None
+    ) -> OpenAlert | None:
         """Record that somebody knows of an open alert and why nobody else has to act.
+
+        Parameters
+        ----------
+        alert_id : int
+            The alert.
+        said : Acknowledgement
+            Who knows, why, and until when.
+        now : datetime
+            Instant of the acknowledgement.
+        model : str or None
+            Model whose alert it must be; None for any.
 
         Returns
         -------
@@ -110,17 +135,24 @@ class Alerts:
         Raises
         ------
         FatalError
-            If the reason is empty.
+            If the reason is empty, or the acknowledgement would end before it begins.
         """
-        if not reason.strip():
+        if not said.reason.strip():
             raise FatalError("An acknowledgement needs a reason.", "Pass --reason 'why nobody else has to act'.")
+        if said.until is not None and said.until <= now:
+            raise FatalError(
+                f"An acknowledgement until {said.until:%Y-%m-%d %H:%M %Z} would already be over.",
+                "Choose a later instant, or none for until the alert gets worse.",
+            )
+        details = {"by": said.by, "reason": said.reason.strip()}
         with transaction(self.url) as cursor:
-            execute(cursor, "acknowledge_alert", by=by, reason=reason.strip(), now=now, alert_id=alert_id)
+            execute(cursor, "acknowledge_alert", **details, until=said.until, now=now, alert_id=alert_id, model=model)
             row = cursor.fetchone()
             if row is None:
                 return None
-            details = json.dumps({"alert_id": alert_id, "by": by, "reason": reason.strip()})
-            execute(cursor, "append_audit", event="acknowledge", model=row[0], details=details)
+            ends = {} if said.until is None else {"until": said.until.isoformat()}
+            event = json.dumps({"alert_id": alert_id, **details, **ends})
+            execute(cursor, "append_audit", event="acknowledge", model=row[0], details=event)
             return next(item for item in open_alerts(cursor, row[0]) if item.alert_id == alert_id)
 
 

@@ -1,11 +1,11 @@
 """Holds: things that a person exempts from retention, from one audit entry until another."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from psycopg2.errors import NoDataFound
 
 from tidemill.errors import FatalError
+from tidemill.records import Hold
 from tidemill.warehouse.connections import fetch_all, transaction
 from tidemill.warehouse.statements import execute
 
@@ -15,23 +15,6 @@ KINDS = ("release", "prediction_run", "partition", "snapshot")
 """What can be held."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """One thing that retention must not collect."""
-
-    model: str
-    what: str
-    """One of `KINDS`."""
-    name: str
-    """Number, key or digest."""
-    why: str
-    """Reason."""
-    held_by: str
-    """Login role that asked for it."""
-    held_at: datetime
-    """When."""
-
-
 @dataclass(frozen=True, slots=True)
 class Holds:
     """The writer's view of holds."""
@@ -39,7 +22,7 @@ class Holds:
     url: str
     """Connection of the role ``tidemill_writer`` or ``tidemill_promoter``."""
 
-    def hold(self, model: str, what: str, name: str, why: str) -> None:
+    def hold(self, model: str, what: str, name: str, why: str, *, by: str = "") -> None:
         """Keep something from being collected.
 
         Raises
@@ -49,13 +32,13 @@ class Holds:
         """
         try:
             with transaction(self.url) as cursor:
-                execute(cursor, "hold", model=model, what=what, name=name, why=why)
+                execute(cursor, "hold", model=model, what=what, name=name, why=why, by=by)
         except NoDataFound:
             raise FatalError(
                 f"Model {model!r} has no {what} {name!r}.", f"What can be held is a {', '.join(KINDS)} that it has."
             ) from None
 
-    def unhold(self, model: str, what: str, name: str, why: str) -> None:
+    def unhold(self, model: str, what: str, name: str, why: str, *, by: str = "") -> None:
         """Release a hold.
 
         Raises
@@ -66,7 +49,7 @@ class Holds:
         if (what, name) not in {(item.what, item.name) for item in self.held(model)}:
             raise FatalError(f"The {what} {name!r} of {model!r} is not held.", "See 'tidemill held' for what is.")
         with transaction(self.url) as cursor:
-            execute(cursor, "unhold", model=model, what=what, name=name, why=why)
+            execute(cursor, "unhold", model=model, what=what, name=name, why=why, by=by)
 
     def held(self, model: str | None = None) -> tuple[Hold, ...]:
         """Return what is held, of one model or of all."""
