@@ -77,7 +77,9 @@ class RunParams(BaseModel):
     action: ActionName | None = Field(None, title="Action", description="What to do.")
     alert: Number | None = Field(None, title="Alert", description="An open alert by its number.")
     until: AwareDatetime | None = Field(
-        None, title="Known until", description="When the problem counts as new again; empty for when it gets worse."
+        None,
+        title="Known until (UTC)",
+        description="When the problem counts as new again; empty for when it gets worse.",
     )
     force: bool = Field(
         False,

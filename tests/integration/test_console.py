@@ -211,6 +211,7 @@ def test_withheld_rows_are_told_as_such_and_are_not_late(console: Console, servi
     found = Overview(serving.workspace.connection("warehouse"), DEADLINE)
     state = found.model(serving.model).state
     assert (state.withheld, state.timeliness.severity, state.timeliness.missing) == ((NEXT,), None, ())
+    assert state.timeliness.message == f"The newest rows of the partition due, {NEXT}, are withheld."
     accepted = Decision(kind="publish", verdict=Verdict.ACCEPT, reasons=("Published by ann: fine.",), by="ann")
     Withholding(serving.workspace.connection("tidemill")).resolve(prediction, accepted)
     details = found.model(serving.model)

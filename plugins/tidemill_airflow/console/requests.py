@@ -112,7 +112,10 @@ def _act(model: Model, action: Wanted, sent: Sent, request: Request, user: GetUs
 
 
 def _refuse_other_origin(request: Request) -> None:
-    """Raise if a form was not sent by a page of this server, as far as the browser tells."""
+    """Raise if a form was not sent by a page of this server, as far as the browser tells.
+
+    A browser names the origin of a form only if the page's referrer policy allows it, so pages with forms have ``same-origin``.
+    """
     hosts = {request.headers.get("host", ""), urlsplit(conf.get("api", "base_url", fallback="")).netloc} - {""}
     origin = urlsplit(request.headers.get("origin", "")).netloc
     if origin not in hosts or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":

@@ -142,7 +142,7 @@ def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, dep
     withheld = Withholding(url).runs(spec.model)
     yield check_withheld(spec.model, withheld)
     known = {**dict.fromkeys((run.partition for run in withheld), False), **published}  # a withheld one is not missing
-    yield check_freshness(spec, known, serves, as_of)
+    yield check_freshness(spec, known, serves, as_of, withheld=[run.partition for run in withheld])
     try:
         with transaction(url) as cursor:
             yield check_anchor(cursor, store, spec.model)

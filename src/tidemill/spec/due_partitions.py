@@ -3,7 +3,7 @@
 The doctor and the console both use this module, so they never disagree.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
@@ -49,7 +49,13 @@ def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_JUDGED) -> tuple
 
 
 def judge_timeliness(
-    spec: ModelSpec, known: Mapping[str, bool], serves: bool, as_of: datetime, n: int = N_JUDGED
+    spec: ModelSpec,
+    known: Mapping[str, bool],
+    serves: bool,
+    as_of: datetime,
+    n: int = N_JUDGED,
+    *,
+    withheld: Collection[str] = (),
 ) -> Timeliness:
     """Compare what is published with what is due.
 
@@ -64,6 +70,8 @@ def judge_timeliness(
         Instant to judge at.
     n : int, default 7
         Maximum number of due partitions to list as missing; the newest 7 decide the severity.
+    withheld : collection of str, default ()
+        Those of the known partitions whose newest rows wait for a person.
     """
     if (idle := _idle(spec, known, serves, as_of)) is not None:
         return idle
@@ -83,6 +91,8 @@ def judge_timeliness(
             remedy=f"'tidemill predict {spec.model} --from {gaps[-1]} --to {gaps[0]}'.",
             missing=missing,
         )
+    if due[0].key in withheld:
+        return Timeliness(message=f"The newest rows of the partition due, {due[0].key}, are withheld.", missing=missing)
     return _on_time(spec, known, due[:N_JUDGED], missing)
 
 

@@ -161,6 +161,7 @@ def _state(cursor: Cursor, model: str, as_of: datetime) -> ModelState:
     execute(cursor, "newest_keys", model=model, limit=N_PARTITIONS)
     keys = cursor.fetchall()
     known = {key: empty for key, empty, _ in keys}
+    withheld = tuple(key for key, _, waits in keys if waits)
     return ModelState(
         model=model,
         champion=champion,
@@ -172,9 +173,11 @@ def _state(cursor: Cursor, model: str, as_of: datetime) -> ModelState:
         n_unexamined=n_unexamined,
         failures=failures,
         alerts=open_alerts(cursor, model),
-        timeliness=None if spec is None else judge_timeliness(spec, known, release_id is not None, as_of, N_PARTITIONS),
+        timeliness=None
+        if spec is None
+        else judge_timeliness(spec, known, release_id is not None, as_of, N_PARTITIONS, withheld=withheld),
         floor=_floor(spec, champion),
-        withheld=tuple(key for key, _, withheld in keys if withheld),
+        withheld=withheld,
     )
 
 
