@@ -385,6 +385,62 @@ def test_a_release_leads_to_its_card_and_the_pages_of_its_data(
     assert f"{mill.model}" in console.page(f"{release}card/")
 
 
+# ---------------------------------------------------------------- figures as JSON
+
+
+def test_figures_are_json_for_those_who_may_see_the_model(console: Console, serving: Mill) -> None:
+    serving.predict()
+    add_figures(serving)
+    of = f"{serving.model}/api"
+    names = json.loads(console.page(f"{of}/names"))
+    assert [(item["part"], item["name"], item["slice"], item["by_feature"]) for item in names] == [
+        ("drift", "psi", None, True),
+        ("performance", "roc_auc", None, False),
+        ("performance", "roc_auc", "origin=JFK", False),
+    ]
+    found = json.loads(console.page(f"{of}/figures?part=performance&name=roc_auc"))
+    assert [(item["partition"], item["value"], item["low"], item["n"]) for item in found] == [(SCORED, 0.72, 0.6, 60)]
+    for query, values in (
+        ("part=performance&name=roc_auc&slice=origin%3DJFK", [0.5]),
+        ("part=drift&name=psi&feature=weight_kg", [0.3]),
+        (f"part=performance&name=roc_auc&first={NEXT}", []),
+        ("part=%27%20OR%201=1&name=roc_auc", []),
+    ):
+        assert [item["value"] for item in json.loads(console.page(f"{of}/figures?{query}"))] == values
+    for query in ("", "part=performance", "part=a&name=b&limit=0", "part=a&name=b&evil=1", "part=a%00&name=b"):
+        assert console.get(f"{of}/figures?{query}").status_code == 404
+    description = json.loads(console.page("api/openapi.json"))
+    assert list(description["paths"]) == ["/{model}/api/names", "/{model}/api/figures"]
+    console.readable = set()
+    assert {console.get(f"{of}/{path}").status_code for path in ("names", "figures?part=a&name=b")} == {403}
+
+
+def add_figures(mill: Mill) -> None:
+    """Add figures of one partition; the newer run's count."""
+    rows = (
+        ("performance", "roc_auc", None, None, 0.5),
+        ("performance", "roc_auc", None, None, 0.72),
+        ("performance", "roc_auc", "origin=JFK", None, 0.5),
+        ("drift", "psi", None, "weight_kg", 0.3),
+    )
+    for part, name, part_of, feature, value in rows:
+        mill.sql(
+            "INSERT INTO tidemill.metric (model, partition, part, name, slice, feature, value, low, high, n, as_of, run_id)"
+            " VALUES ('{m}', %s, %s, %s, %s, %s, %s, 0.6, 0.8, 60, now(), %s)",
+            *(SCORED, part, name, part_of, feature, value, mill.start_run(SCORED)),
+        )
+
+
+def test_one_page_runs_scripts_of_this_server_alone(console: Console, serving: Mill) -> None:
+    page = console.page(f"{serving.model}/figures/")
+    assert "script-src &#39;self&#39;; connect-src &#39;self&#39;" in page
+    assert "unsafe" not in page
+    for name in re.findall(r'<script src="../../assets/([^"]*)"></script>', page):
+        assert console.get(f"assets/{name}").headers["content-type"] == "text/javascript; charset=utf-8"
+    assert console.get("assets/other.js").status_code == 404
+    assert "<script" not in console.page(f"{serving.model}/")
+
+
 # ---------------------------------------------------------------- actions
 
 

@@ -20,6 +20,7 @@ from tidemill.errors import ArtifactCorrupt, TidemillError
 from tidemill.records import Wishes
 from tidemill.report.console import (
     comparison_page,
+    explore_page,
     model_page,
     models_page,
     partition_page,
@@ -27,6 +28,7 @@ from tidemill.report.console import (
     row_page,
     score_page,
 )
+from tidemill.report.console.explore import scripts
 from tidemill.report.console.links import release_links, report_trail, trail_of
 from tidemill.report.html import with_trail
 from tidemill.report.pages import evaluation_page, read_pictures
@@ -37,6 +39,7 @@ from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.overview import newest_spec
 from tidemill.warehouse.predictions.lookup import N_SEARCHED, look_up_row
 from tidemill.workspace import Workspace
+from tidemill_airflow.console import api
 from tidemill_airflow.console.access import (
     HEADERS,
     Digest,
@@ -58,8 +61,14 @@ __all__ = ["app", "ledger"]
 
 app = FastAPI(title="Tidemill", docs_url=None, redoc_url=None, openapi_url=None)
 app.include_router(router)
+app.include_router(api.router)
 
 Possible = Annotated[frozenset[str], Depends(possible_actions)]
+SCRIPT_HEADERS = {
+    "Content-Type": "text/javascript; charset=utf-8",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, max-age=3600",
+}
 PAGES = ("index.html", "profile.html")  # what a folder of reports may hold
 
 
@@ -122,6 +131,19 @@ def _score(model: Model, overview: Ledger) -> Response:
     with transaction(overview.url) as cursor:
         spec = newest_spec(cursor, model)
         return _html(score_page(read_scorecard(cursor, spec))) if spec else _missing(f"Model {model} has never run.")
+
+
+@app.get("/assets/{name}")
+def _script(name: str, user: GetUserDep) -> Response:
+    text = scripts().get(name)
+    return _missing("There is no such script.") if text is None else Response(text, headers=SCRIPT_HEADERS)
+
+
+@app.get("/{model}/figures/")
+def _explore(model: Model, overview: Ledger) -> Response:
+    with transaction(overview.url) as cursor:
+        spec = newest_spec(cursor, model)
+    return _html(explore_page(model, spec.accept.metric if spec else ""))
 
 
 @app.get("/{model}/releases/{release_id}/")

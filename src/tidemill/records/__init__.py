@@ -7,6 +7,8 @@ A record holds names, digests, counts and verdicts; frames and estimators never 
 from tidemill.records.alerts import Alert, AlertChange, AlertEvent, AlertsRef, Examination, OpenAlert, SentRef
 from tidemill.records.console import (
     AskedRun,
+    FigureName,
+    FigureOfPartition,
     PartitionAlert,
     PartitionDetails,
     ReleaseEvidence,
@@ -63,6 +65,8 @@ __all__ = [
     "FailedStep",
     "FeatureDrift",
     "FeatureGroup",
+    "FigureName",
+    "FigureOfPartition",
     "Hold",
     "Likeness",
     "LineScore",

@@ -12,6 +12,8 @@ from tidemill.records.revisions import RowChanges
 
 __all__ = [
     "AskedRun",
+    "FigureName",
+    "FigureOfPartition",
     "PartitionAlert",
     "PartitionDetails",
     "ReleaseEvidence",
@@ -190,3 +192,39 @@ class Wishes(Record):
     """Newest first."""
     waiting: tuple[str, ...] = ()
     """Runs of the training that wait for an answer, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureName(Record):
+    """A figure that a model has over its partitions."""
+
+    part: str
+    """Part of monitoring: ``drift``, ``performance``, ``estimate``, ``compute``, ``freshness``, ``skew`` or ``labels``."""
+    name: str
+    """Name of the figure."""
+    slice: str | None
+    """Slice, such as ``origin=JFK``; None for all rows."""
+    by_feature: bool
+    """Whether there is one for each feature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureOfPartition(Record):
+    """A figure of one partition, as the newest run measured it."""
+
+    partition: str
+    """Key."""
+    value: float
+    """Value."""
+    low: float | None
+    """Lower end of the 95 % interval."""
+    high: float | None
+    """Upper end."""
+    n: int | None
+    """Rows behind it."""
+    label_coverage: float | None
+    """Share of rows with labels, 0 to 1; None where labels do not matter."""
+    release_id: int | None
+    """Release that scored the rows."""
+    as_of: datetime
+    """Instant as of which labels count."""

@@ -99,14 +99,15 @@ def page(template: str, *, answer: Answer, tiles: Sequence[Tile] = (), **details
     **details : object
         Variables of the template, and ``kind``, ``model`` and ``partition`` for the heading; a missing one raises.
         The optional ``digest`` is shown short after ``digest_of``, with the full digest in the tooltip; ``trail`` holds the
-        breadcrumb's links, ``links`` those to related pages. Only a page with ``has_form`` may send a form, to its own server.
+        breadcrumb's links, ``links`` those to related pages. Only a page with ``has_form`` may send a form, to its own server,
+        and only one with ``has_script`` may load scripts and figures, from its own server.
 
     Returns
     -------
     str
         HTML text that encodes to UTF-8 for any characters in the values.
     """
-    optional = {"digest_of": "snapshot", "digest": "", "trail": (), "links": (), "has_form": False}
+    optional = {"digest_of": "snapshot", "digest": "", "trail": (), "links": (), "has_form": False, "has_script": False}
     named = {**optional, **details, "answer": answer, "tiles": tiles, "version": __version__}
     text = environment().get_template(template).render(named)
     return text.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate has no encoding
@@ -132,6 +133,8 @@ def environment() -> Environment:
     env.filters.update({function.__name__: function for function in filters})
     css = stylesheet_colours() + env.get_template("page.css").render(wide=SIZES["wide"][0])
     env.globals.update(css=Markup(css), policy=_policy(css, "'none'"), policy_of_forms=_policy(css, "'self'"))
+    own = "script-src 'self'; connect-src 'self'"
+    env.globals["policy_of_scripts"] = f"{env.globals['policy']}; {own}"
     return env
 
 

@@ -56,7 +56,7 @@ def model_page(details: ModelDetails, wishes: Wishes = _NOTHING) -> str:
         model=state.model,
         partition="",
         trail=trail_of(state.model, up=""),
-        links=[Link("Look up a row", "rows/"), *_actions(state, wishes)],
+        links=[Link("Look up a row", "rows/"), Link("Figures over time", "figures/"), *_actions(state, wishes)],
         answer=_of_one(details),
         tiles=_tiles(state),
         state=state,

@@ -1,0 +1,22 @@
+-- name: figure_names
+-- The names and slices of a model's figures in its newest partitions, those of features without a slice.
+WITH newest AS (
+    SELECT partition FROM tidemill.published WHERE model = %(model)s ORDER BY partition DESC LIMIT %(limit)s
+)
+SELECT DISTINCT m.part, m.name, m.slice, m.feature IS NOT NULL AS by_feature
+FROM newest
+JOIN tidemill.metric m ON m.model = %(model)s AND m.partition = newest.partition
+    AND m.part IN ('drift', 'performance', 'compute', 'estimate', 'freshness', 'skew', 'labels')
+ORDER BY m.part, m.name, m.slice NULLS FIRST;
+
+-- name: figures
+-- One figure over partitions, as the newest run of each partition measured it, oldest first.
+SELECT partition, value, low, high, n, label_coverage, release_id, as_of
+FROM (SELECT DISTINCT ON (partition) partition, value, low, high, n, label_coverage, release_id, as_of
+      FROM tidemill.metric
+      WHERE model = %(model)s AND part = %(part)s AND name = %(name)s
+        AND slice IS NOT DISTINCT FROM %(slice)s AND feature IS NOT DISTINCT FROM %(feature)s
+        AND partition >= coalesce(%(first)s, partition) AND partition <= coalesce(%(last)s, partition)
+      ORDER BY partition DESC, run_id DESC
+      LIMIT %(limit)s) newest
+ORDER BY partition;
