@@ -350,7 +350,6 @@ CLOCKS = {
     "src/tidemill/cli/local.py": "names a backup",
     "src/tidemill/cli/onboarding.py": "the partition of today, named to whoever drafts a model without a time",
     "src/tidemill/cli/simulation.py": "the newest partition, where none is named; nothing is recorded",
-    "src/tidemill/cli/warehouse.py": "when a person acknowledged an alert",
     "src/tidemill/delivery/sending.py": "when a message is due: by a wrong clock it comes late, or a second time",
     "src/tidemill/doctor/examine.py": "compares this machine's clock with the warehouse's",
     "src/tidemill/local/supervision/processes.py": "the age of a process, which the machine tells by the same clock",

@@ -17,6 +17,8 @@
     │   ├── IncompatibleVersions   a bundle or the installation has untested versions
     │   ├── NoChampion             nothing has been promoted yet
     │   ├── NotApproved            the gate or a person has not agreed
+    │   ├── FormRefused            a form of the console was not made for who sends it
+    │   ├── ActionImpossible       Airflow would not carry out what a person asks for
     │   ├── ReleaseFromTheFuture   a release saw data after the partition's cutoff
     │   ├── NotPublished           a partition has no published predictions
     │   ├── StaleAttempt           a newer attempt has claimed the partition
@@ -42,6 +44,7 @@ Tidemill's own code stay ``ValueError`` and ``TypeError``.
 """
 
 __all__ = [
+    "ActionImpossible",
     "ArtifactCorrupt",
     "ChannelUnavailable",
     "ClusterUnavailable",
@@ -49,6 +52,7 @@ __all__ = [
     "EmptyPartition",
     "ExplanationFailed",
     "FatalError",
+    "FormRefused",
     "IncompatibleVersions",
     "IncompletePublish",
     "LeakageFound",
@@ -162,6 +166,14 @@ class NoChampion(FatalError):
 
 class NotApproved(FatalError):
     """A release lacks the approval of the gate or of an entitled person."""
+
+
+class FormRefused(FatalError):
+    """A form of the console comes from elsewhere, is too old, or was made for another person or action."""
+
+
+class ActionImpossible(FatalError):
+    """Airflow would not carry out what a person asks for in the console, or already does."""
 
 
 class ReleaseFromTheFuture(FatalError):

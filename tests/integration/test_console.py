@@ -510,7 +510,7 @@ HOLD = {"what": "partition", "name": SCORED, "reason": "case 17"}
 def test_an_action_is_a_run_in_the_name_of_the_person(actor: Console, serving: Mill) -> None:
     serving.predict()
     page = actor.page(f"{serving.model}/partitions/{SCORED}/")
-    assert f'href="../../act/hold/?what=partition&name={SCORED}"' in page
+    assert f'href="../../act/hold/?what=partition&amp;name={SCORED}"' in page
     form = actor.page(f"{serving.model}/act/hold/?what=partition&name={SCORED}&reason=case+17")
     assert f"tidemill hold {serving.model} partition {SCORED} --reason &#39;case 17&#39;" in form
     answer = actor.post(f"{serving.model}/act/hold/", HOLD | {"token": token_of(form)})

@@ -9,7 +9,7 @@ import typer
 from tidemill.cli import app
 from tidemill.errors import SettingsError
 from tidemill.operations.actions import PERFORM
-from tidemill_airflow.console.actions import ACTIONS, FORM
+from tidemill_airflow.console.actions import ACTIONS, FORM, Name
 from tidemill_airflow.model_dags import PURPOSE
 from tidemill_airflow.operators.act import ActOperator
 from tidemill_airflow.params import ActionName, RunParams, form_fields
@@ -35,6 +35,7 @@ def test_every_action_of_the_dag_has_a_function_and_a_choice_in_its_form() -> No
     names = {name for name, action in ACTIONS.items() if action.verb == "act"}
     assert names == set(PERFORM) == set(get_args(ActionName))
     assert {action.verb for action in ACTIONS.values()} <= set(PURPOSE)
+    assert set(get_args(Name)) == set(ACTIONS)
     assert set(FORM) <= set(RunParams.model_fields)
 
 

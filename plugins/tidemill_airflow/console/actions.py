@@ -4,9 +4,25 @@ import shlex
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-__all__ = ["ACTIONS", "FORM", "RUN_PREFIX", "Action"]
+__all__ = ["ACTIONS", "FORM", "RUN_PREFIX", "Action", "Name"]
+
+Name = Literal[
+    "acknowledge",
+    "dismiss",
+    "publish",
+    "discard",
+    "promote",
+    "hold",
+    "unhold",
+    "roll_back",
+    "train",
+    "retrain",
+    "approve",
+    "reject",
+]
+"""Names of the actions, as they stand in an address."""
 
 RUN_PREFIX = "console__"
 """How the id of a run begins that the console has opened."""

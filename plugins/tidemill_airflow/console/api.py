@@ -7,12 +7,13 @@ from fastapi import APIRouter, Query
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tidemill.records import FigureName, FigureOfPartition
+from tidemill.records import FigureName, FigureOfPartition, WantedFigure
 from tidemill.versions import __version__
-from tidemill.warehouse.figures import MOST_PARTITIONS, Wanted, figure_names, figures
 from tidemill_airflow.console.access import Ledger, Model, PartitionKey
 
-__all__ = ["router"]
+__all__ = ["FigureQuery", "router"]
+
+MOST_PARTITIONS = 5000  # of one answer: more than a decade of days
 
 router = APIRouter(tags=["figures"])
 
@@ -32,9 +33,9 @@ class FigureQuery(BaseModel):
     last: PartitionKey | None = Field(None, description="Last partition, included; the newest by default")
     limit: int = Field(MOST_PARTITIONS, ge=1, le=MOST_PARTITIONS, description="Newest partitions at most")
 
-    def figure(self) -> Wanted:
+    def figure(self) -> WantedFigure:
         """Return the figure that is asked for."""
-        return Wanted(**self.model_dump(exclude={"limit"}))
+        return WantedFigure(**self.model_dump(exclude={"limit"}))
 
 
 @router.get("/api/openapi.json", include_in_schema=False)
@@ -44,9 +45,9 @@ def _description(user: GetUserDep) -> dict[str, Any]:
 
 @router.get("/{model}/api/names", summary="Figures and slices of the model's newest partitions")
 def _names(model: Model, overview: Ledger) -> tuple[FigureName, ...]:
-    return figure_names(overview.url, model)
+    return overview.figure_names(model)
 
 
 @router.get("/{model}/api/figures", summary="One figure over partitions, oldest first")
 def _figures(model: Model, overview: Ledger, wanted: Annotated[FigureQuery, Query()]) -> tuple[FigureOfPartition, ...]:
-    return figures(overview.url, model, wanted.figure(), wanted.limit)
+    return overview.figures(model, wanted.figure(), wanted.limit)

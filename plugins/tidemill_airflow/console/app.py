@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from tidemill.errors import ArtifactCorrupt, TidemillError
+from tidemill.errors import ActionImpossible, ArtifactCorrupt, FormRefused, TidemillError
 from tidemill.records import Wishes
 from tidemill.report.console import (
     comparison_page,
@@ -64,6 +64,8 @@ app.include_router(router)
 app.include_router(api.router)
 
 Possible = Annotated[frozenset[str], Depends(possible_actions)]
+STATUS: dict[type[TidemillError], int] = {ArtifactCorrupt: 404, FormRefused: 403, ActionImpossible: 409}
+"""Status of the answer to each error; 503 for all others."""
 SCRIPT_HEADERS = {
     "Content-Type": "text/javascript; charset=utf-8",
     "X-Content-Type-Options": "nosniff",
@@ -203,7 +205,8 @@ def _no_address(_: Request, __: RequestValidationError) -> Response:
 
 @app.exception_handler(TidemillError)
 def _failed(_: Request, error: TidemillError) -> Response:
-    return _missing(str(error)) if isinstance(error, ArtifactCorrupt) else PlainTextResponse(str(error), 503, HEADERS)
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 503)
+    return PlainTextResponse(str(error), status, HEADERS)
 
 
 def _html(page: str) -> Response:

@@ -22,18 +22,18 @@ from airflow.configuration import conf
 from airflow.exceptions import DagRunAlreadyExists
 from airflow.models.dag import DagModel
 from airflow.utils.types import DagRunTriggeredByType
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy.orm import Session
 
-from tidemill.errors import SettingsError, TidemillError
+from tidemill.errors import ActionImpossible, FormRefused, SettingsError, TidemillError
 from tidemill.report.console.action import ActionForm, FormField, action_page
 from tidemill.warehouse.connections import transaction
 from tidemill.warehouse.overview import Overview, newest_spec
 from tidemill.warehouse.releases.rollback_plan import RollbackPlan, plan_rollback
 from tidemill_airflow.console.access import HEADERS, Ledger, Model, require_action
-from tidemill_airflow.console.actions import ACTIONS, RUN_PREFIX, Action
+from tidemill_airflow.console.actions import ACTIONS, RUN_PREFIX, Action, Name
 from tidemill_airflow.params import RunParams, form_fields
 
 __all__ = ["router"]
@@ -50,16 +50,8 @@ _RUN_FIELD: dict[str, Any] = {
 }
 
 
-def _wanted(name: str, model: Model, request: Request, user: GetUserDep) -> Action:
-    """Return an action that the user may take.
-
-    Raises
-    ------
-    HTTPException
-        If there is no such action, or Airflow does not allow it to the user.
-    """
-    if name not in ACTIONS:
-        raise HTTPException(404, "There is no such action.")
+def _wanted(name: Name, model: Model, request: Request, user: GetUserDep) -> Action:
+    """Return an action; Airflow refuses it to those who may not take it."""
     require_action(ACTIONS[name], model, request, user)
     return ACTIONS[name]
 
@@ -75,7 +67,7 @@ Sent = Annotated[dict[str, str], Depends(_sent)]
 
 
 @router.get("/{model}/act/{name}/")
-def _ask(name: str, model: Model, action: Wanted, request: Request, user: GetUserDep, overview: Ledger) -> Response:
+def _ask(name: Name, model: Model, action: Wanted, request: Request, user: GetUserDep, overview: Ledger) -> Response:
     """Show the form of an action, prefilled from the address."""
     values = dict(request.query_params)
     form = _form(name, action, model, values, user)
@@ -119,9 +111,7 @@ def _refuse_other_origin(request: Request) -> None:
     hosts = {request.headers.get("host", ""), urlsplit(conf.get("api", "base_url", fallback="")).netloc} - {""}
     origin = urlsplit(request.headers.get("origin", "")).netloc
     if origin not in hosts or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        raise HTTPException(
-            403, "This form was sent from another site. Open the page in Airflow, and send it from there."
-        )
+        raise FormRefused("This form was sent from another site.", "Open the page in Airflow, and send it from there.")
 
 
 def _signer() -> URLSafeTimedSerializer:
@@ -137,7 +127,7 @@ def _number_of(token: str, user: BaseUser, model: str, name: str) -> str:
 
     Raises
     ------
-    HTTPException
+    FormRefused
         If it was not, or is too old.
     """
     try:
@@ -145,7 +135,7 @@ def _number_of(token: str, user: BaseUser, model: str, name: str) -> str:
     except BadSignature:
         bound, number = [], ""
     if bound != [str(user.get_id()), model, name]:
-        raise HTTPException(403, "This form is too old, or was not made for you. Open its page again.")
+        raise FormRefused("This form is too old, or was not made for you.", "Open its page again.")
     return str(number)
 
 
@@ -181,14 +171,16 @@ def _open_run(session: Session, dag_id: str, run_id: str, values: dict[str, Any]
 
     Raises
     ------
-    HTTPException
+    ActionImpossible
         If Airflow would not run it, or it has been created already.
     """
     dag = session.get(DagModel, dag_id)
     if dag is None or dag.is_stale:
-        raise HTTPException(409, f"Airflow has no DAG {dag_id}: its file is gone, or cannot be imported.")
+        raise ActionImpossible(
+            f"Airflow has no DAG {dag_id}.", "Add its file, or fix it: see the import errors on Airflow's first page."
+        )
     if dag.is_paused:
-        raise HTTPException(409, f"The DAG {dag_id} is paused, so nothing would happen. Unpause it first.")
+        raise ActionImpossible(f"The DAG {dag_id} is paused, so nothing would happen.", "Unpause it first.")
     try:
         trigger_dag(
             dag_id,
@@ -200,7 +192,7 @@ def _open_run(session: Session, dag_id: str, run_id: str, values: dict[str, Any]
             session=session,
         )
     except DagRunAlreadyExists:
-        raise HTTPException(409, "This form has been sent already. Open its page again to do it once more.") from None
+        raise ActionImpossible("This form has been sent already.", "Open its page again to do it once more.") from None
 
 
 def _answer(session: Session, dag_id: str, answer: str, values: Mapping[str, str], user: BaseUser) -> None:

@@ -49,7 +49,7 @@ def alerts(
         return
     if acknowledge is not None:
         said = Acknowledgement(by=by or getpass.getuser(), reason=reason, until=_in_utc(until))
-        known = store.acknowledge(acknowledge, said, now=datetime.now(UTC))
+        known = store.acknowledge(acknowledge, said)
         if known is None:
             raise typer.BadParameter(f"no alert {acknowledge} is open", param_hint="--acknowledge")
     listed = store.open(model)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from tidemill.errors import FatalError
 from tidemill.operations.dismiss import dismiss_failures
@@ -33,7 +33,7 @@ class Asked:
 def _acknowledge(asked: Asked, *, alert: int, until: datetime | None = None) -> str:
     said = Acknowledgement(by=asked.by, reason=asked.reason, until=until)
     store = Alerts(asked.workspace.connection(LEDGER))
-    known = store.acknowledge(alert, said, now=datetime.now(UTC), model=asked.spec.model)
+    known = store.acknowledge(alert, said, model=asked.spec.model)
     if known is None:
         raise FatalError(
             f"Model {asked.spec.model!r} has no open alert {alert}.", f"See 'tidemill alerts {asked.spec.model}'."

@@ -16,6 +16,7 @@ from tidemill.records.console import (
     RowLookup,
     RowVersion,
     StepOfPartition,
+    WantedFigure,
     Wishes,
 )
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Readiness, SnapshotRef, SplitRef
@@ -115,6 +116,7 @@ __all__ = [
     "Trial",
     "UnrecordedFailure",
     "Verdict",
+    "WantedFigure",
     "WeakSlice",
     "Wishes",
     "significant",

@@ -21,6 +21,7 @@ __all__ = [
     "RowLookup",
     "RowVersion",
     "StepOfPartition",
+    "WantedFigure",
     "Wishes",
 ]
 
@@ -228,3 +229,21 @@ class FigureOfPartition(Record):
     """Release that scored the rows."""
     as_of: datetime
     """Instant as of which labels count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedFigure(Record):
+    """Which figure, of which rows, over which partitions."""
+
+    part: str
+    """Part of monitoring."""
+    name: str
+    """Name of the figure."""
+    slice: str | None = None
+    """Slice; None for all rows."""
+    feature: str | None = None
+    """Feature; None for a figure of no feature."""
+    first: str | None = None
+    """First partition; None for the oldest."""
+    last: str | None = None
+    """Last partition, included; None for the newest."""

@@ -13,6 +13,8 @@ from tidemill.records import (
     EvaluationReport,
     FailedStep,
     FeatureDrift,
+    FigureName,
+    FigureOfPartition,
     Hold,
     MetricValue,
     ModelDetails,
@@ -31,6 +33,7 @@ from tidemill.records import (
     StandingRelease,
     StepOfPartition,
     Verdict,
+    WantedFigure,
 )
 from tidemill.spec import ModelSpec
 from tidemill.spec.due_partitions import judge_timeliness
@@ -42,6 +45,7 @@ __all__ = ["Overview", "newest_spec"]
 
 N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 90, 20, 5, 10  # newest entries of each kind that are shown
 N_DRIFT = 30  # newest partitions whose features are shown
+N_NAMED = 30  # newest partitions in which names of figures are looked for
 N_STEPS = 100  # newest steps of a partition
 
 
@@ -87,6 +91,19 @@ class Overview:
         with transaction(self.url) as cursor:
             execute(cursor, "recorded_failures", model=model, dag_run_ids=list(dag_run_ids), since=since)
             return frozenset(dag_run_id for (dag_run_id,) in cursor.fetchall())
+
+    def figure_names(self, model: str) -> tuple[FigureName, ...]:
+        """Return the names and slices of the figures of a model's newest partitions."""
+        with transaction(self.url) as cursor:
+            execute(cursor, "figure_names", model=model, limit=N_NAMED)
+            return fetch_all(cursor, FigureName)
+
+    def figures(self, model: str, wanted: WantedFigure, limit: int) -> tuple[FigureOfPartition, ...]:
+        """Return one figure over partitions, oldest first; if there are more than the limit, the newest."""
+        asked = {name: getattr(wanted, name) for name in WantedFigure.__slots__}
+        with transaction(self.url) as cursor:
+            execute(cursor, "figures", model=model, limit=limit, **asked)
+            return fetch_all(cursor, FigureOfPartition)
 
     def _as_of(self, cursor: Cursor) -> datetime:
         if self.as_of is not None:

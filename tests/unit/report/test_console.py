@@ -271,6 +271,7 @@ def test_every_page_about_a_partition_is_a_click_away_and_links_are_relative() -
     assert links == [
         "../",
         "rows/",
+        "figures/",
         day,
         day,
         day,

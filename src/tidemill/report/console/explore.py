@@ -1,5 +1,6 @@
 """The page with a chart that zooms: its script comes from this server, and the page's policy allows no other."""
 
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 
@@ -14,8 +15,9 @@ def scripts() -> dict[str, str]:
     """Return the scripts by name: Vega-Lite as the package ``vl-convert-python`` ships it, and the page's own."""
     import vl_convert  # with its own interpreter of scripts, 130 MB
 
+    bundle: Callable[..., str] = vl_convert.javascript_bundle  # its stub requires the argument that it does not need
     own = files("tidemill.report").joinpath("templates", "explore.js").read_text(encoding="utf-8")
-    return {"vega.js": vl_convert.javascript_bundle(), "explore.js": own}
+    return {"vega.js": bundle(), "explore.js": own}
 
 
 def explore_page(model: str, metric: str) -> str:

@@ -112,7 +112,7 @@ class Alerts:
             return open_alerts(cursor, model)
 
     def acknowledge(
-        self, alert_id: int, said: Acknowledgement, *, now: datetime, model: str | None = None
+        self, alert_id: int, said: Acknowledgement, *, now: datetime | None = None, model: str | None = None
     ) -> OpenAlert | None:
         """Record that somebody knows of an open alert and why nobody else has to act.
 
@@ -122,10 +122,10 @@ class Alerts:
             The alert.
         said : Acknowledgement
             Who knows, why, and until when.
-        now : datetime
-            Instant of the acknowledgement.
-        model : str or None
-            Model whose alert it must be; None for any.
+        now : datetime, optional
+            Instant of the acknowledgement; by the ledger's clock by default.
+        model : str, optional
+            Model whose alert it must be; of any by default.
 
         Returns
         -------
@@ -139,14 +139,15 @@ class Alerts:
         """
         if not said.reason.strip():
             raise FatalError("An acknowledgement needs a reason.", "Pass --reason 'why nobody else has to act'.")
-        if said.until is not None and said.until <= now:
-            raise FatalError(
-                f"An acknowledgement until {said.until:%Y-%m-%d %H:%M %Z} would already be over.",
-                "Choose a later instant, or none for until the alert gets worse.",
-            )
         details = {"by": said.by, "reason": said.reason.strip()}
         with transaction(self.url) as cursor:
-            execute(cursor, "acknowledge_alert", **details, until=said.until, now=now, alert_id=alert_id, model=model)
+            at = now or _now(cursor)
+            if said.until is not None and said.until <= at:
+                raise FatalError(
+                    f"An acknowledgement until {said.until:%Y-%m-%d %H:%M %Z} would already be over.",
+                    "Choose a later instant, or none for until the alert gets worse.",
+                )
+            execute(cursor, "acknowledge_alert", **details, until=said.until, now=at, alert_id=alert_id, model=model)
             row = cursor.fetchone()
             if row is None:
                 return None
@@ -154,6 +155,12 @@ class Alerts:
             event = json.dumps({"alert_id": alert_id, **details, **ends})
             execute(cursor, "append_audit", event="acknowledge", model=row[0], details=event)
             return next(item for item in open_alerts(cursor, row[0]) if item.alert_id == alert_id)
+
+
+def _now(cursor: Cursor) -> datetime:
+    execute(cursor, "now")
+    instant: datetime = fetch_value(cursor)
+    return instant
 
 
 def _examinations(cursor: Cursor, model: str) -> list[Examination]:
