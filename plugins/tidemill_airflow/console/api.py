@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from tidemill import __version__
 from tidemill.records import FigureName, FigureOfPartition, WantedFigure
-from tidemill.versions import __version__
 from tidemill_airflow.console.access import Ledger, Model, PartitionKey
 
 __all__ = ["FigureQuery", "router"]
