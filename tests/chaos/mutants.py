@@ -479,7 +479,7 @@ MUTANTS = (
         ("tests/integration/test_corrected_labels.py", "-k", "measured_again"),
     ),
     Mutant(
-        "rows in another order are no change",
+        "the same rows in a file of other bytes are no change",
         "src/tidemill/steps/predict/look_back.py",
         "if any(item is not None and not item.any for item in changes):",
         "if any(run.snapshot_digest == snapshot.digest for run in runs):",
