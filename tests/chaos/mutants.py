@@ -1368,7 +1368,7 @@ MUTANTS = (
     Mutant(
         "a run leads only those to its partition who may read it",
         "plugins/tidemill_airflow/console/app.py",
-        "    _permitted(model, request, user)\n    key =",
+        "    permitted(model, request, user)\n    key =",
         "    key =",
         ("tests/integration/test_console.py", "-k", "not_led_from_a_run"),
     ),
