@@ -108,6 +108,14 @@ bench-quarantine: setup ## Publish a million rows with 1 % of them set aside, co
 bench-rates: setup ## Simulate how often gate, intervals and alerts err: make bench-rates ONLY=hourly DRAWS=1000
 	@nice -n 19 $(BIN)/python -m tests.bench.rates --draws $(or $(DRAWS),1000) --only "$(ONLY)"
 
+.PHONY: bench-shadow
+bench-shadow: setup ## Simulate how often the shadow errs with daily looks, and how soon it decides: make bench-shadow DRAWS=4000
+	@nice -n 19 $(BIN)/python -m tests.bench.shadow --draws $(or $(DRAWS),4000)
+
+.PHONY: bench-looks
+bench-looks: setup ## Simulate 26 weekly trainings against one champion: make bench-looks DRAWS=400
+	@nice -n 19 $(BIN)/python -m tests.bench.looks --draws $(or $(DRAWS),400)
+
 .PHONY: bench-sources
 bench-sources: setup ## Extract a million rows from Parquet by DuckDB, paired with the same rows from Postgres
 	@$(BIN)/python -m tests.bench.sources

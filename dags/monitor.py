@@ -1,6 +1,6 @@
 """Monitor: whether the model is fine today, and if not, why not. One DAG per model."""
 
-from tidemill_airflow.assets import predictions_asset
+from tidemill_airflow.assets import predictions_asset, release_asset
 from tidemill_airflow.model_dags import model_dag, specs_beside
 from tidemill_airflow.operators import (
     AlertOperator,
@@ -12,7 +12,10 @@ from tidemill_airflow.operators import (
     NotifyOperator,
     PerformanceOperator,
     ReportOperator,
+    SettleOperator,
+    ShadowOperator,
 )
+from tidemill_airflow.resources import queue_of
 
 for spec in specs_beside(__file__):
     model = spec.model
@@ -24,6 +27,15 @@ for spec in specs_beside(__file__):
             operator(task_id=operator.step, model=model, collected=collect.output)
             for operator in (DriftOperator, PerformanceOperator, ComputeOperator, FreshnessOperator)
         ]
+        if spec.accept.in_shadow:
+            shadow = ShadowOperator(task_id="shadow", model=model, collected=collect.output)
+            SettleOperator(
+                task_id="settle",
+                model=model,
+                shadow=shadow.output,
+                outlets=[release_asset(spec)],
+                queue=queue_of("register"),
+            )
         alert = AlertOperator(
             task_id="alert", model=model, collected=collect.output, parts=[part.output for part in parts]
         )

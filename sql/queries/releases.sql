@@ -161,6 +161,13 @@ FROM tidemill.deployment
 WHERE model = %(model)s
 ORDER BY deployment_id DESC;
 
+-- name: n_looks
+-- How many trainings as of other partitions the gate has compared with a champion, dry runs included.
+SELECT count(DISTINCT partition)
+FROM tidemill.decision
+WHERE model = %(model)s AND kind = 'accept' AND evidence ->> 'champion_release' = %(champion)s::text
+    AND partition <> %(partition)s;
+
 -- name: undone_releases
 -- Releases that were rolled back and have not been promoted again since.
 SELECT DISTINCT previous_release_id
@@ -199,6 +206,7 @@ SELECT r.release_id, r.partition, g.estimator, r.metric, r.metric_value,
               WHERE a.model = r.model AND a.kind = 'approve' AND a.evidence ->> 'by' <> ''
               ORDER BY a.decision_id DESC LIMIT 1), d.verdict) AS verdict,
     CASE WHEN c.release_id IS NOT NULL THEN 'champion'
+         WHEN s.release_id IS NOT NULL THEN format('in the shadow until %%s', to_char(s.ends_at, 'YYYY-MM-DD'))
          WHEN EXISTS (SELECT FROM tidemill.deployment p WHERE p.release_id = r.release_id) THEN 'was live'
          ELSE 'never' END AS live,
     d.reasons
@@ -206,6 +214,7 @@ FROM tidemill.release r
 JOIN tidemill.registration g USING (release_id)
 JOIN tidemill.decision d ON d.decision_id = r.decision_id
 LEFT JOIN tidemill.champion c ON c.model = r.model AND c.release_id = r.release_id
+LEFT JOIN tidemill.shadow s ON (s.model, s.release_id, s.state) = (r.model, r.release_id, 'running')
 WHERE r.model = %(model)s
 ORDER BY r.release_id DESC;
 

@@ -74,6 +74,8 @@ WHERE r.model = %(model)s
   AND (r.status IN ('writing', 'written', 'stale', 'discarded') AND r.status_since < %(unpublished)s
        OR r.status = 'superseded' AND r.status_since < %(superseded)s)
   AND NOT EXISTS (SELECT FROM tidemill.published p WHERE p.prediction_run_id = r.prediction_run_id)
+  AND NOT EXISTS (SELECT FROM tidemill.shadow s  -- waits for labels
+                  WHERE (s.model, s.release_id, s.state) = (r.model, r.release_id, 'running') AND r.status = 'written')
   AND NOT EXISTS (SELECT FROM tidemill.held h WHERE h.model = r.model
                   AND (h.what, h.name) IN (('prediction_run', r.prediction_run_id::text), ('partition', r.partition),
                                            ('release', r.release_id::text)))

@@ -57,6 +57,10 @@ FAULT_POINTS: Mapping[str, str] = {
     "register-after-commit": "the release is there, and is not the champion",
     "promote-before-commit": "the champion has changed, only in this transaction",
     "promote-after-commit": "the champion has changed, and MLflow does not know it",
+    "shadow-before-commit": "the challenger scores in the shadow, only in this transaction",
+    "shadow-after-commit": "the challenger scores in the shadow, and the training does not know it",
+    "settle-decided": "the verdict on the release in the shadow is recorded, and nothing has come of it",
+    "settle-rolled-back": "the former champion serves again, and the comparison that has shown it still runs",
     "rollback-before-commit": "the champion is the earlier one, only in this transaction",
     "rollback-after-commit": "the champion is the earlier one, and the bad rows are still visible",
 }

@@ -1,4 +1,4 @@
-"""Hints about a model's cutoff: what is allowed but rarely intended. ``check`` prints them and does not fail."""
+"""Hints about a model's cutoff and its shadow: what is allowed but rarely intended. ``check`` prints them and does not fail."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from tidemill.errors import TidemillError
 from tidemill.intervals import Partition, duration_words
+from tidemill.metrics.sequential import LEAST
 from tidemill.spec import Engine, ModelSpec
 from tidemill.spec_file import spec_paths
 from tidemill.steps.data.extract import query_parameters
@@ -45,6 +46,7 @@ def _hints(workspace: Workspace, spec: ModelSpec, *, source: bool) -> Iterator[s
         return
     if known := _knows_its_labels(spec):
         yield known
+    yield from _short_shadows(spec)
     if spec.source.engine is Engine.DUCKDB:
         yield from _unbounded_inputs(spec)
         return
@@ -82,6 +84,18 @@ def _knows_its_labels(spec: ModelSpec) -> str | None:
         f"{duration_words(spec.label.matures_after)} after the partition's end: features may know them, and nothing is left "
         "to predict. Choose an earlier cutoff, or correct label.matures_after."
     )
+
+
+def _short_shadows(spec: ModelSpec) -> Iterator[str]:
+    """Return a hint per comparison in the shadow that ends before it can conclude anything."""
+    interval = spec.partition_at(_NOON).interval
+    block = max(interval.end - interval.start, timedelta(days=1))
+    for name, duration in (("shadow", spec.accept.shadow), ("watch", spec.accept.watch)):
+        if duration is not None and duration < LEAST * block:
+            yield (
+                f"accept.{name} ({duration_words(duration)}) is shorter than {LEAST} {spec.partitions.every.block_unit}s, "
+                "before which nothing is concluded: it never replaces a champion. Write a longer one, or remove it."
+            )
 
 
 def _in_source(workspace: Workspace, spec: ModelSpec, query: Query) -> Iterator[str]:

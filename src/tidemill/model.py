@@ -145,7 +145,14 @@ class Model:
 
     def monitor(self, partition: str) -> pd.DataFrame:
         """Monitor a partition and return its figures; one row for each, as `figures` does. No message is sent."""
-        drive("monitor", monitor_chain(), self.name, partition, self.workspace, until="report")
+        drive(
+            "monitor",
+            monitor_chain(self.workspace.spec(self.name)),
+            self.name,
+            partition,
+            self.workspace,
+            until="report",
+        )
         parts: tuple[Part, ...] = ("drift", "performance", "compute", "freshness")
         found = [self.figures(part, since=partition, until=partition).assign(part=part) for part in parts]
         return pd.concat(found, ignore_index=True)

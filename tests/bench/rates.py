@@ -2,7 +2,8 @@
 
 Each line simulates worlds whose true values are known, 1,000 by default: how often the gate would accept a challenger that is
 worse by exactly the margin (2.5 % is right), how often a 95 % interval holds the truth, in how many quiet runs of 90 days the
-``change`` alert is raised, and how often weak slices are found where one is planted and where none is. ``--only TEXT``
+``change`` alert is raised, how often a champion is wrongly replaced from the shadow, and how often weak slices are found
+where one is planted and where none is. ``--only TEXT``
 computes the lines whose name contains a text.
 """
 
@@ -21,8 +22,10 @@ from tidemill.modeling.slices.weak import find_weak_slices
 from tidemill.monitoring.calibration import fit_curve
 from tidemill.monitoring.change import change_alerts, detect_change
 from tidemill.monitoring.estimate import estimate_binary
+from tidemill.records import Role
 
 from ..unit.modeling.slices.worlds import MEASURES, is_planted, scored_rows
+from .shadow import NOISE, wrongly_replaced
 
 Floats = npt.NDArray[np.float64]
 Rng = np.random.Generator
@@ -233,6 +236,12 @@ def false_alarms(loss: Callable[[Rng, int], Floats]) -> Callable[[int, Rng], Rat
     return rates
 
 
+def wrong_replacements(noise: str) -> Callable[[int, Rng], Rates]:
+    """Count how often the champion is replaced, with a look after each day, where the truth lies on the border."""
+    names = {Role.CHALLENGER: "promotion", Role.PREDECESSOR: "rollback"}
+    return lambda n_draws, rng: {name: wrongly_replaced(noise, role, n_draws, rng) for role, name in names.items()}
+
+
 def _persistent(rng: Rng, n: int) -> Floats:
     steps = rng.normal(size=n)
     for day in range(1, n):
@@ -289,6 +298,12 @@ LINES += [
     for task, of in (("binary", "two classes"), ("regression", "numbers"))
     for planted, band in ((True, FOUND), (False, FALSELY_FOUND))
     for what in (f"{of}, a slice of 3 % planted" if planted else f"{of}, none planted",)
+]
+
+
+LINES += [
+    Line(name=noise, what="shadow, 60 daily looks", band=(0.0, 0.025), rates=wrong_replacements(noise))
+    for noise in NOISE
 ]
 
 

@@ -40,7 +40,14 @@ class Mutant:
     tests: tuple[str, ...]
     """What has to fail, as arguments of pytest."""
     also: tuple[str, str] | None = None
-    """A second guard in the same file that would make up for the first: what it reads, what is put there."""
+    """A second guard that would make up for the first: what it reads, what is put there."""
+    also_in: str = ""
+    """Where it is, if in another file."""
+
+    def changes(self) -> list[tuple[str, str, str]]:
+        """Return each change: the file, what it reads, and what is put there."""
+        second = [(self.also_in or self.file, *self.also)] if self.also else []
+        return [(self.file, self.old, self.new), *second]
 
 
 MUTANTS = (
@@ -127,6 +134,34 @@ MUTANTS = (
         'f"{RUN_PREFIX}{name}__{number}"',
         'f"{RUN_PREFIX}{name}__{secrets.token_hex(8)}"',
         ("tests/integration/test_console.py", "-k", "accepted_once"),
+    ),
+    Mutant(
+        "an undecided release serves only once it has won in the shadow",
+        "sql/migrations/0027_shadow.sql",
+        "d.verdict = 'not_enough_evidence' AND EXISTS (",
+        "d.verdict = 'not_enough_evidence' OR EXISTS (",
+        ("tests/integration/test_shadow.py", "-k", "undecided"),
+    ),
+    Mutant(
+        "a comparison in the shadow counts only while its champion serves",
+        "src/tidemill/operations/shadow.py",
+        "if serving != running.against and not",
+        "if serving is None and not",
+        ("tests/integration/test_shadow.py", "-k", "void"),
+    ),
+    Mutant(
+        "a look after each day does not make the shadow err more often",
+        "src/tidemill/metrics/sequential.py",
+        "(LEVEL**2 * PRIOR / (n + PRIOR)) ** (1 / n)",
+        "LEVEL ** (2 / n)",
+        ("tests/unit/metrics/test_sequential.py",),
+    ),
+    Mutant(
+        "later comparisons with one champion need more",
+        "src/tidemill/modeling/gate/power.py",
+        "stats.t.ppf(1 - level_of_look(look), freedom)",
+        "stats.t.ppf(1 - level_of_look(1), freedom)",
+        ("tests/unit/modeling/gate/test_gate.py", "-k", "third_look or truth_table"),
     ),
     Mutant(
         "trainings without a gain are counted across trainings",
@@ -852,7 +887,7 @@ MUTANTS = (
     Mutant(
         "a token of its own for each attempt to write",
         "src/tidemill/steps/predict/predict.py",
-        "job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0",
+        "job.publisher.renew(job.spec.model, release.partition, release.token, job.run_id) if release.token else 0",
         "release.token",
         ("tests/chaos/test_frozen.py", "-k", "older_of_two and write-in-copy"),
     ),
@@ -1087,6 +1122,7 @@ MUTANTS = (
         "",
         ("tests/chaos/test_races.py", "-k", "promotions"),
         also=("IF tidemill.lock_champion(model) IS DISTINCT FROM previous THEN", "IF false THEN"),
+        also_in="sql/migrations/0027_shadow.sql",
     ),
     Mutant(
         "types of the caller come last in functions with the owner's rights",
@@ -1111,7 +1147,7 @@ MUTANTS = (
     ),
     Mutant(
         "a promotion as accepted needs the gate",
-        "sql/migrations/0017_rights.sql",
+        "sql/migrations/0027_shadow.sql",
         "    IF kind = 'promote' AND ",
         "    IF false AND ",
         ("tests/integration/test_forgeries.py", "-k", "has_not_accepted"),
@@ -1392,13 +1428,12 @@ def copy_project(folder: Path) -> None:
 
 
 def switch_off(mutant: Mutant, folder: Path) -> None:
-    path = folder / mutant.file
-    text = path.read_text(encoding="utf-8")
-    for old, new in filter(None, ((mutant.old, mutant.new), mutant.also)):
+    for file, old, new in mutant.changes():
+        path = folder / file
+        text = path.read_text(encoding="utf-8")
         if text.count(old) != 1:
-            raise SystemExit(f"{mutant.file} has {text.count(old)} times, not once: {old!r}")
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")
+            raise SystemExit(f"{file} has {text.count(old)} times, not once: {old!r}")
+        path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def fails(tests: tuple[str, ...], folder: Path) -> tuple[bool, str]:

@@ -46,6 +46,9 @@ WITHHOLD = {
 }  # fmt: skip
 REVISE = ("revision-before-commit", "revision-after-commit")
 ALERTS = {"alerts-before-commit", "message-claimed", "message-sent"}  # killed in tests/integration/test_delivery.py
+SHADOW = {  # killed in tests/integration/test_shadow.py
+    "shadow-before-commit", "shadow-after-commit", "settle-decided", "settle-rolled-back",
+}  # fmt: skip
 
 
 def kills(points: dict[str, int], short: Callable[[str, int], bool]) -> list[Any]:
@@ -61,7 +64,7 @@ def kills(points: dict[str, int], short: Callable[[str, int], bool]) -> list[Any
 
 
 def test_every_fault_point_is_proved_by_a_kill() -> None:
-    assert {*PREDICT, *TRAIN, *UNDO, *WITHHOLD, *REVISE, *ALERTS} == set(FAULT_POINTS)
+    assert {*PREDICT, *TRAIN, *UNDO, *WITHHOLD, *REVISE, *ALERTS, *SHADOW} == set(FAULT_POINTS)
 
 
 def test_every_fault_point_is_in_the_code_once() -> None:

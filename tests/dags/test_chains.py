@@ -15,7 +15,7 @@ SPEC = read_spec(PROJECT / "dags" / "models" / "flight_delays.yaml")
 CHAINS: dict[str, Callable[[], Chain]] = {
     "train": lambda: train_chain(SPEC),
     "predict": predict_chain,
-    "monitor": monitor_chain,
+    "monitor": lambda: monitor_chain(SPEC),
     "retrain": lambda: retrain_chain(SPEC),
 }
 CHOSEN = {

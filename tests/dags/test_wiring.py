@@ -144,6 +144,14 @@ def test_a_spec_that_looks_back_does_so_after_publication(describe_models: Calla
     assert (found["look_back"], found["score_again"]) == (["publish"], ["look_back"])
 
 
+def test_a_spec_with_a_shadow_has_tasks_that_compare_and_settle(describe_models: Callable[..., Described]) -> None:
+    spec = yaml.safe_load((PROJECT / "dags" / "models" / "flight_delays.yaml").read_text())
+    spec["accept"]["watch"] = "14 days"
+    found = tasks(describe_models(flight_delays=yaml.safe_dump(spec)), "monitor")
+    assert (found["shadow"]["upstream"], found["settle"]["upstream"]) == (["collect"], ["shadow"])
+    assert found["settle"]["outlets"] == ["flight_delays_champion"]
+
+
 @pytest.mark.parametrize(
     ("verb", "first"), [("train", "extract"), ("predict", "resolve_release"), ("monitor", "collect")]
 )

@@ -184,7 +184,7 @@ class Mill:
         return self._drive("predict", predict_chain(**options), partition)
 
     def monitor(self, partition: str = SCORED) -> dict[str, dict[str, Any]]:
-        return self._drive("monitor", monitor_chain(), partition)
+        return self._drive("monitor", monitor_chain(self.spec), partition)
 
     def retrain(self, partition: str = SCORED, **options: Any) -> dict[str, dict[str, Any]]:
         return self._drive("retrain", retrain_chain(self.spec, **options), partition)

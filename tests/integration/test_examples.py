@@ -45,7 +45,7 @@ def live(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
                 ("train", train_chain(spec), TRAINED),
                 ("predict", predict_chain(), TRAINED),
                 ("predict", predict_chain(), LOOKED_BACK),
-                ("monitor", monitor_chain(), LOOKED_BACK),
+                ("monitor", monitor_chain(spec), LOOKED_BACK),
             ):
                 if name == "predict":
                     assert records["validate_model"]["verdict"] == "accept", records["validate_model"]["reasons"]

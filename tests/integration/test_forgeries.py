@@ -75,6 +75,8 @@ WRITER_FORGERIES = (
     "SELECT tidemill.append_event('publish', '{m}', '{}')",
     "SELECT tidemill.deploy('{m}', 1, NULL, 'force', now(), 'me', 'mine')",
     "SELECT tidemill.lock_champion('{m}')",
+    "SELECT tidemill.end_shadow(1, 'won')",
+    "UPDATE tidemill.shadow SET state = 'won', ended_at = now()",
 )
 PROMOTER_FORGERIES = (
     "INSERT INTO tidemill.deployment (model, release_id, kind, live_from, approved_by, reason)"
@@ -86,6 +88,7 @@ PROMOTER_FORGERIES = (
     "SELECT tidemill.move_pointer(1, 1, '')",
     "SELECT tidemill.mark_stale(1)",
     "SELECT tidemill.record_decision('{m}', '-', 'accept', 'accept', '{}', '{}', NULL, '')",
+    "UPDATE tidemill.shadow SET state = 'won', ended_at = now()",
 )
 READER_FORGERIES = (
     "SELECT tidemill.move_pointer(1, 1, '')",

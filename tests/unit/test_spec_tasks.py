@@ -136,3 +136,9 @@ def test_precision_at_a_number_of_rows_may_be_written_with_blanks():
     assert spec("binary", {"metric": "precision_at_500"}).accept.minimum is None
     with pytest.raises(ValidationError, match=r"Choose one of .*precision_at_500 \(or another number\)"):
         spec("binary", {"metric": "precision at 0"})
+
+
+def test_republishing_without_watching_is_refused_and_says_what_to_do():
+    with pytest.raises(ValidationError, match="set watch, such as '14 days', or remove republish"):
+        spec(accept={"republish": True})
+    assert spec(accept={"republish": True, "watch": "14 days"}).accept.in_shadow

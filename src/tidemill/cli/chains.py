@@ -82,6 +82,8 @@ def train(
     at_once = _searches_at_once(spec, trials)
     record = _drive("train", chain, model, partition, workspace, cutoff=_in_utc(cutoff), at_once=at_once)
     _say_decision(record["decision"])
+    if record["in_shadow"]:
+        out.print(f"Release {record['release_id']} scores in the shadow of the champion: tidemill releases {model}")
     if record["waiting"]:
         out.print(
             f"Release {record['release_id']} is waiting for approval: tidemill promote {model} {record['release_id']}"
@@ -166,7 +168,7 @@ def monitor(
     else:
         keys = [item.key for item in workspace.spec(model).partitions_between(str(first), str(last))]
     for key in keys:
-        page = _drive("monitor", monitor_chain(), model, key, workspace, until="report")
+        page = _drive("monitor", monitor_chain(workspace.spec(model)), model, key, workspace, until="report")
         out.print(f"The page is {workspace.page(page['uri'])}.", soft_wrap=True)
         run_step("monitor", "notify", model, key, {}, workspace=workspace)
 
@@ -198,7 +200,7 @@ def run(
     chains: dict[str, Callable[[], Any]] = {
         "train": lambda: train_chain(spec, dry_run=True),
         "predict": lambda: predict_chain(dry_run=True),
-        "monitor": monitor_chain,
+        "monitor": lambda: monitor_chain(spec),
         "retrain": lambda: retrain_chain(spec, dry_run=True),
     }
     record = _drive(chain, chains[chain](), model, partition, workspace, cutoff=_in_utc(cutoff), until=step)

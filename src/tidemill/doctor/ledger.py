@@ -67,7 +67,7 @@ _MAY_NOT_CALL = {
         "resolve",
         "set_aside",
     ),
-    "tidemill_writer": ("append_event", "deploy", "lock_champion"),
+    "tidemill_writer": ("append_event", "deploy", "lock_champion", "start_shadow", "end_shadow"),
 }
 """Functions with the owner's rights that another role, or only other functions, may call."""
 

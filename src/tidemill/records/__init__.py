@@ -43,6 +43,7 @@ from tidemill.records.reproduction import Likeness, ReproducedStep, Reproduction
 from tidemill.records.revisions import ChangedPartition, LookedBack, RowChanges
 from tidemill.records.score import Evidence, LineScore, RecordedScore, Scorecard, ScoreLine, ScoreSection
 from tidemill.records.search import Parameters, SearchReport, Trial
+from tidemill.records.shadow import Role, Shadow, ShadowRef
 
 __all__ = [
     "MOST_UNEXAMINED",
@@ -95,6 +96,7 @@ __all__ = [
     "ReproducedStep",
     "Reproduction",
     "RetrainDecision",
+    "Role",
     "RowChanges",
     "RowDecision",
     "RowLookup",
@@ -106,6 +108,8 @@ __all__ = [
     "SearchReport",
     "SentRef",
     "Severity",
+    "Shadow",
+    "ShadowRef",
     "Shard",
     "SliceSearch",
     "SnapshotRef",

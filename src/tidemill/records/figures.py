@@ -68,8 +68,8 @@ class Decision(Record):
     """A recorded yes or no with its reasons."""
 
     kind: str
-    """``accept`` (the gate on a model), ``approve`` (a person on a model), ``retrain``, ``inspect`` (the rules on a run)
-    or ``publish`` (a person on a withheld run)."""
+    """``accept`` (the gate on a model), ``approve`` (a person on a model), ``retrain``, ``inspect`` (the rules on a run),
+    ``publish`` (a person on a withheld run) or ``shadow`` (whether a release in the shadow replaces the champion)."""
     verdict: Verdict
     """The outcome."""
     reasons: tuple[str, ...]

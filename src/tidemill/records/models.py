@@ -90,6 +90,14 @@ class EvaluationReport(Record):
     """Share of the rows whose key differs from that of an unmatched label only in blanks, case, leading zeros or ``.0``."""
     champion_unlabelled_share: float | None = None
     """The champion's ``unlabelled_share``; None without a champion, and in older records."""
+    champion_looks: int = 1
+    """Trainings that were compared with this champion, this one included."""
+    anchor_release: int | None = None
+    """Champion of some promotions ago that was compared as well; None unless ``accept.anchor`` asks for it and there is one."""
+    anchor_difference: MetricValue | None = None
+    """Candidate minus that release in the acceptance metric, paired."""
+    anchor_problem: str = ""
+    """Why it could not be compared, in one sentence; empty if it was."""
     gaps: tuple[MetricValue, ...] = ()
     """Figures of each group of the audit columns minus those of the other test rows; ``slice`` names the group."""
     feature_groups: tuple[FeatureGroup, ...] = ()
@@ -159,3 +167,5 @@ class DeploymentRef(Record):
     """True if the gate accepts, and a person has yet to approve."""
     approval: Decision | None = None
     """The person's decision, if one was required."""
+    in_shadow: bool = False
+    """True if it now scores in the shadow of the champion."""

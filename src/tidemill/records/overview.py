@@ -6,6 +6,7 @@ from datetime import datetime
 from tidemill.records.alerts import OpenAlert
 from tidemill.records.figures import MetricValue, Record, Severity, Verdict
 from tidemill.records.score import RecordedScore
+from tidemill.records.shadow import Shadow
 
 __all__ = [
     "MOST_UNEXAMINED",
@@ -268,3 +269,5 @@ class ModelDetails(Record):
     """Its newest ML Test Score on record; None before its first monitoring page."""
     held: tuple[Hold, ...] = ()
     """What retention must not collect."""
+    shadow: Shadow | None = None
+    """What scores in the shadow of its champion now."""

@@ -5,7 +5,7 @@ It is a generator that yields requests and is sent each step's record, so that i
 any step. Requests that do not wait for each other come as one list, and their records are sent back as a list.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
@@ -35,6 +35,9 @@ Chain = Generator[Request | Group, Any, None]
 Answered = list[tuple[type[Record], Any]]
 """The records so far, each with its type."""
 
+IN_SHADOW = ("shadow", "settle")
+"""Steps of monitoring for a spec with ``accept.shadow`` or ``accept.watch`` only."""
+
 
 def train_chain(spec: ModelSpec, *, dry_run: bool = False, reason: str = "", trials: int | None = None) -> Chain:
     """Train from the source to a champion, to the reasons for none, or to a release that waits for a person."""
@@ -47,9 +50,9 @@ def predict_chain(*, release: int | None = None, simulate: bool = False, dry_run
     return _steps("predict", {"purpose": "score", "release": release, "simulate": simulate, "dry_run": dry_run})
 
 
-def monitor_chain() -> Chain:
-    """Find whether the model is fine today, and if not, why not."""
-    return _steps("monitor", {})
+def monitor_chain(spec: ModelSpec) -> Chain:
+    """Find whether the model is fine today, and if not, why not; compare releases in the shadow if the spec asks for it."""
+    return _steps("monitor", {}, without=() if spec.accept.in_shadow else IN_SHADOW)
 
 
 def retrain_chain(spec: ModelSpec, *, dry_run: bool = False) -> Chain:
@@ -60,10 +63,15 @@ def retrain_chain(spec: ModelSpec, *, dry_run: bool = False) -> Chain:
     yield "record_outcome", {"decision": decision, "dry_run": dry_run}
 
 
-def _steps(chain: str, given: Mapping[str, Any], estimators: Sequence[Sequence[str]] = ()) -> Chain:
+def _steps(
+    chain: str,
+    given: Mapping[str, Any],
+    estimators: Sequence[Sequence[str]] = (),
+    without: Collection[str] = (),
+) -> Chain:
     """Run the steps of a chain in order; a step that takes an estimator runs once for each, those of a group at once."""
     answered: Answered = []
-    for step in steps_of(chain):
+    for step in (found for found in steps_of(chain) if found.name not in without):
         inputs = _inputs(step.inputs, given, answered)
         if "estimator" in step.inputs:
             for group in estimators:
@@ -89,9 +97,9 @@ def one_by_one(chain: Chain) -> Generator[Request, dict[str, Any], None]:
 
     Examples
     --------
-    >>> steps = one_by_one(monitor_chain())
-    >>> next(steps), steps.send({"rows": 1})[0]
-    (('collect', {}), 'drift')
+    >>> steps = one_by_one(predict_chain())
+    >>> next(steps)[0], steps.send({"rows": 1})[0]
+    ('resolve_release', 'extract')
     """
     request = next(chain)
     while True:

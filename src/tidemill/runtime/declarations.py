@@ -27,6 +27,7 @@ from tidemill.records import (
     Reproduction,
     ScoresRef,
     SentRef,
+    ShadowRef,
     Shard,
     SnapshotRef,
     SplitRef,
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 __all__ = [
     "STEPS", "TrainingRecords", "alert", "analyse", "approve", "await_ready", "collect", "compute", "decide", "declaration",
     "drift", "evaluate", "extract", "freshness", "inspect", "look_back", "notify", "performance", "predict", "prepare",
-    "producers", "publish", "record_outcome", "register", "report", "reproduce", "resolve_release", "score", "steps_of",
+    "producers", "publish", "record_outcome", "register", "report", "reproduce", "resolve_release", "score", "settle", "shadow",
+    "steps_of",
     "train", "validate_data", "validate_model",
 ]  # fmt: skip
 
@@ -217,6 +219,21 @@ def compute(job: "Job", collected: CollectedRef) -> MonitorRef:
 @step("steps.monitor.freshness", chains=("monitor",), limit=_QUICK, memory=NO_ROWS)
 def freshness(job: "Job", collected: CollectedRef) -> MonitorRef:
     """Compare the partition's rows, ages, columns and versions with those of earlier partitions."""
+
+
+@step(
+    "steps.monitor.shadow",
+    chains=("monitor",),
+    limit=timedelta(hours=2),  # scores as predict does, several partitions after an interruption
+    memory=NO_ROWS,  # a few batches at a time
+)
+def shadow(job: "Job", collected: CollectedRef) -> ShadowRef:
+    """Let the release in the shadow score what the champion has published, and compare both on matured labels."""
+
+
+@step("operations.shadow", chains=("monitor",), limit=_HOUR, memory=NO_ROWS)
+def settle(job: "Job", shadow: ShadowRef) -> Decision:
+    """Decide whether the release in the shadow replaces the champion, goes, or stays there."""
 
 
 @step("steps.monitor.monitor", chains=("monitor",), limit=_QUICK, memory=NO_ROWS)

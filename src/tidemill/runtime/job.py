@@ -10,6 +10,7 @@ from tidemill.warehouse.ledger import Ledger, Origin
 from tidemill.warehouse.predictions.publisher import Publisher
 from tidemill.warehouse.predictions.withholding import Withholding
 from tidemill.warehouse.releases.registry import Releases
+from tidemill.warehouse.releases.shadows import Shadows
 from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
 __all__ = ["Job"]
@@ -58,6 +59,11 @@ class Job:
     def releases(self) -> Releases:
         """Releases, for reading."""
         return Releases(self.workspace.connection(LEDGER))
+
+    @property
+    def shadows(self) -> Shadows:
+        """What scores in the shadow, for reading."""
+        return Shadows(self.workspace.connection(LEDGER))
 
     @property
     def promoter(self) -> Releases:

@@ -92,7 +92,7 @@ class Replay:
         """Predict and monitor a partition, without a retrain decision."""
         self._predict(partition)
         with self._recorded(partition, "monitor"):
-            self._drive("monitor", monitor_chain(), partition, until="alert")
+            self._drive("monitor", monitor_chain(self.spec), partition, until="alert")
 
     def alerts(self) -> tuple[Opened, ...]:
         """Return all alerts so far."""

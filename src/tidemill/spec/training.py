@@ -173,5 +173,31 @@ class Accept(Part):
     """``automatic``: the gate decides; ``manual``: a person must also approve what the gate accepts."""
     approval_timeout: Duration = timedelta(days=2)
     """Time for the approval in Airflow; no answer counts as a rejection."""
+    looks: Literal["each", "together"] = "each"
+    """``each``: every comparison with the champion may be wrong in 2.5 % of cases; ``together``: all with one champion may."""
+    anchor: Annotated[int, Field(ge=2, le=100)] | None = None
+    """How many promotions ago the former champion was that a candidate must not be worse than by the margin, either; null for
+    no such comparison."""
+    shadow: Duration | None = None
+    """How long an accepted or undecided challenger scores in the shadow of the champion before it may replace it; null to
+    promote at once what is accepted."""
+    watch: Duration | None = None
+    """How long a replaced champion scores in the shadow of its successor, and returns if that is shown to be worse by more
+    than the margin; null for not at all."""
+    republish: bool = False
+    """Whether the rows of a successor that ``watch`` undoes are taken back, too."""
     four_eyes: bool = False
     """Whether the person who requested a training is barred from approving or promoting its release."""
+
+    @model_validator(mode="after")
+    def _republish_needs_watch(self) -> Self:
+        if self.republish and self.watch is None:
+            raise ValueError(
+                "republish takes back what watch undoes; set watch, such as '14 days', or remove republish"
+            )
+        return self
+
+    @property
+    def in_shadow(self) -> bool:
+        """Whether releases score in the shadow of the champion."""
+        return self.shadow is not None or self.watch is not None

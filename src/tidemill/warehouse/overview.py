@@ -39,6 +39,7 @@ from tidemill.spec import ModelSpec
 from tidemill.spec.due_partitions import judge_timeliness
 from tidemill.warehouse.alerts.state import open_alerts
 from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, fetch_value, transaction
+from tidemill.warehouse.releases.shadows import running_shadow
 from tidemill.warehouse.statements import execute
 
 __all__ = ["Overview", "newest_spec"]
@@ -81,6 +82,7 @@ class Overview:
                 drift=_drift(cursor, model, [item.partition for item in partitions[:N_DRIFT]]),
                 score=_score(cursor, model),
                 held=_held(cursor, model),
+                shadow=running_shadow(cursor, model),
                 row_decisions=_row_decisions(cursor, model, partitions[-1].partition, partitions[0].partition)
                 if partitions
                 else (),

@@ -20,6 +20,7 @@ SPEC = ModelSpec.model_validate(
         "source": {"features": "a.sql", "labels": "b.sql"},
         "label": {"column": "y"},
         "train": {"estimators": ["xgboost", "random_forest"]},
+        "accept": {"shadow": "14 days"},
     }
 )
 YES = {"verdict": "accept", "reasons": ["The champion is old."]}
@@ -97,7 +98,7 @@ def test_dry_run_is_passed_to_the_step_that_would_show_something(dry_run: bool) 
 
 
 def test_alerts_see_what_every_part_found() -> None:
-    inputs = dict(walk(monitor_chain()))["alert"]
+    inputs = dict(walk(monitor_chain(SPEC)))["alert"]
     assert inputs["parts"] == [
         "record 2 of drift",
         "record 3 of performance",
@@ -126,7 +127,7 @@ def test_dry_run_of_retraining_trains_nothing() -> None:
 
 @pytest.mark.parametrize(
     "chain",
-    [train_chain(SPEC), predict_chain(), monitor_chain(), retrain_chain(SPEC)],
+    [train_chain(SPEC), predict_chain(), monitor_chain(SPEC), retrain_chain(SPEC)],
     ids=["train", "predict", "monitor", "retrain"],
 )
 def test_every_request_fits_the_arguments_of_its_step(chain: Chain) -> None:
@@ -135,7 +136,7 @@ def test_every_request_fits_the_arguments_of_its_step(chain: Chain) -> None:
 
 
 def test_every_step_belongs_to_a_chain_but_asking_waiting_looking_back_building_again_and_scoring_a_shard() -> None:
-    chains = (train_chain(SPEC), predict_chain(), monitor_chain(), retrain_chain(SPEC))
+    chains = (train_chain(SPEC), predict_chain(), monitor_chain(SPEC), retrain_chain(SPEC))
     others = {name for name, step in STEPS.items() if step.airflow_only or step.chains == ("reproduce",)}
     assert others == {"approve", "await_ready", "look_back", "reproduce", "score"}
     assert {step for chain in chains for step in names(chain, {"decide": NO})} == set(STEPS) - others

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tidemill.metrics.blocks import MIN_BLOCKS
 from tidemill.metrics.gaps import PREFIX
 from tidemill.modeling.gate.finding import Finding, is_number
-from tidemill.modeling.gate.power import harmed, shortfall
+from tidemill.modeling.gate.power import harmed, shortfall, widened
 from tidemill.records import EvaluationReport, MetricValue, significant
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Yardstick",
     "default_margin",
     "lead_over_prior",
+    "weigh_anchor",
     "weigh_baselines",
     "weigh_champion",
     "weigh_gaps",
@@ -48,6 +49,8 @@ class Yardstick:
     """How much worse a slice may be."""
     unit: str
     """What a block of time is called, e.g. ``day``."""
+    look: int | None = None
+    """Number of the comparison with this champion, if all of them together may err as often as one."""
 
     def gain(self, difference: MetricValue) -> float:
         """Turn a difference into 'how much better'."""
@@ -59,6 +62,13 @@ class Yardstick:
         assert difference.high is not None
         ends = (self.sign * difference.low, self.sign * difference.high)
         return min(ends), max(ends)
+
+    def worst(self, difference: MetricValue) -> float:
+        """Return how much better the candidate is at least, allowing for earlier comparisons with the same champion."""
+        worst, _ = self.gain_interval(difference)
+        if self.look is None or not difference.n_blocks:
+            return worst
+        return self.gain(difference) - widened(self.gain(difference) - worst, self.look, difference.n_blocks)
 
     def flaw(self, difference: MetricValue) -> str | None:
         """Return why a difference cannot be decided on, or None if it can."""
@@ -146,8 +156,10 @@ def weigh_champion(report: EvaluationReport, by: Yardstick) -> Finding:
 
 def _compare_with_champion(report: EvaluationReport, difference: MetricValue, by: Yardstick) -> Finding:
     """Judge non-inferiority; a champion that saw test rows is flattered, so failing against it proves nothing."""
-    worst, _ = by.gain_interval(difference)
+    worst = by.worst(difference)
     figures = f"{by.metric} minus that of the champion, release {report.champion_release}, is {_interval(difference)}"
+    if by.look is not None:
+        figures += f", at worst {worst:+.4f} in this comparison number {by.look} with it"
     if difference.n is not None and difference.n < report.n_test:
         figures += f" on the {difference.n:,} of {report.n_test:,} test rows that the champion has not seen"
     if difference.standard_error == 0:
@@ -167,6 +179,33 @@ def _compare_with_champion(report: EvaluationReport, difference: MetricValue, by
         f"{figures}: it may be worse by {significant(by.margin, 4)} or more{_what_would(difference, gap, by)}. "
         f"A margin above {significant(-worst, 2)} could be shown with what there is."
     )
+
+
+def weigh_anchor(report: EvaluationReport, by: Yardstick) -> list[Finding]:
+    """Require the same against the champion of some promotions ago, so that small losses do not add up."""
+    difference, release = report.anchor_difference, report.anchor_release
+    if release is None:
+        return []
+    what = f"The difference to release {release}, an earlier champion,"
+    if report.anchor_problem:
+        return [Finding.shown(f"{what} is unknown: {report.anchor_problem}")]
+    if difference is None:
+        return [Finding.refuse(f"{what} is missing.")]
+    if _spans_too_little(difference):
+        return [Finding.undecided(_too_few_blocks(what, difference, by))]
+    if _has_no_interval(difference):
+        return [Finding.undecided(_no_interval(what, difference, by))]
+    flaw = by.flaw(difference)
+    if flaw:
+        return [Finding.refuse(f"{what} {flaw}.")]
+    figures = f"{by.metric} minus that of release {release}, an earlier champion, is {_interval(difference)}"
+    margin, (worst, _) = significant(by.margin, 4), by.gain_interval(difference)
+    if worst > -by.margin:
+        return [Finding.of(True, f"{figures}: not worse by {margin} or more.")]
+    if by.gain(difference) <= -by.margin:
+        return [Finding.refuse(f"{figures}: worse by {margin} or more, so small losses have added up.")]
+    gap = by.gain(difference) + by.margin
+    return [Finding.undecided(f"{figures}: it may be worse by {margin} or more{_what_would(difference, gap, by)}.")]
 
 
 def weigh_slices(report: EvaluationReport, by: Yardstick, declared: tuple[str, ...]) -> list[Finding]:

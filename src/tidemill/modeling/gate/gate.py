@@ -13,6 +13,7 @@ from tidemill.modeling.gate.comparison import (
     Yardstick,
     default_margin,
     lead_over_prior,
+    weigh_anchor,
     weigh_baselines,
     weigh_champion,
     weigh_gaps,
@@ -80,6 +81,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         margin=margin,
         slice_margin=margin if accept.slice_margin is None else accept.slice_margin,
         unit=unit,
+        look=report.champion_looks if accept.looks == "together" else None,
     )
     findings = [
         *_weigh_size(report, unit),
@@ -88,6 +90,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         _weigh_floor(report, accept.metric, accept.minimum, by.sign),
         *weigh_baselines(report, by),
         weigh_champion(report, by),
+        *weigh_anchor(report, by),
         *_tell_margin(report, by, accept),
         *_tell_unknown(report),
         *weigh_slices(report, by, accept.slices),

@@ -5,6 +5,7 @@ of n.
 """
 
 import bisect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from scipy import stats
 
 from tidemill.metrics.student import degrees_of_freedom
 
-__all__ = ["LEVEL", "POWER", "Shortfall", "harmed", "shortfall"]
+__all__ = ["LEVEL", "POWER", "Shortfall", "harmed", "level_of_look", "shortfall", "widened"]
 
 LEVEL = 0.025
 """Type I error rate of a comparison: one side of a 95 % interval."""
@@ -57,6 +58,35 @@ def shortfall(gap: float, standard_error: float, n_blocks: int, n_rows: int) -> 
     )
     further = needed - n_blocks
     return Shortfall(n_blocks=further, n_rows=round(further * n_rows / n_blocks))
+
+
+def level_of_look(look: int) -> float:
+    """Return the share of the type I error rate that the n-th comparison with one champion may spend.
+
+    The shares of all comparisons, however many there are, sum up to the whole, whatever days they have in common (alpha
+    spending by the series of 1/n²; the union bound needs no independence).
+
+    Examples
+    --------
+    >>> [round(level_of_look(look), 5) for look in (1, 2, 26)]
+    [0.0152, 0.0038, 2e-05]
+    >>> round(sum(level_of_look(look) for look in range(1, 100_000)), 4)
+    0.025
+    """
+    return LEVEL * 6 / (math.pi * look) ** 2
+
+
+def widened(half_width: float, look: int, n_blocks: int) -> float:
+    """Return half the width that the n-th comparison needs, from that of a comparison by itself.
+
+    Examples
+    --------
+    >>> round(widened(0.010, look=1, n_blocks=28), 4), round(widened(0.010, look=26, n_blocks=28), 4)
+    (0.0114, 0.0378)
+    """
+    freedom = degrees_of_freedom(n_blocks)
+    by_itself, needed = stats.t.ppf(1 - LEVEL, freedom), stats.t.ppf(1 - level_of_look(look), freedom)
+    return float(half_width * needed / by_itself)
 
 
 def _quantiles(n_blocks: int) -> float:

@@ -58,7 +58,7 @@ def model_page(details: ModelDetails, wishes: Wishes = _NOTHING) -> str:
         trail=trail_of(state.model, up=""),
         links=[Link("Look up a row", "rows/"), Link("Figures over time", "figures/"), *_actions(state, wishes)],
         answer=_of_one(details),
-        tiles=_tiles(state),
+        tiles=[*_tiles(state), *_shadow(details)],
         state=state,
         runbook=instructions(),
         task_path=task_path,
@@ -209,6 +209,14 @@ def _tiles(state: ModelState) -> list[Tile]:
         ),
         Tile(label="Open alerts", value=str(len(state.alerts))),
     ]
+
+
+def _shadow(details: ModelDetails) -> list[Tile]:
+    running = details.shadow
+    if running is None:
+        return []
+    note = f"{running.role}, compared with release {running.against} on partitions up to {when(running.end)}"
+    return [Tile(label="Release in the shadow", value=str(running.release_id), note=note)]
 
 
 def _quality(state: ModelState) -> Tile:

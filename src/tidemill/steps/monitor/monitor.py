@@ -5,7 +5,7 @@ of each other; ``alert`` opens and resolves alerts; ``report`` writes the page.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -184,8 +184,14 @@ def compute(job: Job, collected: CollectedRef) -> MonitorRef:
         figures = StepFigures(wall_s=run.wall_s, cpu_s=run.cpu_s, peak_rss_bytes=run.peak_rss_bytes, n_rows=run.n_rows)
         by_partition.setdefault(run.partition, {}).setdefault(f"{run.chain}.{run.step}", figures)
     past = [figures for key, figures in sorted(by_partition.items()) if key < job.partition.key]
-    metrics = compare_compute(by_partition[job.partition.key], past)
+    current = _newest_of_shadow(past) | by_partition[job.partition.key]
+    metrics = compare_compute(current, past)
     return _record(job, "compute", job.partition.key, metrics, collected.release_id)
+
+
+def _newest_of_shadow(past: Sequence[Mapping[str, StepFigures]]) -> dict[str, StepFigures]:
+    """Return the newest costs of the steps that run beside this one, which may not have ended for this partition."""
+    return {step: run[step] for run in past[-1:] for step in ("monitor.shadow", "monitor.settle") if step in run}
 
 
 @declarations.alert

@@ -6,6 +6,7 @@ partition is cut into shards, ``score`` scores one of them and ``predict`` write
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -33,7 +34,7 @@ from tidemill.storage.layout import FEATURES, QUARANTINE
 from tidemill.storage.tables import read_batches, read_schema, table_writer
 from tidemill.warehouse.predictions.rows import ScoredRows
 
-__all__ = ["predict", "score"]
+__all__ = ["predict", "score", "write_scores"]
 
 COMPILED_FROM_ROWS = 250_000
 """Rows from which trees are compiled: it takes 1.5 s of processor time, saves 6 µs per row, and keeps the scores."""
@@ -65,12 +66,18 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[
     StaleAttempt
         If a newer attempt has claimed the partition, before or meanwhile.
     """
-    spec = job.spec
     # Each attempt at this step has a separate token, so that the older of two overlapping attempts is stale.
-    token = job.publisher.renew(spec.model, release.partition, release.token, job.run_id) if release.token else 0
+    token = job.publisher.renew(job.spec.model, release.partition, release.token, job.run_id) if release.token else 0
+    return write_scores(job, replace(release, token=token), snapshot, scores)
+
+
+def write_scores(
+    job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[ScoresRef, ...] = ()
+) -> PredictionRef:
+    """Write the scores of a snapshot into a table of their own, under the release's claim; without one nothing publishes it."""
+    spec = job.spec
     bundle = _scorer(job.store.path(release.bundle_uri), release.bundle_digest, spec.train.trusted).bundle
     job.publisher.declare(spec.model, spec.entity_key, spec.time_column, bundle.task)
-    write = partial(job.publisher.write, release, snapshot, token=token, threshold=bundle.threshold, run_id=job.run_id)
     limit = spec.predict.quarantine.limit(snapshot.n_rows + snapshot.n_set_aside)
     undefined = UndefinedRows(release=release, snapshot=snapshot, limit=limit)
     with ExitStack() as stack:
@@ -79,7 +86,10 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[
         else:
             rows = stack.enter_context(_answered(job, release, snapshot, Shard(start=0, stop=snapshot.n_rows)))
         set_aside = chain(_recorded(job, snapshot), undefined.records())
-        return write(ScoredRows(published=undefined.left_out(rows), set_aside=set_aside))
+        written = ScoredRows(published=undefined.left_out(rows), set_aside=set_aside)
+        return job.publisher.write(
+            release, snapshot, written, token=release.token, threshold=bundle.threshold, run_id=job.run_id
+        )
 
 
 @declarations.score

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tidemill.errors import ContractBroken, SchemaChanged
+from tidemill.errors import ArtifactCorrupt, ContractBroken, SchemaChanged
 from tidemill.metrics.blocks import MIN_BLOCKS, index_blocks
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.feature_kinds import changed_kinds
@@ -49,20 +49,56 @@ def compare_with_champion(
         report,
         champion_release=champion.release_id,
         champion_unlabelled_share=champion.evidence.get("unlabelled_share"),
+        champion_looks=1 + job.releases.n_looks(job.spec.model, champion.release_id, job.partition.key),
     )
-    serving = load_bundle(job.store.path(champion.bundle_uri), champion.bundle_digest, job.spec.train.trusted)
+    report = _compare_with_anchor(job, test, bundle, score, report)
+    pair = _paired(job, test, bundle, score, champion)
+    if isinstance(pair, str):
+        return replace(report, champion_problem=pair)
+    serving, its_score = pair.serving, pair.its_score
+    return replace(
+        report,
+        champion_difference=pair.difference(pair.rows, f"release {champion.release_id}"),
+        champion_saw_test=not pair.fair,
+        champion_slices=tuple(pair.difference(of_slice, name) for name, of_slice in pair.slices()),
+        churn=pair.churn(),
+        mean_change=mean_change(score, its_score, test.clusters) if bundle.classes == serving.classes else None,
+    )
+
+
+def _compare_with_anchor(
+    job: Job, test: LabelledSet, bundle: Bundle, score: Numbers, report: EvaluationReport
+) -> EvaluationReport:
+    """Add the comparison with the champion of ``accept.anchor`` promotions ago, or the first one."""
+    n_promotions = job.spec.accept.anchor
+    anchor = None if n_promotions is None else job.releases.anchor(job.spec.model, n_promotions)
+    if anchor is None:
+        return report
+    report = replace(report, anchor_release=anchor.release_id)
+    try:
+        pair = _paired(job, test, bundle, score, anchor)
+    except ArtifactCorrupt as error:  # retention keeps it only as long as retention.releases says
+        return replace(report, anchor_problem=error.problem)
+    if isinstance(pair, str):
+        return replace(report, anchor_problem=pair)
+    return replace(report, anchor_difference=pair.difference(pair.rows, f"release {anchor.release_id}"))
+
+
+def _paired(job: Job, test: LabelledSet, bundle: Bundle, score: Numbers, other: Release) -> "_Pair | str":
+    """Return the candidate and another release on the same rows, or why they cannot be compared."""
+    serving = load_bundle(job.store.path(other.bundle_uri), other.bundle_digest, job.spec.train.trusted)
     if serving.task != bundle.task:
-        return replace(report, champion_problem=f"It answers the task {serving.task!r}, not {bundle.task!r}.")
+        return f"It answers the task {serving.task!r}, not {bundle.task!r}."
     changed = changed_kinds(serving.schema, test.stored.schema)
     if changed:
-        return replace(report, champion_problem=f"It was trained on other types: {'; '.join(changed)}.")
+        return f"It was trained on other types: {'; '.join(changed)}."
     try:
         its_score = serving.score(test.X)
     except (SchemaChanged, ContractBroken) as error:  # the query has changed since it was trained
-        return replace(report, champion_problem=error.problem)
-    rows = _unseen(job, champion, test)
+        return error.problem
+    rows = _unseen(job, other, test)
     fair = _suffice(rows, test)
-    pair = _Pair(
+    return _Pair(
         job=job,
         test=test,
         bundle=bundle,
@@ -70,14 +106,7 @@ def compare_with_champion(
         serving=serving,
         its_score=its_score,
         rows=rows if fair else np.ones_like(rows),
-    )
-    return replace(
-        report,
-        champion_difference=pair.difference(pair.rows, f"release {champion.release_id}"),
-        champion_saw_test=not fair,
-        champion_slices=tuple(pair.difference(of_slice, name) for name, of_slice in pair.slices()),
-        churn=pair.churn(),
-        mean_change=mean_change(score, its_score, test.clusters) if bundle.classes == serving.classes else None,
+        fair=fair,
     )
 
 
@@ -104,6 +133,8 @@ class _Pair:
     its_score: Numbers
     rows: Rows
     """Mask of the compared rows."""
+    fair: bool
+    """Whether they are rows that the other release was not trained on."""
 
     def difference(self, rows: Rows, name: str) -> MetricValue:
         """Return candidate minus champion on some rows."""

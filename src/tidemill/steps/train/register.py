@@ -15,6 +15,7 @@ from tidemill.runtime import declarations
 from tidemill.runtime.declarations import TrainingRecords
 from tidemill.runtime.job import Job
 from tidemill.score import read_scorecard
+from tidemill.steps.train.successor import enters_shadow, start_in_shadow, tolerated, watch_predecessor
 from tidemill.storage.audit_anchor import anchor_audit
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.bundles.mlflow_model import requirements
@@ -48,7 +49,14 @@ def register(
         release_id = _release(job, training["snapshot"], training["split"], evaluation, decision)
     waiting = decision.accepted and approval is None and job.spec.accept.approval == "manual"
     agreed = decision.accepted and not waiting and (approval is None or approval.accepted)
-    promoted = release_id is not None and agreed and _promote(job, release_id, evaluation, decision, approval, reason)
+    compared = enters_shadow(job, evaluation, decision, agreed=agreed)
+    in_shadow = release_id is not None and compared and start_in_shadow(job, release_id, evaluation, decision)
+    promoted = (
+        release_id is not None
+        and agreed
+        and not compared
+        and _promote(job, release_id, evaluation, decision, approval, reason)
+    )
     if release_id is not None:
         anchor_audit(job.workspace, job.spec.model)
     bundle_folder = job.store.path(evaluation.bundle.uri)
@@ -67,6 +75,7 @@ def register(
         mirror_problem=shown.problem,
         waiting=waiting and release_id is not None,
         approval=approval,
+        in_shadow=in_shadow,
     )
 
 
@@ -111,7 +120,7 @@ def _promote(
     found = f"{deciding.name} {deciding.value:.4f} on {evaluation.n_test:,} test rows"
     if approval is not None:
         found = f"{found}. {approval.reasons[0]}"
-    return job.promoter.promote(
+    promoted = job.promoter.promote(
         job.spec.model,
         Promotion(
             release_id=release_id,
@@ -122,6 +131,10 @@ def _promote(
             decision_id=decision.decision_id,
         ),
     )
+    if promoted:
+        margin = tolerated(job, evaluation)
+        watch_predecessor(job, successor=release_id, predecessor=evaluation.champion_release, margin=margin)
+    return promoted
 
 
 def _approver(approval: Decision | None) -> str:

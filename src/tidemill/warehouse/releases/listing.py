@@ -24,7 +24,7 @@ class ListedRelease:
     verdict: str
     """The gate's newest verdict; ``refused by …`` if a person's newest answer was no."""
     live: str
-    """``champion``, ``was live`` or ``never``."""
+    """``champion``, ``in the shadow until …``, ``was live`` or ``never``."""
     reasons: list[str]
     """The gate's reasons."""
 

@@ -144,6 +144,19 @@ class Releases:
             execute(cursor, "deployments", model=model)
             return fetch_all(cursor, Deployment)
 
+    def n_looks(self, model: str, champion: int, partition: str) -> int:
+        """Return how many trainings as of other partitions the gate has compared with a champion."""
+        with transaction(self.url) as cursor:
+            execute(cursor, "n_looks", model=model, champion=champion, partition=partition)
+            return int(fetch_value(cursor))
+
+    def anchor(self, model: str, n_promotions: int) -> Release | None:
+        """Return the release that was the champion some promotions ago, or the first one; None if it serves now."""
+        with transaction(self.url) as cursor:
+            live = list(live_releases(cursor, model))
+            found = live[min(n_promotions, len(live) - 1)] if len(live) > 1 else None
+            return None if found is None else _release(cursor, model, found)
+
     def undone(self, model: str) -> tuple[int, ...]:
         """Return the releases that were rolled back and have not been promoted again since."""
         with transaction(self.url) as cursor:

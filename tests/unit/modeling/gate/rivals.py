@@ -78,11 +78,11 @@ def difference(days: Days) -> MetricValue:
 
 def judge(days: Days) -> Verdict:
     """Let the gate decide on a challenger that has nothing against it but its champion."""
-    report = replace(_SOUND, champion_difference=difference(days), n_test=days.y.size, n_test_blocks=len(days.y))
+    report = replace(SOUND, champion_difference=difference(days), n_test=days.y.size, n_test_blocks=len(days.y))
     return decide_acceptance(report, Accept(margin=MARGIN)).verdict
 
 
-_SOUND = EvaluationReport(
+SOUND = EvaluationReport(
     estimator="simulated",
     bundle=BundleRef(
         estimator="simulated", digest="", uri="", size_bytes=1, fit_s=1.0, baseline=False, validation_score=0.7

@@ -38,6 +38,11 @@ def against_champion(value=0.001, low=-0.003, high=0.005, *, error=0.00185, **ch
     return difference(value, low, high, **{"slice": "release 3", "error": error, **changes})
 
 
+def against_anchor(value=0.001, low=-0.003, high=0.005, **changes):
+    found = against_champion(value, low, high, **{"slice": "release 2", **changes})
+    return {"anchor_release": 2, "anchor_difference": found}
+
+
 def slices(*values, n=1400, n_blocks=14, error=0.01):
     return tuple(
         difference(value, value - 0.02, value + 0.02, slice=f"origin={number}", n=n, n_blocks=n_blocks, error=error)
@@ -99,6 +104,9 @@ STRICT = Accept(
     memory_mb=2048,
 )
 FIRST = {"champion_release": None, "champion_difference": None, "champion_slices": (), "churn": None}
+
+
+TOGETHER = STRICT.model_copy(update={"looks": "together"})
 
 
 def decide(accept=STRICT, **changes):
@@ -329,6 +337,46 @@ TABLE = {
     "speed is zero": (REJECT, {"rehearsal": replace(REHEARSED, seconds_per_million=0.0)}, "is not a measurement"),
     "too much memory": (REJECT, {"rehearsal": replace(REHEARSED, peak_rss_bytes=3 * GIB)}, "limit of 2,048 MiB"),
     "memory not measured": (REJECT, {"rehearsal": replace(REHEARSED, peak_rss_bytes=0)}, "is not a measurement"),
+    # repeated looks
+    "no worse, and the first look at this champion": (
+        ACCEPT,
+        {"accept": TOGETHER, "champion_difference": against_champion(0.001, -0.003, 0.005)},
+        "at worst -0.0037 in this comparison number 1 with it: not worse",
+    ),
+    "no worse by itself, but the third look at this champion": (
+        UNDECIDED,
+        {"accept": TOGETHER, "champion_looks": 3},
+        "in this comparison number 3 with it: it may be worse by 0.005 or more",
+    ),
+    "as many looks, each by itself": (ACCEPT, {"champion_looks": 26}, "not worse by 0.005 or more"),
+    # an earlier champion
+    "no worse than an earlier champion": (
+        ACCEPT,
+        against_anchor(0.001, -0.003, 0.005),
+        "an earlier champion, is +0.0010",
+    ),
+    "small losses have added up": (REJECT, against_anchor(-0.008, -0.012, -0.004), "so small losses have added up"),
+    "they may have added up": (
+        UNDECIDED,
+        against_anchor(-0.003, -0.007, 0.001),
+        "it may be worse by 0.005 or more; about",
+    ),
+    "an earlier champion cannot be compared": (
+        ACCEPT,
+        {"anchor_release": 2, "anchor_problem": "Its folder is gone."},
+        "is unknown: Its folder is gone.",
+    ),
+    "the difference to an earlier champion is missing": (
+        REJECT,
+        {"anchor_release": 2},
+        "an earlier champion, is missing",
+    ),
+    "the difference to an earlier champion is NaN": (REJECT, against_anchor(NAN), "has value nan"),
+    "an earlier champion was compared on too few days": (
+        UNDECIDED,
+        against_anchor(n_blocks=2, low=NAN, high=NAN),
+        "rests on 2 days",
+    ),
     # together
     "a bad model on a tiny test set": (REJECT, {"n_test": 5, "metrics": (figure(0.4),)}, "below the floor"),
     "undecided about the champion, and too slow": (

@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from tidemill.metrics.blocks import estimate, index_blocks
 from tidemill.metrics.statistic import mean
-from tidemill.modeling.gate.power import LEVEL, POWER, harmed, shortfall
+from tidemill.metrics.student import degrees_of_freedom
+from tidemill.modeling.gate.power import LEVEL, POWER, harmed, shortfall, widened
 
 
 def test_so_many_days_decide_in_four_of_five_trials():
@@ -51,3 +53,10 @@ def test_slices_without_spread_are_judged_by_their_value():
 
 def test_no_slice_is_no_harm():
     assert harmed([], [], [], 0.005) == ()
+
+
+@pytest.mark.parametrize("look", [1, 2, 26])
+def test_half_width_of_a_look_is_that_of_its_share_of_the_error_rate(look):
+    freedom = degrees_of_freedom(14)
+    half_width = stats.t.ppf(0.975, freedom) * 0.004
+    assert widened(half_width, look, 14) == pytest.approx(stats.t.isf(0.025 * 6 / (np.pi * look) ** 2, freedom) * 0.004)

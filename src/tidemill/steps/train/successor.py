@@ -1,0 +1,63 @@
+"""What follows the gate's decision: the shadow of the champion, or the champion's place with its predecessor in the shadow."""
+
+from tidemill.modeling.gate.comparison import default_margin
+from tidemill.modeling.metrics import greater_is_better
+from tidemill.records import Decision, EvaluationReport, Role, Shadow, Verdict
+from tidemill.runtime.job import Job
+from tidemill.warehouse.releases.shadows import Shadows
+from tidemill.workspace import PROMOTER
+
+__all__ = ["enters_shadow", "start_in_shadow", "tolerated", "watch_predecessor"]
+
+
+def enters_shadow(job: Job, evaluation: EvaluationReport, decision: Decision, *, agreed: bool) -> bool:
+    """Whether a challenger is compared in the shadow before it may serve.
+
+    What the gate could not decide may go there, too, unless a person has to approve, who has not been asked.
+    """
+    if job.spec.accept.shadow is None or evaluation.champion_difference is None:
+        return False
+    undecided = decision.verdict is Verdict.NOT_ENOUGH_EVIDENCE and job.spec.accept.approval == "automatic"
+    return agreed or undecided
+
+
+def tolerated(job: Job, evaluation: EvaluationReport) -> float:
+    """Return the loss of the acceptance metric that the gate tolerates."""
+    metric, margin = job.spec.accept.metric, job.spec.accept.margin
+    return default_margin(evaluation, metric, 1.0 if greater_is_better(metric) else -1.0) if margin is None else margin
+
+
+def start_in_shadow(job: Job, release_id: int, evaluation: EvaluationReport, decision: Decision) -> bool:
+    """Let a challenger score in the champion's shadow; False if another one does, or its time is over."""
+    if evaluation.champion_release is None or job.spec.accept.shadow is None:
+        raise ValueError("without a champion and accept.shadow, nothing is compared in a shadow")
+    wanted = Shadow(
+        shadow_id=0,
+        release_id=release_id,
+        against=evaluation.champion_release,
+        role=Role.CHALLENGER,
+        decision_id=decision.decision_id,
+        start=job.partition.cutoff,
+        end=job.partition.shift(job.partition.cutoff, job.spec.accept.shadow),
+        margin=tolerated(job, evaluation),
+    )
+    return Shadows(job.workspace.connection(PROMOTER)).start(job.spec.model, wanted)
+
+
+def watch_predecessor(job: Job, *, successor: int, predecessor: int | None, margin: float) -> bool:
+    """Let a replaced champion score in the shadow of its successor, if ``accept.watch`` asks for it."""
+    watch = job.spec.accept.watch
+    if watch is None or predecessor is None or predecessor == successor:
+        return False
+    (start,) = job.promoter.live_from(job.spec.model)
+    wanted = Shadow(
+        shadow_id=0,
+        release_id=predecessor,
+        against=successor,
+        role=Role.PREDECESSOR,
+        decision_id=None,
+        start=start,
+        end=job.partition.shift(start, watch),
+        margin=margin,
+    )
+    return Shadows(job.workspace.connection(PROMOTER)).start(job.spec.model, wanted)
