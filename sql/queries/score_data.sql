@@ -35,6 +35,25 @@ SELECT 'importance' AS need, 'judgement' AS kind, decision_id::text AS row_id, j
 FROM champion, features
 WHERE n > 0;
 
+-- name: score_feature_cost
+-- Gain and cost of each group of the champion's features: whether groups hold all features, and each gains what it costs.
+WITH champion AS (
+    SELECT r.* FROM tidemill.champion c JOIN tidemill.release r USING (model, release_id) WHERE c.model = %(model)s
+), groups AS (
+    SELECT count(*) AS n, count(*) FILTER (WHERE (g ->> 'n_idle')::integer >= 3) AS n_idle
+    FROM champion, jsonb_path_query(evidence, '$.feature_groups[*]') g
+), features AS (
+    SELECT count(*) AS n, count(*) FILTER (WHERE m ->> 'feature' IN (
+        SELECT f #>> '{}' FROM champion, jsonb_path_query(evidence, '$.feature_groups[*].features[*]') f)) AS n_grouped
+    FROM champion, jsonb_array_elements(evidence -> 'importance') m
+)
+SELECT 'feature_groups' AS need, 'judgement' AS kind, decision_id::text AS row_id, judged_at AS at,
+    CASE WHEN groups.n_idle = 0 AND n_grouped = features.n THEN 1 ELSE 0.5 END AS worth,
+    format('gain and cost of %%s groups with %%s of %%s features; %%s groups without a gain in three trainings', groups.n,
+           n_grouped, features.n, groups.n_idle) AS shows
+FROM champion, groups, features
+WHERE groups.n > 0;
+
 -- name: score_feature_policy
 -- What the spec of the champion's training denied its features query, whose plan was compared with it.
 WITH champion AS (

@@ -58,12 +58,16 @@ JOIN tidemill.release r USING (model, release_id), jsonb_path_query(r.evidence, 
 WHERE c.model = %(model)s;
 
 -- name: score_canary
--- The champion loaded by a clean process before it served.
+-- The champion loaded by a clean process before it served, and whether it has won in the shadow of its predecessor.
 SELECT 'rehearsal' AS need, 'judgement' AS kind, r.decision_id::text AS row_id, r.judged_at AS at,
-    CASE WHEN e ->> 'problem' IS NULL AND (e ->> 'n_different')::integer = 0 THEN 0.5 ELSE 0 END AS worth,
-    format('%%s rows scored in a clean process, %%s of them differently', e ->> 'n_rows', e ->> 'n_different') AS shows
+    CASE WHEN e ->> 'problem' IS NOT NULL OR (e ->> 'n_different')::integer > 0 THEN 0
+         WHEN s.shadow_id IS NOT NULL THEN 1 ELSE 0.5 END AS worth,
+    format('%%s rows scored in a clean process, %%s of them differently; %%s', e ->> 'n_rows', e ->> 'n_different',
+           coalesce('won in shadow ' || s.shadow_id || ' against release ' || s.against, 'not compared in the shadow')) AS shows
 FROM tidemill.champion c
-JOIN tidemill.release r USING (model, release_id), jsonb_path_query(r.evidence, '$.rehearsal ? (@ != null)') e
+JOIN tidemill.release r USING (model, release_id)
+LEFT JOIN tidemill.shadow s ON (s.model, s.release_id, s.decision_id, s.state) = (r.model, r.release_id, r.decision_id, 'won'),
+    jsonb_path_query(r.evidence, '$.rehearsal ? (@ != null)') e
 WHERE c.model = %(model)s;
 
 -- name: score_rollback

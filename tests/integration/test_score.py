@@ -191,6 +191,35 @@ def test_gaps_between_groups_count_once_an_evaluation_has_them(full: Mill, gaps:
         assert points(read_scorecard(cursor, full.spec))["inclusion"] == expected  # half a point is the attestation's
 
 
+@pytest.mark.parametrize(
+    ("features", "n_idle", "expected"),
+    [(COLUMNS, 0, 1), (COLUMNS, 3, 0.5), (COLUMNS[1:], 0, 0.5)],
+    ids=["all gain", "one has not gained for long", "one is in no group"],
+)
+def test_cost_of_features_counts_once_groups_hold_all_of_them(
+    full: Mill, features: tuple[str, ...], n_idle: int, expected: float
+) -> None:
+    groups = json.dumps([{"features": features, "n_idle": n_idle}])
+    without = full.spec.model_copy(update={"attest": {}})
+    with undone(full) as cursor:
+        assert points(read_scorecard(cursor, without))["feature_cost"] == 0
+        run(cursor, full, in_evidence("{feature_groups}", f"'{groups}'"))
+        assert points(read_scorecard(cursor, without))["feature_cost"] == expected
+
+
+def test_a_champion_that_has_won_in_the_shadow_is_canaried(full: Mill) -> None:
+    with undone(full) as cursor:
+        run(
+            cursor,
+            full,
+            "INSERT INTO tidemill.shadow (model, release_id, against, role, decision_id, starts_at, ends_at, margin, state, "
+            "ended_at) SELECT r.model, r.release_id, (SELECT max(release_id) FROM tidemill.registration WHERE model = '{m}'), "
+            "'challenger', r.decision_id, now(), now() + interval '1 day', 0, 'won', now() "
+            "FROM tidemill.champion c JOIN tidemill.release r USING (model, release_id) WHERE c.model = '{m}'",
+        )
+        assert points(read_scorecard(cursor, full.spec))["canary"] == 1
+
+
 def test_monitoring_records_the_score_and_the_console_reads_it(full: Mill) -> None:
     ((result,),) = full.sql(
         "SELECT result FROM tidemill.run WHERE model = '{m}' AND step = 'report' ORDER BY run_id DESC LIMIT 1"

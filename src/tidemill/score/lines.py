@@ -87,7 +87,9 @@ LINES = (
         name=ScoreLine.FEATURE_COST,
         section=_DATA,
         title="No feature's cost is too much",
-        second_half="no step records what a feature costs",
+        needs=(_of_training("feature_groups", "what groups of the champion's features gain and cost"),),
+        first_half=f"set train.leave_out, and '{_TRAIN}'",
+        second_half="put each feature into a group of train.leave_out, remove groups without a shown gain, and train",
     ),
     Line(
         name=ScoreLine.FEATURE_POLICY,
@@ -226,7 +228,7 @@ LINES = (
         title="Models are canaried before they serve",
         needs=(_of_training("rehearsal", "scores of the champion from a clean process"),),
         first_half=f"'{_TRAIN}'",
-        second_half="no release scores beside the champion before it serves",
+        second_half="set accept.shadow, and let the next release win beside the champion",
     ),
     Line(
         name=ScoreLine.ROLLBACK,
