@@ -31,7 +31,7 @@ def confidence_sequence(values: Sequence[float]) -> tuple[float, float]:
     ``sqrt(c / (n + c)) * (1 - S**2 / ((n + c) * V))**(-n / 2)`` reaches 20, with S and V the sums of the deviations from
     it and of their squares, and c the weight of the prior. The width then grows by what blocks add that resemble the
     block before. A betting e-process of bounded values needs no normal distribution, but ten times the days, since it
-    allows for differences as large as the metric's range (ADR 47).
+    allows for differences as large as the metric's range (ADR 49).
 
     References
     ----------
