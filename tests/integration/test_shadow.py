@@ -193,10 +193,10 @@ def test_predecessor_returns_with_its_rows_although_it_is_killed_on_the_way(mill
         mill.predict(day)
     assert put_in_shadow(mill, good, poor, Role.PREDECESSOR)
     running = shadows(mill).running(mill.model)
-    assert settle_on(mill, GOOD[:6])["verdict"] == "not_enough_evidence"
+    assert settle_on(mill, GOOD[:7])["verdict"] == "not_enough_evidence"
     at = Measurement(
         model=mill.model,
-        partition=DAYS[6],
+        partition=DAYS[7],
         part="shadow",
         release_id=good,
         as_of=mill.spec.partition(DAYS[-1]).cutoff,
