@@ -197,6 +197,10 @@ def _pace() -> dict[str, str]:
         "DAG_PROCESSOR__REFRESH_INTERVAL": "5",  # seconds until a new DAG file is seen; 300 by default
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",  # seconds; how often the interval above is checked
         "DAG_PROCESSOR__PARSING_PROCESSES": "2",
+        # The DAG processor stores the DAGs of one file at a time. Meanwhile the processes of other files wait, and count as
+        # running: with hundreds of specs on a busy machine for longer than the defaults of 50 and 30 seconds.
+        "DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "300",  # seconds
+        "CORE__DAGBAG_IMPORT_TIMEOUT": "120",  # seconds
         # The HTTP servers of the logs are not run (see Ports). Nothing answers on port 9, 'discard'.
         "LOGGING__WORKER_LOG_SERVER_PORT": "9",
         "LOGGING__TRIGGER_LOG_SERVER_PORT": "9",
