@@ -16,7 +16,7 @@ from tidemill.metrics.definitions import is_own
 from tidemill.modeling.search.space import space_problems
 from tidemill.sources import open_schema
 from tidemill.spec import ModelSpec, candidates
-from tidemill.spec_file import read_spec, spec_paths
+from tidemill.spec_file import spec_paths
 from tidemill.steps.data.extract import (
     require_columns,
     require_same_keys,
@@ -81,7 +81,7 @@ def waiting_models(workspace: Workspace) -> dict[str, str]:
 
 def _missing_table(workspace: Workspace, model: str) -> str | None:
     try:
-        spec = read_spec(workspace.models / f"{model}.yaml")
+        spec = workspace.spec(model)
         if Releases(workspace.connection(LEDGER)).champion(model) is not None:
             return None
         with open_schema(workspace, spec, timeout_s=30) as source:
@@ -95,7 +95,7 @@ def _missing_table(workspace: Workspace, model: str) -> str | None:
 
 def _problems(workspace: Workspace, model: str, *, source: bool) -> Iterator[str]:
     try:
-        spec = read_spec(workspace.models / f"{model}.yaml")
+        spec = workspace.spec(model)
     except SpecError as error:
         yield error.problem
         return
