@@ -139,7 +139,7 @@ bench-planning: setup ## Read one partition of a model that has 3,000 runs
 	@$(BIN)/python -m tests.bench.planning
 
 e2e: setup ## Run the chain through the real scheduler and check the results, as CI does
-	@$(BIN)/python -m pytest -q tests/e2e
+	@$(BIN)/python -m pytest -q -o timeout=1800 tests/e2e
 
 check: setup ## Lint, type-check, spell-check, and check the import rules and the word list
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo && \
