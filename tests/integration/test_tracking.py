@@ -492,8 +492,11 @@ def test_a_model_whose_file_is_lost_is_uploaded_again_before_the_alias_moves(
     (lost,) = tmp_path.parent.rglob(f"{model_id}/artifacts/MLmodel")
     lost.unlink()
     promote(mill, second)
-    assert alias(client, mill) == second
+    assert lost.is_file() or alias(client, mill) != second
+    for _ in range(3):  # a slow machine may use up a promotion's time for MLflow; maintenance goes on
+        follow_all(mill.workspace)
     assert lost.is_file()
+    assert alias(client, mill) == second
 
 
 def test_a_deleted_experiment_and_run_are_restored_by_the_next_training(
