@@ -131,7 +131,7 @@ def test_a_dismissal_is_for_one_partition(serving: Mill) -> None:
 
 
 @pytest.mark.parametrize(
-    ("partition", "reason", "said"), [(LAST, "None.", "is still open"), (SCORED, " ", "needs a reason")]
+    ("partition", "reason", "said"), [(LAST, "None.", "lists the open ones"), (SCORED, " ", "needs a reason")]
 )
 def test_nothing_is_dismissed_without_a_failure_and_a_reason(
     serving: Mill, partition: str, reason: str, said: str
