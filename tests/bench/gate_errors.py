@@ -7,7 +7,6 @@ flights (0.15), or twice that; and the gate decides. It must accept no more than
 
 import argparse
 import os
-import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from tidemill.records import Verdict
 
 from ..unit.modeling.gate.rivals import HANDICAPS, MARGIN, Days, judge, live_days
+from .output import say
 
 Floats = npt.NDArray[np.float64]
 
@@ -43,12 +43,6 @@ def main() -> None:
     with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
         for line in pool.map(simulate, cells):
             say(line)
-
-
-def say(line: str) -> None:
-    """Write a line as soon as it is known."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def simulate(cell: tuple[str, int, float, int]) -> str:

@@ -5,7 +5,6 @@ standard deviation of 1 and a margin of 1; half of their variance is the champio
 """
 
 import argparse
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from tidemill.modeling.gate.comparison import Yardstick, weigh_anchor, weigh_cha
 from tidemill.records import MetricValue, Verdict
 
 from ..unit.modeling.gate.rivals import SOUND
+from .output import say
 
 Floats = npt.NDArray[np.float64]
 Rng = np.random.Generator
@@ -98,12 +98,6 @@ def main() -> None:
     for anchor in (None, 5, 2):
         n_promoted, lost = creep(MARGIN / 2, n_draws // 4, np.random.default_rng(SEED), anchor)
         say(f"| {anchor or 'none'} | {n_promoted:.1f} | {lost:.1f} |")
-
-
-def say(line: str) -> None:
-    """Write a line as soon as it is known."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ computes the lines whose name contains a text.
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +24,7 @@ from tidemill.monitoring.estimate import estimate_binary
 from tidemill.records import Role
 
 from ..unit.modeling.slices.worlds import MEASURES, is_planted, scored_rows
+from .output import say
 from .shadow import NOISE, wrongly_replaced
 
 Floats = npt.NDArray[np.float64]
@@ -330,12 +330,6 @@ def rows(line: Line, n_draws: int) -> list[str]:
         f"{'' if low <= rate <= high else 'below' if rate < low else 'above'} |"
         for metric, rate in found.items()
     ]
-
-
-def say(line: str) -> None:
-    """Write a line as soon as it is known."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

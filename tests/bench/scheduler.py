@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +18,12 @@ from typing import Any
 from tidemill.local import stack
 from tidemill.local.airflow_api import AirflowApi
 from tidemill.local.ports import Ports
+from tidemill.machine.polling import until
 from tidemill.machine.ports import free_port
 
 from .specs import PROJECT, write_specs
 
 LIMIT_S = 900.0
-POLL_S = 2.0
 KINDS = 6  # DAGs per model
 
 
@@ -87,10 +86,8 @@ def running_stack(n_specs: int) -> Iterator[AirflowApi]:
 
 def until_complete(airflow: AirflowApi, expected: int) -> int:
     """Return the number of DAGs once all are there, or when time is up."""
-    deadline = time.monotonic() + LIMIT_S
-    while (found := count(airflow)) < expected and time.monotonic() < deadline:
-        time.sleep(POLL_S)
-    return found
+    until(lambda: count(airflow) >= expected, LIMIT_S)
+    return count(airflow)
 
 
 def count(airflow: AirflowApi) -> int:

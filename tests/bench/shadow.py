@@ -4,7 +4,6 @@ Daily gains are simulated with a known mean; their standard deviation is 1, so t
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -13,6 +12,8 @@ import numpy.typing as npt
 
 from tidemill.modeling.gate.shadow import decide_shadow
 from tidemill.records import Role, Shadow, Verdict
+
+from .output import say
 
 Floats = npt.NDArray[np.float64]
 Rng = np.random.Generator
@@ -90,12 +91,6 @@ def main() -> None:
     for effect in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0):
         median, soon, late = time_to_decide(effect, n_draws, np.random.default_rng([SEED, int(100 * effect)]))
         say(f"| {effect:g} | {f'{median:.0f}' if np.isfinite(median) else 'over 60'} | {soon:.0%} | {late:.0%} |")
-
-
-def say(line: str) -> None:
-    """Write a line as soon as it is known."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Timing:
 
     clock: Clock
     name: str
-    """Name of the event's time in the spec."""
+    """The spec's ``event_time``."""
     has_hours: bool
     """Whether events have a time of day."""
     arrival: Lag | None

@@ -202,7 +202,6 @@ class FigureName(Record):
     part: str
     """Part of monitoring: ``drift``, ``performance``, ``estimate``, ``compute``, ``freshness``, ``skew`` or ``labels``."""
     name: str
-    """Name of the figure."""
     slice: str | None
     """Slice, such as ``origin=JFK``; None for all rows."""
     by_feature: bool
@@ -238,7 +237,6 @@ class WantedFigure(Record):
     part: str
     """Part of monitoring."""
     name: str
-    """Name of the figure."""
     slice: str | None = None
     """Slice; None for all rows."""
     feature: str | None = None

@@ -14,7 +14,6 @@ class FormField:
     """One field of the form."""
 
     name: str
-    """Name of the parameter."""
     title: str
     """Label."""
     description: str

@@ -25,7 +25,7 @@ def skew_of(job: Job, run: PublishedRun, columns: tuple[str, ...]) -> tuple[Metr
         Features of the release.
     """
     spec = job.spec
-    if not spec.has_time:  # the table of then cannot be read again
+    if not spec.has_time:  # the source no longer has the rows of that day
         return ()
     cutoff = Origins(job.ledger.url).snapshot(spec.model, run.snapshot_digest).cutoff
     interval = spec.partition(run.partition).interval
