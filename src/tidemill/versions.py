@@ -7,7 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import Distribution, distributions, version
 from pathlib import Path
 from typing import Any
@@ -104,14 +104,14 @@ def drifted(lock: Path) -> tuple[str, ...]:
     installed = _installed()
     return tuple(
         f"{name} is {installed[name]}, locked {wanted}"
-        for name, wanted in _locked(lock)
+        for name, wanted in _locked(lock.read_text(encoding="utf-8"))
         if installed.get(name, wanted) != wanted
     )
 
 
 def count_locked(lock: Path) -> tuple[int, int]:
     """Return the number of packages that the lock requires on this machine, and how many of them are missing."""
-    names = [name for name, _ in _locked(lock)]
+    names = [name for name, _ in _locked(lock.read_text(encoding="utf-8"))]
     return len(names), len(set(names) - _installed().keys())
 
 
@@ -137,10 +137,11 @@ def _installed() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pairs}
 
 
-def _locked(lock: Path) -> tuple[tuple[str, str], ...]:
-    """Return name and version of each package that the lock requires on this machine."""
+@lru_cache(maxsize=1)  # each step of a chain asks
+def _locked(lock: str) -> tuple[tuple[str, str], ...]:
+    """Return name and version of each package that the text of a lock requires on this machine."""
     found = []
-    for line in lock.read_text(encoding="utf-8").splitlines():
+    for line in lock.splitlines():
         if not line[:1].isalnum():
             continue  # a hash, a comment, an option
         try:
