@@ -132,6 +132,7 @@ def refuse_drift(lock: Path) -> None:
         )
 
 
+@cache
 def _installed() -> dict[str, str]:
     pairs = (line.split("==", 1) for line in packages().splitlines())
     return {canonicalize_name(name): version for name, version in pairs}
