@@ -232,6 +232,18 @@ def test_a_module_says_what_it_is_for() -> None:
     assert [name_of(path) for path, tree in TREES.items() if not ast.get_docstring(tree)] == []
 
 
+def test_the_table_of_a_room_lists_its_modules() -> None:
+    def astray(path: Path) -> set[str]:
+        table = (ast.get_docstring(TREES[path]) or "").split("\n====")[1:-1]
+        listed = set(re.findall(r"^``(\w+)``", "\n".join(table), re.MULTILINE))
+        modules = {item.stem for item in path.parent.glob("[!_]*.py")} | {
+            item.parent.name for item in path.parent.glob("*/__init__.py")
+        }
+        return (listed - {item.stem for item in path.parent.iterdir()}) | (modules - listed) if table else set()
+
+    assert offenders([path for path in SOURCES if path.stem == "__init__"], astray) == {}
+
+
 def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
     drawers = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base", "core"}
     assert [name_of(path) for path in TREES if path.stem in drawers] == []

@@ -19,7 +19,7 @@ from pathlib import Path
 import distributed
 
 from tidemill.machine.polling import until
-from tidemill.modeling.metrics import point_value
+from tidemill.metrics.evaluation import point_value
 from tidemill.records import BundleRef, SplitRef
 from tidemill.steps.data.features import read_set
 from tidemill.steps.train.train import refit

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from tidemill.metrics.definitions import METRICS, greater_is_better
-from tidemill.modeling.metrics import evaluate, paired_difference, point_value
+from tidemill.metrics.differences import paired_difference
+from tidemill.metrics.evaluation import evaluate, point_value
 from tidemill.modeling.slices.weak import find_weak_slices
 from tidemill.monitoring.calibration import fit_curve
 from tidemill.monitoring.change import change_alerts, detect_change

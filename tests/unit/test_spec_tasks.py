@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from tidemill.errors import SpecError
-from tidemill.modeling.metrics import METRICS
+from tidemill.metrics.definitions import METRICS
 from tidemill.spec import DECIDABLE, ModelSpec, Task, default_metric, greater_is_better
 
 

@@ -52,6 +52,8 @@ class Metric:
     """Whether it depends on the threshold of a binary model; if not, two models with equal scores are equal."""
     whole_partitions: bool = False
     """Whether it needs every row of a partition, so that it is not defined on a sample."""
+    in_label_unit: bool = False
+    """Whether it is an error in the label's own unit, so that a tolerated deterioration is a share of it."""
     estimated: bool = False
     """Whether monitoring estimates it before labels arrive; otherwise it is known from the first matured partition on."""
 
@@ -87,9 +89,13 @@ DEFINITIONS: Mapping[str, Mapping[str, Metric]] = {
         ),
     },
     "regression": {
-        "mean_absolute_error": Metric(lambda rows: rows.mean(abs(rows.error)), False, _POSITIVE),
-        "root_mean_squared_error": Metric(lambda rows: rows.root_mean(rows.error**2), False, _POSITIVE),
-        "median_absolute_error": Metric(lambda rows: rows.median(abs(rows.error)), False, _POSITIVE),
+        "mean_absolute_error": Metric(lambda rows: rows.mean(abs(rows.error)), False, _POSITIVE, in_label_unit=True),
+        "root_mean_squared_error": Metric(
+            lambda rows: rows.root_mean(rows.error**2), False, _POSITIVE, in_label_unit=True
+        ),
+        "median_absolute_error": Metric(
+            lambda rows: rows.median(abs(rows.error)), False, _POSITIVE, in_label_unit=True
+        ),
         "r2_score": Metric(lambda rows: rows.explained_variance(), True, (float("-inf"), 1.0), no_skill=0.0),
         "mean_error": Metric(lambda rows: rows.mean(rows.error), None, _ANY),
         "interval_coverage": Metric(lambda rows: rows.share(rows.covered, among=rows.with_interval)),

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tidemill.metrics.definitions import greater_is_better
+from tidemill.metrics.differences import paired_difference
 from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.metrics import greater_is_better, paired_difference
 from tidemill.records import MetricValue
 
 __all__ = ["Shuffles", "Weighting", "correlated_groups", "permutation_importance"]

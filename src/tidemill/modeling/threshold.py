@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.modeling.metrics import greater_is_better, point_value
+from tidemill.metrics.definitions import greater_is_better
+from tidemill.metrics.evaluation import point_value
 
 __all__ = ["choose_threshold", "constant_threshold"]
 

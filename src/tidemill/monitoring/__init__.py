@@ -6,9 +6,13 @@ where an import that takes a second would cost more than the work.
 
 ==================  ==================================================================
 ``profile``         a training snapshot as bin counts, and other rows counted into them
+``distances``       how far two samples lie apart, from counts in the same bins
+``counting``        columns as numbers or levels, their groups, and their usual variation
 ``drift``           how far a partition's features and scores lie from the reference
 ``breaks``          features that suddenly differ from the preceding partitions
 ``performance``     realised quality of a partition whose labels have matured
+``recent``          quality over the newest matured partitions
+``skew``            whether scored rows equal the rows that training would read today
 ``calibration``     probability of an outcome at each score, with its error
 ``estimate``        quality before labels, from calibrated scores
 ``change``          a lasting rise of the daily loss

@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from tidemill.arrow import to_frame
 from tidemill.errors import ArtifactCorrupt, FatalError
+from tidemill.metrics.definitions import METRICS
+from tidemill.metrics.evaluation import point_value
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.metrics import METRICS, point_value
 from tidemill.operations.comparison import likeness_of_figures, likeness_of_scores, row_differences
 from tidemill.records import (
     BundleRef,

@@ -7,6 +7,7 @@ source is read once.
 ``past``             the partitions to replay
 ``simulate``         replays them once per policy, and compares the policies
 ``drill``            injects one fault at a time, and checks which alert sees it
+``trial``            one training in a sandbox, on a sample of the window
 ``replay``           one policy, day by day
 ``simulated_steps``  runs a step as in production, and equal ones once
 ``injections``       faults of the source

@@ -12,7 +12,7 @@ from typing import cast
 from tidemill.errors import FatalError
 from tidemill.intervals import Partition
 from tidemill.machine.files import last_lines
-from tidemill.modeling.metrics import greater_is_better
+from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import MetricValue, Record
 from tidemill.simulation.compare import gain
 from tidemill.simulation.injections import Injection

@@ -12,6 +12,9 @@ CLASSES = ("early", "late", "on time")
 ALL = [(task, metric) for task, metrics in DEFINITIONS.items() for metric in metrics]
 """Every metric with its task."""
 
+ON_RANKS = ("median_absolute_error",)
+"""Metrics made of `rows.median`: their influence is on the scale of ranks."""
+
 
 def _decided(score):
     return score >= 0.5

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from tidemill.errors import SpecError
-from tidemill.metrics.definitions import DECIDABLE, DEFINITIONS, METRICS, greater_is_better
+from tidemill.metrics.definitions import DECIDABLE, DEFINITIONS, METRICS, definition_of, greater_is_better
 from tidemill.metrics.evaluation import evaluate, point_value, statistic_of
 from tidemill.metrics.rows import read_rows
 from tidemill.monitoring.estimate import PREFIX, estimate_binary, estimate_multiclass
 from tidemill.monitoring.performance import realised_quality
 
-from .samples import ALL, CLASSES, ORACLES, rows_of
+from .samples import ALL, CLASSES, ON_RANKS, ORACLES, rows_of
 
 BY_SLOW_DEFINITION = {("binary", "expected_calibration_error"), ("multiclass", "expected_calibration_error")}
 BAD = {"binary": (np.nan, np.inf, -0.1, 1.1), "multiclass": (np.nan, np.inf, -0.1, 1.1), "regression": (np.nan, np.inf)}
@@ -42,7 +42,7 @@ def test_acceptance_and_monitoring_agree_to_the_last_digits(task, metric):
 
 @pytest.mark.parametrize(("task", "metric"), ALL)
 def test_influence_is_the_derivative_in_the_weights(task, metric):
-    if metric == "median_absolute_error":
+    if metric in ON_RANKS:
         pytest.skip("its influence is on the scale of ranks")
     y, score, about = rows_of(task, np.random.default_rng(2), 80)
     rows = read_rows(task, y, score, about)
@@ -50,6 +50,14 @@ def test_influence_is_the_derivative_in_the_weights(task, metric):
     statistic, step = statistic_of(task, metric, rows), 1e-6 * np.eye(80)
     slope = (statistic.values(1 + step) - statistic.values(1 - step)) / 2e-6
     assert statistic.influence() == pytest.approx(slope, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("metric", DECIDABLE["regression"])
+def test_an_error_in_the_labels_unit_grows_with_the_unit(metric):
+    y, score, _ = rows_of("regression", np.random.default_rng(4), 60)
+    unit = 100 if definition_of("regression", metric).in_label_unit else 1
+    of_metres = point_value(metric, y, score, task="regression")
+    assert point_value(metric, 100 * y, 100 * score, task="regression") == pytest.approx(unit * of_metres)
 
 
 @pytest.mark.parametrize(("task", "metric"), ALL)

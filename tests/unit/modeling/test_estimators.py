@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from tidemill.errors import NotTrainable, SpecError
+from tidemill.metrics.evaluation import point_value
 from tidemill.modeling.estimators import fit, prepare
-from tidemill.modeling.metrics import point_value
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES, candidates
 

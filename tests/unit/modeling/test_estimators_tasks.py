@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from tidemill.errors import NotTrainable, SpecError
+from tidemill.metrics.definitions import default_metric, greater_is_better
+from tidemill.metrics.evaluation import point_value
 from tidemill.modeling.estimators import fit, parameter_names
-from tidemill.modeling.metrics import default_metric, greater_is_better, point_value
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES, CANDIDATES, candidates
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tidemill.metrics.evaluation import point_value
 from tidemill.modeling.leakage import find_telling, telling
-from tidemill.modeling.metrics import point_value
 from tidemill.modeling.schema import FeatureSchema
 
 from .conftest import SCHEMA, make_answers, make_rows

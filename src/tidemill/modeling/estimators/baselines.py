@@ -8,11 +8,12 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.preprocessing import TargetEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from tidemill.metrics.definitions import default_metric, greater_is_better
+from tidemill.metrics.evaluation import point_value
 from tidemill.metrics.statistic import median
 from tidemill.modeling import preprocessing
 from tidemill.modeling.answers import answer
 from tidemill.modeling.estimators.recipes import Fitted, Recipe, Training
-from tidemill.modeling.metrics import default_metric, greater_is_better, point_value
 from tidemill.modeling.schema import FeatureSchema
 
 __all__ = ["GROUP_RATE", "PRIOR", "SHALLOW_TREE"]

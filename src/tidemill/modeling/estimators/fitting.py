@@ -10,6 +10,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from tidemill.errors import SpecError
+from tidemill.metrics.definitions import default_metric
 from tidemill.modeling.alignment import align, count_rounded
 from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
 from tidemill.modeling.conformal import residual_quantiles
@@ -17,7 +18,6 @@ from tidemill.modeling.estimators.own import BLOCK_ROWS, fit_own, refuse_unstead
 from tidemill.modeling.estimators.recipes import Fitted, Parameter, Training
 from tidemill.modeling.estimators.registry import recipe_of
 from tidemill.modeling.estimators.targets import ClassWeight, Labels, with_class_weight
-from tidemill.modeling.metrics import default_metric
 from tidemill.modeling.schema import FeatureSchema, refuse_rounded
 from tidemill.modeling.tasks import TASKS
 from tidemill.modeling.threshold import choose_threshold

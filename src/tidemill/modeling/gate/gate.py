@@ -8,6 +8,7 @@ measured here: ``tidemill.steps.train.evaluate`` does that.
 from collections.abc import Callable
 
 from tidemill.metrics.blocks import MIN_BLOCKS
+from tidemill.metrics.definitions import greater_is_better
 from tidemill.modeling.gate.comparison import (
     SHARE_OF_LEAD,
     Yardstick,
@@ -20,7 +21,6 @@ from tidemill.modeling.gate.comparison import (
     weigh_slices,
 )
 from tidemill.modeling.gate.finding import Finding, is_number
-from tidemill.modeling.metrics import greater_is_better
 from tidemill.records import (
     Decision,
     EvaluationReport,

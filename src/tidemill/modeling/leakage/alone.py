@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tidemill.metrics.evaluation import point_value
 from tidemill.modeling.alignment import align
 from tidemill.modeling.leakage.finding import Leak
-from tidemill.modeling.metrics import point_value
 from tidemill.modeling.preprocessing import SMOOTHING
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.tasks import task_type

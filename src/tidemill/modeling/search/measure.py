@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tidemill.metrics.differences import Pair, mean_difference
+from tidemill.metrics.evaluation import point_value
 from tidemill.metrics.rows import Columns
 from tidemill.modeling.calibration import newer_half
 from tidemill.modeling.estimators import ClassWeight, Prepared, SetWeights, prepare
-from tidemill.modeling.metrics import Pair, mean_difference, point_value
 from tidemill.modeling.postprocess import Validated, finish
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.search.folds import Fold

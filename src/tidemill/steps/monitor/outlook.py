@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidemill.metrics.evaluation import point_value
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.metrics import point_value
 from tidemill.modeling.tasks import task_type
 from tidemill.monitoring.arrival import Arrival
 from tidemill.monitoring.calibration import CalibrationCurve, fit_curve

@@ -13,11 +13,11 @@ import pandas as pd
 
 from tidemill.errors import ArtifactCorrupt, ContractBroken, SchemaChanged
 from tidemill.metrics.blocks import MIN_BLOCKS, index_blocks
+from tidemill.metrics.differences import paired_difference
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.feature_kinds import changed_kinds
 from tidemill.modeling.gate.churn import changed_decisions, changed_values, mean_change
 from tidemill.modeling.gate.gate import MIN_TEST_ROWS
-from tidemill.modeling.metrics import paired_difference
 from tidemill.records import EvaluationReport, MetricValue
 from tidemill.runtime.job import Job
 from tidemill.steps.data.features import LabelledSet

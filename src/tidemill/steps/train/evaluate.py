@@ -15,8 +15,10 @@ import numpy.typing as npt
 
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.metrics.blocks import index_blocks
-from tidemill.metrics.definitions import METRICS, is_own, sampled_metric
-from tidemill.metrics.evaluation import OF_INTERVALS
+from tidemill.metrics.definitions import METRICS, greater_is_better, is_own, sampled_metric
+from tidemill.metrics.differences import paired_difference
+from tidemill.metrics.evaluation import OF_INTERVALS, by_slice, point_value
+from tidemill.metrics.evaluation import evaluate as evaluate_scores
 from tidemill.metrics.own import digest_of
 from tidemill.metrics.student import half_width
 from tidemill.modeling.alignment import align
@@ -25,8 +27,6 @@ from tidemill.modeling.gate.behaviour import check_behaviour
 from tidemill.modeling.gate.explanation import check_explanation
 from tidemill.modeling.gate.gate import decide_acceptance
 from tidemill.modeling.importance import Shuffles, permutation_importance
-from tidemill.modeling.metrics import by_slice, greater_is_better, paired_difference, point_value
-from tidemill.modeling.metrics import evaluate as evaluate_scores
 from tidemill.records import BehaviourCheck, BundleRef, EvaluationReport, MetricValue, Rehearsal, SplitRef
 from tidemill.report import charts
 from tidemill.runtime import declarations

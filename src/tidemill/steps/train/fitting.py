@@ -19,6 +19,7 @@ import xgboost
 from tidemill.arrow import to_frame
 from tidemill.errors import SettingsError
 from tidemill.faults import fault_point
+from tidemill.metrics.evaluation import point_value
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.calibration import newer_half
 from tidemill.modeling.estimators import (
@@ -33,7 +34,6 @@ from tidemill.modeling.estimators import (
     fit_in_pieces,
     score_in_pieces,
 )
-from tidemill.modeling.metrics import point_value
 from tidemill.modeling.postprocess import Validated, finish, with_constant_answer, with_interval
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import Parameters, SplitRef

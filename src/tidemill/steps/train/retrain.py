@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from zoneinfo import ZoneInfo
 
 from tidemill.errors import RetrainingFailed
-from tidemill.metrics.definitions import greater_is_better
+from tidemill.metrics.definitions import definition_of, greater_is_better
 from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
 from tidemill.records import Decision, MetricValue, Verdict
 from tidemill.runtime import declarations
@@ -15,7 +15,6 @@ from tidemill.warehouse.releases.registry import Release
 __all__ = ["decide", "record_outcome"]
 
 NO_VERDICT = "Training was due, but has not come to a verdict."
-RELATIVE = ("mean_absolute_error", "root_mean_squared_error", "median_absolute_error")  # in the label's own unit
 
 
 @declarations.decide
@@ -79,7 +78,7 @@ def _policy(job: Job) -> RetrainPolicy:
         quality_drop=retrain.quality_drop,
         label_coverage=job.spec.monitor.label_coverage,
         greater_is_better=greater_is_better(metric),
-        relative=metric in RELATIVE,
+        relative=definition_of(job.spec.task, metric).in_label_unit,
         budget=retrain.budget,
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tidemill.modeling.metrics import greater_is_better
+from tidemill.metrics.definitions import greater_is_better
 from tidemill.modeling.search.folds import Fold, cut_folds
 from tidemill.modeling.search.measure import Fitting, FoldSet
 from tidemill.modeling.search.search import Found, Limits, best_of, mean_score, search

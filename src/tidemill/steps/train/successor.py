@@ -1,7 +1,7 @@
 """What follows the gate's decision: the shadow of the champion, or the champion's place with its predecessor in the shadow."""
 
+from tidemill.metrics.definitions import greater_is_better
 from tidemill.modeling.gate.comparison import default_margin
-from tidemill.modeling.metrics import greater_is_better
 from tidemill.records import Decision, EvaluationReport, Role, Shadow, Verdict
 from tidemill.runtime.job import Job
 from tidemill.warehouse.releases.shadows import Shadows

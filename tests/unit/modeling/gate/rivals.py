@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from tidemill.metrics.differences import paired_difference
 from tidemill.modeling.gate.gate import decide_acceptance
-from tidemill.modeling.metrics import paired_difference
 from tidemill.records import BehaviourCheck, BundleRef, EvaluationReport, MetricValue, Rehearsal, Verdict
 from tidemill.spec import Accept
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tidemill.errors import SpecError
+from tidemill.metrics.differences import paired_difference
 from tidemill.modeling.gate.gate import decide_acceptance
-from tidemill.modeling.metrics import paired_difference
 from tidemill.records import (
     BehaviourCheck,
     BundleRef,

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from tidemill.errors import SpecError
+from tidemill.metrics.definitions import greater_is_better
+from tidemill.metrics.differences import paired_difference
 from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.gate.finding import is_number
 from tidemill.modeling.importance import correlated_groups
-from tidemill.modeling.metrics import greater_is_better, paired_difference
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import BundleRef, FeatureGroup, MetricValue, SplitRef
 from tidemill.runtime.job import Job

@@ -6,12 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tidemill.metrics.definitions import sampled_metric
+from tidemill.metrics.definitions import greater_is_better, sampled_metric
 from tidemill.metrics.gaps import group_gaps
 from tidemill.metrics.rows import Reading
 from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.metrics import greater_is_better
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.modeling.slices.weak import MAX_MEASURED, MAX_SEARCHED, Measure, ScoredRows, find_weak_slices
 from tidemill.records import MetricValue, SliceSearch, SplitRef
