@@ -80,6 +80,7 @@ __all__ = [
     "TrackingUnavailable",
     "TransientError",
     "WarehouseUnavailable",
+    "first_line",
 ]
 
 
@@ -246,3 +247,14 @@ class TrackingUnavailable(TransientError):
 
 class ChannelUnavailable(TransientError):
     """A channel does not take a message about alerts; the message waits in the outbox."""
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of an error's message, or its type if it has none.
+
+    Examples
+    --------
+    >>> first_line(OSError("No such file\nDetails follow")), first_line(OSError())
+    ('No such file', 'OSError')
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -54,8 +54,6 @@ class Summary:
     """Airflow's UI, such as ``http://127.0.0.1:8080``."""
     mlflow_url: str
     """MLflow's UI."""
-    postgres_url: str
-    """The warehouse for the reader role; the password is in the file that the URL names."""
     user: str
     """User of Airflow's UI."""
     password_file: Path
@@ -268,7 +266,6 @@ def _summary(place: Home, config: StackConfig) -> Summary:
     return Summary(
         ui_url=settings.api_url(config),
         mlflow_url=settings.mlflow_url(config),
-        postgres_url=server_of(place, config).url("tidemill_reader"),
         user=secrets.ADMIN_USER,
         password_file=place.login,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import psycopg2
 from psycopg2 import sql
 
-from tidemill.errors import PartitionError, SchemaChanged, SpecError
+from tidemill.errors import PartitionError, SchemaChanged, SpecError, first_line
 from tidemill.intervals import Partition
 from tidemill.records import Record
 from tidemill.simulation.injections import FEATURES_TABLE, Injection
@@ -235,7 +235,7 @@ def _count(sandbox: Sandbox, spec: ModelSpec, fault: Injection, partition: Parti
             return int(fetch_value(cursor))
     except (SchemaChanged, psycopg2.ProgrammingError, psycopg2.DataError) as error:
         raise SpecError(
-            f"{fault.words!r} cannot be injected: {str(error).splitlines()[0]}.", "Name a column that can store it."
+            f"{fault.words!r} cannot be injected: {first_line(error)}.", "Name a column that can store it."
         ) from error
 
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import yaml
 from psycopg2 import sql
 
-from tidemill.errors import SchemaChanged, SpecError
+from tidemill.errors import SchemaChanged, SpecError, first_line
 from tidemill.intervals import Interval
 from tidemill.machine.files import read_json, write_private
 from tidemill.simulation.database import SimulationDatabase, simulation_database
@@ -127,7 +127,7 @@ class Sandbox:
                         cursor.execute(statement)
             except (SchemaChanged, psycopg2.ProgrammingError, psycopg2.DataError) as error:
                 raise SpecError(
-                    f"{injection.words!r} cannot be injected: {str(error).splitlines()[0]}.",
+                    f"{injection.words!r} cannot be injected: {first_line(error)}.",
                     f"Name a column of {spec.source.features} with a type that can store the value.",
                 ) from error
 

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tidemill.errors import OutOfMemory, SchemaChanged, SpecError
+from tidemill.errors import OutOfMemory, SchemaChanged, SpecError, first_line
 from tidemill.sources.source import Window
 from tidemill.sources.staging import Staged
 from tidemill.spec import ModelSpec
@@ -206,7 +206,7 @@ def _reading(query: Query) -> Iterator[None]:
         raise SpecError(f"{query.file} was cancelled because it took too long.", "Make the query faster.") from error
     except duckdb.OutOfMemoryException as error:
         raise OutOfMemory(
-            f"{query.file} needs more than {MEMORY}, the memory that DuckDB may have: {str(error).splitlines()[0]}.",
+            f"{query.file} needs more than {MEMORY}, the memory that DuckDB may have: {first_line(error)}.",
             "Let the query aggregate or join fewer rows at a time.",
         ) from error
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, duckdb.PermissionException) as error:

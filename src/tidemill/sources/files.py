@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from tidemill.errors import NotReady, SchemaChanged, SettingsError, SourceUnavailable
+from tidemill.errors import NotReady, SchemaChanged, SettingsError, SourceUnavailable, first_line
 from tidemill.intervals import Partition
 from tidemill.spec import Input, Missing
 from tidemill.spec.inputs import FIELDS
@@ -195,7 +195,7 @@ class Files:
             )
         except pa.ArrowInvalid as error:
             raise SchemaChanged(
-                f"Input {self.name!r}: {item.key} does not hold what 'columns' declares: {str(error).splitlines()[0]}.",
+                f"Input {self.name!r}: {item.key} does not hold what 'columns' declares: {first_line(error)}.",
                 "Correct the file, or read the column as text and CAST it in the query.",
             ) from error
 
@@ -219,7 +219,7 @@ class Files:
                     yield stream
                 except (pa.ArrowInvalid, OSError) as error:
                     raise SourceUnavailable(
-                        f"{self._place(item)} cannot be read as a whole file: {str(error).splitlines()[0]}.",
+                        f"{self._place(item)} cannot be read as a whole file: {first_line(error)}.",
                         "It may still be being written: write it under another name first, and rename it when it is whole.",
                     ) from error
         except FileNotFoundError as error:

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from tidemill.errors import SettingsError, StorageRefused, StorageUnavailable
+from tidemill.errors import SettingsError, StorageRefused, StorageUnavailable, first_line
 
 __all__ = ["Bucket", "Item"]
 
@@ -213,7 +213,7 @@ class Bucket:
         except (OSError, pa.ArrowException) as error:
             if isinstance(error, OSError) and error.errno in _FULL:  # this machine's disk, which `writable` reports
                 raise
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            said = first_line(error)
             if any(word in str(error) for word in _REFUSED):
                 raise StorageRefused(f"{self._place(key)}: the store refuses {action}: {said}.", _GRANT) from error
             raise StorageUnavailable(

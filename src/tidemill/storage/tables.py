@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tidemill.errors import ArtifactCorrupt
+from tidemill.errors import ArtifactCorrupt, first_line
 
 __all__ = [
     "count_rows",
@@ -167,7 +167,7 @@ def _there(file: pq.ParquetFile, columns: Sequence[str] | None) -> list[str] | N
 
 
 def _corrupt(path: Path, error: Exception) -> ArtifactCorrupt:
-    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    said = first_line(error)
     return ArtifactCorrupt(
         f"{path} cannot be read as it was written: {said}",
         "Restore it from a backup, or run the step that wrote it again.",

@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from tidemill.errors import TrackingUnavailable
+from tidemill.errors import TrackingUnavailable, first_line
 
 __all__ = ["BUDGET_S", "Session", "Tracking", "answers", "is_loopback", "is_reachable", "without_login"]
 
@@ -97,7 +97,7 @@ class Tracking:
             try:
                 yield Session(MlflowClient(self.uri), shown, time.monotonic() + budget_s)
             except (MlflowException, requests.RequestException) as error:
-                said = str(error).splitlines()[0].replace(self.uri, shown)[:300]
+                said = first_line(error).replace(self.uri, shown)[:300]
                 raise TrackingUnavailable(f"MLflow at {shown} failed: {said}", "Look at its log.") from error
 
 

@@ -15,7 +15,6 @@ from tidemill.warehouse.plans import PARENT, Node, expressions_of, plan_of
 
 __all__ = ["ColumnsRead", "columns_read", "missing_tables", "views_among"]
 
-_WHOLE_ROW = "*"
 _PROJECTING = frozenset(
     {"Nested Loop", "Hash Join", "Merge Join", "Aggregate", "Group", "WindowAgg", "Result", "ProjectSet", "Limit"}
 )

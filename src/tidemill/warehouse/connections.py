@@ -16,7 +16,7 @@ import psycopg2.extensions
 from psycopg2 import errorcodes
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from tidemill.errors import SchemaChanged, SettingsError, StorageFull, TidemillError, WarehouseUnavailable
+from tidemill.errors import SchemaChanged, SettingsError, StorageFull, TidemillError, WarehouseUnavailable, first_line
 
 __all__ = [
     "Connection",
@@ -202,7 +202,7 @@ def translated(url: str) -> Iterator[None]:
             "A value holds a NUL character, which no text in Postgres does.", "Leave it out of the value."
         ) from error
     except psycopg2.Error as error:
-        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        text = first_line(error)
         place = _place(url)
         ours = _schema_error(error, place, text) or _refusal(error, place, text) or _outage(error, place, text)
         if ours is None:

@@ -33,7 +33,7 @@ from psycopg2.errors import (
     UndefinedTable,
 )
 
-from tidemill.errors import SchemaChanged, SettingsError, SpecError, WarehouseUnavailable
+from tidemill.errors import SchemaChanged, SettingsError, SpecError, WarehouseUnavailable, first_line
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.model_queries import Query
 
@@ -198,7 +198,7 @@ def _reading(query: Query, statement: str) -> Iterator[None]:
     except _FAULTS_OF_QUERIES as error:
         raise SpecError(_in_words(error, query, statement), "Correct the query.") from error
     except (pa.ArrowInvalid, OverflowError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise SpecError(
             f"{query.file} gives a value that no column can hold: {reason}.", "Leave it out, or CAST it."
         ) from error

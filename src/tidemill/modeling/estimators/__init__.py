@@ -16,7 +16,6 @@ from tidemill.modeling.estimators.in_pieces import (
     score_in_pieces,
 )
 from tidemill.modeling.estimators.own import instance_of
-from tidemill.modeling.estimators.registry import parameter_names
 from tidemill.modeling.estimators.targets import ClassWeight, Labels
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "fit",
     "fit_in_pieces",
     "instance_of",
-    "parameter_names",
     "prepare",
     "score_in_pieces",
 ]

@@ -12,7 +12,7 @@ from tidemill.modeling.estimators.optional_boosting import CATBOOST, LIGHTGBM
 from tidemill.modeling.estimators.recipes import Recipe
 from tidemill.spec import BASELINES, CANDIDATES, candidates
 
-__all__ = ["parameter_names", "recipe_of"]
+__all__ = ["recipe_of"]
 
 _RECIPES: Mapping[str, Recipe] = {
     "xgboost": XGBOOST,
@@ -26,8 +26,8 @@ _RECIPES: Mapping[str, Recipe] = {
 }
 
 
-def parameter_names(estimator: str, task: str) -> tuple[str, ...]:
-    """Return the names of an estimator's parameters that may be set.
+def recipe_of(estimator: str, task: str) -> Recipe:
+    """Return an estimator or a baseline by name.
 
     Raises
     ------
@@ -36,19 +36,8 @@ def parameter_names(estimator: str, task: str) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> parameter_names("ridge", "regression")
+    >>> recipe_of("ridge", "regression").parameters
     ('alpha',)
-    """
-    return recipe_of(estimator, task).parameters
-
-
-def recipe_of(estimator: str, task: str) -> Recipe:
-    """Return an estimator or a baseline by name.
-
-    Raises
-    ------
-    SpecError
-        If the task has no such estimator.
     """
     known = (*candidates(task), *BASELINES)
     if estimator in known:

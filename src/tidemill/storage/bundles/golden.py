@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from tidemill.errors import ArtifactCorrupt, FatalError, IncompatibleVersions
+from tidemill.errors import ArtifactCorrupt, FatalError, IncompatibleVersions, first_line
 from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
 from tidemill.versions import LIBRARIES, OPTIONAL_LIBRARIES
@@ -98,7 +98,7 @@ def check_golden(bundle: Bundle, content: bytes, file: str, there: Mapping[str, 
     try:
         found = bundle.score(rows).reshape(len(rows), -1)
     except _UNFIT as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = first_line(error)
         raise ArtifactCorrupt(f"{file}: the model cannot score its own golden rows: {said}", _RESTORE) from error
     changed = [
         f"{name} {there.get(name, 'none')} there, {here.get(name, 'none')} here"
@@ -130,7 +130,7 @@ def golden_rows(content: bytes, file: str) -> pd.DataFrame:
             )
         rows: pd.DataFrame = golden.read().to_pandas()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise ArtifactCorrupt(f"{file} is no Parquet file: {str(error).splitlines()[0]}.", _RESTORE) from error
+        raise ArtifactCorrupt(f"{file} is no Parquet file: {first_line(error)}.", _RESTORE) from error
     return rows
 
 

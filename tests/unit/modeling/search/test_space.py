@@ -1,7 +1,7 @@
 import pytest
 
 from tidemill.errors import SpecError
-from tidemill.modeling.estimators import parameter_names
+from tidemill.modeling.estimators.registry import recipe_of
 from tidemill.modeling.search.space import SPACES, at_bounds, space_of, space_problems
 from tidemill.spec import Dimension, candidates
 
@@ -45,13 +45,13 @@ def test_what_an_estimator_cannot_take_is_said(estimator: str, name: str, dimens
 @pytest.mark.parametrize(("estimator", "task"), [(name, task) for task in TASKS for name in candidates(task)])
 def test_every_parameter_that_may_be_set_may_be_searched(estimator: str, task: str) -> None:
     choice = Dimension(choices=(1,))
-    space = {name: choice for name in parameter_names(estimator, task)}
+    space = {name: choice for name in recipe_of(estimator, task).parameters}
     assert [said for said in space_problems(estimator, space) if "names '" in said] == []
 
 
 @pytest.mark.parametrize(("estimator", "task"), [(name, task) for task in TASKS for name in candidates(task)])
 def test_every_parameter_of_the_usual_spaces_may_be_set(estimator: str, task: str) -> None:
-    assert set(SPACES[estimator]) <= set(parameter_names(estimator, task))
+    assert set(SPACES[estimator]) <= set(recipe_of(estimator, task).parameters)
 
 
 def test_a_space_with_problems_is_refused() -> None:

@@ -33,7 +33,7 @@ import xgboost
 from threadpoolctl import threadpool_limits
 from xgboost.dask import CommunicatorContext
 
-from tidemill.errors import ClusterUnavailable, IncompatibleVersions, SettingsError, TidemillError
+from tidemill.errors import ClusterUnavailable, IncompatibleVersions, SettingsError, TidemillError, first_line
 from tidemill.modeling.calibration import newer_half
 from tidemill.modeling.estimators import Boosting, Encoding, Labels, Page, Pieces, boost_on_disk
 from tidemill.modeling.tasks import task_type
@@ -323,7 +323,7 @@ def _meaning(address: str, failed: list[BaseException], lost: set[str]) -> BaseE
     told = next((error for error in failed if isinstance(error, TidemillError)), None)
     if told is not None:
         return told
-    said = f"lost {', '.join(sorted(lost))}" if lost else f"failed: {str(failed[0]).splitlines()[0]}"
+    said = f"lost {', '.join(sorted(lost))}" if lost else f"failed: {first_line(failed[0])}"
     return ClusterUnavailable(
         f"A training on the Dask cluster at {address} {said}.",
         "Look at the workers' log: one that needs more memory than its limit is killed. Give them more, or more workers.",
