@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.errors import SettingsError, SpecError
+from tidemill.errors import SettingsError
+from tidemill.onboarding.writing import write_texts
 from tidemill.workspace import Workspace
 from tidemill_examples.customers import load_customers
 from tidemill_examples.flights import load_flights
@@ -64,12 +65,7 @@ def copy_files(example: Example, workspace: Workspace, *, force: bool) -> list[P
     new = {path: text for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
     if (there := [str(path) for path in new if path.exists()]) and not force:
         raise SettingsError(f"{', '.join(there)} has another content; nothing was written.", "Pass --force.")
-    for path, text in new.items():  # the spec last: without its queries, it would be broken
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise SpecError(f"{path} cannot be written: {error.strerror}.", "Let this user write there.") from error
+    write_texts(new)  # the spec last: without its queries, it would be broken
     return list(new)
 
 

@@ -1,5 +1,6 @@
 """Writes the files of a draft, and never over another's unasked."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tidemill.errors import SettingsError, SpecError
@@ -7,7 +8,7 @@ from tidemill.onboarding.draft import Draft
 from tidemill.onboarding.rendering import render
 from tidemill.workspace import Workspace
 
-__all__ = ["write_files"]
+__all__ = ["write_files", "write_texts"]
 
 
 def write_files(draft: Draft, workspace: Workspace, *, force: bool) -> list[Path]:
@@ -28,10 +29,21 @@ def write_files(draft: Draft, workspace: Workspace, *, force: bool) -> list[Path
         raise SettingsError(
             f"{', '.join(existing)} exists already; nothing was written.", "Choose another --model, or pass --force."
         )
-    for path, text in reversed(files.items()):  # the spec last: without its queries, it would be broken
+    write_texts(dict(reversed(files.items())))  # the spec last: without its queries, it would be broken
+    return list(files)
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write the files of a model, in this order.
+
+    Raises
+    ------
+    SpecError
+        If one of them cannot be written.
+    """
+    for path, text in texts.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise SpecError(f"{path} cannot be written: {error.strerror}.", "Let this user write there.") from error
-    return list(files)

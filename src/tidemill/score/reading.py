@@ -8,7 +8,7 @@ from tidemill.records import Evidence, Scorecard
 from tidemill.score.lines import LINES, Line
 from tidemill.score.points import Standard, score_line
 from tidemill.spec import ModelSpec
-from tidemill.warehouse.connections import Cursor, fetch_value
+from tidemill.warehouse.connections import Cursor, fetch_dicts, fetch_value
 from tidemill.warehouse.statements import execute
 
 __all__ = ["read_scorecard"]
@@ -43,5 +43,4 @@ def _evidence(cursor: Cursor, spec: ModelSpec, line: Line) -> tuple[Evidence, ..
         max_skew=SKEWED,
         max_age_days=spec.monitor.model_age / timedelta(days=1),
     )
-    names = [column.name for column in cursor.description or ()]
-    return tuple(Evidence.from_dict(dict(zip(names, row, strict=True))) for row in cursor.fetchall())
+    return tuple(Evidence.from_dict(row) for row in fetch_dicts(cursor))

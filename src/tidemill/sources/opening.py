@@ -1,13 +1,14 @@
 """Open the source of a model."""
 
 import importlib.util
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from tidemill.errors import SettingsError
 from tidemill.sources.postgres import open_postgres
 from tidemill.sources.source import Source, Window
-from tidemill.sources.staging import stage, stage_schemas
+from tidemill.sources.staging import Staged, stage, stage_schemas
 from tidemill.sources.stamped import StampedSource
 from tidemill.spec import Engine, ModelSpec
 from tidemill.storage.scratch import scratch, temporary
@@ -40,47 +41,37 @@ def open_source(workspace: Workspace, spec: ModelSpec, windows: Sequence[Window]
     SchemaChanged
         If the files of an input differ in their columns.
     """
-    with _open_engine(workspace, spec, windows, timeout_s) as source:
-        yield _with_time(source, workspace, spec)
-
-
-@contextmanager
-def _open_engine(workspace: Workspace, spec: ModelSpec, windows: Sequence[Window], timeout_s: int) -> Iterator[Source]:
-    if spec.source.engine is Engine.POSTGRES:
-        with open_postgres(workspace, spec, timeout_s) as source:
-            yield source
-        return
-    _require_duckdb(spec)
-    from tidemill.sources.duckdb import open_duckdb  # an extra
-
-    staged = stage(workspace, spec, windows)
-    with (
-        scratch(workspace.storage / spec.model / "inputs") as spill,
-        open_duckdb(workspace, spec, staged, spill, timeout_s) as over_inputs,
-    ):
-        yield over_inputs
+    spill = scratch(workspace.storage / spec.model / "inputs")
+    with _opened(workspace, spec, timeout_s, spill, lambda _: stage(workspace, spec, windows)) as source:
+        yield source
 
 
 @contextmanager
 def open_schema(workspace: Workspace, spec: ModelSpec, timeout_s: int) -> Iterator[Source]:
     """Open a model's source only to describe its queries: of inputs, just the columns are read. Raises as `open_source`."""
-    with _open_engine_schema(workspace, spec, timeout_s) as source:
-        yield _with_time(source, workspace, spec)
+    with _opened(
+        workspace, spec, timeout_s, temporary(), lambda folder: stage_schemas(workspace, spec, folder)
+    ) as source:
+        yield source
 
 
 @contextmanager
-def _open_engine_schema(workspace: Workspace, spec: ModelSpec, timeout_s: int) -> Iterator[Source]:
+def _opened(
+    workspace: Workspace,
+    spec: ModelSpec,
+    timeout_s: int,
+    spill: AbstractContextManager[Path],
+    staging: Callable[[Path], Mapping[str, Staged]],
+) -> Iterator[Source]:
     if spec.source.engine is Engine.POSTGRES:
         with open_postgres(workspace, spec, timeout_s) as source:
-            yield source
+            yield _with_time(source, workspace, spec)
         return
     _require_duckdb(spec)
     from tidemill.sources.duckdb import open_duckdb  # an extra
 
-    with temporary() as folder:
-        staged = stage_schemas(workspace, spec, folder)
-        with open_duckdb(workspace, spec, staged, folder, timeout_s) as empty:
-            yield empty
+    with spill as folder, open_duckdb(workspace, spec, staging(folder), folder, timeout_s) as source:
+        yield _with_time(source, workspace, spec)
 
 
 def _with_time(source: Source, workspace: Workspace, spec: ModelSpec) -> Source:

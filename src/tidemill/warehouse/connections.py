@@ -23,6 +23,7 @@ __all__ = [
     "Cursor",
     "connect",
     "fetch_all",
+    "fetch_dicts",
     "fetch_one",
     "fetch_value",
     "kept_open",
@@ -167,10 +168,15 @@ def transaction(url: str) -> Iterator[Cursor]:
         yield cursor
 
 
+def fetch_dicts(cursor: Cursor) -> list[dict[str, Any]]:
+    """Return each row as a dict by the names of the columns."""
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
 def fetch_all(cursor: Cursor, kind: type[Row]) -> tuple[Row, ...]:
     """Return one dataclass per row, by the names of the columns."""
-    names = [column.name for column in cursor.description or ()]
-    return tuple(kind(**dict(zip(names, row, strict=True))) for row in cursor.fetchall())
+    return tuple(kind(**row) for row in fetch_dicts(cursor))
 
 
 def fetch_one(cursor: Cursor, kind: type[Row]) -> Row | None:

@@ -38,7 +38,7 @@ from tidemill.records import (
 from tidemill.spec import ModelSpec
 from tidemill.spec.due_partitions import judge_timeliness
 from tidemill.warehouse.alerts.state import open_alerts
-from tidemill.warehouse.connections import Cursor, fetch_all, fetch_one, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, fetch_all, fetch_dicts, fetch_one, fetch_value, transaction
 from tidemill.warehouse.releases.shadows import running_shadow
 from tidemill.warehouse.statements import execute
 
@@ -232,8 +232,7 @@ def _quality(cursor: Cursor, model: str, champion: StandingRelease | None) -> tu
 
 def _partitions(cursor: Cursor, model: str, limit: int, partition: str | None = None) -> tuple[PublishedPartition, ...]:
     execute(cursor, "newest_partitions", model=model, partition=partition, limit=limit)
-    names = [column.name for column in cursor.description or ()]
-    return tuple(_partition(dict(zip(names, row, strict=True))) for row in cursor.fetchall())
+    return tuple(_partition(row) for row in fetch_dicts(cursor))
 
 
 def _partition(row: dict[str, Any]) -> PublishedPartition:

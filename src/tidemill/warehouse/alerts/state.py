@@ -15,7 +15,7 @@ from typing import Any
 from tidemill.errors import FatalError
 from tidemill.faults import fault_point
 from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAlert, Severity
-from tidemill.warehouse.connections import Cursor, fetch_value, transaction
+from tidemill.warehouse.connections import Cursor, fetch_dicts, fetch_value, transaction
 from tidemill.warehouse.statements import execute
 
 __all__ = ["Acknowledgement", "Alerts", "Decide", "open_alerts"]
@@ -175,8 +175,7 @@ def _examinations(cursor: Cursor, model: str) -> list[Examination]:
 def open_alerts(cursor: Cursor, model: str | None) -> tuple[OpenAlert, ...]:
     """Return the open alerts of a model, or of all, what needs action first, within the caller's transaction."""
     execute(cursor, "open_alerts", model=model)
-    names = [column.name for column in cursor.description or ()]
-    return tuple(_open_alert(dict(zip(names, row, strict=True))) for row in cursor.fetchall())
+    return tuple(_open_alert(row) for row in fetch_dicts(cursor))
 
 
 def _open_alert(row: dict[str, Any]) -> OpenAlert:

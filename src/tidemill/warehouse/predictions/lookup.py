@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from tidemill.records import RowLookup, RowVersion
-from tidemill.warehouse.connections import Cursor, transaction
+from tidemill.warehouse.connections import Cursor, fetch_all, transaction
 from tidemill.warehouse.predictions.trace import trace
 from tidemill.warehouse.statements import execute
 
@@ -52,8 +52,7 @@ def _has_row(cursor: Cursor, model: str, partition: str, prediction_run_id: int,
 
 def _versions(cursor: Cursor, model: str, partition: str, entity_key: str) -> list[RowVersion]:
     execute(cursor, "row_versions", model=model, partition=partition, entity_key=entity_key, limit=N_VERSIONS)
-    names = [column.name for column in cursor.description or ()]
-    return [RowVersion(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+    return list(fetch_all(cursor, RowVersion))
 
 
 def _plain(value: Any) -> Any:

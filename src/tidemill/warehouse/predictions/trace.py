@@ -3,7 +3,7 @@
 from typing import Any
 
 from tidemill.errors import NotPublished
-from tidemill.warehouse.connections import transaction
+from tidemill.warehouse.connections import fetch_dicts, transaction
 from tidemill.warehouse.statements import execute
 
 __all__ = ["trace"]
@@ -35,22 +35,20 @@ def trace(url: str, model: str, entity_key: str, partition: str | None = None) -
     """
     with transaction(url) as cursor:
         execute(cursor, "trace", model=model, partition=partition, entity_key=entity_key)
-        row = cursor.fetchone()
-        names = [column.name for column in cursor.description or ()]
+        found = next(iter(fetch_dicts(cursor)), None)
         execute(cursor, "set_aside_because", model=model, partition=partition, entity_key=entity_key)
         reasons = cursor.fetchall()
-    if row is None and reasons:
+    if found is None and reasons:
         said = "; ".join(f"{column or 'row'}: {expectation}, found {value!r}" for column, expectation, value in reasons)
         raise NotPublished(
             f"Row {entity_key!r} of partition {partition!r} of {model!r} was set aside: {said}.",
             f"Correct the source, then 'tidemill predict {model} --partition {partition} --quarantined'.",
         )
-    if row is None:
+    if found is None:
         where = f"Partition {partition!r} of {model!r}" if partition else f"{model!r}"
         raise NotPublished(
             f"{where} has no published row {entity_key!r}.",
             f"Look at predictions.{model} for the existing rows.",
         )
-    found = dict(zip(names, row, strict=True))
     others = {name for answers in _ANSWERS.values() for name in answers}.difference(_ANSWERS[found["task"]])
     return {name: value for name, value in found.items() if name not in others}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidemill.records import Decision, Passport, Verdict
-from tidemill.warehouse.connections import fetch_value, transaction
+from tidemill.warehouse.connections import fetch_dicts, fetch_value, transaction
 from tidemill.warehouse.ledger import keep_documents
 from tidemill.warehouse.statements import execute
 
@@ -24,8 +24,7 @@ class Passports:
         """Return the rest of a release's passport: figures, decisions, deployments, and the ledger's identity."""
         with transaction(self.url) as cursor:
             execute(cursor, "passport_figures", champion=champion, model=model, release_id=release_id)
-            names = [column.name for column in cursor.description or ()]
-            found = dict(zip(names, cursor.fetchone() or (), strict=True))
+            [found] = fetch_dicts(cursor)
             execute(cursor, "passport_decisions", model=model, release_id=release_id)
             decisions = [
                 Decision(kind=kind, verdict=Verdict(verdict), reasons=tuple(reasons), by=by)
