@@ -18,7 +18,7 @@ from tidemill.workspace import Workspace
 
 __all__ = ["cutoff_hints"]
 
-TIMEOUT_S = 30  # seconds per statement on the source; a hint is not worth more
+TIMEOUT_S = 30  # seconds per statement on the source; a hint is worth no more
 _NOON = datetime(2000, 1, 1, 12, tzinfo=UTC)
 _APART = {
     "start": _NOON,
@@ -65,7 +65,7 @@ def _hints(workspace: Workspace, spec: ModelSpec, *, source: bool) -> Iterator[s
 
 
 def _unbounded_inputs(spec: ModelSpec) -> Iterator[str]:
-    """Return a hint per partitioned input whose rows are not bounded by the cutoff."""
+    """Yield a hint per partitioned input whose rows are not bounded by the cutoff."""
     for name, declared in spec.source.inputs.items():
         if declared.observed_at is None and (declared.query or "{" in str(declared.files)):
             yield (
@@ -87,7 +87,7 @@ def _knows_its_labels(spec: ModelSpec) -> str | None:
 
 
 def _short_shadows(spec: ModelSpec) -> Iterator[str]:
-    """Return a hint per comparison in the shadow that ends before it can conclude anything."""
+    """Yield a hint per comparison in the shadow that ends before it can conclude anything."""
     interval = spec.partition_at(_NOON).interval
     block = max(interval.end - interval.start, timedelta(days=1))
     for name, duration in (("shadow", spec.accept.shadow), ("watch", spec.accept.watch)):

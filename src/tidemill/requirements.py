@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 __all__ = ["COLLECTIVES", "install_command", "module_missing", "needed_requirements", "unmet_requirements"]
 
 COLLECTIVES = ("nvidia-nccl-cu12", "nvidia-nccl-cu13")
-"""XGBoost's library that connects several GPUs; training on CPUs never loads it."""
+"""NVIDIA's library for several GPUs, which XGBoost's wheel requires; training on CPUs never loads it."""
 
 
 def needed_requirements() -> list[Requirement]:

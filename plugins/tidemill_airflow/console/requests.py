@@ -1,4 +1,4 @@
-"""Actions asked for in the console: a form, and a run of one of the model's DAGs in the name of the person who sent it.
+"""Actions requested in the console: a form, and a DAG run of the model in the name of the person who sent it.
 
 The API server has no right to write to the ledger, and gets none: an action opens a DAG run, or answers a waiting task.
 Airflow decides who may do that. A form is accepted from the console's own pages only, once, and only from the person for
@@ -40,7 +40,7 @@ __all__ = ["router"]
 
 router = APIRouter()
 
-HOUR = 3600  # seconds for which a form is accepted
+FORM_LIFETIME_S = 3600
 MOST_FIELDS = 20  # more than any form has
 N_NAMED = 20  # partitions that a preview names
 _RUN_FIELD: dict[str, Any] = {
@@ -80,7 +80,7 @@ def _ask(name: Name, model: Model, action: Wanted, request: Request, user: GetUs
     if plan is None:
         return _html(model, replace(form, token=""))
     fixed = [replace(field, kind="hidden") for field in form.fields if field.name != "reason"]
-    return _html(model, replace(form, fields=[*fixed, form.fields[-1]], plan=_told(plan)))
+    return _html(model, replace(form, fields=[*fixed, form.fields[-1]], plan=_described(plan)))
 
 
 @router.post("/{model}/act/{name}/")
@@ -131,7 +131,7 @@ def _number_of(token: str, user: BaseUser, model: str, name: str) -> str:
         If it was not, or is too old.
     """
     try:
-        *bound, number = _signer().loads(token, max_age=HOUR)
+        *bound, number = _signer().loads(token, max_age=FORM_LIFETIME_S)
     except BadSignature:
         bound, number = [], ""
     if bound != [str(user.get_id()), model, name]:
@@ -158,7 +158,7 @@ def _checked(action: Action, sent: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _in_utc(text: str) -> str:
-    """Return an instant as the browser sends it with its zone; a text that is none stays as it is."""
+    """Mark an instant without a zone, as browsers send it, as UTC; return any other text as it is."""
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
@@ -196,7 +196,7 @@ def _open_run(session: Session, dag_id: str, run_id: str, values: dict[str, Any]
 
 
 def _answer(session: Session, dag_id: str, answer: str, values: Mapping[str, str], user: BaseUser) -> None:
-    """Answer the task that waits in a run; raises if it waits no longer."""
+    """Answer the task that waits in a run; raise if it no longer waits."""
     update_hitl_detail(
         dag_id=dag_id,
         dag_run_id=values["run"],
@@ -264,7 +264,7 @@ def _plan(overview: Overview, model: str, values: Mapping[str, Any]) -> Rollback
     return plan_rollback(overview.url, model, values.get("to"), wanted)
 
 
-def _told(plan: RollbackPlan) -> tuple[str, ...]:
+def _described(plan: RollbackPlan) -> tuple[str, ...]:
     undone = ", ".join(str(item) for item in plan.undone) or "none"
     groups = (
         ("Get their earlier rows back", plan.restored),

@@ -29,9 +29,8 @@ def _operator(step: Step[..., Any]) -> type[StepOperator]:
         for name, value in given.items():
             setattr(self, name, value)
 
-    vars(__init__)["__signature__"] = _signature(
-        inputs
-    )  # Airflow checks arguments against it, those of mapped tasks too
+    # Airflow checks arguments against it, those of mapped tasks too.
+    vars(__init__)["__signature__"] = _signature(inputs)
     body = {
         "__init__": __init__,
         "__doc__": f"{step.summary}\n\nParameters\n----------\n{_parameters(step, inputs)}",

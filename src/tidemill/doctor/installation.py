@@ -1,7 +1,7 @@
 """What an Airflow that already exists still lacks before Tidemill can work on it; each finding with its remedy.
 
-The doctor's findings about another question: not whether what runs is well, but whether it could run at all. Asking
-leaves one small folder on the storage, always the same.
+The doctor asks whether what runs is healthy; these checks ask whether it could run at all. Each call writes the same small
+folder to the storage.
 """
 
 import json
@@ -31,10 +31,10 @@ from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace, connection_f
 __all__ = ["DAG_FILES", "check_storage", "examine_installation"]
 
 DAG_FILES = ("act", "broken_specs", "maintenance", "monitor", "predict", "reproduce", "retrain", "rollback", "train")
-"""What has to be among Airflow's DAG files."""
+"""Files that Airflow must find among its DAG files."""
 FACTS = "tidemill_airflow.facts"
 FACTS_S = 120
-"""Seconds that Airflow may take to start and to look its connections up."""
+"""Seconds that Airflow may take to start and look up its connections."""
 NEEDS = {
     SOURCE: ("tidemill.run", "SELECT"),
     LEDGER: ("tidemill.run", "INSERT"),
@@ -45,7 +45,7 @@ _OWNER = "run 'tidemill migrate' with TIDEMILL_CONN_TIDEMILL_OWNER set"
 
 
 def examine_installation() -> tuple[Finding, ...]:
-    """Look at Python, packages, Airflow, its connections, the warehouse, the storage, MLflow and the DAG files.
+    """Check Python, packages, Airflow, its connections, the warehouse, the storage, MLflow and the DAG files.
 
     Returns
     -------
@@ -90,14 +90,14 @@ def _packages() -> Iterator[Finding]:
         "requirements",
         "environment",
         list(unmet.values()),
-        f"All {len(needed_requirements())} packages that are needed are here, Airflow {airflow} among them.",
+        f"All {len(needed_requirements())} required packages are installed, Airflow {airflow} among them.",
         f"Install them together with Airflow, pinned to its own version: {install_command(unmet)}",
     )
     yield _collectives()
 
 
 def _collectives() -> Finding:
-    """Look for the library for several GPUs that XGBoost's wheel requires, and that training on CPUs never loads."""
+    """Look for NVIDIA's library for several GPUs, which XGBoost's wheel requires and training on CPUs never loads."""
     found = [item for name in COLLECTIVES for item in metadata.distributions(name=name)]
     if not found:
         return Finding.ok("collectives", "environment", "No library for GPUs of several machines is installed.")
@@ -112,7 +112,7 @@ def _collectives() -> Finding:
 
 
 def _airflow() -> tuple[dict[str, Any] | None, Finding]:
-    """Ask Airflow in a process of its own: one that does not start is a finding."""
+    """Ask Airflow in a separate process; if it does not start, that is a finding."""
     remedy = "Run 'airflow version' as the same user, and fix what it reports."
     if find_spec(FACTS.partition(".")[0]) is None:
         return None, Finding.fail(
@@ -136,7 +136,7 @@ def _airflow() -> tuple[dict[str, Any] | None, Finding]:
 
 
 def _plugin(folder: Path) -> Finding:
-    """See that Airflow does not execute each file of a copy of the plugin in its plugins folder."""
+    """Check that Airflow does not execute every file of a copy of the plugin in its plugins folder."""
     copy = folder / "tidemill_airflow"
     if not copy.is_dir():
         return Finding.ok("plugin", "airflow", "It comes from the package; the plugins folder needs nothing.")
@@ -160,16 +160,14 @@ def _connections(answers: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str
             own = name == SOURCE or answer != answers[SOURCE]
             said = "Airflow has it." if own else f"Airflow has none of its own: that of {SOURCE!r} is used."
             yield name, answer["url"], Finding.ok("connection", name, said)
-        elif url := _of_the_shell(name):
+        elif url := _from_shell(name):
             said = f"{answer['problem']} The command line has one, tasks do not see it."
             yield name, url, Finding.warn("connection", name, said, answer["remedy"])
-        elif (
-            name == SOURCE or "url" in answers[SOURCE]
-        ):  # the others fall back on it, and need no connection of their own
+        elif name == SOURCE or "url" in answers[SOURCE]:  # the others fall back on the source
             yield name, None, Finding.fail("connection", name, answer["problem"], answer["remedy"])
 
 
-def _of_the_shell(name: str) -> str | None:
+def _from_shell(name: str) -> str | None:
     try:
         return connection_from_environment(name)
     except SettingsError:
@@ -177,7 +175,7 @@ def _of_the_shell(name: str) -> str | None:
 
 
 def _warehouse(urls: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at the database behind the connections: reached, roles, migrations, grants, and what each role may do."""
+    """Check the database behind the connections: access, roles, migrations, grants, and what each role may do."""
     reached: dict[str, str] = {}
     for name, url in urls.items():
         try:
@@ -222,14 +220,14 @@ def _may(name: str, url: str) -> Finding:
 
 
 def check_storage() -> Finding:
-    """Write a small folder, and read it again from where it went, compared with its digest."""
+    """Write a small folder, read it back from the storage, and compare it with its digest."""
     try:
         store = Store.of(Workspace.from_environment())
         stored = store.write("install_check", "probes", _probe)
         with temporary() as elsewhere:
             reader = replace(store, root=elsewhere) if store.bucket else store
             reader.folder(stored.uri, stored.digest)
-        store.note("install_check/probes/probe.json", b"{}")  # what is there already is not written again
+        store.note("install_check/probes/probe.json", b"{}")  # written again, unlike a folder that exists already
         store.notes("install_check", "probes")
     except TidemillError as error:
         return Finding.fail("storage", "artifacts", error.problem, error.next_step)

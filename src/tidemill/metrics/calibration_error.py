@@ -81,9 +81,8 @@ def _signed(total: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -
     deviation = np.sqrt(variance)
     z = np.divide(total, deviation, out=np.full_like(total, np.inf), where=deviation > 0)
     density = np.exp(-0.5 * np.minimum(z**2, 700.0)) / math.sqrt(2 * math.pi)
-    certainty = np.asarray(
-        _erf(np.abs(z) / math.sqrt(2)), dtype=np.float64
-    )  # that both halves agree on the sign, less that they do not
+    # Probability that both halves agree on the sign, less the probability that they do not.
+    certainty = np.asarray(_erf(np.abs(z) / math.sqrt(2)), dtype=np.float64)
     finite = np.where(np.isfinite(z), z, 0.0)
     return np.abs(total) * certainty - 2 * deviation * density, np.sign(total) * certainty + 4 * finite * density
 

@@ -20,7 +20,7 @@ from tidemill.records import MetricValue
 __all__ = ["GAPS", "MIN_GROUP_ROWS", "PREFIX", "group_gaps"]
 
 MIN_GROUP_ROWS = 30
-"""Rows of a group below which it has no figure, as little can be said of it and a person might be recognised."""
+"""Rows of a group below which it has no figure, because little can be said about it, and a person might be recognised."""
 PREFIX = "gap_"
 """Start of the name of a gap."""
 

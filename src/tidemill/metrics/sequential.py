@@ -11,9 +11,8 @@ LEAST = 7
 """Blocks below which nothing is concluded: a mean of fewer may be far from normal."""
 
 LEVEL = 0.05  # of both sides together, over all looks
-PRIOR = (
-    4.0  # a block's mean lies half a standard deviation from the value to exclude: decides soonest in 10 to 40 blocks
-)
+# A block's mean lies half a standard deviation from the value to exclude: decides soonest in 10 to 40 blocks.
+PRIOR = 4.0
 RESEMBLANCE = 0.2  # correlation with the block before that is allowed for; days of the flights have 0.15
 
 

@@ -1,8 +1,8 @@
 """Concept drift: a lasting rise of the model's daily loss since acceptance.
 
 A cumulative sum (Page's test) of how far each partition's loss exceeds its mean at acceptance, in standard deviations.
-Single bad days fade, a lasting change accumulates. Where quality is estimated before labels, the loss is the part that
-the estimate did not predict, so that a shift of the features is no change. The test shows that something changed and
+Single bad days fade; a lasting change accumulates. Where quality is estimated before labels, the loss is the part that
+the estimate did not predict, so that a shift of the features does not count. The test shows that something changed and
 when; drift and slices show what.
 """
 
@@ -46,9 +46,8 @@ def alarm_limit(n_reference: int) -> float:
     >>> alarm_limit(7), alarm_limit(14), alarm_limit(90)
     (13.214285714285714, 7.857142857142857, 5.0)
     """
-    return max(
-        LEAST_LIMIT, 2.5 + 75 / n_reference
-    )  # fitted by simulation to 1.8 % false alarms with AR(1) losses of 0.3
+    # Fitted by simulation to 1.8 % false alarms, with losses that have an autocorrelation of 0.3.
+    return max(LEAST_LIMIT, 2.5 + 75 / n_reference)
 
 
 def detect_change(losses: Mapping[str, float], reference: Sequence[float]) -> tuple[float, Change | None]:

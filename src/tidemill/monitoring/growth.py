@@ -18,9 +18,8 @@ LEAST_GROWTH = 0.25
 
 WINDOW = 42  # newest runs, one per partition: six weeks of days
 LEAST_RUNS = 21  # three weeks; the trend of fewer runs is too easily chance
-CERTAIN = (
-    4.5  # standard deviations of Kendall's sum: under 2 % false alarms in 90 checks with an autocorrelation of 0.3
-)
+# Standard deviations of Kendall's sum: under 2 % false alarms in 90 checks with an autocorrelation of 0.3.
+CERTAIN = 4.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,10 +131,8 @@ def distinct_names(texts: list[str], taken: Iterable[str] = ()) -> list[str]:
         name, number = plain_name(text), 2
         while name in used or name.endswith("observed_at"):
             ending = f"_{number}"
-            name, number = (
-                plain_name(text)[: _MAX_NAME - len(ending) - 12].replace("observed_at", "seen_at") + ending,
-                number + 1,
-            )
+            name = plain_name(text)[: _MAX_NAME - len(ending) - 12].replace("observed_at", "seen_at") + ending
+            number += 1
         used.add(name)
         names.append(name)
     return names

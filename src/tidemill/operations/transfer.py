@@ -73,7 +73,7 @@ def export_release(workspace: Workspace, model: str, release_id: int | None, tar
     load_bundle(bundle, origin.bundle_digest, spec.train.trusted)
     card = store.noted(f"{origin.bundle_uri}/{MODEL_CARD}")
     if card is not None and not (bundle / MODEL_CARD).is_file():
-        # Of a bucket, what a bundle's list does not name is not fetched.
+        # The list of a bundle's files does not name the card, so it is not fetched from a bucket.
         (bundle / MODEL_CARD).write_bytes(card)
     evaluation = store.folder(report.uri, report.uri.rsplit("/", 1)[1])
     files = _files(bundle, BUNDLE) | _files(evaluation, EVALUATION)
@@ -178,7 +178,7 @@ def _register(workspace: Workspace, spec: ModelSpec, passport: Passport, digest:
     decision = carried.decision(spec.model, digest)
     if decision is None:
         decision = decide_acceptance(judged, spec.accept, unit=spec.block_unit)
-        decision = replace(decision, reasons=(_whence(passport, spec), *decision.reasons))
+        decision = replace(decision, reasons=(_origin_in_words(passport, spec), *decision.reasons))
         if not _is_judged(releases, spec.model, known, report):
             origin = passport.to_dict() | {"documents": {}, "files": {}}
             evidence = {"archive": digest, "origin": origin, "imported_by": by}
@@ -223,7 +223,7 @@ def _as_here(report: EvaluationReport, passport: Passport, champion: Release | N
     )
 
 
-def _whence(passport: Passport, spec: ModelSpec) -> str:
+def _origin_in_words(passport: Passport, spec: ModelSpec) -> str:
     other = "" if passport.spec_digest == spec.digest else " It was trained with a spec that differs from the one here."
     return (
         f"Imported: release {passport.release_id} of ledger {passport.ledger[:12]}, where the gate's verdict was"

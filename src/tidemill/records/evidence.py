@@ -57,7 +57,7 @@ class FeatureGroup(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeakSlice(Record):
-    """A part of the rows in which the candidate is shown to be worse than on the other rows."""
+    """A slice in which the candidate is shown to be worse than on the other rows."""
 
     value: MetricValue
     """The acceptance metric in the slice, on the test set; ``slice`` describes it, e.g. ``origin=EWR and dep_hour<9``."""
@@ -76,4 +76,4 @@ class SliceSearch(Record):
     n_tested: int
     """Worst of them that were measured again on the test set."""
     weak: tuple[WeakSlice, ...] = ()
-    """Those confirmed there, in the order of the search: with a chance of 2.5 %, any of them is there by chance."""
+    """Those confirmed there, in the order of the search; that any of them is there by chance has a probability of 2.5 %."""

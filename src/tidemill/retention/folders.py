@@ -50,7 +50,7 @@ def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime,
     as_of : datetime
         Instant at which ages are computed.
     going : sequence of int
-        Prediction runs that are not to count.
+        Prediction runs that are about to be removed, and keep nothing.
     """
     execute(
         cursor,
@@ -70,15 +70,12 @@ def due_folders(
     for kind, limit in KINDS.items():
         for folder in shelf.folders(model, kind):
             last = max(folder.written_at, used.get(folder.uri, folder.written_at))
-            if not folder.whole:
-                due, kind_of, reason = (
-                    folder.going or last < as_of - DEAD_AFTER,
-                    "leftover",
-                    "left by a process that died",
-                )
-            else:
+            if folder.whole:
                 due = folder.uri not in kept and last < as_of - getattr(limits, limit)
                 kind_of, reason = kind, "nothing that is kept depends on it, last used"
+            else:
+                due = folder.going or last < as_of - DEAD_AFTER
+                kind_of, reason = "leftover", "left by a process that died"
             if due:
                 yield (
                     Removal(

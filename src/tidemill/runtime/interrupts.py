@@ -64,9 +64,7 @@ class Ending:
             signal.signal(number, handler)
         self._ended.set()
         self._wake.set()
-        if isinstance(
-            error, SystemExit
-        ):  # from before or after the recorded part, where the limit may have been reached
+        if isinstance(error, SystemExit):  # the limit may have been reached before or after the recorded part
             self.in_words(error)
 
     def in_words(self, error: BaseException | None) -> None:

@@ -54,10 +54,7 @@ def gain(
 
 
 def _half_width(differences: Sequence[float]) -> float | None:
-    starts = range(
-        0, len(differences) - BLOCK + 1, BLOCK
-    )  # without the last, shorter block, which would weigh as much as a full one
+    # The last, shorter block is left out: it would weigh as much as a full one.
+    starts = range(0, len(differences) - BLOCK + 1, BLOCK)
     means = [mean(differences[start : start + BLOCK]) for start in starts]
-    if len(means) < MIN_BLOCKS:
-        return None
-    return half_width(means)
+    return None if len(means) < MIN_BLOCKS else half_width(means)

@@ -129,9 +129,8 @@ Offset = Annotated[
 ]
 Clock = Annotated[str, BeforeValidator(_clock)]
 Cron = Annotated[str, AfterValidator(_cron)]
-Day = Annotated[
-    date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))
-]  # outside this range, time zone arithmetic may overflow
+# Outside this range, time zone arithmetic may overflow.
+Day = Annotated[date, BeforeValidator(_day), Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))]
 ThresholdRule = Annotated[str, AfterValidator(_threshold_rule)]
 DeniedTable = Annotated[str, Field(pattern=TABLE)]
 DeniedColumn = Annotated[str, Field(pattern=COLUMN)]

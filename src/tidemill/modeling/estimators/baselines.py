@@ -36,9 +36,8 @@ def _best_constant(y: Any, metric: str, sample_weight: Weights = None) -> float:
     match metric:
         case "mean_absolute_error":
             return median(np.asarray(y, dtype=np.float64), often).value
-        case (
-            "median_absolute_error"
-        ):  # the midpoint of the shortest interval that contains more than half of the labels
+        case "median_absolute_error":
+            # The midpoint of the shortest interval that contains more than half of the labels.
             order = np.argsort(y, kind="stable")
             ordered, before = y[order], np.append(0.0, np.cumsum(often[order]))
             ends = np.searchsorted(before[1:], before[:-1] + before[-1] / 2, side="right")

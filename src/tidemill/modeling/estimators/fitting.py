@@ -105,9 +105,8 @@ class Prepared:
         """Fit with some parameters; errors as for `fit`."""
         training = replace(self.training, parameters=parameters or {})
         recipe = _recipe(self.estimator, training.task, training.parameters, self.own)
-        with threadpool_limits(
-            limits=training.n_threads
-        ):  # OpenMP and BLAS use all cores by default, which changes the order of sums
+        # OpenMP and BLAS use all cores by default, which changes the order of sums.
+        with threadpool_limits(limits=training.n_threads):
             transformer, model = recipe(training)
         bundle = Bundle(
             task=training.task,

@@ -173,9 +173,8 @@ def _defined(score: float, fold: int) -> float:
 def _propose(space: Space, limits: Limits, before: Sequence[Trial]) -> optuna.Trial:
     """Return Optuna's next proposal, based only on the earlier trials."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", optuna.exceptions.ExperimentalWarning
-        )  # multivariate has been experimental since 2020
+        # The option multivariate has been experimental since 2020.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.TPESampler(
             seed=int(np.random.SeedSequence([limits.random_state, len(before)]).generate_state(1)[0]),
             n_startup_trials=_RANDOM_TRIALS,

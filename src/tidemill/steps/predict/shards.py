@@ -62,9 +62,8 @@ def put_together(
             "bundle(s).",
             "Nothing was published; clear the run from its task 'cut' on.",
         )
-    files = [
-        store.folder(ref.uri, ref.digest) / SCORES for ref in ordered if ref.n_rows
-    ]  # check all before yielding a row
+    # All digests are compared before the first row is yielded.
+    files = [store.folder(ref.uri, ref.digest) / SCORES for ref in ordered if ref.n_rows]
     answered = {tuple(read_schema(file).names) for file in files}
     if len(answered) > 1:
         raise IncompletePublish(

@@ -10,9 +10,7 @@ from tidemill.warehouse.statements import execute
 
 __all__ = ["N_SEARCHED", "look_up_row"]
 
-N_SEARCHED = (
-    90  # newest published partitions, each asked by itself: a query without a partition would plan with all runs
-)
+N_SEARCHED = 90  # newest published partitions; a query without a partition would be planned with all runs
 N_VERSIONS = 20  # newest runs of a partition
 
 
