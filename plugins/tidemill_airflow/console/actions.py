@@ -1,4 +1,4 @@
-"""What a person may do from the console: one table. Each action opens a run of one of the model's DAGs, or answers a task."""
+"""The table of actions that a person may take in the console. Each opens a DAG run of the model, or answers a waiting task."""
 
 import shlex
 from collections import defaultdict
@@ -22,10 +22,10 @@ Name = Literal[
     "approve",
     "reject",
 ]
-"""Names of the actions, as they stand in an address."""
+"""Names of the actions, as they appear in URLs."""
 
 RUN_PREFIX = "console__"
-"""How the id of a run begins that the console has opened."""
+"""Prefix of the ids of the runs that the console opens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

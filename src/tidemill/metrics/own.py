@@ -1,4 +1,4 @@
-"""Metrics of one's own: a function by its import path, marked with its direction.
+"""Custom metrics: a user's function, named by its import path and marked with its direction.
 
 A function returns one number per row, whose mean is the metric, or one number for all rows. The first kind has the
 intervals of every mean. The second is known only as a number: its intervals come from leaving out blocks of rows, at most
@@ -67,7 +67,7 @@ def digest_of(path: str) -> str:
 
 
 def own_statistic(path: str, rows: Rows) -> Statistic:
-    """Return a metric of one's own as a statistic.
+    """Return a user's metric as a statistic.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def own_statistic(path: str, rows: Rows) -> Statistic:
 
 
 def try_metric(path: str, task: str, *, weighted: bool) -> None:
-    """Try a metric on some invented rows; errors as for `own_statistic`, and if it returns no finite number."""
+    """Call a metric on invented rows; raise as `own_statistic` does, or if the result is not finite."""
     rng = np.random.default_rng(0)
     share = rng.random(_N_TRIED)
     several = np.column_stack([share, 1 - share]) if task == "multiclass" else share
@@ -126,7 +126,7 @@ class _Call:
         strange = sorted(set(self.wanted) - set(self.arguments) - {"sample_weight"})
         if strange:
             valid = ", ".join((*self.arguments, "sample_weight"))
-            raise self.refused(f"takes {', '.join(strange)}, which there is not", f"Take some of {valid}.")
+            raise self.refused(f"takes {', '.join(strange)}, which no metric is given", f"Take some of {valid}.")
 
     def timed(self, chosen: Bools) -> Floats:
         """Return the first result; refuse a function that needs too long or weights that it does not take."""
@@ -154,7 +154,7 @@ class _Call:
             found = np.asarray(self.function(**given), dtype=np.float64)
         except MemoryError as error:
             raise self.refused(f"needs too much memory for {len(often):,} rows", "Use less at a time.") from error
-        except Exception as error:  # somebody else's code
+        except Exception as error:  # the user's code may raise anything
             raise self.refused(f"raises {type(error).__name__}: {error}", "Correct the function.") from error
         if found.shape not in ((), (len(often),)):
             raise self.refused(

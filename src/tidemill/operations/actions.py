@@ -1,4 +1,4 @@
-"""What a person may ask for with one short change of the ledger: the functions of the commands, by one name each."""
+"""Actions that a person may request, each one short change of the ledger by the function that its command calls."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ __all__ = ["PERFORM", "Asked"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A person's wish about one model."""
+    """A person's request about one model."""
 
     workspace: Workspace
     """Folders and connections."""
@@ -31,9 +31,9 @@ class Asked:
 
 
 def _acknowledge(asked: Asked, *, alert: int, until: datetime | None = None) -> str:
-    said = Acknowledgement(by=asked.by, reason=asked.reason, until=until)
+    acknowledgement = Acknowledgement(by=asked.by, reason=asked.reason, until=until)
     store = Alerts(asked.workspace.connection(LEDGER))
-    known = store.acknowledge(alert, said, model=asked.spec.model)
+    known = store.acknowledge(alert, acknowledgement, model=asked.spec.model)
     if known is None:
         raise FatalError(
             f"Model {asked.spec.model!r} has no open alert {alert}.", f"See 'tidemill alerts {asked.spec.model}'."
@@ -53,8 +53,8 @@ def _discard(asked: Asked, *, partition: str) -> str:
 
 def _resolve(asked: Asked, partition: str, *, publish: bool) -> None:
     run = find_withheld(asked.workspace, asked.spec, partition)
-    said = Resolution(publish=publish, by=asked.by, reason=asked.reason)
-    resolve_withheld(asked.workspace, asked.spec, run, said)
+    resolution = Resolution(publish=publish, by=asked.by, reason=asked.reason)
+    resolve_withheld(asked.workspace, asked.spec, run, resolution)
 
 
 def _promote(asked: Asked, *, release: int, force: bool = False) -> str:

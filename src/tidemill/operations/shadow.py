@@ -1,7 +1,7 @@
 """Settle: promote, drop or keep on comparing the release in the shadow; roll back where the former champion has won.
 
-The decision is recorded before anything changes, so that a process that was killed afterwards is finished by the next
-monitoring. A rollback needs more than a promotion, which is why this step is among the operations.
+The decision is recorded before anything changes, so that the next monitoring finishes what a killed process has begun. This
+step is among the operations because a rollback is one.
 """
 
 from collections.abc import Mapping
@@ -34,12 +34,12 @@ def settle(job: Job, shadow: ShadowRef) -> Decision:
     running = shadow.shadow
     if running is None:
         return _waits("Nothing scores in the shadow.")
-    said = job.shadows.verdict(job.spec.model, running)
-    problem = _void(job, running, decided=said is not None and said.accepted)
+    recorded = job.shadows.verdict(job.spec.model, running)
+    problem = _void(job, running, decided=recorded is not None and recorded.accepted)
     if problem:
         _end(job, running, "void")
         return _waits(problem)
-    decision = _decided(job, running) if said is None else said
+    decision = _decided(job, running) if recorded is None else recorded
     if decision.verdict is Verdict.NOT_ENOUGH_EVIDENCE:
         return decision
     fault_point("settle-decided")

@@ -51,7 +51,7 @@ BROKEN = {
     "def bad(y_true): return 'much'": "raises ValueError: could not convert string",
     "def bad(y_true): raise KeyError('x')": "raises KeyError",
     "def bad(y_true): raise MemoryError": "needs too much memory for 400 rows",
-    "def bad(y_true, price): return 1.0": "takes price, which there is not",
+    "def bad(y_true, price): return 1.0": "takes price, which no metric is given",
     "def bad(y_true, sample_weight): return y_true * 1.0": "weighs its numbers per row itself",
 }
 N_SETS = 300

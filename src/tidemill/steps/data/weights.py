@@ -43,10 +43,10 @@ def refuse_odd_weight(features: Sequence[Column], labels: Sequence[Column], spec
     given = {column.name: column.arrow for column in (*features, *labels)}
     weight_columns(spec, *({column.name for column in columns} for columns in (features, labels)))
     if spec.weight is not None:
-        _refuse_no_number(given[spec.weight], spec)
+        _refuse_non_number(given[spec.weight], spec)
 
 
-def _refuse_no_number(kind: pa.DataType, spec: ModelSpec) -> None:
+def _refuse_non_number(kind: pa.DataType, spec: ModelSpec) -> None:
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise SpecError(
             f"The weight {spec.weight!r} of {spec.model!r} is of type {kind}; it has to be a number.",
@@ -83,7 +83,7 @@ def row_weights(
         file, column = spec.source.features, rows[spec.weight]
     else:
         file, column = spec.source.labels, labels[spec.weight].take(label_positions(rows, labels, spec))
-    _refuse_no_number(column.type, spec)
+    _refuse_non_number(column.type, spec)
     weights = pc.if_else(counted, column.cast(pa.float64()), pa.scalar(None, pa.float64()))
     sound = pc.fill_null(pc.and_(pc.is_finite(weights), pc.greater_equal(weights, 0)), False)
     odd = pc.and_(counted, pc.invert(sound))
