@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidemill.intervals import FOLD, day_of
-from tidemill.metrics.statistic import Floats, Integers, Statistic, combination
+from tidemill.metrics.statistic import Floats, Integers, Statistic, combination, independent
 from tidemill.metrics.student import degrees_of_freedom, student_quantile
 
 __all__ = [
@@ -265,7 +265,7 @@ def _score_interval(statistic: Statistic, error: float, quantile: float) -> tupl
     chance = value * (1 - value)
     if chance > 0 and not error and statistic.step is None:
         return NAN, NAN
-    n = chance / error**2 if chance > 0 and error > 0 else float(statistic.counted.sum())
+    n = chance / error**2 if chance > 0 and error > 0 else float(independent(statistic.counted).sum())
     shrink = quantile**2 / n
     if statistic.at_most is not None:
         shrink = max(shrink, _LEAST_QUANTILE**2 / statistic.at_most)

@@ -54,7 +54,7 @@ def calibration_error(outcome: Floats, probability: Floats, sample_weight: Float
     member[np.arange(len(bins)), bins] = 1.0
     often = np.ones(len(bins)) if sample_weight is None else sample_weight
     n_rows = often.sum()
-    gap, variance = often * (outcome - probability), often * probability * (1 - probability)
+    gap, variance = often * (outcome - probability), often**2 * probability * (1 - probability)
     of_gap, of_variance = member * gap[:, None], member * variance[:, None]
 
     def values(weights: Floats) -> Floats:

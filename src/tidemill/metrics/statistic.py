@@ -3,13 +3,15 @@
 Both are properties of one formula, so that acceptance, which leaves out blocks of rows, and monitoring, which adds up
 influences, measure the same thing. Weights have the shape (n_replicates, n_samples); a value is one per replicate.
 
-A row may count several times: ``sample_weight`` is the number of rows that it stands for. Every figure, influence and
-count is then the one of rows repeated so often, which all belong to the block of the one row.
+A row may count several times: ``sample_weight`` is the number of rows that it stands for. Every figure and influence is then
+the one of rows repeated so often, which all belong to the block of the one row. Where the number of rows decides what is
+known, a row is one observation however often it counts, so multiplying all weights by a number changes no interval.
 
 References
 ----------
 Influence functions: F. Hampel, JASA 69 (1974). Area under the curve: E. DeLong, D. DeLong, D. Clarke-Pearson,
 Biometrics 44 (1988); with blocks: N. Obuchowski, Biometrics 53 (1997). Quantiles: R. Woodruff, JASA 47 (1952).
+Independent rows: L. Kish, *Survey Sampling* (1965).
 """
 
 from collections.abc import Callable, Sequence
@@ -28,6 +30,7 @@ __all__ = [
     "average",
     "average_precision",
     "combination",
+    "independent",
     "mean",
     "median",
     "ratio",
@@ -110,8 +113,24 @@ def ratio(
         values=lambda weights: _divide(weights @ above, weights @ below),
         influence=influence,
         counted=np.where(once != 0, often, 0.0),
-        step=None if most is None or not total else most / total,
+        step=None
+        if most is None or not total
+        else most * (often[once != 0].sum() / independent(often[once != 0]).sum()) / total,
     )
+
+
+def independent(sample_weight: Floats) -> Floats:
+    """Return weights in proportion, scaled so that they add up to the number of independent rows with the same variance.
+
+    Examples
+    --------
+    >>> independent(np.array([30.0, 30.0])).tolist(), float(independent(np.array([98.0, 1.0, 1.0])).sum().round(2))
+    ([1.0, 1.0], 1.04)
+    """
+    if not len(sample_weight):
+        return sample_weight
+    relative = sample_weight / sample_weight.max()
+    return np.asarray(relative * (relative.sum() / (relative @ relative)))
 
 
 def _often(sample_weight: Floats | None, n_samples: int) -> Floats:
@@ -304,7 +323,12 @@ def average_precision(y: Floats, score: Floats, sample_weight: Floats | None = N
         return np.asarray(often * (y * runs.per_row(own + gained) - runs.per_row(lost)) / true[-1])
 
     # The precision at the highest scores is one of few rows, which a sum of influences does not show.
-    return Statistic(values=values, influence=influence, counted=np.where(y == 1, often, 0.0), at_most=float(often @ y))
+    return Statistic(
+        values=values,
+        influence=influence,
+        counted=np.where(y == 1, often, 0.0),
+        at_most=float(independent(often[y == 1]).sum()),
+    )
 
 
 def median(terms: Floats, sample_weight: Floats | None = None) -> Statistic:
@@ -320,7 +344,7 @@ def median(terms: Floats, sample_weight: Floats | None = None) -> Statistic:
     3.0
     """
     order, often = np.argsort(terms, kind="stable"), _often(sample_weight, len(terms))
-    ordered, reach = terms[order], np.cumsum(often[order])
+    ordered, reach = terms[order], np.cumsum(independent(often[order]))
 
     def values(weights: Floats) -> Floats:
         below = np.cumsum((weights * often)[:, order], axis=1)
@@ -331,7 +355,7 @@ def median(terms: Floats, sample_weight: Floats | None = None) -> Statistic:
     def ranks() -> Floats:
         middle = float(values(np.ones((1, len(terms))))[0])
         reached = terms <= middle
-        return np.asarray(often * (reached - np.average(reached, weights=often)) / reach[-1])
+        return np.asarray(often * (reached - np.average(reached, weights=often)) / often.sum())
 
     def ends(half: float) -> tuple[float, float]:
         lower, upper = np.floor(reach[-1] * (0.5 - half)), np.ceil(reach[-1] * (0.5 + half)) - 1
@@ -342,6 +366,6 @@ def median(terms: Floats, sample_weight: Floats | None = None) -> Statistic:
         values=values,
         influence=ranks,
         counted=often,
-        in_steps=bool(often[terms == float(values(np.ones((1, len(terms))))[0])].sum() > _TIED * reach[-1]),
+        in_steps=bool(often[terms == float(values(np.ones((1, len(terms))))[0])].sum() > _TIED * often.sum()),
         ends=ends,
     )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from tidemill.metrics.statistic import independent
 from tidemill.record import Record
 
 __all__ = ["METHODS", "Calibration", "newer_half"]
@@ -66,7 +67,7 @@ class Calibration(Record):
         y, score = np.asarray(y_true, dtype=np.float64), np.asarray(y_score, dtype=np.float64)
         if len(np.unique(y)) < 2:
             return None
-        often = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        often = np.ones(len(y)) if sample_weight is None else independent(np.asarray(sample_weight, dtype=np.float64))
         fitted = (_isotonic if method == "isotonic" else _sigmoid)(y, score, often)
         if fitted is None:
             return None

@@ -10,6 +10,8 @@ each day's labels when they are computed without that day, on average over the d
 import numpy as np
 import numpy.typing as npt
 
+from tidemill.metrics.statistic import independent
+
 __all__ = ["residual_quantiles"]
 
 MIN_BLOCKS = 5
@@ -54,7 +56,11 @@ def residual_quantiles(
     values, tail = np.asarray(residuals, dtype=np.float64), (1 - coverage) / 2
     order = np.argsort(values, kind="stable")
     ordered = values[order]
-    often = (np.ones(len(values)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64))[order]
+    often = (
+        np.ones(len(values))
+        if sample_weight is None
+        else independent(np.asarray(sample_weight, dtype=np.float64))[order]
+    )
     if not np.isfinite(ordered).all() or _rank(often, tail) < 1:
         return None
     if blocks is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tidemill.metrics.statistic import independent
 from tidemill.records import Record
 
 __all__ = ["CalibrationCurve", "fit_curve", "log_odds", "share_of"]
@@ -63,12 +64,12 @@ def fit_curve(y_true: ArrayLike, y_score: ArrayLike, sample_weight: ArrayLike | 
     y_score : array-like of shape (n_samples,)
         Scores, 0 to 1.
     sample_weight : array-like of shape (n_samples,), default None
-        How often each row counts, above 0; None for once.
+        How often each row counts, above 0; None for once. A row is one observation, however often it counts.
 
     Returns
     -------
     CalibrationCurve or None
-        None with fewer than two rows of either class.
+        None with fewer than two independent rows of either class.
 
     References
     ----------
@@ -82,8 +83,8 @@ def fit_curve(y_true: ArrayLike, y_score: ArrayLike, sample_weight: ArrayLike | 
     [0.1, 0.9]
     """
     outcome, score = np.asarray(y_true, bool), np.asarray(y_score, np.float64)
-    often = np.ones(outcome.size) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    rarer = int(min(often @ outcome, often @ ~outcome))
+    often = np.ones(outcome.size) if sample_weight is None else independent(np.asarray(sample_weight, np.float64))
+    rarer = min(float(independent(often[of_class]).sum()) for of_class in (outcome, ~outcome))
     if rarer < LEAST_OUTCOMES:
         return None
     least = min(0.5 / float(often.sum()), 0.25)  # the rows cannot support a score nearer to 0 or 1
@@ -114,7 +115,7 @@ def share_of(odds: ArrayLike) -> Floats:
     return np.asarray(0.5 + 0.5 * np.tanh(np.asarray(odds, np.float64) / 2), np.float64)
 
 
-def _forms(score: Floats, rarer: int) -> list[Callable[[Floats], Floats]]:
+def _forms(score: Floats, rarer: float) -> list[Callable[[Floats], Floats]]:
     """Return the design matrix of each curve to try, most coefficients first."""
     if score.min() == score.max():
         return [_constant]

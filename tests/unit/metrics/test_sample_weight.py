@@ -1,4 +1,8 @@
-"""A weight is a number of rows: every figure and interval is the one of rows that come so often, in the same block."""
+"""A weight is a number of rows: every figure is the one of rows that come so often, in the same block.
+
+So are the intervals that rest on how blocks differ. Those that rest on a number of rows, such as that of a share of 100 %,
+count a row once, however often it comes; so does the calibration error, which is corrected for the chance of so many rows.
+"""
 
 from dataclasses import replace
 
@@ -31,10 +35,63 @@ def _at(about, rows):
     return {name: tuple(end[rows] for end in ends) for name, ends in about.items()}
 
 
+BY_ROWS = ("expected_calibration_error",)  # the value itself counts rows
+BY_BLOCKS = ("roc_auc", "log_loss", "brier_score", "mean_absolute_error", "root_mean_squared_error", "mean_error", "r2")
+
+
 def _alike(found, expected):
-    assert (found.value, found.low, found.high) == pytest.approx(
-        (expected.value, expected.low, expected.high), rel=1e-9, abs=1e-12, nan_ok=True
+    name = found.name.removeprefix("gap_")
+    if name not in BY_ROWS:
+        assert found.value == pytest.approx(expected.value, rel=1e-9, abs=1e-12, nan_ok=True)
+    if name in BY_BLOCKS:
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-12, nan_ok=True)
+
+
+def _same(found, expected):
+    ends = [(item.name, item.value, item.low, item.high) for item in (found, expected)]
+    assert ends[0][0] == ends[1][0]
+    assert ends[0][1:] == pytest.approx(ends[1][1:], rel=1e-9, abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize(("task", "metric"), ALL)
+@pytest.mark.parametrize("times", [1e-3, 30, 1e6])
+def test_a_multiple_of_all_weights_changes_neither_a_metric_nor_its_interval(task, metric, times):
+    rng, how = np.random.default_rng(6), {"metrics": (metric,)}
+    for few in (
+        False,
+        True,
+    ):  # weights that differ, and rows that all count once, so that some figures have no variance
+        y, score, about, often, _ = _case(task, rng)
+        often, days = np.ones(len(y)) if few else often, rng.integers(0, 9, len(y))
+        (expected,) = evaluate(task, y, score, blocks=days, sample_weight=often, **how, **about)
+        (found,) = evaluate(task, y, score, blocks=days, sample_weight=times * often, **how, **about)
+        _same(found, expected)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "recall", "f1", "roc_auc", "average_precision"])
+def test_heavy_rows_that_are_all_right_are_no_certainty(metric):
+    y, days = np.arange(140) % 2, np.arange(140) // 10
+    (once,) = evaluate("binary", y, np.where(y, 0.9, 0.1), blocks=days, metrics=(metric,))
+    (heavy,) = evaluate(
+        "binary", y, np.where(y, 0.9, 0.1), blocks=days, metrics=(metric,), sample_weight=np.full(140, 30.0)
     )
+    assert heavy.low == pytest.approx(once.low)
+    assert heavy.low < 0.96
+
+
+def test_a_difference_of_heavy_rows_that_no_model_gets_wrong_is_as_uncertain_as_that_of_light_ones():
+    y, days = np.arange(140) % 2, np.arange(140) // 10
+    pair = (y, np.where(y, 0.9, 0.1), np.where(y, 0.8, 0.1), days)
+    _same(paired_difference("recall", *pair, sample_weight=np.full(140, 30.0)), paired_difference("recall", *pair))
+
+
+def test_perfect_scores_of_heavy_rows_have_as_little_calibration_error_as_those_of_light_ones():
+    rng, found = np.random.default_rng(7), []
+    for _ in range(100):
+        score = rng.random(140)
+        y = rng.random(140) < score
+        found.append(point_value("expected_calibration_error", y, score, sample_weight=rng.uniform(5, 50, 140)))
+    assert np.mean(found) < 0.025  # the plain figure would be 0.09
 
 
 @pytest.mark.parametrize(("task", "metric"), ALL)
