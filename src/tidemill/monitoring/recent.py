@@ -11,7 +11,7 @@ from tidemill.metrics.definitions import DEFINITIONS, definition_of
 from tidemill.metrics.student import half_width
 from tidemill.records import MetricValue
 
-__all__ = ["recent_quality"]
+__all__ = ["mean_of_hours", "recent_quality"]
 
 MIN_PARTITIONS = 3  # the spread of fewer is meaningless; the newest figure is used instead
 
@@ -54,6 +54,24 @@ def recent_quality(figures: Sequence[MetricValue]) -> MetricValue | None:
         slice=newest.slice,
         label_coverage=_coverage(known),
     )
+
+
+def mean_of_hours(figures: Sequence[MetricValue]) -> MetricValue | None:
+    """Return the mean of a metric over the hours of a day, without an interval; None if no hour has a figure.
+
+    Examples
+    --------
+    >>> hours = [MetricValue(name="roc_auc", value=value, n=n) for value, n in ((0.6, 100), (0.7, 300))]
+    >>> day = mean_of_hours(hours)
+    >>> round(day.value, 3), day.n, day.low
+    (0.675, 400, None)
+    """
+    known = [figure for figure in figures if math.isfinite(figure.value) and figure.n]
+    n_rows = sum(figure.n or 0 for figure in known)
+    if not n_rows:
+        return None
+    middle = sum(figure.value * (figure.n or 0) for figure in known) / n_rows
+    return replace(known[-1], value=middle, low=None, high=None, n=n_rows, label_coverage=_coverage(known))
 
 
 def _bounds(name: str) -> tuple[float, float]:

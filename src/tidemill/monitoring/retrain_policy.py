@@ -82,7 +82,7 @@ class RetrainEvidence:
     drift_weighted: tuple[PartitionFigure, ...] = ()
     """``drift_weighted`` of past partitions under this champion, oldest first."""
     quality: tuple[PartitionFigure, ...] = ()
-    """Realised acceptance metric of matured partitions under this champion, oldest first."""
+    """Realised acceptance metric of matured partitions under this champion, oldest first; of hourly ones, by day."""
     estimates: tuple[PartitionFigure, ...] = ()
     """Acceptance metric estimated before labels, of partitions under this champion, oldest first."""
     estimate_errors: tuple[PartitionFigure, ...] = ()

@@ -7,19 +7,22 @@ of each other; ``alert`` opens and resolves alerts; ``report`` writes the page.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 from tidemill.errors import NotPublished
+from tidemill.intervals import Every, day_of
 from tidemill.metrics.gaps import PREFIX
 from tidemill.monitoring.alerts.rules import raise_alerts
 from tidemill.monitoring.change import change_alerts
 from tidemill.monitoring.compute import StepFigures, compare_compute
-from tidemill.monitoring.recent import recent_quality
+from tidemill.monitoring.recent import mean_of_hours, recent_quality
 from tidemill.records import Alert, AlertsRef, CollectedRef, Examination, MetricValue, MonitorRef, PageRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
 from tidemill.score import read_scorecard
 from tidemill.steps.findings.alert_updates import update_alerts
+from tidemill.steps.findings.days import whole_days
 from tidemill.steps.findings.measured_rows import measure_rows
 from tidemill.steps.findings.reference import count_partition, read_reference
 from tidemill.steps.findings.thresholds import thresholds
@@ -104,7 +107,7 @@ def performance(job: Job, collected: CollectedRef) -> MonitorRef:
     estimates = job.ledger.metrics(job.spec.model, "estimate", until=collected.partition)
     measured = {key: realised(job, item) for key, item in outcomes.items()}
     part = MonitorRef(part="performance", n_metrics=0, alerts=())
-    recent = _recent(job, [figures for key, figures in measured.items() if key not in maturity.late])
+    recent = _recent(job, {key: figures for key, figures in measured.items() if key not in maturity.late})
     for key, metrics in measured.items():
         whole = tuple(m for m in metrics if m.slice is None)
         errors = () if key in maturity.late else estimate_errors(estimates.get(key, ()), whole)
@@ -140,14 +143,34 @@ def _measure_again(
     return tuple(again)
 
 
-def _recent(job: Job, measured: list[tuple[MetricValue, ...]]) -> tuple[MetricValue, ...]:
-    """Return the acceptance metric over all partitions, oldest first, of all rows and each slice, and gaps of groups."""
+def _recent(job: Job, measured: Mapping[str, tuple[MetricValue, ...]]) -> tuple[MetricValue, ...]:
+    """Return the acceptance metric over the newest partitions, of all rows and each slice, and gaps of groups."""
+    found = (recent_quality(figures) for figures in _figures(job, _by_day(job, measured)).values())
+    return tuple(recent for recent in found if recent is not None)
+
+
+def _figures(job: Job, measured: Sequence[tuple[MetricValue, ...]]) -> dict[tuple[str, str | None], list[MetricValue]]:
+    """Return the figures that are measured together, by name and slice, oldest first."""
     found: dict[tuple[str, str | None], list[MetricValue]] = {}
-    for metrics in measured:
-        for figure in metrics:
-            if figure.name == job.spec.accept.metric or figure.name.startswith(PREFIX):
-                found.setdefault((figure.name, figure.slice), []).append(figure)
-    return tuple(recent for figures in found.values() if (recent := recent_quality(figures)) is not None)
+    for figure in (figure for metrics in measured for figure in metrics):
+        is_gap = figure.name.startswith(PREFIX) and not figure.name.endswith("_recent")
+        if figure.name == job.spec.accept.metric or is_gap:
+            found.setdefault((figure.name, figure.slice), []).append(figure)
+    return found
+
+
+def _by_day(job: Job, measured: Mapping[str, tuple[MetricValue, ...]]) -> list[tuple[MetricValue, ...]]:
+    """Return the figures of each partition; of hourly ones, the means of as many whole days, from the ledger too."""
+    if not measured or not job.spec.has_time or job.spec.partitions.every is not Every.HOUR:
+        return list(measured.values())
+    newest = max(measured)
+    since = f"{date.fromisoformat(day_of(newest)) - timedelta(days=N_MATURED)}"
+    hours = {**job.ledger.metrics(job.spec.model, "performance", since=since, until=newest), **measured}
+    days = list(whole_days(job.spec, hours).values())[-N_MATURED:]
+    means = [
+        tuple(filter(None, map(mean_of_hours, _figures(job, [hours[key] for key in keys]).values()))) for keys in days
+    ]
+    return means or list(measured.values())
 
 
 def _look_ahead(job: Job, collected: CollectedRef, run: PublishedRun) -> tuple[Alert, ...]:

@@ -1,12 +1,13 @@
 """The outlook: data stored at acceptance to estimate quality before labels arrive and to detect change.
 
-It contains curves from score to probability with their error, and for each partition of the test set the loss and the
-part of it that the curves did not predict. All come from rows used neither to fit nor to choose the model.
+It contains curves from score to probability with their error, and for each day of the test set, or longer partition, the
+loss and the part of it that the curves did not predict. All come from rows used neither to fit nor to choose the model.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tidemill.intervals import day_of
 from tidemill.metrics.evaluation import point_value
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.tasks import task_type
@@ -21,12 +23,14 @@ from tidemill.monitoring.arrival import Arrival
 from tidemill.monitoring.calibration import CalibrationCurve, fit_curve
 from tidemill.monitoring.change import Change, detect_change
 from tidemill.monitoring.estimate import PREFIX, estimate_binary, estimate_multiclass
+from tidemill.monitoring.recent import mean_of_hours
 from tidemill.records import CollectedRef, MetricValue
 from tidemill.runtime.job import Job
 from tidemill.spec import Task
 from tidemill.steps.data.features import LabelledSet
 from tidemill.steps.data.label_join import source_names
 from tidemill.steps.data.weights import row_weights
+from tidemill.steps.findings.days import whole_days
 from tidemill.steps.monitor.label_arrival import hours_since_end
 from tidemill.steps.monitor.scored_columns import with_column
 from tidemill.steps.predict.answers import probabilities_of
@@ -60,7 +64,7 @@ class WatchedLoss:
     beyond_estimate: bool
     """Whether it is the part that the estimate did not predict."""
     reference: tuple[float, ...]
-    """Its values in the partitions of the test set."""
+    """Its values on the days of the test set, or in longer partitions."""
 
     @property
     def figure(self) -> str:
@@ -86,23 +90,24 @@ def outlook_of(
     """
     names = bundle.class_names
     loss = LOSSES[Task(bundle.task)]
+    days = np.array([day_of(str(key)) for key in test.blocks])
     losses = {
-        str(key): point_value(
+        str(day): point_value(
             loss,
-            test.y[test.blocks == key],
-            score[test.blocks == key],
+            test.y[days == day],
+            score[days == day],
             bundle.threshold,
             task=bundle.task,
             classes=names,
-            sample_weight=test.weight_of(test.blocks == key),
+            sample_weight=test.weight_of(days == day),
         )
-        for key in np.unique(test.blocks)
+        for day in np.unique(days)
     }
     known = {key: value for key, value in losses.items() if np.isfinite(value)}
     curves = _curves(bundle, test, score, names) if weights_known else {"curves": {}}
     excess = {
-        key: value - _expected_loss(loss, _rows_of(key, test, score), curves["curves"], names)
-        for key, value in known.items()
+        day: value - _expected_loss(loss, (score[days == day], test.weight_of(days == day)), curves["curves"], names)
+        for day, value in known.items()
         if curves["curves"]
     }
     return {"losses": known, "excess": excess, **curves}
@@ -137,11 +142,6 @@ def _weighted(job: Job, rows: pa.Table) -> tuple[pa.Table, Weights]:
         return rows, None
     counted = pc.greater(column, 0)
     return rows.filter(counted), column.filter(counted).to_numpy()
-
-
-def _rows_of(key: str, test: LabelledSet, score: npt.NDArray[np.float64]) -> Scores:
-    rows = test.blocks.astype(str) == key
-    return score[rows], test.weight_of(rows)
 
 
 def _estimate_two(rows: Scores, curves: Mapping[str, Any], threshold: float) -> tuple[MetricValue, ...]:
@@ -207,8 +207,10 @@ def watched_loss(job: Job, collected: CollectedRef) -> WatchedLoss:
     """Return the loss to monitor: if it is estimated, the part that the estimate did not predict."""
     outlook, loss = _read(job, collected.evaluation_uri), LOSSES[job.spec.task]
     excess = outlook.get("excess") or {}
-    reference = excess or outlook.get("losses", {})
-    return WatchedLoss(loss=loss, beyond_estimate=bool(excess), reference=tuple(reference.values()))
+    by_day: dict[str, list[float]] = {}
+    for key, value in (excess or outlook.get("losses", {})).items():  # an older evaluation has the hours of a day
+        by_day.setdefault(day_of(key), []).append(value)
+    return WatchedLoss(loss=loss, beyond_estimate=bool(excess), reference=tuple(map(fmean, by_day.values())))
 
 
 def loss_change(
@@ -216,7 +218,7 @@ def loss_change(
 ) -> tuple[float, Change | None]:
     """Detect a lasting rise of the daily loss since the promotion; NaN if acceptance stored no reference.
 
-    Partitions that lack usual labels do not count, since late labels differ from timely ones.
+    Partitions that lack usual labels do not count, since late labels differ from timely ones. Hours of one day are one loss.
 
     Parameters
     ----------
@@ -230,10 +232,15 @@ def loss_change(
         How labels arrive.
     """
     known, keys = job.ledger.metrics(job.spec.model, "performance", watched.figure, until=until), set(served)
-    losses = {
-        key: values[0].value
+    found = {
+        key: values[0]
         for key, values in known.items()
         if key in keys and arrival.has_enough(values[0].label_coverage or 0.0, hours_since_end(job, key))
+    }
+    losses = {
+        day: loss.value
+        for day, hours in whole_days(job.spec, found).items()
+        if (loss := mean_of_hours([found[key] for key in hours])) is not None
     }
     return detect_change(losses, watched.reference)
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidemill.errors import NotTrainable, SpecError
+from tidemill.intervals import day_of
 from tidemill.metrics.blocks import index_blocks
 from tidemill.metrics.definitions import METRICS, greater_is_better, is_own, sampled_metric
 from tidemill.metrics.differences import paired_difference
@@ -211,7 +212,7 @@ def _unknown(bundle: Bundle, test: LabelledSet) -> tuple[MetricValue, ...]:
 
 
 def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> MetricValue:
-    """Return the mean of the metric over single partitions, as monitoring measures it."""
+    """Return the mean of the metric over single partitions, as monitoring measures it, with an interval over days."""
     bundle = best.bundle
     values = np.array(
         [
@@ -227,7 +228,7 @@ def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> Metric
             for rows in (test.blocks == key for key in np.unique(test.blocks))
         ]
     )
-    known = values[np.isfinite(values)]
+    known = _means_of_days(np.unique(test.blocks), values)
     spread = half_width(known.tolist()) if len(known) > 1 else None
     mean = float(known.mean()) if len(known) else float("nan")
     return MetricValue(
@@ -238,6 +239,15 @@ def _mean_of_partitions(metric: str, best: _Scored, test: LabelledSet) -> Metric
         low=None if spread is None else mean - spread,
         high=None if spread is None else mean + spread,
     )
+
+
+def _means_of_days(keys: npt.NDArray[Any], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the mean over each day's hours, and the values of longer partitions; without those that are not defined."""
+    by_day: dict[str, list[float]] = {}
+    for key, value in zip(keys, values, strict=True):
+        if np.isfinite(value):
+            by_day.setdefault(day_of(str(key)), []).append(float(value))
+    return np.array([np.mean(of_day) for of_day in by_day.values()])
 
 
 def _search_gain(job: Job, best: _Scored, test: LabelledSet) -> MetricValue | None:

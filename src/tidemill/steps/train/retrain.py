@@ -1,7 +1,10 @@
 """Retrain: whether a new challenger is due, and the outcome. The gate decides whether it serves."""
 
 import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from statistics import fmean
 from zoneinfo import ZoneInfo
 
 from tidemill.errors import RetrainingFailed
@@ -10,6 +13,7 @@ from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence,
 from tidemill.records import Decision, MetricValue, Verdict
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
+from tidemill.steps.findings.days import whole_days
 from tidemill.warehouse.releases.registry import Release
 
 __all__ = ["decide", "record_outcome"]
@@ -102,6 +106,10 @@ def _evidence(job: Job) -> RetrainEvidence:
             if key in served  # figures of an earlier champion do not apply to this one
         )
 
+    def days(part: str, name: str) -> tuple[PartitionFigure, ...]:
+        known = {figure.partition: figure for figure in figures(part, name)}
+        return tuple(_mean_figure(day, [known[key] for key in hours]) for day, hours in whole_days(spec, known).items())
+
     zone = ZoneInfo(spec.timezone)  # within one zone Python subtracts wall-clock times, so that days stay days
     return RetrainEvidence(
         as_of=job.partition.cutoff.astimezone(zone),
@@ -109,11 +117,22 @@ def _evidence(job: Job) -> RetrainEvidence:
         n_refused=sum(1 for _ in refused),
         trained_until=None if champion is None else champion.known_until.astimezone(zone),
         drift_weighted=figures("drift", "drift_weighted"),
-        quality=figures("performance", metric),
-        estimates=figures("estimate", f"estimated_{metric}"),
-        estimate_errors=figures("performance", f"{metric}_estimate_error"),
+        quality=days("performance", metric),
+        estimates=days("estimate", f"estimated_{metric}"),
+        estimate_errors=days("performance", f"{metric}_estimate_error"),
         acceptance=None if champion is None else _at_acceptance(champion, metric),
         lead=None if champion is None else _lead(champion, metric),
+    )
+
+
+def _mean_figure(day: str, hours: Sequence[PartitionFigure]) -> PartitionFigure:
+    """Return the mean of a day's figures; one that is not defined is left out."""
+    values = [hour.value for hour in hours if math.isfinite(hour.value)]
+    covered = [hour.label_coverage for hour in hours if hour.label_coverage is not None]
+    return PartitionFigure(
+        partition=day,
+        value=fmean(values) if values else math.nan,
+        label_coverage=fmean(covered) if covered else None,
     )
 
 
