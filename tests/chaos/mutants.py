@@ -675,6 +675,20 @@ MUTANTS = (
         ("tests/unit/modeling/gate/test_gate.py", "-k", "verdict"),
     ),
     Mutant(
+        "checks of a fit on all rows",
+        "src/tidemill/modeling/gate/gate.py",
+        "        *_weigh_refit(report.refit, accept),\n",
+        "",
+        ("tests/unit/modeling/gate/test_gate.py", "-k", "verdict"),
+    ),
+    Mutant(
+        "rows that a refitted champion has seen",
+        "src/tidemill/steps/train/register.py",
+        "split.test_start if evaluation.refit is None else snapshot.cutoff",
+        "split.test_start",
+        ("tests/integration/test_reproduce.py", "-k", "fitted_again"),
+    ),
+    Mutant(
         "equal models are equal",
         "src/tidemill/metrics/differences.py",
         "if all(pair.is_identical(metric, task) for pair in pairs)",

@@ -15,7 +15,7 @@ from tidemill.errors import ClusterUnavailable, IncompatibleVersions, SettingsEr
 from tidemill.machine.polling import until
 from tidemill.records import BundleRef, SplitRef
 from tidemill.steps.train.dask_cluster import boosting as on_cluster
-from tidemill.steps.train.train import refit
+from tidemill.steps.train.train import fit_bundle
 from tidemill.storage.store import Store
 
 from ..bench import cluster as bench
@@ -54,7 +54,7 @@ def left_overs(storage: Path) -> set[Path]:
 
 
 def test_on_two_workers_test_auc_is_that_of_local_training(storage: Path, split: SplitRef, trained: BundleRef) -> None:
-    local = refit(memory.job(storage, "local"), split, "xgboost", {"n_rounds": N_ROUNDS})
+    local = fit_bundle(memory.job(storage, "local"), split, "xgboost", {"n_rounds": N_ROUNDS})
     here, there = (bench.auc_on_test(storage, split, ref) for ref in (local, trained))
     assert there == pytest.approx(here, abs=0.002)
 
@@ -81,7 +81,7 @@ def test_without_an_address_it_is_said_what_to_set(
 ) -> None:
     monkeypatch.delenv("TIDEMILL_DASK", raising=False)
     with pytest.raises(SettingsError, match=r"train\.engine of 'bench_memory' is dask, and TIDEMILL_DASK is not set"):
-        refit(memory.job(storage, "dask"), split, "xgboost", {})
+        fit_bundle(memory.job(storage, "dask"), split, "xgboost", {})
 
 
 def test_an_encrypted_address_without_a_certificate_is_refused_in_words(storage: Path, split: SplitRef) -> None:

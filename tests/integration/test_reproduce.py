@@ -15,12 +15,14 @@ import pytest
 from tidemill.doctor.findings import Health
 from tidemill.doctor.reproduction import check_reproductions
 from tidemill.errors import NoChampion, NotPublished
+from tidemill.records import EvaluationReport
+from tidemill.storage.bundles.load import MODEL_CARD
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import transaction
 
 from .data import FEATURES_SQL, SCORED, SPEC, TRAINED, Mill
 
-BOOSTED = SPEC.replace("[logistic_regression]", "[xgboost], search: {trials: 2, folds: 2}")
+BOOSTED = SPEC.replace("[logistic_regression]", "[xgboost], refit: true, search: {trials: 2, folds: 2}")
 Steps = dict[str, tuple[str, str]]
 
 
@@ -323,7 +325,7 @@ def test_a_text_that_is_not_what_its_digest_says_cannot_be_kept(made: Mill) -> N
 
 @pytest.fixture(scope="module")
 def boosted(new_mill: Callable[[], Mill]) -> Mill:
-    """A model of boosted trees, with settings that a search chose."""
+    """A model of boosted trees, with settings that a search chose, fitted again on all labelled rows."""
     mill = new_mill()
     mill.write(spec=BOOSTED)
     mill.train()
@@ -338,6 +340,18 @@ def newest(mill: Mill) -> int:
 def test_settings_that_a_search_chose_are_used_again_without_searching(boosted: Mill) -> None:
     record, steps = reproduce(boosted, release=newest(boosted))
     assert (record["verdict"], steps["train"][0]) == ("bit_equal", "bit_equal")
+
+
+def test_what_was_fitted_again_serves_with_its_card_and_has_seen_the_test_rows(boosted: Mill) -> None:
+    release = boosted.promoter.champion(boosted.model)
+    assert release is not None
+    report = EvaluationReport.from_dict(release.evidence)
+    assert report.refit is not None
+    assert report.judged.digest != release.bundle_digest == report.bundle.digest
+    assert release.learnt_until == release.known_until
+    card = (boosted.workspace.storage / release.bundle_uri / MODEL_CARD).read_text()
+    assert f"Fitted again on all {report.refit.n_rows:,} labelled rows" in card.replace("\\", "")
+    assert boosted.predict()["publish"]["release_id"] == release.release_id
 
 
 def test_another_seed_of_boosted_trees_scores_otherwise_and_is_named(boosted: Mill) -> None:

@@ -22,7 +22,7 @@ from tidemill.records.console import (
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Readiness, SnapshotRef, SplitRef
 from tidemill.records.evidence import BehaviourCheck, FeatureGroup, Rehearsal, SliceSearch, WeakSlice
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict, significant
-from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, ReleaseRef
+from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, Refit, ReleaseRef
 from tidemill.records.overview import (
     MOST_UNEXAMINED,
     FailedStep,
@@ -89,6 +89,7 @@ __all__ = [
     "Readiness",
     "Record",
     "RecordedScore",
+    "Refit",
     "Rehearsal",
     "ReleaseEvidence",
     "ReleaseOrigin",

@@ -7,7 +7,7 @@ from tidemill.records.evidence import BehaviourCheck, FeatureGroup, Rehearsal, S
 from tidemill.records.figures import Decision, MetricValue, Record
 from tidemill.records.search import Parameters, SearchReport
 
-__all__ = ["Answer", "BundleRef", "DeploymentRef", "EvaluationReport", "ReleaseRef"]
+__all__ = ["Answer", "BundleRef", "DeploymentRef", "EvaluationReport", "Refit", "ReleaseRef"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +35,29 @@ class BundleRef(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refit(Record):
+    """The candidate fitted again on all labelled rows, with the settings and the number of rounds that were judged."""
+
+    judged: BundleRef
+    """The fit on the train set, which all figures are about."""
+    n_rows: int
+    """Labelled rows that it was fitted on."""
+    behaviour: tuple[BehaviourCheck, ...]
+    """Its behaviour checks."""
+    rehearsal: Rehearsal
+    """Its scores in a clean process."""
+    churn: MetricValue
+    """Difference between its answers and the judged bundle's on the test rows; 0 if they are equal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationReport(Record):
     """Evidence about the best candidate on the untouched test set."""
 
     estimator: str
     """Name of the candidate's estimator."""
     bundle: BundleRef
-    """The candidate."""
+    """The candidate, or its fit on all labelled rows if there is one."""
     candidates: tuple[BundleRef, ...]
     """All trained estimators and baselines."""
     metrics: tuple[MetricValue, ...]
@@ -108,6 +124,13 @@ class EvaluationReport(Record):
     """SHA-256 of the file that defines the metric that decides, if it is a user's function."""
     explained: BehaviourCheck | None = None
     """Whether the candidate's scores could be explained by feature; None if the evaluation is not shown."""
+    refit: Refit | None = None
+    """The fit on all labelled rows; None unless ``train.refit`` asks for it and the gate accepts the candidate."""
+
+    @property
+    def judged(self) -> BundleRef:
+        """The bundle that was measured."""
+        return self.bundle if self.refit is None else self.refit.judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

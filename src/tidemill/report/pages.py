@@ -167,7 +167,7 @@ def evaluation_page(
         weak_slices_lead=weak_slices_lead(report.slice_search),
         bundles=ranked,
         searches=[
-            (ref.estimator, search_sentences(ref.search, report.search_gain if ref == report.bundle else None))
+            (ref.estimator, search_sentences(ref.search, report.search_gain if ref == report.judged else None))
             for ref in ranked
             if ref.search
         ],

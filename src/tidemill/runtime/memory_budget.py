@@ -165,7 +165,8 @@ def need_of(spec: ModelSpec, step: str, rows: SnapshotRef | SplitRef, n_columns:
         case Rows() if spec.train.engine == "local":
             n_rows = n_all - n_test if memory.without_test else n_all
             helps = "Shorten 'train.window', or write 'train: {engine: external_memory, estimators: [xgboost]}'"
-            return Need(**about, times=memory.times, n_rows=n_rows, helps=helps)
+            times = max(memory.times, memory.times_with_refit if spec.train.refit else 0.0)
+            return Need(**about, times=times, n_rows=n_rows, helps=helps)
         case Rows():
             n_rows = min(n_all, SAMPLE_ROWS) + (n_test if memory.whole_test else 0)
             helps = "Shorten 'train.test'" if memory.whole_test else "Shorten 'train.window'"

@@ -37,6 +37,8 @@ class Rows:
     """Whether the rows of the test set are left out."""
     whole_test: bool = False
     """Whether the test set is in memory with every engine."""
+    times_with_refit: float = 0.0
+    """Copies at the peak with ``train.refit``, where that is more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

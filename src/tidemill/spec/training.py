@@ -94,6 +94,8 @@ class Train(Part):
     """Columns known before the cutoff that may predict the label well; the leak probe skips them."""
     search: Search = Search()
     """Hyperparameter search."""
+    refit: bool = False
+    """Whether a candidate that the gate accepts is fitted again on all labelled rows before it serves."""
     leave_out: LeaveOut | None = None
     """Fits without one group of features each, to compare what a group gains with what it costs; null for none."""
     engine: Literal["local", "external_memory", "dask"] = "local"
@@ -135,6 +137,12 @@ class Train(Part):
                 f"engine {self.engine} trains only 'xgboost', and estimators lists {', '.join(map(repr, others))}; "
                 "write 'estimators: [xgboost]', or use engine local, which needs all rows in memory"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _refit_holds_the_rows(self) -> Self:
+        if self.refit and self.engine != "local":
+            raise ValueError(f"refit needs all rows in memory, and engine is {self.engine}; leave one of them out")
         return self
 
     @property

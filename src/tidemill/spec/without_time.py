@@ -38,6 +38,10 @@ def require_no_time(train: Train, partitions: Partitions, predict: Predict) -> N
             f"train.{changed[0]} is a length of time, and event_time is none: rows are divided by their keys; write "
             "'train: {folds: {validation: 20, test: 20}}', in folds of 100"
         )
+    if train.refit:
+        raise ValueError(
+            "train.refit: without a time, no row is left on which a model fitted on all rows could be measured; leave it out"
+        )
     if predict.offset:
         raise ValueError("predict.offset: rows without a time belong to the partition of the run; write 0")
     if predict.lookback:

@@ -4,7 +4,7 @@ import pytest
 
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.metrics.evaluation import point_value
-from tidemill.modeling.estimators import fit, prepare
+from tidemill.modeling.estimators import fit, prepare, rounds_of
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES, candidates
 
@@ -68,6 +68,13 @@ def test_the_largest_seed_works(schema, train, validation):
 def test_xgboost_keeps_the_rounds_up_to_its_best_alone(fitted):
     model = fitted("xgboost").model
     assert model.num_boosted_rounds() < 900
+
+
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_a_fit_without_validation_and_with_the_rounds_of_another_is_that_fit(fitted, schema, train, test_set, name):
+    nothing, judged = (train[0].head(0), train[1][:0]), fitted(name)
+    again = fit(name, "binary", schema, *train, *nothing, random_state=7, n_threads=1, parameters=rounds_of(judged))
+    assert again.score(test_set[0]).tolist() == judged.score(test_set[0]).tolist()
 
 
 @pytest.mark.parametrize("name", CANDIDATES + BASELINES)

@@ -16,6 +16,7 @@ from tidemill.modeling.estimators.in_pieces import (
     score_in_pieces,
 )
 from tidemill.modeling.estimators.own import instance_of
+from tidemill.modeling.estimators.registry import rounds_of
 from tidemill.modeling.estimators.targets import ClassWeight, Labels
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "fit_in_pieces",
     "instance_of",
     "prepare",
+    "rounds_of",
     "score_in_pieces",
 ]

@@ -183,6 +183,7 @@ XGBOOST = Recipe(
         "n_rounds",
         "objective",
     ),
+    rounds=("n_rounds", lambda booster: booster.num_boosted_rounds()),
 )
 """XGBoost on category codes; ``n_rounds`` is the maximum number of boosting rounds."""
 
@@ -199,5 +200,6 @@ HIST_GRADIENT_BOOSTING = Recipe(
         "max_bins",
         "loss",
     ),
+    rounds=("max_iter", lambda estimator: estimator.n_iter_),
 )
 """scikit-learn's histogram gradient boosting."""

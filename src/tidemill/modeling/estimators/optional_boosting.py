@@ -145,6 +145,7 @@ LIGHTGBM = Recipe(
         "min_data_per_group",
         "num_iterations",
     ),
+    rounds=("num_iterations", lambda model: model.native.current_iteration()),
 )
 """LightGBM on category codes; ``num_iterations`` is the maximum number of boosting rounds."""
 
@@ -161,5 +162,6 @@ CATBOOST = Recipe(
         "leaf_estimation_iterations",
         "iterations",
     ),
+    rounds=("iterations", lambda model: model.native.tree_count_),
 )
 """CatBoost on label rates; ``iterations`` is the maximum number of boosting rounds."""

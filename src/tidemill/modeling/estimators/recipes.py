@@ -108,3 +108,5 @@ class Recipe:
     """Fits preprocessing and model."""
     parameters: tuple[str, ...] = ()
     """Parameters that may be set."""
+    rounds: tuple[str, Callable[[Any], int]] | None = None
+    """The parameter with the number of rounds, and how many a fitted model has; None without rounds."""

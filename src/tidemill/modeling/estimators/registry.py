@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping
 
 from tidemill.errors import SpecError
+from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.estimators.baselines import GROUP_RATE, PRIOR, SHALLOW_TREE
 from tidemill.modeling.estimators.boosting import HIST_GRADIENT_BOOSTING, XGBOOST
 from tidemill.modeling.estimators.forests import RANDOM_FOREST
@@ -12,7 +13,7 @@ from tidemill.modeling.estimators.optional_boosting import CATBOOST, LIGHTGBM
 from tidemill.modeling.estimators.recipes import Recipe
 from tidemill.spec import BASELINES, CANDIDATES, candidates
 
-__all__ = ["recipe_of"]
+__all__ = ["recipe_of", "rounds_of"]
 
 _RECIPES: Mapping[str, Recipe] = {
     "xgboost": XGBOOST,
@@ -46,3 +47,12 @@ def recipe_of(estimator: str, task: str) -> Recipe:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     what = f"is not for task {task!r}" if estimator in CANDIDATES else "is unknown"
     raise SpecError(f"Estimator {estimator!r} {what}.{hint}", f"Choose one of {', '.join(known)}.")
+
+
+def rounds_of(bundle: Bundle) -> dict[str, int]:
+    """Return the parameter that gives another fit as many rounds as this one has; empty for a model without rounds."""
+    recipe = _RECIPES.get(bundle.estimator)
+    if recipe is None or recipe.rounds is None:
+        return {}
+    name, count = recipe.rounds
+    return {name: int(count(bundle.model))}

@@ -7,9 +7,18 @@ from tidemill.metrics.blocks import estimate, index_blocks
 from tidemill.metrics.statistic import mean
 from tidemill.records import MetricValue
 
-__all__ = ["changed_decisions", "changed_values", "mean_change"]
+__all__ = ["changed_answers", "changed_decisions", "changed_values", "mean_change"]
 
 Numbers = npt.NDArray[np.float64]
+
+
+def changed_answers(
+    answer_a: npt.ArrayLike, answer_b: npt.ArrayLike, y_true: npt.ArrayLike, blocks: npt.ArrayLike, *, has_classes: bool
+) -> MetricValue:
+    """Return `changed_decisions` where answers are classes, else `changed_values`."""
+    if has_classes:
+        return changed_decisions(answer_a, answer_b, blocks)
+    return changed_values(answer_a, answer_b, y_true, blocks)
 
 
 def changed_decisions(

@@ -6,6 +6,7 @@ measured here: ``tidemill.steps.train.evaluate`` does that.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tidemill.metrics.blocks import MIN_BLOCKS
 from tidemill.metrics.definitions import greater_is_better
@@ -22,9 +23,11 @@ from tidemill.modeling.gate.comparison import (
 )
 from tidemill.modeling.gate.finding import Finding, is_number
 from tidemill.records import (
+    BehaviourCheck,
     Decision,
     EvaluationReport,
     MetricValue,
+    Refit,
     Rehearsal,
     SliceSearch,
     Verdict,
@@ -99,8 +102,9 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         *_tell_idle_groups(report),
         *_weigh_calibration(report, accept.calibration_error),
         *_weigh_churn(report, accept.churn),
-        *_weigh_behaviour(report),
+        *_weigh_behaviour(report.behaviour),
         *_weigh_rehearsal(report.rehearsal, accept),
+        *_weigh_refit(report.refit, accept),
     ]
     findings.sort(key=lambda finding: _BY_WEIGHT.index(finding.verdict))
     return Decision(kind="accept", verdict=findings[0].verdict, reasons=tuple(finding.reason for finding in findings))
@@ -245,13 +249,13 @@ def _churn(churn: MetricValue) -> str:
     return f"Values differ from the champion's by {churn.value:.4f} standard deviations of the label on average"
 
 
-def _weigh_behaviour(report: EvaluationReport) -> list[Finding]:
-    if not report.behaviour:
+def _weigh_behaviour(checks: tuple[BehaviourCheck, ...]) -> list[Finding]:
+    if not checks:
         return [Finding.refuse("The candidate's behaviour was not checked.")]
-    failed = [check for check in report.behaviour if not check.passed]
+    failed = [check for check in checks if not check.passed]
     if failed:
         return [Finding.refuse(f"Check of behaviour '{check.name}' failed: {check.observed}.") for check in failed]
-    names = ", ".join(check.name for check in report.behaviour)
+    names = ", ".join(check.name for check in checks)
     return [Finding.of(True, f"It behaves as it should: {names}.")]
 
 
@@ -273,6 +277,31 @@ def _weigh_rehearsal(rehearsal: Rehearsal | None, accept: Accept) -> list[Findin
             seconds, accept.seconds_per_million, f"Scoring takes {seconds:.1f} processor seconds a million rows", " s"
         ),
         _budget(mib, accept.memory_mb, f"Loading and scoring takes {mib:,.0f} MiB", " MiB"),
+    ]
+
+
+def _weigh_refit(refit: Refit | None, accept: Accept) -> list[Finding]:
+    if refit is None:
+        return []
+    churn = refit.churn
+    if not is_number(churn.value):
+        return [
+            Finding.refuse(f"The fit on all rows differs from the judged one by {churn.value}, which is no number.")
+        ]
+    differs = (
+        f"{churn.value:.2%} of the decisions on the test rows differ from the judged fit's"
+        if churn.name == "share_of_decisions"
+        else f"values on the test rows differ by {churn.value:.4f} standard deviations of the label from the judged fit's"
+    )
+    said = f"Fitted again on all {refit.n_rows:,} labelled rows: {differs}; the figures are those of the judged fit."
+    checks = [*_weigh_behaviour(refit.behaviour), *_weigh_rehearsal(refit.rehearsal, accept)]
+    return [
+        Finding.shown(said),
+        *(
+            replace(found, reason=f"Fitted again: {found.reason}")
+            for found in checks
+            if found.verdict is Verdict.REJECT
+        ),
     ]
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "keys_of",
     "one_of",
     "piece_rows",
+    "read_all",
     "read_columns",
     "read_enough",
     "read_sample",
@@ -110,6 +111,12 @@ def features_with_gaps(path: Path, names: Iterable[str]) -> tuple[str, ...]:
 def read_set(job: Job, split: SplitRef, name: str) -> LabelledSet:
     """Read the train, validation or test set."""
     return _labelled_set(job, split, read_table(_path(job, split, name)))
+
+
+def read_all(job: Job, split: SplitRef) -> LabelledSet:
+    """Read the rows of all three sets, the oldest first."""
+    tables = [read_table(_path(job, split, name)) for name in ("train", "validation", "test")]
+    return _labelled_set(job, split, pa.concat_tables(tables))
 
 
 def read_sample(job: Job, split: SplitRef, name: str) -> LabelledSet:

@@ -16,7 +16,7 @@ from tidemill.metrics.blocks import MIN_BLOCKS, index_blocks
 from tidemill.metrics.differences import paired_difference
 from tidemill.modeling.bundle import Bundle
 from tidemill.modeling.feature_kinds import changed_kinds
-from tidemill.modeling.gate.churn import changed_decisions, changed_values, mean_change
+from tidemill.modeling.gate.churn import changed_answers, mean_change
 from tidemill.modeling.gate.gate import MIN_TEST_ROWS
 from tidemill.records import EvaluationReport, MetricValue
 from tidemill.runtime.job import Job
@@ -156,9 +156,8 @@ class _Pair:
     def churn(self) -> MetricValue:
         """Return the difference of the answers on all test rows, which needs no label."""
         answers = self.bundle.answer_of(self.score), self.serving.answer_of(self.its_score)
-        if self.bundle.task_type.has_classes:
-            return changed_decisions(*answers, self.test.clusters)
-        return changed_values(*answers, self.test.y, self.test.clusters)
+        has_classes = self.bundle.task_type.has_classes
+        return changed_answers(*answers, self.test.y, self.test.clusters, has_classes=has_classes)
 
     def slices(self) -> Iterator[tuple[str, Rows]]:
         """Return the compared rows of each value of the declared slices."""

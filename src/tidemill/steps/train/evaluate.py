@@ -1,7 +1,8 @@
 """Evaluate the best candidate, chosen on the validation set, on the untouched test set.
 
 Baselines and the champion are measured on the same rows, paired. Checks without labels follow: the candidate's
-behaviour, the difference of its answers from the champion's, and equal scores in a clean process.
+behaviour, the difference of its answers from the champion's, and equal scores in a clean process. With `train.refit`, a
+candidate that passes is fitted again on all labelled rows.
 """
 
 import json
@@ -36,6 +37,7 @@ from tidemill.steps.data.features import LabelledSet, read_enough, read_set
 from tidemill.steps.monitor.outlook import OUTLOOK, outlook_of
 from tidemill.steps.train.against_champion import compare_with_champion
 from tidemill.steps.train.evaluation.leave_out import fit_without, weigh_groups
+from tidemill.steps.train.evaluation.refit import with_refit
 from tidemill.steps.train.evaluation.slices import gaps_of, search_slices
 from tidemill.steps.train.evidence import reference_of, task_pictures
 from tidemill.storage.bundles import load_bundle
@@ -114,9 +116,17 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         metric_source=digest_of(spec.accept.metric) if is_own(spec.accept.metric) else "",
     )
     report = compare_with_champion(job, test, best.bundle, best.score, report)
-    if not shown and decide_acceptance(report, spec.accept).accepted:  # drift is weighted by importance once it serves
+    accepted = decide_acceptance(report, spec.accept).accepted
+    return _ready_to_serve(job, split, report, best, test, shown=shown) if accepted else report
+
+
+def _ready_to_serve(
+    job: Job, split: SplitRef, report: EvaluationReport, best: _Scored, test: LabelledSet, *, shown: bool
+) -> EvaluationReport:
+    """Add what only a candidate that the gate accepts needs."""
+    if not shown:  # drift is weighted by importance once it serves
         report = replace(report, importance=_importance(job, best, test))
-    return report
+    return with_refit(job, split, report, test, best.score, apart=shown) if job.spec.train.refit else report
 
 
 def _stored(job: Job, split: SplitRef, best: _Scored, test: LabelledSet, pictures: Mapping[str, charts.Chart]) -> str:

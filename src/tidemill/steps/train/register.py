@@ -92,7 +92,7 @@ def _release(job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: Evalu
             metric_value=next(figure.value for figure in evaluation.metrics if figure.name == metric),
             evidence=evaluation.to_dict(),
             decision=decision,
-            learnt_until=split.test_start,
+            learnt_until=split.test_start if evaluation.refit is None else snapshot.cutoff,
             known_until=snapshot.cutoff,
             spec_digest=job.spec.digest,
             code_version=code_version(),

@@ -5,7 +5,10 @@ If the spec or the run requests it, a hyperparameter search precedes the fit.
 
 from dataclasses import replace
 
+import pandas as pd
+
 from tidemill.errors import SettingsError
+from tidemill.modeling.bundle import Bundle
 from tidemill.records import BundleRef, Parameters, SearchReport, SplitRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
@@ -13,7 +16,7 @@ from tidemill.spec import BASELINES, ModelSpec, Search
 from tidemill.steps.train.fitting import fitting_of
 from tidemill.storage.bundles.save import keep_bundle
 
-__all__ = ["refit", "train"]
+__all__ = ["fit_bundle", "store_bundle", "train"]
 
 N_GOLDEN = 50  # rows whose scores every later load must reproduce
 
@@ -49,17 +52,17 @@ def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) 
 
         searched = search_settings(job, split, estimator, n_trials)
     if searched is None:
-        return refit(job, split, estimator, {})
+        return fit_bundle(job, split, estimator, {})
     report = searched.report
     if report.best != 0:
-        defaults = refit(job, split, estimator, {})
+        defaults = fit_bundle(job, split, estimator, {})
         report = replace(report, defaults_digest=defaults.digest, defaults_uri=defaults.uri)
-    ref = refit(job, split, estimator, report.parameters, report)
+    ref = fit_bundle(job, split, estimator, report.parameters, report)
     searched.log.remove()
     return ref
 
 
-def refit(
+def fit_bundle(
     job: Job, split: SplitRef, estimator: str, parameters: Parameters, report: SearchReport | None = None
 ) -> BundleRef:
     """Fit one estimator with given settings; the ledger is not needed.
@@ -84,22 +87,27 @@ def refit(
     """
     spec = job.spec
     fitted = fitting_of(spec, estimator)(job, split, estimator, parameters)
-    folder, digest = keep_bundle(
-        fitted.bundle, job.store.root / spec.model / "bundles", fitted.first.head(N_GOLDEN), spec.train.trusted
-    )
-    uri = folder.relative_to(job.store.root).as_posix()
-    job.store.share(uri)
+    uri, digest, size_bytes = store_bundle(job, fitted.bundle, fitted.first)
     return BundleRef(
         estimator=estimator,
         digest=digest,
         uri=uri,
-        size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
+        size_bytes=size_bytes,
         fit_s=fitted.fit_s,
         baseline=estimator in BASELINES,
         validation_score=fitted.validation_score,
         parameters=parameters,
         search=report,
     )
+
+
+def store_bundle(job: Job, bundle: Bundle, first: pd.DataFrame) -> tuple[str, str, int]:
+    """Store a bundle with its first rows as golden rows; return its folder, digest and size in bytes."""
+    parent = job.store.root / job.spec.model / "bundles"
+    folder, digest = keep_bundle(bundle, parent, first.head(N_GOLDEN), job.spec.train.trusted)
+    uri = folder.relative_to(job.store.root).as_posix()
+    job.store.share(uri)
+    return uri, digest, sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _n_trials(spec: ModelSpec, trials: int | None) -> int:

@@ -41,7 +41,7 @@ class Release:
     metric_value: float
     """Its value on the test set at acceptance."""
     learnt_until: datetime
-    """Start of its test set: no row from then on was used to fit or choose."""
+    """Start of its test set, or the cutoff of a training with a refit: nothing from then on was used to fit or choose."""
     evidence: dict[str, Any]
     """Its evaluation report, as JSON types."""
     partition: str
@@ -95,7 +95,7 @@ class NewRelease:
     decision: Decision
     """The gate's decision, recorded."""
     learnt_until: datetime
-    """Start of the test set."""
+    """Start of the test set, or the cutoff of a training with a refit."""
     known_until: datetime
     """Cutoff of the training."""
     spec_digest: str

@@ -12,6 +12,7 @@ from tidemill.records import (
     BundleRef,
     EvaluationReport,
     MetricValue,
+    Refit,
     Rehearsal,
     SliceSearch,
     Verdict,
@@ -74,6 +75,7 @@ def weak_slices(*, expected=None):
 
 SOUND = BehaviourCheck(name="row order", passed=True, observed="as it should be")
 REHEARSED = Rehearsal(n_rows=1400, n_different=0, seconds_per_million=8.0, peak_rss_bytes=GIB)
+CHANGED = figure(0.02, name="share_of_decisions")
 GOOD = EvaluationReport(
     estimator="xgboost",
     bundle=BundleRef(
@@ -94,6 +96,7 @@ GOOD = EvaluationReport(
     n_test_blocks=14,
     uri="u",
 )
+REFIT = Refit(judged=GOOD.bundle, n_rows=9000, behaviour=(SOUND,), rehearsal=REHEARSED, churn=CHANGED)
 STRICT = Accept(
     minimum=0.62,
     margin=0.005,
@@ -337,6 +340,32 @@ TABLE = {
     "speed is zero": (REJECT, {"rehearsal": replace(REHEARSED, seconds_per_million=0.0)}, "is not a measurement"),
     "too much memory": (REJECT, {"rehearsal": replace(REHEARSED, peak_rss_bytes=3 * GIB)}, "limit of 2,048 MiB"),
     "memory not measured": (REJECT, {"rehearsal": replace(REHEARSED, peak_rss_bytes=0)}, "is not a measurement"),
+    # the fit on all rows
+    "fitted again": (
+        ACCEPT,
+        {"refit": REFIT},
+        "all 9,000 labelled rows: 2.00% of the decisions on the test rows differ",
+    ),
+    "fitted again, with values": (
+        ACCEPT,
+        {"refit": replace(REFIT, churn=figure(0.1, name="change_in_deviations"))},
+        "differ by 0.1000 standard deviations",
+    ),
+    "fitted again, and the difference is NaN": (
+        REJECT,
+        {"refit": replace(REFIT, churn=figure(NAN))},
+        "which is no number",
+    ),
+    "fitted again, and its behaviour fails": (
+        REJECT,
+        {"refit": replace(REFIT, behaviour=(replace(SOUND, passed=False),))},
+        "Fitted again: Check of behaviour 'row order' failed",
+    ),
+    "fitted again, and a clean process scores differently": (
+        REJECT,
+        {"refit": replace(REFIT, rehearsal=replace(REHEARSED, n_different=1))},
+        "Fitted again: In a clean process 1 of 1,400 rows",
+    ),
     # repeated looks
     "no worse, and the first look at this champion": (
         ACCEPT,

@@ -6,20 +6,23 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from tidemill.metrics.own import metric
 from tidemill.modeling.boosters import LightGBMModel
+from tidemill.modeling.estimators import fit, rounds_of
 from tidemill.records import BundleRef, EvaluationReport, SnapshotRef, SplitRef
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.features import read_set
 from tidemill.steps.train.evaluate import evaluate
+from tidemill.steps.train.evaluation.refit import with_refit
 from tidemill.steps.train.prepare import cut
 from tidemill.steps.train.search import search_settings
-from tidemill.steps.train.train import refit
+from tidemill.steps.train.train import fit_bundle
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.layout import FEATURES, LABELS, PARTITION
 from tidemill.storage.store import Store
@@ -107,7 +110,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     releases = SimpleNamespace(champion=lambda model: None)
     job = cast(Job, SimpleNamespace(spec=spec, store=store, releases=releases))
     split = cut(job, stored_snapshot(store, spec))
-    bundles = tuple(refit(job, split, name, {}) for name in ("lightgbm", "prior", "group_rate", "shallow_tree"))
+    bundles = tuple(fit_bundle(job, split, name, {}) for name in ("lightgbm", "prior", "group_rate", "shallow_tree"))
     return Trained(job=job, split=split, bundle=bundles[0], report=evaluate(job, split, bundles, shown=False))
 
 
@@ -145,3 +148,37 @@ def test_a_search_weighs_its_folds(trained: Trained) -> None:
     assert found.report.gain is not None
     assert found.report.gain.name == f"{__name__}:gain"
     found.log.remove()
+
+
+def test_a_refit_is_the_judged_fit_on_all_rows_and_keeps_what_was_chosen(trained: Trained) -> None:
+    job, split = trained.job, trained.split
+    sets = {name: read_set(job, split, name) for name in ("train", "validation", "test")}
+    judged, test = load_bundle(job.store.path(trained.bundle.uri), trained.bundle.digest), sets["test"]
+    score = judged.score(test.X)
+    report = with_refit(job, split, trained.report, test, score, apart=False)
+    found, again = load_bundle(job.store.path(report.bundle.uri), report.bundle.digest), report.refit
+
+    X = pd.concat([item.X for item in sets.values()], ignore_index=True)
+    y = np.concatenate([item.y for item in sets.values()])
+    often = X["w"].to_numpy(dtype=np.float64)
+    expected = fit(
+        "lightgbm",
+        "binary",
+        judged.schema,
+        X,
+        y,
+        X[:0],
+        y[:0],
+        random_state=judged.random_state,
+        n_threads=1,
+        parameters={"num_iterations": judged.model.native.num_trees()},
+        sample_weight=(often, often[:0]),
+    )
+    assert again is not None
+    assert (again.n_rows, report.judged, report.metrics) == (len(y), trained.bundle, trained.report.metrics)
+    assert found.score(test.X).tolist() == expected.score(test.X).tolist()
+    assert rounds_of(found) == rounds_of(judged)
+    assert (found.threshold, found.threshold_criterion) == (judged.threshold, judged.threshold_criterion)
+    assert again.churn.value == np.mean((found.score(test.X) >= judged.threshold) != (score >= judged.threshold))
+    assert again.churn.value > 0
+    assert (again.rehearsal.n_different, all(check.passed for check in again.behaviour)) == (0, True)

@@ -22,7 +22,7 @@ from tidemill.records import BundleRef, FeatureGroup, MetricValue, SplitRef
 from tidemill.runtime.job import Job
 from tidemill.spec import Features, LeaveOut
 from tidemill.steps.data.features import LabelledSet, read_sample
-from tidemill.steps.train.train import refit
+from tidemill.steps.train.train import fit_bundle
 from tidemill.storage.bundles import load_bundle
 
 __all__ = ["Without", "fit_without", "weigh_groups"]
@@ -71,7 +71,7 @@ def fit_without(job: Job, split: SplitRef, best: BundleRef) -> tuple[Without, ..
         Without(
             name=name,
             features=tuple(features),
-            ref=refit(_reduced(job, schema, features), split, best.estimator, best.parameters),
+            ref=fit_bundle(_reduced(job, schema, features), split, best.estimator, best.parameters),
         )
         for name, features in chosen
     )
