@@ -43,8 +43,13 @@ def test_a_sample_is_smaller_and_the_same_each_time(mill: Mill, tmp_path: Path) 
     assert abs(first.n_sample - 900) < 75  # four standard errors of a binomial draw from 1,380 rows
 
 
-def test_a_leak_stops_the_trial_with_its_name(mill: Mill) -> None:
+def test_a_column_that_predicts_the_label_is_named_and_a_leak_stops_the_trial(mill: Mill, tmp_path: Path) -> None:
     mill.write(features=FEATURES_SQL.replace("p.n_stops,", "p.n_stops, p.late::int AS told,", 1))
+    done = tried(mill, tmp_path)
+    assert done.decision is not None
+    assert "'told' predicts the label by itself" in " ".join(done.decision.reasons)
+    planted = "p.n_stops, p.late::int AS told, p.delivered_at AS told_observed_at,"
+    mill.write(features=FEATURES_SQL.replace("p.n_stops,", planted, 1))
     answer = CliRunner().invoke(
         app, ["try", mill.model, "--partition", TRAINED], env=mill.environment, catch_exceptions=False
     )

@@ -138,6 +138,8 @@ class SplitRef(Record):
     """Unlabelled rows whose key differs from that of an unmatched label only in blanks, case, leading zeros or ``.0``."""
     with_gaps: tuple[str, ...] = ()
     """Features without any value in at least one whole partition of the train set."""
+    strong_columns: tuple[str, ...] = ()
+    """A sentence about each column that predicts the label very well by itself and is not in ``train.known_ahead``."""
     by_key: bool = False
     """Whether rows have no time, so that a hash of the key cut the sets; their instants then only give the order of folds."""
     train_start: datetime

@@ -124,6 +124,8 @@ class EvaluationReport(Record):
     """SHA-256 of the file that defines the metric that decides, if it is a user's function."""
     explained: BehaviourCheck | None = None
     """Whether the candidate's scores could be explained by feature; None if the evaluation is not shown."""
+    strong_columns: tuple[str, ...] = ()
+    """A sentence about each column that predicts the label very well by itself and is not in ``train.known_ahead``."""
     refit: Refit | None = None
     """The fit on all labelled rows; None unless ``train.refit`` asks for it and the gate accepts the candidate."""
 

@@ -87,6 +87,7 @@ def decide_acceptance(report: EvaluationReport, accept: Accept, *, unit: str = "
         look=report.champion_looks if accept.looks == "together" else None,
     )
     findings = [
+        *(Finding.shown(warning) for warning in report.strong_columns),
         *_weigh_size(report, unit),
         *_tell_no_time(unit),
         *_weigh_labels(report),

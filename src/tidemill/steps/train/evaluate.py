@@ -106,6 +106,7 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
         unlabelled_share=split.unlabelled_share,
         unmatched_label_share=split.unmatched_label_share,
         near_match_share=split.near_match_share,
+        strong_columns=split.strong_columns,
         behaviour=_behaviour(job, best, test),
         explained=check_explanation(best.bundle, test.X) if shown else None,
         rehearsal=_rehearsal(job, best, test, apart=shown),

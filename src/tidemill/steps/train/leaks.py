@@ -1,5 +1,10 @@
-"""Leaks: probe the sets of a training before fitting, and report all findings together."""
+"""Leaks: probe the sets of a training before fitting, and report all findings together.
 
+A column that predicts the label well may be an honest feature, so it is a warning by itself. Values from after the cutoff,
+copied rows and a pipeline that carries labels are refused.
+"""
+
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -21,13 +26,18 @@ from tidemill.storage.layout import FEATURES, PARTITION, TARGET
 from tidemill.storage.tables import read_table
 from tidemill.warehouse.model_queries import query_digest
 
-__all__ = ["refuse_leaks"]
+__all__ = ["probe_leaks"]
+
+_ACKNOWLEDGE = (
+    "If its value is known by the cutoff, list it in train.known_ahead; if it follows from the outcome, leave it out."
+)
+_log = logging.getLogger(__name__)
 
 N_SERVED = 3  # newest partitions of the window to compare with the rows scored on their day
 
 
-def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None:
-    """Run the leak probe on the rows of a training.
+def probe_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> tuple[str, ...]:
+    """Run the leak probe on the rows of a training; return a sentence about each column that predicts the label very well.
 
     Parameters
     ----------
@@ -41,7 +51,7 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
     Raises
     ------
     LeakageFound
-        If there is any sign of a leak.
+        If there is a sign of a leak besides such a column.
     """
     spec = job.spec
     # All columns of the query, not only features: any that knows the outcome shows that the query reads the future.
@@ -53,10 +63,9 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
     )
     frames = {name: to_frame(table) for name, table in sets.items()}
     train, features = frames["train"], feature_schema(spec, rows.schema)
+    y = target_values(sets["train"][TARGET])
+    strong = find_telling(train, y, looked_at, spec.task.value, entities=train[spec.entity_key])
     found = [
-        *find_telling(
-            train, target_values(sets["train"][TARGET]), looked_at, spec.task.value, entities=train[spec.entity_key]
-        ),
         *_late(job, rows, vouched),
         *_changed(job, rows, [name for name in every.names if name not in vouched]),
         *_copied(spec, frames, features),
@@ -64,11 +73,16 @@ def refuse_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> None
     if not found:  # a placebo needs a fit and does not identify a column
         found = _placebo(job, frames, sets, features)
     if found:
+        signs = "; ".join(leak.how for leak in (*strong, *found))
         raise LeakageFound(
-            f"The training of {spec.model!r} knows what only the future knows: {'; '.join(leak.how for leak in found)}.",
+            f"The training of {spec.model!r} knows what only the future knows: {signs}.",
             f"Let {spec.source.features} count only what was observed by :cutoff; a column that is known ahead beyond doubt "
             "goes into train.known_ahead.",
         )
+    warnings = tuple(f"{leak.how}. {_ACKNOWLEDGE}" for leak in strong)
+    for warning in warnings:
+        _log.warning("%s", warning)
+    return warnings
 
 
 def _copied(spec: ModelSpec, frames: Mapping[str, pd.DataFrame], features: FeatureSchema) -> list[Leak]:

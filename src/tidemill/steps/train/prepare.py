@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +25,7 @@ from tidemill.steps.data.label_join import is_joined_by_time, join_columns
 from tidemill.steps.data.labels import count_labels, labelled, near_matches
 from tidemill.steps.data.split_plan import SplitPlan, plan_folds, plan_split
 from tidemill.steps.data.weights import row_weights, weight_columns
-from tidemill.steps.train.leaks import refuse_leaks
+from tidemill.steps.train.leaks import probe_leaks
 from tidemill.storage.layout import FEATURES, LABELS, PARTITION, TARGET, WEIGHT
 from tidemill.storage.tables import count_rows, count_values, read_batches, read_schema, read_table, table_writer
 
@@ -45,9 +44,11 @@ def prepare(job: Job, snapshot: SnapshotRef) -> SplitRef:
     NotTrainable
         If the window is too short.
     LeakageFound
-        If there is any sign that the training data contain information from the future.
+        If there is a sign that the training data contain information from the future.
     """
-    return cut(job, snapshot, look=partial(refuse_leaks, job))
+    strong: list[str] = []
+    split = cut(job, snapshot, look=lambda rows, sets: strong.extend(probe_leaks(job, rows, sets)))
+    return replace(split, strong_columns=tuple(strong))
 
 
 def cut(
