@@ -22,10 +22,10 @@ setup: $(VENV)/.ready ## Create .venv with the locked packages
 $(VENV)/.ready: requirements.txt pyproject.toml
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11, 3.12 or 3.13 is needed, and none was found." >&2; exit 1; fi
 	@if ! cmp -s requirements.txt $(VENV)/.lock; then \
-		echo "Setting up $(VENV): the locked packages are installed once, in about two minutes."; \
+		echo "Setting up $(VENV): $$(grep -c == requirements.txt) locked packages are installed once, in about two minutes."; \
 		if [ -x $(BIN)/tidemill ]; then $(BIN)/tidemill down; fi; \
 		$(PYTHON) -m venv --clear $(VENV) && \
-		$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.txt && \
+		$(BIN)/python -m pip install $$([ -t 2 ] || echo --quiet) --no-compile --no-deps --require-hashes -r requirements.txt && \
 		$(BIN)/python -m compileall -q -j 0 $(VENV)/lib && \
 		cp requirements.txt $(VENV)/.lock; fi
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
 from rich.console import Console
@@ -14,8 +15,10 @@ from typer.testing import CliRunner
 from tidemill import __version__
 from tidemill.cli import app
 from tidemill.cli.console import err, out, show, table_of
+from tidemill.cli.progress import bars, running, usual_seconds
 from tidemill.cli.simulation import PolicyName
 from tidemill.simulation import Policy
+from tidemill.warehouse.ledger import StepRun
 
 
 @pytest.mark.parametrize("console", [out, err])
@@ -120,3 +123,35 @@ def test_choices_are_in_the_help(command: str, choice: str) -> None:
 
 def test_the_help_knows_every_policy() -> None:
     assert [item.value for item in PolicyName] == [item.value for item in Policy]
+
+
+def step_run(chain: str, step: str, seconds: float) -> StepRun:
+    return StepRun(
+        chain=chain, step=step, partition="2013-07-01", wall_s=seconds, cpu_s=0.0, peak_rss_bytes=0, n_rows=None
+    )
+
+
+def test_the_usual_duration_of_a_chain_is_that_of_its_last_run() -> None:
+    runs = [
+        step_run("train", "register", 2.0),
+        step_run("predict", "publish", 1.0),
+        step_run("train", "train", 30.0),
+        step_run("train", "train", 8.0),
+        step_run("train", "extract", 4.0),
+        step_run("train", "register", 100.0),
+    ]
+    assert usual_seconds(runs, "train", "extract") == 44.0
+    assert usual_seconds(runs, "monitor", "collect") is None
+
+
+def test_progress_shows_the_time_left_on_a_terminal_and_nothing_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    for terminal, said in ((True, ("extract …", "about 10 min left", "day", "3/4")), (False, ())):
+        shown = Console(file=StringIO(), force_terminal=terminal, width=120, _environ={"TERM": "xterm"})
+        monkeypatch.setattr("tidemill.cli.progress.err", shown)
+        with running(600.0) as show:
+            show("extract")
+        with bars() as on_progress:
+            on_progress("day", 3, 4)
+        printed = shown.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+        assert all(word in printed for word in said)
+        assert bool(printed) is terminal

@@ -139,7 +139,7 @@ def predict(
             _refuse_unready(workspace, model, partition)
         release = _chosen_release(workspace, model, chosen)
         chain = predict_chain(release=release, simulate=simulate, dry_run=dry_run)
-        with _progress() as on_step:
+        with _progress(workspace, model, "predict") as on_step:
             done = predict_partition(chain, model, partition, workspace, cutoff=_in_utc(cutoff), on_step=on_step)
         ends_well = _say_outcome(workspace, model, partition, done)
         if release is None and not (dry_run or simulate or cutoff):
@@ -167,7 +167,9 @@ def monitor(
         keys = [partition]
     else:
         keys = [item.key for item in workspace.spec(model).partitions_between(str(first), str(last))]
-    for key in keys:
+    for number, key in enumerate(keys, 1):
+        if len(keys) > 1:
+            err.print(f"{key} ({number} of {len(keys)})", highlight=False)
         page = _drive("monitor", monitor_chain(workspace.spec(model)), model, key, workspace, until="report")
         out.print(f"The page is {workspace.page(page['uri'])}.", soft_wrap=True)
         run_step("monitor", "notify", model, key, {}, workspace=workspace)
@@ -218,7 +220,7 @@ def _searches_at_once(spec: "ModelSpec", trials: int | None) -> int:
 def _drive(name: str, chain: Any, model: str, partition: str, workspace: Workspace, **options: Any) -> dict[str, Any]:
     from tidemill.runtime.chains import drive
 
-    with _progress() as on_step:
+    with _progress(workspace, model, name) as on_step:
         return drive(name, chain, model, partition, workspace, on_step=on_step, **options)
 
 
@@ -228,13 +230,15 @@ def _in_utc(cutoff: datetime | None) -> datetime | None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
+def _progress(workspace: Workspace, model: str, chain: str) -> Iterator[Callable[[str, dict[str, Any] | None], None]]:
     """Show the running step on standard error, so that standard output stays clean."""
-    with err.status("") as spinner:
+    from tidemill.cli.progress import running, usual_duration
+
+    with running(usual_duration(workspace, model, chain) if err.is_terminal else None) as show:
 
         def on_step(step: str, record: dict[str, Any] | None) -> None:
             if record is None:
-                spinner.update(f"{step} …")
+                show(step)
             else:
                 err.print(Text.assemble(("✓", "green"), f" {step} {record.get('estimator', '')}"))
                 for sentence in _said_of_search(record):
@@ -278,20 +282,17 @@ def _chosen_release(workspace: Workspace, model: str, policy: Any) -> int | None
 
 
 def _backfill(workspace: Workspace, model: str, first: str, last: str, policy: Any) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
+    from tidemill.cli.progress import bars
     from tidemill.operations.backfill import backfill
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err) as progress:
-        bar = progress.add_task(model, total=None)
+    with bars() as on_progress:
         result = backfill(
             workspace.spec(model),
             first,
             last,
             workspace,
             policy=policy,
-            on_partition=lambda key, done, total: progress.update(bar, description=key, completed=done, total=total),
+            on_partition=lambda key, done, total: on_progress(model, done, total),
         )
     out.print(
         f"{len(result.scored)} scored, {len(result.present)} were already published, {len(result.failed)} failed."

@@ -33,11 +33,20 @@ def load(
         return
     if table is None:
         raise typer.BadParameter("say which table to create, such as shop.orders", param_hint="TABLE")
+    from tidemill.cli.progress import bars
     from tidemill.onboarding.loading import load_file
     from tidemill.onboarding.names import TableName
 
     name = TableName.parse(table)
-    loaded = load_file(connection_from_environment("tidemill_owner"), file, name, replace=replace)
+    with bars() as show:
+        show("reading", 0, 1)
+
+        def on_rows(done: int, total: int) -> None:
+            show("reading", 1, 1)
+            show("loading", done, total)
+
+        owner = connection_from_environment("tidemill_owner")
+        loaded = load_file(owner, file, name, replace=replace, on_rows=on_rows)
     shown = table_of("column", "type")
     for column, sql_type in loaded.columns.items():
         shown.add_row(column, sql_type)

@@ -1,17 +1,15 @@
 """Commands that replay a model's past, with several retraining policies or injected faults."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from tidemill.cli.console import HOME, Model, app, err, out, show
+from tidemill.cli.console import HOME, Model, app, out, show
 from tidemill.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -50,18 +48,20 @@ def try_(
     """Train on a sample, and show figures, findings, cost and the gate's answer; the real ledger is not used."""
     from datetime import UTC, datetime
 
+    from tidemill.cli.progress import running
     from tidemill.simulation import Past
     from tidemill.simulation.trial import newest_partition, try_model
 
     workspace = Workspace.from_environment(reads_only=True)
     spec = workspace.spec(model)
     key = spec.asked(partition).key if partition else newest_partition(spec, datetime.now(UTC)).key
-    with err.status("copying the source …") as spinner:
+    with running() as show:
+        show("copying the source")
         done = try_model(
             Past(spec=spec, first=key, last=key, workspace=workspace),
             report or HOME / "trials" / model,
             n_rows=rows,
-            on_step=lambda step, record: spinner.update(f"{step} …"),
+            on_step=lambda step, record: show(step),
         )
     _print_trial(done, spec.accept.minimum)
     if done.finding:
@@ -110,11 +110,12 @@ def simulate(
     report: _Report = None,
 ) -> None:
     """Replay a past day by day, and compare retraining policies; the real ledger is not used."""
+    from tidemill.cli.progress import bars
     from tidemill.simulation import Injection, Past, Policy
     from tidemill.simulation import simulate as run_simulation
 
     workspace = Workspace.from_environment(reads_only=True)
-    with _bars() as on_progress:
+    with bars() as on_progress:
         done = run_simulation(
             Past(spec=workspace.spec(model), first=first, last=last, workspace=workspace),
             policies=[Policy(name) for name in policy or Policy],
@@ -149,11 +150,12 @@ def drill(
     report: _Report = None,
 ) -> None:
     """Inject faults into a past source, one at a time; exit status 1 if monitoring misses one."""
+    from tidemill.cli.progress import bars
     from tidemill.simulation import Injection, Past
     from tidemill.simulation import drill as run_drill
 
     workspace = Workspace.from_environment(reads_only=True)
-    with _bars() as on_progress:
+    with bars() as on_progress:
         done = run_drill(
             Past(spec=workspace.spec(model), first=first, last=last, workspace=workspace),
             on=on or (),
@@ -201,21 +203,6 @@ def _readers_saw(item: "Tried") -> str:
     if item.before_readers:
         return "nothing"
     return "all of it" if item.partitions_seen is None else f"{item.partitions_seen} partition(s)"
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Show one progress bar per label."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bars: dict[str, TaskID] = {}
-    with Progress(*columns, console=err) as progress:
-
-        def on_progress(what: str, done: int, total: int) -> None:
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=total)
-            progress.update(bars[what], completed=done)
-
-        yield on_progress
 
 
 def _folder(report: Path | None, model: str, first: str, last: str) -> Path:

@@ -37,6 +37,8 @@ class Content:
     """Type in Postgres by name, in the file's order."""
     batches: Iterator[pa.RecordBatch]
     """Rows, as CSV can hold them."""
+    n_rows: int
+    """Number of rows."""
     notes: list[str] = field(default_factory=list)
     """What a reader should know about the types."""
 
@@ -68,7 +70,7 @@ def _parquet(path: Path) -> Content:
         pa.RecordBatch.from_arrays([_plain(column) for column in batch.columns], names=batch.schema.names)
         for batch in file.iter_batches(_BATCH_ROWS)
     )
-    return Content(columns=columns, batches=batches)
+    return Content(columns=columns, batches=batches, n_rows=file.metadata.num_rows)
 
 
 def _sql_type(kind: pa.DataType) -> str:
@@ -127,7 +129,7 @@ def _csv(path: Path) -> Content:
     ]
     rows = pa.table({name: one.values for name, one in typed.items()})
     columns = {name: one.sql_type for name, one in typed.items()}
-    return Content(columns=columns, batches=iter(rows.to_batches(_BATCH_ROWS)), notes=notes)
+    return Content(columns=columns, batches=iter(rows.to_batches(_BATCH_ROWS)), n_rows=rows.num_rows, notes=notes)
 
 
 def _decoded(path: Path, data: bytes) -> str:

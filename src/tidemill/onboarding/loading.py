@@ -4,7 +4,7 @@ If it ends early for any reason, the server rolls it back: the table has every r
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,14 @@ class Loaded:
     notes: list[str]
 
 
-def load_file(owner_url: str, path: Path, table: TableName, *, replace: bool = False) -> Loaded:
+def load_file(
+    owner_url: str,
+    path: Path,
+    table: TableName,
+    *,
+    replace: bool = False,
+    on_rows: Callable[[int, int], None] = lambda done, total: None,
+) -> Loaded:
     """Load a CSV or Parquet file into a new table that the reader may read.
 
     Parameters
@@ -43,6 +50,8 @@ def load_file(owner_url: str, path: Path, table: TableName, *, replace: bool = F
         Connection of the role that may create schemas and tables.
     replace : bool, default False
         Whether an existing table of that name is dropped.
+    on_rows : callable, optional
+        Called with the rows sent so far, and their total.
 
     Raises
     ------
@@ -53,7 +62,7 @@ def load_file(owner_url: str, path: Path, table: TableName, *, replace: bool = F
     content = read_content(path)
     with _clear_errors(path, table), transaction(owner_url) as cursor:
         _create(cursor, table, content.columns, replace=replace)
-        with io.BufferedReader(_Rows(content), 2**20) as rows:
+        with io.BufferedReader(_Rows(content, on_rows), 2**20) as rows:
             cursor.copy_expert(sql.SQL("COPY {} FROM STDIN (FORMAT csv)").format(_identifier(table)), rows)
         n_rows = cursor.rowcount
         cursor.execute("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", (READER,))
@@ -113,8 +122,9 @@ def _clear_errors(path: Path, table: TableName) -> Iterator[None]:
 class _Rows(io.RawIOBase):
     """The rows of a file as a stream of CSV, made while it is read."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, on_rows: Callable[[int, int], None]) -> None:
         self._batches, self._rest = content.batches, memoryview(b"")
+        self._n_sent, self._n_rows, self._on_rows = 0, content.n_rows, on_rows
 
     def readable(self) -> bool:
         return True
@@ -125,6 +135,8 @@ class _Rows(io.RawIOBase):
             if batch is None:
                 return 0
             self._rest = memoryview(as_csv(batch))
+            self._n_sent += batch.num_rows
+            self._on_rows(self._n_sent, self._n_rows)
         n = min(len(buffer), len(self._rest))
         buffer[:n], self._rest = self._rest[:n], self._rest[n:]
         return n
