@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from tidemill import errors, spec
 from tidemill.cli import app
+from tidemill.metrics.definitions import DECIDABLE
 from tidemill.runtime.declarations import STEPS
 from tidemill.runtime.step import Batches, LaterSteps, NoRows, Rows, Step
 from tidemill.score.lines import LINES, Line
@@ -322,7 +323,7 @@ def test_estimators_and_metrics_named_are_those_that_exist() -> None:
     named = {
         task.lower(): set(re.findall(r"`(\w+)`", part)) for task, part in zip(parts[::2], parts[1::2], strict=True)
     }
-    assert named == {task: set(names) for task, names in spec.DECIDABLE.items()}
+    assert named == {task: set(names) for task, names in DECIDABLE.items()}
 
 
 def test_spaces_of_the_page_are_those_that_exist() -> None:

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from tidemill.errors import SpecError
-from tidemill.metrics.definitions import METRICS
-from tidemill.spec import DECIDABLE, ModelSpec, Task, default_metric, greater_is_better
+from tidemill.metrics.definitions import DECIDABLE, METRICS, default_metric, greater_is_better
+from tidemill.spec import ModelSpec, Task
 
 
 def spec(task="binary", accept=None, train=None):

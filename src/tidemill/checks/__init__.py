@@ -6,14 +6,13 @@ Great Expectations is the vocabulary; what it means for each type of column is i
 
 from tidemill.checks.accepted import surely_accepted
 from tidemill.checks.contract import columns_of, in_words, of_no_rows, whole_contract
-from tidemill.checks.judging import broken_rows, judge, missing_columns, needed_columns, why_unjudged
+from tidemill.checks.judging import judge, missing_columns, needed_columns, why_unjudged
 from tidemill.checks.quarantine import RECORD, compares_rows, find_broken, kept_rows, quarantine_result, quarantining
 from tidemill.checks.values import N_CASES
 
 __all__ = [
     "N_CASES",
     "RECORD",
-    "broken_rows",
     "columns_of",
     "compares_rows",
     "find_broken",

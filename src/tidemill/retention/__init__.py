@@ -15,12 +15,11 @@ its end, a rename, the deletion; so no row of the ledger refers to a missing fol
 """
 
 from tidemill.retention.collection import close_all_lost_runs, collect_garbage
-from tidemill.retention.folders import DEAD_AFTER, KINDS, kept_folders
+from tidemill.retention.folders import KINDS, kept_folders
 from tidemill.retention.ledger_rows import LOOKED_BACK
 from tidemill.retention.removal import Removal
 
 __all__ = [
-    "DEAD_AFTER",
     "KINDS",
     "LOOKED_BACK",
     "Removal",

@@ -22,11 +22,10 @@ from tidemill.simulation.compare import gain
 from tidemill.simulation.drill import Drill, Tried, drill
 from tidemill.simulation.injections import Injection
 from tidemill.simulation.outcome import Held, Opened, Outcome, Policy
-from tidemill.simulation.past import SOURCE, Past
+from tidemill.simulation.past import Past
 from tidemill.simulation.simulate import Simulation, simulate
 
 __all__ = [
-    "SOURCE",
     "Drill",
     "Held",
     "Injection",

@@ -4,8 +4,7 @@ This package is light on purpose: Airflow imports it whenever it parses a DAG fi
 this package defines the meaning, the defaults and the rules across fields.
 """
 
-from tidemill.metrics.definitions import DECIDABLE, default_metric, greater_is_better
-from tidemill.spec.alerting import RULES, AlertChannel, Rule, parse_persistence
+from tidemill.spec.alerting import RULES, AlertChannel, Rule
 from tidemill.spec.attestation import Attestation
 from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partitions, Policy, Ready, Source, Task
 from tidemill.spec.folds import N_FOLDS, NO_TIME, STAMP, Folds, fold_key, fold_start
@@ -29,7 +28,6 @@ from tidemill.spec.training import BASELINES, CANDIDATES, Accept, LeaveOut, Own,
 __all__ = [
     "BASELINES",
     "CANDIDATES",
-    "DECIDABLE",
     "NO_TIME",
     "N_FOLDS",
     "OBSERVED_AT",
@@ -69,9 +67,6 @@ __all__ = [
     "Window",
     "Withhold",
     "candidates",
-    "default_metric",
     "fold_key",
     "fold_start",
-    "greater_is_better",
-    "parse_persistence",
 ]

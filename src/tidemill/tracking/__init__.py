@@ -8,37 +8,28 @@ its daily pages.
 from tidemill.tracking.models import ensure_model
 from tidemill.tracking.pages import PAGES_OF, DailyPage, show_page
 from tidemill.tracking.registry import (
-    CHALLENGER,
-    CHAMPION,
-    RELEASE,
     ReleaseTags,
     champion_of,
     ensure_version,
     point,
 )
 from tidemill.tracking.runs import show
-from tidemill.tracking.server import BUDGET_S, Session, Tracking, answers, is_loopback, is_reachable, without_login
-from tidemill.tracking.showing import Child, DataUsed, StoragePlace, Training
+from tidemill.tracking.server import Session, Tracking, answers, is_reachable, without_login
+from tidemill.tracking.showing import Child, DataUsed, Training
 
 __all__ = [
-    "BUDGET_S",
-    "CHALLENGER",
-    "CHAMPION",
     "PAGES_OF",
-    "RELEASE",
     "Child",
     "DailyPage",
     "DataUsed",
     "ReleaseTags",
     "Session",
-    "StoragePlace",
     "Tracking",
     "Training",
     "answers",
     "champion_of",
     "ensure_model",
     "ensure_version",
-    "is_loopback",
     "is_reachable",
     "point",
     "show",

@@ -16,6 +16,6 @@ construction, the golden rows. Neither direction uses pickle. `save` writes the 
 the files contain no time, path or memory address.
 """
 
-from tidemill.storage.bundles.load import MODEL_CARD, PROTOCOL, Manifest, bundle_digest, load_bundle, read_manifest
+from tidemill.storage.bundles.load import MODEL_CARD, PROTOCOL, bundle_digest, load_bundle, read_manifest
 
-__all__ = ["MODEL_CARD", "PROTOCOL", "Manifest", "bundle_digest", "load_bundle", "read_manifest"]
+__all__ = ["MODEL_CARD", "PROTOCOL", "bundle_digest", "load_bundle", "read_manifest"]
