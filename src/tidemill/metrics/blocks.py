@@ -56,7 +56,7 @@ MAX_CALLS = 100
 """Blocks that are left out of a statistic that is known only as a number."""
 _MAX_WEIGHTS = 4_000_000  # replicates times rows held at once: 32 MB
 _RESEMBLANCE = 0.2  # correlation of neighbouring days for which the error is exact; measured ones are from -0.1 to 0.3
-_LEAST_STEPS = 2.4  # half an interval of a difference of shares, in rows: so many may be unlike in what was not seen
+_LEAST_STEPS = 2.4  # half an interval of a difference of shares, in rows: as many may differ in what was not seen
 _LEAST_QUANTILE = 1.3  # of the error of as many independent rows as a statistic is worth: two thirds of the normal one
 _ONE_END = ((0.0, float("inf")), (float("-inf"), 1.0))  # of losses, and of the share of variance that is explained
 _ROUNDING = 1e-13  # of the value: what rounding leaves of no influence
@@ -80,7 +80,7 @@ class Blocks:
     """Number of each row's entity, where entities recur in other blocks."""
 
     def freedom(self, n_active: int) -> int:
-        """Return the degrees of freedom of a variance from so many blocks with counted rows."""
+        """Return the degrees of freedom of a variance from ``n_active`` blocks with counted rows."""
         return degrees_of_freedom(n_active) if self.in_time else n_active - 1
 
     def add(self, values: npt.ArrayLike) -> Floats:
@@ -89,7 +89,7 @@ class Blocks:
         return sums.astype(np.float64)
 
     def coarse(self, most: int) -> "Blocks":
-        """Return at most so many blocks: neighbours together, or at random where there is no order in time."""
+        """Return at most ``most`` blocks: neighbours together, or at random where there is no order in time."""
         if self.n <= most:
             return self
         order = np.arange(self.n) if self.in_time else np.random.default_rng(0).permutation(self.n)

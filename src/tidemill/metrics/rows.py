@@ -128,7 +128,7 @@ class BinaryRows(Rows):
         return area(self.y, self.score, self.often)
 
     def precision_at(self, n_rows: int) -> Statistic:
-        """Return the share of positives among the rows with the highest scores of each partition, so many of each."""
+        """Return the share of positives among the ``n_rows`` rows with the highest scores of each partition."""
         taken = highest(self.score, self.partition, self.often, n_rows)
         return ratio(taken * self.y, taken, 1.0, self.often)
 
@@ -281,7 +281,7 @@ def _numbered(partitions: npt.ArrayLike | None, n_samples: int) -> Integers:
 
 
 def highest(score: Floats, partition: Integers, often: Floats, n_rows: int) -> Floats:
-    """Return which rows are among the so many with the highest scores of their partition, 0 to 1.
+    """Return which rows are among the ``n_rows`` with the highest scores of their partition, 0 to 1.
 
     Rows of equal scores that do not all find room share it, so that their order does not matter.
 
@@ -366,7 +366,7 @@ def _any_missing(labels: npt.NDArray[Any]) -> bool:
 
 
 def encode(y: npt.ArrayLike, classes: Sequence[str]) -> Integers:
-    """Return labels as positions in ``classes``, -1 where they are none of them.
+    """Return labels as positions in ``classes``, -1 for any other label.
 
     Examples
     --------

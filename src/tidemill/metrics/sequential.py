@@ -1,4 +1,4 @@
-"""A confidence sequence of a mean over blocks of time: it may be looked at after each block, as often as one likes."""
+"""A confidence sequence of a mean over blocks of time: it stays valid however often it is looked at."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 __all__ = ["LEAST", "confidence_sequence"]
 
 LEAST = 7
-"""Blocks below which nothing is concluded: a mean of fewer may be far from normal."""
+"""Fewer blocks conclude nothing: their mean may be far from normal."""
 
 LEVEL = 0.05  # of both sides together, over all looks
 # A block's mean lies half a standard deviation from the value to exclude: decides soonest in 10 to 40 blocks.
@@ -17,7 +17,7 @@ RESEMBLANCE = 0.2  # correlation with the block before that is allowed for; days
 
 
 def confidence_sequence(values: Sequence[float]) -> tuple[float, float]:
-    """Return an interval that holds the mean with 95 % at all looks together; infinite before seven blocks.
+    """Return an interval that contains the mean at every look, with a probability of 95 %; infinite before seven blocks.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ class Ending:
                 f"{self._what} has not ended within its limit of {self._limit_s:,.0f} s.",
                 "Airflow retries it. If it needs longer, raise the limit: TIDEMILL_<STEP>_TIMEOUT_S.",
             ) from error
-        # psycopg2 raises an error of its own for a signal during COPY.
+        # psycopg2 raises another error for a signal during COPY.
         if self._status and isinstance(error, Exception):
             sys.exit(self._status)
         if error is not None and _lacks_memory(error):

@@ -34,7 +34,7 @@ TIMEOUT_S = 900.0
 """Seconds after which a clean process is given up."""
 _TIMED_ROWS = 20_000  # minimum rows per timed call; fewer would measure the call instead of the rows
 _PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "VIRTUAL_ENV")
-"""Variables that a Python needs to start; connections and settings are none of them."""
+"""Variables that Python needs to start, without connections and settings."""
 
 
 def rehearse(

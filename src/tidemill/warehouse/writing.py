@@ -34,7 +34,7 @@ class BinaryRows:
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks, self._given = chunks, b""
         self.error: BaseException | None = None
-        """What ended the chunks early: COPY makes an error of its own of it."""
+        """What ended the chunks early; COPY replaces it by another error."""
 
     def read(self, size: int = -1) -> bytes:
         """Return the next chunk, of any length; empty only at the end, since COPY takes an empty chunk as the end."""

@@ -43,7 +43,7 @@ def read_reference(job: Job, collected: CollectedRef) -> tuple[ColumnProfile, ..
 def count_partition(
     job: Job, collected: CollectedRef, reference: tuple[ColumnProfile, ...], most_rows: int | None = None
 ) -> tuple[ColumnProfile, ...]:
-    """Count the partition's rows into the bins of the reference; of a longer partition, about so many for features."""
+    """Count the partition's rows into the bins of the reference; for features, at most about ``most_rows`` of them."""
     folder = job.store.folder(collected.snapshot_uri, collected.snapshot_digest)
     features = count_features(folder / FEATURES, reference[:-1], most_rows)
     return (*features, count_scores(job, collected.prediction_run_id, reference[-1]))

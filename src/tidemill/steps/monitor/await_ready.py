@@ -1,6 +1,6 @@
 """Await ready: whether a partition's data are complete, and what happens at the deadline if they are not.
 
-The step answers and returns at once. Airflow's task waits between two calls, without a process of its own.
+The step answers and returns at once. Airflow's task waits between two calls, without occupying a process.
 """
 
 from datetime import datetime

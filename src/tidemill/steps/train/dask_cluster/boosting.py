@@ -268,7 +268,7 @@ def _idle_workers(client: distributed.Client, address: str) -> list[str]:
     except (ValueError, TimeoutError) as error:  # there is no nanny, or it does not answer
         raise ClusterUnavailable(
             f"{', '.join(busy)} of the Dask cluster at {address} still works at a training that was given up.",
-            "Restart this worker, and start it with a nanny: it is then restarted by itself.",
+            "Restart this worker, and start it with a nanny: the nanny then restarts it.",
         ) from error
     return sorted(client.nthreads())
 
@@ -281,7 +281,7 @@ def _n_running(dask_worker: distributed.Worker) -> int:
 def _tracker(address: str, n_workers: int) -> Iterator[dict[str, Any]]:
     """Let XGBoost's workers find each other, at the address by which this machine reaches the scheduler.
 
-    The tracker is a process of its own, because it may crash with a signal when a worker is killed.
+    The tracker is a separate process, because it may crash with a signal when a worker is killed.
     """
     host, port = urlsplit(address).hostname, urlsplit(address).port
     family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]

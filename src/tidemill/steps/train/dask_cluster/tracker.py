@@ -1,4 +1,4 @@
-"""XGBoost's tracker, through which the workers of a training find each other, in a process of its own.
+"""XGBoost's tracker, through which the workers of a training find each other, in a separate process.
 
 Run it as ``python -m tidemill.steps.train.dask_cluster.tracker HOST N_WORKERS``. It prints the workers' arguments
 as one line of JSON, and ends when its standard input is closed, even if the training process is killed.

@@ -49,7 +49,7 @@ def with_refit(
     score : ndarray of shape (n_samples,) or (n_samples, n_classes)
         The judged bundle's scores of the test set.
     apart : bool
-        Whether the rehearsal takes place in a process of its own.
+        Whether the rehearsal runs in a separate process.
     """
     train, judged = job.spec.train, report.bundle
     before = load_bundle(job.store.path(judged.uri), judged.digest, train.trusted)

@@ -54,7 +54,7 @@ def search_slices(
 
 
 def _scored(rows: LabelledSet, bundle: Bundle, columns: pd.DataFrame, most: int) -> ScoredRows:
-    """Score every n-th row, at most so many."""
+    """Score every n-th row, so that the number of rows stays below the limit."""
     every = _every(rows, most)
     return ScoredRows(
         X=columns.iloc[every],
