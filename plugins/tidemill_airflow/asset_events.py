@@ -6,11 +6,14 @@ of a task are cut down to those that have changed before it ends.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator, Context
 
 from tidemill_airflow.assets import MODELS, PREDICTIONS
+
+if TYPE_CHECKING:
+    from tidemill.warehouse.releases.registry import Release
 
 __all__ = ["AssetChange", "Changes", "announce", "changes_by_hand", "changes_of"]
 
@@ -58,7 +61,7 @@ def changes_of(record: Mapping[str, Any], partition: str, inputs: Mapping[str, A
 
 
 def changes_by_hand(url: str, model: str, *, champion: bool, partitions: Collection[str]) -> Changes:
-    """Return the champion of now, if a person has changed it, and the partitions whose rows a person has changed.
+    """Return the present champion, if a person has changed it, and the partitions whose rows a person has changed.
 
     Parameters
     ----------
@@ -76,23 +79,22 @@ def changes_by_hand(url: str, model: str, *, champion: bool, partitions: Collect
 
     release = Releases(url).champion(model) if champion else None
     published = Publisher(url).published(model) if partitions else ()
-    return {
-        MODELS: [
-            AssetChange(
-                partition=item.partition,
-                release=item.release_id,
-                rows=item.evidence["n_test"],
-                digest=item.bundle_digest,
-            )
-            for item in (release,)
-            if item is not None
-        ],
-        PREDICTIONS: [
-            AssetChange(partition=run.partition, release=run.release_id, rows=run.n_rows, digest=run.checksum)
-            for run in published
-            if run.partition in partitions
-        ],
-    }
+    promoted = [] if release is None else [_champion(release)]
+    rows = [
+        AssetChange(partition=run.partition, release=run.release_id, rows=run.n_rows, digest=run.checksum)
+        for run in published
+        if run.partition in partitions
+    ]
+    return {MODELS: promoted, PREDICTIONS: rows}
+
+
+def _champion(release: "Release") -> AssetChange:
+    return AssetChange(
+        partition=release.partition,
+        release=release.release_id,
+        rows=release.evidence["n_test"],
+        digest=release.bundle_digest,
+    )
 
 
 def announce(task: BaseOperator, context: Context, changes: Changes) -> None:

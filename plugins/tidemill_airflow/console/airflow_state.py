@@ -28,12 +28,8 @@ MOST_RUNS = 1000  # runs of a model that are looked at: a week of hourly ones
 N_ASKED = 10  # newest runs opened from the console that are shown
 WAITING = (TaskInstanceState.AWAITING_INPUT, TaskInstanceState.DEFERRED)
 _NAMES = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "DAG processor"}
-_BY_SCHEDULE = (
-    "scheduled__",
-    "asset_triggered__",
-    "retrain__",
-    "look_back__",
-)  # as in the ledger's query of failed steps
+_BY_SCHEDULE = ("scheduled__", "asset_triggered__", "retrain__", "look_back__")
+"""Prefixes of the ids of runs that no person started, as in the ledger's query of failed steps."""
 
 
 def outages() -> tuple[str, ...]:
@@ -92,16 +88,10 @@ def _obstacles(session: Session, model: str) -> tuple[str, ...]:
 def _failed_runs(session: Session, model: str) -> list[UnrecordedFailure]:
     """Return the failed runs of the newest week that no later run of the same DAG and partition follows, newest first."""
     columns = (DagRun.dag_id, DagRun.run_id, DagRun.partition_key, DagRun.conf, DagRun.state, DagRun.end_date)
+    dags = [f"{model}_{verb}" for verb in PURPOSE if verb != "act"]  # a failed action changes nothing
+    recent = or_(DagRun.end_date.is_(None), DagRun.end_date > utcnow() - RECENT)  # a backfill's other dates are older
     runs = session.execute(
-        select(*columns)
-        .where(
-            DagRun.dag_id.in_([f"{model}_{verb}" for verb in PURPOSE if verb != "act"])
-        )  # a failed wish changes nothing
-        .where(
-            or_(DagRun.end_date.is_(None), DagRun.end_date > utcnow() - RECENT)
-        )  # a backfill's dates lie in the past
-        .order_by(DagRun.id.desc())
-        .limit(MOST_RUNS)
+        select(*columns).where(DagRun.dag_id.in_(dags), recent).order_by(DagRun.id.desc()).limit(MOST_RUNS)
     )
     newest: dict[tuple[str, str | None], Any] = {}
     for run in runs:

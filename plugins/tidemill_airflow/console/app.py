@@ -114,11 +114,9 @@ def _model(model: Model, session: SessionDep, overview: Ledger, possible: Possib
 @app.get("/{model}/partitions/{partition}/")
 def _partition(model: Model, partition: PartitionKey, overview: Ledger, possible: Possible) -> Response:
     found = overview.partition(model, partition)
-    return (
-        _html(partition_page(found, possible))
-        if found
-        else _missing(f"Nothing has run for {partition} of model {model}.")
-    )
+    if found is None:
+        return _missing(f"Nothing has run for {partition} of model {model}.")
+    return _html(partition_page(found, possible))
 
 
 @app.get("/{model}/rows/")

@@ -182,7 +182,7 @@ def _command(model: str, partition: str, bundle: BundleRef) -> str:
 
 
 def _stages(bundle: Bundle) -> dict[str, str]:
-    """Return the options after the model's name, if any."""
+    """Return how a score becomes an answer, as the card shows it: calibration, threshold, classes, interval."""
     found = {}
     if bundle.calibration is not None:
         found["calibration"] = bundle.calibration.described

@@ -13,7 +13,7 @@ __all__ = ["enters_shadow", "start_in_shadow", "tolerated", "watch_predecessor"]
 def enters_shadow(job: Job, evaluation: EvaluationReport, decision: Decision, *, agreed: bool) -> bool:
     """Whether a challenger is compared in the shadow before it may serve.
 
-    What the gate could not decide may go there, too, unless a person has to approve, who has not been asked.
+    A candidate that the gate could not decide about may go there too, unless a person must approve and was not asked.
     """
     if job.spec.accept.shadow is None or evaluation.champion_difference is None:
         return False
