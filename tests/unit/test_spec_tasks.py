@@ -115,6 +115,23 @@ def test_an_estimator_of_ones_own_that_is_called_xgboost_is_another():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        (
+            {"train": {"estimators": ["xgboost"], "engine": "dask"}},
+            "refit needs all rows in memory, and engine is dask",
+        ),
+        ({"train": {"estimators": ["xgboost", "catboost"]}}, "refit cannot repeat catboost"),
+        ({"event_time": "none"}, "no row is left"),
+    ],
+)
+def test_a_refit_that_could_not_be_made_or_measured_is_refused(changes, said):
+    train = {"train": {"refit": True, **changes.pop("train", {})}}
+    with pytest.raises(ValidationError, match=said):
+        ModelSpec.model_validate(spec().model_dump(exclude_unset=True) | changes | train)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
         ({"weight": "y"}, "weight names 'y', which is a feature, the key, a time, the label or an audit column"),
         ({"weight": "w", "features": {"numeric": ["w"]}}, "return a column of its own"),
         (

@@ -140,9 +140,14 @@ class Train(Part):
         return self
 
     @model_validator(mode="after")
-    def _refit_holds_the_rows(self) -> Self:
+    def _refit_can_repeat_the_fit(self) -> Self:
         if self.refit and self.engine != "local":
             raise ValueError(f"refit needs all rows in memory, and engine is {self.engine}; leave one of them out")
+        if self.refit and "catboost" in self.estimators and "catboost" not in self.own:
+            raise ValueError(
+                "refit cannot repeat catboost, whose trees depend on the rounds allowed and not only on those kept; "
+                "leave one of them out"
+            )
         return self
 
     @property

@@ -162,6 +162,5 @@ CATBOOST = Recipe(
         "leaf_estimation_iterations",
         "iterations",
     ),
-    rounds=("iterations", lambda model: model.native.tree_count_),
 )
 """CatBoost on label rates; ``iterations`` is the maximum number of boosting rounds."""
