@@ -12,7 +12,7 @@ LEFT JOIN tidemill.published ON model = %(model)s;
 WITH attempt AS (
     SELECT run_id, chain, step, partition, coalesce(map_index, -1) AS map_index, status, error, ended_at,
         dag_id, dag_run_id, task_id, try_number,
-        coalesce(dag_run_id, '') ~ '^(scheduled|asset_triggered|retrain|look_back)__' AS by_schedule
+        coalesce(dag_run_id, '') ~ '^(scheduled|asset_triggered|retrain)__' AS by_schedule
     FROM tidemill.run
     WHERE model = %(model)s
       AND started_at > (SELECT max(started_at) - interval '7 days' FROM tidemill.run WHERE model = %(model)s)

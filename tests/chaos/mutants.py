@@ -570,6 +570,27 @@ MUTANTS = (
         ("tests/integration/test_inspect.py", "-k", "four_eyes"),
     ),
     Mutant(
+        "an answer about replaced rows leaves the alert about the newer ones open",
+        "src/tidemill/steps/findings/withheld.py",
+        "if any(run.token > prediction.token for run in withheld):",
+        "if False:",
+        ("tests/integration/test_inspect.py", "-k", "newer_ones"),
+    ),
+    Mutant(
+        "who runs a command in a shell is on record",
+        "src/tidemill/warehouse/ledger.py",
+        'return self.requested_by or ("" if self.dag_id else getpass.getuser())',
+        "return self.requested_by",
+        ("tests/integration/test_inspect.py", "-k", "in_a_shell"),
+    ),
+    Mutant(
+        "a look back holds a partition",
+        "src/tidemill/spec/operation.py",
+        "if predict.lookback and predict.lookback < _LONGEST[every]:",
+        "if False:",
+        ("tests/unit/test_spec_file.py", "-k", "look_back"),
+    ),
+    Mutant(
         "a newer attempt makes a withheld run stale",
         "src/tidemill/warehouse/predictions/withholding.py",
         "if cursor.fetchone() != (prediction.token,):",

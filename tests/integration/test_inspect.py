@@ -1,5 +1,7 @@
 """Rows that differ too much from the past are withheld before a reader can see them, until somebody decides."""
 
+import getpass
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -153,6 +155,40 @@ def test_a_second_withheld_run_takes_the_place_of_the_first(experienced: Mill) -
     assert len(Withholding(experienced.workspace.connection(LEDGER)).runs(experienced.model)) == 1
 
 
+@pytest.mark.parametrize("approved", [True, None], ids=["late yes", "no answer"])
+def test_an_answer_about_rows_that_newer_ones_have_replaced_leaves_the_newer_ones_alone(
+    experienced: Mill, approved: bool | None
+) -> None:
+    first = break_and_predict(experienced)
+    experienced.predict(DAY)
+    answer = approved and Answer(approved=True, by="kim", at=datetime(2024, 3, 28, 9, tzinfo=UTC)).to_dict()
+    again = experienced.step(
+        "predict", "inspect", DAY, prediction=first["predict"], snapshot=first["extract"], answer=answer
+    )
+    assert (again["kind"], again["verdict"]) == ("inspect", "reject")
+    assert (experienced.view(DAY), experienced.statuses(DAY)) == ([], ["stale", "withheld"])
+    assert experienced.sql(OPEN, f"withheld:{DAY}") == [("fail",)]
+
+
+def test_of_two_persons_who_decide_at_once_one_does_and_the_other_is_told(experienced: Mill) -> None:
+    break_and_predict(experienced)
+    run = find_withheld(experienced.workspace, experienced.spec, DAY)  # both have read it
+
+    def decide(publish: bool) -> str:
+        said = Resolution(publish=publish, by="kim" if publish else "lee", reason="Looked at the rows.")
+        try:
+            return resolve_withheld(experienced.workspace, experienced.spec, run, said).verdict.value
+        except NotPublished as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as persons:
+        said = list(persons.map(decide, [True, False]))
+    decided = experienced.sql("SELECT verdict FROM tidemill.decision WHERE model = '{m}' AND kind = 'publish'")
+    assert [word in ("accept", "reject") for word in said].count(True) == len(decided) == 1
+    assert sum("is not in the state" in word for word in said) == 1
+    assert len(experienced.view(DAY)) == (60 if decided == [("accept",)] else 0)
+
+
 def test_sound_rows_end_what_was_withheld(experienced: Mill) -> None:
     before = experienced.sql("SELECT parcel_id, weight_kg FROM {t} WHERE " + LATER)
     break_and_predict(experienced)
@@ -209,6 +245,15 @@ def test_who_asked_for_the_run_cannot_publish_it_where_four_eyes_are_declared(ex
     with pytest.raises(NotApproved, match="may not publish it too"):
         resolve_withheld(experienced.workspace, experienced.spec, run, said)
     resolve_withheld(experienced.workspace, experienced.spec, run, replace(said, by="lee"))
+    assert len(experienced.view(DAY)) == 60
+
+
+def test_who_started_the_run_in_a_shell_cannot_publish_it_there_where_four_eyes_are_declared(experienced: Mill) -> None:
+    experienced.write(SPEC.replace("accept: {", "accept: {four_eyes: true, "))
+    break_and_predict(experienced)
+    with pytest.raises(NotApproved, match="may not publish it too"):
+        by_hand(experienced, by=getpass.getuser())
+    by_hand(experienced, by="lee")
     assert len(experienced.view(DAY)) == 60
 
 

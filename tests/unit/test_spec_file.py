@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,17 @@ def test_the_first_of_many_partitions_does_not_come_after_the_last(tmp_path: Pat
     assert [item.key for item in spec.partitions_between("2013-07-02", "2013-07-02")] == ["2013-07-02"]
     with pytest.raises(PartitionError, match="'2013-07-02' comes after '2013-07-01'"):
         spec.partitions_between("2013-07-02", "2013-07-01")
+
+
+@pytest.mark.parametrize(
+    ("every", "short", "enough"),
+    [("day", "23 hours", "1 day"), ("week", "6 days", "7 days"), ("month", "30 days", "31 days")],
+)
+def test_a_look_back_that_holds_no_partition_is_refused(tmp_path: Path, every: str, short: str, enough: str) -> None:
+    spec = SMALLEST + f"partitions: {{every: {every}}}\npredict: {{lookback: "
+    assert f"write '{enough}' or more" in problems(tmp_path, spec + short + "}\n")
+    assert read_spec(write(tmp_path, spec + enough + "}\n")).predict.lookback
+    assert read_spec(write(tmp_path, spec + "0 days}\n")).predict.lookback == timedelta()
 
 
 def test_partitions_of_an_hour_have_a_schedule_of_their_own(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ MOST_RUNS = 1000  # runs of a model that are looked at: a week of hourly ones
 N_ASKED = 10  # newest runs opened from the console that are shown
 WAITING = (TaskInstanceState.AWAITING_INPUT, TaskInstanceState.DEFERRED)
 _NAMES = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "DAG processor"}
-_BY_SCHEDULE = ("scheduled__", "asset_triggered__", "retrain__", "look_back__")
-"""Prefixes of the ids of runs that no person started, as in the ledger's query of failed steps."""
+_BY_SCHEDULE = ("scheduled__", "asset_triggered__", "retrain__")
+"""Prefixes of the ids of runs that the schedule started, as in the ledger's query of failed steps."""
 
 
 def outages() -> tuple[str, ...]:

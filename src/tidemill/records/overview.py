@@ -97,7 +97,7 @@ class FailedStep(Record):
     ended_at: datetime
     """When."""
     by_schedule: bool
-    """Whether the schedule started any of the attempts; if not, people started all of them."""
+    """Whether the schedule started any of the attempts; if not, people or a look back started all of them."""
     dag_id: str | None = None
     """DAG of the newest attempt; None if the command line ran it."""
     dag_run_id: str | None = None
@@ -200,7 +200,7 @@ class ModelState(Record):
     def severity(self) -> Severity | None:
         """Required attention: ``fail`` for action today, ``warn`` for a look, None for nothing.
 
-        A failure in runs that people started only asks for a look, because it does not affect the scheduled runs. An
+        A failure outside the schedule only asks for a look, because it does not affect the scheduled runs. An
         alert that somebody has acknowledged asks for nothing until it gets worse.
         """
         new = {item.alert.severity for item in self.alerts if item.acknowledged_by is None}

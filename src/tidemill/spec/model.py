@@ -19,7 +19,7 @@ from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partit
 from tidemill.spec.folds import NO_TIME, STAMP, fold_block
 from tidemill.spec.inputs import Engine
 from tidemill.spec.kinds import Line, Name, Part, repeated
-from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain
+from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain, require_fit
 from tidemill.spec.reserved import ANSWER_COLUMNS, OWN_TABLES, VIEW_COLUMNS, time_zones
 from tidemill.spec.training import Accept, Train
 from tidemill.spec.without_time import require_no_folds, require_no_time
@@ -117,12 +117,8 @@ class ModelSpec(Part):
         return self
 
     @model_validator(mode="after")
-    def _every_hour_is_scored(self) -> Self:
-        if self.partitions.every is Every.HOUR and "schedule" not in self.predict.model_fields_set:
-            raise ValueError(
-                f"predict.schedule: with hourly partitions, {self.predict.schedule!r} would score one per day; write, for "
-                "example, '5 * * * *', or null"
-            )
+    def _predict_fits_the_partitions(self) -> Self:
+        require_fit(self.predict, self.partitions.every)
         return self
 
     @model_validator(mode="after")

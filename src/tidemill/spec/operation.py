@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from tidemill.intervals import Every, duration_words
 from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
 from tidemill.spec.data import Ready
 from tidemill.spec.kinds import Clock, Cron, Duration, Part
@@ -22,7 +23,16 @@ __all__ = [
     "Then",
     "Unanswered",
     "Withhold",
+    "require_fit",
 ]
+
+_LONGEST = {
+    Every.HOUR: timedelta(hours=1),
+    Every.DAY: timedelta(days=1),
+    Every.WEEK: timedelta(days=7),
+    Every.MONTH: timedelta(days=31),
+}
+"""Time that holds the start of a whole partition, wherever it begins."""
 
 
 class OnEmpty(StrEnum):
@@ -112,6 +122,26 @@ class Predict(Part):
         if self.then is not Then.WAIT and (self.by is None or self.ready is None):
             raise ValueError("then says what happens when the data are not ready in time; it needs ready and by")
         return self
+
+
+def require_fit(predict: Predict, every: Every) -> None:
+    """Refuse a schedule or a look back that does not fit the length of the partitions.
+
+    Raises
+    ------
+    ValueError
+        About the first.
+    """
+    if every is Every.HOUR and "schedule" not in predict.model_fields_set:
+        raise ValueError(
+            f"predict.schedule: with hourly partitions, {predict.schedule!r} would score one per day; write, for example, "
+            "'5 * * * *', or null"
+        )
+    if predict.lookback and predict.lookback < _LONGEST[every]:
+        raise ValueError(
+            f"predict.lookback: {duration_words(predict.lookback)} may hold no partition of a {every.value}, so nothing "
+            f"would be read again; write '{duration_words(_LONGEST[every])}' or more"
+        )
 
 
 class Monitor(Part):

@@ -4,6 +4,7 @@ Releases and the champion are in ``releases``, prediction runs and the pointer i
 Every method is one short transaction; nothing is cached.
 """
 
+import getpass
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -33,6 +34,11 @@ class Origin:
     """Attempt, from 1."""
     requested_by: str = ""
     """Person who requested it manually; empty if the schedule did or it is unknown."""
+
+    @property
+    def person(self) -> str:
+        """Person who started it: in Airflow who triggered the run, if anybody did, else the user of this shell."""
+        return self.requested_by or ("" if self.dag_id else getpass.getuser())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

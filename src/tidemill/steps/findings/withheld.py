@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tidemill.monitoring.alerts.inspection import withheld_alert
-from tidemill.records import AlertChange, AlertEvent, OpenAlert
+from tidemill.records import AlertChange, AlertEvent, OpenAlert, PredictionRef
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.steps.findings.alert_updates import judged, owner_of
 from tidemill.warehouse.alerts.state import Alerts
 from tidemill.warehouse.ledger import Ledger
+from tidemill.warehouse.predictions.withholding import Withholding
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["close_withheld_alert", "open_withheld_alert"]
@@ -31,9 +32,12 @@ def open_withheld_alert(job: Job, reasons: Sequence[str]) -> None:
     _change(job.workspace, spec, key, job.run_id, decide)
 
 
-def close_withheld_alert(workspace: Workspace, spec: ModelSpec, partition: str, run_id: int) -> None:
-    """Resolve the alert about a partition's withheld run, if it is open."""
-    rule = f"withheld:{partition}"
+def close_withheld_alert(workspace: Workspace, spec: ModelSpec, prediction: PredictionRef, run_id: int) -> None:
+    """Resolve the alert about a partition's withheld run, if it is open; not while a newer run than this one is withheld."""
+    withheld = Withholding(workspace.connection(LEDGER)).runs(spec.model, prediction.partition)
+    if any(run.token > prediction.token for run in withheld):
+        return
+    partition, rule = prediction.partition, f"withheld:{prediction.partition}"
     if any(item.alert.rule == rule for item in Alerts(workspace.connection(LEDGER)).open(spec.model)):
         _change(workspace, spec, partition, run_id, partial(_resolved, rule))
 

@@ -69,7 +69,7 @@ def inspect(
     if waiting is not None:
         open_withheld_alert(job, known.reasons)
     else:
-        close_withheld_alert(job.workspace, job.spec, job.partition.key, job.run_id)
+        close_withheld_alert(job.workspace, job.spec, prediction, job.run_id)
     return known
 
 
@@ -131,7 +131,7 @@ def _collected(job: Job, prediction: PredictionRef, snapshot: SnapshotRef) -> Co
 def _evidence(job: Job, prediction: PredictionRef, rules: tuple[str, ...]) -> dict[str, Any]:
     return {
         "prediction_run_id": prediction.prediction_run_id,
-        "requested_by": job.origin.requested_by,
+        "requested_by": job.origin.person,
         "rules": list(rules),
     }
 

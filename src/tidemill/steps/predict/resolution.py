@@ -72,7 +72,7 @@ def resolve_withheld(
         by=said.by,
     )
     # The alert first: a process killed in between leaves a run that the same command, or the doctor, still finds.
-    close_withheld_alert(workspace, spec, run.partition, run_id or run.run_id)
+    close_withheld_alert(workspace, spec, run.prediction, run_id or run.run_id)
     return Withholding(workspace.connection(LEDGER)).resolve(
         run.prediction, decision, marked=said.marked, run_id=run_id
     )

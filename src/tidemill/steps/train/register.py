@@ -4,7 +4,6 @@ The ledger is written first, MLflow second: if MLflow is down, the champion serv
 logged later.
 """
 
-import getpass
 from typing import Unpack
 
 from tidemill.mlflow_mirror.mirror import show_training
@@ -98,14 +97,9 @@ def _release(job: Job, snapshot: SnapshotRef, split: SplitRef, evaluation: Evalu
             code_version=code_version(),
             lock_digest=lock_digest(),
             run_id=job.run_id,
-            requested_by=_requested_by(job),
+            requested_by=job.origin.person,
         )
     )
-
-
-def _requested_by(job: Job) -> str:
-    """Return who started the training: in Airflow the user who triggered it, else the user of this shell."""
-    return job.origin.requested_by if job.origin.dag_id else getpass.getuser()
 
 
 def _promote(
