@@ -467,7 +467,7 @@ MUTANTS = (
     Mutant(
         "publish asks the ledger whether a run is withheld",
         "src/tidemill/warehouse/predictions/pointer.py",
-        'return row is not None and row[0] in ("withheld", "discarded")',
+        'return decided is not None if stale else status in ("withheld", "discarded")',
         "return False",
         ("tests/integration/test_inspect.py", "-k", "withheld_run_again or before_a_reader"),
     ),

@@ -166,8 +166,27 @@ def test_an_answer_about_rows_that_newer_ones_have_replaced_leaves_the_newer_one
         "predict", "inspect", DAY, prediction=first["predict"], snapshot=first["extract"], answer=answer
     )
     assert (again["kind"], again["verdict"]) == ("inspect", "reject")
+    assert "Newer rows have replaced these" in again["reasons"][-1]
+    assert not experienced.step("predict", "publish", DAY, prediction=first["predict"])[
+        "published"
+    ]  # and has not failed
     assert (experienced.view(DAY), experienced.statuses(DAY)) == ([], ["stale", "withheld"])
     assert experienced.sql(OPEN, f"withheld:{DAY}") == [("fail",)]
+
+
+def test_a_run_that_waits_in_airflow_ends_well_if_its_rows_were_published_and_replaced_meanwhile(
+    experienced: Mill,
+) -> None:
+    first = break_and_predict(experienced)
+    by_hand(experienced)
+    experienced.write(SPEC + "predict: {withhold: null}\n")
+    newest = experienced.predict(DAY)["publish"]
+    again = experienced.step("predict", "inspect", DAY, prediction=first["predict"], snapshot=first["extract"])
+    assert (again["kind"], again["verdict"]) == ("publish", "accept")
+    assert not experienced.step("predict", "publish", DAY, prediction=first["predict"])["published"]
+    assert [
+        run.prediction_run_id for run in experienced.publisher.published(experienced.model) if run.partition == DAY
+    ] == [newest["prediction_run_id"]]
 
 
 def test_of_two_persons_who_decide_at_once_one_does_and_the_other_is_told(experienced: Mill) -> None:

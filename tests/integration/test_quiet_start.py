@@ -97,9 +97,7 @@ def test_a_failure_of_a_run_outside_the_schedule_asks_for_a_look(serving: Mill, 
     assert state_of(serving).severity is Severity.WARN
 
 
-@pytest.mark.parametrize(
-    "run_id", [SCHEDULED, "asset_triggered__1", "retrain__2024-03-25__7"]
-)
+@pytest.mark.parametrize("run_id", [SCHEDULED, "asset_triggered__1", "retrain__2024-03-25__7"])
 def test_a_failure_of_a_scheduled_run_asks_for_action(serving: Mill, run_id: str) -> None:
     fail(serving, run_id)
     assert state_of(serving).severity is Severity.FAIL

@@ -68,8 +68,12 @@ def inspect(
         return resolve_withheld(job.workspace, job.spec, waiting, _said(job, answer), run_id=job.run_id)
     if waiting is not None:
         open_withheld_alert(job, known.reasons)
-    else:
-        close_withheld_alert(job.workspace, job.spec, prediction, job.run_id)
+        return known
+    close_withheld_alert(job.workspace, job.spec, prediction, job.run_id)
+    if known.verdict is Verdict.REJECT and known.kind == "inspect":
+        return replace(
+            known, reasons=(*known.reasons, "Newer rows have replaced these, so no answer changes anything.")
+        )
     return known
 
 

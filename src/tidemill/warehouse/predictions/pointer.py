@@ -34,11 +34,11 @@ def visible_run(cursor: Cursor, model: str, partition: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-def is_withheld(cursor: Cursor, prediction: PredictionRef) -> bool:
-    """Return whether a run waits for a person, or was discarded by one."""
+def is_withheld(cursor: Cursor, prediction: PredictionRef, *, stale: bool) -> bool:
+    """Return whether a run waits for a person, or was discarded by one; of a stale run, whether it ever waited."""
     execute(cursor, "run_state", prediction_run_id=prediction.prediction_run_id)
-    row = cursor.fetchone()
-    return row is not None and row[0] in ("withheld", "discarded")
+    status, decided, *_ = cursor.fetchone() or ("", None)
+    return decided is not None if stale else status in ("withheld", "discarded")
 
 
 def stale_attempt(prediction: PredictionRef) -> StaleAttempt:

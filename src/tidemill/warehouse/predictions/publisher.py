@@ -254,7 +254,8 @@ class Publisher:
         Returns
         -------
         bool
-            False if the run is withheld or was discarded; it stays invisible then.
+            False if the run is withheld or was discarded, or a newer attempt has claimed the partition since it was
+            withheld; it stays invisible then.
 
         Raises
         ------
@@ -267,17 +268,16 @@ class Publisher:
             if visible_run(cursor, prediction.model, prediction.partition) == prediction.prediction_run_id:
                 return True  # perhaps by an attempt whose COMMIT was never answered
             stale = row is None or row[0] != prediction.token
+            withheld = is_withheld(cursor, prediction, stale=stale)
             if stale:
                 mark_stale(cursor, prediction)
-            elif is_withheld(cursor, prediction):
-                return False
-            else:
+            elif not withheld:
                 move_pointer(cursor, prediction)
             fault_point("publish-before-commit")
         fault_point("publish-after-commit")
-        if stale:
+        if stale and not withheld:
             raise stale_attempt(prediction)
-        return True
+        return not withheld
 
     def _refuse_stale(self, prediction: PredictionRef) -> None:
         """Refuse an attempt that was overtaken while it wrote; ``publish`` checks again, under the claim's lock."""
