@@ -254,7 +254,7 @@ def _estimate(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
     corrected = mean(recent) + bias
     fall = (acceptance.value - corrected) * (1 if policy.greater_is_better else -1)
     sentence = (
-        f"Before labels, {acceptance.name} of the last {len(recent)} partitions is estimated at {corrected:.3f} "
+        f"Before labels, {_metric_of(acceptance)} of the last {len(recent)} partitions is estimated at {corrected:.3f} "
         f"(estimates were off by {off:.3f} on average over {len(errors)} partitions), at acceptance it was "
         f"{acceptance.value:.3f}"
     )
@@ -286,7 +286,7 @@ def _compare(recent: Sequence[float], acceptance: MetricValue, tolerated: float,
     margin = _margin_of_fall(recent, acceptance)
     way = "fall" if policy.greater_is_better else "rise"
     sentence = (
-        f"Realised {acceptance.name} over the last {len(recent)} matured partitions is {mean(recent):.3f}, at "
+        f"Realised {_metric_of(acceptance)} over the last {len(recent)} matured partitions is {mean(recent):.3f}, at "
         f"acceptance it was {acceptance.value:.3f}: a {way} of {fall:.3f} ± {margin:.3f}"
     )
     if fall <= tolerated:
@@ -313,6 +313,10 @@ def _margin_of_fall(recent: Sequence[float], acceptance: MetricValue) -> float:
     freedom = n + n_test - 2
     pooled = math.sqrt(((n - 1) * stdev(recent) ** 2 + (n_test - 1) * of_test**2) / freedom)
     return student_quantile(freedom) * pooled * math.sqrt(1 / n + 1 / n_test)
+
+
+def _metric_of(acceptance: MetricValue) -> str:
+    return acceptance.name.removesuffix("_of_partitions")
 
 
 def _half_width(figure: MetricValue) -> float:

@@ -123,7 +123,9 @@ def monitor_page(view: MonitorView) -> str:
         drift_metrics=_names(metric for row in view.drift for metric in row.metrics),
         realised=sorted(quality.realised.items(), reverse=True),
         quality=quality,
-        quality_metrics=_names(value for values in quality.realised.values() for value in values),
+        quality_metrics=_names(
+            value for values in quality.realised.values() for value in values if value.name != "label_coverage"
+        ),  # it has a column of its own
         slices=sorted(quality.slices, key=lambda row: row.recent.slice or ""),
         labels=sorted(view.labels.rows, key=lambda row: row.partition, reverse=True),
         arrival=view.labels.sentence,

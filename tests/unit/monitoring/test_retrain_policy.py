@@ -318,3 +318,10 @@ def test_the_tolerated_change_follows_the_unit_of_the_label(scale):
 
     assert not asks(10.25)  # 15 % of the lead of 2 are 0.3
     assert asks(10.6)
+
+
+def test_a_reason_names_the_metric_and_not_its_record():
+    accepted = MetricValue(name="roc_auc_of_partitions", value=0.74, low=0.70, high=0.78, n_blocks=14)
+    reasons = " ".join(_decide(acceptance=accepted).reasons)
+    assert "Realised roc_auc over" in reasons
+    assert "_of_partitions" not in reasons

@@ -221,3 +221,11 @@ def test_the_share_of_drifted_features_is_that_of_the_ledger_which_the_model_pag
     assert f"8 of 12 features ({percent(share)}) are beyond their drift threshold" in top(page)
     assert percent(share) in tile(page, "Drifted features")
     assert marks(page).count("beyond") == 8 + sum(row.has_drifted for row in rows if not row.is_feature)
+
+
+def test_the_share_of_known_labels_has_one_name():
+    share = MetricValue(name="label_coverage", value=0.97, n=958, label_coverage=0.97)
+    html = of(quality=QualityView(realised={"2013-07-04": (AUC, share)}, metric="roc_auc"))
+    assert '<th class="number">roc_auc</th>' in html
+    assert "labels known" in html
+    assert "label_coverage" not in html
