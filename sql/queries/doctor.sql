@@ -88,6 +88,44 @@ WHERE NOT EXISTS (
       AND a.details ->> 'verdict' = d.verdict)
 ORDER BY 1;
 
+-- name: answers_without_question
+-- Decisions that a person is said to have made in a task, without a question of that DAG run before them in the audit.
+SELECT d.decision_id, d.kind, a.details ->> 'by'
+FROM tidemill.decision d
+JOIN tidemill.audit a ON a.event = 'decide:' || d.kind AND a.details ->> 'decision_id' = d.decision_id::text
+LEFT JOIN tidemill.run r USING (run_id)
+WHERE a.details ? 'by' AND (d.kind <> 'publish' OR d.run_id IS NOT NULL)  -- 'tidemill publish' is no task
+  AND NOT EXISTS (
+      SELECT FROM tidemill.audit q
+      WHERE q.event = 'ask' AND q.model = d.model AND q.audit_id < a.audit_id
+        AND (q.details ->> 'dag_id', q.details ->> 'dag_run_id') = (r.dag_id, r.dag_run_id))
+ORDER BY 1;
+
+-- name: wrong_claims
+-- Claims whose token is older than one that their partition has used, or that no sequence has given out.
+SELECT c.partition, c.token, newest.token, given.last_value
+FROM tidemill.claim c
+CROSS JOIN tidemill.claim_token given
+CROSS JOIN LATERAL (SELECT max(r.token) AS token FROM tidemill.prediction_run r
+                    WHERE (r.model, r.partition) = (c.model, c.partition)) newest
+WHERE c.model = %(model)s AND (c.token < newest.token OR c.token > given.last_value)
+ORDER BY 1;
+
+-- name: snapshots_unlike_their_step
+-- Snapshots whose row differs from what the step that took them recorded.
+SELECT s.partition, s.digest, r.run_id
+FROM tidemill.snapshot s
+JOIN tidemill.run r USING (run_id)
+WHERE s.model = %(model)s AND r.step = 'extract' AND r.result IS NOT NULL
+  AND (s.model, s.digest, s.purpose, s.partition, s.start_at, s.end_at, s.cutoff, s.query_digest, s.uri, s.n_rows,
+       s.n_set_aside, s.size_bytes)
+      IS DISTINCT FROM
+      (r.result ->> 'model', r.result ->> 'digest', r.result ->> 'purpose', r.result ->> 'partition',
+       (r.result ->> 'start')::timestamptz, (r.result ->> 'end')::timestamptz, (r.result ->> 'cutoff')::timestamptz,
+       r.result ->> 'query_digest', r.result ->> 'uri', (r.result ->> 'n_rows')::bigint,
+       coalesce(r.result ->> 'n_set_aside', '0')::bigint, (r.result ->> 'size_bytes')::bigint)
+ORDER BY 1, 2;
+
 -- name: audited_publications
 -- The audit's newest publication of each partition, and what now determines what readers see of it.
 WITH audited AS (
@@ -122,6 +160,12 @@ SELECT (SELECT a.details FROM tidemill.audit a
         WHERE a.model = m.model AND a.event = 'declare' ORDER BY a.audit_id DESC LIMIT 1), tidemill.declaration(m)
 FROM tidemill.model m
 WHERE m.model = %(model)s;
+
+-- name: declaration
+-- The declared names of a model's key and time, and its task.
+SELECT entity_key, event_time, task
+FROM tidemill.model
+WHERE model = %(model)s;
 
 -- name: deployments_without_audit
 -- Deployments that differ from the audit or are missing there, although one transaction writes both.

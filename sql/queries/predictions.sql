@@ -12,12 +12,7 @@ ON CONFLICT DO NOTHING;
 
 -- name: take_claim
 -- Take the next token of a partition, under the lock of the claim's row.
-INSERT INTO tidemill.claim (model, partition, token, origin, run_id)
-SELECT %(model)s, %(partition)s, token, token, %(run_id)s FROM nextval('tidemill.claim_token') token
-ON CONFLICT (model, partition) DO UPDATE
-SET (token, origin) = (SELECT token, token FROM nextval('tidemill.claim_token') token),  -- under the row's lock
-    run_id = excluded.run_id, claimed_at = now()
-RETURNING token;
+SELECT tidemill.take_claim(%(model)s, %(partition)s, %(run_id)s);
 
 -- name: mark_stale
 -- Mark a written run that a newer attempt has overtaken.
@@ -49,11 +44,8 @@ ORDER BY p.partition DESC LIMIT %(limit)s;
 SELECT tidemill.declare_model(%(model)s, %(entity_key)s, %(event_time)s, %(task)s);
 
 -- name: renew_claim
--- Take a newer token for a chain that still holds the claim of a partition.
-UPDATE tidemill.claim
-SET token = nextval('tidemill.claim_token'), run_id = %(run_id)s, claimed_at = now()
-WHERE model = %(model)s AND partition = %(partition)s AND origin = %(origin)s
-RETURNING token;
+-- Take a newer token for a chain that still holds the claim of a partition; NULL if it does not.
+SELECT tidemill.renew_claim(%(model)s, %(partition)s, %(origin)s, %(run_id)s);
 
 -- name: published_of_model
 -- The visible run of every partition of a model, in order of key.

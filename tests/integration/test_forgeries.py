@@ -44,7 +44,8 @@ def as_role(warehouse: Warehouse, role: str, mill: Mill, statement: str) -> list
 
 def deep(mill: Mill) -> dict[str, Finding]:
     """Return what the doctor finds of the ledger and the model, however deep it looks, by check."""
-    ours = {"grants", "append_only", "audit", "anchor", "pointers", "deployments", "predictions", "roles"}
+    ours = {"grants", "append_only", "audit", "anchor", "pointers", "declaration", "deployments", "predictions", "records",
+            "roles"}  # fmt: skip
     findings = examine(mill.workspace, as_of=AS_OF, deep=True)
     return {item.check: item for item in findings if item.check in ours and item.severity is not Health.OK}
 
@@ -65,6 +66,10 @@ WRITER_FORGERIES = (
     "UPDATE tidemill.run SET model = 'other', started_at = now() WHERE model = '{m}'",
     "UPDATE tidemill.alert SET rule = 'other' WHERE model = '{m}'",
     "UPDATE tidemill.claim SET partition = 'other' WHERE model = '{m}'",
+    "UPDATE tidemill.claim SET token = token + 1 WHERE model = '{m}'",
+    "INSERT INTO tidemill.claim (model, partition, token, origin) VALUES ('{m}', '2024-04-01', 1, 1)",
+    "SELECT setval('tidemill.claim_token', 1)",
+    "UPDATE tidemill.snapshot SET n_rows = 0 WHERE model = '{m}'",
     "UPDATE tidemill.model SET task = 'regression' WHERE model = '{m}'",
     "SELECT tidemill.append_audit('publish', '{m}', '{}')",
     "SELECT tidemill.append_audit('promote', '{m}', '{}')",
@@ -499,6 +504,44 @@ def test_a_verdict_that_was_changed(published: Mill) -> None:
         assert f"decision {number} has no row" in deep(published)["audit"].message
     finally:
         published.sql(change, verdict, number)
+
+
+def test_a_key_that_was_declared_anew(warehouse: Warehouse, published: Mill) -> None:
+    """The writer may declare, and it is on record; but readers look for a column that the spec does not name."""
+    declare = "SELECT tidemill.declare_model('{m}', 'customer', 'shipped_at', 'binary')"
+    as_role(warehouse, WRITER, published, declare)
+    found = deep(published)
+    assert found.keys() == {"declaration"}
+    assert "its key is 'customer', the spec says 'parcel_id'" in found["declaration"].message
+
+
+@pytest.mark.parametrize("token", [0, 1_000_000_000])
+def test_a_claims_token_that_was_changed(published: Mill, token: int) -> None:
+    published.sql("UPDATE tidemill.claim SET token = %s WHERE model = '{m}' AND partition = %s", token, SCORED)
+    found = deep(published)
+    assert found.keys() == {"records"}
+    assert f"{SCORED}: its claim has token {token}; the newest of its runs has" in found["records"].message
+
+
+def test_a_snapshots_row_does_not_change(published: Mill) -> None:
+    change = "UPDATE tidemill.snapshot SET cutoff = cutoff - interval '1 day' WHERE model = '{m}' AND partition = %s"
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="append-only"):
+        published.sql(change, SCORED)
+    with unguarded(published, "snapshot"):
+        published.sql(change, SCORED)
+    found = deep(published)
+    assert found.keys() == {"records"}
+    assert f"{SCORED}: the row of snapshot" in found["records"].message
+
+
+@pytest.mark.parametrize("kind", ["accept", "approve"])
+def test_a_decision_under_an_invented_name(warehouse: Warehouse, published: Mill, kind: str) -> None:
+    decide = f"SELECT tidemill.record_decision('{{m}}', '{SCORED}', '{kind}', 'accept', '{{}}', '{{}}', NULL, 'ada')"
+    ((number,),) = as_role(warehouse, WRITER, published, decide)
+    try:
+        assert f"decision {number} ({kind}) names 'ada', whom no task had asked" in deep(published)["audit"].message
+    finally:
+        published.sql("DELETE FROM tidemill.decision WHERE decision_id = %s", number)
 
 
 # ---------------------------------------------------------------- an audit that was cut at its end

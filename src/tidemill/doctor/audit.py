@@ -10,12 +10,13 @@ from typing import Any
 
 from tidemill.doctor.findings import Finding, judged
 from tidemill.errors import ArtifactCorrupt
+from tidemill.spec import ModelSpec
 from tidemill.storage.audit_anchor import anchor_uri, is_in_chain, read_anchor
 from tidemill.storage.store import Store
 from tidemill.warehouse.connections import Cursor
 from tidemill.warehouse.statements import execute
 
-__all__ = ["check_anchor", "check_audit", "check_deployments", "check_pointers"]
+__all__ = ["check_anchor", "check_audit", "check_declaration", "check_deployments", "check_pointers", "check_records"]
 
 START = "0" * 64  # predecessor's hash in the first row of the audit
 N_FETCHED = 10_000  # rows of the audit in memory at a time
@@ -33,6 +34,8 @@ def check_audit(cursor: Cursor) -> Finding:
         before, n_rows = found, n_rows + 1
     execute(cursor, "decisions_without_audit")
     problems += [f"decision {decision_id} has no row" for (decision_id,) in cursor.fetchall()]
+    execute(cursor, "answers_without_question")
+    problems += [f"decision {n} ({kind}) names {by!r}, whom no task had asked" for n, kind, by in cursor.fetchall()]
     return judged(
         "audit", "ledger", problems, f"The chain of {n_rows} rows is whole.", f"{_INVESTIGATE}; do not repair it."
     )
@@ -78,6 +81,47 @@ def check_pointers(cursor: Cursor, model: str) -> Finding:
         problems,
         "What readers see is what the ledger calls published and the audit says.",
         f"{_INVESTIGATE}; then score them again: 'tidemill predict {model} --partition … --again'.",
+    )
+
+
+def check_declaration(cursor: Cursor, spec: ModelSpec) -> Finding:
+    """Compare what the model's view was declared with, which the writer may do, with the spec."""
+    execute(cursor, "declaration", model=spec.model)
+    wanted = (spec.entity_key, spec.time_column, spec.task)
+    problems = [
+        f"its {what} is {found!r}, the spec says {said!r}"
+        for declared in cursor.fetchall()
+        for what, found, said in zip(("key", "time", "task"), declared, wanted, strict=True)
+        if found != said
+    ]
+    if not problems:
+        return Finding.ok("declaration", spec.model, "The view has the key, the time and the task of the spec.")
+    return Finding.warn(
+        "declaration",
+        spec.model,
+        f"The view predictions.{spec.model} was declared otherwise: {'; '.join(problems)}.",
+        "If the spec has changed, the next prediction declares it; if not, find the event 'declare' in tidemill.audit.",
+    )
+
+
+def check_records(cursor: Cursor, model: str) -> Finding:
+    """Check claims and snapshots, which decide which attempt may publish, and what was read from the source."""
+    execute(cursor, "wrong_claims", model=model)
+    problems = [
+        f"{partition}: its claim has token {token}; the newest of its runs has {used}, and {given} were given out"
+        for partition, token, used, given in cursor.fetchall()
+    ]
+    execute(cursor, "snapshots_unlike_their_step", model=model)
+    problems += [
+        f"{partition}: the row of snapshot {digest} is not what run {run} recorded"
+        for partition, digest, run in cursor.fetchall()
+    ]
+    return judged(
+        "records",
+        model,
+        problems,
+        "Claims hold tokens that were given out, and snapshots are as their steps recorded them.",
+        f"{_INVESTIGATE}; then score the partition again: 'tidemill predict {model} --partition … --again'.",
     )
 
 

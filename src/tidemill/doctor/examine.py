@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from tidemill.doctor.artifacts import Depth, check_bundles, check_predictions, check_snapshots
-from tidemill.doctor.audit import check_anchor, check_audit, check_deployments, check_pointers
+from tidemill.doctor.audit import check_anchor, check_audit, check_declaration, check_deployments, check_pointers, check_records
 from tidemill.doctor.findings import Finding, Health
 from tidemill.doctor.freshness import check_freshness
 from tidemill.doctor.ledger import (
@@ -137,6 +137,8 @@ def _model(workspace: Workspace, url: str, spec: ModelSpec, as_of: datetime, dep
         execute(cursor, "has_champion", model=spec.model)
         serves = bool(fetch_value(cursor))
         yield check_pointers(cursor, spec.model)
+        yield check_declaration(cursor, spec)
+        yield check_records(cursor, spec.model)
         yield check_deployments(cursor, spec.model)
         yield check_reproductions(cursor, spec.model)
     withheld = Withholding(url).runs(spec.model)

@@ -22,7 +22,7 @@ __all__ = [
 OVERDUE_HOURS = 1  # messages that have waited longer: their channel is dead
 RUNTIME = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")
 OWNER = "tidemill_owner"
-APPEND_ONLY = ("alert_event", "audit", "deployment", "document", "judgement", "registration", "reproduction")
+APPEND_ONLY = ("alert_event", "audit", "deployment", "document", "judgement", "registration", "reproduction", "snapshot")
 SKEW_S = 60  # between two clocks; a schedule's tick is early or late by that much
 _MIGRATE = "'tidemill migrate'; a file that has changed must be restored, a newer ledger needs the newer version."
 _MAY_INSERT = {
@@ -34,7 +34,6 @@ _MAY_INSERT = {
         "reproduction",
         "snapshot",
         "check_result",
-        "claim",
         "metric",
         "alert",
         "examination",
@@ -49,7 +48,7 @@ _MAY_UPDATE = {
     ("tidemill_promoter", "registration"): ("mlflow_run_id",),
     ("tidemill_writer", "run"): ("status", "error", "result", "ended_at", "wall_s", "cpu_s", "peak_rss_bytes",
                                  "memory_limit_bytes", "n_rows"),
-    ("tidemill_writer", "claim"): ("token", "origin", "run_id", "claimed_at"),
+    ("tidemill_writer", "claim"): ("claimed_at",),
     ("tidemill_writer", "measured_labels"): ("prediction_run_id", "digest", "as_of", "measured_at"),
     ("tidemill_writer", "alert"): ("status", "severity", "message", "value", "threshold", "first_partition",
                                    "last_partition", "told", "told_partition", "run_id", "updated_at", "resolved_at",
@@ -66,6 +65,8 @@ _MAY_NOT_CALL = {
         "withhold",
         "resolve",
         "set_aside",
+        "take_claim",
+        "renew_claim",
     ),
     "tidemill_writer": ("append_event", "deploy", "lock_champion", "start_shadow", "end_shadow"),
 }

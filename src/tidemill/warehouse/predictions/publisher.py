@@ -136,14 +136,14 @@ class Publisher:
         """
         with transaction(self.url) as cursor:
             execute(cursor, "renew_claim", run_id=run_id, model=model, partition=partition, origin=token)
-            row = cursor.fetchone()
+            renewed = fetch_value(cursor)
             fault_point("renew-before-commit")
         fault_point("renew-after-commit")
-        if row is None:
+        if renewed is None:
             raise overtaken(
                 f"The attempt at {model!r}, partition {partition!r}, with token {token} has written nothing"
             )
-        return int(row[0])
+        return int(renewed)
 
     def write(
         self,
