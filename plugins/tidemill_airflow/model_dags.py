@@ -1,24 +1,33 @@
-"""The common parts of a model's DAGs: the spec files, and the DAG itself."""
+"""The common parts of a model's DAGs: the spec files, and the DAG itself.
 
+Airflow takes away every DAG of a file that has an import error. So whatever goes wrong with one model's spec or DAG leaves
+out this DAG only, and the import error of one file without DAGs, ``broken_specs.py``, names it.
+"""
+
+import logging
 import os
-from collections.abc import Iterator
+import runpy
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import date, timedelta
+from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, get_parsing_context
+from airflow.sdk.configuration import conf
 
-from tidemill.errors import SpecError
-from tidemill.intervals import Interval
+from tidemill.errors import SettingsError, SpecError
 from tidemill.spec import ModelSpec
 from tidemill.spec_file import load_sound_specs, load_specs, read_spec, spec_paths
 from tidemill_airflow.params import trigger_form
 from tidemill_airflow.resources import task_arguments
 from tidemill_airflow.retry import DEFAULT_ARGS
-from tidemill_airflow.schedules import lifetime, timetable
+from tidemill_airflow.schedules import first_partition, lifetime, timetable
 
-__all__ = ["PURPOSE", "model_dag", "require_sound_specs", "specs_beside"]
+__all__ = ["PURPOSE", "model_dag", "rehearse", "require_sound_specs", "specs_beside"]
+
+log = logging.getLogger(__name__)
 
 PURPOSE = {
     "train": "Trains a challenger and lets the acceptance gate decide whether it becomes the champion.",
@@ -44,12 +53,20 @@ must not be cleared: Airflow would leave it queued forever. Mark it as failed, a
 The same from a shell: `tidemill {verb} {spec.model} --partition …`."""
 
 
+_REHEARSED: dict[str, tuple[ModelSpec, list[str]]] = {}
+"""The newest spec of each model whose DAGs this process, or the one that forked it, has built, and what was wrong with them."""
+_rehearsing: list[ModelSpec] = []
+"""Specs whose DAGs are built only to see whether they can be."""
+
+
 def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
     """Return the specs of ``TIDEMILL_MODELS``, or of the folder ``models`` beside a DAG file.
 
     A spec with problems is left out, so that the DAGs of other models stay; ``require_sound_specs`` reports it. If
     Airflow asks for a single DAG, as it does for a task, only the spec of that DAG's model is read.
     """
+    if _rehearsing:
+        return tuple(_rehearsing)
     folder = _models(dag_file)
     model, _, verb = (get_parsing_context().dag_id or "").rpartition("_")
     own = folder / f"{model}.yaml"
@@ -61,19 +78,46 @@ def specs_beside(dag_file: str) -> tuple[ModelSpec, ...]:
 
 
 def require_sound_specs(dag_file: str) -> None:
-    """Fail while a spec of that folder has problems.
+    """Fail while a spec of that folder has problems, or a DAG of it cannot be built.
 
     Raises
     ------
     SpecError
         With every problem of every file, and their lines.
     """
-    load_specs(_models(dag_file))
+    rehearse(dag_file, specs := specs_beside(dag_file))
+    problems = [said for spec in specs for said in _REHEARSED[spec.model][1]]
+    try:
+        load_specs(_models(dag_file))
+    except SpecError as error:
+        problems.append(error.problem)
+    if problems:
+        raise SpecError("\n".join(problems), "Correct these lines.")
+
+
+def rehearse(dag_file: str, specs: Iterable[ModelSpec]) -> None:
+    """Build the DAGs of the specs that have changed since this was last done, and remember which of them cannot be built."""
+    known = {model: spec for model, (spec, _) in _REHEARSED.items()}
+    _rehearsing.extend(spec for spec in specs if known.get(spec.model) is not spec)
+    try:
+        _REHEARSED.update((spec.model, (spec, [])) for spec in _rehearsing)
+        for file in (Path(dag_file).with_name(f"{verb}.py") for verb in PURPOSE) if _rehearsing else ():
+            if file.is_file():
+                runpy.run_path(str(file))
+    finally:
+        _rehearsing.clear()
+
+
+class _ModelDag(DAG):
+    """A DAG that is hashed by its name: Airflow hashes it for each edge, by default with all that it holds."""
+
+    def __hash__(self) -> int:
+        return hash(self.dag_id)
 
 
 @contextmanager
 def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Iterator[DAG]:
-    """Define a DAG of a model; its tasks are created inside the block.
+    """Define a DAG of a model; its tasks are created inside the block. If that fails, the file goes on without this DAG.
 
     Parameters
     ----------
@@ -84,19 +128,55 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
     **arguments
         Further arguments of the DAG.
     """
+    try:
+        dag, wrong = _empty_dag(spec, verb, arguments), None
+    except SettingsError:
+        raise
+    except Exception as error:
+        dag, wrong = DAG(f"{spec.model}_{verb}", schedule=None, auto_register=False), error  # for its tasks
+    with dag:
+        try:
+            yield dag
+            dag.params.update(trigger_form(*form))  # not before: Airflow would copy them three times for each task
+            dag.validate()
+        except SettingsError:  # of the machine, for all models alike
+            raise
+        except Exception as error:
+            dag.auto_register = False
+            wrong = wrong or error
+    if wrong is not None:
+        _leave_out(dag.dag_id, spec, wrong)
+
+
+def _empty_dag(spec: ModelSpec, verb: str, arguments: dict[str, Any]) -> DAG:
     cron = _cron(spec, verb)
-    with DAG(
+    return _ModelDag(
         dag_id=f"{spec.model}_{verb}",
         schedule=timetable(spec, cron),
         description=PURPOSE[verb],
         doc_md=_page(spec, verb),
         tags=["tidemill", spec.model, verb],
         default_args=DEFAULT_ARGS | {"owner": spec.owner or "tidemill"} | task_arguments(verb),
+        auto_register=not _rehearsing,
         **lifetime(spec, cron),
-        **arguments,
-    ) as dag:
-        yield dag
-        dag.params.update(trigger_form(*form))  # not before: Airflow would copy them three times for each task
+        **(_limits() | arguments),
+    )
+
+
+@cache  # Airflow would look them up in its configuration for each DAG
+def _limits() -> dict[str, int]:
+    names = ("max_active_tasks", "max_active_runs", "max_consecutive_failed_dag_runs")
+    return {name: conf.getint("core", f"{name}_per_dag") for name in names}
+
+
+def _leave_out(dag_id: str, spec: ModelSpec, error: Exception) -> None:
+    """Log why a DAG cannot be built, and keep it for the import error of ``broken_specs.py``."""
+    log.error("DAG %s is left out", dag_id, exc_info=error)
+    if _rehearsing:
+        said = (
+            f"The spec '{spec.model}.yaml' is sound, but DAG {dag_id} cannot be built: {type(error).__name__}: {error}"
+        )
+        _REHEARSED[spec.model][1].append(said)
 
 
 def _cron(spec: ModelSpec, verb: str) -> str | None:
@@ -137,6 +217,5 @@ def _which(spec: ModelSpec) -> str:
 
 
 def _first_key(spec: ModelSpec) -> str:
-    start = spec.local_midnight(spec.partitions.first or date(2013, 7, 4))
-    soon = Interval(start=start, end=start + timedelta(days=62))
-    return next(spec.partitions.every.within(soon, spec.timezone)).key
+    midnight = spec.local_midnight(spec.partitions.first or date(2013, 7, 4))
+    return first_partition(spec.partitions.every, midnight, spec.timezone).key

@@ -7,11 +7,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tidemill.errors import PartitionError
-from tidemill.intervals import Every, Interval
+from tidemill.intervals import Every, Interval, Partition
 from tidemill.spec import ModelSpec
 from tidemill_airflow.scheduling.timetable import PartitionTimetable
 
-__all__ = ["lifetime", "partition_of_run", "timetable"]
+__all__ = ["first_partition", "lifetime", "partition_of_run", "timetable"]
 
 
 def timetable(spec: ModelSpec, cron: str | None) -> PartitionTimetable | None:
@@ -24,6 +24,12 @@ def _timetable(cron: str, timezone: str, every: Every, offset: int) -> Partition
     return PartitionTimetable(cron, timezone=timezone, every=every.value, offset=offset)
 
 
+@cache  # the models of a source begin on the same day
+def first_partition(every: Every, midnight: datetime, timezone: str) -> Partition:
+    """Return the first partition that starts at or after a midnight."""
+    return next(every.within(Interval(start=midnight, end=midnight + timedelta(days=62)), timezone))
+
+
 def lifetime(spec: ModelSpec, cron: str | None) -> dict[str, Any]:
     """Return a DAG's ``start_date``, ``end_date`` and ``catchup``: its runs are those of the model's first to last partition.
 
@@ -34,9 +40,7 @@ def lifetime(spec: ModelSpec, cron: str | None) -> dict[str, Any]:
     every, first, last = spec.partitions.every, spec.partitions.first, spec.partitions.last
     start = end = None
     if first:
-        midnight = spec.local_midnight(first)
-        soon = Interval(start=midnight, end=midnight + timedelta(days=62))
-        start = spec.run_window(next(every.within(soon, spec.timezone))).start
+        start = spec.run_window(first_partition(every, spec.local_midnight(first), spec.timezone)).start
     if last:
         latest = datetime.combine(last, time.max, ZoneInfo(spec.timezone))
         end = spec.run_window(every.containing(latest, spec.timezone)).end - timedelta(microseconds=1)

@@ -4,6 +4,8 @@ import inspect
 from types import new_class
 from typing import Any
 
+from airflow.sdk import BaseOperator
+
 from tidemill.runtime.declarations import STEPS, producers
 from tidemill.runtime.step import Input, Step
 from tidemill_airflow.operators.step import StepOperator
@@ -24,8 +26,11 @@ def _operator(step: Step[..., Any]) -> type[StepOperator]:
     inputs = {name: taken for name, taken in step.inputs.items() if not taken.chosen}
 
     def __init__(self: StepOperator, **kwargs: Any) -> None:
-        given = {name: kwargs.pop(name, taken.default) for name, taken in inputs.items()}
-        StepOperator.__init__(self, **kwargs)
+        given = {name: kwargs.pop(name, taken.default) for name, taken in inputs.items()} | {
+            "model": kwargs.pop("model")
+        }
+        # Not through StepOperator's: Airflow merges all defaults into the arguments again at each level.
+        BaseOperator.__init__(self, **self.limited(kwargs))
         for name, value in given.items():
             setattr(self, name, value)
 
@@ -45,7 +50,8 @@ def _operator(step: Step[..., Any]) -> type[StepOperator]:
 
 def _signature(inputs: dict[str, Input]) -> inspect.Signature:
     kinds = inspect.Parameter
-    named = [kinds(name, kinds.KEYWORD_ONLY, default=taken.default) for name, taken in inputs.items()]
+    named = [kinds("model", kinds.KEYWORD_ONLY)]
+    named += [kinds(name, kinds.KEYWORD_ONLY, default=taken.default) for name, taken in inputs.items()]
     return inspect.Signature([kinds("self", kinds.POSITIONAL_OR_KEYWORD), *named, kinds("kwargs", kinds.VAR_KEYWORD)])
 
 

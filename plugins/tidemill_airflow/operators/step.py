@@ -32,10 +32,15 @@ class StepOperator(BaseOperator):
     operator_extra_links = (PartitionLink(),)
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
-        if kwargs.get("execution_timeout") is None:
-            kwargs["execution_timeout"] = execution_timeout(self.step)
-        super().__init__(**kwargs)
+        super().__init__(**self.limited(kwargs))
         self.model = model
+
+    @classmethod
+    def limited(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of Airflow's operator, with the step's own limit unless there is another."""
+        if arguments.get("execution_timeout") is not None:
+            return arguments
+        return arguments | {"execution_timeout": execution_timeout(cls.step)}
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the step, report its figures, and return its record."""

@@ -36,6 +36,7 @@ class PartitionTimetable(CronPartitionTimetable):
     def __init__(self, cron: str, *, timezone: str, every: str, offset: int = 0) -> None:
         super().__init__(cron, timezone=timezone, key_format=Every(every).key_format)
         self._zone, self._every, self._offset = timezone, Every(every), offset
+        self._is_valid = False
 
     @property
     def key_format(self) -> str:
@@ -55,6 +56,12 @@ class PartitionTimetable(CronPartitionTimetable):
             "every": self._every.value,
             "offset": self._offset,
         }
+
+    def validate(self) -> None:
+        """Raise if Airflow does not take the expression; looked at once, though many DAGs share a timetable."""
+        if not self._is_valid:
+            super().validate()
+            self._is_valid = True
 
     def next_dagrun_info_v2(
         self, *, last_dagrun_info: DagRunInfo | None, restriction: TimeRestriction

@@ -6,7 +6,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from tidemill.doctor.artifacts import Depth, check_bundles, check_predictions, check_snapshots
-from tidemill.doctor.audit import check_anchor, check_audit, check_declaration, check_deployments, check_pointers, check_records
+from tidemill.doctor.audit import (
+    check_anchor,
+    check_audit,
+    check_declaration,
+    check_deployments,
+    check_pointers,
+    check_records,
+)
 from tidemill.doctor.findings import Finding, Health
 from tidemill.doctor.freshness import check_freshness
 from tidemill.doctor.ledger import (

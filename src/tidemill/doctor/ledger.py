@@ -22,7 +22,16 @@ __all__ = [
 OVERDUE_HOURS = 1  # messages that have waited longer: their channel is dead
 RUNTIME = ("tidemill_writer", "tidemill_promoter", "tidemill_reader")
 OWNER = "tidemill_owner"
-APPEND_ONLY = ("alert_event", "audit", "deployment", "document", "judgement", "registration", "reproduction", "snapshot")
+APPEND_ONLY = (
+    "alert_event",
+    "audit",
+    "deployment",
+    "document",
+    "judgement",
+    "registration",
+    "reproduction",
+    "snapshot",
+)
 SKEW_S = 60  # between two clocks; a schedule's tick is early or late by that much
 _MIGRATE = "'tidemill migrate'; a file that has changed must be restored, a newer ledger needs the newer version."
 _MAY_INSERT = {
