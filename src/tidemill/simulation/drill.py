@@ -223,7 +223,7 @@ def _tried(
             yield in_time(
                 _seen(fault, n_rows, days, watching.alerts(), watching.stopped), fault, days, watching.withheld
             )
-        sandbox.database.restore()
+        sandbox.restore(replay.spec.model)
         on_progress(f"faults on {partitions[0].key}", done, len(faults))
 
 

@@ -28,6 +28,7 @@ from tidemill.spec import OBSERVED_AT, STAMP, Engine, ModelSpec
 from tidemill.steps.data.extract import query_parameters, require_columns, wanted_features, wanted_labels
 from tidemill.steps.data.features import feature_schema
 from tidemill.steps.data.label_join import is_joined_by_time
+from tidemill.storage.audit_anchor import anchor_uri
 from tidemill.storage.scratch import temporary
 from tidemill.warehouse.connections import Cursor, transaction
 from tidemill.warehouse.model_queries import Query, bind
@@ -69,6 +70,11 @@ class Sandbox:
     def load(cls, folder: Path) -> Self:
         """Load the sandbox that a parent process has saved."""
         return cls(folder=folder, database=SimulationDatabase(**read_json(folder / "sandbox.json")))
+
+    def restore(self, model: str) -> None:
+        """Return to the kept database, with which an anchor of the audit from after it does not agree."""
+        self.database.restore()
+        (self.workspace.storage / anchor_uri(model)).unlink(missing_ok=True)
 
     def declare(self, spec: ModelSpec, name: str) -> None:
         """Write the spec under another name, so that it reads from the copied source."""
