@@ -8,8 +8,10 @@ computes the lines whose name contains a text.
 """
 
 import argparse
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,7 @@ from tidemill.records import Role
 from ..unit.modeling.slices.worlds import MEASURES, is_planted, scored_rows
 from .output import say
 from .shadow import NOISE, wrongly_replaced
+from .worlds import Days, OtherDays
 
 Floats = npt.NDArray[np.float64]
 Rng = np.random.Generator
@@ -38,67 +41,8 @@ COVERAGE = (0.93, 0.97)
 FALSE_ALARMS = (0.0, 0.02)
 FOUND = (0.95, 1.0)
 FALSELY_FOUND = (0.0, 0.05)
-N_TRUTH = 40_000  # days from which the true value of a metric is computed
 N_QUIET = 90  # days of a run without a change
 N_REFERENCE = 14  # days of the test set that the change alert compares with
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Days:
-    """How the days of a simulated world vary."""
-
-    n: int = 14
-    """Days, or weeks."""
-    rows: int = 100
-    """Rows per day."""
-    logit: float = -1.5
-    """Log odds of the positive class on an average day."""
-    resemblance: float = 0.0
-    """Correlation of a day's effects with those of the day before."""
-    heavy: bool = False
-    """Whether errors of numbers have heavy tails."""
-    rounded: bool = False
-    """Whether labels and predictions are whole numbers."""
-    hourly: bool = False
-    """Whether partitions are hours that share the effects of their day."""
-
-    def keys(self) -> npt.NDArray[np.str_]:
-        """Return the partition key of each row."""
-        days = np.array([f"{2000 + day // 336}-{1 + day // 28 % 12:02}-{1 + day % 28:02}" for day in range(self.n)])
-        of_rows = np.repeat(days, self.rows)
-        if not self.hourly:
-            return of_rows
-        hours = np.array([f"T{hour:02}+0000" for hour in range(24)])
-        return np.char.add(of_rows, np.tile(hours[np.arange(self.rows) * 24 // self.rows], self.n))
-
-    def effects(self, rng: Rng) -> Floats:
-        """Return a standard normal effect of each row's day."""
-        steps = rng.normal(size=self.n)
-        for day in range(1, self.n):
-            steps[day] = self.resemblance * steps[day - 1] + np.sqrt(1 - self.resemblance**2) * steps[day]
-        return np.repeat(steps, self.rows)
-
-
-def rivals(days: Days, rng: Rng) -> tuple[Floats, Floats, Floats]:
-    """Return labels of two classes and the scores of two models, one of which leans on what changes from day to day."""
-    u, n = days.effects(rng), days.n * days.rows
-    first, second = rng.normal(size=n), rng.normal(size=n)
-    y = rng.random(n) < expit(days.logit + first + (0.7 + 0.5 * u) * second)
-    return y.astype(float), expit(days.logit + first + 0.3 * second), expit(days.logit + 0.9 * first + 0.6 * second)
-
-
-def number_rivals(days: Days, rng: Rng) -> tuple[Floats, Floats, Floats]:
-    """Return labels that are numbers and the predictions of two models."""
-    u, n = days.effects(rng), days.n * days.rows
-    x = rng.normal(size=n)
-    noise = rng.standard_t(2.5, size=n) if days.heavy else rng.normal(size=n)
-    y, a, b = x + 0.4 * u * x + noise, x, 0.8 * x + 0.1
-    return (np.round(y), np.round(a), np.round(b)) if days.rounded else (y, a, b)
-
-
-def endless(days: Days) -> Days:
-    """Return many days of the same world, from which the true values are computed."""
-    return replace(days, n=N_TRUTH, rows=100 if days.logit < -3 else 25, resemblance=0.0, hourly=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +61,15 @@ class Line:
 
 def wrong_accepts(days: Days, metrics: Sequence[str], task: str = "binary") -> Callable[[int, Rng], Rates]:
     """Count how often the interval of a challenger that is worse by exactly the margin lies above minus the margin."""
-    draw = rivals if task == "binary" else number_rivals
-    options = {"threshold": float(expit(days.logit + 0.7)), "task": task}
-    pair = {"threshold_a": options["threshold"], "threshold_b": options["threshold"], "task": task}
+
+    def draw(days: Days, rng: Rng) -> tuple[Floats, Floats, Floats]:
+        return days.rivals(rng) if task == "binary" else days.number_rivals(rng)
+
+    options = {"threshold": days.threshold, "task": task}
+    pair = {"threshold_a": days.threshold, "threshold_b": days.threshold, "task": task}
 
     def rates(n_draws: int, rng: Rng) -> Rates:
-        many = endless(days)
-        y, a, b = draw(many, np.random.default_rng(SEED))
+        y, a, b = draw(days.endless(), np.random.default_rng(SEED))
         truth = {name: point_value(name, y, a, **options) - point_value(name, y, b, **options) for name in metrics}
         wrong, keys = dict.fromkeys(metrics, 0), days.keys()
         for _ in range(n_draws):
@@ -143,9 +89,10 @@ def coverage(days: Days, task: str = "binary") -> Callable[[int, Rng], Rates]:
     """Count how often the interval of each metric that acceptance shows holds its true value."""
 
     def rates(n_draws: int, rng: Rng) -> Rates:
-        many = endless(days)
         names = METRICS[task]
-        truth = {item.name: item.value for item in _evaluated(many, task, names, np.random.default_rng(SEED), None)}
+        truth = {
+            item.name: item.value for item in _evaluated(days.endless(), task, names, np.random.default_rng(SEED), None)
+        }
         held, shown = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
         for _ in range(n_draws):
             for item in _evaluated(days, task, names, rng, days.keys()):
@@ -158,22 +105,15 @@ def coverage(days: Days, task: str = "binary") -> Callable[[int, Rng], Rates]:
 
 
 def _evaluated(days: Days, task: str, names: Sequence[str], rng: Rng, keys: npt.NDArray[np.str_] | None) -> Iterable:
+    blocks = days.of_rows(np.arange(days.n)) if keys is None else keys
+    about = {"blocks": blocks, "metrics": tuple(names)}
     if task == "binary":
-        y, score, _ = rivals(days, rng)
-        blocks = np.arange(len(y)) // days.rows if keys is None else keys
-        return evaluate(task, y, score, threshold=float(expit(days.logit + 0.7)), blocks=blocks, metrics=tuple(names))
+        y, score, _ = days.rivals(rng)
+        return evaluate(task, y, score, threshold=days.threshold, **about)
     if task == "regression":
-        y, score, _ = number_rivals(days, rng)
-        ends = (score - 1.5, score + 1.5)
-        blocks = np.arange(len(y)) // days.rows if keys is None else keys
-        return evaluate(task, y, score, blocks=blocks, metrics=tuple(names), interval=ends)
-    u, n = days.effects(rng), days.n * days.rows
-    logits = rng.normal(size=(n, 3)) + np.array([0.5, 0.0, -0.5])
-    score = np.exp(0.8 * logits) / np.exp(0.8 * logits).sum(axis=1, keepdims=True)
-    logits[:, 0] += 0.4 * u
-    y = (logits + rng.gumbel(size=(n, 3))).argmax(axis=1)
-    blocks = np.arange(n) // days.rows if keys is None else keys
-    return evaluate(task, y, score, blocks=blocks, metrics=tuple(names))
+        y, score, _ = days.number_rivals(rng)
+        return evaluate(task, y, score, interval=(score - 1.5, score + 1.5), **about)
+    return evaluate(task, *days.classes(rng), **about)
 
 
 def estimated_quality(n_test: int, logit: float) -> Callable[[int, Rng], Rates]:
@@ -306,6 +246,38 @@ LINES += [
     Line(name=noise, what="shadow, 60 daily looks", band=(0.0, 0.025), rates=wrong_replacements(noise))
     for noise in NOISE
 ]
+LINES.append(
+    Line(
+        name="numbers with heavy tails, 14 days",
+        what="coverage",
+        band=COVERAGE,
+        rates=coverage(Days(heavy=True), "regression"),
+    )
+)
+LINES += [
+    Line(name=name, what=f"{_ACCEPTS}, other world", band=WRONG_ACCEPTS, rates=rates)
+    for name, rates in {
+        "daily, 7 days": wrong_accepts(OtherDays(n=7), ("roc_auc", "log_loss")),
+        "daily, 14 days": wrong_accepts(OtherDays(), ("roc_auc", "log_loss", "f1")),
+        "persistent days (MA 0.3), 28": wrong_accepts(OtherDays(n=28, resemblance=0.3), ("roc_auc", "log_loss")),
+        "rare, about 18 positives": wrong_accepts(OtherDays(rows=43, logit=-4.6), RARE),
+        "numbers, 7 days": wrong_accepts(OtherDays(n=7), NUMBERS, "regression"),
+        "numbers, 14 days": wrong_accepts(OtherDays(), NUMBERS, "regression"),
+        "numbers with heavy tails": wrong_accepts(OtherDays(heavy=True), NUMBERS, "regression"),
+        "numbers, persistent days (MA 0.3)": wrong_accepts(OtherDays(resemblance=0.3), NUMBERS, "regression"),
+    }.items()
+]
+LINES += [
+    Line(name=name, what="coverage, other world", band=COVERAGE, rates=rates)
+    for name, rates in {
+        "two classes, 14 days": coverage(OtherDays()),
+        "two classes, 1 % positive": coverage(OtherDays(logit=-4.6)),
+        "four classes, 14 days": coverage(OtherDays(), "multiclass"),
+        "numbers, 7 days": coverage(OtherDays(n=7), "regression"),
+        "numbers, 14 days": coverage(OtherDays(), "regression"),
+        "numbers, MA 0.3": coverage(OtherDays(resemblance=0.3), "regression"),
+    }.items()
+]
 
 
 def main() -> None:
@@ -314,23 +286,32 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--only", default="", help="text that the name of a line contains")
     options = parser.parse_args()
-    say("| rate | simulated | metric | found | due | |")
-    say("|---|---|---|--:|---|---|")
-    for line in LINES:
-        if options.only in f"{line.what}: {line.name}":
-            for row in rows(line, options.draws):
-                say(row)
+    chosen = [number for number, line in enumerate(LINES) if options.only in f"{line.what}: {line.name}"]
+    say("| rate | simulated | expected | measured |")
+    say("|---|---|---|---|")
+    with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        for row in pool.map(table_row, chosen, [options.draws] * len(chosen)):
+            say(row)
 
 
-def rows(line: Line, n_draws: int) -> list[str]:
-    """Return the table rows of a line."""
+def simulate(number: int, n_draws: int) -> Rates:
+    """Return the rates of a line by its number; a line's draws do not depend on the lines before it."""
+    return LINES[number].rates(n_draws, np.random.default_rng([SEED, number]))
+
+
+def table_row(number: int, n_draws: int) -> str:
+    """Return a row of the table of docs/gate.md; rates outside the band are bold."""
+    line = LINES[number]
     low, high = line.band
-    found = line.rates(n_draws, np.random.default_rng([SEED, LINES.index(line)]))
-    return [
-        f"| {line.what} | {line.name} | `{metric}` | {rate:.1%} | {low:.1%} to {high:.1%} | "
-        f"{'' if low <= rate <= high else 'below' if rate < low else 'above'} |"
-        for metric, rate in found.items()
-    ]
+    rates = ", ".join(
+        f"`{metric}` " + (_percent(rate) if low <= rate <= high else f"**{_percent(rate)}**")
+        for metric, rate in simulate(number, n_draws).items()
+    )
+    return f"| {line.what} | {line.name} | {_percent(low)} to {_percent(high)} | {rates} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 if __name__ == "__main__":

@@ -670,9 +670,16 @@ MUTANTS = (
     Mutant(
         "what an entity's rows share in an interval",
         "src/tidemill/metrics/blocks.py",
-        "if blocks.entities is not None:",
-        "if False:",
+        "blocks.shared_variance(statistic.influence())",
+        "0.0",
         ("tests/unit/metrics/test_coverage.py", "tests/unit/metrics/test_blocks.py", "-k", "come_again or share"),
+    ),
+    Mutant(
+        "the skewness of days in an interval",
+        "src/tidemill/metrics/blocks.py",
+        "if abs(lean) < _STRAIGHT:",
+        "if True:",
+        ("tests/unit/metrics/test_blocks.py", "-k", "undoes_the_skewness"),
     ),
     Mutant(
         "labels without a row counted",

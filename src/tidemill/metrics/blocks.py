@@ -23,6 +23,10 @@ Blocks count only if they hold a row that carries the figure: recall on 14 days 
 observations. No variance is ignorance, not certainty. A difference of shares is never surer than 2.4 of its rows; any other
 figure without variance has no interval. Figures between 0 and 1 have Wilson's interval, so that 0 and 1 are uncertain too;
 those with one end, such as losses, have one on the scale of the logarithm of their distance from it, so that it is not reached.
+
+A few bad days make a mean loss uncertain upwards rather than downwards. So where every row carries the figure, the interval
+reaches further to the side to which the days are skewed (P. Hall, *On the Removal of Skewness by Transformation*, Journal
+of the Royal Statistical Society B 54, 1992). Where few rows carry it, the days show the skewness of these few.
 """
 
 from collections.abc import Sequence
@@ -59,6 +63,7 @@ _RESEMBLANCE = 0.2  # correlation of neighbouring days for which the error is ex
 _LEAST_STEPS = 2.4  # half an interval of a difference of shares, in rows: as many may differ in what was not seen
 _LEAST_QUANTILE = 1.3  # of the error of as many independent rows as a statistic is worth: two thirds of the normal one
 _ONE_END = ((0.0, float("inf")), (float("-inf"), 1.0))  # of losses, and of the share of variance that is explained
+_STRAIGHT = 1e-6  # skewness below which both sides are alike, and the formula divides by almost nothing
 _ROUNDING = 1e-13  # of the value: what rounding leaves of no influence
 
 NAN = float("nan")
@@ -179,7 +184,7 @@ class Estimate:
     high: float
     """Upper end of the interval."""
     standard_error: float
-    """Half the width of the interval, divided by Student's quantile."""
+    """Width of the interval, divided by how many errors it reaches down and up."""
 
 
 def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] | None = None) -> Estimate:
@@ -207,18 +212,22 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
     if n_active < max(blocks.least, 2) or (statistic.opaque and blocks.entities is not None):
         return Estimate(value=_within(value, bounds), low=NAN, high=NAN, standard_error=NAN)
     quantile = student_quantile(blocks.freedom(n_active))
-    contrasts = _contrasts(statistic, blocks, n_active)
-    variance = (contrasts**2).sum() * n_active / (n_active - 1)
-    if blocks.entities is not None:
-        variance += blocks.shared_variance(statistic.influence())
+    influence = _of_blocks(statistic, blocks)
+    shared = 0.0 if blocks.entities is None else blocks.shared_variance(statistic.influence())
+    variance = (_contrasts(influence, blocks, n_active) ** 2).sum() * n_active / (n_active - 1) + shared
     error = float(np.sqrt(variance))
-    low, high = _ends(statistic, error, quantile, bounds)
+    if statistic.ends is None and bounds == (0.0, 1.0):
+        below = above = quantile
+        low, high = _score_interval(statistic, error, quantile)
+    else:
+        below, above = _reach(quantile, _skewness(statistic, influence, shared))
+        low, high = _ends(statistic, error * below, error * above, bounds)
     value = _within(value, bounds)
     return Estimate(
         value=value,
         low=_within(min(low, value), bounds),
         high=_within(max(high, value), bounds),
-        standard_error=(high - low) / (2 * quantile),
+        standard_error=(high - low) / (below + above),
     )
 
 
@@ -226,34 +235,40 @@ def _within(value: float, bounds: tuple[float, float] | None) -> float:
     return value if bounds is None or np.isnan(value) else min(max(value, bounds[0]), bounds[1])
 
 
-def _ends(
-    statistic: Statistic, error: float, quantile: float, bounds: tuple[float, float] | None
-) -> tuple[float, float]:
-    if np.isnan(error):
-        return NAN, NAN
-    if statistic.ends is None and bounds == (0.0, 1.0):
-        return _score_interval(statistic, error, quantile)
-    half, value = max(quantile * error, _LEAST_STEPS * (statistic.step or 0.0)), statistic.value
-    if not half:
+def _skewness(statistic: Statistic, influence: Floats, shared: float) -> float:
+    """Return the skewness of a sum over blocks that is as skewed as they are, given the variance that entities add."""
+    centred = influence - influence.mean()
+    variance = float((centred**2).sum()) + shared
+    if statistic.step is not None or statistic.ends is not None or not statistic.counted.all() or not variance > 0:
+        return 0.0
+    return float(((centred / np.sqrt(variance)) ** 3).sum())
+
+
+def _reach(quantile: float, skewness: float) -> tuple[float, float]:
+    """Return how many standard errors an interval reaches down and up, by Hall's transformation of Student's ratio."""
+    lean = skewness / 6
+    if abs(lean) < _STRAIGHT:
+        return quantile, quantile
+
+    def undone(ratio: float) -> float:
+        return float(np.cbrt(1 + 6 * lean * (ratio - lean)) - 1) / (2 * lean)
+
+    return undone(quantile), -undone(-quantile)
+
+
+def _ends(statistic: Statistic, below: float, above: float, bounds: tuple[float, float] | None) -> tuple[float, float]:
+    least, value = _LEAST_STEPS * (statistic.step or 0.0), statistic.value
+    below, above = max(below, least), max(above, least)
+    if not below > 0:
         return NAN, NAN
     if statistic.ends is not None:
-        return statistic.ends(half)
-    return (
-        _log_interval(value, half, bounds)
-        if bounds in _ONE_END and value not in bounds
-        else (value - half, value + half)
-    )
-
-
-def _log_interval(value: float, half: float, bounds: tuple[float, float]) -> tuple[float, float]:
-    """Return an interval that is symmetric on the logarithm of the distance from the only end of a figure's range.
-
-    Errors of losses grow with the losses, and both are skewed; their logarithms are less so.
-    """
+        return statistic.ends(below)
+    if bounds not in _ONE_END or value in bounds:
+        return value - below, value + above
+    # Errors of losses grow with the losses; on the logarithm of the distance from the end of the range they do not.
     end = next(bound for bound in bounds if np.isfinite(bound))
-    factor = float(np.exp(half / abs(value - end)))
-    nearer, further = end + (value - end) / factor, end + (value - end) * factor
-    return min(nearer, further), max(nearer, further)
+    distance = value - end
+    return end + distance * float(np.exp(-below / distance)), end + distance * float(np.exp(above / distance))
 
 
 def _score_interval(statistic: Statistic, error: float, quantile: float) -> tuple[float, float]:
@@ -263,7 +278,7 @@ def _score_interval(statistic: Statistic, error: float, quantile: float) -> tupl
     """
     value = statistic.value
     chance = value * (1 - value)
-    if chance > 0 and not error and statistic.step is None:
+    if np.isnan(error) or (chance > 0 and not error and statistic.step is None):
         return NAN, NAN
     n = chance / error**2 if chance > 0 and error > 0 else float(independent(statistic.counted).sum())
     shrink = quantile**2 / n
@@ -274,9 +289,9 @@ def _score_interval(statistic: Statistic, error: float, quantile: float) -> tupl
     return centre - half, centre + half
 
 
-def _contrasts(statistic: Statistic, blocks: Blocks, n_active: int) -> Floats:
+def _contrasts(influence: Floats, blocks: Blocks, n_active: int) -> Floats:
     """Return independent contrasts between blocks, whose squares add up to the variance; those of time are slow ones."""
-    influence, n = _of_blocks(statistic, blocks), blocks.n
+    n = blocks.n
     if not blocks.in_time:
         return influence
     number = np.arange(1, blocks.freedom(n_active) + 1)
@@ -326,7 +341,7 @@ def estimate_combination(statistics: Sequence[Statistic], coefficients: Sequence
     if all(one.ends is None for one in statistics):
         return estimate(whole, blocks)
     found = [estimate(one, blocks) for one in statistics]
-    contrasts = np.array([_contrasts(one, blocks, blocks.n) for one in statistics])
+    contrasts = np.array([_contrasts(_of_blocks(one, blocks), blocks, blocks.n) for one in statistics])
     scale = np.sqrt((contrasts**2).sum(axis=1, keepdims=True))
     unit = np.divide(contrasts, scale, out=np.zeros_like(contrasts), where=scale > 0)
     likeness = (unit @ unit.T) * np.outer(np.sign(coefficients), np.sign(coefficients))

@@ -10,6 +10,7 @@ References
 Bins: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, ICML 2017. Bias: R. Roelofs, N. Cain, J. Shlens, M. Mozer, AISTATS 2022.
 """
 
+import bisect
 import math
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = ["N_BINS", "calibration_error"]
 N_BINS = 10
 """Bins of equal width."""
 
+_PER_UNIT = 1_000_000  # steps in which the ends of an interval are found
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
@@ -39,9 +41,10 @@ def calibration_error(outcome: Floats, probability: Floats, sample_weight: Float
 
     Notes
     -----
-    Chance can leave the value slightly below 0. Half of the rows can give a small gap the wrong sign, so the truth lies
-    between the debiased figure and the plain one, on average. The interval therefore reaches down from the debiased value
-    and up from the middle of the two.
+    Chance can leave the value slightly below 0. Half of the rows can give a small gap the wrong sign, so the expectation is
+    below the truth, by a known amount: with gap g and error s of a bin, it is g erf(g / 2s). The interval holds those
+    errors whose expectation is as near to the value as the plain figure's error allows (as Wilson's does for a share),
+    if all gaps were the found ones times a factor.
 
     Examples
     --------
@@ -58,35 +61,42 @@ def calibration_error(outcome: Floats, probability: Floats, sample_weight: Float
     of_gap, of_variance = member * gap[:, None], member * variance[:, None]
 
     def values(weights: Floats) -> Floats:
-        debiased, _ = _signed(weights @ of_gap, weights @ of_variance)
-        return np.asarray(debiased.sum(axis=1) / (weights @ often))
+        return np.asarray(_signed(weights @ of_gap, weights @ of_variance).sum(axis=1) / (weights @ often))
+
+    total, deviation = of_gap.sum(axis=0), np.sqrt(of_variance.sum(axis=0))
+    plain = float(np.abs(total).sum() / n_rows)
 
     def influence() -> Floats:
-        total, spread = of_gap.sum(axis=0), of_variance.sum(axis=0)
-        debiased, slope = _signed(total, spread)
-        per_variance = _per_variance(total, spread, debiased, slope)
-        per_row = slope[bins] * gap + per_variance[bins] * variance
-        return np.asarray((per_row - often * debiased.sum() / n_rows) / n_rows)
+        return np.asarray((np.sign(total)[bins] * gap - often * plain) / n_rows)
 
     def ends(half: float) -> tuple[float, float]:
-        plain = float(np.abs(of_gap.sum(axis=0)).sum() / n_rows)
-        debiased = float(values(np.ones((1, len(bins))))[0])
-        return debiased - half, (max(debiased, 0.0) + plain) / 2 + half
+        value = float(values(np.ones((1, len(bins))))[0])
+        low, high = (_error_of(end, np.abs(total) / n_rows, deviation / n_rows) for end in (value - half, value + half))
+        return low, high
 
     return Statistic(values=values, influence=influence, counted=often, ends=ends)
 
 
-def _signed(total: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> tuple[Floats, Floats]:
-    """Return the expected product of one half's gap and the other half's sign, and its slope in the gap."""
+def _signed(total: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> Floats:
+    """Return the expected product of one half's gap and the other half's sign."""
     deviation = np.sqrt(variance)
-    z = np.divide(total, deviation, out=np.full_like(total, np.inf), where=deviation > 0)
+    z = np.divide(np.abs(total), deviation, out=np.full_like(total, np.inf), where=deviation > 0)
     density = np.exp(-0.5 * np.minimum(z**2, 700.0)) / math.sqrt(2 * math.pi)
     # Probability that both halves agree on the sign, less the probability that they do not.
-    certainty = np.asarray(_erf(np.abs(z) / math.sqrt(2)), dtype=np.float64)
-    finite = np.where(np.isfinite(z), z, 0.0)
-    return np.abs(total) * certainty - 2 * deviation * density, np.sign(total) * certainty + 4 * finite * density
+    agreement = np.asarray(_erf(z / math.sqrt(2)), dtype=np.float64)
+    return np.asarray(np.abs(total) * agreement - 2 * deviation * density)
 
 
-def _per_variance(total: Floats, variance: Floats, debiased: Floats, slope: Floats) -> Floats:
-    """Return the slope of the debiased gap in the variance; the gap is homogeneous in total and deviation."""
-    return np.divide(debiased - slope * total, 2 * variance, out=np.zeros_like(total), where=variance > 0)
+def _error_of(expected: float, gap: Floats, deviation: Floats) -> float:
+    """Return the calibration error whose debiased figure is expected to have this value, 0 to 1.
+
+    The bins have these gaps per row, times a common factor, and these deviations of chance.
+    """
+    plain = float(gap.sum())
+    bins = [(size, 2 * error) for size, error in zip(gap.tolist(), deviation.tolist(), strict=True) if size]
+
+    def expectation(error: int) -> float:
+        factor = error / _PER_UNIT / plain
+        return factor * math.fsum(size * (math.erf(factor * size / doubt) if doubt else 1.0) for size, doubt in bins)
+
+    return bisect.bisect_left(range(_PER_UNIT if plain else 0), expected, key=expectation) / _PER_UNIT

@@ -11,9 +11,11 @@ from tidemill.metrics.definitions import DEFINITIONS
 CLASSES = ("early", "late", "on time")
 ALL = [(task, metric) for task, metrics in DEFINITIONS.items() for metric in metrics]
 """Every metric with its task."""
-
-ON_RANKS = ("median_absolute_error",)
-"""Metrics made of `rows.median`: their influence is on the scale of ranks."""
+OF_ANOTHER_SCALE = {
+    "median_absolute_error": "its influence is on the scale of ranks",
+    "expected_calibration_error": "its influence is that of the plain figure",
+}
+"""Metrics whose interval does not come from the influence on the value, such as those of `rows.median`."""
 
 
 def _decided(score):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.fft import dct
 from scipy.signal import lfilter
-from scipy.stats import ttest_1samp
+from scipy.stats import skew, t, ttest_1samp
 
 from tidemill.metrics.blocks import MAX_LEFT_OUT, estimate, index_blocks
 from tidemill.metrics.statistic import Statistic, average_precision, mean, median, ratio
@@ -50,7 +50,7 @@ def test_rows_without_blocks_have_no_order_of_time():
 
 
 def test_the_interval_of_a_mean_over_folds_is_students_textbook_one():
-    folds = np.sort(np.random.default_rng(3).normal(size=20))
+    folds = np.arange(20.0)  # not skewed
     found = estimate(mean(folds), index_blocks([f"fold-{number:02}" for number in range(80, 100)], 20))
     expected = ttest_1samp(folds, 0.0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-3)
@@ -93,14 +93,30 @@ def test_a_share_of_1_is_as_uncertain_as_wilson_says():
 
 
 @pytest.mark.parametrize(("bounds", "end"), [((0.0, np.inf), 0.0), ((-np.inf, 1.0), 1.0)])
-def test_a_figure_with_one_end_has_an_interval_that_is_symmetric_in_the_logarithm_of_its_distance(bounds, end):
-    days = abs(end - np.random.default_rng(2).exponential(size=14))
+def test_a_figure_with_one_end_has_its_interval_on_the_logarithm_of_the_distance(bounds, end):
+    days = np.random.default_rng(2).exponential(size=14)
     days = days if end == 0.0 else 1.0 - days
     found, plain = of_days(days, bounds=bounds), of_days(days)
-    below, value, above = (np.log(abs(end - figure)) for figure in (found.low, found.value, found.high))
-    assert value - below == pytest.approx(above - value)
-    assert abs(above - value) == pytest.approx((plain.high - plain.low) / 2 / abs(end - found.value))
+    distance = found.value - end
+    for figure, on_the_line in ((found.low, plain.low), (found.high, plain.high)):
+        assert np.log((figure - end) / distance) == pytest.approx((on_the_line - found.value) / distance)
     assert bounds[0] < found.low < found.value < found.high < bounds[1]
+
+
+def test_an_interval_undoes_the_skewness_of_the_days():
+    days = np.random.default_rng(2).exponential(size=20)
+    found = estimate(mean(days), index_blocks(None, 20))
+    quantile, error, lean = t(19).ppf(0.975), days.std(ddof=1) / np.sqrt(20), skew(days) / np.sqrt(20) / 6
+    for end, side in ((found.low, quantile), (found.high, -quantile)):
+        ratio = (found.value - end) / error  # Hall 1992, equation 3
+        assert ratio + 2 * lean * ratio**2 + 4 / 3 * lean**2 * ratio**3 + lean == pytest.approx(side, rel=1e-3)
+    assert found.standard_error == pytest.approx(error)
+
+
+def test_the_skewness_of_days_of_few_counted_rows_is_not_undone():
+    y, score = np.tile([1.0, 0.0, 0.0], 20), np.random.default_rng(5).random(60)
+    found = estimate(average_precision(y, score), index_blocks(np.repeat(np.arange(20), 3), 60))
+    assert found.high - found.value == pytest.approx(found.value - found.low)
 
 
 def test_average_precision_is_never_surer_than_two_thirds_of_the_error_of_its_positives():
@@ -145,6 +161,15 @@ def test_one_side_of_an_interval_misses_the_mean_of_persistent_days_in_one_case_
         series = lfilter([1], [1, -resemblance], steps)
         n_missed += estimate(mean(series), days).low > 0
     assert 0.010 <= n_missed / 1500 <= 0.044  # 0.016 to 0.033, with a standard error of 0.003 to 0.005
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_days", [14, 28])
+def test_either_side_of_an_interval_misses_the_mean_of_skewed_days_equally_often(n_days):
+    rng, days = np.random.default_rng(0), index_blocks(np.arange(n_days), n_days)
+    found = [estimate(mean(rng.exponential(size=n_days)), days) for _ in range(1500)]
+    assert np.mean([one.high < 1 for one in found]) <= 0.045  # 3 %; of a symmetric interval 6 %
+    assert np.mean([one.low > 1 for one in found]) <= 0.03
 
 
 def test_what_an_entitys_rows_share_is_added_to_the_variance_of_the_days():
