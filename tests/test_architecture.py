@@ -365,6 +365,7 @@ CLOCKS = {
     "src/tidemill/delivery/sending.py": "when a message is due: by a wrong clock it comes late, or a second time",
     "src/tidemill/doctor/examine.py": "compares this machine's clock with the warehouse's",
     "src/tidemill/local/supervision/processes.py": "the age of a process, which the machine tells by the same clock",
+    "src/tidemill/testing/pack.py": "the newest partition, where none is named; nothing is recorded",
 }
 """Who may look at the machine's clock, and what for: all else goes by the database's, or by partitions and cutoffs."""
 

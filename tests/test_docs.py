@@ -49,7 +49,8 @@ PARTS = {
     "predict": spec.Predict, "predict.quarantine": spec.Quarantine, "predict.withhold": spec.Withhold, "ready": spec.Ready,
     "monitor": spec.Monitor,
     "retrain": spec.Retrain,
-    "reproduce": spec.Reproduce, "retention": spec.Retention, "attest": spec.Attestation, "rules": spec.Rule,
+    "reproduce": spec.Reproduce, "test": spec.Tests, "test.cases": spec.Case,
+    "retention": spec.Retention, "attest": spec.Attestation, "rules": spec.Rule,
     "alerts": spec.AlertChannel,
 }  # fmt: skip
 

@@ -36,6 +36,7 @@ PURPOSE = {
     "reproduce": "Builds a release again from its records in the ledger, and compares every step.",
     "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases published.",
     "act": "Does what a person asks for by one short change of the ledger, and records who asked and why.",
+    "test": "Tests the model on a sample of its source, in a database of its own.",
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
 }
 """Purpose of each kind of DAG; a DAG's name is the model's and its kind."""

@@ -12,17 +12,35 @@ WHERE p.model = %(model)s
 ORDER BY p.reproduction_id DESC LIMIT 1;
 
 -- name: score_spec_tests
--- The behaviour checks of the champion.
+-- The newest tests of the model, or else the behaviour checks of the champion; a failure of either counts first.
 WITH champion AS (
     SELECT r.* FROM tidemill.champion c JOIN tidemill.release r USING (model, release_id) WHERE c.model = %(model)s
 ), checks AS (
     SELECT count(*) AS n, count(*) FILTER (WHERE (b ->> 'passed')::boolean) AS n_passed, string_agg(b ->> 'name', ', ') AS names
     FROM champion, jsonb_array_elements(evidence -> 'behaviour') b
+), newest AS (
+    SELECT * FROM tidemill.run
+    WHERE model = %(model)s AND chain = 'test' AND step = 'run_tests' AND status = 'succeeded'
+      AND ended_at > now() - interval '90 days'
+    ORDER BY run_id DESC LIMIT 1
+), tests AS (
+    SELECT count(*) AS n, count(*) FILTER (WHERE t ->> 'outcome' = 'passed') AS n_passed,
+        count(*) FILTER (WHERE t ->> 'outcome' = 'failed') AS n_failed,
+        string_agg(t ->> 'name', ', ') FILTER (WHERE t ->> 'outcome' <> 'passed') AS others
+    FROM newest, jsonb_array_elements(result -> 'tests') t
+), found AS (
+    SELECT 'judgement' AS kind, decision_id::text AS row_id, judged_at AS at,
+        CASE WHEN n_passed = n THEN 0.5 ELSE 0 END AS worth, format('%%s of %%s checks passed: %%s', n_passed, n, names) AS shows
+    FROM champion, checks
+    WHERE n > 0
+    UNION ALL
+    SELECT 'run', run_id::text, ended_at,
+        CASE WHEN n_failed > 0 OR n_passed = 0 THEN 0
+             WHEN dag_run_id ~ '^(scheduled|asset_triggered|backfill)__' THEN 1 ELSE 0.5 END,
+        format('%%s of %%s tests passed on a sample as of partition %%s%%s', n_passed, n, partition, '; not: ' || others)
+    FROM newest, tests
 )
-SELECT 'behaviour' AS need, 'judgement' AS kind, decision_id::text AS row_id, judged_at AS at,
-    CASE WHEN n_passed = n THEN 1 ELSE 0 END AS worth, format('%%s of %%s checks passed: %%s', n_passed, n, names) AS shows
-FROM champion, checks
-WHERE n > 0;
+SELECT 'tests' AS need, * FROM found ORDER BY worth = 0 DESC, kind = 'run' DESC LIMIT 1;
 
 -- name: score_integration_test
 -- The newest rebuilding that ran from the source to the evaluation, apart from what serves.
@@ -71,9 +89,26 @@ LEFT JOIN tidemill.shadow s ON (s.model, s.release_id, s.decision_id, s.state) =
 WHERE c.model = %(model)s;
 
 -- name: score_rollback
--- The newest rollback of the model.
-SELECT 'rolled_back' AS need, 'deployment' AS kind, d.deployment_id::text AS row_id, d.deployed_at AS at, 0.5 AS worth,
-    format('release %%s served again after release %%s, by %%s', d.release_id, d.previous_release_id, d.approved_by) AS shows
-FROM tidemill.deployment d
-WHERE d.model = %(model)s AND d.kind = 'rollback'
-ORDER BY d.deployment_id DESC LIMIT 1;
+-- The newest drill in the tests of the model, or else the newest rollback of the model.
+WITH drill AS (
+    SELECT run_id, ended_at, dag_run_id, partition, t ->> 'outcome' AS outcome
+    FROM tidemill.run, jsonb_array_elements(result -> 'tests') t
+    WHERE model = %(model)s AND chain = 'test' AND step = 'run_tests' AND status = 'succeeded'
+      AND t ->> 'name' = 'rollback_returns_the_rows_of_the_earlier_champion' AND t ->> 'outcome' <> 'skipped'
+      AND ended_at > now() - interval '365 days'
+    ORDER BY run_id DESC LIMIT 1
+), found AS (
+    SELECT 'run' AS kind, run_id::text AS row_id, ended_at AS at,
+        CASE WHEN outcome = 'failed' THEN 0
+             WHEN dag_run_id ~ '^(scheduled|asset_triggered|backfill)__' THEN 1 ELSE 0.5 END AS worth,
+        format('a drill in a database of its own, as of partition %%s: readers saw the earlier rows again: %%s', partition,
+               outcome) AS shows
+    FROM drill
+    UNION ALL
+    (SELECT 'deployment', d.deployment_id::text, d.deployed_at, 0.5,
+         format('release %%s served again after release %%s, by %%s', d.release_id, d.previous_release_id, d.approved_by)
+     FROM tidemill.deployment d
+     WHERE d.model = %(model)s AND d.kind = 'rollback'
+     ORDER BY d.deployment_id DESC LIMIT 1)
+)
+SELECT 'rolled_back' AS need, * FROM found ORDER BY kind = 'run' DESC LIMIT 1;

@@ -815,6 +815,20 @@ MUTANTS = (
         ("tests/dags/test_parsing_context.py", "-k", "no_other_spec"),
     ),
     Mutant(
+        "a test of a model that fails",
+        "src/tidemill/testing/run.py",
+        'if (report.when == "call" or not report.passed) and',
+        'if report.when == "call" and',
+        ("tests/integration/test_model_tests.py", "-k", "cannot_be_trained"),
+    ),
+    Mutant(
+        "rows after the cutoff that a feature counts",
+        "src/tidemill/testing/hidden.py",
+        "(spec.entity_key,), names, limit=0)",
+        "(spec.entity_key,), names, limit=1)",
+        ("tests/integration/test_model_tests.py", "-k", "counts_rows_after"),
+    ),
+    Mutant(
         "missing packages in words",
         "src/tidemill/cli/__init__.py",
         "except ModuleNotFoundError as error:",

@@ -4,13 +4,14 @@ import pytest
 
 from .conftest import Described
 
-VERBS = ("train", "predict", "monitor", "retrain", "reproduce")
+VERBS = ("train", "predict", "monitor", "retrain", "reproduce", "test")
 FORMS = {
     "train": {"partition", "cutoff", "trials", "dry_run", "reason"},
     "predict": {"partition", "cutoff", "release", "policy", "simulate", "dry_run"},
     "monitor": {"partition"},
     "retrain": {"partition", "dry_run", "reason"},
     "act": {"action", "alert", "until", "partition", "release", "force", "what", "name", "reason"},
+    "test": {"partition"},
     "reproduce": {"partition", "release", "prediction_run", "as_declared"},
 }
 

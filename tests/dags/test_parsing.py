@@ -24,7 +24,7 @@ def test_no_file_has_an_import_error(described: Described) -> None:
     assert described["errors"] == {}
 
 
-def test_a_model_has_five_dags_that_run_by_schedule_and_two_that_people_trigger(described: Described) -> None:
+def test_a_model_has_six_dags_that_run_by_schedule_and_two_that_people_trigger(described: Described) -> None:
     assert sorted(dag_id for dag_id in described["dags"] if dag_id.startswith("flight_delays")) == [
         "flight_delays_act",
         "flight_delays_monitor",
@@ -32,6 +32,7 @@ def test_a_model_has_five_dags_that_run_by_schedule_and_two_that_people_trigger(
         "flight_delays_reproduce",
         "flight_delays_retrain",
         "flight_delays_rollback",
+        "flight_delays_test",
         "flight_delays_train",
     ]
 
@@ -40,7 +41,7 @@ def test_each_dag_comes_from_the_file_of_its_verb(described: Described) -> None:
     files = {dag_id: dag["file"] for dag_id, dag in described["dags"].items() if dag_id.startswith("flight_delays")}
     assert files == {
         f"flight_delays_{verb}": f"{verb}.py"
-        for verb in ("train", "predict", "monitor", "retrain", "reproduce", "rollback", "act")
+        for verb in ("train", "predict", "monitor", "retrain", "reproduce", "rollback", "act", "test")
     }
 
 

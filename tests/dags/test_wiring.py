@@ -45,6 +45,7 @@ UPSTREAM = {
         "record_outcome": ["decide", "trigger_training"],
     },
     "reproduce": {"reproduce": []},
+    "test": {"run_tests": []},
 }
 
 

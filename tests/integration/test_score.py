@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from tidemill.cli import app
 from tidemill.operations.rollback import promote_by_hand
-from tidemill.records import Scorecard, ScoreLine
+from tidemill.records import ModelTest, ModelTests, Outcome, Scorecard, ScoreLine
 from tidemill.runtime.run import run_step
 from tidemill.score import read_scorecard
 from tidemill.versions import code_version
 from tidemill.warehouse.connections import Cursor, transaction
-from tidemill.warehouse.ledger import Origin
+from tidemill.warehouse.ledger import Cost, NewRun, Origin
 from tidemill.warehouse.overview import Overview
 
 from .data import LAST, SPEC, TRAINED, Mill
@@ -46,7 +46,7 @@ FULL = (
     + f"features: {{numeric: [{', '.join(NUMBERS)}], categorical: [carrier], policy: {{denied_columns: [late]}}}}\n"
     f"contract:\n{CONTRACT}\nattest:\n{ATTEST}\n"
 )
-HALVES = {*ATTESTED, "canary", "rollback"}
+HALVES = {*ATTESTED, "canary"}
 """Lines for which the platform can show half a point at most."""
 EVIDENCE = "UPDATE tidemill.judgement SET evidence = {} WHERE model = '{{m}}'"
 
@@ -85,7 +85,8 @@ FALSIFICATIONS = {
     "UPDATE tidemill.champion c SET deployment_id = forced.deployment_id FROM forced WHERE c.model = forced.model",
     "debugging": in_evidence("{explained,passed}", "'false'"),
     "canary": in_evidence("{rehearsal,n_different}", "'1'"),
-    "rollback": "UPDATE tidemill.deployment SET kind = 'promote' WHERE model = '{m}' AND kind = 'rollback'",
+    "rollback": "UPDATE tidemill.run SET result = jsonb_set(result, '{tests,-1,outcome}', '\"skipped\"') "
+    "WHERE model = '{m}' AND step = 'run_tests'",
     "dependencies": "UPDATE tidemill.examination SET parts = array_remove(parts, 'freshness') WHERE model = '{m}'",
     "invariants": "DELETE FROM tidemill.metric WHERE model = '{m}' AND part = 'freshness' AND name = 'n_rows'",
     "skew": f"UPDATE tidemill.metric SET value = 0.02 WHERE {newest('skew', 'skew_rows')}",
@@ -118,8 +119,30 @@ def full(new_mill: Callable[[], Mill]) -> Iterator[Mill]:
         second = mill.register(trained, bundle_digest="f" * 64)
         mill.promote(second, first)
         mill.promoter.rollback(mill.model, None, approved_by="jo", reason="A drill.")
+        record_tests(mill)
         yield mill
     code_version.cache_clear()
+
+
+def record_tests(mill: Mill) -> None:
+    """Record tests that the schedule has run; test_model_tests.py runs some."""
+    names = ("behaviour", "rollback_returns_the_rows_of_the_earlier_champion")
+    tests = tuple(ModelTest(name=name, outcome=Outcome.PASSED) for name in names)
+    run_id = mill.ledger.start_run(
+        NewRun(
+            model=mill.model,
+            chain="test",
+            step="run_tests",
+            partition=TRAINED,
+            origin=Origin(dag_id=f"{mill.model}_test", dag_run_id="scheduled__2024-03-24"),
+            code_version=code_version(),
+            spec_digest=mill.spec.digest,
+            lock_digest="0" * 64,
+        )
+    )
+    done = ModelTests(model=mill.model, partition=TRAINED, tests=tests)
+    cost = Cost(wall_s=1, cpu_s=1, peak_rss_bytes=1)
+    mill.ledger.end_run(run_id, cost, error=None, result=done.to_dict(), n_rows=None)
 
 
 def signed_today(mill: Mill) -> None:
@@ -160,7 +183,7 @@ def test_a_model_with_all_evidence_has_all_points_that_the_platform_can_show(ful
     assert {name: value for name, (value, _) in found.items()} == {
         line.value: 0.5 if line in HALVES else 1 for line in ScoreLine
     }, json.dumps(found, indent=1)
-    assert card.points == {"data": 6, "model": 6, "infrastructure": 6, "monitoring": 7}
+    assert card.points == {"data": 6, "model": 6, "infrastructure": 6.5, "monitoring": 7}
     assert card.score == 6
     assert all(line.evidence for line in card.lines if line.line not in ATTESTED)
     assert Scorecard.from_dict(card.to_dict()) == card
@@ -220,6 +243,30 @@ def test_a_champion_that_has_won_in_the_shadow_is_canaried(full: Mill) -> None:
         assert points(read_scorecard(cursor, full.spec))["canary"] == 1
 
 
+OF_TESTS = "UPDATE tidemill.run SET {} WHERE model = '{{m}}' AND step = 'run_tests'"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("dag_run_id = 'manual__1'", {"spec_tests": 0.5, "rollback": 0.5}),
+        ("ended_at = ended_at - interval '91 days'", {"spec_tests": 0.5, "rollback": 1}),
+        ("ended_at = ended_at - interval '366 days'", {"spec_tests": 0.5, "rollback": 0.5}),
+        ("result = jsonb_set(result, '{tests,0,outcome}', '\"failed\"')", {"spec_tests": 0, "rollback": 1}),
+        ("result = jsonb_set(result, '{tests,-1,outcome}', '\"failed\"')", {"spec_tests": 0, "rollback": 0}),
+        ("status = 'failed'", {"spec_tests": 0.5, "rollback": 0.5}),
+    ],
+    ids=["by hand", "a quarter old", "a year old", "a test failed", "the drill failed", "not completed"],
+)
+def test_tests_of_the_model_count_by_who_ran_them_when_and_how_they_ended(
+    full: Mill, change: str, expected: dict[str, float]
+) -> None:
+    with undone(full) as cursor:
+        run(cursor, full, OF_TESTS.replace("{}", change, 1).replace("{{m}}", "{m}"))
+        after = points(read_scorecard(cursor, full.spec))
+    assert {name: after[name] for name in expected} == expected
+
+
 def test_monitoring_records_the_score_and_the_console_reads_it(full: Mill) -> None:
     ((result,),) = full.sql(
         "SELECT result FROM tidemill.run WHERE model = '{m}' AND step = 'report' ORDER BY run_id DESC LIMIT 1"
@@ -228,9 +275,12 @@ def test_monitoring_records_the_score_and_the_console_reads_it(full: Mill) -> No
     assert found is not None
     assert found.score is not None
     assert (
-        found.score.points == result["ml_test_score"] == {"data": 6, "model": 6, "infrastructure": 3.5, "monitoring": 7}
+        found.score.points == result["ml_test_score"] == {"data": 6, "model": 6, "infrastructure": 3, "monitoring": 7}
     )
-    assert (found.score.partition, found.score.score) == (LAST, 3.5)  # nothing had been rebuilt and rolled back by then
+    assert (found.score.partition, found.score.score) == (
+        LAST,
+        3,
+    )  # nothing had been rebuilt, tested and rolled back by then
 
 
 def test_the_card_has_the_score_of_the_day_of_its_registration(full: Mill) -> None:

@@ -1,4 +1,4 @@
-"""Commands that replay a model's past, with several retraining policies or injected faults."""
+"""Commands that train, test or replay a model on its past, apart from what serves."""
 
 import json
 from collections.abc import Sequence
@@ -93,6 +93,30 @@ def _print_trial(done: "Trial", minimum: float | None) -> None:
 def _figure(of: str, item: "MetricValue") -> dict[str, str]:
     interval = "-" if item.low is None else f"{item.low:.4f} to {item.high:.4f}"
     return {"of": of, "metric": item.name, "value": f"{item.value:.4f}", "interval": interval}
+
+
+@app.command("test", rich_help_panel=PANEL)
+def run_tests(
+    model: Model,
+    partition: Annotated[
+        str | None, typer.Option(help="Partition as of which to train; by default the newest of the model.")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1000, help="Size of the sample.")] = 10_000,
+    junit: Annotated[Path | None, typer.Option(help="File for the outcomes, as JUnit's XML.")] = None,
+) -> None:
+    """Test a model on a sample of its source, in a database of its own; exit status 1 if a test fails."""
+    from datetime import UTC, datetime
+
+    from tidemill.records import ModelTests
+    from tidemill.runtime.run import run_step
+    from tidemill.simulation.trial import newest_partition
+
+    workspace = Workspace.from_environment()
+    spec = workspace.spec(model)
+    key = spec.asked(partition).key if partition else newest_partition(spec, datetime.now(UTC)).key
+    inputs = {"rows": rows, "junit": str(junit or "")}
+    if ModelTests.from_dict(run_step("test", "run_tests", model, key, inputs, workspace=workspace)).failed:
+        raise typer.Exit(1)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -30,7 +30,18 @@ from tidemill.workspace import LEDGER, PROMOTER, SOURCE, Workspace, connection_f
 
 __all__ = ["DAG_FILES", "check_storage", "examine_installation"]
 
-DAG_FILES = ("act", "broken_specs", "maintenance", "monitor", "predict", "reproduce", "retrain", "rollback", "train")
+DAG_FILES = (
+    "act",
+    "broken_specs",
+    "maintenance",
+    "monitor",
+    "predict",
+    "reproduce",
+    "retrain",
+    "rollback",
+    "test",
+    "train",
+)
 """Files that Airflow must find among its DAG files."""
 FACTS = "tidemill_airflow.facts"
 FACTS_S = 120

@@ -20,7 +20,16 @@ from tidemill.records.console import (
     Wishes,
 )
 from tidemill.records.data import CheckReport, CheckResult, ProfileRef, Readiness, SnapshotRef, SplitRef
-from tidemill.records.evidence import BehaviourCheck, FeatureGroup, Rehearsal, SliceSearch, WeakSlice
+from tidemill.records.evidence import (
+    BehaviourCheck,
+    FeatureGroup,
+    ModelTest,
+    ModelTests,
+    Outcome,
+    Rehearsal,
+    SliceSearch,
+    WeakSlice,
+)
 from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict, significant
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, Refit, ReleaseRef
 from tidemill.records.overview import (
@@ -76,8 +85,11 @@ __all__ = [
     "MetricValue",
     "ModelDetails",
     "ModelState",
+    "ModelTest",
+    "ModelTests",
     "MonitorRef",
     "OpenAlert",
+    "Outcome",
     "PageRef",
     "Parameters",
     "PartitionAlert",

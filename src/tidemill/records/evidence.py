@@ -1,10 +1,20 @@
-"""Records about a candidate beyond its metrics: behaviour checks, scores in a clean process, and weak slices."""
+"""Records about a model beyond its metrics: behaviour checks, scores in a clean process, weak slices, and its tests."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from tidemill.records.figures import MetricValue, Record
 
-__all__ = ["BehaviourCheck", "FeatureGroup", "Rehearsal", "SliceSearch", "WeakSlice"]
+__all__ = [
+    "BehaviourCheck",
+    "FeatureGroup",
+    "ModelTest",
+    "ModelTests",
+    "Outcome",
+    "Rehearsal",
+    "SliceSearch",
+    "WeakSlice",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +87,36 @@ class SliceSearch(Record):
     """Worst of them that were measured again on the test set."""
     weak: tuple[WeakSlice, ...] = ()
     """Those confirmed there, in the order of the search; that any of them is there by chance has a probability of 2.5 %."""
+
+
+class Outcome(StrEnum):
+    """How a test ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTest(Record):
+    """One test of a model."""
+
+    name: str
+    """Its name, with the expectation in brackets if it has one."""
+    outcome: Outcome
+    message: str = ""
+    """Why it failed or was skipped, in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTests(Record):
+    """The tests of a model as of a partition."""
+
+    model: str
+    partition: str
+    tests: tuple[ModelTest, ...]
+
+    @property
+    def failed(self) -> tuple[ModelTest, ...]:
+        """Tests that failed."""
+        return tuple(test for test in self.tests if test.outcome is Outcome.FAILED)

@@ -18,6 +18,7 @@ from tidemill.records import (
     DeploymentRef,
     EvaluationReport,
     LookedBack,
+    ModelTests,
     MonitorRef,
     PageRef,
     PredictionRef,
@@ -40,9 +41,8 @@ if TYPE_CHECKING:
 __all__ = [
     "STEPS", "TrainingRecords", "alert", "analyse", "approve", "await_ready", "collect", "compute", "decide", "declaration",
     "drift", "evaluate", "extract", "freshness", "inspect", "look_back", "notify", "performance", "predict", "prepare",
-    "producers", "publish", "record_outcome", "register", "report", "reproduce", "resolve_release", "score", "settle", "shadow",
-    "steps_of",
-    "train", "validate_data", "validate_model",
+    "producers", "publish", "record_outcome", "register", "report", "reproduce", "resolve_release", "run_tests", "score",
+    "settle", "shadow", "steps_of", "train", "validate_data", "validate_model",
 ]  # fmt: skip
 
 _QUICK, _HOUR = timedelta(minutes=10), timedelta(hours=1)
@@ -278,6 +278,19 @@ def reproduce(
     """Build a release again and compare it with what it was; the one that the partition picks, unless one is named.
 
     The task succeeds whatever the verdict is: the ledger, its XCom and ``tidemill doctor`` have it.
+    """
+
+
+@step(
+    "testing.run",
+    chains=("test",),
+    limit=timedelta(hours=4),  # copies a training window, and trains on a sample of it three times
+    memory=NO_ROWS,  # each step that it repeats is checked by itself
+)
+def run_tests(job: "Job", *, rows: int = 10_000, junit: str = "") -> ModelTests:
+    """Test the model on a sample of its source, in a database of its own.
+
+    The step succeeds whatever the outcomes are; the ML Test Score counts them.
     """
 
 

@@ -52,7 +52,7 @@ def run_step(
     Parameters
     ----------
     chain : str
-        ``train``, ``predict``, ``monitor``, ``retrain`` or ``reproduce``: what the step is run for.
+        ``train``, ``predict``, ``monitor``, ``retrain``, ``reproduce`` or ``test``: what the step is run for.
     step : str
         A declared step.
     inputs : mapping of str to object

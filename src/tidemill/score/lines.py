@@ -194,9 +194,9 @@ LINES = (
         name=ScoreLine.SPEC_TESTS,
         section=_INFRASTRUCTURE,
         title="Model specification code is unit tested",
-        needs=(_of_training("behaviour", "behaviour checks of the champion"),),
+        needs=(_of_training("tests", "tests of the model, or behaviour checks of the champion"),),
         first_half=f"'{_TRAIN}'",
-        second_half="",
+        second_half="set test.schedule, and let the DAG {model}_test pass by its schedule",
     ),
     Line(
         name=ScoreLine.INTEGRATION_TEST,
@@ -234,9 +234,9 @@ LINES = (
         name=ScoreLine.ROLLBACK,
         section=_INFRASTRUCTURE,
         title="Serving models can be rolled back quickly and safely",
-        needs=(_of_drill("rolled_back", "a rollback of this model"),),
-        first_half="'tidemill rollback {model} --reason drill', once there is an earlier champion",
-        second_half="no schedule runs a rollback drill",
+        needs=(_of_drill("rolled_back", "a rollback of this model, or a drill in its tests"),),
+        first_half="'tidemill test {model}'",
+        second_half="set test.schedule, and let the DAG {model}_test pass by its schedule",
     ),
     # ---------------------------------------------------------------- monitoring
     Line(

@@ -35,7 +35,7 @@ from tidemill.warehouse.model_queries import Query, bind
 from tidemill.warehouse.reading import Column, describe, frozen_view
 from tidemill.workspace import Workspace
 
-__all__ = ["Sandbox", "open_sandbox"]
+__all__ = ["TIMEOUT_S", "Sandbox", "copy_rows", "create_table", "open_sandbox"]
 
 TIMEOUT_S = 1800  # seconds per statement on the source, as in ``extract``
 SPOOL_BYTES = 64 * 2**20
@@ -105,15 +105,17 @@ class Sandbox:
         ):
             writer.execute("CREATE SCHEMA simulation")
             first = query_parameters(partitions[0].interval, partitions[0].cutoff)
-            columns = _create(reader, writer, features, first, FEATURES_TABLE)
+            columns = create_table(reader, writer, features, first, FEATURES_TABLE)
             require_columns(columns, [name for name in wanted_features(spec) if name != STAMP], spec, source.features)
             for done, partition in enumerate(partitions, start=1):
-                _copy(reader, writer, features, query_parameters(partition.interval, partition.cutoff), FEATURES_TABLE)
+                copy_rows(
+                    reader, writer, features, query_parameters(partition.interval, partition.cutoff), FEATURES_TABLE
+                )
                 on_progress(SOURCE, done, len(partitions))
-            columns = _create(reader, writer, labels, latest, LABELS_TABLE)
+            columns = create_table(reader, writer, labels, latest, LABELS_TABLE)
             wanted = wanted_labels(spec) if spec.has_time else [spec.entity_key, spec.label.column]
             require_columns(columns, wanted, spec, source.labels)
-            _copy(reader, writer, labels, latest, LABELS_TABLE)
+            copy_rows(reader, writer, labels, latest, LABELS_TABLE)
             _finish(writer, spec)
         self._write_queries(spec, {column.name for column in columns})
 
@@ -190,7 +192,7 @@ def _require_postgres(spec: ModelSpec) -> None:
         )
 
 
-def _create(
+def create_table(
     reader: Cursor, writer: Cursor, query: Query, parameters: Mapping[str, datetime], table: sql.Identifier
 ) -> tuple[Column, ...]:
     """Create a table with the columns and types of a query."""
@@ -208,9 +210,10 @@ def _create(
     return columns
 
 
-def _copy(
+def copy_rows(
     reader: Cursor, writer: Cursor, query: Query, parameters: Mapping[str, datetime], table: sql.Identifier
 ) -> None:
+    """Append a query's rows to a table of another server."""
     select = reader.mogrify(f"SELECT * FROM ({query}\n) AS query", parameters).decode()
     with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
         reader.copy_expert(f"COPY ({select}) TO STDOUT (FORMAT binary)", cast(IO[bytes], spool))

@@ -27,7 +27,7 @@ from tidemill.simulation.sandbox import Sandbox, open_sandbox
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.connections import transaction
 
-__all__ = ["N_ROWS", "Trial", "newest_partition", "suggested_floor", "try_model"]
+__all__ = ["N_ROWS", "Trial", "newest_partition", "sample_rows", "suggested_floor", "try_model"]
 
 N_ROWS = 50_000
 """Rows of the sample: the candidates fit in under a minute on two cores."""
@@ -87,7 +87,7 @@ def try_model(
     """
     with open_sandbox() as sandbox:
         sandbox.copy_source(past, on_progress)
-        n_source, n_sample = _sample(sandbox, past.spec, n_rows)
+        n_source, n_sample = sample_rows(sandbox, past.spec, n_rows)
         sandbox.declare(past.spec, past.spec.model)
         start = time.monotonic()
         seen, finding = _train(sandbox, past, on_step)
@@ -143,7 +143,7 @@ def suggested_floor(report: EvaluationReport) -> float | None:
     return headline.low if greater_is_better(headline.name) else headline.high
 
 
-def _sample(sandbox: Sandbox, spec: ModelSpec, n_rows: int) -> tuple[int, int]:
+def sample_rows(sandbox: Sandbox, spec: ModelSpec, n_rows: int) -> tuple[int, int]:
     """Keep about ``n_rows`` of the copied rows, chosen by a hash of their key; return the number of rows before and after."""
     count = sql.SQL("SELECT count(*) FROM {}").format(FEATURES_TABLE)
     with transaction(sandbox.database.url) as cursor:

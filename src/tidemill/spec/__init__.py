@@ -11,6 +11,7 @@ from tidemill.spec.folds import N_FOLDS, NO_TIME, STAMP, Folds, fold_key, fold_s
 from tidemill.spec.inputs import Engine, Input, Missing
 from tidemill.spec.model import ModelSpec
 from tidemill.spec.operation import (
+    Case,
     Monitor,
     OnEmpty,
     Predict,
@@ -18,6 +19,7 @@ from tidemill.spec.operation import (
     Reproduce,
     Retention,
     Retrain,
+    Tests,
     Then,
     Unanswered,
     Withhold,
@@ -36,6 +38,7 @@ __all__ = [
     "Accept",
     "AlertChannel",
     "Attestation",
+    "Case",
     "Dimension",
     "Engine",
     "Expectation",
@@ -61,6 +64,7 @@ __all__ = [
     "Search",
     "Source",
     "Task",
+    "Tests",
     "Then",
     "Train",
     "Unanswered",

@@ -19,7 +19,7 @@ from tidemill.spec.data import OBSERVED_AT, Expectation, Features, Label, Partit
 from tidemill.spec.folds import NO_TIME, STAMP, fold_block
 from tidemill.spec.inputs import Engine
 from tidemill.spec.kinds import Line, Name, Part, repeated
-from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain, require_fit
+from tidemill.spec.operation import Monitor, Predict, Reproduce, Retention, Retrain, Tests, require_fit
 from tidemill.spec.reserved import ANSWER_COLUMNS, OWN_TABLES, VIEW_COLUMNS, time_zones
 from tidemill.spec.training import Accept, Train
 from tidemill.spec.without_time import require_no_folds, require_no_time
@@ -63,6 +63,7 @@ class ModelSpec(Part):
     alerts: tuple[AlertChannel, ...] = ()
     reproduce: Reproduce = Reproduce()
     retention: Retention = Retention()
+    test: Tests = Tests()
     attest: dict[ScoreLine, Attestation] = Field(default_factory=dict)
     """What people vouch for, by line of the ML Test Score."""
 
@@ -252,10 +253,10 @@ class ModelSpec(Part):
         if any(binary_only.values()):
             names = ", ".join(name for name, used in binary_only.items() if used)
             raise ValueError(f"{names}: task {self.task.value!r} has no calibration and no threshold")
-        if self.train.monotonic and self.task is Task.MULTICLASS:
-            raise ValueError(
-                "train.monotonic: not available for task 'multiclass', whose scores have no single direction"
-            )
+        directed = {"train.monotonic": self.train.monotonic, "test": {**self.test.directions, **self.test.cases}}
+        if self.task is Task.MULTICLASS and any(directed.values()):
+            named = ", ".join(name for name, used in directed.items() if used)
+            raise ValueError(f"{named}: not available for task 'multiclass', whose scores have no single direction")
         return self
 
     @model_validator(mode="after")

@@ -1,18 +1,19 @@
-"""Sections about daily operation: prediction, monitoring, retraining, reproduction and retention."""
+"""Sections about daily operation: prediction, monitoring, retraining, reproduction, tests and retention."""
 
 import math
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from tidemill.intervals import Every, duration_words
 from tidemill.spec.alerting import PERSISTENCE, RULES, Rule, parse_persistence
 from tidemill.spec.data import Ready
-from tidemill.spec.kinds import Clock, Cron, Duration, Part
+from tidemill.spec.kinds import Clock, Cron, Duration, Name, Part
 
 __all__ = [
+    "Case",
     "Monitor",
     "OnEmpty",
     "Predict",
@@ -20,6 +21,7 @@ __all__ = [
     "Reproduce",
     "Retention",
     "Retrain",
+    "Tests",
     "Then",
     "Unanswered",
     "Withhold",
@@ -211,6 +213,36 @@ class Reproduce(Part):
 
     schedule: Cron | None = "0 6 * * 0"
     """Cron expression in the model's time zone; null for manual runs only."""
+
+
+class Case(Part):
+    """A row, and the range of its score; a feature that it does not name has its median or its most frequent value."""
+
+    row: Annotated[dict[Name, float | bool | str | None], Field(min_length=1)]
+    """Values by feature."""
+    minimum: float | None = None
+    """Minimum of the score; null for none."""
+    maximum: float | None = None
+    """Maximum of the score; null for none."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.minimum is None and self.maximum is None:
+            raise ValueError("a case needs a minimum, a maximum or both")
+        return self
+
+
+class Tests(Part):
+    """Tests of the model on a sample of its source, in a database of their own."""
+
+    schedule: Cron | None = None
+    """When the DAG ``<model>_test`` runs, as a cron expression in the model's time zone; null for no such DAG."""
+    directions: dict[Name, Literal["increasing", "decreasing"]] = Field(default_factory=dict)
+    """Features that must raise or lower the mean score when they grow from their 10 % to their 90 % quantile."""
+    invariant: dict[Name, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """By feature, the most that a score may change on average if the rows swap their values of it."""
+    cases: dict[Name, Case] = Field(default_factory=dict)
+    """Rows with a known range of their score, by name."""
 
 
 class Retention(Part):

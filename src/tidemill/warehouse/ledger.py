@@ -75,7 +75,7 @@ class NewRun:
 
     model: str
     chain: str
-    """``train``, ``predict``, ``monitor``, ``retrain`` or ``reproduce``."""
+    """``train``, ``predict``, ``monitor``, ``retrain``, ``reproduce`` or ``test``."""
     step: str
     partition: str
     origin: Origin
