@@ -1,4 +1,4 @@
-"""Simulated worlds whose days differ: one that intervals were developed on, and another that they were not."""
+"""Two simulated worlds whose days differ, of unlike distributions, so that rates are not those of one generator."""
 
 from dataclasses import dataclass, replace
 
