@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from tidemill.errors import ContractBroken, NotTrainable
 from tidemill.intervals import Every, Interval
-from tidemill.records import SnapshotRef, SplitRef
+from tidemill.records import SplitRef
 from tidemill.runtime.job import Job
 from tidemill.spec import Label, ModelSpec, Partitions
 from tidemill.steps.data.split_plan import plan_split
 from tidemill.steps.train.prepare import SETS, cut
-from tidemill.storage.layout import FEATURES, LABELS, PARTITION
+from tidemill.storage.layout import PARTITION
 from tidemill.storage.store import Store
-from tidemill.storage.tables import table_writer
+
+from .snapshots import stored_snapshot
 
 
 def spec(**train: str) -> ModelSpec:
@@ -161,43 +162,18 @@ def split_of(
         chosen = chosen.model_copy(update={"weight": "w"})
     partitions = tuple(chosen.partitions_between("2013-03-01", "2013-03-30"))
     days = [item for item in partitions for _ in range(ROWS_PER_DAY)]
-    tables = {
-        FEATURES: pa.table(
-            {
-                "id": [str(key) for key in range(len(days))],
-                "at": [item.interval.start for item in days],
-                PARTITION: [item.key for item in days],
-                **({} if often is None else {"w": pa.array(often, pa.float64())}),
-            }
-        ),
-        LABELS: pa.table(
-            {
-                "id": pa.array([key for key, _ in labels], pa.string()),
-                "y": pa.array([value for _, value in labels], pa.bool_()),
-            }
-        ),
+    features = {
+        "id": [str(key) for key in range(len(days))],
+        "at": [item.interval.start for item in days],
+        PARTITION: [item.key for item in days],
+        **({} if often is None else {"w": pa.array(often, pa.float64())}),
     }
-
-    def fill(target: Path) -> None:
-        for name, table in tables.items():
-            with table_writer(target / name, table.schema) as writer:
-                writer.write_table(table)
-
+    known = {
+        "id": pa.array([key for key, _ in labels], pa.string()),
+        "y": pa.array([value for _, value in labels], pa.bool_()),
+    }
     store = Store(folder)
-    stored = store.write("m", "snapshots", fill)
-    snapshot = SnapshotRef(
-        model="m",
-        purpose="train",
-        partition=partitions[-1].key,
-        digest=stored.digest,
-        uri=stored.uri,
-        n_rows=len(days),
-        size_bytes=stored.size_bytes,
-        start=partitions[0].interval.start,
-        end=partitions[-1].interval.end,
-        cutoff=partitions[-1].cutoff,
-        query_digest="ab",
-    )
+    snapshot = stored_snapshot(store, partitions, pa.table(features), pa.table(known))
     return cut(cast(Job, SimpleNamespace(spec=chosen, store=store)), snapshot)
 
 

@@ -1,7 +1,6 @@
 """A training of weighted rows, from the snapshot to the report, without a server."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -24,9 +23,10 @@ from tidemill.steps.train.prepare import cut
 from tidemill.steps.train.search import search_settings
 from tidemill.steps.train.train import fit_bundle
 from tidemill.storage.bundles import load_bundle
-from tidemill.storage.layout import FEATURES, LABELS, PARTITION
+from tidemill.storage.layout import PARTITION
 from tidemill.storage.store import Store
-from tidemill.storage.tables import table_writer
+
+from .snapshots import stored_snapshot
 
 PER_DAY = 40
 
@@ -63,45 +63,21 @@ def spec_of() -> ModelSpec:
     )
 
 
-def stored_snapshot(store: Store, spec: ModelSpec) -> SnapshotRef:
+def month_of_rows(store: Store, spec: ModelSpec) -> SnapshotRef:
     partitions = tuple(spec.partitions_between("2024-03-01", "2024-03-30"))
     days, rng = [item for item in partitions for _ in range(PER_DAY)], np.random.default_rng(1)
     keys, a = [str(key) for key in range(len(days))], rng.normal(size=len(days))
     kind = rng.choice(["x", "y"], len(days))
     late = a + 0.5 * (kind == "x") + rng.normal(size=len(days)) > 0.3
-    tables = {
-        FEATURES: pa.table(
-            {
-                "id": keys,
-                "at": [item.interval.start for item in days],
-                "a": a,
-                "kind": kind,
-                "w": rng.integers(0, 5, len(days)),
-                PARTITION: [item.key for item in days],
-            }
-        ),
-        LABELS: pa.table({"id": keys, "late": late}),
+    features = {
+        "id": keys,
+        "at": [item.interval.start for item in days],
+        "a": a,
+        "kind": kind,
+        "w": rng.integers(0, 5, len(days)),
+        PARTITION: [item.key for item in days],
     }
-
-    def fill(target: Path) -> None:
-        for name, table in tables.items():
-            with table_writer(target / name, table.schema) as writer:
-                writer.write_table(table)
-
-    stored = store.write("m", "snapshots", fill)
-    return SnapshotRef(
-        model="m",
-        purpose="train",
-        partition=partitions[-1].key,
-        digest=stored.digest,
-        uri=stored.uri,
-        n_rows=len(days),
-        size_bytes=stored.size_bytes,
-        start=partitions[0].interval.start,
-        end=partitions[-1].interval.end,
-        cutoff=partitions[-1].interval.end,
-        query_digest="ab",
-    )
+    return stored_snapshot(store, partitions, pa.table(features), pa.table({"id": keys, "late": late}))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +85,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     spec, store = spec_of(), Store(tmp_path_factory.mktemp("weighted"))
     releases = SimpleNamespace(champion=lambda model: None)
     job = cast(Job, SimpleNamespace(spec=spec, store=store, releases=releases))
-    split = cut(job, stored_snapshot(store, spec))
+    split = cut(job, month_of_rows(store, spec))
     bundles = tuple(fit_bundle(job, split, name, {}) for name in ("lightgbm", "prior", "group_rate", "shallow_tree"))
     return Trained(job=job, split=split, bundle=bundles[0], report=evaluate(job, split, bundles, shown=False))
 
