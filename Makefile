@@ -45,7 +45,7 @@ cases: setup ## Run what proves the items of the tables, bad input first of all,
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile --cases -m case tests/unit tests/plugins tests/integration
 
 integration: setup ## Run the tests on a real Postgres, Airflow and MLflow, which they start
-	@$(BIN)/python -m pytest -q -n auto --dist loadfile tests/integration
+	@$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder tests/integration
 
 test-all: test slow integration e2e chaos-short bench-short ## Run every test that CI runs
 

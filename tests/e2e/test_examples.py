@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 
 MODELS = ("flight_air_time", "flight_punctuality")
+ANSWERS = {
+    "flight_air_time": ("prediction", "low", "high"),
+    "flight_punctuality": ("predicted_label", "score", "probabilities"),
+}
 TRAINED, LOOKED_BACK = "2013-07-01", "2013-07-04"
 LIMIT_S = 1500  # a hang is a failure; on two quiet cores all of it takes under three minutes
 
@@ -43,25 +47,42 @@ def test_gate_has_accepted_and_the_release_serves(examples: Any, model: str) -> 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_flight_of_both_days_is_answered(examples: Any, model: str) -> None:
-    found = examples.rows(f"SELECT partition, count(*) FROM predictions.{model} GROUP BY 1 ORDER BY 1")
+    present = " AND ".join(f"{name} IS NOT NULL" for name in ANSWERS[model])
+    found = examples.rows(
+        f"SELECT partition, count(*), count(*) FILTER (WHERE {present}) FROM predictions.{model} GROUP BY 1 ORDER BY 1"
+    )
     day = "to_char(scheduled_departure AT TIME ZONE 'America/New_York', 'YYYY-MM-DD')"
     scheduled = examples.rows(
-        f"SELECT {day}, count(*) FROM raw.flights WHERE {day} IN ('{TRAINED}', '{LOOKED_BACK}') GROUP BY 1 ORDER BY 1"
+        f"SELECT {day}, count(*), count(*) FROM raw.flights WHERE {day} IN ('{TRAINED}', '{LOOKED_BACK}')"
+        " GROUP BY 1 ORDER BY 1"
     )
     assert found == scheduled
 
 
-def test_air_time_has_an_interval(examples: Any) -> None:
-    query = "SELECT count(*) FROM predictions.flight_air_time WHERE prediction NOT BETWEEN low AND high OR low IS NULL"
-    assert examples.rows(query) == [(0,)]
+def test_interval_of_air_time_holds_the_prediction_and_four_of_five_flights(examples: Any) -> None:
+    ((outside, share),) = examples.rows(
+        "SELECT count(*) FILTER (WHERE p.prediction NOT BETWEEN p.low AND p.high),"
+        " avg((f.air_time BETWEEN p.low AND p.high)::int) FILTER (WHERE f.air_time IS NOT NULL)::float8"
+        " FROM predictions.flight_air_time p JOIN raw.flights f USING (flight_id)"
+    )
+    assert outside == 0
+    assert 0.7 < share < 0.9
 
 
-def test_punctuality_has_a_class_its_probabilities_and_its_reasons(examples: Any) -> None:
+def test_punctuality_has_the_likeliest_class_probabilities_that_sum_to_one_and_reasons(examples: Any) -> None:
     query = (
-        "SELECT count(*) FROM predictions.flight_punctuality"
-        " WHERE (probabilities ->> predicted_label)::float8 <> score OR jsonb_array_length(reasons) <> 3"
+        "SELECT count(*) FROM predictions.flight_punctuality p, LATERAL (SELECT sum(value::float8) AS total,"
+        " max(value::float8) AS most FROM jsonb_each_text(p.probabilities)) each"
+        " WHERE abs(each.total - 1) > 1e-9 OR each.most <> p.score"
+        " OR (p.probabilities ->> p.predicted_label)::float8 <> p.score OR jsonb_array_length(p.reasons) <> 3"
     )
     assert examples.rows(query) == [(0,)]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_answers_are_watched_for_drift(examples: Any, model: str) -> None:
+    query = f"SELECT count(*) FROM tidemill.metric WHERE model = '{model}' AND name = 'score_psi'"
+    assert examples.rows(f"{query} AND partition = '{LOOKED_BACK}'") == [(1,)]
 
 
 @pytest.mark.parametrize(

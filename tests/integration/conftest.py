@@ -3,8 +3,10 @@
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from tidemill.postgres.server import Server
 from tidemill.postgres.throwaway import throwaway_server
 from tidemill.warehouse.migrations import apply_migrations
 from tidemill.workspace import Workspace
+from tidemill_examples.flights import load_flights
 
 from .data import Mill, generate_parcels, load_parcels
 
@@ -24,6 +27,12 @@ DagRun = Callable[..., dict[str, Any]]
 FIRST_PORT = 54320
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))  # each has a server of its own
 ROLES = {"warehouse": "tidemill_reader", "tidemill": "tidemill_writer", "tidemill_promoter": "tidemill_promoter"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that run DAGs: they take longest, and the last file of one worker keeps the other waiting."""
+    longest = {item.path for item in items if "dag_runner" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in longest)
 
 
 class Warehouse:
@@ -106,6 +115,14 @@ def serving(mill: Mill, trained_mill: tuple[Mill, dict[str, dict[str, Any]]]) ->
 
 
 @pytest.fixture(scope="session")
+def flights_url(warehouse: Warehouse) -> str:
+    """Connection URL of the owner of the warehouse, in which the flights are now."""
+    url = warehouse.url("tidemill_owner")
+    load_flights(url, lambda table, done, total: None)
+    return url
+
+
+@pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An Airflow with an empty metadata database: the variables of its processes."""
     environment = os.environ | {
@@ -118,8 +135,24 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return environment
 
 
+@pytest.fixture(scope="session")
+def dag_runner(airflow: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """The program that runs DAGs: it imports Airflow once."""
+    program = str(Path(__file__).with_name("run_dag.py"))
+    with subprocess.Popen(
+        [sys.executable, program],
+        env=airflow,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as runner:
+        yield runner
+        os.killpg(runner.pid, signal.SIGKILL)  # with the run of a test that was given up
+
+
 @pytest.fixture
-def dag_run(airflow: dict[str, str], warehouse: Warehouse) -> DagRun:
+def dag_run(dag_runner: subprocess.Popen[str], warehouse: Warehouse, tmp_path: Path) -> DagRun:
     """Run one of a model's DAGs, and tell how it and each of its tasks ended."""
 
     def run(verb: str, mill: Mill, pause_on_run: str = "", scheduled: str = "", **conf: Any) -> dict[str, Any]:
@@ -134,16 +167,14 @@ def dag_run(airflow: dict[str, str], warehouse: Warehouse) -> DagRun:
                 for name, role in ROLES.items()
             },
         }
-        program = str(Path(__file__).with_name("run_dag.py"))
-        done = subprocess.run(
-            [sys.executable, program, f"{mill.model}_{verb}", json.dumps(conf)],
-            env=airflow | places,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout.splitlines()[-1]) | {"log": done.stdout + done.stderr}
+        folder = tempfile.mkdtemp(prefix="dag-run-", dir=tmp_path)
+        order = {"dag_id": f"{mill.model}_{verb}", "conf": conf, "environment": places, "folder": folder}
+        assert dag_runner.stdin is not None
+        assert dag_runner.stdout is not None
+        dag_runner.stdin.write(json.dumps(order) + "\n")
+        dag_runner.stdin.flush()
+        status, log = dag_runner.stdout.readline(), Path(folder, "log").read_text(encoding="utf-8")
+        assert status == "0\n", log
+        return json.loads(Path(folder, "answer.json").read_text(encoding="utf-8")) | {"log": log}
 
     return run

@@ -1,13 +1,31 @@
-"""Run a DAG file's DAG once in this process, as ``dag.test`` does, and print how it ended; a program of its own.
+"""Run DAGs as ``dag.test`` does, each in a process of its own, and tell how they ended; a program of its own.
 
-Airflow reads its settings when it is first imported, so a run with a metadata database of its own needs a fresh process.
+Airflow reads its settings when it is first imported, so its metadata database is that of this program. It imports
+Airflow and the steps once, which takes longer than most runs, and forks a child for each order.
 """
 
+import importlib
 import json
 import os
+import pkgutil
+import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
+
+import tidemill.steps
+
+AIRFLOW = (
+    "airflow.dag_processing.dagbag",
+    "airflow.dag_processing.bundles.manager",
+    "airflow.api_fastapi.execution_api.app",
+    "airflow.api_fastapi.execution_api.routes",
+    "airflow.sdk.execution_time.supervisor",
+    "tidemill_airflow.operators",
+)
+"""What a run imports of Airflow."""
+LIMIT_S = 500  # then a run hangs, and is ended before its test is given up: other tests wait for this program
 
 
 def run(dag_id: str, conf: dict[str, Any]) -> dict[str, Any]:
@@ -89,6 +107,31 @@ def events(dag_id: str, run_id: str) -> list[dict[str, Any]]:
         ]
 
 
+def carry_out(dag_id: str, conf: dict[str, Any], environment: dict[str, str], folder: str) -> None:
+    """Run a DAG with these variables; leave what is printed, and the answer, as two files in a folder."""
+    os.environ.update(environment)
+    signal.alarm(LIMIT_S)
+    log = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    Path(folder, "answer.json").write_text(json.dumps(run(dag_id, conf)), encoding="utf-8")
+
+
+def main() -> None:
+    """Take orders as lines of JSON, and answer each with the exit status of the child that carried it out."""
+    answers = os.dup(1)
+    os.dup2(2, 1)  # what Airflow prints is none
+    for module in pkgutil.walk_packages(tidemill.steps.__path__, "tidemill.steps."):
+        importlib.import_module(module.name)
+    for name in AIRFLOW:
+        importlib.import_module(name)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            carry_out(**json.loads(line))
+            return
+        os.write(answers, f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n".encode())
+
+
 if __name__ == "__main__":
-    answer = run(sys.argv[1], json.loads(sys.argv[2]))
-    print("\n" + json.dumps(answer))  # noqa: T201 - the answer is for the test that started this
+    main()

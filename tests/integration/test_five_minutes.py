@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import app
-from tidemill_examples.flights import load_flights
 
 PAGE = Path(__file__).parents[2] / "docs" / "first-model.md"
 MODEL, PARTITION = "late_departures", "2013-07-01"
@@ -30,13 +29,14 @@ def page_commands() -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def five_minutes(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[list[str], Any]]]:
+def five_minutes(
+    warehouse: Any, flights_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[tuple[list[str], Any]]]:
     """Write the files, run the commands on the example's data, and give each command's result."""
     folder = tmp_path_factory.mktemp("project")
     for name, text in page_files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    load_flights(warehouse.url("tidemill_owner"), lambda table, done, total: None)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TIDEMILL_MODELS", str(folder / "dags" / "models"))
         environment.setenv("TIDEMILL_SQL", str(folder / "sql"))

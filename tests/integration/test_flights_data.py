@@ -20,14 +20,6 @@ def _nothing(table: str, done: int, total: int) -> None:
     pass
 
 
-@pytest.fixture(scope="session")
-def flights_url(warehouse: Any) -> str:
-    """Connection URL of the owner of a warehouse with the flights in it."""
-    url = warehouse.url("tidemill_owner")
-    load_flights(url, _nothing)
-    return url
-
-
 @pytest.fixture
 def cursor(flights_url: str) -> Iterator[Cursor]:
     """Whatever a test does with it is rolled back."""

@@ -20,7 +20,6 @@ from tidemill.runtime.chains import drive, train_chain
 from tidemill.runtime.run import run_step
 from tidemill.storage.tables import read_table
 from tidemill.workspace import Workspace
-from tidemill_examples.flights import load_flights
 
 from .conftest import PROJECT, ROLES
 from .data import LABELS_SQL, SPEC, Mill
@@ -60,12 +59,11 @@ def table_of(url: str, query: str) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def lake(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lake(flights_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The flights as files: one per New York day of flights and of weather, and one of planes."""
-    url, folder = warehouse.url("tidemill_owner"), tmp_path_factory.mktemp("lake")
-    load_flights(url, lambda table, done, total: None)
+    folder = tmp_path_factory.mktemp("lake")
     for name, time in FILES.items():
-        rows = table_of(url, f"SELECT * FROM {name} WHERE {time} < '2013-03-22'")
+        rows = table_of(flights_url, f"SELECT * FROM {name} WHERE {time} < '2013-03-22'")
         days = pc.strftime(
             pc.assume_timezone(pc.local_timestamp(rows[time].cast(pa.timestamp("us", ZONE.key))), "UTC"), "%Y-%m-%d"
         )
@@ -73,7 +71,7 @@ def lake(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
             place = f"flights/{day}.parquet" if name == "raw.flights" else f"weather/{day[:4]}/{day[5:]}/part-0.parquet"
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             pq.write_table(rows.filter(pc.equal(days, day)), folder / place)
-    pq.write_table(table_of(url, "SELECT * FROM raw.planes"), folder / "planes.parquet")
+    pq.write_table(table_of(flights_url, "SELECT * FROM raw.planes"), folder / "planes.parquet")
     return folder
 
 

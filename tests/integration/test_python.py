@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 import tidemill
 from tidemill.errors import NotPublished, SettingsError, SpecError
 from tidemill.model import Model
 from tidemill.runtime.run import run_step
-from tidemill_examples.flights import load_flights
 
 from .data import SCORED, TRAINED, Mill
 
@@ -148,13 +148,21 @@ def run_cell(code: str, names: dict[str, Any]) -> Any:
     return None if last is None else eval(compile(ast.Expression(last.value), "cell", "eval"), names)
 
 
+SMALL = {"window": "42 days", "validation": "7 days", "test": "10 days", "estimators": ["logistic_regression"]}
+"""A training that takes seconds; the code of the cells does not depend on it."""
+
+
 @pytest.fixture(scope="module")
-def outputs(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def outputs(warehouse: Any, flights_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Run the notebook on the flights, and give each cell's output by its last line."""
-    load_flights(warehouse.url("tidemill_owner"), lambda table, done, total: None)
+    folder = tmp_path_factory.mktemp("notebook")
+    spec = yaml.safe_load((PROJECT / "dags" / "models" / "flight_delays.yaml").read_text(encoding="utf-8"))
+    spec["train"] |= SMALL
+    (folder / "flight_delays.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
     with pytest.MonkeyPatch.context() as environment:
         environment.chdir(PROJECT)
-        environment.setenv("TIDEMILL_STORAGE", str(tmp_path_factory.mktemp("notebook")))
+        environment.setenv("TIDEMILL_MODELS", str(folder))
+        environment.setenv("TIDEMILL_STORAGE", str(folder / "storage"))
         environment.setenv("TIDEMILL_CONN_WAREHOUSE", warehouse.url("tidemill_reader"))
         environment.setenv("TIDEMILL_CONN_TIDEMILL", warehouse.url("tidemill_writer"))
         environment.setenv("TIDEMILL_CONN_TIDEMILL_PROMOTER", warehouse.url("tidemill_promoter"))
