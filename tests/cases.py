@@ -49,6 +49,8 @@ PROOFS = {
         "tests/unit/metrics/test_blocks.py::test_no_variance_is_ignorance_and_not_certainty",
         "tests/unit/metrics/test_differences.py::test_ten_positives_that_both_models_find_alike_are_no_certainty",
         "tests/unit/metrics/test_coverage.py::test_few_positives_hardly_ever_accept_a_worse_model",
+        "tests/unit/metrics/test_sample_weight.py::test_a_multiple_of_all_weights_changes_neither_a_metric_nor_its_interval",
+        "tests/unit/metrics/test_sample_weight.py::test_heavy_rows_that_are_all_right_are_no_certainty",
     ),
     "A12 a baseline is the best constant": (
         "tests/unit/modeling/test_threshold.py::test_a_constant_answer_is_as_good_in_the_metric_as_a_constant_can_be",
@@ -56,6 +58,7 @@ PROOFS = {
     ),
     "A13 the calibration error covers the truth": (
         "tests/unit/metrics/test_coverage.py::test_the_calibration_error_covers_the_truth_and_is_not_biased_for_perfect_scores",
+        "tests/unit/metrics/test_sample_weight.py::test_perfect_scores_of_heavy_rows_have_as_little_calibration_error_as_those_of_light_ones",
     ),
     "A14 estimates are not optimistic": (
         "tests/unit/monitoring/test_estimate.py::test_estimates_are_neither_optimistic_nor_too_sure",
@@ -64,6 +67,7 @@ PROOFS = {
         "tests/unit/monitoring/test_change.py::test_a_shift_of_the_features_is_no_change_of_the_world",
         "tests/unit/monitoring/test_change.py::test_a_change_of_the_world_is_found_without_a_shift_of_the_features",
         "tests/unit/monitoring/test_change.py::test_under_2_percent_of_90_quiet_days_raise_a_false_alarm",
+        "tests/unit/steps/findings/test_days.py::test_hours_that_share_the_effects_of_their_day_raise_no_change",
     ),
     "A16 defaults do not depend on the label's unit": (
         "tests/unit/modeling/gate/test_gate.py::test_without_a_margin_in_the_spec_the_unit_of_the_label_does_not_matter",
@@ -86,6 +90,7 @@ PROOFS = {
     ),
     "A17 quiet days hardly ever ask for a training": (
         "tests/unit/monitoring/test_retrain_policy.py::test_runs_of_55_quiet_days_hardly_ever_ask_for_a_training",
+        "tests/unit/steps/findings/test_days.py::test_a_days_hours_ask_for_no_training_by_what_they_share",
     ),
     "A17 a test set that can never pass is named": (
         "tests/unit/test_checking.py::test_a_test_set_that_can_never_pass_is_named_with_the_setting_that_helps",
