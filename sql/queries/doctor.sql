@@ -132,6 +132,7 @@ WITH audited AS (
     SELECT DISTINCT ON (details ->> 'partition') details ->> 'partition' AS partition, details
     FROM tidemill.audit
     WHERE model = %(model)s AND event = 'publish'
+      AND audit_id > coalesce((SELECT max(audit_id) FROM tidemill.audit WHERE model = %(model)s AND event = 'remove'), 0)
     ORDER BY details ->> 'partition', audit_id DESC
 ), visible AS (
     SELECT p.partition, tidemill.publication(r, NULL) AS details
@@ -185,6 +186,7 @@ ORDER BY 1;
 SELECT a.details ->> 'deployment_id', a.event, a.details ->> 'release_id'
 FROM tidemill.audit a
 WHERE a.model = %(model)s AND a.event IN ('promote', 'force', 'rollback') AND a.details ? 'deployment_id'
+  AND a.audit_id > coalesce((SELECT max(audit_id) FROM tidemill.audit WHERE model = %(model)s AND event = 'remove'), 0)
   AND NOT EXISTS (SELECT FROM tidemill.deployment d WHERE d.deployment_id::text = a.details ->> 'deployment_id')
 ORDER BY a.audit_id;
 

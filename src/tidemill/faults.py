@@ -63,6 +63,11 @@ FAULT_POINTS: Mapping[str, str] = {
     "settle-rolled-back": "the former champion serves again, and the comparison that has shown it still runs",
     "rollback-before-commit": "the champion is the earlier one, only in this transaction",
     "rollback-after-commit": "the champion is the earlier one, and the bad rows are still visible",
+    # removal of a model
+    "remove-model-tables": "the view and some prediction tables are gone, and the ledger's rows are there",
+    "remove-model-before-commit": "the rows are gone, only in this transaction",
+    "remove-model-ledger": "the ledger knows only that the model was removed, and its files are there",
+    "remove-model-files": "the files are gone, and MLflow still shows the model",
 }
 """Name of each point, and what is true at that instant. ``tests/chaos`` tests all of them."""
 

@@ -717,6 +717,13 @@ MUTANTS = (
         ("tests/integration/test_reproduce.py", "-k", "fitted_again"),
     ),
     Mutant(
+        "a model that something holds is not removed",
+        "src/tidemill/operations/remove_model.py",
+        "if held := Holds(workspace.connection(LEDGER)).held(model):",
+        "if held := ():",
+        ("tests/integration/test_remove_model.py", "-k", "in_use"),
+    ),
+    Mutant(
         "equal models are equal",
         "src/tidemill/metrics/differences.py",
         "if all(pair.is_identical(metric, task) for pair in pairs)",

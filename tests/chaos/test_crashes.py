@@ -49,6 +49,9 @@ ALERTS = {"alerts-before-commit", "message-claimed", "message-sent"}  # killed i
 SHADOW = {  # killed in tests/integration/test_shadow.py
     "shadow-before-commit", "shadow-after-commit", "settle-decided", "settle-rolled-back",
 }  # fmt: skip
+REMOVAL = {  # stopped there in tests/integration/test_remove_model.py
+    "remove-model-tables", "remove-model-before-commit", "remove-model-ledger", "remove-model-files",
+}  # fmt: skip
 
 
 def kills(points: dict[str, int], short: Callable[[str, int], bool]) -> list[Any]:
@@ -64,7 +67,7 @@ def kills(points: dict[str, int], short: Callable[[str, int], bool]) -> list[Any
 
 
 def test_every_fault_point_is_proved_by_a_kill() -> None:
-    assert {*PREDICT, *TRAIN, *UNDO, *WITHHOLD, *REVISE, *ALERTS, *SHADOW} == set(FAULT_POINTS)
+    assert {*PREDICT, *TRAIN, *UNDO, *WITHHOLD, *REVISE, *ALERTS, *SHADOW, *REMOVAL} == set(FAULT_POINTS)
 
 
 def test_every_fault_point_is_in_the_code_once() -> None:

@@ -19,6 +19,7 @@ import pytest
 from tidemill.errors import TrackingUnavailable
 from tidemill.mlflow_mirror.alias import follow, follow_all
 from tidemill.mlflow_mirror.mirror import show_waiting, waiting
+from tidemill.operations.remove_model import remove_model
 from tidemill.operations.rollback import promote_by_hand, roll_back
 from tidemill.storage.scratch import temporary
 from tidemill.storage.store import digest_folder
@@ -70,6 +71,16 @@ def parents(client: Any, mill: Mill) -> list[Any]:
 
 def children(client: Any, mill: Mill) -> dict[str, Any]:
     return {run.data.tags["tidemill.part"]: run for run in runs(client, mill) if "tidemill.part" in run.data.tags}
+
+
+def test_a_removed_model_is_no_longer_shown(mill: Mill, server: str, client: Any) -> None:
+    experiment = client.create_experiment(mill.model)
+    client.create_registered_model(mill.model)
+    (mill.workspace.models / f"{mill.model}.yaml").unlink()
+    for _ in range(2):
+        remove_model(at(mill, server).workspace, mill.owner_url, mill.model, by="ada", reason="over")
+    assert client.get_experiment(experiment).lifecycle_stage == "deleted"
+    assert client.search_registered_models(f"name = '{mill.model}'") == []
 
 
 # ---------------------------------------------------------------- what is shown

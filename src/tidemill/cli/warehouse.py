@@ -125,6 +125,40 @@ def gc(
     out.print(f"{size_bytes:,} bytes {'would be' if dry_run else 'are'} freed.", highlight=False)
 
 
+@app.command("remove-model", rich_help_panel=PANEL)
+def remove_model(
+    model: Model,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove it; without this, only list what would be removed.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the audit; needed with --yes.")] = "",
+    by: Annotated[str | None, typer.Option(help="Who does it; by default the user of this shell.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a model whose spec is gone: its view, predictions, releases, records, files, and what MLflow shows."""
+    from tidemill.operations.remove_model import dags_of, removable, remove_model
+
+    if yes and not reason:
+        raise typer.BadParameter("say why", param_hint="--reason")
+    workspace = Workspace.from_environment()
+    rows, dag_ids = [part.to_dict() for part in removable(workspace, model)], dags_of(workspace, model)
+    if yes:
+        owner = connection_from_environment("tidemill_owner")
+        remove_model(workspace, owner, model, by=by or getpass.getuser(), reason=reason)
+    show(rows, as_json=as_json, empty=f"There is nothing of {model}.")
+    if as_json:
+        return
+    notes = out if out.is_terminal else err
+    said = (
+        f"{model} is removed; the audit keeps its events."
+        if yes
+        else "Nothing is removed yet: add --yes --reason TEXT."
+    )
+    notes.print(said, highlight=False, soft_wrap=True)
+    for dag_id in dag_ids:
+        notes.print(f"Airflow keeps its runs: airflow dags delete {dag_id}", highlight=False, soft_wrap=True)
+
+
 @app.command(rich_help_panel=PANEL)
 def hold(
     model: Model,
