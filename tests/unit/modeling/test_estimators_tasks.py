@@ -7,7 +7,8 @@ import pytest
 from tidemill.errors import NotTrainable, SpecError
 from tidemill.metrics.definitions import default_metric, greater_is_better
 from tidemill.metrics.evaluation import point_value
-from tidemill.modeling.estimators import fit, parameter_names
+from tidemill.modeling.estimators import fit
+from tidemill.modeling.estimators.registry import recipe_of
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.spec import BASELINES, CANDIDATES, candidates
 
@@ -208,7 +209,7 @@ def test_an_unknown_parameter_is_refused_with_the_valid_ones(schema, sets):
 )
 def test_parameters_reach_the_estimator(schema, sets, name, parameters):
     train, validation, _ = sets["regression"]
-    assert set(parameters) <= set(parameter_names(name, "regression"))
+    assert set(parameters) <= set(recipe_of(name, "regression").parameters)
     assert np.isfinite(
         fit_one(name, "regression", schema, train, validation, parameters=parameters).score(train[0])
     ).all()
