@@ -47,6 +47,8 @@ from tidemill.warehouse.releases.promotion import Promotion
 from tidemill.warehouse.releases.registry import Releases
 from tidemill.workspace import LEDGER, PROMOTER, Workspace, connection_from_environment
 
+from ..integration.data import run_unshown
+
 ADDRESS_SPACE = "CHAOS_ADDRESS_SPACE"  # bytes that a child may have beyond what it has
 CLOCK = "CHAOS_CLOCK_S"  # seconds by which a child's clock is wrong
 CHECKSUM = "to_hex(coalesce(bit_xor(hashfloat8extended(score, hashtextextended({key}, 0))), 0))"  # as the ledger's
@@ -65,7 +67,7 @@ def train(model: str, partition: str, journal: str) -> dict[str, Any]:
     while True:
         record = next(answered, None)
         if record is None:
-            record = run_step("train", step, model, partition, inputs, workspace=workspace)
+            record = run_unshown("train", step, model, partition, inputs, workspace=workspace)
             with path.open("a") as file:
                 file.write(json.dumps(record) + "\n")
         try:

@@ -61,7 +61,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, M
         mill = server.mill(tmp_path_factory.mktemp("project"))
         load_parcels(mill.owner_url, MODEL, generate_parcels(random_state=1))
         mill.write()
-        mill.train()
+        mill.train(shown=False)
         mill.predict(SCORED)
         mill.monitor(SCORED)
         yield server, mill
@@ -144,7 +144,7 @@ def checksum_of(mill: Mill, number: int) -> str:
 def test_the_training_can_be_made_again_to_the_same_bundle(restored: Mill) -> None:
     digests = "SELECT DISTINCT bundle_digest FROM tidemill.release WHERE model = '{m}'"
     before = restored.sql(digests)
-    restored.train()
+    restored.train(shown=False)
     assert restored.sql(digests) == before
 
 

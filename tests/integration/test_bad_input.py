@@ -261,7 +261,7 @@ def test_blank_padded_keys_labels_and_categories_are_those_that_sql_compares(mil
     )
     split = mill.step("train", "prepare", TRAINED, snapshot=mill.extract("train", TRAINED).to_dict())
     assert split["n_unlabelled"] == 0
-    mill.train()
+    mill.train(shown=False)
     mill.predict(SCORED)
     assert all(key == key.strip() for key, _ in mill.view())
     ((n_joined,),) = mill.sql(
@@ -273,7 +273,7 @@ def test_blank_padded_keys_labels_and_categories_are_those_that_sql_compares(mil
 def test_gate_rejects_keys_that_the_labels_write_in_another_way(mill: Mill) -> None:
     padded = "CASE carrier WHEN 'A' THEN '0' ELSE '' END || parcel_id AS parcel_id,"
     mill.write(labels=LABELS_SQL.replace("parcel_id,", padded, 1))
-    decision = mill.train()["validate_model"]
+    decision = mill.train(shown=False)["validate_model"]
     assert decision["verdict"] == "reject"
     assert "33.3% of the rows of matured partitions have no label" in decision["reasons"][0]
     assert (
@@ -288,7 +288,7 @@ def test_gate_accepts_labels_of_many_other_entities(mill: Mill) -> None:
         "FROM shop.{model}", "FROM shop.{model}, generate_series(1, 3) n"
     )
     mill.write(labels=f"{LABELS_SQL}  AND NOT (carrier = 'A' AND express)\nUNION ALL {others}")
-    decision = mill.train()["validate_model"]
+    decision = mill.train(shown=False)["validate_model"]
     assert decision["verdict"] == "accept"
     (said,) = [reason for reason in decision["reasons"] if "match no row" in reason]
     assert said.startswith("16.7% of the rows of matured partitions have no label, and 78.")
@@ -496,7 +496,7 @@ def test_whole_number_with_gaps_may_be_a_category(mill: Mill) -> None:
     features = FEATURES_SQL.replace("p.carrier,", "p.carrier, CASE WHEN p.express THEN p.n_stops::int END AS stops,", 1)
     named = "features: {numeric: [weight_kg, distance_km, queue_h], categorical: [carrier, stops, express]}\n"
     mill.write(spec=SPEC.replace("minimum: 0.6", "minimum: 0.5") + named, features=features)
-    release = mill.train()["register"]
+    release = mill.train(shown=False)["register"]
     if not release["promoted"]:
         mill.promote(release["release_id"], None, kind="force")
     assert mill.predict()["publish"]["n_rows"] == len(mill.view())

@@ -272,7 +272,7 @@ def test_every_row_of_the_matrix_has_a_number_of_its_own_kind() -> None:
 @pytest.mark.case("B11")
 def test_champion_of_another_type_is_not_compared(serving: Mill) -> None:
     serving.write(features=FEATURES_SQL.replace("p.wind_ms,", "p.wind_ms > 0 AS wind_ms,"))
-    report = serving.train()["evaluate"]
+    report = serving.train(shown=False)["evaluate"]
     assert report["champion_difference"] is None
     assert "'wind_ms' was a number in training, and is a boolean now" in report["champion_problem"]
 
@@ -284,7 +284,7 @@ def test_feature_that_lacks_values_for_whole_days_may_lack_them_again(mill: Mill
         spec=SPEC.replace("minimum: 0.6", "minimum: 0.5"),
         features=FEATURES_SQL.replace("p.wind_ms,", f"{gaps} AS wind_ms,"),
     )
-    release = mill.train()["register"]
+    release = mill.train(shown=False)["register"]
     if not release["promoted"]:
         mill.promote(release["release_id"], None, kind="force")
     assert mill.predict("2024-03-25")["publish"]["published"]

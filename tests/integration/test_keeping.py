@@ -74,13 +74,13 @@ def test_promotion_of_a_bundle_that_is_not_what_its_digest_says_changes_nothing(
 def test_a_dry_run_does_not_hold_the_next_training_back(serving: Mill) -> None:
     serving.write(spec=SPEC + "retrain: {cooldown: 20 days, max_age: 1 day}\n")
     before = serving.ledger.trainings(serving.model)
-    serving.train("2024-03-28", dry_run=True)
+    serving.train("2024-03-28", shown=False, dry_run=True)
     assert serving.ledger.trainings(serving.model) == before
 
 
 def test_a_training_that_was_refused_does(mill: Mill) -> None:
     mill.write(spec=SPEC.replace("minimum: 0.6", "minimum: 0.99"))
-    mill.train()
+    mill.train(shown=False)
     assert [partition for partition, _ in mill.ledger.trainings(mill.model)] == [TRAINED]
 
 

@@ -158,7 +158,7 @@ def test_the_results_of_the_contract_count_the_rows_set_aside(lacking: Mill) -> 
 
 def test_a_training_leaves_out_the_rows_that_scoring_leaves_out(strict: Mill) -> None:
     strict.sql(HEAVY, ["20240305-003", "20240310-017"])
-    done = strict.train()
+    done = strict.train(shown=False)
     snapshot = SnapshotRef.from_dict(done["extract"])
     rows = read_table(Store.of(strict.workspace).path(snapshot.uri) / FEATURES, ["parcel_id"])
     assert not {"20240305-003", "20240310-017"} & set(rows["parcel_id"].to_pylist())
@@ -359,7 +359,7 @@ def test_records_go_with_the_rows_of_their_run(lacking: Mill) -> None:
 
 def test_reproduction_finds_the_same_rows(strict: Mill) -> None:
     strict.sql(HEAVY, ["20240305-003", BAD[0]])
-    trained = strict.train()
+    trained = strict.train(shown=False)
     strict.predict(SCORED)
     ((run,),) = strict.sql("SELECT prediction_run_id FROM tidemill.published WHERE model = '{m}'")
     done = strict.step("reproduce", "reproduce", TRAINED, release=trained["register"]["release_id"], prediction_run=run)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -120,9 +121,15 @@ def test_baselines_are_not_searched(mill: Mill, split: dict[str, Any]) -> None:
     assert train(mill, split, 3, "prior")["search"] is None
 
 
-def test_a_whole_training_with_a_search_ends_in_a_release_that_says_so(mill: Mill) -> None:
+@pytest.fixture(scope="module")
+def released(new_mill: Callable[[], Mill]) -> tuple[Mill, dict[str, dict[str, Any]]]:
+    mill = new_mill()
     mill.write(SEARCHING)
-    records = mill.train(trials=3)
+    return mill, mill.train(trials=3, shown=False)
+
+
+def test_a_whole_training_with_a_search_ends_in_a_release_that_says_so(released: tuple[Mill, dict]) -> None:
+    mill, records = released
     searched = [ref["search"] for ref in records["evaluate"]["candidates"] if not ref["baseline"]]
     assert [report["n_trials"] for report in searched] == [3, 3]
     gain = records["evaluate"]["search_gain"]
@@ -131,9 +138,8 @@ def test_a_whole_training_with_a_search_ends_in_a_release_that_says_so(mill: Mil
     assert "--trials 3" in card
 
 
-def test_the_trials_of_a_release_are_kept_as_long_as_the_release(mill: Mill) -> None:
-    mill.write(SEARCHING)
-    records = mill.train(trials=2)
+def test_the_trials_of_a_release_are_kept_as_long_as_the_release(released: tuple[Mill, dict]) -> None:
+    mill, records = released
     uris = {ref["search"]["uri"] for ref in records["evaluate"]["candidates"] if ref["search"]}
     with transaction(mill.workspace.connection("tidemill")) as cursor:
         kept = kept_folders(cursor, mill.model, mill.spec.retention, datetime.now(UTC))

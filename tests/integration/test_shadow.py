@@ -268,7 +268,7 @@ def test_training_killed_while_its_challenger_enters_lets_it_enter_once(
 def test_training_puts_its_challenger_into_the_shadow_instead_of_promoting_it(mill: Mill, trained: Trained) -> None:
     poor = served_by(mill, trained, "shallow_tree")
     mill.write(spec_with("shadow: 14 days"))
-    records = mill.train()
+    records = mill.train(shown=False)
     assert records["validate_model"]["verdict"] == "accept"
     assert (records["register"]["in_shadow"], records["register"]["promoted"]) == (True, False)
     running = shadows(mill).running(mill.model)

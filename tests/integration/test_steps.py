@@ -147,7 +147,7 @@ def test_training_on_the_same_rows_gives_the_same_bundle(mill: Mill, trained_mil
 
 def test_refused_model_ends_the_chain_without_an_error_and_promotes_nothing(mill: Mill) -> None:
     mill.write(spec=SPEC.replace("minimum: 0.6", "minimum: 0.99"))
-    records = mill.train()
+    records = mill.train(shown=False)
     refused = mill.sql("SELECT verdict, reasons[1] FROM tidemill.decision WHERE model = '{m}'")
     assert records["register"]["decision"]["verdict"] == "reject"
     assert mill.promoter.champion(mill.model) is None
@@ -170,7 +170,7 @@ def test_a_second_training_is_compared_on_the_rows_that_the_champion_has_not_see
 ) -> None:
     champion = serving.promoter.champion(serving.model)
     assert champion is not None
-    evaluation = serving.train(NEXT)["evaluate"]
+    evaluation = serving.train(NEXT, shown=False)["evaluate"]
     assert evaluation["champion_release"] == champion.release_id
     assert not evaluation["champion_saw_test"]
     assert {item["slice"] for item in evaluation["champion_slices"]} == {"carrier=A", "carrier=B", "carrier=C"}
@@ -179,14 +179,14 @@ def test_a_second_training_is_compared_on_the_rows_that_the_champion_has_not_see
 
 def test_a_champion_that_reads_what_the_query_no_longer_gives_leaves_the_gate_undecided(serving: Mill) -> None:
     serving.write(features=FEATURES_SQL.replace("p.queue_h, ", ""))
-    decision = serving.train(NEXT)["validate_model"]
+    decision = serving.train(NEXT, shown=False)["validate_model"]
     assert decision["verdict"] == "not_enough_evidence"
     assert "cannot be compared: The data lack feature(s) 'queue_h'" in decision["reasons"][0]
 
 
 def test_stages_of_the_spec_are_in_the_bundle_and_on_the_card(mill: Mill) -> None:
     mill.write(spec=SPEC.replace("train: {", "train: {calibration: sigmoid, threshold: recall 0.7, "))
-    evaluation = mill.train()["evaluate"]
+    evaluation = mill.train(shown=False)["evaluate"]
     assert evaluation["calibration"].startswith("sigmoid on 120 validation rows")
     assert evaluation["threshold_criterion"].startswith("recall at least 0.7 on 240 validation rows")
     card = (mill.workspace.storage / evaluation["bundle"]["uri"] / "MODEL_CARD.md").read_text()

@@ -199,7 +199,7 @@ def test_a_release_that_does_not_serve_is_the_challenger(
 def trained_twice(new_mill: Callable[[], Mill], server: str) -> tuple[Mill, int, int]:
     """A model whose first release serves and whose second one does not, both shown."""
     mill = at(new_mill(), server)
-    first = mill.train()["register"]["release_id"]
+    first = mill.train(shown=False)["register"]["release_id"]
     mill.write(SPEC.replace("minimum: 0.6", "minimum: 0.99").replace("[logistic_regression]", "[random_forest]"))
     return mill, first, mill.train()["register"]["release_id"]
 
@@ -328,7 +328,7 @@ def test_a_lost_answer_doubles_nothing(
     uri, lost = losing
     mill = at(new_mill(), uri)
     lost.append(path)
-    record = mill.train()["register"]
+    record = mill.train(shown=False)["register"]
     assert record["promoted"]
     assert "failed: " in record["mirror_problem"]
     shown = show_waiting(mill.workspace, mill.model)
@@ -375,7 +375,7 @@ def test_a_training_whose_mlflow_hangs_promotes_and_is_shown_later(
     new_mill: Callable[[], Mill], hanging: str, server: str, client: Any
 ) -> None:
     mill = at(new_mill(), hanging)
-    record = mill.train()["register"]
+    record = mill.train(shown=False)["register"]
     assert (record["promoted"], record["mlflow_run_id"]) == (True, None)
     assert record["mirror_problem"]
     ((wall_s,),) = mill.sql("SELECT wall_s FROM tidemill.run WHERE model = '{m}' AND step = 'register'")
@@ -514,7 +514,7 @@ def test_a_deleted_experiment_and_run_are_restored_by_the_next_training(
     new_mill: Callable[[], Mill], server: str, client: Any
 ) -> None:
     mill = at(new_mill(), server)
-    record = mill.train()["register"]
+    record = mill.train(shown=False)["register"]
     experiment = client.get_experiment_by_name(mill.model)
     client.delete_run(record["mlflow_run_id"])
     client.delete_experiment(experiment.experiment_id)
