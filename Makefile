@@ -40,6 +40,11 @@ test: setup ## Run the tests that need no server
 slow: setup ## Run the simulations and the searches for bad input that 'make test' leaves out
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m slow tests/unit tests/plugins tests/dags
 
+.PHONY: catboost
+catboost: setup ## Run the tests of CatBoost, which the lock leaves out for its size
+	@[ -e build/catboost/catboost ] || $(BIN)/python -m pip install --quiet --no-deps --target build/catboost catboost==1.2.8
+	@PYTHONPATH=build/catboost $(BIN)/python -m pytest -q -k catboost tests/unit/modeling tests/unit/storage
+
 .PHONY: cases
 cases: setup ## Run what proves the items of the tables, bad input first of all, and print each item with its verdict
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile --cases -m case tests/unit tests/plugins tests/integration
