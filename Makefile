@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test slow test-all integration release chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask docs
+.PHONY: help setup demo test slow test-all integration release chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask docs pictures
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -186,6 +186,9 @@ docs: setup ## Build the documentation site in build/site, with strict links
 	@$(BIN)/python docs/site/pages.py build && cd build && ../.venv-docs/bin/zensical build --strict >build.log 2>&1 \
 		|| { cat build.log; exit 1; }
 	@echo "The site is in build/site. To read it: python3 -m http.server --bind 127.0.0.1 --directory build/site"
+
+pictures: setup ## Take the pictures of README and docs from the running demo; needs Chromium
+	@$(BIN)/python docs/site/pictures.py docs/images
 
 secrets: ## Create the missing secrets of the compose profile
 	@sh docker/secrets.sh

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -232,6 +233,13 @@ def test_the_console_says_whether_the_model_is_fine_and_why_in_two_clicks(demo) 
         frame.get_by_role("heading", name="Realised quality").wait_for(timeout=30_000)
         page.goto(f"{demo.airflow().url}/dags/flight_delays_predict/plugin/tidemill-model")
         frame.get_by_text("Is my model fine?").wait_for(timeout=30_000)
+
+
+@needs_a_browser
+def test_the_pictures_of_the_docs_can_be_taken_again(demo, tmp_path: Path) -> None:
+    command = [sys.executable, demo.project / "docs" / "site" / "pictures.py", tmp_path]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"console.png", "monitoring.png"}
 
 
 @pytest.mark.parametrize(
