@@ -464,6 +464,11 @@ CLOCK = re.compile(
 COMPUTES = ("modeling", "monitoring", "spec", "records", "steps", "intervals.py", "contracts.py")
 
 
+def test_migrations_are_numbered_without_a_gap_or_a_repeat() -> None:
+    numbers = sorted(int(path.name.partition("_")[0]) for path in (PROJECT / "sql" / "migrations").glob("*.sql"))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_nothing_that_computes_asks_what_time_it_is() -> None:
     root = PROJECT / "src" / "tidemill"
     asking = {
