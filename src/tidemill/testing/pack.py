@@ -119,8 +119,15 @@ def spec(scratch: Scratch) -> ModelSpec:
 
 @pytest.fixture(scope="module")
 def rows(trained: Trained) -> tuple[pd.DataFrame, npt.NDArray[Any]]:
-    """Evenly spaced rows of the train set, with their labels."""
-    chosen = np.linspace(0, len(trained.train.y) - 1, N_SMALL).astype(int)
+    """Pick rows of the train set, as many of each class: 200 rows with a rare class would teach boosted trees nothing."""
+    y = trained.train.y
+    groups = (
+        [np.flatnonzero(y == label) for label in np.unique(y)]
+        if trained.bundle.task_type.has_classes
+        else [np.arange(len(y))]
+    )
+    picks = [np.linspace(0, len(group) - 1, N_SMALL // len(groups)).astype(int) for group in groups]
+    chosen = np.sort(np.concatenate([group[pick] for group, pick in zip(groups, picks, strict=True)]))
     return align(trained.train.X.iloc[chosen].reset_index(drop=True), trained.train.schema), trained.train.y[chosen]
 
 
