@@ -128,11 +128,11 @@ def _small(rng: np.random.Generator) -> pd.DataFrame:
 
 def _wide(rng: np.random.Generator) -> pd.DataFrame:
     n = 1_500
-    X = rng.normal(size=(n, 200)).round(3)
+    X = rng.normal(size=(n, 80)).round(3)
     kind = np.array(["a", "b", "c"])[np.argmax(X[:, :3] * 1.5 + rng.normal(size=(n, 3)), axis=1)]
     at = (pd.Timestamp("2024-03-01") + pd.to_timedelta(np.sort(rng.random(n)) * 90, unit="D")).tz_localize("UTC")
     return pd.DataFrame(
-        {"id": range(n), "at": at, "kind": kind, **{f"F{number}": X[:, number] for number in range(200)}}
+        {"id": range(n), "at": at, "kind": kind, **{f"F{number}": X[:, number] for number in range(80)}}
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from .conftest import PROJECT, ROLES, Warehouse
 from .data import FEATURES_SQL, Mill
 
-ZONES = ("UTC", "Pacific/Auckland", "America/St_Johns")
+WEST, EAST = "America/St_Johns", "Pacific/Auckland"  # 16 hours and a half apart, one of them not by whole hours of UTC
 # A query that leaves the zone to the session: the hour of a timestamptz, and its date.
 CARELESS = "EXTRACT(hour FROM p.shipped_at)::int AS hour, CAST(p.shipped_at AS date)::text AS day, p.n_stops,"
 
@@ -51,14 +51,13 @@ def live(mill: Mill, warehouse: Warehouse, zone: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def lived(new_mill: Callable[[], Mill], warehouse: Warehouse) -> dict[str, dict[str, Any]]:
-    return {zone: live(new_mill(), warehouse, zone) for zone in ZONES}
+    return {zone: live(new_mill(), warehouse, zone) for zone in (WEST, EAST)}
 
 
 def test_something_was_measured(lived: dict[str, dict[str, Any]]) -> None:
-    assert lived["UTC"]["n_figures"] > 50
+    assert lived[WEST]["n_figures"] > 50
 
 
-@pytest.mark.parametrize("zone", ZONES[1:])
-def test_digests_rows_and_figures_are_those_of_utc(lived: dict[str, dict[str, Any]], zone: str) -> None:
-    differing = {name for name, digest in lived["UTC"].items() if lived[zone][name] != digest}
+def test_digests_rows_and_figures_are_the_same_in_both_zones(lived: dict[str, dict[str, Any]]) -> None:
+    differing = {name for name, digest in lived[WEST].items() if lived[EAST][name] != digest}
     assert sorted(differing) == []
