@@ -15,6 +15,7 @@ from tidemill.local.config import StackConfig, find_config, save_config, server_
 from tidemill.local.home import Home
 from tidemill.local.ports import Ports, choose
 from tidemill.local.supervision.client import Launch, read_record
+from tidemill.local.supervision.processes import listens
 from tidemill.machine.files import last_lines
 from tidemill.machine.polling import until
 from tidemill.postgres.cluster import initialise, place
@@ -149,11 +150,14 @@ def _unhealthy(home: Home, config: StackConfig) -> list[str]:
     record = read_record(home)
     if record is None:
         return ["supervisor"]
-    running = {name: one.process.started_at for name, one in record.components.items() if one.process is not None}
-    ready = health.ready_components(health.airflow_health(config), running) & running.keys()
-    if "api-server" in ready and not health.execution_api_is_ready(config):
+    running = {name: one.process for name, one in record.components.items() if one.process is not None}
+    started = {name: process.started_at for name, process in running.items()}
+    ready = health.ready_components(health.airflow_health(config), started) & running.keys()
+    # Another stack that started at the same time may have the port, and would answer as well.
+    answers = "api-server" in ready and listens(running["api-server"], config.ports.api)
+    if not answers or not health.execution_api_is_ready(config):
         ready -= {"api-server"}
-    if MLFLOW in running and health.mlflow_is_ready(config):
+    if MLFLOW in running and listens(running[MLFLOW], config.ports.mlflow) and health.mlflow_is_ready(config):
         ready |= {MLFLOW}
     if POSTGRES in running and server_of(home, config).is_ready():
         ready |= {POSTGRES}

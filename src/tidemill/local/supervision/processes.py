@@ -25,6 +25,7 @@ __all__ = [
     "find",
     "first_of_each_component",
     "identify",
+    "listens",
     "living",
     "with_descendants",
 ]
@@ -74,6 +75,21 @@ def living(identity: Identity | None) -> psutil.Process | None:
         return process if _is(process, identity) and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
+
+
+def listens(identity: Identity, port: int) -> bool:
+    """Return whether a process or a descendant listens on a TCP port; True if the system does not let this process see it."""
+    process = living(identity)
+    for member in with_descendants([] if process is None else [process]):
+        try:
+            connections = member.net_connections(kind="tcp")
+        except psutil.AccessDenied:
+            return True
+        except psutil.NoSuchProcess:
+            continue
+        if any(item.status == psutil.CONN_LISTEN and item.laddr.port == port for item in connections):
+            return True
+    return False
 
 
 def find(home: Path, component: str | None = None, leaders: Iterable[Identity | None] = ()) -> list[psutil.Process]:

@@ -11,6 +11,7 @@ import pytest
 
 from tidemill.local.supervision import processes
 from tidemill.local.supervision.processes import MARKER, OWN_NAME, Identity
+from tidemill.machine.ports import free_port
 
 Spawn = Callable[..., subprocess.Popen[str]]
 
@@ -87,6 +88,20 @@ def test_a_later_process_with_the_same_number_is_another(spawn: Spawn) -> None:
     pid = spawn().pid
 
     assert processes.living(Identity(pid=pid, started_at=time.time() - 3600)) is None
+
+
+def test_a_component_listens_on_the_port_of_its_child_and_on_no_other(spawn: Spawn) -> None:
+    port = free_port()
+    server = f"import socket; server = socket.create_server(('127.0.0.1', {port})); {FOREVER}"
+    parent = spawn(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {server!r}])")
+    ours, another = (processes.identify(process.pid) for process in (parent, spawn()))
+    assert ours is not None
+    assert another is not None
+    assert processes.listens(ours, port)
+    assert not processes.listens(ours, free_port())
+    assert not processes.listens(another, port)
+    assert processes.end(processes.with_descendants([psutil.Process(parent.pid)])) == []
+    assert not processes.listens(ours, port)
 
 
 def test_an_ended_process_is_not_living(spawn: Spawn) -> None:
