@@ -150,10 +150,9 @@ def error_catalogue() -> str:
         "back-off. [When a run fails](../operate/failures.md) says what to do about each.\n"
     ]
     for base in (errors.FatalError, errors.TransientError):
-        found = [getattr(errors, name) for name in errors.__all__ if issubclass(getattr(errors, name), base)]
-        rows = [
-            (f"`{error.__name__}`", (error.__doc__ or "").partition("\n")[0]) for error in found if error is not base
-        ]
+        public = (getattr(errors, name) for name in errors.__all__)
+        found = [item for item in public if isinstance(item, type) and issubclass(item, base) and item is not base]
+        rows = [(f"`{error.__name__}`", (error.__doc__ or "").partition("\n")[0]) for error in found]
         parts.append(
             f"## {base.__name__}\n\n{(base.__doc__ or '').partition(chr(10))[0]}\n\n{table(('error', 'meaning'), rows)}"
         )

@@ -14,7 +14,7 @@ from tidemill.workspace import Workspace
 from .conftest import PROJECT, Described, describe
 from .hostile import GOOD, mutated, write_hostile
 
-VERBS = ("act", "monitor", "predict", "reproduce", "retrain", "rollback", "train")
+VERBS = ("act", "monitor", "predict", "reproduce", "retrain", "rollback", "test", "train")
 N_MUTANTS = 120
 
 
