@@ -87,7 +87,7 @@ def require_sound_specs(dag_file: str) -> None:
         With every problem of every file, and their lines.
     """
     rehearse(dag_file, specs := specs_beside(dag_file))
-    problems = [said for spec in specs for said in _REHEARSED[spec.model][1]]
+    problems = [said for spec in specs if spec.model in _REHEARSED for said in _REHEARSED[spec.model][1]]
     try:
         load_specs(_models(dag_file))
     except SpecError as error:
@@ -98,13 +98,15 @@ def require_sound_specs(dag_file: str) -> None:
 
 def rehearse(dag_file: str, specs: Iterable[ModelSpec]) -> None:
     """Build the DAGs of the specs that have changed since this was last done, and remember which of them cannot be built."""
+    files = [path for verb in PURPOSE if (path := Path(dag_file).with_name(f"{verb}.py")).is_file()]
+    if not files:
+        return  # a spec counts as built only where its DAG files are
     known = {model: spec for model, (spec, _) in _REHEARSED.items()}
     _rehearsing.extend(spec for spec in specs if known.get(spec.model) is not spec)
     try:
         _REHEARSED.update((spec.model, (spec, [])) for spec in _rehearsing)
-        for file in (Path(dag_file).with_name(f"{verb}.py") for verb in PURPOSE) if _rehearsing else ():
-            if file.is_file():
-                runpy.run_path(str(file))
+        for file in files if _rehearsing else ():
+            runpy.run_path(str(file))
     finally:
         _rehearsing.clear()
 

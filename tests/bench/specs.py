@@ -101,6 +101,7 @@ def load(file: str) -> dict[str, Any]:
     began = time.process_time()
     importlib.import_module("tidemill_airflow.operators")
     if get_parsing_context().dag_id is None:
+        os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(PROJECT / "dags")
         importlib.import_module("tidemill_airflow.dag_processor").prepare()
     gc.freeze()  # as Airflow's DAG processor and its executors do before they fork
 

@@ -79,3 +79,13 @@ def test_what_was_built_once_is_not_built_again(load: Callable[[], DagBag], monk
     failing(monkeypatch, model_dags, "timetable", ValueError("late"))
     model_dags.require_sound_specs(str(DAGS / "broken_specs.py"))  # the specs are the same, so nothing is built
     assert models_of(load()) == {"flight_delays": VERBS, "tidemill": {"maintenance"}}
+
+
+def test_a_folder_without_dag_files_makes_nothing_count_as_built(
+    load: Callable[[], DagBag], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = str(tmp_path / "broken_specs.py")
+    model_dags.rehearse(elsewhere, model_dags.specs_beside(elsewhere))
+    failing(monkeypatch, model_dags, "timetable", ValueError("late"))
+    ((_, said),) = load().import_errors.items()
+    assert "DAG other_train cannot be built" in said
