@@ -22,7 +22,7 @@ from tidemill.machine.polling import until
 from tidemill.metrics.evaluation import point_value
 from tidemill.records import BundleRef, SplitRef
 from tidemill.steps.data.features import read_set
-from tidemill.steps.train.train import refit
+from tidemill.steps.train.train import fit_bundle
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.store import Store
 
@@ -88,7 +88,7 @@ def fit_on(address: str, storage: Path, split: SplitRef, n_rounds: int = memory.
     before = os.environ.get("TIDEMILL_DASK")
     os.environ["TIDEMILL_DASK"] = address
     try:
-        return refit(memory.job(storage, "dask"), split, "xgboost", {"n_rounds": n_rounds})
+        return fit_bundle(memory.job(storage, "dask"), split, "xgboost", {"n_rounds": n_rounds})
     finally:
         os.environ.pop("TIDEMILL_DASK") if before is None else os.environ.update(TIDEMILL_DASK=before)
 
@@ -111,7 +111,7 @@ def main() -> None:
         say(f"{'where':<16} {'seconds':>8} {'peak of a worker, MB':>21}  AUC on test\n")
         sys.stdout.flush()
         started = time.perf_counter()
-        local = refit(memory.job(storage, "external_memory"), split, "xgboost", {"n_rounds": memory.N_ROUNDS})
+        local = fit_bundle(memory.job(storage, "external_memory"), split, "xgboost", {"n_rounds": memory.N_ROUNDS})
         line("external_memory", time.perf_counter() - started, [], auc_on_test(storage, split, local))
         for n_workers in chosen.workers:
             limit_mb = chosen.limit_mb * max(1, 2 // n_workers)  # what grows with the rows is too much for one alone

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from tidemill.records import SplitRef
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
-from tidemill.steps.train.train import refit
+from tidemill.steps.train.train import fit_bundle
 from tidemill.storage.layout import PARTITION, TARGET
 from tidemill.storage.store import Store
 from tidemill.workspace import Workspace
@@ -126,7 +126,7 @@ def memory(field: str) -> int:
 def fitted(storage: Path, engine: str, split: SplitRef) -> dict[str, Any]:
     """Fit in this process, and give what it took."""
     before, started, processor = memory("VmRSS"), time.perf_counter(), time.process_time()
-    ref = refit(job(storage, engine), split, "xgboost", {"n_rounds": N_ROUNDS})
+    ref = fit_bundle(job(storage, engine), split, "xgboost", {"n_rounds": N_ROUNDS})
     return {
         "engine": engine,
         "split": split.to_dict(),

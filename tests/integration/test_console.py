@@ -569,7 +569,7 @@ def test_a_form_is_accepted_once_and_not_for_ever(
     assert [actor.post(path, sent).status_code for _ in range(2)] == [303, 409]
     assert len(runs_of(f"{serving.model}_act")) == 1
     sent = HOLD | {"token": token_of(actor.page(path))}
-    monkeypatch.setattr("tidemill_airflow.console.requests.HOUR", -1)
+    monkeypatch.setattr("tidemill_airflow.console.requests.FORM_LIFETIME_S", -1)
     assert actor.post(path, sent).status_code == 403
 
 

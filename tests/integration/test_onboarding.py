@@ -138,7 +138,7 @@ def make_file_of(section: str) -> list[list[str]]:
 def test_the_page_leads_from_a_file_to_published_rows(
     project: Path, command: Command, warehouse: Any, monkeypatch: Any
 ) -> None:
-    warehouse.rows("DROP SCHEMA IF EXISTS shop CASCADE")
+    warehouse.rows("DROP TABLE IF EXISTS shop.orders, shop.customers CASCADE")
     monkeypatch.chdir(project)
     commands = make_file_of(PAGE.read_text(encoding="utf-8").partition(NO_TIME)[0])
     outputs = [command(*arguments) for arguments in commands]
@@ -155,7 +155,7 @@ def test_the_page_leads_from_a_file_to_published_rows(
 def test_the_page_leads_from_a_table_without_time_to_published_and_measured_rows(
     project: Path, command: Command, warehouse: Any, monkeypatch: Any
 ) -> None:
-    warehouse.rows("DROP SCHEMA IF EXISTS shop CASCADE")
+    warehouse.rows("DROP TABLE IF EXISTS shop.orders, shop.customers CASCADE")
     monkeypatch.chdir(project)
     commands = make_file_of(PAGE.read_text(encoding="utf-8").partition(NO_TIME)[2])
     assert [arguments[0] for arguments in commands] == ["load", "init", "train", "predict"]

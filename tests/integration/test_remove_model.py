@@ -117,7 +117,8 @@ def test_what_is_in_use_is_refused(serving: Mill) -> None:
     assert serving.view()
 
 
-def test_the_command_lists_first_and_removes_when_told(mill: Mill) -> None:
+def test_the_command_lists_first_and_removes_when_told(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow's client leaves it in the environment
     mill.extract("train", TRAINED)
     ask, env = ["remove-model", mill.model], {**mill.environment, "TIDEMILL_CONN_TIDEMILL_OWNER": mill.owner_url}
     listed = CliRunner().invoke(app, ask, env=env, catch_exceptions=False)
