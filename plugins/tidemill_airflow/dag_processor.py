@@ -16,9 +16,8 @@ from tidemill_airflow.model_dags import rehearse, specs_beside
 
 __all__ = ["prepare"]
 
-N_YOUNG = (
-    50_000  # objects until garbage is looked for: a file's DAGs live as long as its process, so there is hardly any
-)
+N_YOUNG = 50_000
+"""Objects until garbage is looked for: a file's DAGs live as long as its process, so there is hardly any."""
 
 
 def prepare() -> None:

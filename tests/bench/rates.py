@@ -59,6 +59,11 @@ class Line:
     """What the rate counts."""
 
 
+def lines_of(what: str, band: tuple[float, float], rates: Mapping[str, Callable[[int, Rng], Rates]]) -> list[Line]:
+    """Return a line for each simulation of one kind, by what it simulates."""
+    return [Line(name=name, what=what, band=band, rates=of) for name, of in rates.items()]
+
+
 def wrong_accepts(days: Days, metrics: Sequence[str], task: str = "binary") -> Callable[[int, Rng], Rates]:
     """Count how often the interval of a challenger that is worse by exactly the margin lies above minus the margin."""
 
@@ -193,9 +198,10 @@ def _persistent(rng: Rng, n: int) -> Floats:
 RARE = ("roc_auc", "average_precision", "recall", "f1")
 NUMBERS = ("mean_absolute_error", "median_absolute_error")
 _ACCEPTS = "wrong accepts"
-LINES = [
-    Line(name=name, what=_ACCEPTS, band=WRONG_ACCEPTS, rates=rates)
-    for name, rates in {
+LINES = lines_of(
+    _ACCEPTS,
+    WRONG_ACCEPTS,
+    {
         "hourly, 14 days of 24 hours": wrong_accepts(Days(hourly=True, rows=120), ("roc_auc", "log_loss")),
         "daily, 7 days": wrong_accepts(Days(n=7), ("roc_auc", "log_loss")),
         "daily, 14 days": wrong_accepts(Days(), ("roc_auc", "log_loss", "f1")),
@@ -211,11 +217,12 @@ LINES = [
         "numbers with heavy tails": wrong_accepts(Days(heavy=True), NUMBERS, "regression"),
         "whole numbers": wrong_accepts(Days(rounded=True), NUMBERS, "regression"),
         "numbers, persistent days (AR 0.3)": wrong_accepts(Days(resemblance=0.3), NUMBERS, "regression"),
-    }.items()
-]
-LINES += [
-    Line(name=name, what="coverage", band=COVERAGE, rates=rates)
-    for name, rates in {
+    },
+)
+LINES += lines_of(
+    "coverage",
+    COVERAGE,
+    {
         "two classes, 14 days": coverage(Days()),
         "two classes, AR 0.3": coverage(Days(resemblance=0.3)),
         "two classes, 1 % positive": coverage(Days(logit=-4.6)),
@@ -224,39 +231,29 @@ LINES += [
         "whole numbers, 14 days": coverage(Days(rounded=True), "regression"),
         "estimated quality, 1,400 test rows": estimated_quality(1_400, -1.5),
         "estimated quality, 1 % positive": estimated_quality(12_600, -4.6),
-    }.items()
-]
-LINES += [
-    Line(name=name, what="false alarms in 90 quiet days", band=FALSE_ALARMS, rates=false_alarms(loss))
-    for name, loss in {
-        "normal losses": lambda rng, n: rng.normal(size=n),
-        "skewed losses": lambda rng, n: rng.exponential(size=n),
-        "persistent losses (AR 0.3)": _persistent,
-    }.items()
-]
+    },
+)
+LINES += lines_of(
+    "false alarms in 90 quiet days",
+    FALSE_ALARMS,
+    {
+        "normal losses": false_alarms(lambda rng, n: rng.normal(size=n)),
+        "skewed losses": false_alarms(lambda rng, n: rng.exponential(size=n)),
+        "persistent losses (AR 0.3)": false_alarms(_persistent),
+    },
+)
 LINES += [
     Line(name=f"{what}, 14 days", what="weak slices", band=band, rates=weak_slices(task, planted=planted))
     for task, of in (("binary", "two classes"), ("regression", "numbers"))
     for planted, band in ((True, FOUND), (False, FALSELY_FOUND))
     for what in (f"{of}, a slice of 3 % planted" if planted else f"{of}, none planted",)
 ]
-
-
-LINES += [
-    Line(name=noise, what="shadow, 60 daily looks", band=(0.0, 0.025), rates=wrong_replacements(noise))
-    for noise in NOISE
-]
-LINES.append(
-    Line(
-        name="numbers with heavy tails, 14 days",
-        what="coverage",
-        band=COVERAGE,
-        rates=coverage(Days(heavy=True), "regression"),
-    )
-)
-LINES += [
-    Line(name=name, what=f"{_ACCEPTS}, other world", band=WRONG_ACCEPTS, rates=rates)
-    for name, rates in {
+LINES += lines_of("shadow, 60 daily looks", (0.0, 0.025), {noise: wrong_replacements(noise) for noise in NOISE})
+LINES += lines_of("coverage", COVERAGE, {"numbers with heavy tails, 14 days": coverage(Days(heavy=True), "regression")})
+LINES += lines_of(
+    f"{_ACCEPTS}, other world",
+    WRONG_ACCEPTS,
+    {
         "daily, 7 days": wrong_accepts(OtherDays(n=7), ("roc_auc", "log_loss")),
         "daily, 14 days": wrong_accepts(OtherDays(), ("roc_auc", "log_loss", "f1")),
         "persistent days (MA 0.3), 28": wrong_accepts(OtherDays(n=28, resemblance=0.3), ("roc_auc", "log_loss")),
@@ -265,19 +262,20 @@ LINES += [
         "numbers, 14 days": wrong_accepts(OtherDays(), NUMBERS, "regression"),
         "numbers with heavy tails": wrong_accepts(OtherDays(heavy=True), NUMBERS, "regression"),
         "numbers, persistent days (MA 0.3)": wrong_accepts(OtherDays(resemblance=0.3), NUMBERS, "regression"),
-    }.items()
-]
-LINES += [
-    Line(name=name, what="coverage, other world", band=COVERAGE, rates=rates)
-    for name, rates in {
+    },
+)
+LINES += lines_of(
+    "coverage, other world",
+    COVERAGE,
+    {
         "two classes, 14 days": coverage(OtherDays()),
         "two classes, 1 % positive": coverage(OtherDays(logit=-4.6)),
         "four classes, 14 days": coverage(OtherDays(), "multiclass"),
         "numbers, 7 days": coverage(OtherDays(n=7), "regression"),
         "numbers, 14 days": coverage(OtherDays(), "regression"),
         "numbers, MA 0.3": coverage(OtherDays(resemblance=0.3), "regression"),
-    }.items()
-]
+    },
+)
 
 
 def main() -> None:

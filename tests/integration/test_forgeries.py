@@ -44,8 +44,18 @@ def as_role(warehouse: Warehouse, role: str, mill: Mill, statement: str) -> list
 
 def deep(mill: Mill) -> dict[str, Finding]:
     """Return what the doctor finds of the ledger and the model, however deep it looks, by check."""
-    ours = {"grants", "append_only", "audit", "anchor", "pointers", "declaration", "deployments", "predictions", "records",
-            "roles"}  # fmt: skip
+    ours = {
+        "grants",
+        "append_only",
+        "audit",
+        "anchor",
+        "pointers",
+        "declaration",
+        "deployments",
+        "predictions",
+        "records",
+        "roles",
+    }
     findings = examine(mill.workspace, as_of=AS_OF, deep=True)
     return {item.check: item for item in findings if item.check in ours and item.severity is not Health.OK}
 

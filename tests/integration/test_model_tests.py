@@ -68,8 +68,9 @@ def test_model_that_cannot_be_trained_fails_its_tests_with_the_reason(mill: Mill
     assert failed.keys() >= {"loss_falls_on_200_rows", "release_is_built_again"}
 
 
-LEAKY = FEATURES_SQL.replace("WHERE q.carrier = p.carrier AND q.delivered_at <= CAST(:cutoff AS timestamptz))",
-                             "WHERE q.carrier = p.carrier)")  # fmt: skip
+LEAKY = FEATURES_SQL.replace(
+    "WHERE q.carrier = p.carrier AND q.delivered_at <= CAST(:cutoff AS timestamptz))", "WHERE q.carrier = p.carrier)"
+)
 
 
 @pytest.mark.parametrize(("features", "changed"), [(FEATURES_SQL, ()), (LEAKY, ("carrier_late_share",))])
