@@ -138,11 +138,11 @@ PROOFS = {
         "tests/dags/test_hostile_specs.py::test_the_import_error_of_one_file_names_every_hostile_entry",
         "tests/unit/test_spec_file.py::test_an_owner_is_one_line_that_airflow_can_store",
     ),
-    "G3 malformed files, keys, places and queries are refused in words": (
-        "tests/unit/storage/test_tampering.py::test_a_malformed_file_with_matching_digests_is_refused_in_words",
-        "tests/unit/storage/test_store.py::test_a_place_that_is_no_disk_is_refused_in_words",
+    "G3 malformed files, keys, places and queries are refused with a message": (
+        "tests/unit/storage/test_tampering.py::test_a_malformed_file_with_matching_digests_is_refused_with_a_message",
+        "tests/unit/storage/test_store.py::test_a_path_that_cannot_be_written_is_refused_with_a_message",
         "tests/unit/warehouse/test_model_queries.py::test_set_config_is_refused_with_its_line",
-        "tests/integration/test_bad_input_matrix.py::test_trace_of_a_key_that_is_no_text_is_answered_in_words",
+        "tests/integration/test_bad_input_matrix.py::test_trace_of_a_key_that_is_not_a_text_is_answered_with_a_message",
         "tests/integration/test_bad_input_matrix.py::test_category_in_another_spelling_is_named",
     ),
     "G4 an MLflow that never answers is asked one question": (
@@ -158,7 +158,7 @@ PROOFS = {
         "tests/integration/test_retention.py::test_test_rows_of_a_killed_process_are_collected",
     ),
     "G7 specs are parsed once": (
-        "tests/plugins/test_plugin.py::test_the_dag_processor_alone_reads_specs_before_it_forks",
+        "tests/plugins/test_plugin.py::test_only_the_dag_processor_reads_specs_before_it_forks",
         "tests/dags/test_parsing_context.py::test_a_tasks_dag_is_the_one_among_all",
         "tests/dags/test_approval.py::test_a_person_is_asked_between_the_gate_and_the_release",
     ),

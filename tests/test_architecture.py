@@ -165,7 +165,7 @@ def test_a_dag_file_stays_small() -> None:
     assert {name_of(path): n_lines(path) for path in DAG_FILES if n_lines(path) > MAX_DAG_FILE} == {}
 
 
-def test_a_dag_file_is_wiring_alone() -> None:
+def test_a_dag_file_is_only_wiring() -> None:
     assert offenders(DAG_FILES, lambda path: [f.name for f in functions(TREES[path])]) == {}
 
 

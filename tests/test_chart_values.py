@@ -41,7 +41,7 @@ def test_no_value_is_a_password() -> None:
     assert not re.search(r"(?i)pass(word)?:|://[^/@\s\"]*:[^/@\s\"]+@", text)
 
 
-def test_the_chart_makes_no_user_of_its_own() -> None:
+def test_the_chart_makes_no_user() -> None:
     assert VALUES["createUserJob"] == {"defaultUser": {"enabled": False}}
 
 
@@ -83,7 +83,7 @@ def test_airflow_is_of_a_version_that_the_package_takes() -> None:
     assert f"FROM apache/airflow:{VALUES['airflowVersion']}-" in PAGE
 
 
-def test_the_job_of_migrations_logs_in_as_the_owner_alone() -> None:
+def test_the_migration_job_logs_in_only_as_the_owner() -> None:
     job = yaml.safe_load(re.findall(r"```yaml\n(# migrate.yaml.*?)```", PAGE, re.DOTALL)[0])
     (container,) = job["spec"]["template"]["spec"]["containers"]
     image = VALUES["images"]["airflow"]

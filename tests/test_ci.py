@@ -46,5 +46,5 @@ def test_an_orphan_that_ends_is_collected_while_the_command_runs() -> None:
     assert (status, len(pids), said) == (0, 1, "")
 
 
-def test_nothing_is_said_of_a_command_that_cleans_up() -> None:
+def test_nothing_is_reported_about_a_command_that_cleans_up() -> None:
     assert contained(60, "exit 0") == (0, [], "")

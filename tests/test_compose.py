@@ -43,7 +43,7 @@ def scheduling(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_published_port_is_on_this_machine_alone(name: str) -> None:
+def test_a_published_port_is_on_this_machine_only(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
 
 
@@ -189,7 +189,7 @@ def test_a_task_has_no_way_into_airflows_database(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(OURS) - {"init", "tools"}))
-def test_the_owner_of_the_tables_is_for_migrations_and_people_alone(name: str) -> None:
+def test_only_migrations_and_people_are_the_owner_of_the_tables(name: str) -> None:
     assert "tidemill_owner.pgpass" not in secrets_of(name)
 
 
@@ -338,6 +338,6 @@ def test_a_port_of_the_running_profile_is_no_obstacle_to_a_second_start(tmp_path
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
-def test_a_port_that_is_none_is_refused_by_the_name_of_its_variable(tmp_path: Path, port: str) -> None:
+def test_a_value_that_is_not_a_port_is_refused_with_the_name_of_its_variable(tmp_path: Path, port: str) -> None:
     checked = check_ports(tmp_path, "", TIDEMILL_UI_PORT=port)
     assert f"TIDEMILL_UI_PORT is {port!r}, which is not a port" in checked.stderr

@@ -42,7 +42,7 @@ def test_every_page_is_in_the_navigation(site: tuple[ModuleType, ModuleType]) ->
     assert named == written | generated
 
 
-def test_links_to_files_that_are_no_pages_become_their_paths(site: tuple[ModuleType, ModuleType]) -> None:
+def test_links_to_files_that_are_not_pages_become_their_paths(site: tuple[ModuleType, ModuleType]) -> None:
     pages, _ = site
     assert "../" not in "".join(re.findall(r"\]\((.*?)\)", pages.written()["index.md"]))
     targets = {target for text in pages.written().values() for target in re.findall(r"\]\(([^)#\s]+)", text)}

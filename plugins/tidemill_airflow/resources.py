@@ -69,7 +69,7 @@ def _setting(kind: str, name: str) -> str:
     given = os.environ.get(variable, "")
     if given and not re.fullmatch(_FORMS[name], given):
         raise SettingsError(
-            f"{variable} is {given!r}, which is no {name.lower()} that Airflow takes.", "Correct it, or unset it."
+            f"{variable} is {given!r}, which is not a {name.lower()} that Airflow takes.", "Correct it, or unset it."
         )
     return given
 

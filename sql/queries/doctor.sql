@@ -89,7 +89,7 @@ WHERE NOT EXISTS (
 ORDER BY 1;
 
 -- name: answers_without_question
--- Decisions that a person is said to have made in a task, without a question of that DAG run before them in the audit.
+-- Decisions recorded as a person's answer in a task, without an earlier question of that DAG run in the audit.
 SELECT d.decision_id, d.kind, a.details ->> 'by'
 FROM tidemill.decision d
 JOIN tidemill.audit a ON a.event = 'decide:' || d.kind AND a.details ->> 'decision_id' = d.decision_id::text

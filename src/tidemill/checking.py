@@ -161,7 +161,7 @@ def _contract_problems(spec: ModelSpec) -> Iterator[str]:
 
 
 def _metric_problems(spec: ModelSpec) -> Iterator[str]:
-    """Report a metric of one's own that cannot be used, by trying it on some invented rows."""
+    """Report a custom metric that cannot be used, by trying it on some invented rows."""
     if not is_own(spec.accept.metric):
         return
     from tidemill.metrics.own import try_metric  # loads numpy, and the user's code
@@ -182,7 +182,7 @@ def _name_problems(spec: ModelSpec) -> Iterator[str]:
         yield from (f"{spec.model}: {problem}" for problem in space_problems(name, space))
     for name in spec.accept.slices:
         if spec.listed_features is not None and name not in (*spec.listed_features.categorical, *spec.audit):
-            yield f"{spec.model}: accept.slices names {name!r}, which is no categorical feature and no audit column."
+            yield f"{spec.model}: accept.slices names {name!r}, which is neither a categorical feature nor an audit column."
 
 
 def _estimator_problems(spec: ModelSpec) -> Iterator[str]:

@@ -34,7 +34,7 @@ START_S, END_S = 120.0, 30.0
 
 @contextmanager
 def cluster(storage: Path, n_workers: int, limit_mb: int = LIMIT_MB) -> Iterator[str]:
-    """Start a scheduler and workers that read a storage; give the scheduler's address."""
+    """Start a scheduler and workers that read a storage; return the scheduler's address."""
     with tempfile.TemporaryDirectory(prefix="tidemill-dask-") as folder:
         found = Path(folder) / "scheduler.json"
         common = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(found)]

@@ -46,7 +46,7 @@ def common_pipeline(release: dict[str, Any]) -> Any:
 
 
 def scored_by_pandas(release: dict[str, Any], model: Any, engine: Any) -> Any:
-    """Read with ``pandas.read_sql``, predict, and give the frame to be written."""
+    """Read with ``pandas.read_sql``, predict, and return the frame to be written."""
     import pandas as pd
     import sqlalchemy
 

@@ -29,7 +29,7 @@ from tidemill.workspace import read_environment_file
 from tidemill_examples.demo import load_example
 
 PROJECT = Path(__file__).parents[2]
-EVERY = 45  # flights, of which one is trained on
+EVERY = 45  # flights, one of which is used for training
 SMALL = "flight_delays_small"
 GOALS = {"predict": 15.0, "train": 60.0}  # seconds from trigger to end
 FIRST = date(2013, 4, 2)
@@ -84,7 +84,7 @@ def write_small_model(project: Path) -> None:
 
 
 def timed(airflow: AirflowApi, home: Path, dag: str, day: date) -> dict[str, Any]:
-    """Run a DAG for a partition, and give its seconds and those of its tasks."""
+    """Run a DAG for a partition, and return how many seconds it and its tasks took."""
     run = f"bench__{day}__{time.time_ns()}"
     airflow.trigger(dag, run, day.isoformat())
     state = airflow.wait_for_run(dag, run, 900)

@@ -37,7 +37,7 @@ def main() -> None:
         for n_days in N_DAYS
         for truth in HANDICAPS
     ]
-    say(f"{n_pairs} pairs a line, margin {MARGIN}, {ROWS_PER_DAY} rows a day\n")
+    say(f"{n_pairs} pairs per line, margin {MARGIN}, {ROWS_PER_DAY} rows per day\n")
     say("| days | like the day before | challenger | accept | not enough evidence | reject | percentiles accept |")
     say("|--:|--:|---|--:|--:|--:|--:|")
     with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:

@@ -1,6 +1,6 @@
 """How often 26 weekly trainings replace one champion wrongly, and how far small losses add up: ``make bench-looks``.
 
-Each training is tested on the newest 14 days, half of which the training before was tested on. Daily differences have a
+Each training is tested on the newest 14 days, half of which the previous training was also tested on. Daily differences have a
 standard deviation of 1 and a margin of 1; half of their variance is the champion's, and so the same for all challengers.
 """
 
@@ -50,7 +50,7 @@ def days(rng: Rng) -> Floats:
 
 
 def ever_accepted(truth: float, n_draws: int, rng: Rng, *, together: bool) -> float:
-    """Return in what share of half years any of 26 challengers of a true gain is accepted."""
+    """Return the share of half years in which any of 26 challengers with a given true gain is accepted."""
     found = 0
     for _ in range(n_draws):
         champion = days(rng)

@@ -124,7 +124,7 @@ def memory(field: str) -> int:
 
 
 def fitted(storage: Path, engine: str, split: SplitRef) -> dict[str, Any]:
-    """Fit in this process, and give what it took."""
+    """Fit in this process, and return what it took."""
     before, started, processor = memory("VmRSS"), time.perf_counter(), time.process_time()
     ref = fit_bundle(job(storage, engine), split, "xgboost", {"n_rounds": N_ROUNDS})
     return {
@@ -159,7 +159,7 @@ def main() -> None:
         sys.stdout.write(json.dumps(fitted(chosen.storage, chosen.child, split)))
         return
     sys.stdout.write(
-        f"{'rows':>10}  {'engine':<16} {'+MB':>7} {'bytes a row':>12} {'processor s':>12}  {'AUC':<7} bundle\n"
+        f"{'rows':>10}  {'engine':<16} {'+MB':>7} {'bytes per row':>13} {'processor s':>12}  {'AUC':<7} bundle\n"
     )
     for n_rows in chosen.rows:
         with tempfile.TemporaryDirectory(prefix="tidemill-bench-") as folder:
@@ -168,7 +168,7 @@ def main() -> None:
                 found = measure(Path(folder), engine, split)
                 grown = found["growth_bytes"]
                 sys.stdout.write(
-                    f"{n_rows:>10,}  {engine:<16} {grown / 1e6:>7,.0f} {grown / n_rows:>12,.0f} {found['cpu_s']:>12.1f}"
+                    f"{n_rows:>10,}  {engine:<16} {grown / 1e6:>7,.0f} {grown / n_rows:>13,.0f} {found['cpu_s']:>12.1f}"
                     f"  {found['validation_score']:.5f} {found['digest'][:12]}\n"
                 )
                 sys.stdout.flush()

@@ -82,7 +82,7 @@ def picture(results: Sequence[dict[str, Any]]) -> str:
     axis = alt.Axis(grid=False, ticks=False, labelLimit=420)
     bars = alt.Chart(data(rows)).encode(
         y=alt.Y("name:N", sort=None, title=None, axis=axis),
-        x=alt.X("x:Q", title="processor seconds a million rows, of client and server"),
+        x=alt.X("x:Q", title="processor seconds per million rows, of client and server"),
         color=series(["what people write", "Tidemill"], SERIES[::-1][-2:]),
     )
     title = "Scoring and publishing one partition"

@@ -34,7 +34,7 @@ SELECT tidemill.declare_model('bench', 'row_id', 'at')
 
 
 def fill(server: Server, n_days: int, n_runs: int) -> None:
-    """Publish each day so often; the last run is the visible one."""
+    """Publish each day that many times; the last run is the visible one."""
     connection = psycopg2.connect(server.url("tidemill_owner"))
     cursor = connection.cursor()
     cursor.execute(LEDGER)

@@ -1,8 +1,8 @@
-"""The other jobs beside what people use for them today: ``make bench-rivals``.
+"""Contracts, drift and batch scores compared with what people use for them today: ``make bench-rivals``.
 
 A contract of 25 expectations by Great Expectations on a frame; drift by Evidently's preset, if ``make oracles`` has made
-its environment; a batch of predictions by ``mlflow models predict``. Both sides start from the same Parquet file or table,
-imports are not counted but where the rival is a program of its own. Processor seconds, for the machine may be busy.
+its environment; a batch of predictions by ``mlflow models predict``. Both sides start from the same Parquet file or table.
+Imports count only if the rival is a separate program. Times are processor seconds, since the machine may be busy.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def processor_s(work: Callable[[], object]) -> float:
 
 
 def rows(n_rows: int, random_state: int, path: Path) -> Path:
-    """Write that many made-up flights as a snapshot is written."""
+    """Write that many invented flights in the format of a snapshot."""
     batches = generate(n_rows, random_state)
     first = next(batches)
     with pq.ParquetWriter(path, first.schema, compression="zstd", write_page_checksum=True) as writer:
@@ -78,11 +78,11 @@ def contract() -> tuple[Expectation, ...]:
 
 
 def validating(path: Path) -> Iterator[tuple[str, float]]:
-    """Hold the contract against the rows, by Great Expectations on a frame and by us."""
+    """Check the rows against the contract, by Great Expectations on a frame and by us."""
     from tidemill.contracts import evaluate_contract
 
     expectations, verdicts = contract(), {}
-    evaluate_contract(expectations[:1], read_table(path).slice(0, 100).to_pandas())  # its context, once a process
+    evaluate_contract(expectations[:1], read_table(path).slice(0, 100).to_pandas())  # its context, once per process
 
     def theirs() -> None:
         verdicts["gx"] = evaluate_contract(expectations, read_table(path).to_pandas())
@@ -111,7 +111,7 @@ def drifting(path: Path, reference: Path) -> Iterator[tuple[str, float]]:
 
 
 def predicting(path: Path, folder: Path, n_rows: int) -> Iterator[tuple[str, float]]:
-    """Score the rows of a CSV file by MLflow's program, and those of the snapshot by us."""
+    """Score the rows of a CSV file with MLflow's program, and those of the snapshot with Tidemill."""
     import mlflow
 
     from tidemill.modeling.scorer import Scorer

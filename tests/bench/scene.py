@@ -135,7 +135,7 @@ class Scene:
         self.server.as_admin("CHECKPOINT")
 
     def run(self, contender: str, model: str) -> dict[str, Any]:
-        """Run one contender in a process of its own, and give what it has measured."""
+        """Run one contender in a process of its own, and return what it has measured."""
         environment = {
             **os.environ, **self.server.environment(), "TIDEMILL_STORAGE": str(self.storage), "MLFLOW_TRACKING_URI": "",
             "TIDEMILL_MODELS": str(self.folder / "models"), "TIDEMILL_SQL": str(self.folder / "sql"),
@@ -195,7 +195,7 @@ def fitted(model: str, real: pd.DataFrame) -> Bundle:
 
 
 def register(owner_url: str, storage: Path, model: str, bundle: Bundle, rows: pd.DataFrame) -> dict[str, Any]:
-    """Keep a bundle, and make it the model's release; gives what contenders have to know of it."""
+    """Keep a bundle, and make it the model's release; return what contenders have to know of it."""
     parent = storage / model / "bundles"
     parent.mkdir(parents=True)
     folder, digest = keep_bundle(bundle, parent, rows.head(N_GOLDEN))

@@ -1,8 +1,8 @@
 """Scoring and publishing one partition, against what people write today: ``make bench``.
 
 Each pair runs both sides one after the other, in alternating order, each in a process of its own; both write the scores
-of the same fitted model, and the run ends if what Postgres then holds differs. Prints what it finds as JSON; ``--write``
-puts it into docs/performance.md, and ``--at-least`` makes a ratio of it that has to be reached.
+of the same fitted model, and the run fails if the results in Postgres differ. Prints its findings as JSON; ``--write``
+puts it into docs/performance.md, and ``--at-least`` sets a ratio that has to be reached.
 """
 
 import argparse
@@ -24,7 +24,7 @@ OURS = "tidemill"
 PAIRS = (
     (XGBOOST, "pandas_to_sql"), (XGBOOST, "execute_values"), (PIPELINE, "pandas_to_sql"), (XGBOOST, "adbc"), (PIPELINE, "adbc"),
 )  # fmt: skip
-ALSO = ((XGBOOST, "pandas_chunks"), (XGBOOST, "insert_rows"))  # other ways to write the same, which are no faster
+ALSO = ((XGBOOST, "pandas_chunks"), (XGBOOST, "insert_rows"))  # other ways to write the same, no faster than these
 
 
 def pair(scene: Scene, model: str, other: str, n_rows: int, n_pairs: int) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def pair(scene: Scene, model: str, other: str, n_rows: int, n_pairs: int) -> dic
             runs[contender].append(once(scene, model, contender, n_rows))
     means = {round(found["mean_score"], 9) for found in (*runs[OURS], *runs[other])}
     if len(means) != 1:
-        raise RuntimeError(f"{other} and {OURS} have written other scores: {means}")
+        raise RuntimeError(f"{other} and {OURS} wrote different scores: {means}")
     sides = list(zip(runs[OURS], runs[other], strict=True))
     return {
         "model": model,
@@ -48,7 +48,7 @@ def pair(scene: Scene, model: str, other: str, n_rows: int, n_pairs: int) -> dic
 
 
 def once(scene: Scene, model: str, contender: str, n_rows: int) -> dict[str, Any]:
-    """Run one contender once, and see that all rows are there."""
+    """Run one contender once, and check that all rows are there."""
     scene.clean()
     found = scene.run(contender, model)
     if found["n_rows"] != n_rows:
@@ -78,7 +78,7 @@ def measure(scene: Scene, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def chosen(only: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs that are asked for, by model or by contender."""
+    """Return the requested pairs, by model or by contender."""
     pairs = [(model, other) for model, other in PAIRS if not only or {model, other} & set(only)] + [
         (model, other) for model, other in ALSO if other in only
     ]

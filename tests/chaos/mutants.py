@@ -304,7 +304,7 @@ MUTANTS = (
         ("tests/integration/test_cutoff_hints.py", "-k", "no_condition_bounds"),
     ),
     Mutant(
-        "a partition that is not over is said to be incomplete",
+        "a partition that is not over is reported as incomplete",
         "src/tidemill/operations/completeness.py",
         "if at <= now:",
         "if True:",
@@ -1004,7 +1004,7 @@ MUTANTS = (
         ("tests/chaos/test_limits.py", "-k", "hears"),
     ),
     Mutant(
-        "lack of memory is said in words",
+        "lack of memory is reported with a message",
         "src/tidemill/runtime/interrupts.py",
         "if error is not None and _lacks_memory(error):",
         "if False:",
@@ -1563,7 +1563,7 @@ def switch_off(mutant: Mutant, folder: Path) -> None:
 
 
 def fails(tests: tuple[str, ...], folder: Path) -> tuple[bool, str]:
-    """Run tests on the copy; give whether one failed, and pytest's last line. One that could not run tells nothing."""
+    """Run tests on the copy; return whether one failed, and pytest's last line. One that could not run tells nothing."""
     environment = {**os.environ, "PYTHONPATH": f"{folder}/src:{folder}/plugins", "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {"TIDEMILL_CHAOS_ROUNDS": "20"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]

@@ -70,7 +70,7 @@ def artifacts(mill: Mill) -> list[str]:
 
 
 def check_history(mill: Mill, partition: str) -> int:
-    """Check that the publishes of a partition are one serial chain that ends at the pointer; give their number."""
+    """Check that the publishes of a partition are one serial chain that ends at the pointer; return their number."""
     events = mill.sql(
         "SELECT (details->>'prediction_run_id')::bigint, (details->>'previous')::bigint FROM tidemill.audit"
         " WHERE model = '{m}' AND event = 'publish' AND details->>'partition' = %s ORDER BY audit_id",

@@ -183,7 +183,7 @@ def test_scheduler_killed_in_the_middle_of_a_task(site: Site, check: Callable[[s
 
 
 @pytest.mark.timeout(900)
-def test_old_attempt_lives_on_beside_the_one_that_took_over(
+def test_an_old_attempt_lives_on_beside_the_one_that_took_over(
     site: Site, check: Callable[[str], None], proved: Proved
 ) -> None:
     """Nobody ends it: the supervisor is frozen, and the scheduler that takes over is the test's."""

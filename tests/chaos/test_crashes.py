@@ -228,7 +228,7 @@ def _finish(subject: Subject, job: str, fault: str, **arguments: Any) -> None:
 
 
 def _with_bad_release(subject: Subject, trained: Any) -> tuple[Subject, int]:
-    """Publish a day by a good release, then by a bad one that was promoted over it; give the good one."""
+    """Publish a day by a good release, then by a bad one that was promoted over it; return the good one."""
     mill = subject.mill
     assert subject.predict().ended == "done"
     good = mill.resolve().release_id

@@ -50,7 +50,7 @@ def cramped(serving: Subject, tmp_path: Path) -> Iterator[Nursery]:
 
 
 @pytest.mark.timeout(180)
-def test_full_storage_is_said_so_and_leaves_the_old_rows(serving: Subject, cramped: Nursery, proved: Proved) -> None:
+def test_full_storage_is_reported_and_leaves_the_old_rows(serving: Subject, cramped: Nursery, proved: Proved) -> None:
     before = serving.view("parcel_id, score, prediction_run_id")
     ending = cramped.run("predict", serving.environment(), model=serving.mill.model, partition=SCORED)
     assert ending.ended == "StorageFull", ending.message
@@ -81,7 +81,7 @@ def cramped_server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.mark.timeout(180)
-def test_full_warehouse_is_said_so_and_leaves_the_old_rows(
+def test_a_full_warehouse_is_reported_and_leaves_the_old_rows(
     cramped_server: Server, make_subject_on: Any, proved: Proved
 ) -> None:
     subject = make_subject_on(cramped_server)

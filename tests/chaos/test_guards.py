@@ -11,7 +11,7 @@ from .conftest import Proved, Subject
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf")])
-def test_score_that_is_no_number_is_refused_before_it_is_written(
+def test_score_that_is_not_a_number_is_refused_before_it_is_written(
     serving: Subject, proved: Proved, monkeypatch: pytest.MonkeyPatch, score: float
 ) -> None:
     """With 60 rows, a hundredth that may be set aside is none."""

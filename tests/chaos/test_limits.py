@@ -126,7 +126,7 @@ def test_training_killed_for_its_memory_is_closed_by_whoever_comes_next(
 
 
 @pytest.mark.timeout(180)
-def test_step_that_is_at_work_is_closed_by_nobody(serving: Subject, proved: Proved) -> None:
+def test_a_running_step_is_not_closed(serving: Subject, proved: Proved) -> None:
     alive = serving.start("predict", "write-after-commit:sleep=3", model=serving.mill.model, partition=SCORED)
     assert until(lambda: "written" in serving.mill.statuses(), LIMIT_S)
     other = "SELECT count(*) FROM tidemill.run WHERE model = '{m}' AND status = 'running' AND peak_rss_bytes > 0"

@@ -1,4 +1,4 @@
-"""What a folder of specs may hold beside specs, by mistake or on purpose; each entry is one name below ``dags/models``."""
+"""What a folder of specs may contain besides specs, by mistake or on purpose; each entry is one name below ``dags/models``."""
 
 import os
 import random
@@ -139,7 +139,7 @@ PLACES: dict[str, Callable[[Path], Any]] = {
     "process": lambda path: path.symlink_to("/proc/self/environ"),
     "up": lambda path: path.symlink_to(".."),
 }
-"""Entries that are no plain files."""
+"""Entries that are not plain files."""
 
 
 def mutated(rng: random.Random, name: str) -> bytes:

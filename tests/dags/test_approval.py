@@ -18,7 +18,7 @@ def test_a_person_is_asked_between_the_gate_and_the_release(describe_models: Cal
     assert {task: found["form"] for task, found in tasks.items() if found["form"]} == {"approve": ["comment"]}
 
 
-def test_nobody_is_asked_where_the_gate_s_word_is_enough(described: Described) -> None:
+def test_nobody_is_asked_where_the_gate_decides(described: Described) -> None:
     tasks = described["dags"]["flight_delays_train"]["tasks"]
     assert "approve" not in tasks
     assert tasks["register"]["takes"]["approval"] is None

@@ -60,7 +60,7 @@ def test_check_names_every_hostile_entry(folder: Path, names: list[str]) -> None
     assert [name for name in names if f"{folder}/{name}.yaml" not in said] == []
 
 
-def test_what_is_said_can_be_shown_and_stored(described: Described) -> None:
+def test_what_is_reported_can_be_shown_and_stored(described: Described) -> None:
     lines = described["errors"]["broken_specs.py"].splitlines()
     assert [line for line in lines if not line.isprintable()] == []
     assert max(map(len, lines)) < 2000

@@ -49,7 +49,7 @@ def test_parsing_imports_nothing_heavy(described: Described) -> None:
     assert {name.partition(".")[0] for name in described["loaded"]} & HEAVY == set()
 
 
-def test_parsing_imports_the_light_rooms_alone(described: Described) -> None:
+def test_parsing_imports_only_the_light_rooms(described: Described) -> None:
     loaded = {".".join(name.split(".")[:2]) for name in described["loaded"] if name.split(".")[0] == "tidemill"}
     assert loaded == LIGHT
 

@@ -106,7 +106,7 @@ def test_the_page_of_a_rollback_names_its_command(others: Described) -> None:
     assert "--partition" not in page
 
 
-def test_a_null_schedule_runs_by_hand_alone(others: Described) -> None:
+def test_a_null_schedule_runs_only_by_hand(others: Described) -> None:
     assert others["dags"]["by_hand_predict"]["runs"]["spring"] == []
 
 

@@ -86,11 +86,11 @@ def test_training_extracts_the_window_and_prediction_the_partition(described: De
     assert purposes == {"train": "train", "predict": "score"}
 
 
-def test_the_outcome_is_recorded_whatever_became_of_the_training(described: Described) -> None:
+def test_the_outcome_is_recorded_even_if_the_training_failed(described: Described) -> None:
     assert tasks(described, "retrain")["record_outcome"]["trigger_rule"].lower().endswith("all_done")
 
 
-def test_the_channels_are_told_whatever_became_of_the_rest_and_do_not_hide_that_it_failed(described: Described) -> None:
+def test_the_channels_are_notified_even_if_another_task_failed_and_the_run_still_fails(described: Described) -> None:
     notify = tasks(described, "monitor")["notify"]
     assert (notify["trigger_rule"].lower().endswith("all_done_setup_success"), notify["teardown"]) == (True, True)
 

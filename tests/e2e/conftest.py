@@ -41,7 +41,7 @@ class Demo:
         return done.stdout + done.stderr
 
     def rows(self, query: str) -> list[tuple]:
-        """Ask the warehouse as the role that can only read."""
+        """Query the warehouse as the role that can only read."""
         return list(stack.sql(self.home, query).rows)
 
     def checksums(self) -> dict[str, tuple[int, str]]:

@@ -37,7 +37,7 @@ REVISION = (
 )
 FLIGHTS = f"SELECT count(*) FROM raw.flights WHERE {OF_DAY}"
 LOAD = "INSERT INTO raw.flights SELECT * FROM raw.not_loaded_yet WHERE mod(flight, 100) {} 0"
-"""Load the other half but for a few flights (<>), and these (=), which come a day late."""
+"""Load the other half except for a few flights (<>), and these (=), which arrive a day late."""
 
 LIMIT_S = 1500  # a hang is a failure; on two quiet cores all of it takes a minute and a half
 

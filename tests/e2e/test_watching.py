@@ -27,7 +27,7 @@ LIMIT_S = 1500  # a hang is a failure; on two quiet cores it takes about two min
 
 @pytest.fixture(scope="module")
 def watched(demo: Any) -> Any:
-    """The demo's stack after a day on which most flights came without tail numbers: scored, looked at, and decided on."""
+    """The demo's stack after a day of flights mostly without tail numbers: scored, monitored, with a retraining decision."""
     home = Home(folder=demo.home)
     owner = psycopg2.connect(server_of(home, load_config(home)).url("tidemill_owner"))
     with owner, owner.cursor() as cursor:

@@ -55,7 +55,9 @@ class Warehouse:
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    folder = tmp_path_factory.mktemp("secrets", numbered=False)  # by this name the doctor knows a folder of passwords
+    folder = tmp_path_factory.mktemp(
+        "secrets", numbered=False
+    )  # the doctor recognizes a folder of passwords by this name
     with throwaway_server(folder) as server:
         apply_migrations(server.url("tidemill_owner"))
         yield Warehouse(server)
@@ -96,7 +98,7 @@ def new_mill(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def mill(new_mill: Callable[[], Mill]) -> Mill:
-    """A small model that nothing has been done with yet."""
+    """A small model, not trained yet."""
     return new_mill()
 
 
@@ -153,7 +155,7 @@ def dag_runner(airflow: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def dag_run(dag_runner: subprocess.Popen[str], warehouse: Warehouse, tmp_path: Path) -> DagRun:
-    """Run one of a model's DAGs, and tell how it and each of its tasks ended."""
+    """Run one of a model's DAGs, and return how it and each of its tasks ended."""
 
     def run(verb: str, mill: Mill, pause_on_run: str = "", scheduled: str = "", **conf: Any) -> dict[str, Any]:
         places = {

@@ -1,4 +1,4 @@
-"""Run DAGs as ``dag.test`` does, each in a process of its own, and tell how they ended; a program of its own.
+"""Run DAGs as ``dag.test`` does, each in a process of its own, and return how they ended; a program of its own.
 
 Airflow reads its settings when it is first imported, so its metadata database is that of this program. It imports
 Airflow and the steps once, which takes longer than most runs, and forks a child for each order.

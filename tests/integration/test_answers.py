@@ -77,7 +77,7 @@ def test_probability_beyond_0_and_1_is_refused(serving: Mill, task: str, score: 
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
-def test_regression_that_is_no_number_is_refused(serving: Mill, score: float) -> None:
+def test_regression_that_is_not_a_number_is_refused(serving: Mill, score: float) -> None:
     with pytest.raises(IncompletePublish, match="answers_regression"):
         write(serving, "regression", rows(score=[score]))
 

@@ -83,7 +83,7 @@ def test_without_an_answer_the_release_waits_and_nothing_serves(mill: Mill, aske
     assert not serves(mill)
 
 
-def test_a_waiting_release_serves_on_a_person_s_word(mill: Mill, asked: Callable[..., Records]) -> None:
+def test_a_waiting_release_serves_once_a_person_approves(mill: Mill, asked: Callable[..., Records]) -> None:
     promote(mill, asked(None)["register"]["release_id"], "grace")
     (deployment,) = mill.promoter.deployments(mill.model)
     assert (deployment.kind, deployment.approved_by) == ("promote", "grace")
@@ -103,7 +103,7 @@ def test_the_card_names_the_approver(mill: Mill, asked: Callable[..., Records]) 
     assert "approved by grace" in (mill.workspace.storage / bundle / "MODEL_CARD.md").read_text()
 
 
-def test_an_answer_is_a_decision_of_its_own_with_who_and_when(mill: Mill, asked: Callable[..., Records]) -> None:
+def test_an_answer_is_a_separate_decision_with_person_and_time(mill: Mill, asked: Callable[..., Records]) -> None:
     gate = asked(NO)["validate_model"]
     verdict, evidence = mill.sql(
         "SELECT verdict, evidence FROM tidemill.decision WHERE model = '{m}' AND kind = 'approve'"
@@ -134,7 +134,7 @@ def test_after_silence_a_person_may_still_promote(mill: Mill, asked: Callable[..
     assert serves(mill)
 
 
-def test_what_a_person_rejected_is_promoted_by_force_alone(mill: Mill, asked: Callable[..., Records]) -> None:
+def test_what_a_person_rejected_is_promoted_only_by_force(mill: Mill, asked: Callable[..., Records]) -> None:
     release_id = asked(NO)["register"]["release_id"]
     with pytest.raises(NotApproved, match="grace has rejected"):
         promote(mill, release_id, "heidi")

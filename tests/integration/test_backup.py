@@ -99,7 +99,7 @@ def findings(mill: Mill) -> dict[tuple[str, str], Finding]:
 
 
 def test_every_prediction_and_release_is_as_it_was(lived: tuple[Cluster, Mill], restored: Mill) -> None:
-    """The rows, the ledger's tables and every artifact's digest; but for what came after the dump."""
+    """The rows, the ledger's tables and every artifact's digest, except for what came after the dump."""
     before, after = what_counts(lived[1]), what_counts(restored)
     for name in ("rows", "published", "snapshot", "publishes"):
         later = [row for row in before[name] if NEXT in row]

@@ -33,7 +33,7 @@ def published(serving: Mill) -> Iterator[Mill]:
 
 
 def failing(mill: Mill, error: type[FatalError], *words: str, chain: str = "predict", partition: str = SCORED) -> str:
-    """Run a chain that has to fail, and give the message, which names every word."""
+    """Run a chain that has to fail, and return the message, which names every word."""
     with pytest.raises(error) as caught:
         getattr(mill, chain)(partition)
     message = str(caught.value)
@@ -100,12 +100,12 @@ def test_malformed_key_is_answered_with_a_good_one(published: Mill, key: str) ->
 # --- the rows
 
 
-def test_entity_key_that_stands_twice_is_refused(published: Mill) -> None:
+def test_a_duplicate_entity_key_is_refused(published: Mill) -> None:
     published.sql("INSERT INTO {t} SELECT * FROM {t} WHERE parcel_id = '20240325-007'")
     failing(published, ContractBroken, "parcel_id: expect_column_values_to_be_unique", "2 of 61")
 
 
-def test_entity_key_that_stands_twice_is_shown(published: Mill) -> None:
+def test_a_duplicate_entity_key_is_shown(published: Mill) -> None:
     published.sql("INSERT INTO {t} SELECT * FROM {t} WHERE parcel_id = '20240325-007'")
     failing(published, ContractBroken, "20240325-007")
 
@@ -359,7 +359,7 @@ def test_labels_query_without_observed_at_is_named(mill: Mill) -> None:
 
 
 def leaking(mill: Mill, expression: str) -> str:
-    """Plant a column and give the warning that names it."""
+    """Plant a column and return the warning that names it."""
     mill.write(features=FEATURES_SQL.replace("p.n_stops,", f"p.n_stops, {expression} AS leak,"))
     split = mill.step("train", "prepare", TRAINED, snapshot=mill.extract("train", TRAINED).to_dict())
     (warning,) = split["strong_columns"]

@@ -1,7 +1,7 @@
 """The bad-input matrix: every row of bad input goes through train and predict, each with its verdict.
 
 A verdict is ``published`` or ``trained``, or the error with words of its message. ``make cases`` prints the table. Rows
-that the source cannot hold, or that are no rows of the source, stand at the test that proves them, marked with
+that the source cannot hold, or that are not rows of the source, are listed at the test that proves them, marked with
 ``case``: B42 and B43 do not occur, as Tidemill reads and writes no CSV but that of COPY.
 """
 
@@ -290,7 +290,7 @@ def test_feature_that_lacks_values_for_whole_days_may_lack_them_again(mill: Mill
     assert mill.predict("2024-03-25")["publish"]["published"]
 
 
-def test_trace_of_a_key_that_is_no_text_is_answered_in_words(serving: Mill) -> None:
+def test_trace_of_a_key_that_is_not_a_text_is_answered_with_a_message(serving: Mill) -> None:
     serving.predict()
     url = serving.workspace.connection("tidemill")
     for key in ("a\udcff", "a\x00"):

@@ -209,7 +209,7 @@ def test_no_pickle_is_loaded_and_no_canary_file_made(life: Life) -> None:
     assert heard == []
 
 
-def test_the_ear_hears_a_pickle(life: Life, tmp_path: Path) -> None:
+def test_the_audit_hook_reports_a_pickle(life: Life, tmp_path: Path) -> None:
     load = "import pickle, pathlib; pickle.loads(pickle.dumps(pathlib.Path()))"
     places = {"PYTHONPATH": str(life.folder / "watch"), "HEARD": str(tmp_path / "heard")}
     subprocess.run([sys.executable, "-c", load], check=True, env=os.environ | places)

@@ -199,7 +199,7 @@ def withhold(mill: Mill, partition: str) -> PredictionRef:
     return prediction
 
 
-def test_withheld_rows_are_told_as_such_and_are_not_late(console: Console, serving: Mill) -> None:
+def test_withheld_rows_are_shown_as_withheld_and_not_as_late(console: Console, serving: Mill) -> None:
     serving.predict()
     prediction = withhold(serving, NEXT)
     serving.extract("score", NEXT)  # a step whose spec is on record
@@ -223,7 +223,7 @@ def test_withheld_rows_are_told_as_such_and_are_not_late(console: Console, servi
     assert look_up_row(serving.workspace.connection("warehouse"), serving.model, NEXT_KEY).partition == NEXT
 
 
-def test_a_stopped_scheduler_is_told_within_a_minute(console: Console, serving: Mill) -> None:
+def test_a_stopped_scheduler_is_reported_within_a_minute(console: Console, serving: Mill) -> None:
     serving.predict()
     console.at = DEADLINE - timedelta(hours=1)
     beat("SchedulerJob", timedelta(seconds=5))
@@ -234,12 +234,12 @@ def test_a_stopped_scheduler_is_told_within_a_minute(console: Console, serving: 
         assert 'class="verdict fail"' in page
 
 
-def test_a_scheduler_that_never_ran_is_told(console: Console, serving: Mill) -> None:
+def test_a_scheduler_that_never_ran_is_reported(console: Console, serving: Mill) -> None:
     forget_everything()
     assert "scheduler does not run; it has never given a sign of life." in console.page("")
 
 
-def test_a_dead_triggerer_is_told(console: Console) -> None:
+def test_a_dead_triggerer_is_reported(console: Console) -> None:
     beat("TriggererJob", timedelta(hours=1))
     assert "Airflow&#39;s triggerer does not run" in console.page("")
 
@@ -278,7 +278,9 @@ def add_dag(dag_id: str, columns: dict[str, bool]) -> None:
         session.add(DagModel(dag_id=dag_id, bundle_name="tests", **columns))
 
 
-def test_a_failed_run_without_a_failed_step_is_told_until_a_later_one_succeeds(console: Console, serving: Mill) -> None:
+def test_a_failed_run_without_a_failed_step_is_reported_until_a_later_one_succeeds(
+    console: Console, serving: Mill
+) -> None:
     dag_id = f"{serving.model}_predict"
     serving.predict()
     console.at = DEADLINE - timedelta(hours=1)
@@ -291,7 +293,7 @@ def test_a_failed_run_without_a_failed_step_is_told_until_a_later_one_succeeds(c
     assert told not in console.page(f"{serving.model}/")
 
 
-def test_a_failed_run_that_the_ledger_knows_is_told_once(console: Console, serving: Mill) -> None:
+def test_a_failed_run_that_the_ledger_knows_is_reported_once(console: Console, serving: Mill) -> None:
     add_run(f"{serving.model}_predict", "scheduled__1", "failed", NEXT)
     assert "Failed in Airflow only" in console.page(f"{serving.model}/")
     serving.sql(
@@ -431,7 +433,7 @@ def add_figures(mill: Mill) -> None:
         )
 
 
-def test_one_page_runs_scripts_of_this_server_alone(console: Console, serving: Mill) -> None:
+def test_one_page_runs_scripts_of_this_server_only(console: Console, serving: Mill) -> None:
     page = console.page(f"{serving.model}/figures/")
     assert "script-src &#39;self&#39;; connect-src &#39;self&#39;" in page
     assert "unsafe" not in page

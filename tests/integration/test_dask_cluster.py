@@ -76,7 +76,7 @@ def test_a_worker_with_other_versions_is_refused_by_name(
         bench.fit_on(address, storage, split, N_ROUNDS)
 
 
-def test_without_an_address_it_is_said_what_to_set(
+def test_without_an_address_the_error_names_what_to_set(
     storage: Path, split: SplitRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TIDEMILL_DASK", raising=False)
@@ -84,7 +84,7 @@ def test_without_an_address_it_is_said_what_to_set(
         fit_bundle(memory.job(storage, "dask"), split, "xgboost", {})
 
 
-def test_an_encrypted_address_without_a_certificate_is_refused_in_words(storage: Path, split: SplitRef) -> None:
+def test_an_encrypted_address_without_a_certificate_is_refused_with_a_message(storage: Path, split: SplitRef) -> None:
     with pytest.raises(SettingsError, match="no certificate is named"):
         bench.fit_on("tls://127.0.0.1:1", storage, split)
 

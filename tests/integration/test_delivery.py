@@ -34,7 +34,7 @@ SECRET = "s3cret-Token-xyz"
 
 @dataclass
 class Watched:
-    """A model whose alerts are told to one channel, at an hour that the test sets."""
+    """A model whose alerts are sent to one channel, at an hour that the test sets."""
 
     mill: Mill
     workspace: Workspace
@@ -173,14 +173,14 @@ def test_a_mail_without_recipients_goes_to_the_owner(mailed: Watched, mails: Mai
     assert mails.recipients == [["owner@example.com"]]
 
 
-def test_examining_a_partition_again_tells_nothing_new(mailed: Watched, mails: MailSink) -> None:
+def test_examining_a_partition_again_sends_nothing_new(mailed: Watched, mails: MailSink) -> None:
     for _ in range(3):
         mailed.examine(1, drift())
         mailed.send()
     assert len(mails.mails) == 1
 
 
-def test_a_channel_for_what_needs_action_hears_no_warning_but_the_end_of_what_it_knows(
+def test_a_channel_for_alerts_that_need_action_gets_no_warnings_but_every_resolution(
     watch: Callable[..., Watched], mails: MailSink
 ) -> None:
     watched = watch(mails.url, least=Severity.FAIL)
@@ -238,7 +238,7 @@ def test_a_whole_life_with_the_sink_down_for_an_hour_is_three_mails_in_one_threa
     assert ["(worsened)" in texts[0], "(resolved)" in texts[1]] == [True, True]
 
 
-def test_without_a_clock_of_its_own_a_sender_goes_by_the_ledger_s(mailed: Watched, mails: MailSink) -> None:
+def test_a_sender_uses_the_ledgers_clock_by_default(mailed: Watched, mails: MailSink) -> None:
     mailed.now = mailed.mill.ledger.now()
     mailed.examine(1, drift())
     assert send_waiting(mailed.workspace, model=mailed.mill.model).n_sent == 1
@@ -389,7 +389,7 @@ def test_two_senders_at_once_send_each_message_once(mailed: Watched, mails: Mail
 # --- everything but mail
 
 
-def test_a_webhook_is_told(watch: Callable[..., Watched], hooks: HookSink) -> None:
+def test_a_webhook_is_notified(watch: Callable[..., Watched], hooks: HookSink) -> None:
     watched = watch(f"json://127.0.0.1:{hooks.port}/hook")
     watched.examine(1, drift())
     watched.send()
@@ -398,7 +398,7 @@ def test_a_webhook_is_told(watch: Callable[..., Watched], hooks: HookSink) -> No
     assert "docs/runbook.md#drift" in body
 
 
-def test_a_webhook_that_is_down_is_told_later(watch: Callable[..., Watched], hooks: HookSink) -> None:
+def test_a_webhook_that_is_down_is_notified_later(watch: Callable[..., Watched], hooks: HookSink) -> None:
     hooks.status = 503
     watched = watch(f"json://127.0.0.1:{hooks.port}/hook")
     watched.examine(1, drift())
@@ -441,7 +441,7 @@ def test_a_channel_can_be_tried(watch: Callable[..., Watched], mails: MailSink) 
 # --- from the chain
 
 
-def test_a_day_that_is_monitored_is_told_with_a_link_to_its_page(serving: Mill, mails: MailSink) -> None:
+def test_a_monitored_day_is_sent_with_a_link_to_its_page(serving: Mill, mails: MailSink) -> None:
     serving.write(spec=SPEC + "owner: ann@example.com\nalerts: [{channel: post}]\n")
     served = replace(serving, workspace=replace(serving.workspace, channel=lambda _: mails.url))
     served.sql("UPDATE {t} SET distance_km = NULL WHERE parcel_id LIKE '20240325-%%' AND parcel_id NOT LIKE '%%0'")
@@ -455,7 +455,7 @@ def test_a_day_that_is_monitored_is_told_with_a_link_to_its_page(serving: Mill, 
     assert records["report"]["uri"] in text
 
 
-def test_a_dead_channel_fails_the_last_step_alone(serving: Mill) -> None:
+def test_a_dead_channel_fails_only_the_last_step(serving: Mill) -> None:
     serving.write(spec=SPEC + "owner: ann@example.com\nalerts: [{channel: post}]\n")
     served = replace(serving, workspace=replace(serving.workspace, channel=lambda _: "smtp://127.0.0.1:9?from=a@b.c"))
     served.sql("UPDATE {t} SET distance_km = NULL WHERE parcel_id LIKE '20240325-%%' AND parcel_id NOT LIKE '%%0'")

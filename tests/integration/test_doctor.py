@@ -39,7 +39,7 @@ from .data import NEXT, SCORED, SPEC, Mill
 examination = importlib.import_module("tidemill.doctor.examine")  # the package's name is the function's
 AS_OF = datetime(2024, 3, 26, 16, tzinfo=UTC)  # noon in New York: the partitions of the 25th and 26th are due
 PROVED_BY_THE_AUDIT = {"anchor", "pointers", "deployments"}  # checks that compare the audit with something else
-QUIET = {("mlflow", "server")}  # no MLflow is configured, and that is said each time
+QUIET = {("mlflow", "server")}  # no MLflow is configured, which each examination reports
 
 
 @pytest.fixture(scope="module")
@@ -435,7 +435,7 @@ def files_of(mill: Mill, what: str) -> list[Path]:
 CHECK = {"bundle": "bundles", "evaluation": "bundles", "snapshot": "snapshots"}
 
 
-def test_of_a_bucket_its_own_objects_are_looked_at_and_not_the_copies_here(healthy: Mill, tmp_path: Path) -> None:
+def test_the_objects_of_a_bucket_are_examined_and_not_the_local_copies(healthy: Mill, tmp_path: Path) -> None:
     kept = healthy.workspace.storage
     workspace = replace(healthy.workspace, storage=tmp_path / "copy", bucket=f"file://{kept}")
     mill, whole = (
@@ -638,7 +638,7 @@ def test_an_alias_that_is_missing_is_found_and_repaired(healthy: Mill, registry:
 
 
 @of_mlflow
-def test_a_training_that_waits_to_be_shown_is_said(healthy: Mill, registry: tuple[Workspace, Any, str]) -> None:
+def test_a_training_that_waits_to_be_shown_is_reported(healthy: Mill, registry: tuple[Workspace, Any, str]) -> None:
     workspace, _, model = registry
     letter = workspace.storage / model / "unshown" / "1.json"
     letter.parent.mkdir()

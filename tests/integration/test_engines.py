@@ -24,7 +24,7 @@ N_ROWS = 400_000  # with fewer, what both need whatever the rows counts for most
 
 
 def bundles(mill: Mill) -> dict[str, str]:
-    """Train, and give the digest of each estimator's bundle."""
+    """Train, and return the digest of each estimator's bundle."""
     evaluated = mill.train(shown=False)["evaluate"]
     return {ref["estimator"]: ref["digest"] for ref in evaluated["candidates"]}
 

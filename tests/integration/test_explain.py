@@ -37,7 +37,7 @@ def test_features_come_with_raw_value_and_encoding(published: Mill) -> None:
     assert carrier.encoded == {f"carrier_{carrier.raw}": 1.0}
 
 
-def test_missing_value_is_said(published: Mill) -> None:
+def test_missing_value_is_reported(published: Mill) -> None:
     row = explain_row(published.workspace, published.spec, "20240325-020", SCORED)
     n_parcels = next(part for part in row.parts if part.feature == "n_parcels")
     assert n_parcels.raw is None
@@ -55,7 +55,7 @@ def test_every_row_has_its_reasons(published: Mill) -> None:
     assert {len(reasons) for (reasons,) in found} == {2}
 
 
-def test_row_that_is_not_published_is_said(published: Mill) -> None:
+def test_row_that_is_not_published_is_reported(published: Mill) -> None:
     with pytest.raises(NotPublished, match="'nobody'"):
         explain_row(published.workspace, published.spec, "nobody", SCORED)
 

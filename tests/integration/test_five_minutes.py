@@ -32,7 +32,7 @@ def page_commands() -> list[list[str]]:
 def five_minutes(
     warehouse: Any, flights_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[tuple[list[str], Any]]]:
-    """Write the files, run the commands on the example's data, and give each command's result."""
+    """Write the files, run the commands on the example's data, and return each command's result."""
     folder = tmp_path_factory.mktemp("project")
     for name, text in page_files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -616,12 +616,12 @@ def test_publishing_anchors_the_head_beside_the_artifacts_and_in_the_log(
     assert f"Audit head: row {head}, hash {digest}." in caplog.text
 
 
-def test_an_anchor_that_is_no_anchor_is_a_finding(published: Mill) -> None:
+def test_a_malformed_anchor_is_a_finding(published: Mill) -> None:
     (published.workspace.storage / anchor_uri(published.model)).write_bytes(b"\xff{")
     assert "is not an anchor of the audit" in deep(published)["anchor"].message
 
 
-def test_a_role_that_lacks_a_right_says_so_in_words(published: Mill) -> None:
+def test_a_role_that_lacks_a_right_gets_a_clear_error(published: Mill) -> None:
     """The writer's connection in the promoter's place."""
     with pytest.raises(SettingsError, match="permission denied for function lock_champion"):
         type(published.promoter)(published.workspace.connection("tidemill")).rollback(

@@ -152,7 +152,7 @@ def test_a_database_without_a_ledger_lacks_migrations(complete: pytest.MonkeyPat
 
 
 def test_the_roles_of_the_page_can_migrate_and_lack_nothing(complete: pytest.MonkeyPatch, warehouse: Warehouse) -> None:
-    """The page's own SQL, in a database of its own; but for the roles, which the server has already."""
+    """The page's own SQL, in a separate database, except for the roles, which the server has already."""
     page = (PROJECT / "docs" / "deploy" / "existing-airflow.md").read_text(encoding="utf-8")
     (recipe,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     assert {f"CREATE ROLE {role} " in recipe for role in ("tidemill_owner", *ROLES.values())} == {True}
@@ -191,5 +191,5 @@ def test_an_airflow_that_does_not_start_is_a_finding(complete: pytest.MonkeyPatc
     assert found["airflow"].startswith("Airflow does not start: ")
 
 
-def test_the_dag_files_that_are_looked_for_are_those_that_there_are() -> None:
+def test_the_expected_dag_files_are_those_that_exist() -> None:
     assert set(DAG_FILES) == {path.stem for path in (PROJECT / "dags").glob("*.py")}

@@ -137,6 +137,6 @@ def test_what_does_not_exist_cannot_be_held(serving: Mill, holds: Holds) -> None
         holds.hold(serving.model, "release", "999999999", "why")
 
 
-def test_what_is_not_held_cannot_be_let_go(serving: Mill, holds: Holds) -> None:
+def test_what_is_not_held_cannot_be_released(serving: Mill, holds: Holds) -> None:
     with pytest.raises(FatalError, match="is not held"):
         holds.unhold(serving.model, "release", "1", "why")

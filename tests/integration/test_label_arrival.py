@@ -14,7 +14,7 @@ Lived = tuple[Mill, dict[str, dict[str, Any]]]
 
 
 def live(mill: Mill) -> dict[str, dict[str, Any]]:
-    """Predict and monitor every day; give the records of the last."""
+    """Predict and monitor every day; return the records of the last."""
     records: dict[str, dict[str, Any]] = {}
     for day in DAYS:
         mill.predict(day)
@@ -67,7 +67,7 @@ def test_labels_of_a_partition_that_has_not_matured_are_counted_and_not_measured
     assert "2024-03-28" not in figures(mill, "performance", "roc_auc")
 
 
-def test_what_is_usual_at_a_partition_s_age_stands_beside_what_is_there(lived: Lived) -> None:
+def test_the_usual_labels_at_a_partitions_age_are_shown_beside_the_actual_ones(lived: Lived) -> None:
     mill, _ = lived
     usual, found = (figures(mill, "labels", name)["2024-03-28"] for name in ("label_coverage_usual", "label_coverage"))
     assert usual == pytest.approx(found, abs=0.05)  # every day's labels come 20 hours after shipping
@@ -89,7 +89,7 @@ def test_the_page_says_how_labels_arrive(lived: Lived) -> None:
     assert '<span class="mark none">arriving</span>' in text
 
 
-def test_a_partition_whose_labels_are_late_is_said_to_be(stopped: Lived) -> None:
+def test_late_labels_of_a_partition_are_reported(stopped: Lived) -> None:
     assert page(*stopped).count('<span class="mark warn">late</span>') == 2  # beside its quality, and among the labels
 
 
@@ -146,7 +146,7 @@ def test_a_figure_that_is_not_defined_in_a_slice_raises_no_alert(
     assert [item["rule"] for item in found if item["rule"].startswith("unknown:")] == []
 
 
-def test_the_page_holds_slices_against_acceptance(lived: Lived) -> None:
+def test_the_page_compares_slices_with_acceptance(lived: Lived) -> None:
     text = page(*lived)
     assert "By slice" in text
     assert "carrier=<wbr>A" in text or "carrier=A" in text

@@ -142,7 +142,7 @@ def test_partitions_out_of_reach_and_rows_that_differ_for_another_reason_are_lef
     assert look_back(scored)["changed"] == []
 
 
-def test_a_partition_that_cannot_be_read_fails_alone(scored: Mill) -> None:
+def test_only_the_partition_that_cannot_be_read_fails(scored: Mill) -> None:
     change(scored, "DELETE FROM {t} WHERE parcel_id LIKE '20240326-%%'")
     change(scored, "UPDATE {t} SET weight_kg = weight_kg + 1 WHERE parcel_id = '20240327-002'")
     found = score_changed(scored)

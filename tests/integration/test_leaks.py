@@ -32,7 +32,7 @@ PLANTED = f"""
 
 @pytest.fixture(scope="module")
 def flights(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    """Extract three months of flights with columns put in, and prepare them; gives workspace, snapshot and split."""
+    """Extract three months of flights with columns put in, and prepare them; return workspace, snapshot and split."""
     load_flights(warehouse.url("tidemill_owner"), lambda table, done, total: None)
     root = tmp_path_factory.mktemp("flights")
 
@@ -81,7 +81,7 @@ def test_no_other_column_of_real_flights_is_named(warnings: Any) -> None:
     assert len(warnings) == 2
 
 
-def test_for_how_late_a_flight_is_its_departure_delay_is_named_alone(honest: Any, warehouse: Warehouse) -> None:
+def test_only_the_departure_delay_is_named_as_a_leak_of_the_arrival_delay(honest: Any, warehouse: Warehouse) -> None:
     workspace, snapshot, _ = honest
     rows = pq.read_table(Store(workspace.storage).folder(snapshot.uri, snapshot.digest) / FEATURES)
     outcomes = pd.DataFrame(
@@ -194,7 +194,7 @@ def test_rows_copied_from_train_to_test_under_new_keys_are_found(mill: Mill) -> 
         preparing(mill)
 
 
-def test_everything_that_is_found_is_said_at_once(mill: Mill) -> None:
+def test_everything_that_is_found_is_reported_at_once(mill: Mill) -> None:
     planted = "p.n_stops, p.late::int AS leak, p.delivered_at AS n_stops_observed_at,"
     mill.write(features=FEATURES_SQL.replace("p.n_stops,", planted))
     with pytest.raises(

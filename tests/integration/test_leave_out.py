@@ -57,7 +57,7 @@ def test_card_and_page_show_the_table(trained: tuple[Mill, list]) -> None:
     assert "| noise | noise |" in card
 
 
-def test_a_group_that_is_no_feature_is_refused(trained: tuple[Mill, list]) -> None:
+def test_a_group_that_is_not_a_feature_is_refused(trained: tuple[Mill, list]) -> None:
     mill, _ = trained
     mill.write(spec=DECLARED.replace("[noise]}", "[nois]}"), features=FEATURES)
     with pytest.raises(SpecError, match="names nois, which the model does not read"):

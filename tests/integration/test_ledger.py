@@ -267,7 +267,7 @@ def test_reader_may_not_change_the_source(warehouse: Any, mill: Mill) -> None:
 
 
 @pytest.mark.parametrize("name", ["x; DROP TABLE tidemill.run", 'x"', "X", "../x", "", "a" * 49, "x'", "x%I"])
-def test_name_of_a_model_that_is_no_identifier_is_refused(warehouse: Any, name: str) -> None:
+def test_a_model_name_that_is_not_an_identifier_is_refused(warehouse: Any, name: str) -> None:
     with (
         pytest.raises(psycopg2.errors.CheckViolation),
         psycopg2.connect(warehouse.url(WRITER)) as connection,

@@ -1,4 +1,4 @@
-"""A LightGBM champion of weighted rows, chosen by a metric of one's own: trained, published, monitored."""
+"""A LightGBM champion of weighted rows, chosen by a custom metric: trained, published, monitored."""
 
 import hashlib
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def test_the_evaluation_weighs_its_rows(weighted: tuple[Mill, dict]) -> None:
     assert figures["log_loss"] != pytest.approx(log_loss(rows["__y"], loaded.score(rows)), rel=1e-3)
 
 
-def test_a_metric_of_ones_own_decides_and_its_source_is_recorded(weighted: tuple[Mill, dict]) -> None:
+def test_a_custom_metric_decides_and_its_source_is_recorded(weighted: tuple[Mill, dict]) -> None:
     mill, records = weighted
     evaluation = records["evaluate"]
     deciding = evaluation["metrics"][0]

@@ -186,7 +186,7 @@ def test_what_is_collected_leaves_nothing_in_the_bucket(server: Server, tmp_path
     assert not shelf.store.holds(stored.uri)
 
 
-def test_a_store_that_nobody_answers_at_may_work_later(server: Server, tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_may_work_later(server: Server, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         address = f"127.0.0.1:{unused.getsockname()[1]}"
     with pytest.raises(StorageUnavailable, match="GetObject failed"):

@@ -114,7 +114,7 @@ def test_a_failed_step_is_in_the_ledger_with_its_message(mill: Mill, settle: Set
 
 @pytest.fixture
 def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
-    """A StatsD on this machine, named by Airflow's own settings; gives what has arrived."""
+    """A StatsD on this machine, named by Airflow's own settings; return what has arrived."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
         sink.bind(("127.0.0.1", 0))
         sink.setblocking(False)

@@ -16,7 +16,7 @@ def figures(mill: Mill, part: str, partition: str) -> dict[str, float]:
 
 
 def watched(mill: Mill, *partitions: str) -> list[str]:
-    """Predict and monitor partitions; give the rules that the last of them found."""
+    """Predict and monitor partitions; return the rules that the last of them found."""
     record = {}
     for partition in partitions:
         mill.predict(partition)
@@ -31,7 +31,7 @@ def test_quality_is_estimated_on_the_day_itself(serving: Mill) -> None:
     assert "roc_auc" not in figures(serving, "performance", SCORED)
 
 
-def test_the_estimate_is_held_against_the_truth_once_it_is_in(serving: Mill) -> None:
+def test_the_estimate_is_compared_with_the_truth_once_known(serving: Mill) -> None:
     watched(serving, SCORED, NEXT, LAST)
     realised, estimated = figures(serving, "performance", SCORED), figures(serving, "estimate", SCORED)
     assert realised["roc_auc_estimate_error"] == pytest.approx(realised["roc_auc"] - estimated["estimated_roc_auc"])

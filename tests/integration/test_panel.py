@@ -265,7 +265,7 @@ def test_a_trial_and_a_replay_join_by_time_too(panel: Trained, tmp_path: Path) -
 # ---------------------------------------------------------------- what is refused
 
 
-def test_keys_that_come_again_need_the_time_of_the_label(write: Write) -> None:
+def test_keys_that_repeat_need_the_time_of_the_label(write: Write) -> None:
     panel = write(
         "without_time",
         A_HANDFUL,

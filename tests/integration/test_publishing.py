@@ -222,7 +222,7 @@ def test_new_names_of_key_and_time_leave_what_was_built_on_the_view(serving: Mil
     assert serving.sql(f"SELECT {key}, {time}, score FROM predictions.{{m}} ORDER BY 1") == before
 
 
-def test_another_task_is_refused_in_words_before_anything_runs(serving: Mill) -> None:
+def test_another_task_is_refused_with_a_message_before_anything_runs(serving: Mill) -> None:
     serving.predict()
     name = built_on(serving, "parcel_id, predicted_label")
     before = serving.sql("SELECT token FROM tidemill.claim WHERE model = '{m}'")
@@ -426,7 +426,7 @@ def test_newest_claim_of_eight_is_the_one_that_is_visible(serving: Mill, competi
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), -0.1, 1.1])
-def test_score_that_is_no_probability_is_refused_by_the_table(
+def test_score_that_is_not_a_probability_is_refused_by_the_table(
     serving: Mill, attempt: Callable[..., PredictionRef], score: float
 ) -> None:
     with pytest.raises((IncompletePublish, psycopg2.errors.CheckViolation)):

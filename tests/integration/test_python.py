@@ -110,12 +110,12 @@ def test_monitoring_returns_the_partitions_figures(model: Model) -> None:
     assert model.quality_chart().to_dict()
 
 
-def test_a_partition_that_is_not_published_is_said(model: Model) -> None:
+def test_a_partition_that_is_not_published_is_reported(model: Model) -> None:
     with pytest.raises(NotPublished, match="tidemill predict"):
         model.predictions("2024-03-29")
 
 
-def test_an_unknown_model_and_a_missing_configuration_are_said(
+def test_an_unknown_model_and_a_missing_configuration_are_reported(
     mill: Mill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in mill.environment.items():
@@ -154,7 +154,7 @@ SMALL = {"window": "42 days", "validation": "7 days", "test": "10 days", "estima
 
 @pytest.fixture(scope="module")
 def outputs(warehouse: Any, flights_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Run the notebook on the flights, and give each cell's output by its last line."""
+    """Run the notebook on the flights, and return each cell's output by its last line."""
     folder = tmp_path_factory.mktemp("notebook")
     spec = yaml.safe_load((PROJECT / "dags" / "models" / "flight_delays.yaml").read_text(encoding="utf-8"))
     spec["train"] |= SMALL

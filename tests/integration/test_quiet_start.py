@@ -171,7 +171,7 @@ def endless(mill: Mill, **partitions: object) -> Mill:
         ("2 days", -3, None),
     ],
 )
-def test_a_partition_that_is_not_over_is_said_to_be_incomplete(
+def test_a_partition_that_is_not_over_is_reported_as_incomplete(
     mill: Mill, cutoff: str, days: int, said: str | None
 ) -> None:
     spec = endless(mill, cutoff=cutoff).spec

@@ -309,7 +309,7 @@ def test_no_thread_is_left_of_what_was_not_read(warehouse: Any) -> None:
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("copy")] == []
 
 
-def test_query_that_fails_after_many_rows_is_told_in_its_own_words(warehouse: Any) -> None:
+def test_a_query_that_fails_after_many_rows_is_reported_in_the_servers_words(warehouse: Any) -> None:
     query = "SELECT n AS position, 1 / (200000 - n) AS inverse FROM generate_series(1, 200000) n"
     with pytest.raises(SpecError, match="division by zero"):
         read(warehouse.url("tidemill_reader"), query)

@@ -161,7 +161,7 @@ def test_every_published_row_can_be_traced_afterwards(old: Mill) -> None:
     assert [name for name in ("scoring_code", "training_snapshot", "approved_by") if found[name] is None] == []
 
 
-def test_records_are_kept_at_least_as_long_as_what_they_speak_of() -> None:
+def test_records_are_kept_at_least_as_long_as_what_they_describe() -> None:
     with pytest.raises(ValidationError, match="records must be kept at least as long as what they describe, 400 days"):
         Retention.model_validate({"records": "100 days"})
 

@@ -118,12 +118,12 @@ def test_before_the_first_release_there_is_none_to_pick(made: Mill) -> None:
         made.step("reproduce", "reproduce", "2024-03-20")
 
 
-def test_an_unknown_release_is_said(made: Mill) -> None:
+def test_an_unknown_release_is_reported(made: Mill) -> None:
     with pytest.raises(NoChampion, match="has no release 999999"):
         reproduce(made, release=999999)
 
 
-def test_an_unknown_prediction_run_is_said(made: Mill) -> None:
+def test_an_unknown_prediction_run_is_reported(made: Mill) -> None:
     with pytest.raises(NotPublished, match="999999"):
         reproduce(made, prediction_run=999999)
 
@@ -238,7 +238,7 @@ def test_another_version_of_a_library_is_named(made: Mill, tmp_path: Path) -> No
 # --- what was kept is not whole
 
 
-def test_a_damaged_snapshot_is_said_and_the_source_helps_out(made: Mill) -> None:
+def test_a_damaged_snapshot_is_reported_and_the_source_helps_out(made: Mill) -> None:
     ((uri,),) = made.sql("SELECT uri FROM tidemill.snapshot WHERE model = '{m}' AND purpose = 'train'")
     folder = Store(made.workspace.storage).path(uri)
     whole = (folder / "features.parquet").read_bytes()
@@ -251,7 +251,7 @@ def test_a_damaged_snapshot_is_said_and_the_source_helps_out(made: Mill) -> None
     assert "has changed: expected digest" in steps["snapshot"][1]
 
 
-def test_a_missing_bundle_is_said_and_the_doctor_fails(made: Mill, tmp_path: Path) -> None:
+def test_a_missing_bundle_is_reported_and_the_doctor_fails(made: Mill, tmp_path: Path) -> None:
     release = made.promoter.champion(made.model)
     assert release is not None
     folder = Store(made.workspace.storage).path(release.bundle_uri)

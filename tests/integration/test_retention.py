@@ -630,7 +630,7 @@ def test_after_a_rollback_the_undone_release_and_the_one_before_are_kept(place: 
 
 
 @pytest.mark.parametrize(("ended", "kept"), [(399, ALL), (401, set())])
-def test_a_release_is_kept_for_so_long_after_it_last_served(place: Place, ended: int, kept: set[str]) -> None:
+def test_a_release_is_kept_for_the_declared_time_after_it_last_served(place: Place, ended: int, kept: set[str]) -> None:
     old, previous, champion = (place.release() for _ in range(3))
     for release_id, ago in ((old, 900), (previous, ended), (champion, 1)):
         place.deploy(release_id, ago)
@@ -789,7 +789,7 @@ def test_killed_before_the_deletion_the_next_collection_finishes_it(place: Place
     assert place.audited() == [("snapshots", snapshot.uri)]
 
 
-def test_no_live_row_speaks_of_a_missing_folder(place: Place) -> None:
+def test_no_live_row_refers_to_a_missing_folder(place: Place) -> None:
     champion = place.release()
     place.deploy(champion, 1)
     for age in (10, 500):

@@ -33,7 +33,7 @@ def test_a_training_that_cannot_be_started_fails_the_run_and_its_outcome_is_reco
     assert outcomes(serving) == ["Training was due, but has not come to a verdict."]
 
 
-def test_a_train_dag_that_is_paused_in_the_middle_ends_the_wait_in_words(
+def test_a_train_dag_paused_in_the_middle_ends_the_wait_with_a_message(
     serving: Mill, retrain: Callable[..., dict[str, Any]]
 ) -> None:
     serving.write(spec=DUE)

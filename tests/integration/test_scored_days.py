@@ -43,7 +43,7 @@ class Shop:
         return self.workspace.spec(model)
 
     def fill(self, until: datetime) -> None:
-        """Let the table hold what had been loaded by an instant."""
+        """Fill the table with what had been loaded by an instant."""
         self.warehouse.rows("DELETE FROM demo_shop.orders")
         self.warehouse.rows(f"INSERT INTO demo_shop.orders SELECT * FROM demo_shop.whole WHERE loaded_at <= '{until}'")
 

@@ -50,7 +50,7 @@ def test_nothing_is_searched_unless_trials_are_asked_for(mill: Mill, split: dict
     assert (record["search"], record["parameters"]) == (None, {})
 
 
-def test_a_search_is_told_in_the_record(mill: Mill, split: dict[str, Any]) -> None:
+def test_a_search_is_described_in_the_record(mill: Mill, split: dict[str, Any]) -> None:
     record = train(mill, split, 6)
     report = record["search"]
     assert (report["n_trials"], report["n_folds"], report["cut_short"]) == (6, 2, False)

@@ -59,7 +59,7 @@ def test_shards_change_no_bit(scored: Any, task: str, monkeypatch: pytest.Monkey
     assert (written["checksum"], written["n_rows"]) == (whole["checksum"], snapshot.n_rows)
 
 
-def test_a_lost_shard_is_made_again_alone_with_the_same_digest(scored: Any) -> None:
+def test_only_the_lost_shard_is_scored_again_with_the_same_digest(scored: Any) -> None:
     mill, release, snapshot, scores = scored
     store = Store(mill.workspace.storage)
     shutil.rmtree(store.path(scores[1]["uri"]))

@@ -154,7 +154,7 @@ def test_no_password_is_in_a_log(running: Stack) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_a_role_enters_its_own_database_alone(running: Stack, role: Any) -> None:
+def test_a_role_enters_only_its_own_database(running: Stack, role: Any) -> None:
     running.connect(role.name, role.database).close()
     # Its passfile names its own database, so the refusal must come with the right password as well.
     password = (running.home / "secrets" / f"{role.name}.pgpass").read_text().strip().rsplit(":", 1)[1]
@@ -219,7 +219,7 @@ def test_mlflow_refuses_a_foreign_host_name(running: Stack) -> None:
     refused.value.close()
 
 
-def test_a_killed_component_is_restarted_and_this_is_said(running: Stack) -> None:
+def test_a_killed_component_is_restarted_and_reported(running: Stack) -> None:
     victim = running.status()["triggerer"].pid
     assert victim is not None
     os.kill(victim, signal.SIGKILL)

@@ -43,7 +43,7 @@ def test_changed_source_gives_another_digest(mill: Mill) -> None:
     assert mill.extract("score", SCORED).digest != before.digest
 
 
-def test_order_of_rows_in_the_source_does_not_count(mill: Mill) -> None:
+def test_the_order_of_rows_in_the_source_does_not_matter(mill: Mill) -> None:
     before = mill.extract("score", SCORED)
     mill.sql(
         "CREATE TABLE shop.again AS SELECT * FROM {t} ORDER BY md5(parcel_id); TRUNCATE {t};"
@@ -53,7 +53,7 @@ def test_order_of_rows_in_the_source_does_not_count(mill: Mill) -> None:
 
 
 @pytest.mark.parametrize("day", ["2024-03-09", "2024-03-10", "2024-03-11"])  # the clocks change on the 10th
-def test_training_row_equals_the_row_that_was_scored_on_its_day(mill: Mill, day: str) -> None:
+def test_a_training_row_equals_the_row_that_was_scored_on_its_day(mill: Mill, day: str) -> None:
     training = rows_of(mill, mill.extract("train", TRAINED))
     scored = rows_of(mill, mill.extract("score", day))
     pd.testing.assert_frame_equal(training[training[PARTITION] == day].reset_index(drop=True), scored)
@@ -74,9 +74,7 @@ def test_window_of_training_is_as_long_as_the_spec_says(mill: Mill) -> None:
     assert sorted(set(training[PARTITION]))[0] == "2024-03-02"  # 22 days and the one that labels take
 
 
-def test_two_models_with_the_same_rows_have_each_a_snapshot_of_their_own(
-    new_mill: Callable[[], Mill], mill: Mill
-) -> None:
+def test_two_models_with_the_same_rows_have_separate_snapshots(new_mill: Callable[[], Mill], mill: Mill) -> None:
     other = new_mill()
     digests = {mill.extract("score", SCORED).digest, other.extract("score", SCORED).digest}
     recorded = mill.sql("SELECT model FROM tidemill.snapshot WHERE digest = ANY(%s) ORDER BY model", list(digests))
@@ -101,7 +99,7 @@ def test_training_runs_every_step_once_and_each_estimator(trained_mill: Trained)
     assert [step for (step,) in steps] == [*declared[:at], *["train"] * 4, *declared[at + 1 :]]
 
 
-def test_run_says_what_it_cost(trained_mill: Trained) -> None:
+def test_a_run_records_its_cost(trained_mill: Trained) -> None:
     mill, _ = trained_mill
     (wall_s, cpu_s, peak), *_ = mill.sql(
         "SELECT wall_s, cpu_s, peak_rss_bytes FROM tidemill.run WHERE model = '{m}' AND step = 'evaluate'"
@@ -123,7 +121,7 @@ def test_test_set_is_younger_than_all_that_was_learnt_from(trained_mill: Trained
     assert newest["train"].max() < newest["test"].min()
 
 
-def test_release_names_all_that_it_stands_on(trained_mill: Trained) -> None:
+def test_a_release_names_everything_that_it_was_made_from(trained_mill: Trained) -> None:
     mill, records = trained_mill
     (row,) = mill.sql(
         "SELECT snapshot_digest, split_digest, bundle_digest, spec_digest, decision_id FROM tidemill.release"
@@ -211,7 +209,7 @@ def test_mlflow_s_loader_gives_the_scores_of_the_table_bit_for_bit(serving: Mill
     assert np.array_equal(scores, np.array([score for _, score in serving.view()]))
 
 
-def test_partition_before_the_training_is_scored_in_a_simulation_alone_and_marked(serving: Mill) -> None:
+def test_a_partition_before_the_training_is_scored_only_in_a_simulation_and_marked(serving: Mill) -> None:
     release = serving.promoter.champion(serving.model)
     assert release is not None
     serving.predict("2024-03-20", release=release.release_id, simulate=True)
@@ -245,9 +243,9 @@ def week(serving: Mill) -> Mill:
     return serving
 
 
-def test_only_partitions_whose_labels_had_their_time_are_measured(week: Mill) -> None:
+def test_only_partitions_whose_labels_have_matured_are_measured(week: Mill) -> None:
     collected = week.step("monitor", "collect", "2024-03-27")
-    assert collected["matured"] == ["2024-03-24", "2024-03-25"]  # the 26th ends at 00:00, a day and 5 hours are wanted
+    assert collected["matured"] == ["2024-03-24", "2024-03-25"]  # the 26th ends at 00:00, a day and 5 hours are needed
 
 
 def test_realised_quality_is_that_of_the_labels(week: Mill) -> None:
@@ -279,7 +277,7 @@ def alerts_of(mill: Mill, rule: str) -> list[tuple[Any, ...]]:
 
 
 def watch(mill: Mill, day: str) -> None:
-    """Predict a day and raise the alerts that its drift deserves."""
+    """Predict a day and raise the alerts that its drift calls for."""
     mill.predict(day)
     collected = mill.step("monitor", "collect", day)
     part = mill.step("monitor", "drift", day, collected=collected)
@@ -322,7 +320,7 @@ def test_older_partition_without_a_break_does_not_resolve_the_alert_of_a_newer_o
     assert alerts_of(drifting, "break:distance_km")[0][0] == "open"
 
 
-def test_alert_goes_when_the_same_partition_has_been_mended(drifting: Mill) -> None:
+def test_an_alert_resolves_when_the_same_partition_has_been_corrected(drifting: Mill) -> None:
     watch(drifting, "2024-03-25")
     drifting.sql("UPDATE {t} SET distance_km = (distance_km - 30) / 10 WHERE parcel_id LIKE '20240325-%%'")
     watch(drifting, "2024-03-25")
@@ -387,7 +385,7 @@ def test_drift_is_weighted_by_what_features_contribute(serving: Mill) -> None:
 
 
 def findings_of(mill: Mill, day: str) -> dict[str, str]:
-    """Run the chain for a day, and give the messages of what its supply shows, by rule."""
+    """Run the chain for a day, and return the messages about its supply, by rule."""
     mill.predict(day)
     collected = mill.step("monitor", "collect", day)
     part = mill.step("monitor", "freshness", day, collected=collected)
@@ -396,14 +394,14 @@ def findings_of(mill: Mill, day: str) -> dict[str, str]:
 
 @pytest.fixture
 def supplied(serving: Mill) -> Mill:
-    """A small model with five published days, whose supply has been looked at."""
+    """A small model with five published days, whose supply has been examined."""
     for day in range(24, 29):
         assert findings_of(serving, f"2024-03-{day}") == {}
     return serving
 
 
 def test_half_the_rows_are_noticed(supplied: Mill) -> None:
-    supplied.write(SPEC + "predict: {withhold: null}\n")  # else they are withheld, and there is nothing to watch
+    supplied.write(SPEC + "predict: {withhold: null}\n")  # otherwise they are withheld, and there is nothing to monitor
     supplied.sql("DELETE FROM {t} WHERE parcel_id LIKE '20240329-%%' AND parcel_id > '20240329-029'")
     assert list(findings_of(supplied, "2024-03-29")) == ["volume"]
 
@@ -456,7 +454,7 @@ def test_young_champion_without_figures_is_not_retrained(serving: Mill) -> None:
     assert records["record_outcome"]["reasons"][-1] == "No training was started."
 
 
-def test_a_champion_of_another_metric_is_not_held_against_todays(serving: Mill) -> None:
+def test_a_champion_accepted_by_another_metric_is_not_compared_with_todays(serving: Mill) -> None:
     serving.write(spec=SPEC.replace("minimum: 0.6", "metric: log_loss"))
     reasons = serving.step("retrain", "decide", SCORED)["reasons"]
     assert "The champion's quality at acceptance is unknown, so decay cannot be detected." in reasons
@@ -471,7 +469,7 @@ def test_decision_is_recorded_with_its_evidence(serving: Mill) -> None:
     assert row[2]["trained_until"] is not None
 
 
-def test_old_champion_is_retrained_and_the_outcome_said(serving: Mill) -> None:
+def test_an_old_champion_is_retrained_and_the_outcome_reported(serving: Mill) -> None:
     serving.write(spec=SPEC + "retrain: {cooldown: 1 day, max_age: 2 days}\n")
     records = serving.retrain(LAST)
     assert records["decide"]["verdict"] == "accept"
@@ -483,8 +481,8 @@ def test_dry_run_decides_and_trains_nothing(serving: Mill) -> None:
     assert "train" not in serving.retrain(LAST, dry_run=True)
 
 
-def test_outcome_speaks_of_the_training_that_the_decision_caused(serving: Mill, trained_mill: Trained) -> None:
-    """Not of one for the same partition that came before the decision, as Monday's regular training does."""
+def test_the_outcome_is_that_of_the_training_that_the_decision_caused(serving: Mill, trained_mill: Trained) -> None:
+    """Monday's regular training, for the same partition but before the decision, does not count."""
     serving.write(spec=SPEC + "retrain: {cooldown: 0 days, max_age: 1 day}\n")
     serving.register(trained_mill[1], SCORED)
     decided = serving.step("retrain", "decide", SCORED)

@@ -118,7 +118,7 @@ def test_the_same_training_again_gives_the_same_bundle(trained_for: Callable[[st
     assert again["digest"] == records["evaluate"]["bundle"]["digest"]
 
 
-def test_an_estimator_of_ones_own_goes_through_the_chain(mill: Mill) -> None:
+def test_a_custom_estimator_goes_through_the_chain(mill: Mill) -> None:
     mill.write(spec_of("regression", OWN), labels=LABELS["regression"])
     records = mill.train()
     assert records["evaluate"]["estimator"] == "mine"

@@ -533,7 +533,7 @@ def pages(client: Any, mill: Mill) -> list[str]:
 
 
 def watched_day(mill: Mill, trained: Trained, uri: str, day: str = SCORED) -> dict[str, Any]:
-    """Predict a day and write its page; give the record of the report."""
+    """Predict a day and write its page; return the record of the report."""
     if mill.promoter.champion(mill.model) is None:
         mill.adopt(trained[1])
     mill.predict(day)
@@ -550,7 +550,7 @@ def test_the_daily_page_is_an_artifact_of_its_release_s_run(
     assert waiting(mill.workspace, mill.model) == ()
 
 
-def test_a_page_of_a_day_that_is_looked_at_again_takes_the_place_of_the_first(
+def test_a_page_of_a_day_that_is_monitored_again_replaces_the_first(
     mill: Mill, trained_mill: Trained, server: str, client: Any, tmp_path: Path
 ) -> None:
     watched_day(mill, trained_mill, server)
@@ -572,7 +572,7 @@ def test_without_mlflow_the_day_is_watched_and_its_page_shown_later(
     assert waiting(mill.workspace, mill.model) == ()
 
 
-def test_a_page_that_retention_removed_while_it_waited_is_struck_out(
+def test_a_waiting_page_that_retention_removed_is_struck_out(
     mill: Mill, trained_mill: Trained, server: str, client: Any
 ) -> None:
     record = watched_day(mill, trained_mill, f"http://127.0.0.1:{free_port()}")

@@ -347,7 +347,7 @@ CHANGES: dict[str, tuple[Callable[[Members], Members], str]] = {
     "a file too few": (lambda content: content[:-1], "it lacks evaluation/"),
     "the passport of another": (with_value("files", {"bundle/manifest.json": "0" * 64}), "which its passport does not list"),
     "no passport": (lambda content: content[1:], "its first file is not passport.json"),
-    "a passport that is no JSON": (with_passport(b"{"), "its passport is not JSON"),
+    "a passport that is not JSON": (with_passport(b"{"), "its passport is not JSON"),
     "a passport that is too deep": (with_passport(b"[" * 100_000), "its passport is not JSON"),
     "a passport of things unheard of": (with_value("promote", True), "its passport is invalid: promote"),
     "another protocol": (with_value("protocol", 9), "its passport has a protocol that this version does not read"),
@@ -355,7 +355,7 @@ CHANGES: dict[str, tuple[Callable[[Members], Members], str]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_an_archive_that_was_changed_is_refused_in_words(archive: Any, change: str, tmp_path: Path) -> None:
+def test_an_archive_that_was_changed_is_refused_with_a_message(archive: Any, change: str, tmp_path: Path) -> None:
     alter, words = CHANGES[change]
     file = written(tmp_path / "changed.tar", alter(members(archive[0])))
     with pytest.raises(ArtifactCorrupt, match=words):
@@ -407,7 +407,7 @@ def test_a_passport_that_names_a_folder_of_another_model_is_refused(
               "candidate": report["candidates"][-1]}[place]  # fmt: skip
     holder["uri"] = f"{owner}/{holder['uri'].partition('/')[2]}"
     file = written(tmp_path / "changed.tar", with_passport(json.dumps(passport).encode())(members(archive[0])))
-    with pytest.raises(ArtifactCorrupt, match="which is no folder of this model's artifacts"):
+    with pytest.raises(ArtifactCorrupt, match="which is not a folder of this model's artifacts"):
         import_release(production.workspace, file, by="Ada")
     assert (counts(production), folders(production)) == ((0, 0, 0), [])
 

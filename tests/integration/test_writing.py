@@ -70,7 +70,7 @@ def test_values_are_those_that_postgres_makes_of_them(cursor: Any) -> None:
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
-def test_what_is_no_number_arrives_as_such(cursor: Any, score: float) -> None:
+def test_values_that_are_not_finite_arrive_unchanged(cursor: Any, score: float) -> None:
     send(cursor, table([("a", None, score)]))
     cursor.execute("SELECT score::text FROM copied")
     assert cursor.fetchone() == ({"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(score)],)

@@ -1,4 +1,4 @@
-"""Distances against Evidently's, on the same bins or values."""
+"""Distances compared with Evidently's, on the same bins or values."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Quality before labels against NannyML's CBPE, on the data that it ships as its example."""
+"""Quality before labels compared with NannyML's CBPE, on NannyML's own example data."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What Airflow tells a task, as far as the operators ask."""
+"""The context that Airflow gives a task, as far as the operators read it."""
 
 from types import SimpleNamespace
 from typing import Any

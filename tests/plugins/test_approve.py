@@ -19,7 +19,7 @@ def test_the_form_has_a_comment_and_none_of_the_run_s_own_parameters() -> None:
     assert set(task().serialized_params) == {"comment"}
 
 
-def test_silence_is_a_no_after_the_time_of_the_spec() -> None:
+def test_silence_rejects_after_the_time_of_the_spec() -> None:
     asked = task()
     assert (asked.options, asked.defaults, asked.response_timeout) == (
         ["Approve", "Reject"],

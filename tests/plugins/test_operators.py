@@ -140,7 +140,7 @@ def test_a_missing_storage_ends_the_task(monkeypatch: pytest.MonkeyPatch) -> Non
         new(ResolveReleaseOperator).execute(context(partition="2013-07-09"))
 
 
-def test_a_record_is_told_in_short_lines() -> None:
+def test_a_record_is_logged_in_short_lines() -> None:
     record = {
         "n_rows": 3,
         "decision": {"verdict": "reject", "reasons": ["Too young.", "No drift."]},
@@ -253,7 +253,7 @@ CHANGED = {
 
 
 def score_again(n_runs: int) -> tuple[ScoreAgainOperator, str]:
-    """Execute the task while so many runs of that name exist; return how it ended, too."""
+    """Execute the task while that many runs of that name exist; return how it ended, too."""
     task = ScoreAgainOperator(task_id="score_again", model="flight_delays", changed=CHANGED)
     given = context()
     given["ti"] = SimpleNamespace(get_dr_count=lambda *args, **named: n_runs)

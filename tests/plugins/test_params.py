@@ -58,7 +58,7 @@ def test_a_parameter_that_somebody_added_to_a_dag_of_their_own_is_left_to_them()
     assert RunParams.check({"team": "north"}, (*FORM, "team")) == RunParams()
 
 
-def test_everything_wrong_is_said_at_once() -> None:
+def test_everything_wrong_is_reported_at_once() -> None:
     with pytest.raises(SettingsError, match=r"(?s)(?=.*colour)(?=.*release)(?=.*dry_run)"):
         RunParams.check({"colour": "red", "release": 0, "dry_run": 7}, FORM)
 

@@ -30,7 +30,7 @@ def test_a_task_does_not_load_the_console() -> None:
 
 
 @pytest.mark.parametrize(("component", "n_specs"), [("dag-processor", 1), ("scheduler", 0)])
-def test_the_dag_processor_alone_reads_specs_before_it_forks(component: str, n_specs: int, tmp_path: Path) -> None:
+def test_only_the_dag_processor_reads_specs_before_it_forks(component: str, n_specs: int, tmp_path: Path) -> None:
     text = FLIGHTS.read_text(encoding="utf-8")
     (tmp_path / "tiny.yaml").write_text(text.replace("model: flight_delays", "model: tiny", 1), encoding="utf-8")
     (tmp_path / "broken.yaml").write_text("model: [", encoding="utf-8")

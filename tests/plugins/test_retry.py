@@ -30,7 +30,7 @@ def test_every_error_is_on_one_branch_of_the_tree() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), OSError("x"), MemoryError(), KeyError("x")])
-def test_an_error_that_nobody_named_is_left_to_airflow(error: Exception) -> None:
+def test_an_unclassified_error_is_left_to_airflow(error: Exception) -> None:
     assert action(error) is RetryAction.DEFAULT
 
 

@@ -37,7 +37,7 @@ def test_a_run_without_key_is_for_the_partition_of_its_parameters() -> None:
     assert partition_of_run(context(partition="2013-07-09"), FLIGHTS) == "2013-07-09"
 
 
-def test_a_run_with_an_interval_alone_is_for_the_partition_of_its_start() -> None:
+def test_a_run_with_only_an_interval_is_for_the_partition_of_its_start() -> None:
     late = datetime(2013, 7, 10, 3, 59, tzinfo=UTC)  # still the ninth in New York
     assert partition_of_run(context(start=late, end=NOON.replace(day=11)), FLIGHTS) == "2013-07-09"
 

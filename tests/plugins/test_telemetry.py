@@ -28,7 +28,7 @@ def test_every_step_tells_seconds_and_memory() -> None:
     assert found["tidemill.peak_rss_bytes"] > 2**20
 
 
-def test_rows_alerts_and_ages_are_told_by_those_that_know_them() -> None:
+def test_rows_alerts_and_ages_are_reported_by_the_steps_that_know_them() -> None:
     found = names({"n_rows": 60, "n_open": 2, "ages": {"model": 1.5, "labels": "Infinity"}})
     assert {"tidemill.rows": 60, "tidemill.alerts_open": 2, "tidemill.age_daysmodel": 1.5}.items() <= found.items()
     assert "tidemill.age_dayslabels" not in found

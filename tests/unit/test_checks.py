@@ -287,7 +287,7 @@ def test_aggregates_are_exact(name: str, arguments: dict[str, Any], column: pa.A
         (expectation("value_z_scores_to_be_less_than", threshold=3), DAY, "not defined for values of type date32"),
     ],
 )
-def test_what_cannot_be_judged_is_refused_before_and_fails_in_words(
+def test_what_cannot_be_judged_is_refused_before_and_fails_with_a_message(
     asked: Expectation, column: pa.Array, reason: str
 ) -> None:
     table = pa.table({"c": column})
@@ -308,7 +308,7 @@ def test_a_condition_may_name_any_column() -> None:
     assert (ours.success, ours.observed) == (True, "0 of 1 values break it")
 
 
-def test_a_column_that_is_not_there_fails_in_words() -> None:
+def test_a_missing_column_fails_with_a_message() -> None:
     ours = judge(expectation("values_to_be_unique"), pa.table({"d": [1]}))
     assert ours is not None
     assert (ours.success, ours.observed) == (False, "there is no column 'c'")

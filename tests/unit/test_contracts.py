@@ -37,7 +37,7 @@ def frame(**columns: list[Any]) -> pd.DataFrame:
 
 
 def hold(*contract: dict[str, Any], rows: pd.DataFrame) -> tuple[CheckResult, ...]:
-    """Hold the whole contract against rows; the four that every model has come first."""
+    """Check rows against the whole contract; the four expectations that every model has come first."""
     return evaluate_contract(whole_contract(spec(*contract), DAY), rows)
 
 
@@ -56,11 +56,11 @@ def test_results_come_in_the_order_of_the_contract() -> None:
     assert names[-2:] == ["expect_column_values_to_be_in_set", "expect_column_values_to_not_be_null"]
 
 
-def test_key_that_stands_twice_is_found() -> None:
+def test_a_duplicate_key_is_found() -> None:
     assert broken(rows=frame(id=["a", "b", "a"])) == ["id: expect_column_values_to_be_unique"]
 
 
-def test_key_that_stands_twice_is_shown() -> None:
+def test_a_duplicate_key_is_shown() -> None:
     (found,) = [item for item in hold(rows=frame(id=["a", "b", "a"])) if not item.success]
     assert (found.n_unexpected, found.failure_cases) == (2, ("a",))
 

@@ -20,7 +20,7 @@ def _nothing_was_hit(monkeypatch: pytest.MonkeyPatch) -> None:
     faults._hits.clear()
 
 
-def test_point_that_nobody_armed_does_nothing() -> None:
+def test_a_point_that_is_not_armed_does_nothing() -> None:
     fault_point(POINT)
 
 
@@ -40,7 +40,7 @@ def test_raise_says_what_is_true_at_that_instant(monkeypatch: pytest.MonkeyPatch
         fault_point(POINT)
 
 
-def test_third_hit_alone_is_the_third(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_third_hit_is_the_third(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, f"{POINT}@3:raise")
     fault_point(POINT)
     fault_point(POINT)

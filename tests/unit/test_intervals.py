@@ -80,7 +80,7 @@ def test_partitions_within_an_interval_cover_it_without_gap_or_overlap(
 
 
 @pytest.mark.parametrize("words", ["2 dayz", "-1 days", "1.5 hours", "days", "", "2  days", "1 month"])
-def test_words_that_are_no_duration_are_refused(words: str) -> None:
+def test_words_that_are_not_a_duration_are_refused(words: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
         parse_duration(words)
 
@@ -93,7 +93,7 @@ def test_words_that_are_no_duration_are_refused(words: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Auckland"])
-def test_a_key_of_a_far_off_year_is_refused_in_words(every: str, key: str, zone: str) -> None:
+def test_a_key_of_a_far_off_year_is_refused_with_a_message(every: str, key: str, zone: str) -> None:
     with pytest.raises(PartitionError, match="outside the years 1000 to 8999"):
         Every(every).of(key, zone, timedelta(days=36_525))
 

@@ -174,7 +174,7 @@ def test_a_draft_is_nothing_to_worry_about() -> None:
     )
 
 
-def test_a_model_that_is_no_draft_needs_a_champion() -> None:
+def test_a_model_that_is_not_a_draft_needs_a_champion() -> None:
     found = check_freshness(spec_of(draft=False), {}, False, datetime(2026, 7, 5, 3, tzinfo=UTC))
     assert (found.severity, "Has no champion" in found.message) == (Health.WARN, True)
 
@@ -183,7 +183,7 @@ def test_a_model_that_is_no_draft_needs_a_champion() -> None:
 
 
 def problems(tmp_path: Path, **keys: str) -> list[str]:
-    """Check a daily model with the given lines; return what is said of its schedules."""
+    """Check a daily model with the given lines; return the findings about its schedules."""
     for folder in ("models", "sql/m"):
         (tmp_path / folder).mkdir(parents=True)
     for name in ("f", "l"):

@@ -53,7 +53,7 @@ def test_all_problems_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     assert "3 problem(s)" in message
 
 
-def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_refused(tmp_path: Path) -> None:
     assert "tiny.yaml:7: key 'model' is duplicated" in problems(tmp_path, SMALLEST + "model: tiny\n")
 
 
@@ -78,13 +78,13 @@ def test_the_file_is_named_as_the_model(tmp_path: Path) -> None:
         read_spec(write(tmp_path, SMALLEST, "other.yaml"))
 
 
-def test_a_missing_file_is_said_with_the_models_that_exist(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_models_that_exist(tmp_path: Path) -> None:
     write(tmp_path, SMALLEST)
     with pytest.raises(SpecError, match=r"Models that exist in .*: tiny"):
         read_spec(tmp_path / "tinny.yaml")
 
 
-def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_mapping_is_refused(tmp_path: Path) -> None:
     assert "a spec is a mapping" in problems(tmp_path, "- 1\n")
 
 
@@ -148,7 +148,7 @@ def test_only_a_binary_label_has_a_positive_class(tmp_path: Path, task: str) -> 
     assert f"task '{task}' has no positive class" in problems(tmp_path, text)
 
 
-def test_estimators_of_ones_own_tell_no_reasons_while_scoring(tmp_path: Path) -> None:
+def test_custom_estimators_give_no_reasons_while_scoring(tmp_path: Path) -> None:
     own = "train: {estimators: [mine], own: {mine: {type: sklearn.naive_bayes.GaussianNB}}}\npredict: {reasons: 3}\n"
     assert "predict.reasons: estimators of your own (mine)" in problems(tmp_path, SMALLEST + own)
 
@@ -184,7 +184,7 @@ def test_a_schedule_that_never_comes_is_refused(tmp_path: Path) -> None:
          "max_depth.low: expected a whole number or a number, found 'a'"),
     ],
 )  # fmt: skip
-def test_what_was_expected_is_said_in_the_words_of_a_spec(tmp_path: Path, extra: str, said: str) -> None:
+def test_what_was_expected_is_reported_in_the_words_of_a_spec(tmp_path: Path, extra: str, said: str) -> None:
     message = problems(tmp_path, SMALLEST + extra + "\n")
     assert said in message
     assert "1 problem(s)" in message
@@ -264,7 +264,7 @@ def test_candidates_differ_and_are_no_baselines(tmp_path: Path, names: str, said
     ("make", "kind"),
     [(Path.mkdir, "a folder"), (os.mkfifo, "a named pipe"), (lambda path: path.symlink_to("/dev/zero"), "a device")],
 )
-def test_what_is_no_file_is_named_and_never_waited_for(
+def test_what_is_not_a_file_is_named_and_never_waited_for(
     tmp_path: Path, make: Callable[[Path], object], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.open", lambda *_: pytest.fail("it was opened"))
@@ -335,7 +335,7 @@ def test_a_control_character_is_refused_and_not_shown_as_such(tmp_path: Path, es
     assert all(line.isprintable() for line in message.splitlines())
 
 
-def test_a_rule_that_fails_in_a_way_of_its_own_is_a_problem_of_the_spec(
+def test_a_rule_that_fails_unexpectedly_is_a_problem_of_the_spec(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:

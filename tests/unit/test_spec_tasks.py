@@ -1,4 +1,4 @@
-"""What a spec says about its task: the metric that decides, the floor, and estimators of one's own."""
+"""What a spec says about its task: the metric that decides, the floor, and custom estimators."""
 
 import pytest
 from pydantic import ValidationError
@@ -106,7 +106,7 @@ def test_an_engine_that_only_xgboost_knows_refuses_any_other_candidate(train):
         spec(train={**train, "engine": "external_memory"})
 
 
-def test_an_estimator_of_ones_own_that_is_called_xgboost_is_another():
+def test_a_custom_estimator_called_xgboost_is_a_different_one():
     mine = {"estimators": ["xgboost"], "own": {"xgboost": {"type": "sklearn.svm.SVC"}}}
     with pytest.raises(ValidationError, match="trains only 'xgboost'"):
         spec(train={**mine, "engine": "external_memory"})

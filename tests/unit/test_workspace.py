@@ -168,7 +168,7 @@ def test_a_query_is_read_without_the_mark_that_editors_put_first(workspace: Work
     assert workspace.query("q.sql") == "SELECT 1"
 
 
-def test_a_query_that_is_no_utf_8_is_named(workspace: Workspace) -> None:
+def test_a_query_that_is_not_utf_8_is_named(workspace: Workspace) -> None:
     workspace.sql.mkdir()
     (workspace.sql / "q.sql").write_bytes(b"SELECT 'M\xfcller'")
     with pytest.raises(SpecError, match=r"q\.sql is not UTF-8"):

@@ -44,7 +44,7 @@ ANALYZE raw.planes;
 ANALYZE raw.weather;
 ANALYZE raw.flights;
 
--- Where the platform's reader exists, it may read; a warehouse of one's own may have other roles.
+-- Where the platform's reader exists, it may read; another warehouse may have other roles.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'tidemill_reader') THEN

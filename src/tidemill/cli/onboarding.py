@@ -197,6 +197,6 @@ def _say_draft(draft: "Draft") -> None:
 
 
 def _dropped_times(draft: "Draft") -> list[str]:
-    """Return a sentence for each date or time that is no feature."""
+    """Return a sentence for each date or time that is not used as a feature."""
     left_out = draft.selected.left_out
     return [f"{name} is not used: {left_out[name]}." for name in draft.profile.times if name in left_out]

@@ -4,7 +4,7 @@ Both are properties of one formula, so that acceptance, which leaves out blocks 
 influences, measure the same thing. Weights have the shape (n_replicates, n_samples); a value is one per replicate.
 
 A row may count several times: ``sample_weight`` is the number of rows that it stands for. Every figure and influence is then
-the one of rows repeated so often, which all belong to the block of the one row. Where the number of rows decides what is
+the one of rows repeated that many times, which all belong to the block of the one row. Where the number of rows decides what is
 known, a row is one observation however often it counts, so multiplying all weights by a number changes no interval.
 
 References
@@ -211,7 +211,7 @@ def combination(statistics: Sequence[Statistic], coefficients: Sequence[float]) 
 
 
 def within(statistic: Statistic, start: int, n_samples: int) -> Statistic:
-    """Return a statistic of some rows as one of more rows, which are weightless but for those from ``start`` on."""
+    """Return a statistic of some rows as one of more rows, which have weight 0 except for those from ``start`` on."""
     return _placed(statistic, slice(start, start + len(statistic.counted)), n_samples)
 
 

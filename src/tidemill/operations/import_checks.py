@@ -36,7 +36,7 @@ def refuse_other_places(passport: Passport) -> None:
             or place["digest"] != digests.get(uri, place["digest"])
         ):
             raise ArtifactCorrupt(
-                f"The passport of release {passport.release_id} of {passport.model!r} names {uri!r}, which is no folder"
+                f"The passport of release {passport.release_id} of {passport.model!r} names {uri!r}, which is not a folder"
                 " of this model's artifacts.",
                 _AGAIN,
             )

@@ -26,7 +26,7 @@ class AlertsView:
     opened: Sequence[OpenAlert] = ()
     """Open alerts, in any order."""
     found: Sequence[Alert] = ()
-    """Findings in this partition that are no alerts yet."""
+    """Findings in this partition that have not opened an alert yet."""
     runbook: str = ""
     """Address of the runbook, without an anchor."""
 

@@ -23,7 +23,7 @@ class DueRun:
     status_since: datetime
     """Since when it is what it is; a run that has changed since stays."""
     removal: Removal
-    """What is said of it."""
+    """What the log says about it."""
 
 
 def due_runs(cursor: Cursor, model: str, limits: Retention, as_of: datetime) -> list[DueRun]:

@@ -8,7 +8,7 @@ def server(url: str) -> MailServer:
     return MailServer.parse(Address("post", url))
 
 
-def test_an_address_shows_its_name_alone() -> None:
+def test_an_address_shows_only_its_name() -> None:
     address = Address("post", "smtp://ann:s3cret@host?from=a@b")
     assert f"{address!r} {address}" == "Address('post') Address('post')"
 
@@ -60,5 +60,5 @@ def test_every_part_of_an_address_that_may_be_secret_is_hidden(url: str) -> None
     assert "s3cret" not in said
 
 
-def test_an_address_that_is_no_url_is_hidden_whole() -> None:
+def test_an_address_that_is_not_a_url_is_hidden_whole() -> None:
     assert Address("chat", "http://[broken s3cret").scrub("bad: http://[broken s3cret") == "bad: ***"

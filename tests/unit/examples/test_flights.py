@@ -14,7 +14,7 @@ from tidemill_examples import flights
 
 
 class RecordingCursor:
-    """Stands where a cursor does, and keeps what it was handed."""
+    """Stands in for a cursor, and keeps what it is given."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []

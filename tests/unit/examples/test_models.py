@@ -21,7 +21,9 @@ def project(folder: Path) -> Workspace:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_examples_spec_and_queries_are_copied_and_its_partition_is_its_own(name: str, tmp_path: Path) -> None:
+def test_an_examples_spec_and_queries_are_copied_and_its_partition_is_that_of_the_example(
+    name: str, tmp_path: Path
+) -> None:
     example, workspace = EXAMPLES[name], project(tmp_path)
     assert len(copy_files(example, workspace, force=False)) >= 3
     spec = workspace.spec(example.model)

@@ -13,7 +13,7 @@ from tidemill.local.airflow_api import AirflowApi
 
 
 class Busy(ThreadingHTTPServer):
-    """Is silent about the first request until another one has come."""
+    """Does not answer the first request until another one arrives."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -60,12 +60,12 @@ def api(server: Busy) -> AirflowApi:
     return AirflowApi(f"http://127.0.0.1:{server.server_port}", "admin", "none")
 
 
-def test_what_only_reads_is_asked_again(busy: Busy) -> None:
+def test_a_request_that_only_reads_is_repeated(busy: Busy) -> None:
     assert api(busy).request("GET", "version") == {"version": "3"}
     assert busy.asked == 2
 
 
-def test_what_changes_something_is_asked_once(busy: Busy) -> None:
+def test_a_request_that_changes_something_is_sent_once(busy: Busy) -> None:
     with pytest.raises(httpx.TimeoutException):
         api(busy).request("POST", "dags/a/dagRuns")
     assert busy.asked == 1

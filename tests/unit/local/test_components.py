@@ -49,7 +49,7 @@ def test_every_component_keeps_its_mark_when_it_renames_itself(home: Home, confi
     assert all(part.environment["SPT_NOENV"] == "1" for part in build_components(home, config))
 
 
-def test_postgres_alone_stops_last(home: Home, config: StackConfig) -> None:
+def test_only_postgres_stops_last(home: Home, config: StackConfig) -> None:
     assert [part.name for part in build_components(home, config) if part.stop_last] == [POSTGRES]
 
 

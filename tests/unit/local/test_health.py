@@ -37,11 +37,11 @@ def test_an_answer_of_another_shape_means_unknown(answer: dict[str, object]) -> 
     assert silent_components(answer) is None
 
 
-def test_fetch_gives_none_when_nobody_listens() -> None:
+def test_fetch_returns_none_when_nobody_listens() -> None:
     assert fetch(f"http://127.0.0.1:{free_port()}/") is None
 
 
-def test_fetch_gives_none_when_the_answer_takes_too_long() -> None:
+def test_fetch_returns_none_when_the_answer_takes_too_long() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         began = time.monotonic()
         assert fetch(f"http://127.0.0.1:{server.getsockname()[1]}/", timeout_s=0.2) is None

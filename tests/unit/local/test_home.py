@@ -7,7 +7,7 @@ from tidemill.errors import StackError
 from tidemill.local.home import Home, held, is_held
 
 
-def test_create_makes_folders_for_the_owner_alone(tmp_path: Path) -> None:
+def test_create_makes_folders_for_the_owner_only(tmp_path: Path) -> None:
     home = Home(folder=tmp_path / "home")
     home.create()
     modes = {path: path.stat().st_mode & 0o777 for path in (home.folder, home.secrets, home.logs, home.storage)}

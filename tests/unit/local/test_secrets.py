@@ -20,7 +20,7 @@ def home(tmp_path: Path) -> Home:
     return made
 
 
-def test_every_secret_is_readable_by_its_owner_alone(home: Home) -> None:
+def test_every_secret_is_readable_only_by_its_owner(home: Home) -> None:
     secrets.create_login(home)
     secrets.airflow_keys(home)
     secrets.mlflow_login(home)

@@ -96,7 +96,7 @@ def test_mlflow_sends_no_usage_data_and_loads_no_pickle(
     assert chosen["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
 
 
-def test_mlflow_answers_to_names_of_this_machine_alone() -> None:
+def test_mlflow_answers_only_to_names_of_this_machine() -> None:
     hosts = settings.mlflow_server_variables(HOME, CONFIG)["MLFLOW_SERVER_ALLOWED_HOSTS"]
 
     assert hosts == "127.0.0.1:15000,localhost:15000"

@@ -32,7 +32,7 @@ def test_write_private_leaves_nothing_beside_the_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
-def test_read_json_gives_none_for_a_missing_file(tmp_path: Path) -> None:
+def test_read_json_returns_none_for_a_missing_file(tmp_path: Path) -> None:
     assert read_json(tmp_path / "none.json") is None
 
 

@@ -129,7 +129,7 @@ def test_average_precision_is_never_surer_than_two_thirds_of_the_error_of_its_po
     assert (found.high - found.low) / 2 == pytest.approx(half, rel=1e-3)
 
 
-def test_a_statistic_that_one_day_carries_alone_has_no_interval():
+def test_a_statistic_that_a_single_day_carries_has_no_interval():
     alone = Statistic(
         values=lambda weights: np.where(weights[:, 0] > 0, 0.5, np.nan),
         influence=lambda: np.zeros(14),
@@ -188,7 +188,7 @@ def test_what_an_entitys_rows_share_is_added_to_the_variance_of_the_days():
     assert of_both.standard_error > 3 * of_days.standard_error
 
 
-def test_entities_that_do_not_come_again_change_nothing():
+def test_entities_that_do_not_reappear_change_nothing():
     values, keys = np.random.default_rng(4).normal(size=60), np.repeat([f"2024-01-{n:02}" for n in range(1, 13)], 5)
     alone = estimate(mean(values), index_blocks(keys, 60))
     found = estimate(mean(values), index_blocks(np.stack([keys, np.arange(60).astype(str)], axis=1), 60))

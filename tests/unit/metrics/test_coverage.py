@@ -125,7 +125,7 @@ def test_intervals_of_a_difference_of_numbers_cover_the_truth(metric, rounded):
 
 
 def panel(rng, n_entities, n_days=10, shock=0.3):
-    """Draw the days of entities that keep their label, with two scores that follow the same hidden mood."""
+    """Draw the days of entities that keep their label, with two scores that share a hidden effect."""
     mood = rng.normal(size=n_entities)
     y = np.tile(rng.random(n_entities) < 1 / (1 + np.exp(2 - 1.2 * mood)), n_days).astype(int)
     days = np.repeat(shock * rng.normal(size=n_days), n_entities)
@@ -135,7 +135,7 @@ def panel(rng, n_entities, n_days=10, shock=0.3):
     return y, 1 / (1 + np.exp(2 - a)), 1 / (1 + np.exp(2 - b)), clusters
 
 
-def test_the_interval_of_entities_that_come_again_covers_the_truth_and_that_of_days_alone_does_not():
+def test_the_interval_over_entities_that_reappear_covers_the_truth_and_one_over_days_only_does_not():
     rng, (y, a, b, _) = np.random.default_rng(2), panel(np.random.default_rng(99), 100_000)
     true, true_difference = point_value("roc_auc", y, a), point_value("roc_auc", y, a) - point_value("roc_auc", y, b)
     covered = []

@@ -102,7 +102,7 @@ def test_without_rows_a_metric_is_nan(task, metric):
 
 
 @pytest.mark.parametrize(("task", "bad"), [(task, value) for task, values in BAD.items() for value in values])
-def test_one_score_that_is_no_score_makes_every_metric_nan(task, bad):
+def test_one_score_that_is_not_finite_makes_every_metric_nan(task, bad):
     y, score, about = rows_of(task, np.random.default_rng(5), 40)
     score.flat[7] = bad
     assert np.isnan(

@@ -1,4 +1,4 @@
-"""Metrics of one's own: functions by import path."""
+"""Custom metrics: functions named by their import path."""
 
 import hashlib
 import importlib
@@ -132,7 +132,7 @@ def test_a_good_metric_passes_the_trial_of_check(write, task):
 
 
 @pytest.mark.parametrize(("source", "said"), BROKEN.items())
-def test_a_function_that_is_no_metric_is_refused(write, source, said):
+def test_a_function_that_is_not_a_metric_is_refused(write, source, said):
     name = write(f"\n\n@metric(greater_is_better=True)\n{source}\n")
     with pytest.raises(SpecError, match=said):
         try_metric(f"{name}:bad", "binary", weighted=False)

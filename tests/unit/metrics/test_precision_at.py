@@ -49,7 +49,7 @@ def test_the_order_of_rows_does_not_matter():
     assert (first.value, first.low, first.high) == pytest.approx((second.value, second.low, second.high))
 
 
-def test_a_weight_is_a_row_that_comes_so_often():
+def test_a_weight_is_a_number_of_equal_rows():
     rng = np.random.default_rng(2)
     y, score, days, often = (
         rng.random(200) < 0.4,

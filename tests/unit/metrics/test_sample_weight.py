@@ -1,7 +1,7 @@
-"""A weight is a number of rows: every figure is the one of rows that come so often, in the same block.
+"""A weight is a number of rows: every figure equals that of rows repeated by their weight, in the same block.
 
-So are the intervals that rest on how blocks differ. Those that rest on a number of rows, such as that of a share of 100 %,
-count a row once, however often it comes; so does the calibration error, which is corrected for the chance of so many rows.
+So do the intervals that rest on how blocks differ. Those that rest on a number of rows, such as that of a share of 100 %,
+count a row once, whatever its weight; so does the calibration error, which is corrected for the chance of so many rows.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ N_CASES = 15  # random samples per metric
 
 
 def _case(task, rng):
-    """Return rows, how often each counts, and the numbers of the rows that come so often."""
+    """Return rows, their weights, and the numbers of the rows repeated by their weight."""
     n = int(rng.integers(12, 120))
     y, score, about = rows_of(task, rng, n)
     often = rng.integers(1, 5, n)
@@ -167,7 +167,7 @@ def test_slices_and_gaps_equal_those_of_rows_repeated_by_their_weight(task):
 
 
 @pytest.mark.parametrize("weight", [0.0, -1.0, np.nan, np.inf])
-def test_a_weight_that_is_no_number_above_0_is_refused(weight):
+def test_a_weight_that_is_not_a_number_above_0_is_refused(weight):
     with pytest.raises(ValueError, match="every weight must be a number above 0"):
         point_value("accuracy", [0, 1], [0.2, 0.7], sample_weight=[1.0, weight])
 

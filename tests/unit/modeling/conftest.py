@@ -66,7 +66,7 @@ def test_set():
 
 @pytest.fixture(scope="session")
 def fitted(train, validation):
-    """Return a fitted bundle by name; each is fitted once a session."""
+    """Return a fitted bundle by name; each is fitted once per session."""
     bundles = {}
 
     def of(name):
@@ -84,7 +84,7 @@ def sets():
 
 @pytest.fixture(scope="session")
 def fitted_for(sets):
-    """Return a fitted bundle by task and name; each is fitted once a session."""
+    """Return a fitted bundle by task and name; each is fitted once per session."""
     bundles = {}
 
     def of(task, name):

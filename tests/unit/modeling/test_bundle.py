@@ -51,7 +51,7 @@ def test_trees_score_an_unseen_category_as_a_rare_one_and_not_as_a_missing_one(f
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_rows_of_missing_values_alone_are_scored(fitted, schema, name):
+def test_rows_with_only_missing_values_are_scored(fitted, schema, name):
     X = pd.DataFrame(None, index=range(3), columns=list(schema.names), dtype=object)
     assert np.isfinite(fitted(name).score(X)).all()
 

@@ -65,7 +65,7 @@ def test_the_largest_seed_works(schema, train, validation):
     assert fit_one("xgboost", schema, train, validation, random_state=2**32 - 1).random_state == 2**32 - 1
 
 
-def test_xgboost_keeps_the_rounds_up_to_its_best_alone(fitted):
+def test_xgboost_keeps_only_the_rounds_up_to_its_best(fitted):
     model = fitted("xgboost").model
     assert model.num_boosted_rounds() < 900
 

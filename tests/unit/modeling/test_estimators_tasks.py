@@ -102,7 +102,7 @@ def test_two_classes_and_rare_ones_are_classes_too(schema, sets, task, name):
 
 
 @pytest.mark.parametrize("name", candidates("multiclass"))
-def test_a_class_that_validation_alone_has_is_left_out_of_the_fit_and_said(fitted_for, schema, sets, name):
+def test_a_class_that_only_validation_has_is_left_out_of_the_fit_and_reported(fitted_for, schema, sets, name):
     train, (X, y), test = sets["multiclass"]
     strange = constant(["early", "late", "diverted", "on time"], len(y))
     bundle = fit_one(name, "multiclass", schema, train, (X, strange))

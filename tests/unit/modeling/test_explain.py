@@ -110,14 +110,14 @@ def test_calibration_comes_after_the_sum(fitted):
     assert found.total == pytest.approx(logit(bundle.score(X)), abs=1e-4)
 
 
-def of_ones_own(fitted):
+def custom_bundle(fitted):
     bundle, (X, value) = fitted["regression", "ridge"], rows(300, 10)
     matrix = bundle.preprocessing.transform(X[list(SCHEMA.names)])
     return replace(bundle, estimator="neighbours", model=KNeighborsRegressor().fit(matrix, value), block_rows=64)
 
 
 def test_any_other_estimator_is_explained_against_background_rows(fitted):
-    bundle, (X, _) = of_ones_own(fitted), rows(60, 11)
+    bundle, (X, _) = custom_bundle(fitted), rows(60, 11)
     found = explain(bundle, X.head(2), background=X)
     assert found.total == pytest.approx(bundle.score(X.head(2)))
     assert "50 rows of the partition" in found.method
@@ -125,7 +125,7 @@ def test_any_other_estimator_is_explained_against_background_rows(fitted):
 
 def test_any_other_estimator_needs_background_rows(fitted):
     with pytest.raises(ExplanationFailed, match="'neighbours' does not provide contributions"):
-        explain(of_ones_own(fitted), rows(1, 12)[0])
+        explain(custom_bundle(fitted), rows(1, 12)[0])
 
 
 def test_parts_that_sum_up_to_another_score_are_refused(fitted, monkeypatch):

@@ -75,7 +75,7 @@ def test_only_the_rows_that_are_to_stop_it_do(train, validation, tmp_path):
     assert len(score) == len(y)
 
 
-def test_a_class_that_training_lacks_stops_nothing_and_is_told(sets, tmp_path):
+def test_a_class_that_training_lacks_stops_nothing_and_is_reported(sets, tmp_path):
     train, (X, y), _ = sets["multiclass"]
     odd = y.copy()
     odd[:5] = "cancelled"
@@ -84,7 +84,7 @@ def test_a_class_that_training_lacks_stops_nothing_and_is_told(sets, tmp_path):
     assert (bundle.model.save_raw(), bundle.remarks) == (whole.model.save_raw(), whole.remarks)
 
 
-def test_columns_that_are_no_plain_numbers_and_texts_are_read_too(train, validation, tmp_path):
+def test_columns_that_are_not_plain_numbers_or_texts_are_read_too(train, validation, tmp_path):
     X, y = train
     odd = X.assign(origin=X["origin"].map({"EWR": 1, "JFK": 2, "LGA": 3}))  # a category that comes as a number
     aside = validation[0].assign(origin=validation[0]["origin"].map({"EWR": 1, "JFK": 2, "LGA": 3}))
@@ -107,7 +107,7 @@ def test_a_disk_that_has_no_room_for_a_page_is_an_error_and_not_the_end_of_the_p
         in_pieces("binary", train, validation, tmp_path)
 
 
-def test_a_row_that_no_model_may_read_is_refused_in_words(train, validation, tmp_path):
+def test_a_row_that_no_model_may_read_is_refused_with_a_message(train, validation, tmp_path):
     X = train[0].copy()
     X.loc[1400, "wind"] = np.inf
     with pytest.raises(ContractBroken, match="'wind'"):

@@ -63,10 +63,10 @@ def test_levels_that_are_all_as_frequent_as_each_other_are_cut_alike():
     alike(frame([f"l{number % 300}" for number in range(6000)], [f"r{number}" for number in range(6000)]))
 
 
-def test_a_column_of_rare_levels_alone_stays_rare_beside_a_long_one():
+def test_a_column_of_only_rare_levels_stays_rare_beside_a_long_one():
     alike(frame([f"k{number // 9}" for number in range(900)], [f"l{number % 90}" for number in range(900)]))
 
 
-def test_numbers_alone_need_no_levels():
+def test_numbers_need_no_levels():
     numbers = FeatureSchema(numeric=("x",))
     assert fit_for_trees(numbers, []).transform(pd.DataFrame({"x": [2.0]})).tolist() == [[2.0]]

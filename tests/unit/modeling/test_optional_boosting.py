@@ -42,7 +42,7 @@ def test_a_missing_package_is_an_error_that_names_the_extra(schema, train, valid
 
 
 @pytest.mark.parametrize("name", LIBRARIES)
-def test_a_class_of_one_s_own_with_the_same_name_needs_no_package(schema, train, validation, monkeypatch, name):
+def test_a_custom_class_with_the_same_name_needs_no_package(schema, train, validation, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     own = {name: Own(type="sklearn.linear_model.LogisticRegression")}
     assert len(fit_one(name, schema, train, validation, own=own).score(train[0])) == len(train[0])

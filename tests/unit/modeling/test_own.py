@@ -115,7 +115,7 @@ def test_a_class_that_cannot_be_imported_is_named(fit_own, path):
         fit_own(Own(type=path))
 
 
-def test_something_that_is_no_class_is_refused(fit_own):
+def test_an_object_that_is_not_a_class_is_refused(fit_own):
     with pytest.raises(SpecError, match=r"sklearn\.base\.clone is not a class"):
         fit_own(Own(type="sklearn.base.clone"))
 
@@ -139,7 +139,7 @@ def test_arguments_behind_kwargs_are_those_that_the_class_says_it_has(fit_own):
 
 
 @pytest.mark.parametrize("booster", ["dart", "gblinear"])
-def test_boosters_that_are_no_plain_trees_are_refused(booster):
+def test_boosters_that_are_not_plain_trees_are_refused(booster):
     described = Own(type="xgboost.XGBRegressor", parameters={"booster": booster})
     with pytest.raises(SpecError, match=f"train.own.mine: booster '{booster}' is refused"):
         instance_of("mine", described, "regression")

@@ -1,4 +1,4 @@
-"""A weighted fit is the fit of rows that come so often, wherever an estimator does not draw or count rows."""
+"""A weighted fit equals the fit of rows repeated by their weight, unless an estimator draws or counts rows."""
 
 import numpy as np
 import pandas as pd
@@ -182,7 +182,7 @@ def test_baselines_have_no_class_weight():
     assert bundle.score(X)[0] == pytest.approx(y.mean())
 
 
-def test_an_estimator_of_ones_own_without_weights_is_refused():
+def test_a_custom_estimator_without_weights_is_refused():
     X, y, often = rows_of("binary", 400, 1)
     own = {"mine": Own(type="sklearn.neighbors.KNeighborsClassifier")}
     with pytest.raises(SpecError, match="takes no sample_weight in fit"):

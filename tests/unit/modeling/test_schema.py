@@ -96,7 +96,7 @@ def test_a_whole_number_of_any_size_is_spelt_by_all_its_digits(value):
 
 
 @pytest.mark.parametrize("value", [Decimal(2**60 + 1) + Decimal("0.5"), np.inf, Decimal("Infinity")])
-def test_what_is_no_whole_number_is_no_category(value):
+def test_what_is_not_a_whole_number_is_not_a_category(value):
     with pytest.raises(SchemaChanged, match="'x' is categorical in the model, but holds"):
         aligned(pd.Series([value, "a"], dtype=object), TEXT)
 

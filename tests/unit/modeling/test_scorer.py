@@ -98,7 +98,7 @@ def test_trees_are_looked_up(bundles: Any, name: str, task: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "task"), ASKED)
-def test_what_is_scaled_is_asked(bundles: Any, name: str, task: str) -> None:
+def test_scaled_features_have_no_look_ups(bundles: Any, name: str, task: str) -> None:
     assert LookUps.of(bundles[name, task].preprocessing, SCHEMA) is None
 
 

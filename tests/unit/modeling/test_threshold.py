@@ -51,7 +51,7 @@ def test_of_the_thresholds_that_keep_a_bound_the_best_is_taken(criterion, bound,
         assert wanted(y, score >= threshold) == pytest.approx(best)
 
 
-def test_a_precision_that_is_out_of_reach_is_said():
+def test_a_precision_that_is_out_of_reach_is_reported():
     threshold, criterion = choose_threshold([0, 1, 0], [0.9, 0.5, 0.1], "precision 0.8")
     assert threshold == 0.5
     assert criterion == (

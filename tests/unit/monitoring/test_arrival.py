@@ -48,7 +48,7 @@ def test_one_week_without_labels_among_four_leaves_the_curve_as_it_is() -> None:
     assert learn_arrival([usual] * 21 + [course(n_rows=4)] * 7, AGES, DUE) == learn_arrival([usual] * 28, AGES, DUE)
 
 
-def test_partitions_that_have_not_had_their_time_teach_nothing() -> None:
+def test_partitions_that_have_not_matured_teach_nothing() -> None:
     young = [course(1, n_rows=1, age=30.0)] * 20
     assert learn_arrival(young, AGES, DUE) == Arrival()
 
@@ -86,7 +86,7 @@ def test_a_tenth_less_than_usual_is_enough() -> None:
     assert [CURVE.has_enough(share, 72) for share in (0.86, 0.85)] == [True, False]
 
 
-def test_labels_that_are_given_no_time_are_looked_at_for_the_length_of_a_partition() -> None:
+def test_labels_without_a_delay_are_observed_for_the_length_of_a_partition() -> None:
     ages = arrival_ages(timedelta(0), timedelta(hours=1))
     assert (ages[0], ages[-1]) == (0.0, 1.5)
 

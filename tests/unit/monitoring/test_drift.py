@@ -126,7 +126,7 @@ def test_rise_of_nulls_is_a_difference_of_shares():
     assert _figures(reference, {"x": [1.0, None]})["x", "null_share_rise"] == 0.25
 
 
-def test_usual_nulls_are_told_if_the_past_is_known():
+def test_usual_nulls_are_reported_if_the_past_is_known():
     days = np.repeat(np.arange(N_DAYS), PER_DAY)
     reference = _profile({"gust": np.where(days % 3 == 0, np.nan, 10.0)}, blocks=days)
     assert _figures(reference, {"gust": [10.0]})["gust", "null_share_usual"] == 1.0

@@ -14,7 +14,7 @@ def rules(**evidence):
     return [alert.rule for alert in examine_freshness(FreshnessEvidence(**known), FreshnessLimits())[1]]
 
 
-def test_a_day_like_its_like_raises_nothing():
+def test_a_day_like_its_weekday_raises_nothing():
     assert rules() == []
 
 
@@ -23,7 +23,7 @@ def test_half_doubled_and_no_rows_are_unusual(n_rows):
     assert rules(n_rows=n_rows) == ["volume"]
 
 
-def test_a_weekday_is_held_against_its_own():
+def test_a_weekday_is_compared_with_the_same_weekday():
     assert rules(n_rows=400, peer_rows=(400, 410, 390, 405)) == []
 
 
@@ -56,7 +56,7 @@ def test_a_missing_partition_is_named():
 
 
 @pytest.mark.parametrize(("age", "expected"), [(59.0, []), (61.0, ["age:model"])])
-def test_an_old_model_is_said(age, expected):
+def test_an_old_model_is_reported(age, expected):
     assert rules(ages={"model": age}) == expected
 
 
@@ -76,7 +76,7 @@ def test_labels_are_old_when_they_are_older_than_they_ever_are(age, past, expect
     ({"a": "double"}, {}, "a is gone"),
     ({}, {"a": "double"}, "a is new (double)"),
 ])  # fmt: skip
-def test_a_change_of_columns_is_said(before, now, said):
+def test_a_change_of_columns_is_reported(before, now, said):
     evidence = FreshnessEvidence(n_rows=1, columns=now, columns_before=before)
     (alert,) = examine_freshness(evidence, FreshnessLimits())[1]
     assert (alert.rule, said in alert.message) == ("schema", True)
@@ -86,7 +86,7 @@ def test_the_same_columns_in_another_order_are_no_change():
     assert rules(columns={"a": "x", "b": "y"}, columns_before={"b": "y", "a": "x"}) == []
 
 
-def test_a_change_of_packages_is_said():
+def test_a_change_of_packages_is_reported():
     assert rules(versions={"packages": "b"}, versions_before={"packages": "a"}) == ["dependencies"]
 
 

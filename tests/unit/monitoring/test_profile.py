@@ -128,7 +128,7 @@ def test_booleans_are_profiled_as_0_and_1():
     assert (profile.edges[:2], profile.counts) == ((0.0, 1.0), (0, 1, 2, 0))
 
 
-def test_a_column_of_nulls_alone_has_a_profile():
+def test_a_column_of_only_nulls_has_a_profile():
     (profile,) = build_profile(pa.table({"x": pa.nulls(3)}), ["x"], [])
     assert (profile.n, profile.n_null, profile.mean) == (3, 3, None)
 
@@ -170,7 +170,7 @@ def test_blocks_are_learned_of_for_categories_too():
     assert profile.psi_quantile > 3
 
 
-def test_without_blocks_nothing_is_said_of_the_past():
+def test_without_blocks_nothing_is_reported_about_the_past():
     assert _numeric([1.0]).psi_quantile is None
 
 

@@ -17,7 +17,7 @@ def test_the_more_partitions_differ_the_wider_the_interval():
     assert narrow.high - narrow.low < wide.high - wide.low
 
 
-def test_one_or_two_partitions_speak_for_the_newest_alone():
+def test_one_or_two_partitions_describe_only_the_newest():
     found = recent_quality([figure(0.5), figure(0.7, 0.65, 0.75)])
     assert (found.value, found.low, found.high) == (0.7, 0.65, 0.75)
 

@@ -99,7 +99,7 @@ def test_a_fall_within_the_tolerance_is_no_reason():
     assert not _decide(quality=(0.68, 0.681, 0.679, 0.68, 0.68)).accepted
 
 
-def test_a_fall_that_chance_explains_is_no_reason_and_is_said():
+def test_a_fall_that_chance_explains_is_no_reason_but_is_reported():
     decision = _decide(quality=(0.50, 0.80, 0.45, 0.79, 0.56))
     assert not decision.accepted
     assert any("chance can explain the excess" in reason for reason in decision.reasons)
@@ -126,7 +126,7 @@ def test_two_matured_partitions_are_too_few_to_see_decay():
 
 
 @pytest.mark.parametrize("acceptance", [None, MetricValue(name="roc_auc", value=math.nan)])
-def test_missing_acceptance_evidence_is_said(acceptance):
+def test_missing_acceptance_evidence_is_reported(acceptance):
     assert any("at acceptance is unknown" in reason for reason in _decide(acceptance=acceptance).reasons)
 
 
@@ -157,7 +157,7 @@ def test_cooldown_ends_to_the_minute():
     assert _decide(drift=(0.9,) * 5, trainings=(AS_OF - 7 * DAY,)).accepted
 
 
-def test_a_decision_that_looks_back_before_the_last_training_is_a_no():
+def test_a_decision_about_the_time_before_the_last_training_trains_nothing():
     decision = _decide(drift=(0.9,) * 5, trainings=(AS_OF + DAY,))
     assert not decision.accepted
     assert "concerns the past" in decision.reasons[0]
@@ -274,7 +274,7 @@ def test_without_a_champion_refused_challengers_do_not_lengthen_the_cooldown():
     assert _decide(trained_until=None, trainings=(AS_OF - 7 * DAY,), n_refused=3).accepted
 
 
-def test_a_spent_budget_is_a_no():
+def test_a_spent_budget_trains_nothing():
     decision = _decide(
         drift=(0.9,) * 5, trainings=tuple(AS_OF - day * DAY for day in (29, 22, 15, 8)), policy=RetrainPolicy(budget=4)
     )

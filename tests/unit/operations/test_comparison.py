@@ -22,7 +22,7 @@ def test_the_cause_comes_before_what_it_has_spread_to() -> None:
     )
 
 
-def test_of_many_columns_the_most_spread_are_named_alone() -> None:
+def test_of_many_columns_only_those_that_differ_most_are_named() -> None:
     then = table(**{name: [0] * 9 for name in "abcdef"})
     now = table(**{name: [0] * (8 - place) + [1] * (place + 1) for place, name in enumerate("abcdef")})
     assert row_differences(then, now, "k")[2:] == (

@@ -22,7 +22,7 @@ def test_without_a_partition_the_picture_says_so() -> None:
     assert "No partition has ended yet" in to_svg(arrival_chart([], [], [], 48.0))
 
 
-def test_a_course_that_is_not_known_is_said_to_be() -> None:
+def test_an_unknown_course_is_reported_as_unknown() -> None:
     said = arrival_sentence(half=math.nan, nearly_all=math.nan, final=math.nan, due=48.0, by_then=math.nan, n=2)
     assert (
         said == "How labels arrive is not known yet: 2 of the 3 partitions that it takes have had time to get theirs."

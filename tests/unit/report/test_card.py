@@ -147,7 +147,7 @@ def test_a_slice_s_name_is_escaped(facts, write):
 
 
 @pytest.mark.parametrize("write", [model_card, card_page])
-def test_a_champion_that_could_not_be_compared_is_told(facts, write):
+def test_a_champion_that_could_not_be_compared_is_reported(facts, write):
     evaluation = replace(facts.evaluation, champion_difference=None, champion_problem="It reads another query.")
     assert "It reads another query." in write(replace(facts, evaluation=evaluation)).replace("\\", "")
 

@@ -139,7 +139,7 @@ def test_any_name_can_be_drawn(name):
         charts.estimator_comparison({}),
     ],
 )
-def test_nothing_to_draw_is_said_in_the_picture(chart):
+def test_a_picture_with_nothing_to_draw_says_so(chart):
     assert re.search(r">(Not defined|No |no )[^<]*<", charts.to_svg(chart))
 
 

@@ -60,14 +60,14 @@ def marks(html: str) -> list[str]:
     return re.findall(r'<span class="mark \w+">(\w+)</span>', html)
 
 
-def test_a_fine_model_is_said_to_be_fine_first():
+def test_the_page_of_a_healthy_model_says_so_first():
     page = of(drift=[QUIET], quality=QUALITY)
     assert answer(page) == "Yes: flight_delays is fine."
     assert "No column is beyond its drift threshold." in top(page)
     assert "is 0.740 (floor 0.620)" in top(page)
 
 
-def test_before_the_labels_arrive_the_quality_is_said_to_be_unknown():
+def test_before_the_labels_arrive_the_quality_is_reported_as_unknown():
     assert "The quality is not known before the labels arrive." in of(drift=[QUIET])
 
 
@@ -146,7 +146,7 @@ def test_a_fine_model_names_the_columns_that_could_not_be_compared():
     assert "Drift could not be measured for seats." in of(drift=[QUIET, LOST], quality=QUALITY)
 
 
-def test_an_empty_partition_is_said_to_be_empty():
+def test_an_empty_partition_is_reported_as_empty():
     assert answer(of(n_rows=0)) == "Empty: flight_delays had nothing to score."
 
 
@@ -188,7 +188,7 @@ def test_a_late_partition_is_marked():
     assert '2013-07-02 <span class="mark warn">late</span>' in of(drift=[QUIET], quality=quality)
 
 
-def test_slices_stand_beside_acceptance_and_labels_tell_how_they_arrive():
+def test_slices_are_shown_beside_acceptance_and_labels_as_they_arrive():
     recent = replace(RECENT, value=0.61, n=300, slice="origin=EWR")
     row = SliceRow(recent=recent, accepted=MetricValue(name="roc_auc", value=0.69, slice="origin=EWR"))
     rows = [LabelRow(partition="2013-07-04", hours=43.0, coverage=0.31, usual=float("nan"), state="arriving")]

@@ -30,7 +30,7 @@ def test_an_interval_around_zero_is_no_yes() -> None:
     assert "No difference that this past could show." in page(-0.005, 0.025)
 
 
-def test_an_interval_below_zero_is_a_no() -> None:
+def test_an_interval_below_zero_means_that_retraining_does_not_pay() -> None:
     assert "It harms: weekly over never +0.0100." in page(-0.02, -0.01)
 
 
@@ -38,7 +38,7 @@ def test_without_an_interval_the_past_is_too_short() -> None:
     assert "too short to tell" in page(None, None)
 
 
-def test_the_interval_of_the_gain_is_said() -> None:
+def test_the_interval_of_the_gain_is_reported() -> None:
     assert "weekly over never: +0.0100 roc_auc a partition, 95 % interval +0.0050 to +0.0150" in page(0.005, 0.015)
 
 

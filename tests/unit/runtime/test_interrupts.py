@@ -81,7 +81,7 @@ def test_other_threads_are_left_alone() -> None:
     [MemoryError(), OSError(errno.ENOMEM, "no memory"), RuntimeError("std::bad_alloc"),
      RuntimeError("COPY from stdin failed: error in .read() call: MemoryError ")],
 )  # fmt: skip
-def test_lack_of_memory_is_said_in_words(error: Exception) -> None:
+def test_lack_of_memory_is_reported_with_a_message(error: Exception) -> None:
     with pytest.raises(OutOfMemory, match=r"A block needs more memory than it may have: peak [\d.]+ GiB of limit"):
         Ending("A block", LONG).in_words(error)
 

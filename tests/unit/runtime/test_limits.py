@@ -22,7 +22,7 @@ def test_the_environment_gives_another_limit(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("words", ["0", "-1", "1.5", "12 hours", "1" * 10, "٣"])
-def test_what_is_no_number_of_seconds_is_refused(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+def test_what_is_not_a_number_of_seconds_is_refused(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     monkeypatch.setenv("TIDEMILL_TRAIN_TIMEOUT_S", words)
     with pytest.raises(SettingsError, match=r"TIDEMILL_TRAIN_TIMEOUT_S is .* expected whole seconds"):
         limit_of("train")

@@ -112,7 +112,7 @@ def test_the_setting_is_in_mebibytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("words", ["0", "-1", "1.5", "2 GB"])
-def test_what_is_no_number_of_mebibytes_is_refused(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+def test_what_is_not_a_number_of_mebibytes_is_refused(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     monkeypatch.setenv("TIDEMILL_MEMORY_MB", words)
     with pytest.raises(SettingsError, match=r"TIDEMILL_MEMORY_MB is .*, expected whole mebibytes"):
         budget_bytes()

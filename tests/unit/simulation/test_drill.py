@@ -66,7 +66,7 @@ def test_only_faults_that_no_reader_saw_are_in_time() -> None:
     ("held", "seen_on", "alert", "expected"),
     [
         (["nulls:temp"], "2013-06-10", "nulls:temp", (True, 0)),
-        (["volume"], "2013-06-10", "nulls:temp", (False, 1)),  # withheld, but for another reason
+        (["volume"], "2013-06-10", "nulls:temp", (False, 1)),  # withheld for another reason
         ([], "2013-06-10", "nulls:temp", (False, 1)),
         ([], "2013-06-11", "nulls:temp", (False, 2)),
         ([], "", "", (False, None)),

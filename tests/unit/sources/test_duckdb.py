@@ -129,7 +129,7 @@ def test_digits_that_a_double_loses_are_counted(sales: Lake) -> None:
         ("", SpecError, "is not one SELECT"),
     ],
 )
-def test_a_query_that_cannot_run_is_refused_in_words(
+def test_a_query_that_cannot_run_is_refused_with_a_message(
     sales: Lake, query: str, error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error, match=said):

@@ -12,7 +12,7 @@ from tidemill.storage.archive import read_archive
 
 
 @pytest.mark.parametrize("odd", ["\ud800", "\x00"])
-def test_a_text_that_no_database_holds_is_refused_in_words(tmp_path: Path, odd: str) -> None:
+def test_a_text_that_no_database_holds_is_refused_with_a_message(tmp_path: Path, odd: str) -> None:
     content = json.dumps({"protocol": 1, "model": f"a{odd}"}).encode()
     with tarfile.open(tmp_path / "release.tar", "w") as archive:
         entry = tarfile.TarInfo("passport.json")

@@ -1,4 +1,4 @@
-"""The bucket's rules on a folder that plays one; tests/integration/test_object_store.py speaks S3."""
+"""The bucket's rules, on a folder in place of a bucket; tests/integration/test_object_store.py speaks S3."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,9 +77,7 @@ def test_a_missing_object_is_named(here: Store, there: Store, bucket: Bucket) ->
         there.folder(stored.uri, stored.digest)
 
 
-def test_what_the_bucket_has_lost_is_there_again_once_it_is_built_again(
-    here: Store, there: Store, bucket: Bucket
-) -> None:
+def test_what_the_bucket_lost_is_restored_by_building_it_again(here: Store, there: Store, bucket: Bucket) -> None:
     stored = put(here)
     (in_bucket(bucket, stored.uri) / "a.txt").unlink()
     assert put(here) == stored

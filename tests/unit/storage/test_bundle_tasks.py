@@ -150,7 +150,7 @@ def test_a_class_of_the_spec_is_kept_and_read_if_the_spec_trusts_it(fitted, tmp_
     assert load_bundle(folder, digest, TRUSTED).score(X).tobytes() == bundle.score(X).tobytes()
 
 
-def test_without_the_spec_nobody_constructs_it(fitted, tmp_path):
+def test_without_the_spec_it_is_not_constructed(fitted, tmp_path):
     folder, digest = keep_bundle(fitted("regression", "mine"), tmp_path, GOLDEN, TRUSTED)
     with pytest.raises(ArtifactCorrupt, match=r"wants to construct type\(s\) .*\.Mine"):
         load_bundle(folder, digest)
@@ -230,7 +230,7 @@ def test_a_bundle_of_protocol_1_is_still_read(tmp_path):
 
 
 @pytest.mark.parametrize("protocol", [1, 2])
-def test_a_booster_of_an_older_protocol_is_refused_in_words(fitted, tmp_path, protocol):
+def test_a_booster_of_an_older_protocol_is_refused_with_a_message(fitted, tmp_path, protocol):
     folder, _ = keep_bundle(fitted("regression", "xgboost"), tmp_path, GOLDEN)
     manifest = json.loads((folder / "manifest.json").read_bytes()) | {"protocol": protocol}
     manifest["files"]["model.ubj"] = manifest["files"].pop("model.json")

@@ -150,7 +150,7 @@ def test_saving_twice_changes_nothing(fitted, saved):
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
-def test_saving_again_mends_a_damaged_bundle(fitted, saved):
+def test_saving_again_repairs_a_damaged_bundle(fitted, saved):
     folder, digest = saved
     (folder / "model.skops").write_bytes(b"damaged")
     save_bundle(fitted("shallow_tree"), folder, GOLDEN)
@@ -342,7 +342,7 @@ def test_a_golden_score_off_by_one_bit_is_refused_when_versions_are_equal(saved)
         load_bundle(saved[0], rewrite(saved[0], golden=golden))
 
 
-def test_a_golden_score_that_is_no_number_is_refused(saved):
+def test_a_golden_score_that_is_not_a_number_is_refused(saved):
     golden = golden_with(saved[0], lambda score: score * np.nan)
     with pytest.raises(ArtifactCorrupt, match="20 of 20 rows score differently"):
         load_bundle(saved[0], rewrite(saved[0], golden=golden))

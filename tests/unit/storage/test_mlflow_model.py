@@ -77,7 +77,7 @@ def bundle(folder):
 
 
 def elsewhere(folder: Path, *command: str) -> str:
-    """Run Python where Tidemill and what scoring does not need cannot be imported; give what it prints."""
+    """Run Python where Tidemill and what scoring does not need cannot be imported; return what it prints."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")} | {
         "PYTHONPATH": str(folder / "hidden"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -133,7 +133,7 @@ def test_mlflow_models_predict_scores_csv(folder, bundle):
     assert predicted(folder, "csv", "rows.csv") == bundle.score(X).tolist()
 
 
-def test_what_travels_is_all_that_the_loader_imports_and_nothing_more(tmp_path):
+def test_exactly_what_the_loader_imports_is_packed(tmp_path):
     package = write_scoring_code(tmp_path)
     script = f"""
         import sys

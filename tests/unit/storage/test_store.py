@@ -116,7 +116,7 @@ def test_a_uri_out_of_the_root_is_refused(tmp_path: Path, uri: str) -> None:
         Store(tmp_path).path(uri)
 
 
-def test_a_missing_artifact_is_said(tmp_path: Path) -> None:
+def test_a_missing_artifact_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ArtifactCorrupt, match="is missing"):
         Store(tmp_path).folder("m/snapshots/0", "0")
 
@@ -137,7 +137,7 @@ def test_a_folder_that_does_not_take_files_is_a_setting(tmp_path: Path, code: in
 
 
 @pytest.mark.parametrize("kind", ["/proc", "/proc/mounts", "/dev/null", "dangling", "loop", "pipe", "a" * 300])
-def test_a_place_that_is_no_disk_is_refused_in_words(tmp_path: Path, kind: str) -> None:
+def test_a_path_that_cannot_be_written_is_refused_with_a_message(tmp_path: Path, kind: str) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     os.mkfifo(tmp_path / "pipe")

@@ -1,4 +1,4 @@
-"""Bundles that somebody has changed, with and without the power to change the digests too: refused, and nothing runs."""
+"""Tampered bundles, with and without the power to change the digests too: they are refused, and nothing runs."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def boosted(fitted, tmp_path):
 
 
 def replace_file(folder, name, content):
-    """Change a file, and the manifest with it: what somebody can do who writes to the store; gives the new digest."""
+    """Change a file, and the manifest with it: what anyone who can write to the store could do; return the new digest."""
     (folder / name).write_bytes(content)
     manifest = json.loads((folder / "manifest.json").read_bytes())
     manifest["files"][name] = _sha256(content)
@@ -326,12 +326,12 @@ def test_every_booster_that_xgboost_writes_is_sound(parameters):
     "junk",
     [b"", b"{", b"[]", b"1", b"\xff\xfe", b"[" * 100_000, b'{"learner": []}', '{"learner": {}}'.encode("utf-16")],
 )
-def test_what_is_no_booster_is_refused(junk):
+def test_what_is_not_a_booster_is_refused(junk):
     with pytest.raises(ArtifactCorrupt, match=r"model\.json: a part is missing or has the wrong type"):
         refuse_unsound_booster(junk, "model.json")
 
 
-def test_a_key_that_stands_twice_is_refused_since_readers_differ_on_which_one_counts(boosted):
+def test_a_duplicate_key_is_refused_since_readers_differ_on_which_one_counts(boosted):
     raw = (boosted[0] / "model.json").read_bytes()
     twice = raw.replace(b'"left_children":', b'"left_children":[1000000],"left_children":', 1)
     with pytest.raises(ArtifactCorrupt, match="a duplicate key"):
@@ -395,7 +395,7 @@ CHANGED = {
 
 @pytest.mark.parametrize("content", NO_SCHEMA.values(), ids=NO_SCHEMA)
 @pytest.mark.parametrize("load", [load_bundle, lambda folder, _: _load_pyfunc(str(folder))], ids=["load", "pyfunc"])
-def test_a_schema_that_is_none_is_refused_in_words(saved, content, load):
+def test_a_malformed_schema_is_refused_with_a_message(saved, content, load):
     digest = replace_file(saved[0], "schema.json", content)
     with pytest.raises(ArtifactCorrupt, match=r"schema\.json"):
         load(saved[0], digest)
@@ -429,7 +429,7 @@ def test_a_schema_without_a_value_is_refused_by_its_name(saved, name):
     ],
     ids=str,
 )
-def test_a_schema_that_does_not_fit_the_model_is_refused_in_words(saved, change):
+def test_a_schema_that_does_not_fit_the_model_is_refused_with_a_message(saved, change):
     described = json.loads((saved[0] / "schema.json").read_bytes()) | change
     digest = replace_file(saved[0], "schema.json", json.dumps(described).encode())
     with pytest.raises(ArtifactCorrupt, match=r"golden\.parquet"):
@@ -438,7 +438,7 @@ def test_a_schema_that_does_not_fit_the_model_is_refused_in_words(saved, change)
 
 @pytest.mark.parametrize("content", NO_SCHEMA.values(), ids=NO_SCHEMA)
 @pytest.mark.parametrize("load", [load_bundle, lambda folder, _: _load_pyfunc(str(folder))], ids=["load", "pyfunc"])
-def test_a_manifest_that_is_none_is_refused_in_words(saved, content, load):
+def test_a_malformed_manifest_is_refused_with_a_message(saved, content, load):
     (saved[0] / "manifest.json").write_bytes(content)
     with pytest.raises(ArtifactCorrupt, match=r"manifest\.json"):
         load(saved[0], _sha256(content))
@@ -519,7 +519,7 @@ def put(value: object, path: tuple[str | int, ...], odd: object) -> object:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["schema.json", "manifest.json"])
-def test_a_malformed_file_with_matching_digests_is_refused_in_words(saved, file):
+def test_a_malformed_file_with_matching_digests_is_refused_with_a_message(saved, file):
     folder, _ = saved
     whole = json.loads((folder / file).read_bytes())
     n_refused = 0

@@ -110,7 +110,7 @@ def first(value):
 
 
 LIGHTGBM = {
-    "a child that is no node": ("left_child", first("1000000"), "a node's child is not a node"),
+    "a child that is not a node": ("left_child", first("1000000"), "a node's child is not a node"),
     "a leaf that does not exist": ("right_child", first("-1000000"), "a node's child is not a node"),
     "the root as a child": ("left_child", first("0"), "a node's child is not a node"),
     "a shared child": ("left_child", lambda items: [items[0], items[0], *items[2:]], "two nodes share a child"),
@@ -191,7 +191,7 @@ SPLIT, FEATURE = ("oblivious_trees", 0, "splits", 0), ("features_info", "float_f
 CATBOOST = {
     "a feature that does not exist": ((*SPLIT, "float_feature_index"), 99, "a feature that does not exist"),
     "a negative feature": ((*SPLIT, "float_feature_index"), -1, "a feature that does not exist"),
-    "a feature that is no integer": ((*SPLIT, "float_feature_index"), True, "a feature that does not exist"),
+    "a feature that is not an integer": ((*SPLIT, "float_feature_index"), True, "a feature that does not exist"),
     "a border that does not exist": ((*SPLIT, "split_index"), 10**6, "a border that does not exist"),
     "another border": ((*SPLIT, "border"), 0.123, "names a border other"),
     "another kind of split": ((*SPLIT, "split_type"), "OnlineCtr", "something other than a number"),
@@ -226,7 +226,7 @@ def test_a_text_of_catboost_that_points_elsewhere_is_refused_before_it_is_read(
 
 @pytest.mark.parametrize("name", ["catboost"])
 @pytest.mark.parametrize("junk", [b"", b"[]", b"1", b"\xff\xfe", b"[" * 100_000, b'{"a":1,"a":2}'])
-def test_what_is_no_text_of_catboost_is_refused(name, junk):
+def test_what_is_not_a_catboost_text_is_refused(name, junk):
     with pytest.raises(ArtifactCorrupt, match=r"catboost\.json: a part is missing or has the wrong type"):
         refuse_unsound_text(junk, FILES[name])
 

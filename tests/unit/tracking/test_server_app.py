@@ -80,7 +80,7 @@ def test_a_server_without_a_login_does_not_start(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("location", ["", "mlflow-artifacts:/7", "mlflow-artifacts:/7/a b/c.d"])
-def test_a_place_of_its_own(location: str) -> None:
+def test_a_location_of_the_servers_own_artifacts_is_accepted(location: str) -> None:
     assert is_own_location(location)
 
 
@@ -95,5 +95,5 @@ def test_a_place_of_its_own(location: str) -> None:
         "a\nb",
     ],
 )
-def test_a_place_that_is_not(location: str) -> None:
+def test_any_other_location_is_not(location: str) -> None:
     assert not is_own_location(location)

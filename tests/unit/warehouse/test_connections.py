@@ -79,7 +79,7 @@ def test_what_may_work_later_is_tried_again(said: str) -> None:
         raise psycopg2.OperationalError(FAILED + said)
 
 
-def test_a_value_that_no_database_holds_is_refused_in_words() -> None:
+def test_a_value_that_no_database_holds_is_refused_with_a_message() -> None:
     with pytest.raises(SettingsError, match=r"'a\\ud800' holds half of a surrogate pair"), translated(URL):
         "a\ud800".encode()
     with pytest.raises(SettingsError, match="NUL character"), translated(URL):

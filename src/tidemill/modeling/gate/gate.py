@@ -275,7 +275,7 @@ def _weigh_rehearsal(rehearsal: Rehearsal | None, accept: Accept) -> list[Findin
     return [
         Finding.of(True, f"In a clean process all {rehearsal.n_rows:,} rows get the same score, bit by bit."),
         _budget(
-            seconds, accept.seconds_per_million, f"Scoring takes {seconds:.1f} processor seconds a million rows", " s"
+            seconds, accept.seconds_per_million, f"Scoring takes {seconds:.1f} processor seconds per million rows", " s"
         ),
         _budget(mib, accept.memory_mb, f"Loading and scoring takes {mib:,.0f} MiB", " MiB"),
     ]
@@ -287,7 +287,7 @@ def _weigh_refit(refit: Refit | None, accept: Accept) -> list[Finding]:
     churn = refit.churn
     if not is_number(churn.value):
         return [
-            Finding.refuse(f"The fit on all rows differs from the judged one by {churn.value}, which is no number.")
+            Finding.refuse(f"The fit on all rows differs from the judged one by {churn.value}, which is not a number.")
         ]
     differs = (
         f"{churn.value:.2%} of the decisions on the test rows differ from the judged fit's"

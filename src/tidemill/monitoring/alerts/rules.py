@@ -308,7 +308,7 @@ def _unknown_figure(name: str, metrics: Sequence[MetricValue]) -> Alert:
         rule=f"unknown:{name}",
         severity=Severity.WARN,
         message=(
-            f"{name}{of_what} could not be computed{rows}. That is no sign of health: check that the partition has "
+            f"{name}{of_what} could not be computed{rows}. A missing figure does not mean health: check that the partition has "
             f"rows, and labels of both classes."
         ),
         value=metrics[0].value,

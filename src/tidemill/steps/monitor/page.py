@@ -81,7 +81,7 @@ class Marks:
     severities: Mapping[str, Severity]
     """Severity of each open alert, by rule."""
     found: frozenset[str]
-    """Rules that the partition crossed and that are no alert yet."""
+    """Rules that the partition crossed without opening an alert yet."""
 
 
 def _quality(job: Job, key: str, arrival: Arrival, release: Release | None) -> QualityView:

@@ -100,7 +100,7 @@ def test_the_reason_of_a_crash_is_recorded(tmp_path: Path) -> None:
     run(Rig(tmp_path, {"crasher": CRASH}).while_running(act))
 
 
-def test_a_crash_is_said_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_crash_is_reported_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig(tmp_path, {"crasher": CRASH})
     run(rig.while_running(lambda rig: rig.until(lambda: rig.watched("crasher").restarts >= 1)))
 

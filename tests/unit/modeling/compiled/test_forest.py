@@ -101,7 +101,7 @@ def test_another_estimator_has_no_forest() -> None:
     assert Forest.of(model, "binary", N_COLUMNS) is None
 
 
-def test_histograms_own_categories_are_asked() -> None:
+def test_histogram_boosting_with_categories_has_no_forest() -> None:
     assert Forest.of(histograms("binary", categorical_features=[4]), "binary", N_COLUMNS) is None
 
 

@@ -57,7 +57,7 @@ def test_every_estimator_behaves(fitted, test_set, name):
     assert failed(fitted(name), test_set[0]) == {}
 
 
-def test_all_that_is_tried_is_told(fitted, test_set):
+def test_every_check_that_is_tried_is_reported(fitted, test_set):
     checks = check_behaviour(fitted("logistic_regression"), test_set[0], monotonic={"hour": "increasing"})
     assert [check.name for check in checks] == [
         "scores",
@@ -95,7 +95,7 @@ def test_a_model_that_raises_at_an_unseen_category_is_caught(test_set):
     assert "it raised KeyError" in found["unseen category"]
 
 
-def test_a_direction_that_does_not_hold_is_told_with_figures(test_set):
+def test_a_direction_that_does_not_hold_is_reported_with_figures(test_set):
     found = failed(bundle_that(lambda X: 1 - hour(X)), test_set[0], monotonic={"hour": "increasing"})
     assert "the score of 500 of 500 rows goes the other way" in found["monotonic: hour increasing"]
 

@@ -354,7 +354,7 @@ TABLE = {
     "fitted again, and the difference is NaN": (
         REJECT,
         {"refit": replace(REFIT, churn=figure(NAN))},
-        "which is no number",
+        "which is not a number",
     ),
     "fitted again, and its behaviour fails": (
         REJECT,
@@ -426,7 +426,7 @@ def test_the_verdict_of_every_row_of_the_truth_table(row):
 
 
 @pytest.mark.parametrize("row", TABLE)
-def test_the_reason_of_every_row_is_said_and_decisive_ones_come_first(row):
+def test_the_reason_of_every_row_is_reported_and_decisive_ones_come_first(row):
     verdict, changes, reason = TABLE[row]
     reasons = decide(**changes).reasons
     position = next(number for number, said in enumerate(reasons) if reason in said)
@@ -461,7 +461,7 @@ def test_good_evidence_is_accepted_with_a_sentence_for_each_thing_weighed():
         "8.00% of the decisions differ from the champion's, within the limit of 0.1.",
         "It behaves as it should: row order.",
         "In a clean process all 1,400 rows get the same score, bit by bit.",
-        "Scoring takes 8.0 processor seconds a million rows, within the limit of 60 s.",
+        "Scoring takes 8.0 processor seconds per million rows, within the limit of 60 s.",
         "Loading and scoring takes 1,024 MiB, within the limit of 2,048 MiB.",
     )
 
@@ -509,12 +509,12 @@ def test_what_the_spec_sets_no_limit_for_stops_nothing(row):
 
 
 @pytest.mark.parametrize("row", [name for name in UNLIMITED if name != "slices"])
-def test_what_the_spec_sets_no_limit_for_is_said_not_to_be_weighed(row):
+def test_what_the_spec_sets_no_limit_for_is_reported_as_not_weighed(row):
     assert sum("not weighed" in reason for reason in decide(NO_LIMITS, **UNLIMITED[row]).reasons) == 4
 
 
 @pytest.mark.parametrize("minimum", [NAN, INF, -INF])
-def test_a_floor_that_is_no_number_is_never_reached(minimum):
+def test_a_floor_that_is_not_a_number_is_never_reached(minimum):
     assert decide(STRICT.model_copy(update={"minimum": minimum})).verdict is REJECT
 
 

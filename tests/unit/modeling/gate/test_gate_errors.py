@@ -1,4 +1,4 @@
-"""How often the gate errs, on pairs of models whose true difference is known; tests/bench/gate_errors.py does more."""
+"""How often the gate errs, on pairs of models whose true difference is known; tests/bench/gate_errors.py runs more."""
 
 from collections import Counter
 
@@ -41,7 +41,7 @@ def test_an_equal_challenger_is_seldom_rejected(verdicts):
 
 
 @pytest.mark.parametrize(("truth", "expected"), [("worse by the margin", -MARGIN), ("better by the margin", MARGIN)])
-def test_the_pairs_differ_by_what_is_said_of_them(truth, expected):
+def test_the_pairs_differ_as_described(truth, expected):
     rng = np.random.default_rng(11)
     days = live_days(rng, 4000, 100, resemblance=0.0, handicap=HANDICAPS[truth])
     assert gap(days) == pytest.approx(expected, abs=0.003)

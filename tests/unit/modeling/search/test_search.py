@@ -28,7 +28,7 @@ def hill(parameters: Parameters, fold: int) -> Measured:
 
 
 def ticking(seconds: float) -> Callable[[], float]:
-    """A clock that goes on by some seconds each time it is read."""
+    """A clock that advances by some seconds each time it is read."""
     ticks = count()
     return lambda: next(ticks) * seconds
 
@@ -87,7 +87,7 @@ def test_known_trials_are_not_measured_again() -> None:
     assert found(known=found().trials, measure=refuse).best == found().best
 
 
-def test_new_trials_are_told_and_known_ones_are_not() -> None:
+def test_new_trials_are_reported_and_known_ones_are_not() -> None:
     told: list[int] = []
     search(SPACE, hill, LIMITS, known=found().trials[:20], on_trial=lambda trial: told.append(trial.number))
     assert told == list(range(20, 26))
@@ -113,7 +113,7 @@ def test_a_setting_that_was_given_up_never_wins() -> None:
     assert not found().best.pruned
 
 
-def test_time_that_runs_out_is_said() -> None:
+def test_time_that_runs_out_is_reported() -> None:
     outcome = search(SPACE, hill, replace(LIMITS, timeout_s=30.0), clock=ticking(1.0))
     assert outcome.cut_short
     assert 1 < len(outcome.trials) < 26

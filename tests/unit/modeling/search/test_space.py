@@ -36,7 +36,7 @@ def test_the_usual_spaces_have_no_problem(estimator: str) -> None:
         ("xgboost", "grow_policy", Dimension(low=1, high=2), "takes text values"),
     ],
 )
-def test_what_an_estimator_cannot_take_is_said(estimator: str, name: str, dimension: Dimension, said: str) -> None:
+def test_what_an_estimator_cannot_take_is_reported(estimator: str, name: str, dimension: Dimension, said: str) -> None:
     (problem,) = space_problems(estimator, {name: dimension})
     assert f"train.search.space.{estimator}" in problem
     assert said in problem
@@ -60,7 +60,7 @@ def test_a_space_with_problems_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("value", "end"), [(0.0101, "lower"), (0.0999, "upper")])
-def test_a_value_at_the_edge_is_said_on_the_scale_of_its_range(value: float, end: str) -> None:
+def test_a_value_at_the_edge_is_reported_on_the_scale_of_its_range(value: float, end: str) -> None:
     (sentence,) = at_bounds("xgboost", ONE, {"learning_rate": value})
     assert f"at the {end} end" in sentence
 

@@ -17,7 +17,7 @@ def found(value=0.5, severity=Severity.WARN, rule=RULE):
 
 
 def examined(*days, parts=("drift",)):
-    """Examinations from oldest to newest: a finding, or None on a quiet day; given as decide_changes wants them."""
+    """Examinations from oldest to newest: a finding, or None on a quiet day; in the form that decide_changes takes."""
     listed = [
         Examination(partition=f"2024-03-{day:02}", parts=parts, findings=() if item is None else (item,))
         for day, item in enumerate(days, 1)
@@ -51,7 +51,7 @@ def events(opened_alerts, examinations, persistence="1 of 1", always=False):
 
 
 def replay(days, persistence="1 of 1"):
-    """Run day after day, as the ledger would, and give what was told on each."""
+    """Run day after day, as the ledger would, and return what was reported on each."""
     alert, told = None, []
     for n in range(1, len(days) + 1):
         changes = decide_changes(
@@ -126,7 +126,7 @@ def test_three_of_five_resolves_after_three_quiet_days():
     assert events([opened()], examined(found(), None, None, None), "3 of 5") == [AlertEvent.RESOLVED]
 
 
-def test_a_day_that_was_mended_and_examined_again_resolves_at_once():
+def test_a_day_that_was_corrected_and_examined_again_resolves_at_once():
     assert events([opened()], examined(None)) == [AlertEvent.RESOLVED]
 
 
@@ -142,12 +142,12 @@ def test_days_on_which_its_part_was_not_examined_count_as_neither_found_nor_quie
     assert events([opened()], [*unasked, days[3]]) == [AlertEvent.UPDATED]
 
 
-def test_more_severe_is_told():
+def test_a_more_severe_finding_is_reported():
     days = examined(found(), found(severity=Severity.FAIL))
     assert events([opened()], days) == [AlertEvent.WORSENED]
 
 
-def test_twice_as_far_beyond_the_threshold_is_told():
+def test_twice_as_far_beyond_the_threshold_is_reported():
     assert events([opened(found(0.5))], examined(found(0.5), found(0.8))) == [AlertEvent.WORSENED]
 
 
@@ -164,7 +164,7 @@ def test_a_week_without_a_word_is_reminded_of():
     assert events([opened()], days) == [AlertEvent.REMINDED]
 
 
-def test_who_has_acknowledged_is_not_reminded():
+def test_an_acknowledged_alert_sends_no_reminder():
     days = examined(*[found()] * 8)
     assert events([opened(by="ann")], days) == [AlertEvent.UPDATED]
 

@@ -175,7 +175,7 @@ def test_quality_at_the_floor_raises_nothing():
     assert _alerts(_auc(0.62, 0.5, 0.7), floor=0.62) == {}
 
 
-def test_quality_of_a_slice_is_not_held_against_the_floor():
+def test_quality_of_a_slice_is_not_compared_with_the_floor():
     figure = MetricValue(name="roc_auc", value=0.5, n=40, slice="origin=LGA")
     assert _alerts(figure, floor=0.62) == {}
 
@@ -248,7 +248,7 @@ def test_few_rows_do_not_make_a_step_slow():
     assert _alerts(*figures) == {}
 
 
-def test_tenths_of_a_second_are_nobodys_problem():
+def test_tenths_of_a_second_raise_nothing():
     assert _alerts(*_compute({"wall_s": 0.5}, {"wall_s": 0.1})) == {}
 
 

@@ -24,7 +24,7 @@ def test_every_kind_of_number_becomes_floats(kind):
     assert _nan_as_none(to_floats(column).tolist()) == [1.0, 0.0, None]
 
 
-def test_a_column_of_nulls_alone_becomes_nan():
+def test_a_column_of_only_nulls_becomes_nan():
     assert _nan_as_none(to_floats(pa.chunked_array([pa.nulls(2)])).tolist()) == [None, None]
 
 

@@ -21,7 +21,7 @@ def _rows(n_blocks, of_block):
     return np.concatenate([of_block(i) for i in range(n_blocks)]), blocks
 
 
-def test_each_block_is_held_against_all_blocks_before_it():
+def test_each_block_is_compared_with_all_blocks_before_it():
     groups, blocks = np.array([0, 0, 1, 1, 0, 1]), np.array([0, 0, 1, 1, 2, 2])
     first, second = psi_of_past_blocks(groups, blocks, n_groups=2)
     assert (first, second) == (

@@ -60,7 +60,7 @@ def test_a_regression_takes_numbers(values: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
-def test_a_regression_refuses_what_is_no_number(odd: float) -> None:
+def test_a_regression_refuses_what_is_not_a_number(odd: float) -> None:
     with pytest.raises(ContractBroken, match="1 label"):
         labelled(ROWS, labels([odd, 1.0]), spec("regression"))
 

@@ -1,4 +1,4 @@
-"""What is set aside, against a judgement of one row after the other in plain Python."""
+"""What is set aside, checked against plain Python that judges one row after the other."""
 
 import math
 from collections import Counter

@@ -68,7 +68,7 @@ def test_interval_that_is_not_known_is_null() -> None:
 
 
 @pytest.mark.parametrize("score", [np.array([]), np.array([0.25])])
-def test_binary_answers_with_its_score_alone(score: np.ndarray) -> None:
+def test_binary_answers_with_only_its_score(score: np.ndarray) -> None:
     assert {name: column.to_pylist() for name, column in answers(bundle("binary"), score).items()} == {
         "score": score.tolist()
     }

@@ -247,6 +247,6 @@ def test_a_set_without_any_weight_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("odd", [-0.5, float("nan"), float("inf"), None])
-def test_a_weight_that_is_no_number_from_0_is_refused_with_the_key(tmp_path: Path, odd: float | None) -> None:
+def test_a_weight_that_is_not_a_number_from_0_is_refused_with_the_key(tmp_path: Path, odd: float | None) -> None:
     with pytest.raises(ContractBroken, match=rf"1 row\(s\) of 'm' have a weight 'w' .* such as '7': {odd}"):
         split_of(tmp_path, "local", EVERY_LABEL, [1.0] * 7 + [odd] + [1.0] * 292)

@@ -105,7 +105,7 @@ def test_a_lightgbm_candidate_is_measured_on_weighted_rows(trained: Trained) -> 
     assert figures[f"{__name__}:gain"] == pytest.approx(np.average(gained, weights=often))
 
 
-def test_the_metric_of_ones_own_decides_and_compares(trained: Trained) -> None:
+def test_a_custom_metric_decides_and_compares(trained: Trained) -> None:
     deciding, report = f"{__name__}:gain", trained.report
     assert report.metrics[0].name == deciding
     assert {item.name for item in report.baselines} == {deciding}

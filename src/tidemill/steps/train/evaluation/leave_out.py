@@ -58,7 +58,7 @@ def fit_without(job: Job, split: SplitRef, best: BundleRef) -> tuple[Without, ..
     Raises
     ------
     SpecError
-        If a declared group names what is no feature.
+        If a declared group names something that is not a feature.
     """
     wanted = job.spec.train.leave_out
     if wanted is None:
