@@ -4,6 +4,7 @@ Everything is generated, so that a whole training takes seconds. Late is decided
 that a linear model clearly beats every baseline, while no single column tells the label.
 """
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg2
-from psycopg2.extras import execute_values
 
 from tidemill.records import BundleRef, Decision, PredictionRef, ReleaseRef, SnapshotRef, Verdict
 from tidemill.runtime.chains import drive, monitor_chain, predict_chain, retrain_chain, train_chain
@@ -108,14 +108,17 @@ def load_parcels(owner_url: str, table: str, rows: Iterable[tuple[Any, ...]]) ->
         cursor.execute("CREATE SCHEMA IF NOT EXISTS shop; GRANT USAGE ON SCHEMA shop TO tidemill_reader")
         cursor.execute(f"CREATE TABLE shop.{table} ({columns})")
         cursor.execute(f"GRANT SELECT ON shop.{table} TO tidemill_reader")
-        execute_values(cursor, f"INSERT INTO shop.{table} ({', '.join(_COLUMNS)}) VALUES %s", list(rows))
+        text = "\n".join("\t".join("\\N" if value is None else str(value) for value in row) for row in rows)
+        cursor.copy_expert(f"COPY shop.{table} ({', '.join(_COLUMNS)}) FROM STDIN", io.StringIO(text))
     connection.close()
 
 
 def run_unshown(
     chain: str, step: str, model: str, partition: str, inputs: dict[str, Any], **options: Any
 ) -> dict[str, Any]:
-    """Run a step; an evaluation decides the same without its charts, as test_simulation.py shows."""
+    """Run a step without what is only looked at: an evaluation's charts, as test_simulation.py shows, and a day's page."""
+    if (chain, step) == ("monitor", "report"):
+        return {}
     asked = {"shown": False} if step == "evaluate" else {}
     return run_step(chain, step, model, partition, {**inputs, **asked}, **options)
 
@@ -191,8 +194,9 @@ class Mill:
     def predict(self, partition: str = SCORED, **options: Any) -> dict[str, dict[str, Any]]:
         return self._drive("predict", predict_chain(**options), partition)
 
-    def monitor(self, partition: str = SCORED) -> dict[str, dict[str, Any]]:
-        return self._drive("monitor", monitor_chain(self.spec), partition)
+    def monitor(self, partition: str = SCORED, *, shown: bool = True) -> dict[str, dict[str, Any]]:
+        """Run the chain; its page, which is not drawn if it is not shown, takes most of the time."""
+        return self._drive("monitor", monitor_chain(self.spec), partition, run_step if shown else run_unshown)
 
     def retrain(self, partition: str = SCORED, **options: Any) -> dict[str, dict[str, Any]]:
         return self._drive("retrain", retrain_chain(self.spec, **options), partition)

@@ -68,6 +68,11 @@ def drawn():
 
 
 @pytest.mark.parametrize("name", PICTURES)
+def test_a_chart_is_valid(name):
+    assert PICTURES[name]().to_dict(validate=True)["layer"]  # its parts are not validated one by one
+
+
+@pytest.mark.parametrize("name", PICTURES)
 def test_the_same_values_give_the_same_bytes(drawn, name):
     assert charts.to_svg(PICTURES[name]()) == drawn[name]
 
