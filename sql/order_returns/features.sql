@@ -7,6 +7,16 @@ past AS MATERIALIZED (
     WHERE ordered_at >= CAST(:cutoff AS timestamptz) - interval '672 hours'
       AND ordered_at < CAST(:cutoff AS timestamptz) - interval '168 hours' -- all of these outcomes are known
       AND outcome_known_at <= CAST(:cutoff AS timestamptz)
+),
+
+by_category AS (
+    SELECT category, avg(returned) AS returned
+    FROM past GROUP BY category
+),
+
+by_store AS (
+    SELECT store, avg(returned) AS returned
+    FROM past GROUP BY store
 )
 
 SELECT
@@ -20,9 +30,11 @@ SELECT
     o.delivery_days,
     o.new_customer,
     CAST(EXTRACT(hour FROM o.ordered_at AT TIME ZONE 'Europe/Berlin') AS integer) AS hour,
-    CAST((SELECT avg(past.returned) FROM past WHERE past.category = o.category) AS double precision) AS category_returns_28d,
-    CAST((SELECT avg(past.returned) FROM past WHERE past.store = o.store) AS double precision) AS store_returns_28d
+    CAST(by_category.returned AS double precision) AS category_returns_28d,
+    CAST(by_store.returned AS double precision) AS store_returns_28d
 FROM demo_shop.orders AS o
+LEFT JOIN by_category ON by_category.category = o.category
+LEFT JOIN by_store ON by_store.store = o.store
 WHERE o.ordered_at >= CAST(:start AS timestamptz)
   AND o.ordered_at < CAST(:end AS timestamptz)
   AND o.loaded_at <= CAST(:cutoff AS timestamptz)
