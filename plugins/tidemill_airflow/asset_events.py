@@ -37,15 +37,7 @@ Changes = Mapping[str, Sequence[AssetChange]]
 
 
 def changes_of(record: Mapping[str, Any], partition: str, inputs: Mapping[str, Any]) -> Changes:
-    """Return what a step has published or promoted, by its record; nothing for most steps.
-
-    Parameters
-    ----------
-    record : mapping of str to object
-        The step's record.
-    inputs : mapping of str to object
-        The step's inputs.
-    """
+    """Return what a step has published or promoted, by its record; nothing for most steps."""
     if record.get("published"):
         change = AssetChange(
             partition=partition, release=record["release_id"], rows=record["n_rows"], digest=record["checksum"]
@@ -61,19 +53,7 @@ def changes_of(record: Mapping[str, Any], partition: str, inputs: Mapping[str, A
 
 
 def changes_by_hand(url: str, model: str, *, champion: bool, partitions: Collection[str]) -> Changes:
-    """Return the present champion, if a person has changed it, and the partitions whose rows a person has changed.
-
-    Parameters
-    ----------
-    url : str
-        Connection of the ledger.
-    model : str
-        Name of the model.
-    champion : bool
-        Whether another release serves now.
-    partitions : collection of str
-        Keys of the partitions.
-    """
+    """Return the present champion, if a person has changed it, and the partitions whose rows a person has changed."""
     from tidemill.warehouse.predictions.publisher import Publisher
     from tidemill.warehouse.releases.registry import Releases
 

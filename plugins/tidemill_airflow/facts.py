@@ -24,13 +24,7 @@ CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
 
 
 def facts(connections: list[str]) -> dict[str, Any]:
-    """Return executor, plugins folder, bundles of DAG files, queues, and the URL of each connection or why there is none.
-
-    Parameters
-    ----------
-    connections : list of str
-        Ids of connections.
-    """
+    """Return executor, plugins folder, bundles of DAG files, queues, and the URL of each connection or why there is none."""
     if _has_metadata():
         os.environ[CONTEXT] = "server"
     else:  # Airflow would create an empty database, only to find no connection in it

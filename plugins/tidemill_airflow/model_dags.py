@@ -126,8 +126,6 @@ def model_dag(spec: ModelSpec, verb: str, *form: str, **arguments: Any) -> Itera
     ----------
     verb : str
         A key of `PURPOSE`.
-    *form : str
-        Fields of the trigger form.
     **arguments
         Further arguments of the DAG.
     """

@@ -37,13 +37,6 @@ def tell(model: str, step: str, record: Mapping[str, Any], seconds: float) -> No
 def figures(record: Mapping[str, Any], seconds: float) -> Iterator[tuple[str, float, Tags]]:
     """Return name, value and further tags of each figure about a step.
 
-    Parameters
-    ----------
-    record : mapping of str to object
-        The step's record.
-    seconds : float
-        Duration of the step.
-
     Examples
     --------
     >>> [(name, value) for name, value, _ in figures({"n_rows": 966}, 1.5) if name != "tidemill.peak_rss_bytes"]

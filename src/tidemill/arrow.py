@@ -99,11 +99,6 @@ def to_frame(rows: pa.Table | pa.RecordBatch) -> Any:
 
     Arrow's own conversion makes floats of a column of integers with a NULL, and so depends on the rows around a row.
 
-    Parameters
-    ----------
-    rows : pyarrow.Table or pyarrow.RecordBatch
-        Rows of any types.
-
     Returns
     -------
     pandas.DataFrame

@@ -60,8 +60,6 @@ class Model:
 
         Parameters
         ----------
-        partition : str
-            Key.
         purpose : {"score", "train"}, default "score"
             ``score`` reads the rows of the partition. ``train`` reads those of the training window before it, and adds
             the label as training reads it: 1 for the positive class and 0 for others; the class; or the number.
@@ -82,8 +80,6 @@ class Model:
 
         Parameters
         ----------
-        partition : str
-            Key.
         trials : int, optional
             Hyperparameter settings to try per candidate; as in the spec by default.
         """
@@ -100,10 +96,6 @@ class Model:
 
         Parameters
         ----------
-        partition : str
-            Key.
-        reason : str, default ""
-            Why, for the record.
         trials : int, optional
             As for `evaluate`.
         """
@@ -115,8 +107,6 @@ class Model:
 
         Parameters
         ----------
-        partition : str
-            Key.
         release : int, optional
             Release that scores; by default the one that was live for the partition.
         """

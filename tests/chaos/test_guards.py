@@ -23,6 +23,6 @@ def test_score_that_is_not_a_number_is_refused_before_it_is_written(
         return scores
 
     monkeypatch.setattr(Scorer, "score", broken)
-    with pytest.raises(IncompletePublish, match=r"no number for 1 or more of 60 rows, such as \['20240325-000'\]"):
+    with pytest.raises(IncompletePublish, match=r"not a number for 1 or more of 60 rows, such as \['20240325-000'\]"):
         serving.mill.predict()
     proved("B48 P7", guards=1)

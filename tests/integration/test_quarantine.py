@@ -215,7 +215,7 @@ def test_both_kinds_count_towards_the_limit(strict: Mill, monkeypatch: pytest.Mo
     strict.sql(HEAVY, [BAD[0]])
     strict.sql("UPDATE {t} SET weight_kg = 40 WHERE parcel_id = %s", BAD[1])
     score_as_nan(monkeypatch, where_weight_exceeds=30)
-    with pytest.raises(IncompletePublish, match=rf"no number for 1 or more of 59 rows, such as \['{BAD[1]}'\]"):
+    with pytest.raises(IncompletePublish, match=rf"not a number for 1 or more of 59 rows, such as \['{BAD[1]}'\]"):
         strict.predict(SCORED)
 
 

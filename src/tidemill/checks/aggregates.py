@@ -125,4 +125,4 @@ DISTINCT: dict[str, Callable[[Any, Any], tuple[Any, ...]]] = {
     "expect_column_distinct_values_to_contain_set": lambda extra, lacking: (lacking,),
     "expect_column_distinct_values_to_equal_set": lambda extra, lacking: (extra, lacking),
 }
-"""Which values break each expectation, of those that the column has beside the set and those that it lacks."""
+"""Which values break each expectation, of those that the column has beyond the set and those that it lacks."""

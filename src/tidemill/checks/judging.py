@@ -23,9 +23,9 @@ from tidemill.spec import Expectation
 __all__ = ["broken_rows", "judge", "missing_columns", "needed_columns", "why_unjudged"]
 
 _OWN = {"column", "column_A", "column_B", "column_list", "mostly", "row_condition", "condition_parser"}
-"""Arguments that have been heeded before an expectation sees the others."""
+"""Arguments that are applied before an expectation sees the others."""
 _OF_THE_ORDER = {"expect_column_values_to_be_increasing", "expect_column_values_to_be_decreasing"}
-"""Without the rows that break them, others may break them."""
+"""Removing the rows that break one of these can make other rows break it."""
 _FAULTS_OF_CONDITIONS = (
     SyntaxError, TokenError, NameError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError,
 )  # fmt: skip
@@ -49,15 +49,13 @@ def judge(expectation: Expectation, rows: pa.Table) -> CheckResult | None:
 
     Parameters
     ----------
-    expectation : Expectation
-        What is expected.
     rows : pyarrow.Table
         At least the columns of `needed_columns`.
 
     Returns
     -------
     CheckResult or None
-        None if Great Expectations has to be asked. An expectation that cannot be judged has failed, and says why.
+        None if only Great Expectations can judge it. An expectation that cannot be judged has failed, and says why.
     """
     try:
         return _judged_or_refused(expectation, decoded(rows))
@@ -143,7 +141,7 @@ def _judged(expectation: Expectation, rows: pa.Table) -> CheckResult | None:
 def _row_wise(expectation: Expectation, columns: Sequence[pa.ChunkedArray], arguments: dict[str, Any]) -> CheckResult:
     mostly = expectation.arguments.get("mostly", 1.0)
     if isinstance(mostly, bool) or not isinstance(mostly, int | float) or not 0 <= mostly <= 1:
-        raise unjudgeable(f"mostly is {mostly!r}, no number from 0 to 1")
+        raise unjudgeable(f"mostly is {mostly!r}, not a number from 0 to 1")
     judged, broken = ROW_WISE[expectation.name](columns, arguments)
     broken = pc.and_(broken, judged)
     n_judged, n_broken = (pc.sum(mask).as_py() or 0 for mask in (judged, broken))

@@ -81,8 +81,6 @@ def show(
     ----------
     rows : sequence of mapping
         Records with the same keys; a key is a column's heading with ``_`` for each space.
-    as_json : bool
-        Whether to print JSON.
     empty : str
         Sentence for no rows. In a pipe it goes to standard error, so that standard output has only rows.
     styles : sequence of str or None

@@ -40,8 +40,6 @@ def build_mail(
 
     Parameters
     ----------
-    message : Message
-        Its content.
     server : MailServer
         Sender and recipients; without recipients it goes to the owners of the alerts.
     created_at : datetime

@@ -47,17 +47,7 @@ class Message:
 
     @classmethod
     def compose(cls, message: WaitingMessage, links: Links, pictures: Sequence[str] = ()) -> Self:
-        """Compose a message.
-
-        Parameters
-        ----------
-        message : WaitingMessage
-            The changes of the alerts.
-        links : Links
-            Its links.
-        pictures : sequence of str, default ()
-            Names of the attached pictures.
-        """
+        """Compose a message."""
         unresolved = [event for event in message.events if event.event is not AlertEvent.RESOLVED]
         worst = min((event.severity for event in unresolved), default=None)  # 'fail' sorts before 'warn'
         headline = _headline(message)

@@ -64,8 +64,6 @@ def examine(
 
     Parameters
     ----------
-    workspace : Workspace
-        Folders and connections.
     as_of : datetime, optional
         Instant that freshness is judged at; now by the warehouse's clock by default.
     deep : bool, default False

@@ -71,8 +71,6 @@ def check_permissions(workspace: Workspace, connections: Iterable[str]) -> Findi
 
     Parameters
     ----------
-    workspace : Workspace
-        Storage and connections.
     connections : iterable of str
         Connections whose password files are looked at.
     """
@@ -96,13 +94,6 @@ def check_permissions(workspace: Workspace, connections: Iterable[str]) -> Findi
 
 def check_disk(free_bytes: int, total_bytes: int, where: Path) -> Finding:
     """Return whether there is room for more artifacts.
-
-    Parameters
-    ----------
-    free_bytes, total_bytes : int
-        Of the file system.
-    where : Path
-        The storage.
 
     Examples
     --------
@@ -152,9 +143,9 @@ def _readable(path: Path) -> Iterator[str]:
     if not path.exists():
         yield f"{path} is missing"
     elif (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
-        yield f"{path} has mode {mode:04o}: others can get at it"
+        yield f"{path} has mode {mode:04o}: others can access it"
 
 
 def _changeable(storage: Path) -> Iterator[str]:
     if storage.exists() and (mode := stat.S_IMODE(storage.stat().st_mode)) & stat.S_IWOTH:
-        yield f"{storage} has mode {mode:04o}: everybody can change what is stored"
+        yield f"{storage} has mode {mode:04o}: anyone can change what is stored"

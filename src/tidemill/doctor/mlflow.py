@@ -1,4 +1,4 @@
-"""MLflow's alias against the ledger's champion. MLflow is a mirror: its absence, and its lies, are warnings.
+"""MLflow's alias against the ledger's champion. MLflow is a mirror: if it is absent or wrong, that is a warning.
 
 Importing this loads the modeling room; MLflow itself is loaded once its server answers.
 """
@@ -16,19 +16,7 @@ __all__ = ["check_alias", "check_waiting"]
 def check_alias(
     tracking: Tracking, workspace: Workspace, model: str, champion: Mirrored | None, *, repair: bool
 ) -> Finding:
-    """Compare the alias with the champion; with ``repair`` set it.
-
-    Parameters
-    ----------
-    tracking : Tracking
-        MLflow.
-    workspace : Workspace
-        Where the champion's bundle is.
-    champion : Mirrored or None
-        From the ledger.
-    repair : bool
-        Whether to set a wrong alias.
-    """
+    """Compare the alias with the champion; with ``repair`` set it."""
     try:
         with tracking.session() as session:
             return _check_alias(session, workspace, model, champion, repair=repair)

@@ -38,15 +38,13 @@ class AirflowApi:
     ----------
     url : str
         Address of the UI, such as ``http://127.0.0.1:8080``.
-    user, password : str
-        Login of that Airflow.
     """
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self.url, self._login = url, {"username": user, "password": password}
         self._headers: dict[str, str] = {}
 
-    def wait_for_dags(self, dag_ids: Sequence[str], timeout_s: float = 120) -> None:
+    def wait_for_dags(self, dag_ids: Sequence[str]) -> None:
         """Wait until the DAG processor has read the files.
 
         Raises
@@ -54,7 +52,7 @@ class AirflowApi:
         StackError
             If a DAG does not appear; the message contains Airflow's import errors.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + 120  # seconds
         while missing := [dag_id for dag_id in dag_ids if self.request("GET", f"dags/{dag_id}", ok=(200, 404)) is None]:
             if time.monotonic() > deadline:
                 errors = self._get("importErrors")["import_errors"]
@@ -93,12 +91,8 @@ class AirflowApi:
 
         Parameters
         ----------
-        dag_id : str
-            Id of the DAG.
         first, last : datetime
             First and last instant of the schedule's ticks.
-        max_active_runs : int
-            Number of concurrent runs.
         reprocess : str, default "failed"
             Which existing runs are repeated: ``none``, ``failed`` or ``completed``.
 
@@ -189,10 +183,6 @@ class AirflowApi:
         ----------
         method, path : str
             Method such as ``GET``, and path after ``/api/v2/``.
-        json : object, optional
-            Request body.
-        ok : tuple of int, default (200, 201)
-            Expected status codes.
 
         Returns
         -------

@@ -31,8 +31,6 @@ def fetch(url: str, timeout_s: float = 5.0) -> bytes | None:
     ----------
     url : str
         A page on this machine.
-    timeout_s : float, default=5.0
-        Seconds.
     """
     try:
         with _DIRECT.open(url, timeout=timeout_s) as answer:

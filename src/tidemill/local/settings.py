@@ -130,10 +130,6 @@ def airflow_variables(home: Home, config: StackConfig, keys: AirflowKeys) -> dic
 
     Parameters
     ----------
-    home : Home
-        The stack's home, with Airflow's logs.
-    config : StackConfig
-        The stack's project and ports.
     keys : AirflowKeys
         Shared by all components; otherwise each generates its own, and none trusts another.
     """

@@ -17,8 +17,6 @@ def write_private(path: Path, content: str) -> None:
     ----------
     path : Path
         A file in an existing folder.
-    content : str
-        The whole new content.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -47,19 +45,11 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def last_lines(path: Path, n_lines: int = 15) -> str:
-    """Return the last lines of a log, or a note that there are none.
-
-    Parameters
-    ----------
-    path : Path
-        The log.
-    n_lines : int, default=15
-        Maximum number of lines; 15 fill about half a screen.
-    """
+def last_lines(path: Path) -> str:
+    """Return the last 15 lines of a log, or a note that there are none."""
     if not path.exists():
         return "(no log)"
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - 64_000))  # bytes; far more than the lines need
         lines = stream.read().decode(errors="replace").splitlines()
-    return "\n".join(lines[-n_lines:]) or "(empty log)"
+    return "\n".join(lines[-15:]) or "(empty log)"

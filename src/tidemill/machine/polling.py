@@ -15,8 +15,6 @@ def until(condition: Callable[[], bool], timeout_s: float) -> bool:
     ----------
     condition : callable
         Cheap to call; stays true once it is true.
-    timeout_s : float
-        Seconds.
     """
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -117,8 +117,6 @@ def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BL
         Block of each row, such as the key of its partition; keys sort in the order of time. None makes each row a block.
         Hours of one day are one block: what happens on a day happens to all of its hours. Folds have no order. A second
         column has the entity of each row, where entities recur in other blocks.
-    n_samples : int
-        Number of rows.
     least : int, default 5
         Blocks with counted rows below which there is no interval.
 
@@ -192,8 +190,6 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
 
     Parameters
     ----------
-    blocks : Blocks
-        Blocks of its rows.
     bounds : pair of float, optional
         Least and greatest value that exist; None for a difference, which is symmetric about 0.
 

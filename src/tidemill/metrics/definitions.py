@@ -188,8 +188,6 @@ def greater_is_better(metric: str, task: str | None = None) -> bool:
 
     Parameters
     ----------
-    metric : str
-        Name.
     task : str, default None
         ``binary``, ``multiclass`` or ``regression``; None searches the metrics of all.
 

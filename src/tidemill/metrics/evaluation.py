@@ -152,12 +152,8 @@ def measure(
     ----------
     task : str
         ``binary``, ``multiclass`` or ``regression``.
-    metrics : tuple of str
-        Names of metrics.
     rows : Rows or None
         From `read_rows`.
-    blocks : Blocks
-        Blocks of the rows.
     **labels
         Other fields of `MetricValue`.
     """

@@ -34,11 +34,6 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def metric(*, greater_is_better: bool) -> Callable[[_Function], _Function]:
     """Mark a function as a metric that ``accept.metric`` may name.
 
-    Parameters
-    ----------
-    greater_is_better : bool
-        Whether more is better.
-
     Examples
     --------
     >>> @metric(greater_is_better=True)
@@ -80,8 +75,8 @@ def own_statistic(path: str, rows: Rows) -> Statistic:
     Raises
     ------
     SpecError
-        If the function cannot be imported, has no direction, raises, returns something else than one number or one per
-        row, is too slow, or returns something else when it is called again.
+        If the function cannot be imported, has no direction, raises, returns anything but one number or one per
+        row, is too slow, or returns another result when it is called again.
     """
     call = _Call(path, rows)
     everything = np.ones(len(rows.often), dtype=bool)

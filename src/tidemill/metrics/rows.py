@@ -236,8 +236,6 @@ def read_rows(task: str, y_true: npt.ArrayLike, y_score: npt.ArrayLike, reading:
         Labels: 0 and 1, classes, or numbers.
     y_score : array-like of shape (n_samples,), or (n_samples, n_classes) for ``multiclass``
         Scores.
-    reading : Reading
-        How scores are read.
 
     Raises
     ------

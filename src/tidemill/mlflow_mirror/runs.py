@@ -21,14 +21,10 @@ def children(
 
     Parameters
     ----------
-    store : Store
-        Store of the trials.
     bundles : sequence of BundleRef
         All trained bundles, including baselines.
     costs : mapping of str to FitCost
         Their costs, by digest of the bundle.
-    metric : str
-        The acceptance metric.
     """
     found: list[Child] = []
     for bundle in bundles:

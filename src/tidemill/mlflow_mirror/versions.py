@@ -21,12 +21,8 @@ def show_model(session: Session, workspace: Workspace, model: str, run_id: str, 
 
     Parameters
     ----------
-    session : Session
-        An open session.
     workspace : Workspace
         Workspace with the bundle and its spec.
-    run_id : str
-        Run of the training.
     bundle : tuple of str
         Folder and digest, from the ledger.
 

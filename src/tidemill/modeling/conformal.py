@@ -1,7 +1,7 @@
 """Intervals around a predicted number, from what validation showed of its errors.
 
 Split conformal prediction (Vovk et al. 2005; Lei et al. 2018): if future rows are like those of validation, the interval
-holds at least the stated share of labels, whatever the model is. It is as wide for every row.
+holds at least the stated share of labels, whatever the model is. It is equally wide for every row.
 
 Rows of one day err together, and a new day is unlike those of validation. The ends therefore hold the stated share of
 each day's labels when they are computed without that day, on average over the days.

@@ -41,8 +41,6 @@ def finish(
     ----------
     bundle : Bundle
         Fitted model, not calibrated yet.
-    rows : Validated
-        The validation set.
     calibration : str
         ``none``, ``isotonic`` or ``sigmoid``.
     calibrate_on : ndarray of bool, shape (n_samples,)
@@ -68,10 +66,6 @@ def with_constant_answer(bundle: Bundle, rows: Validated, metric: str = "accurac
 
     Parameters
     ----------
-    bundle : Bundle
-        Finished model.
-    rows : Validated
-        The validation set.
     metric : str, default "accuracy"
         Metric in which the answer is to be good, as in `constant_threshold`.
     """
@@ -83,15 +77,7 @@ def with_constant_answer(bundle: Bundle, rows: Validated, metric: str = "accurac
 
 
 def with_interval(bundle: Bundle, rows: Validated) -> Bundle:
-    """Widen the interval of a regression to allow for differences between days; return other models unchanged.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Fitted model.
-    rows : Validated
-        The validation set.
-    """
+    """Widen the interval of a regression to allow for differences between days; return other models unchanged."""
     if bundle.residual_quantiles is None or not len(rows.score):
         return bundle
     residuals = np.asarray(rows.y, dtype=np.float64) - rows.score

@@ -1,6 +1,6 @@
 """Distances between two samples, from the counts of their rows in the same bins.
 
-This module neither bins rows nor applies thresholds.
+Counts are arrays of shape (n_bins,). This module neither bins rows nor applies thresholds.
 """
 
 import math
@@ -31,13 +31,6 @@ def population_stability_index(reference_counts: ArrayLike, analysis_counts: Arr
     An empty bin would make the logarithm infinite. Each share is therefore at least half a row of its own sample
     (absence from n rows shows no more), and at least 1e-4, so that the figure hardly depends on the size of large
     samples. Bins that are empty in both samples are left out.
-
-    Parameters
-    ----------
-    reference_counts : array-like of shape (n_bins,)
-        Rows of the reference in each bin.
-    analysis_counts : array-like of shape (n_bins,)
-        Rows of the analysis sample in the same bins.
 
     Returns
     -------
@@ -72,10 +65,6 @@ def jensen_shannon_distance(reference_counts: ArrayLike, analysis_counts: ArrayL
 
     Parameters
     ----------
-    reference_counts : array-like of shape (n_bins,)
-        Rows of the reference in each bin.
-    analysis_counts : array-like of shape (n_bins,)
-        Rows of the analysis sample in the same bins.
     base : float, default 2
         Base of the logarithm; with 2 the distance lies between 0 (the same shares) and 1 (nothing in common).
 

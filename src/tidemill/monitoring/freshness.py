@@ -61,13 +61,6 @@ def examine_freshness(
 ) -> tuple[tuple[MetricValue, ...], tuple[Alert, ...]]:
     """Return figures and alerts about a partition's completeness, age and origin.
 
-    Parameters
-    ----------
-    evidence : FreshnessEvidence
-        What is known.
-    limits : FreshnessLimits
-        What is worth an alert.
-
     Returns
     -------
     tuple of MetricValue
@@ -106,8 +99,6 @@ def examine_volume(
 
     Parameters
     ----------
-    n_rows : int
-        Rows of the partition.
     peers, past : sequence of int
         As for `usual_rows`.
     volume_ratio : float

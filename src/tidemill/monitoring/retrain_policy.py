@@ -121,8 +121,6 @@ def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decis
     ----------
     evidence : RetrainEvidence
         Evidence at the instant of the decision.
-    policy : RetrainPolicy
-        Limits for each criterion.
 
     Returns
     -------

@@ -24,8 +24,6 @@ def compare_rows(served: pa.Table, recomputed: pa.Table, key: str, columns: tupl
         Rows of the same query with the same cutoff, run later.
     key : str
         Column that identifies a row.
-    columns : tuple of str
-        Features to compare.
 
     Returns
     -------

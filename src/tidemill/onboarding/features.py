@@ -41,7 +41,7 @@ class Selected:
     strong: tuple[str, ...]
     """Features that predict the label so well that the leak probe would ask whether they are known ahead."""
     notes: tuple[str, ...] = ()
-    """What was chosen about columns that look like names of something, one sentence each."""
+    """Decisions about columns that look like identifiers, one sentence each."""
 
 
 def select_features(profile: Profile, target: Target, key: RowKey, time: str | None) -> Selected:

@@ -59,7 +59,7 @@ class Profile:
     """A column for each feature candidate by its name in the spec, and each date or time by its name in the table."""
     features: tuple[Candidate, ...]
     unusable: dict[str, str]
-    """Why a column is no feature, by its type."""
+    """Why a column cannot be a feature, by its type."""
     unique: tuple[tuple[str, ...], ...]
     """Columns of the unique indexes, the primary key first."""
 

@@ -60,8 +60,6 @@ def guess_key(
 
     Parameters
     ----------
-    reader, profile
-        The table.
     calendar : (Clock, str), optional
         The event's time and the length of a partition; None if rows have no time.
     label : str

@@ -1,4 +1,4 @@
-"""Writes the files of a draft, and never over another's unasked."""
+"""Writes the files of a draft; existing files stay unless the caller forces it."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -98,8 +98,6 @@ def backfill(
     ----------
     first, last : str
         Keys.
-    workspace : Workspace
-        Folders and connections.
     policy : Policy
         Which release scores which partitions.
     on_partition : callable

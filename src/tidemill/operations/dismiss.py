@@ -16,10 +16,6 @@ def dismiss_failures(
 
     Parameters
     ----------
-    workspace : Workspace
-        Connections.
-    model, partition : str
-        Name and key.
     dismissed_by, reason : str
         Name of the person and the reason; both are recorded in the audit.
 

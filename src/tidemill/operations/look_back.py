@@ -22,10 +22,6 @@ def predict_changed(
 
     Parameters
     ----------
-    workspace : Workspace
-        Folders and connections.
-    spec : ModelSpec
-        The model.
     partition : str
         Key of the newest partition, which has been predicted.
     on_change : callable

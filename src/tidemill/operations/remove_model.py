@@ -74,14 +74,10 @@ def remove_model(workspace: Workspace, owner_url: str, model: str, *, by: str, r
 
     Parameters
     ----------
-    workspace : Workspace
-        Folders and connections.
     owner_url : str
         Connection of the role that owns the ledger.
     model : str
         Name; its spec has to be gone.
-    by, reason : str
-        Who and why, for the audit.
 
     Raises
     ------

@@ -47,8 +47,6 @@ def reproduce(
 
     Parameters
     ----------
-    job : Job
-        Model and partition.
     release : int, optional
         Release to rebuild; without it and ``prediction_run``, the partition selects one.
     prediction_run : int, optional

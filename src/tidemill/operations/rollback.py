@@ -51,16 +51,10 @@ def roll_back(
 
     Parameters
     ----------
-    workspace : Workspace
-        Folders and connections.
     to : int or None
         Release to go back to; None for the one before the champion. The champion itself undoes no further release.
     republish : (str, str) or None
         First and last partition whose rows of undone releases are withdrawn; None to keep them.
-    approved_by : str
-        Who does it.
-    reason : str
-        Why, for the record.
 
     Raises
     ------

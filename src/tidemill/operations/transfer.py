@@ -52,10 +52,6 @@ def export_release(workspace: Workspace, model: str, release_id: int | None, tar
     ----------
     workspace : Workspace
         Folders and connections; the ledger is only read.
-    release_id : int or None
-        The release; None for the champion.
-    target : Path
-        File to write.
 
     Raises
     ------
@@ -91,10 +87,6 @@ def import_release(workspace: Workspace, source: Path, *, by: str, digest: str |
     ----------
     workspace : Workspace
         Folders and connections; the model's spec has to be here already.
-    source : Path
-        The archive.
-    by : str
-        Who does it, for the record.
     digest : str, optional
         Digest that the export printed; an archive with another one is refused.
 

@@ -99,8 +99,6 @@ def initialise(cluster: Cluster, passwords: Path, log: Path) -> bool:
 
     Parameters
     ----------
-    cluster : Cluster
-        Where it goes.
     passwords : Path
         Folder of the password files; the superuser's is created here.
     log : Path
@@ -144,8 +142,6 @@ def server_arguments(cluster: Cluster, port: int) -> tuple[str, ...]:
 
     Parameters
     ----------
-    cluster : Cluster
-        The cluster to serve.
     port : int
         Port on 127.0.0.1. There is no unix socket: its path could be too long, and it needs no password.
     """

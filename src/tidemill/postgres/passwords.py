@@ -22,10 +22,6 @@ def create_password(folder: Path, role: str, database: str) -> None:
 
     Parameters
     ----------
-    folder : Path
-        Folder of the password files.
-    role : str
-        The role that connects.
     database : str
         The database that it connects to; ``*`` stands for every database.
     """

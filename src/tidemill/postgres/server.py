@@ -72,8 +72,6 @@ class Server:
 
         Parameters
         ----------
-        role : str
-            A login role.
         scheme : str, default="postgresql"
             ``postgresql+psycopg2`` and ``postgresql+asyncpg`` for SQLAlchemy, ``postgres`` for Airflow.
 

@@ -94,15 +94,13 @@ def predicted_against_actual(y_true: ArrayLike, y_pred: ArrayLike, low: ArrayLik
     return marks.finish(marks.layered(band, ideal, dots), title, note)
 
 
-def residuals(y_true: ArrayLike, y_pred: ArrayLike, *, n_bins: int = 40) -> Chart:
+def residuals(y_true: ArrayLike, y_pred: ArrayLike) -> Chart:
     """Draw the distribution of prediction minus actual value, without the outer hundredths.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples,)
         Values.
-    n_bins : int, default 40
-        Bins of equal width.
     """
     title = "Residuals"
     error = np.asarray(y_pred, dtype=float) - np.asarray(y_true, dtype=float)
@@ -110,7 +108,7 @@ def residuals(y_true: ArrayLike, y_pred: ArrayLike, *, n_bins: int = 40) -> Char
     if not error.size:
         return marks.nothing(title, "Not defined: there are no labelled rows.")
     span = np.quantile(error, [0.005, 0.995])
-    counts, edges = np.histogram(error, bins=n_bins, range=(float(span[0]), float(span[1])))
+    counts, edges = np.histogram(error, bins=40, range=(float(span[0]), float(span[1])))
     rows: list[Row] = [
         {"left": float(left), "right": float(right), "y": float(count) / error.size}
         for left, right, count in zip(edges[:-1], edges[1:], counts, strict=True)
@@ -136,8 +134,6 @@ def shares_over_time(shares: Mapping[str, Mapping[str, float]], *, title: str) -
     ----------
     shares : mapping of str to mapping of str to float
         By class, then by partition key, 0 to 1; the five largest are drawn.
-    title : str
-        What is shown.
     """
     largest = sorted(shares, key=lambda name: (-max(shares[name].values(), default=0.0), name))[: len(SERIES)]
     rows = [

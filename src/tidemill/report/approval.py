@@ -13,15 +13,7 @@ _MAX_SLICES = 10  # rows in the table; the evaluation page has all
 
 
 def approval_request(evaluation: EvaluationReport, decision: Decision) -> str:
-    """Return the evidence for a decision as Markdown.
-
-    Parameters
-    ----------
-    evaluation : EvaluationReport
-        The evidence.
-    decision : Decision
-        The gate's.
-    """
+    """Return the evidence for a decision as Markdown."""
     weakest = sorted(evaluation.champion_slices, key=lambda item: item.value)[:_MAX_SLICES]
     text = (
         environment()
@@ -38,15 +30,7 @@ def approval_request(evaluation: EvaluationReport, decision: Decision) -> str:
 
 
 def publication_request(prediction: PredictionRef, decision: Decision) -> str:
-    """Return the evidence for a decision on withheld rows as Markdown.
-
-    Parameters
-    ----------
-    prediction : PredictionRef
-        The withheld rows.
-    decision : Decision
-        Why they are withheld.
-    """
+    """Return the evidence for a decision on withheld rows as Markdown."""
     mean = "" if prediction.mean_score is None else f", mean score {prediction.mean_score:.4f}"
     lines = [
         f"{prediction.n_rows:,} rows of partition {escape(prediction.partition)}, by release {prediction.release_id}{mean},"

@@ -80,25 +80,13 @@ class CardFacts:
 
 
 def model_card(facts: CardFacts) -> str:
-    """Return the card as Markdown, with all untrusted text escaped.
-
-    Parameters
-    ----------
-    facts : CardFacts
-        What to say.
-    """
+    """Return the card as Markdown, with all untrusted text escaped."""
     text = environment().get_template("card.md").render(card=facts, md=escape, verbatim=_verbatim, **_derived(facts))
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def card_page(facts: CardFacts) -> str:
-    """Return the card as one self-contained HTML page.
-
-    Parameters
-    ----------
-    facts : CardFacts
-        What to say.
-    """
+    """Return the card as one self-contained HTML page."""
     release = "not registered" if facts.release_id is None else f"release {facts.release_id}"
     answer = Answer(
         question=facts.description or "What is this model?",

@@ -42,6 +42,8 @@ Size = Literal["standard", "wide", "mini"]
 """Size class of a chart; see ``tidemill.report.theme.SIZES``."""
 
 _MOST_DOTS = 45  # maximum partitions in a chart that get a dot each
+_MOST_BARS = 15  # features, one bar each
+_MOST_LINES = 4  # features in colour and in the legend; the others are grey
 _DIAGONAL = [{"x": 0.0, "y": 0.0}, {"x": 1.0, "y": 1.0}]
 
 
@@ -82,7 +84,7 @@ def roc_curve(y_true: ArrayLike, scores: Mapping[str, ArrayLike]) -> Chart:
     return marks.finish(marks.layered(chance, curve), title, "Further to the top left is better; dashed: chance.")
 
 
-def reliability(y_true: ArrayLike, y_score: ArrayLike, *, n_bins: int = 10) -> Chart:
+def reliability(y_true: ArrayLike, y_score: ArrayLike) -> Chart:
     """Draw the observed positive share against the predicted one, with the number of rows in each bin.
 
     Parameters
@@ -91,8 +93,6 @@ def reliability(y_true: ArrayLike, y_score: ArrayLike, *, n_bins: int = 10) -> C
         True for the positive class.
     y_score : array-like of shape (n_samples,)
         Probabilities, 0 to 1; rows without a score are left out.
-    n_bins : int, default 10
-        Bins of equal width.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def reliability(y_true: ArrayLike, y_score: ArrayLike, *, n_bins: int = 10) -> C
     title = "Calibration"
     y, score = np.asarray(y_true, dtype=bool), np.asarray(y_score, dtype=float)
     scored = np.isfinite(score)
-    rows = reliability_bins(y[scored], score[scored], n_bins)
+    rows = reliability_bins(y[scored], score[scored], 10)
     if not rows:
         return marks.nothing(title, "Not defined: there are no scored rows.")
     base = alt.Chart(marks.data(rows))
@@ -125,38 +125,32 @@ def reliability(y_true: ArrayLike, y_score: ArrayLike, *, n_bins: int = 10) -> C
     return marks.finish(both, title, "On the dashed line a score of 0.3 means 30 of 100. Bars: rows in each bin.")
 
 
-def importance(values: Sequence[MetricValue], *, most: int = 15) -> Chart:
+def importance(values: Sequence[MetricValue]) -> Chart:
     """Draw the importance of each feature with its interval, largest first.
 
     Parameters
     ----------
     values : sequence of MetricValue
         One per feature, named by ``feature``; ``low`` and ``high`` where known.
-    most : int, default 15
-        Features drawn.
     """
     defined = sorted((v for v in values if np.isfinite(v.value)), key=lambda v: (-v.value, marks.subject(v)))
     note = "Loss of the metric when a column is shuffled; lines: 95 % interval."
-    return marks.bars(defined[:most], "What the model relies on", note)
+    return marks.bars(defined[:_MOST_BARS], "What the model relies on", note)
 
 
-def correlation(values: Sequence[MetricValue], *, most: int = 15) -> Chart:
+def correlation(values: Sequence[MetricValue]) -> Chart:
     """Draw each feature's correlation with the label, strongest first.
 
     Parameters
     ----------
     values : sequence of MetricValue
         One per feature, -1 to 1, named by ``feature``.
-    most : int, default 15
-        Features drawn.
     """
     defined = sorted((v for v in values if np.isfinite(v.value)), key=lambda v: (-abs(v.value), marks.subject(v)))
-    return marks.bars(defined[:most], "Correlation with the label", "To the right: more often positive.")
+    return marks.bars(defined[:_MOST_BARS], "Correlation with the label", "To the right: more often positive.")
 
 
-def score_histogram(
-    y_score: ArrayLike, y_true: ArrayLike | None = None, *, n_bins: int = 30, positive: str = "positive"
-) -> Chart:
+def score_histogram(y_score: ArrayLike, y_true: ArrayLike | None = None) -> Chart:
     """Draw the distribution of scores, by class if the labels are known.
 
     Parameters
@@ -165,20 +159,16 @@ def score_histogram(
         Probabilities, 0 to 1; rows without a score are left out.
     y_true : array-like of shape (n_samples,), optional
         True for the positive class.
-    n_bins : int, default 30
-        Bins of equal width.
-    positive : str, default "positive"
-        Name of the positive class, e.g. ``late``.
     """
     score = np.asarray(y_score, dtype=float)
     known = np.isfinite(score)
     if not known.any():
         return marks.nothing("Scores", "Not defined: there are no scored rows.")
     y = np.zeros(score.shape, dtype=bool) if y_true is None else np.asarray(y_true, dtype=bool)
-    groups = {"all rows": known} if y_true is None else {f"not {positive}": known & ~y, positive: known & y}
+    groups = {"all rows": known} if y_true is None else {"not positive": known & ~y, "positive": known & y}
     rows: list[Row] = []
     for name, member in groups.items():
-        counts, edges = np.histogram(score[member], bins=n_bins, range=(0.0, 1.0))
+        counts, edges = np.histogram(score[member], bins=30, range=(0.0, 1.0))
         legend = f"{name} ({counts.sum():,})"
         shares = counts / max(counts.sum(), 1)
         rows += [
@@ -215,8 +205,6 @@ def distribution(
         Counts of the reference.
     analysis : Histogram or Categories, optional
         Counts of the partition, of the same kind; bins may differ.
-    title : str
-        Name of the column.
     size : {"standard", "wide", "mini"}, default "standard"
         ``mini`` has neither title nor axes, for table cells.
 
@@ -232,25 +220,17 @@ def distribution(
     return marks.finish(marks.layered(*layers_of(sets, title, bare=size == "mini")), title, note, size)
 
 
-def drift_over_time(
-    drift: Mapping[str, Mapping[str, float]], *, metric: str = "psi", threshold: float | None = None, named: int = 4
-) -> Chart:
+def drift_over_time(drift: Mapping[str, Mapping[str, float]], *, metric: str) -> Chart:
     """Draw each feature's drift by partition; the legend lists the features with the largest drift.
 
     Parameters
     ----------
     drift : mapping of str to mapping of str to float
         By feature, then by partition key.
-    metric : str, default "psi"
-        Name of the drift metric.
-    threshold : float, optional
-        Drawn as a dashed line.
-    named : int, default 4
-        Features in colour and in the legend; the others are grey.
     """
     title = "Drift over the partitions"
     peaks = {name: max(filter(np.isfinite, of.values()), default=-np.inf) for name, of in drift.items()}
-    leading = sorted(drift, key=lambda name: (-peaks[name], name))[:named]
+    leading = sorted(drift, key=lambda name: (-peaks[name], name))[:_MOST_LINES]
     others = sorted(set(drift) - set(leading))
     rows = [
         {"x": key, "y": marks.or_none(value), "feature": name, "series": name if name in leading else "others"}
@@ -272,8 +252,7 @@ def drift_over_time(
             opacity=alt.condition("datum.series == 'others'", alt.value(0.45), alt.value(1)),
         )
     )
-    note = "Distance from the training data." + ("" if threshold is None else " Dashed: threshold.")
-    return marks.finish(marks.layered(line, *marks.level(threshold)), title, note, "wide")
+    return marks.finish(marks.layered(line), title, "Distance from the training data.", "wide")
 
 
 def metric_over_partitions(
@@ -289,8 +268,6 @@ def metric_over_partitions(
         Title of the chart, e.g. ``Realised roc_auc``.
     threshold : float, optional
         Drawn as a dashed line.
-    size : {"standard", "wide", "mini"}, default "wide"
-        Size class.
     """
     rows = [{"x": key, "y": marks.or_none(v.value), **marks.ends(v)} for key, v in sorted(values.items())]
     if not any(row["y"] is not None for row in rows):
@@ -306,15 +283,13 @@ def metric_over_partitions(
     return marks.finish(marks.layered(band, line, dots, *marks.level(threshold)), title, note, size)
 
 
-def label_rate_over_time(positives: Mapping[str, tuple[int, int]], *, size: Size = "wide") -> Chart:
+def label_rate_over_time(positives: Mapping[str, tuple[int, int]]) -> Chart:
     """Draw the share of positive labels by partition: the drift within a window.
 
     Parameters
     ----------
     positives : mapping of str to (int, int)
         By partition key: positive labels, and labelled rows.
-    size : {"standard", "wide", "mini"}, default "wide"
-        Size class.
     """
     rates = {}
     for key, (n_positive, n) in positives.items():
@@ -322,7 +297,7 @@ def label_rate_over_time(positives: Mapping[str, tuple[int, int]], *, size: Size
         rates[key] = MetricValue(
             name="label_rate", value=n_positive / n if n else float("nan"), low=low, high=high, n=n
         )
-    return metric_over_partitions(rates, title="Share of positive labels", size=size)
+    return metric_over_partitions(rates, title="Share of positive labels")
 
 
 def estimator_comparison(

@@ -92,10 +92,6 @@ def page(template: str, *, answer: Answer, tiles: Sequence[Tile] = (), **details
     ----------
     template : str
         File name in ``tidemill/report/templates``; it extends ``base.html``.
-    answer : Answer
-        Answer at the top.
-    tiles : sequence of Tile, default ()
-        Figures below the answer.
     **details : object
         Variables of the template, and ``kind``, ``model`` and ``partition`` for the heading; a missing one raises.
         The optional ``digest`` is shown short after ``digest_of``, with the full digest in the tooltip; ``trail`` holds the

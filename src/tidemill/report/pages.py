@@ -49,8 +49,6 @@ def profile_page(
 
     Parameters
     ----------
-    snapshot : SnapshotRef
-        The profiled snapshot.
     columns : sequence of ColumnProfile
         In any order.
     findings : sequence of str
@@ -95,8 +93,6 @@ def contract_page(snapshot: SnapshotRef, results: Sequence[CheckResult]) -> str:
 
     Parameters
     ----------
-    snapshot : SnapshotRef
-        The checked snapshot.
     results : sequence of CheckResult
         One per expectation, in any order.
     """
@@ -137,12 +133,8 @@ def evaluation_page(
 
     Parameters
     ----------
-    snapshot : SnapshotRef
-        The training snapshot.
     report : EvaluationReport
         The evidence; its first metric is the headline.
-    decision : Decision, optional
-        The gate's decision, if any.
     pictures : sequence of str, default ()
         SVG texts: ROC, calibration, scores, estimators, importance.
     trail, links : sequence of Link, default ()

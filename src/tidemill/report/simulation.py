@@ -80,8 +80,6 @@ def gain_over_time(policies: Sequence[PolicyFacts], metric: str, *, sign: int = 
     ----------
     policies : sequence of PolicyFacts
         The first is the zero line.
-    metric : str
-        Its name.
     sign : {1, -1}, default 1
         -1 where lower is better.
     """
@@ -146,8 +144,6 @@ def simulation_page(
     ----------
     model, period : str
         Replayed model and period, e.g. ``2013-06-01 to 2013-06-14``.
-    metric : str
-        The acceptance metric.
     policies : sequence of PolicyFacts
         In the order of the chart.
     gains : sequence of MetricValue

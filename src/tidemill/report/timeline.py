@@ -63,7 +63,7 @@ class QualityChart:
     realised: tuple[Point, ...]
     estimated: tuple[Point, ...]
     accepted: float | None
-    """Height of the line at the value of acceptance."""
+    """Height of the line at the value at acceptance."""
     floor: float | None
     """Height of the line at the floor."""
     ticks: tuple[tuple[float, float], ...]

@@ -1,4 +1,4 @@
-"""The plain values that pictures and pages are made from, besides the platform's records.
+"""The plain values that pictures and pages are made of, besides the platform's records.
 
 They hold numbers and names, never frames, arrays or charts. This module must not import Altair.
 """
@@ -146,7 +146,7 @@ class LabelRow:
     coverage: float
     """Share of its rows whose label is known, 0 to 1."""
     usual: float
-    """Share that is usually known at its age; NaN if that has not been learned yet."""
+    """Share that is usually known at its age; NaN if unknown."""
     state: str
     """``arriving``, ``mature`` (its time has come), or ``late``: it has, and labels that are usually there are not."""
 

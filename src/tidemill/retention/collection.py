@@ -21,7 +21,7 @@ from tidemill.workspace import LEDGER, PROMOTER, Workspace
 
 __all__ = ["close_all_lost_runs", "collect_garbage"]
 
-_LOCK = 4_120_773_561  # any fixed number: two collections at once would undo each other's second thoughts
+_LOCK = 4_120_773_561  # any fixed number: two collections at once would interfere
 
 
 def collect_garbage(
@@ -33,8 +33,6 @@ def collect_garbage(
 
     Parameters
     ----------
-    workspace : Workspace
-        Folders and connections.
     models : sequence of str
         Names; all models with a sound spec by default.
     dry_run : bool, default False

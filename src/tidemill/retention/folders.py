@@ -45,8 +45,6 @@ def kept_folders(cursor: Cursor, model: str, limits: Retention, as_of: datetime,
         On the ledger.
     model : str
         Model whose releases the limits are for; those of all other models are kept.
-    limits : Retention
-        The model's limits.
     as_of : datetime
         Instant at which ages are computed.
     going : sequence of int

@@ -141,10 +141,6 @@ def drive(
         ``train``, ``predict``, ``monitor`` or ``retrain``.
     chain : Chain
         From one of the functions above.
-    model, partition : str
-        Model and key.
-    workspace : Workspace
-        Folders and connections.
     **options
         See `DriveOptions`.
 

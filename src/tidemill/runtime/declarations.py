@@ -311,9 +311,9 @@ def declaration(step: str) -> Step[..., Any]:
     return STEPS[step]
 
 
-def steps_of(chain: str, *, airflow: bool = False) -> list[Step[..., Any]]:
-    """Return the steps of a chain in order; without Airflow, those that only Airflow runs are left out."""
-    return [found for found in STEPS.values() if chain in found.chains and (airflow or not found.airflow_only)]
+def steps_of(chain: str) -> list[Step[..., Any]]:
+    """Return the steps of a chain in order, without those that only Airflow runs."""
+    return [found for found in STEPS.values() if chain in found.chains and not found.airflow_only]
 
 
 def producers(step: Step[..., Any], name: str) -> list[Step[..., Any]]:

@@ -38,8 +38,6 @@ class Ending:
     ----------
     what : str
         The block, for messages: a step, its model and partition.
-    limit_s : float
-        Seconds.
     """
 
     def __init__(self, what: str, limit_s: float) -> None:

@@ -53,8 +53,6 @@ def run_step(
     ----------
     chain : str
         ``train``, ``predict``, ``monitor``, ``retrain``, ``reproduce`` or ``test``: what the step is run for.
-    step : str
-        A declared step.
     inputs : mapping of str to object
         The step's own arguments; records may come as dicts, as in XCom.
     **options

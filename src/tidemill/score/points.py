@@ -49,8 +49,6 @@ def score_line(line: Line, evidence: Sequence[Evidence], standard: Standard) -> 
     ----------
     evidence : sequence of Evidence
         At most one row per need.
-    standard : Standard
-        The model and the instant.
     """
     needs = {need.name: need for need in line.needs}
     stale_from = {row.need: row.at + needs[row.need].fresh_for(standard.partition) for row in evidence}

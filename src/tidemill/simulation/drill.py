@@ -119,8 +119,6 @@ def drill(
 
     Parameters
     ----------
-    past : Past
-        The model and its partitions.
     on : sequence of str, default ()
         Keys of partitions on which every fault is tried: each feature empty, each number times 1,000, the most frequent
         category of each feature renamed, half the rows, doubled rows, and no more labels.

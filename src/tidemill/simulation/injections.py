@@ -62,7 +62,7 @@ class Injection:
         Raises
         ------
         SpecError
-            If the text is no injection.
+            If the text is not an injection.
 
         Examples
         --------

@@ -41,8 +41,6 @@ class Replay:
 
     Parameters
     ----------
-    workspace : Workspace
-        The sandbox's workspace.
     policy : Policy
         When to train; also part of the model's name in the sandbox.
     rows_are_right : bool, default False

@@ -54,10 +54,6 @@ def simulate(
 
     Parameters
     ----------
-    past : Past
-        The model and its partitions.
-    policies : sequence of Policy, default all
-        The policies to compare.
     injections : sequence of Injection, default ()
         Faults of the source, the same for all policies.
     on_progress : callable

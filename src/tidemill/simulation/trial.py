@@ -73,8 +73,6 @@ def try_model(
     ----------
     past : Past
         The model and the partition as of which it is trained.
-    folder : Path
-        Where the page goes.
     n_rows : int
         Size of the sample, in rows. Rows are chosen by a stable hash of the entity key.
 

@@ -131,8 +131,6 @@ def open_duckdb(
 
     Parameters
     ----------
-    workspace, spec
-        Queries and model.
     staged : mapping of str to Staged
         What is staged of each input.
     spill : Path

@@ -25,10 +25,6 @@ def open_source(workspace: Workspace, spec: ModelSpec, windows: Sequence[Window]
 
     Parameters
     ----------
-    workspace : Workspace
-        Queries, connections and storage.
-    windows : sequence of Window
-        All windows that will be read.
     timeout_s : int
         Seconds after which a single query is cancelled.
 

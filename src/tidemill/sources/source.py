@@ -46,10 +46,6 @@ class Source(Protocol):
 
         Parameters
         ----------
-        file : str
-            The query.
-        window : Window
-            Values of its parameters.
         columns : tuple of Column
             From `columns`.
         rounded : Counter, optional

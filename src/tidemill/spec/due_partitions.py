@@ -42,8 +42,6 @@ def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_JUDGED) -> tuple
         Schedule, zone and extent of the data.
     as_of : datetime
         The instant, with a time zone.
-    n : int, default 7
-        Maximum number.
     """
     return tuple(item for item in _ticks(spec, as_of, n) if _exists(spec, item.key))
 
@@ -64,10 +62,6 @@ def judge_timeliness(
     known : mapping of str to bool
         The partitions that are published or withheld, by key: whether each is empty. An empty one is on time; a whole week
         of them deserves a look.
-    serves : bool
-        Whether the model has a champion.
-    as_of : datetime
-        Instant to judge at.
     n : int, default 7
         Maximum number of due partitions to list as missing; the newest 7 decide the severity.
     withheld : collection of str, default ()

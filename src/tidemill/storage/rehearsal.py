@@ -49,10 +49,6 @@ def rehearse(
 
     Parameters
     ----------
-    folder : Path
-        The bundle.
-    digest : str
-        Its digest from the ledger.
     X : pandas.DataFrame of shape (n_samples, n_features)
         Aligned features.
     expected : ndarray of shape (n_samples,) or (n_samples, n_classes)

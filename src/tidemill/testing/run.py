@@ -44,10 +44,6 @@ def run_tests(job: Job, rows: int = N_ROWS, junit: str = "") -> ModelTests:
 
     Parameters
     ----------
-    job : Job
-        Model and partition.
-    rows : int, default 10,000
-        Size of the sample.
     junit : str, default ""
         File for the outcomes as JUnit's XML; empty for none.
 

@@ -31,10 +31,6 @@ def ensure_model(
 
     Parameters
     ----------
-    session : Session
-        An open session.
-    run_id : str
-        Run of the training.
     bundle_digest : str
         Digest of the bundle in the model.
     write : callable

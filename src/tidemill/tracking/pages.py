@@ -37,8 +37,6 @@ def show_page(session: Session, page: DailyPage, folder: Path) -> str:
 
     Parameters
     ----------
-    session : Session
-        An open session.
     folder : Path
         Folder of the page on this machine.
     """

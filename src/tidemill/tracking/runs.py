@@ -36,10 +36,6 @@ def show(session: Session, training: Training, store: StoragePlace) -> str:
 
     Parameters
     ----------
-    session : Session
-        An open session.
-    training : Training
-        Training to show.
     store : StoragePlace
         Storage of its files.
     """

@@ -32,8 +32,6 @@ def find_unbounded(cursor: Cursor, query: Query, parameters: Mapping[str, dateti
     ----------
     cursor : cursor
         Of the transaction from ``frozen_view``.
-    query : Query
-        The features query.
     parameters : mapping of str to datetime
         Values of ``start``, ``end`` and ``cutoff``; the cutoff must differ from the others to be recognised in the plan.
     """

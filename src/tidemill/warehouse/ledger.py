@@ -154,10 +154,10 @@ class Ledger:
                 run_id=run_id,
             )
 
-    def step_runs(self, model: str, *, limit: int = 2000) -> tuple[StepRun, ...]:
-        """Return the newest succeeded runs of a model's steps, newest first."""
+    def step_runs(self, model: str) -> tuple[StepRun, ...]:
+        """Return the 2,000 newest succeeded runs of a model's steps, newest first."""
         with transaction(self.url) as cursor:
-            execute(cursor, "step_runs", model=model, limit=limit)
+            execute(cursor, "step_runs", model=model, limit=2000)
             return fetch_all(cursor, StepRun)
 
     def trainings(self, model: str) -> tuple[tuple[str, str], ...]:

@@ -20,8 +20,6 @@ def ask_ready(url: str, sql: str, file: str, parameters: Mapping[str, datetime])
     ----------
     url : str
         Connection of a role that may read the source.
-    sql : str
-        The query.
     file : str
         Its file, for messages.
     parameters : mapping of str to datetime

@@ -38,8 +38,6 @@ def find_zone_casts(
         Of the transaction from ``frozen_view``.
     query, parameters
         As for ``describe``.
-    timezone : str
-        The model's time zone.
     """
     in_utc = timezone in ("UTC", "Etc/UTC")
     nodes = plan_of(cursor, query, parameters)

@@ -31,14 +31,14 @@ PICTURES = {
     "reliability": lambda: charts.reliability(LATE, SCORE),
     "importance": lambda: charts.importance([roc_auc(0.08, feature="dep_hour"), roc_auc(-0.01, feature="seats")]),
     "correlation": lambda: charts.correlation([MetricValue(name="r", value=-0.2, feature="visib")]),
-    "score_histogram": lambda: charts.score_histogram(SCORE, LATE, positive="late"),
+    "score_histogram": lambda: charts.score_histogram(SCORE, LATE),
     "scores_without_labels": lambda: charts.score_histogram(SCORE),
     "numeric": lambda: charts.distribution(HOURS, HOURS, title="dep_hour"),
     "categorical": lambda: charts.distribution(CARRIERS, CARRIERS, title="carrier"),
     "mini_numeric": lambda: charts.distribution(HOURS, title="dep_hour", size="mini"),
     "mini_categorical": lambda: charts.distribution(CARRIERS, CARRIERS, title="carrier", size="mini"),
     "drift": lambda: charts.drift_over_time(
-        {f"feature_{k}": {day: 0.01 * k + 0.001 * i for i, day in enumerate(DAYS)} for k in range(7)}, threshold=0.2
+        {f"feature_{k}": {day: 0.01 * k + 0.001 * i for i, day in enumerate(DAYS)} for k in range(7)}, metric="psi"
     ),
     "metric": lambda: charts.metric_over_partitions(
         {day: roc_auc(0.7 + 0.01 * i) for i, day in enumerate(DAYS)}, title="Realised roc_auc", threshold=0.62
@@ -113,7 +113,7 @@ def test_identifiers_of_two_pictures_differ(drawn):
         charts.distribution(HOURS, title=HOSTILE),
         charts.importance([roc_auc(0.1, feature=HOSTILE)]),
         charts.roc_curve(LATE, {HOSTILE: SCORE}),
-        charts.drift_over_time({HOSTILE: {HOSTILE: 0.1}}),
+        charts.drift_over_time({HOSTILE: {HOSTILE: 0.1}}, metric="psi"),
         charts.estimator_comparison({HOSTILE: roc_auc(0.7)}),
     ],
     ids=["category", "title", "feature", "legend", "partition", "estimator"],
@@ -138,7 +138,7 @@ def test_any_name_can_be_drawn(name):
         charts.score_histogram([]),
         charts.distribution(Histogram(edges=(0.0, 1.0), counts=(0,)), title="dep_hour"),
         charts.distribution(Categories(names=(), counts=()), title="carrier", size="mini"),
-        charts.drift_over_time({}),
+        charts.drift_over_time({}, metric="psi"),
         charts.metric_over_partitions({}, title="Realised roc_auc"),
         charts.label_rate_over_time({"2013-07-01": (0, 0)}),
         charts.estimator_comparison({}),

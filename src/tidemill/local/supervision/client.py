@@ -89,17 +89,10 @@ def read_record(home: Home) -> SupervisorRecord | None:
     return record if record is not None and processes.living(record.process) is not None else None
 
 
-def wait_for_end(home: Home, timeout_s: float = 90.0) -> bool:
-    """Wait until no supervisor lives, and return whether that happened in time.
-
-    Parameters
-    ----------
-    home : Home
-        The home of its stack.
-    timeout_s : float, default=90.0
-        Seconds; more than the supervisor gives its programs and Postgres together.
-    """
-    return until(lambda: not is_held(home.supervisor_lock), timeout_s)
+def wait_for_end(home: Home) -> bool:
+    """Wait until no supervisor lives, and return whether that happened in time."""
+    most_s = 90.0  # more than the supervisor gives its programs and Postgres together
+    return until(lambda: not is_held(home.supervisor_lock), most_s)
 
 
 def _close(stream: IO[str]) -> None:

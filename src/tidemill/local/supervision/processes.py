@@ -157,8 +157,6 @@ def end(
     ----------
     processes : iterable of psutil.Process
         psutil never signals a later process with the same number.
-    first : signal.Signals, default=SIGTERM
-        The polite request.
     timeout_s : float, default=10.0
         Seconds until the kill.
 

@@ -104,8 +104,6 @@ class Supervisor:
         The stack's home: the mark of its processes, and the place of logs and record.
     components : iterable of Component
         All programs that it may be told to start.
-    backoff, limits
-        Pauses and limits.
     silent : callable, optional
         Returns the components whose heartbeat is too old, or None if that is unknown.
     """

@@ -69,8 +69,6 @@ class Forest:
             Fitted estimator, or an XGBoost booster.
         task : str
             ``binary``, ``multiclass`` or ``regression``.
-        n_columns : int
-            Columns of the matrix.
 
         Returns
         -------

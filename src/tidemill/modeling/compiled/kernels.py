@@ -65,8 +65,6 @@ def add_leaves(rows: Any, table: Any, values: Any, first_word: int, end_word: in
         Bits of the leaves that remain possible.
     values : ndarray of shape (n_words, 64)
         Leaf values.
-    first_word, end_word : int
-        Range of words.
     sums : ndarray of shape (n_samples,)
         Updated in place.
     """

@@ -63,8 +63,6 @@ def fit(estimator: str, task: str, schema: FeatureSchema, *sets: *Sets, **option
         Name of a candidate, of a baseline, or of an estimator in ``own``.
     task : str
         ``binary``, ``multiclass`` or ``regression``.
-    schema : FeatureSchema
-        Features to read.
     *sets : X_train, y_train, X_validation, y_validation
         Raw features, each of shape (n_samples, n_columns), and labels, each of shape (n_samples,). Labels are booleans
         or 0 and 1 (binary), texts (multiclass), or finite numbers (regression). The validation set stops boosting and
@@ -165,8 +163,6 @@ def choose_rest(
 
     Parameters
     ----------
-    bundle : Bundle
-        Fitted.
     y : ndarray of shape (n_samples,)
         Encoded labels of the validation set.
     score : callable

@@ -100,12 +100,8 @@ def fit_in_pieces(
     ----------
     task, schema, **options
         As for `fit`.
-    train, validation : Pieces
-        Rows and labels.
     stops : ndarray of bool, shape (n_validation,)
         Validation rows that stop boosting.
-    boost : callable
-        Grows the trees.
 
     Returns
     -------

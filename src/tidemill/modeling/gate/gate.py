@@ -143,7 +143,7 @@ def _weigh_labels(report: EvaluationReport) -> list[Finding]:
     )
     near = report.near_match_share
     if not is_number(share) or not is_number(unmatched) or not is_number(near):
-        return [Finding.refuse(f"{said}; these are no shares to decide on.")]
+        return [Finding.refuse(f"{said}; these are not valid shares.")]
     if near > _MAX_NEAR:
         why = f"the keys of {near:.1%} of the rows differ from a label's only in blanks, case, leading zeros or '.0'"
         return [Finding.refuse(f"{said}: {why}. Write the key alike in both queries, and train again.")]

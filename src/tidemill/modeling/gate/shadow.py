@@ -15,14 +15,10 @@ def decide_shadow(shadow: Shadow, gains: Sequence[float], *, over: bool, unit: s
 
     Parameters
     ----------
-    shadow : Shadow
-        What is compared, and the margin.
     gains : sequence of float
         By how much the release in the shadow was better than the champion on each block, in the acceptance metric.
     over : bool
         Whether no further block will come.
-    unit : str, default "day"
-        What a block is called.
 
     Returns
     -------

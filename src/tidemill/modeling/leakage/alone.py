@@ -49,8 +49,6 @@ def find_telling(
         Raw columns.
     y_true : array-like of shape (n_samples,)
         Binary: booleans, or 0 and 1. Multiclass: any values. Regression: finite numbers.
-    schema : FeatureSchema
-        Columns to test.
     task : str, default "binary"
         ``binary``, ``multiclass`` or ``regression``.
     entities : array-like of shape (n_samples,), optional

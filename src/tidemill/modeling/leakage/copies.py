@@ -10,18 +10,16 @@ from tidemill.modeling.alignment import align
 from tidemill.modeling.leakage.finding import Leak
 from tidemill.modeling.schema import FeatureSchema
 
-__all__ = ["COPIES_LIMIT", "find_copies"]
+__all__ = ["find_copies"]
 
-COPIES_LIMIT = 0.01
+_LIMIT = 0.01
 """Share of test rows that may equal a train row in all features, if features normally identify a row."""
 
 _TELLS_APART = 0.9  # share of distinct rows from which an equal row is a copy, not a coincidence
 _LEAST_FEATURES = 3
 
 
-def find_copies(
-    train: pd.DataFrame, test: pd.DataFrame, schema: FeatureSchema, key: Sequence[str], limit: float = COPIES_LIMIT
-) -> list[Leak]:
+def find_copies(train: pd.DataFrame, test: pd.DataFrame, schema: FeatureSchema, key: Sequence[str]) -> list[Leak]:
     """Return test rows that are also in the train set, by key or by all features.
 
     Equal features mean nothing where rows naturally share them, as with a few categories. They count only if at least 90 %
@@ -29,14 +27,8 @@ def find_copies(
 
     Parameters
     ----------
-    train, test : pandas.DataFrame
-        Raw columns.
-    schema : FeatureSchema
-        Columns that are features.
     key : sequence of str
         Columns that identify a row, that of its entity first.
-    limit : float, default 0.01
-        Share of test rows that may have an equal row in the train set.
     """
     if train.empty or test.empty:
         return []
@@ -47,7 +39,7 @@ def find_copies(
         seen, asked = (pd.util.hash_pandas_object(align(frame, schema), index=False) for frame in (train, test))
         tell_apart = min(seen.nunique() / len(seen), asked.nunique() / len(asked)) >= _TELLS_APART
         equal = asked.isin(seen).to_numpy()
-        if tell_apart and equal.mean() > limit:
+        if tell_apart and equal.mean() > _LIMIT:
             found.append(_leak(equal, test, key[0], f"all of {len(schema.names)} features"))
     return found
 

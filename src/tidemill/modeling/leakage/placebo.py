@@ -39,12 +39,8 @@ def placebo(
     ----------
     fit : callable
         Takes the rows and labels to fit and to stop on, and returns a function that scores rows.
-    X_train, X_validation : pandas.DataFrame
-        Raw columns.
     y_train, y_validation : array-like
         Their labels: 0 and 1, texts, or numbers.
-    random_state : int
-        Seed of the shuffle.
 
     Returns
     -------

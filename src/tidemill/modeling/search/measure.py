@@ -121,8 +121,6 @@ class FoldSet:
             Labels.
         blocks : ndarray of shape (n_samples,)
             Key of each row's partition.
-        fitting : Fitting
-            Settings shared by all folds.
         sample_weight : ndarray of shape (n_samples,), optional
             How often each row counts, above 0.
 

@@ -89,12 +89,8 @@ def search(
 
     Parameters
     ----------
-    space : Space
-        Parameters and their values.
     measure : callable
         Fits a setting on a fold (numbered from 0) and measures it.
-    limits : Limits
-        Trials, folds, time, direction, seed.
     known : sequence of Trial, default ()
         Trials of an earlier attempt, from number 0 on.
     on_trial : callable

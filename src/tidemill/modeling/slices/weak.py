@@ -147,8 +147,6 @@ def find_weak_slices(measure: Measure, validation: ScoredRows, test: ScoredRows)
 
     Parameters
     ----------
-    measure : Measure
-        Metric of the comparison.
     validation : ScoredRows
         Rows to search, by every column and by each pair of the first 15.
     test : ScoredRows

@@ -67,14 +67,8 @@ def decide_changes(
 
     Parameters
     ----------
-    opened : iterable of OpenAlert
-        Open alerts.
     examinations : sequence of Examination
         The newest partitions, newest first, each with its latest findings.
-    persistence : callable
-        Persistence of a rule family.
-    owner : callable
-        Owner of a rule family.
 
     Returns
     -------

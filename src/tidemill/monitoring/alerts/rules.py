@@ -243,8 +243,6 @@ def raise_alerts(
     ----------
     metrics : sequence of MetricValue
         Figures of one partition from ``drift``, ``performance`` or ``compute``, or any mix of them.
-    thresholds : AlertThresholds
-        What deserves an alert.
     partition : str, default ""
         Partition of the figures, if messages should name it.
 

@@ -29,8 +29,6 @@ def psi_of_past_blocks(groups: NDArray[np.int64], blocks: NDArray[np.int64], *, 
         Group of each row, from 0 to ``n_groups - 1``.
     blocks : numpy.ndarray of shape (n_rows,)
         Number of each row's partition, from 0 without gaps, ascending in time.
-    n_groups : int
-        Number of groups.
 
     Returns
     -------

@@ -30,15 +30,7 @@ class _Side:
 
 
 def comparison_page(model: str, ids: tuple[int, int], left: ReleaseEvidence, right: ReleaseEvidence) -> str:
-    """Return the page that compares two releases of a model.
-
-    Parameters
-    ----------
-    ids : tuple of int
-        Numbers of the two releases.
-    left, right : ReleaseEvidence
-        Their evidence.
-    """
+    """Return the page that compares two releases of a model."""
     settings = list(_different(_flat(left.settings), _flat(right.settings)))
     figures = list(_figures(left.evaluation, right.evaluation))
     return page(

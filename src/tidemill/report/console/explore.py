@@ -25,8 +25,6 @@ def explore_page(model: str, metric: str) -> str:
 
     Parameters
     ----------
-    model : str
-        Name of the model.
     metric : str
         Figure that is shown first.
     """

@@ -16,8 +16,6 @@ def trail_of(model: str, *here: str, up: str = UP) -> tuple[Link, ...]:
 
     Parameters
     ----------
-    *here : str
-        Text of the page.
     up : str, default ``../../``
         From the page to that of the model.
     """

@@ -44,8 +44,6 @@ def model_page(details: ModelDetails, wishes: Wishes = _NOTHING) -> str:
 
     Parameters
     ----------
-    details : ModelDetails
-        Its state and recent past.
     wishes : Wishes, optional
         What the reader may ask for, and what has been asked for; by default nothing.
     """

@@ -14,8 +14,6 @@ def partition_page(details: PartitionDetails, possible: Collection[str] = ()) ->
 
     Parameters
     ----------
-    details : PartitionDetails
-        What happened to it.
     possible : collection of str, default ()
         Names of the actions that the reader may take.
     """

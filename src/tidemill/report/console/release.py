@@ -7,13 +7,7 @@ __all__ = ["release_card_page"]
 
 
 def release_card_page(model: str, release_id: int, card: str) -> str:
-    """Return the page with a release's model card.
-
-    Parameters
-    ----------
-    card : str
-        The stored card, Markdown.
-    """
+    """Return the page with a release's model card."""
     above, own = trail_of(model, up="../../../")
     return page(
         "release_card.html",

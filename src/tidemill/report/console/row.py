@@ -19,8 +19,6 @@ def row_page(model: str, entity_key: str, partition: str, found: RowLookup | Non
     ----------
     entity_key, partition : str
         What the form holds; empty for the empty form, and for every partition.
-    found : RowLookup or None
-        The row.
     n_searched : int
         Newest partitions that are searched if the form names none.
     """

@@ -25,8 +25,6 @@ def layers_of(sets: Sequence[Histogram | Categories], title: str, *, bare: bool)
     ----------
     sets : sequence of Histogram or Categories
         One or two, all of one kind.
-    title : str
-        Name of the column.
     bare : bool
         True to leave out axes and labels.
 

@@ -54,8 +54,6 @@ def extract(job: Job, purpose: str) -> SnapshotRef:
 
     Parameters
     ----------
-    job : Job
-        Model and partition.
     purpose : str
         ``score``: the partition's rows. ``train``: the rows of the training window before it, with the labels
         known at its cutoff.

@@ -42,8 +42,6 @@ def denied_reads(
         Of the transaction from ``frozen_view``.
     query, parameters
         As for ``describe``.
-    columns : sequence of Column
-        The result's columns.
     """
     policy = _policy(spec)
     if policy == Policy():

@@ -25,8 +25,6 @@ def compare_snapshots(before: Path, after: Path, key: str) -> RowChanges:
 
     Parameters
     ----------
-    before, after : Path
-        The tables.
     key : str
         Column of the entity key.
     """

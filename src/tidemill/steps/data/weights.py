@@ -65,15 +65,13 @@ def row_weights(
         At least the columns that find labels, and the weight if the features query returns it.
     labels : pyarrow.Table or None
         Result of the labels query; None before labels are known.
-    spec : ModelSpec
-        The model.
     counted : pyarrow array of bool
         Rows whose weight is needed: those with a label.
 
     Raises
     ------
     SpecError
-        If the column is no number, or not in one of the two.
+        If the column is not a number, or not in exactly one of the two.
     ContractBroken
         If the weight of a counted row is negative, NaN, infinite or NULL.
     """

@@ -17,8 +17,6 @@ def whole_days(spec: ModelSpec, keys: Iterable[str]) -> dict[str, tuple[str, ...
 
     Parameters
     ----------
-    spec : ModelSpec
-        The model.
     keys : iterable of str
         Keys of partitions.
     """

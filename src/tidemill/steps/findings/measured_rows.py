@@ -19,8 +19,6 @@ def measure_rows(
 
     Parameters
     ----------
-    job : Job
-        Model and partition.
     collected : CollectedRef
         The partition's rows, published or not.
     reference : tuple of ColumnProfile

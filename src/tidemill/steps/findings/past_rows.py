@@ -1,4 +1,4 @@
-"""The newest published partitions, and their numbers of rows, which define how many are usual."""
+"""The newest published partitions and their numbers of rows, which define the usual number."""
 
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo

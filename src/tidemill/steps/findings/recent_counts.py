@@ -26,7 +26,7 @@ def count_newest(
 
     After a promotion they are counted again in the new release's groups. A snapshot that retention has removed, or that
     lacks a column, is left out. So is a feature in partitions where it was broken, since the same break would otherwise
-    look usual on its second day; unless the rows were withheld, and a person has published them as right.
+    look usual on its second day; unless the rows were withheld and a person has published them as correct.
     """
     crossed, store = job.alerts.crossed(job.spec.model), PartitionCounts(job.workspace.connection(LEDGER))
     runs = [run for run in job.publisher.published(job.spec.model) if run.partition < collected.partition]
@@ -47,7 +47,7 @@ def count_newest(
 
 
 def _broken(crossed: Mapping[str, frozenset[str]], run: PublishedRun) -> set[str]:
-    """Return the features that were found broken in a partition, and that no person has found right."""
+    """Return the features that were found broken in a partition, and that no person has confirmed as correct."""
     if run.found_right:
         return set()
     return {rule.partition(":")[2] for rule in crossed.get(run.partition, ()) if rule.startswith(BROKEN)}

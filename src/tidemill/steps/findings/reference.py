@@ -79,10 +79,6 @@ def count_features(
 
     Parameters
     ----------
-    path : Path
-        The table.
-    reference : sequence of ColumnProfile
-        Columns and bins.
     most_rows : int, optional
         Rows that are enough; of a longer table, evenly spaced row groups are read. All by default.
 

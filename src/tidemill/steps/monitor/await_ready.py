@@ -37,8 +37,6 @@ def await_ready(job: Job, chain: str, *, tick: datetime | None = None, missing: 
 
     Parameters
     ----------
-    job : Job
-        Model and partition.
     chain : str
         ``train``, ``predict`` or ``monitor``, whose ``ready`` applies.
     tick : datetime, optional

@@ -40,8 +40,6 @@ def corrected(job: Job, runs: Mapping[str, PublishedRun], before: str) -> Iterat
 
     Parameters
     ----------
-    job : Job
-        The job.
     runs : mapping of str to PublishedRun
         All published runs, by key.
     before : str

@@ -79,10 +79,6 @@ def outlook_of(
 
     Parameters
     ----------
-    bundle : Bundle
-        The candidate.
-    test : LabelledSet
-        The test set.
     score : ndarray
         The candidate's scores on it.
     weights_known : bool, default True
@@ -222,14 +218,10 @@ def loss_change(
 
     Parameters
     ----------
-    watched : WatchedLoss
-        The loss.
     served : iterable of str
         Partitions that the release served.
     until : str
         Newest partition to examine.
-    arrival : Arrival
-        How labels arrive.
     """
     known, keys = job.ledger.metrics(job.spec.model, "performance", watched.figure, until=until), set(served)
     found = {

@@ -138,8 +138,6 @@ def measured(
 
     Parameters
     ----------
-    run : PublishedRun
-        The run of the rows.
     y : pyarrow.ChunkedArray of shape (n_rows,)
         From `labelled`; null if a label is unknown.
     rows : pyarrow.Table

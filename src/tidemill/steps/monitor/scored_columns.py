@@ -17,10 +17,6 @@ def scored_columns(job: Job, run: PublishedRun, rows: pa.Table, names: tuple[str
 
     Parameters
     ----------
-    job : Job
-        Model and storage.
-    run : PublishedRun
-        The run.
     rows : pyarrow.Table
         Its rows, with at least their key.
     names : tuple of str

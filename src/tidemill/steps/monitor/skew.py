@@ -17,8 +17,6 @@ def skew_of(job: Job, run: PublishedRun, columns: tuple[str, ...]) -> tuple[Metr
 
     Parameters
     ----------
-    job : Job
-        Model and place.
     run : PublishedRun
         Run of a matured partition, so that late data have arrived.
     columns : tuple of str

@@ -49,8 +49,6 @@ def reasons_of(bundle: Bundle, X: pd.DataFrame, n: int) -> pa.Array:
     ----------
     X : pandas.DataFrame of shape (n_samples, n_columns)
         Raw features.
-    n : int
-        Reasons per row.
 
     Returns
     -------

@@ -36,12 +36,6 @@ def inspect(
 
     Parameters
     ----------
-    job : Job
-        Model, partition, workspace.
-    prediction : PredictionRef
-        The written rows.
-    snapshot : SnapshotRef
-        The rows that were scored.
     answer : Answer, optional
         A person's answer about a run that is withheld already.
     dry_run : bool, default False

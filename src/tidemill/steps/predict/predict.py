@@ -48,12 +48,6 @@ def predict(job: Job, release: ReleaseRef, snapshot: SnapshotRef, scores: tuple[
 
     Parameters
     ----------
-    job : Job
-        Model, partition, workspace.
-    release : ReleaseRef
-        Release that scores.
-    snapshot : SnapshotRef
-        Rows to score.
     scores : tuple of ScoresRef, default ()
         Scores of each shard; if empty, all rows are scored here.
 

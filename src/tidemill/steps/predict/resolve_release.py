@@ -22,10 +22,6 @@ def resolve_release(
 
     Parameters
     ----------
-    job : Job
-        Model and partition.
-    release : int, optional
-        A release by its id.
     policy : str, default "live_then"
         Without ``release``: ``live_then``, the one that was live for the partition, or ``current``, the champion.
     simulate : bool, default False

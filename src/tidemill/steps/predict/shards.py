@@ -23,13 +23,6 @@ SCORES = "scores.parquet"  # the rows in their published form
 def cut(n_rows: int, shard_rows: int) -> tuple[Shard, ...]:
     """Return the fewest shards within a limit, of nearly equal length; at least one.
 
-    Parameters
-    ----------
-    n_rows : int
-        Rows of the snapshot.
-    shard_rows : int
-        Maximum rows per shard.
-
     Examples
     --------
     >>> [(shard.start, shard.stop) for shard in cut(10, 4)]

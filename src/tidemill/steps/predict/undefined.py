@@ -75,7 +75,8 @@ class UndefinedRows:
     def _refuse_too_many(self) -> None:
         if self.snapshot.n_set_aside + len(self.keys) > self.limit:
             raise IncompletePublish(
-                f"Release {self.release.release_id} of {self.release.model!r} returns no number for {len(self.keys)} or more "
+                f"Release {self.release.release_id} of {self.release.model!r} returns a score that is not a number "
+                f"for {len(self.keys)} or more "
                 f"of {self.snapshot.n_rows} rows, such as {self.keys[:N_KEYS]}; the contract has set aside "
                 f"{self.snapshot.n_set_aside}, and predict.quarantine allows {self.limit} together.",
                 "Nothing was published; look at these rows, roll the release back, or raise predict.quarantine.",

@@ -23,10 +23,6 @@ def refuse_stale_form(workspace: Workspace, model: str, origin: Origin, text: st
 
     Parameters
     ----------
-    workspace : Workspace
-        Connections.
-    origin : Origin
-        The task that asks.
     text : str
         The question, and the figures behind it.
     instead : str
@@ -53,12 +49,6 @@ def approve(
 
     Parameters
     ----------
-    job : Job
-        Model, partition, workspace.
-    evaluation : EvaluationReport
-        The evidence.
-    decision : Decision
-        The gate's.
     answer : Answer, optional
         The person's answer; None if no one was asked.
     dry_run : bool, default False

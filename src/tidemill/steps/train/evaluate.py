@@ -62,12 +62,6 @@ def evaluate(job: Job, split: SplitRef, bundles: tuple[BundleRef, ...], shown: b
 
     Parameters
     ----------
-    job : Job
-        Model, partition, workspace.
-    split : SplitRef
-        The sets.
-    bundles : tuple of BundleRef
-        Candidates and baselines.
     shown : bool, default True
         Whether the evaluation is shown. If False, it decides the same in half the time: there are no charts, no slices
         are searched, no features left out, the rehearsal takes place in this process, and only a candidate that the gate

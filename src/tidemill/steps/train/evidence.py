@@ -28,8 +28,6 @@ def task_pictures(
 
     Parameters
     ----------
-    bundle : Bundle
-        The candidate.
     y_true : ndarray of shape (n_samples,)
         Labels of the test set.
     scores : mapping of str to ndarray

@@ -41,8 +41,6 @@ def probe_leaks(job: Job, rows: pa.Table, sets: Mapping[str, pa.Table]) -> tuple
 
     Parameters
     ----------
-    job : Job
-        Model and workspace.
     rows : pyarrow.Table
         All rows of the training snapshot, with the key of their partition.
     sets : mapping of str to pyarrow.Table

@@ -60,8 +60,6 @@ def cut(
     ----------
     job : Job
         Model and storage; the ledger is not needed.
-    snapshot : SnapshotRef
-        The rows to cut.
     look : callable, optional
         Called with all rows and the three sets before they are stored; may refuse them.
 

@@ -43,12 +43,8 @@ def search_settings(job: Job, split: SplitRef, estimator: str, n_trials: int) ->
 
     Parameters
     ----------
-    job : Job
-        Model, partition, workspace.
     split : SplitRef
         The sets; train and validation are used.
-    estimator : str
-        Name of a candidate.
     n_trials : int
         Settings to try besides the defaults, from 1.
 

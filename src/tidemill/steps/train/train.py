@@ -27,10 +27,6 @@ def train(job: Job, split: SplitRef, estimator: str, trials: int | None = None) 
 
     Parameters
     ----------
-    job : Job
-        Model, partition, workspace.
-    split : SplitRef
-        Train and validation set.
     estimator : str
         Name of a candidate or a baseline.
     trials : int, optional
@@ -69,10 +65,6 @@ def fit_bundle(
 
     Parameters
     ----------
-    job : Job
-        Model and storage.
-    split : SplitRef
-        Train and validation set.
     estimator : str
         Name of a candidate or a baseline.
     parameters : dict

@@ -101,8 +101,6 @@ def load_bundle(folder: Path, expected_digest: str, trusted: frozenset[str] = fr
 
     Parameters
     ----------
-    folder : Path
-        Folder of the bundle.
     expected_digest : str
         Digest from the ledger, 64 hexadecimal digits; never a digest that came with the bundle.
     trusted : frozenset of str, default empty

@@ -73,8 +73,6 @@ def dump(estimator: Any, trusted: frozenset[str] = frozenset()) -> bytes:
 
     Parameters
     ----------
-    estimator : object
-        Fitted.
     trusted : frozenset of str, default empty
         Import paths that the spec allows beyond `TRUSTED`.
 

@@ -46,8 +46,6 @@ def save_bundle(bundle: Bundle, folder: Path, golden: pd.DataFrame, trusted: fro
 
     Parameters
     ----------
-    bundle : Bundle
-        Fitted model.
     folder : Path
         Target; missing, empty, or with this same bundle in it.
     golden : pandas.DataFrame of shape (n_samples, n_columns)

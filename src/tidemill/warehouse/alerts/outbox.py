@@ -91,8 +91,6 @@ class Outbox:
             Instant at which it must be due.
         model : str, optional
             Only messages about this model.
-        without : sequence of str, default ()
-            Channels to skip.
         after : int, default 0
             Only messages with a greater id.
         """

@@ -59,14 +59,8 @@ class Alerts:
 
         Parameters
         ----------
-        examination : Examination
-            What was found in the partition.
-        decide : callable
-            Returns the changes of the alerts.
         channels : sequence of (str, Severity)
             Channels, each with its lowest severity.
-        run_id : int
-            The step's run.
         now : datetime
             Instant from which messages may be sent.
 
@@ -118,8 +112,6 @@ class Alerts:
 
         Parameters
         ----------
-        alert_id : int
-            The alert.
         said : Acknowledgement
             Who knows, why, and until when.
         now : datetime, optional

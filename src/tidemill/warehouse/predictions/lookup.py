@@ -21,8 +21,6 @@ def look_up_row(url: str, model: str, entity_key: str, partition: str | None = N
     ----------
     url : str
         Connection; any role may read.
-    model, entity_key : str
-        The entity.
     partition : str, optional
         Partition to search; the newest 90 by default.
     """

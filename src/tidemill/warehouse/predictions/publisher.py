@@ -122,12 +122,8 @@ class Publisher:
 
         Parameters
         ----------
-        model, partition : str
-            The claimed partition.
         token : int
             Token that the chain's first step took.
-        run_id : int
-            The step's run.
 
         Raises
         ------
@@ -161,18 +157,12 @@ class Publisher:
 
         Parameters
         ----------
-        release : ReleaseRef
-            Release that scored.
-        snapshot : SnapshotRef
-            Rows that were scored.
         rows : ScoredRows
             Computed while they are written.
         token : int
             From ``claim``.
         threshold : float or None
             Score from which the positive class is predicted.
-        run_id : int
-            The step's run.
 
         Raises
         ------
@@ -294,8 +284,6 @@ class Publisher:
 
         Parameters
         ----------
-        model, partition : str
-            The partition to restore.
         undone : sequence of int
             Releases whose rows must not become visible.
         run_id : int or None

@@ -45,8 +45,6 @@ def allow_reader(owner_url: str, name: str, *, new_password: bool = False) -> Re
     ----------
     owner_url : str
         Connection of the schema's owner; creating a login needs its right to create roles.
-    name : str
-        Name of the login.
     new_password : bool, default False
         Whether an existing login gets a new password.
 

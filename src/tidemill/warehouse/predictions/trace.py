@@ -23,8 +23,6 @@ def trace(url: str, model: str, entity_key: str, partition: str | None = None) -
     ----------
     url : str
         Connection; any role may read.
-    model, entity_key : str
-        The row.
     partition : str, optional
         Its partition; by default the newest published one that has the key.
 

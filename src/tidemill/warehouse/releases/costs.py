@@ -31,10 +31,6 @@ def fit_costs(url: str, model: str, partition: str, digests: Collection[str]) ->
     ----------
     url : str
         Connection; any role reads.
-    model, partition : str
-        The training.
-    digests : collection of str
-        The bundles.
     """
     with transaction(url) as cursor:
         execute(cursor, "fit_costs", model=model, partition=partition, digests=list(digests))

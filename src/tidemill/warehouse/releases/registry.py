@@ -246,10 +246,6 @@ class Releases:
         ----------
         to : int or None
             Release to restore; None for the one before the champion.
-        approved_by : str
-            A person.
-        reason : str
-            One sentence.
 
         Returns
         -------

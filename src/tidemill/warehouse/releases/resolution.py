@@ -29,10 +29,6 @@ def resolve_release(
 
     Parameters
     ----------
-    releases : Releases
-        The ledger's view.
-    partition : Partition
-        The partition to score.
     release_id : int, optional
         A release by its id; by default the one that was live for the partition.
     simulate : bool, default False

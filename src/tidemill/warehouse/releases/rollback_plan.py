@@ -31,10 +31,6 @@ def plan_rollback(url: str, model: str, to: int | None, wanted: Collection[str])
 
     Parameters
     ----------
-    url : str
-        Connection of the ledger.
-    model : str
-        Name of the model.
     to : int or None
         Release to go back to; None for the one before the champion.
     wanted : collection of str

@@ -45,11 +45,6 @@ class Without:
 def fit_without(job: Job, split: SplitRef, best: BundleRef) -> tuple[Without, ...]:
     """Fit the chosen estimator with the same settings, without one group of features at a time.
 
-    Parameters
-    ----------
-    best : BundleRef
-        The chosen candidate.
-
     Returns
     -------
     tuple of Without
@@ -102,10 +97,6 @@ def weigh_groups(job: Job, test: LabelledSet, best: Bundle, fits: tuple[Without,
 
     Parameters
     ----------
-    test : LabelledSet
-        The test set.
-    best : Bundle
-        The chosen candidate.
     fits : tuple of Without
         From `fit_without`.
 

@@ -40,12 +40,8 @@ def with_refit(
     ----------
     job : Job
         Model and storage; the ledger is not needed.
-    split : SplitRef
-        The three sets.
     report : EvaluationReport
         The figures of the judged bundle, which stay.
-    test : LabelledSet
-        The test set.
     score : ndarray of shape (n_samples,) or (n_samples, n_classes)
         The judged bundle's scores of the test set.
     apart : bool

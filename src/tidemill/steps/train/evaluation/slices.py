@@ -27,14 +27,6 @@ def search_slices(
 
     Parameters
     ----------
-    job : Job
-        Model and workspace.
-    split : SplitRef
-        The sets.
-    test : LabelledSet
-        The test set.
-    best : Bundle
-        The candidate.
     importance : sequence of MetricValue
         Its features, most important first: the order in which they are searched.
     """
