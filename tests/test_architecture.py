@@ -232,6 +232,16 @@ def test_a_module_says_what_it_is_for() -> None:
     assert [name_of(path) for path, tree in TREES.items() if not ast.get_docstring(tree)] == []
 
 
+def test_everything_public_has_a_docstring() -> None:
+    def undocumented(body: Iterable[ast.stmt]) -> list[str]:
+        public = [node for node in body if isinstance(node, Function | ast.ClassDef) and node.name[0] != "_"]
+        members = [name for node in public if isinstance(node, ast.ClassDef) for name in undocumented(node.body)]
+        return [node.name for node in public if ast.get_docstring(node) is None] + members
+
+    tests_of_models = PROJECT / "src" / "tidemill" / "testing" / "pack.py"  # a test's name states the fact
+    assert offenders(TREES.keys() - {tests_of_models}, lambda path: undocumented(TREES[path].body)) == {}
+
+
 def test_the_table_of_a_room_lists_its_modules() -> None:
     def astray(path: Path) -> set[str]:
         table = (ast.get_docstring(TREES[path]) or "").split("\n====")[1:-1]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tidemill.metrics.blocks import MIN_BLOCKS
 from tidemill.metrics.gaps import PREFIX
-from tidemill.modeling.gate.finding import Finding, is_number
+from tidemill.modeling.gate.finding import Finding, is_finite
 from tidemill.modeling.gate.power import harmed, shortfall, widened
 from tidemill.records import EvaluationReport, MetricValue, significant
 
@@ -75,7 +75,7 @@ class Yardstick:
         if difference.name != self.metric:
             return f"is in {difference.name}, not in {self.metric}"
         for what, number in (("value", difference.value), ("low", difference.low), ("high", difference.high)):
-            if not is_number(number):
+            if not is_finite(number):
                 return f"has {what} {number}, not a number to decide on"
         if difference.low is not None and difference.high is not None and difference.low > difference.high:
             ends = (significant(end, 4) for end in (difference.low, difference.high))
@@ -87,7 +87,7 @@ def lead_over_prior(report: EvaluationReport, metric: str, sign: float) -> float
     """Return how much better than the baseline ``prior`` the candidate is; None if that is not known."""
     found = (item for item in report.baselines if item.slice == "prior" and item.name == metric)
     value = next((item.value for item in found), None)
-    return sign * value if value is not None and is_number(value) else None
+    return sign * value if value is not None and is_finite(value) else None
 
 
 def default_margin(report: EvaluationReport, metric: str, sign: float) -> float:
@@ -149,7 +149,7 @@ def weigh_champion(report: EvaluationReport, by: Yardstick) -> Finding:
     flaw = by.flaw(difference)
     if flaw:
         return Finding.refuse(f"The difference to the champion, release {release}, {flaw}.")
-    if not is_number(by.margin) or by.margin < 0:
+    if not is_finite(by.margin) or by.margin < 0:
         return Finding.refuse(f"The margin is {by.margin}; a number from 0 is needed.")
     return _compare_with_champion(report, difference, by)
 
@@ -252,8 +252,8 @@ def weigh_gaps(report: EvaluationReport, limits: Mapping[str, float], unit: str)
     """Refuse a candidate of which a gap between groups is shown to be larger than its limit."""
     if not limits:
         return []
-    judged = [item for item in report.gaps if item.name.removeprefix(PREFIX) in limits and is_number(item.value)]
-    weighable = [item for item in judged if is_number(item.standard_error) and (item.n or 0) >= MIN_SLICE_ROWS]
+    judged = [item for item in report.gaps if item.name.removeprefix(PREFIX) in limits and is_finite(item.value)]
+    weighable = [item for item in judged if is_finite(item.standard_error) and (item.n or 0) >= MIN_SLICE_ROWS]
     if not weighable:
         return [
             Finding.undecided(
@@ -288,18 +288,18 @@ def _gap_name(item: MetricValue) -> str:
 
 def _is_weighable(item: MetricValue, by: Yardstick) -> bool:
     enough = (item.n or 0) >= MIN_SLICE_ROWS and (item.n_blocks or 0) >= MIN_BLOCKS
-    return enough and by.flaw(item) is None and is_number(item.standard_error)
+    return enough and by.flaw(item) is None and is_finite(item.standard_error)
 
 
 def _spans_too_little(difference: MetricValue) -> bool:
     """Return whether the interval is missing for no other reason than that there are too few blocks of time."""
-    return difference.n_blocks is not None and difference.n_blocks < MIN_BLOCKS and is_number(difference.value)
+    return difference.n_blocks is not None and difference.n_blocks < MIN_BLOCKS and is_finite(difference.value)
 
 
 def _has_no_interval(difference: MetricValue) -> bool:
     """Return whether the rows define a difference and tell nothing about its error."""
     ends = (difference.low, difference.high)
-    return is_number(difference.value) and all(end is None or math.isnan(end) for end in ends)
+    return is_finite(difference.value) and all(end is None or math.isnan(end) for end in ends)
 
 
 def _no_interval(what: str, difference: MetricValue, by: Yardstick) -> str:
@@ -318,7 +318,7 @@ def _too_few_blocks(what: str, difference: MetricValue, by: Yardstick) -> str:
 
 
 def _what_would(difference: MetricValue, gap: float, by: Yardstick) -> str:
-    if not is_number(difference.standard_error) or not difference.n_blocks:
+    if not is_finite(difference.standard_error) or not difference.n_blocks:
         return ""
     assert difference.standard_error is not None
     missing = shortfall(gap, difference.standard_error, difference.n_blocks, difference.n or 0)

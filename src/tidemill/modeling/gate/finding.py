@@ -6,7 +6,7 @@ from typing import Self
 
 from tidemill.records import Verdict
 
-__all__ = ["Finding", "is_number"]
+__all__ = ["Finding", "is_finite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class Finding:
         return cls(Verdict.ACCEPT, reason)
 
 
-def is_number(value: float | None) -> bool:
+def is_finite(value: float | None) -> bool:
     """Return whether a value is a finite number.
 
     Examples
     --------
-    >>> [is_number(value) for value in (0.5, None, float("nan"), float("inf"))]
+    >>> [is_finite(value) for value in (0.5, None, float("nan"), float("inf"))]
     [True, False, False, False]
     """
     return value is not None and math.isfinite(value)

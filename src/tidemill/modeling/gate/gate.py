@@ -21,7 +21,7 @@ from tidemill.modeling.gate.comparison import (
     weigh_gaps,
     weigh_slices,
 )
-from tidemill.modeling.gate.finding import Finding, is_number
+from tidemill.modeling.gate.finding import Finding, is_finite
 from tidemill.records import (
     BehaviourCheck,
     Decision,
@@ -142,7 +142,7 @@ def _weigh_labels(report: EvaluationReport) -> list[Finding]:
         f"{share:.1%} of the rows of matured partitions have no label, and {unmatched:.1%} of the labels match no row"
     )
     near = report.near_match_share
-    if not is_number(share) or not is_number(unmatched) or not is_number(near):
+    if not is_finite(share) or not is_finite(unmatched) or not is_finite(near):
         return [Finding.refuse(f"{said}; these are not valid shares.")]
     if near > _MAX_NEAR:
         why = f"the keys of {near:.1%} of the rows differ from a label's only in blanks, case, leading zeros or '.0'"
@@ -153,7 +153,7 @@ def _weigh_labels(report: EvaluationReport) -> list[Finding]:
     if usual is None:  # no champion, or one of an older record
         return [Finding.of(True, f"{said}.")]
     said = f"{said}; in the champion's training {usual:.1%} of the rows had no label"
-    if is_number(usual) and (share <= _MAX_RISE_FACTOR * usual or share - usual <= _MAX_RISE):
+    if is_finite(usual) and (share <= _MAX_RISE_FACTOR * usual or share - usual <= _MAX_RISE):
         return [Finding.of(True, f"{said}.")]
     step = "Find out where the labels are, and train again when they have arrived"
     return [Finding.undecided(f"{said}, so labels are missing. {step}.")]
@@ -164,12 +164,12 @@ def _weigh_floor(report: EvaluationReport, metric: str, minimum: float | None, s
     if figure is None:
         return Finding.refuse(f"{metric} of the candidate is missing from the evaluation.")
     value = figure.value
-    if not is_number(value):
+    if not is_finite(value):
         return Finding.refuse(f"{metric} of the candidate is {value}, not a number to decide on.")
     bound = "floor" if sign > 0 else "ceiling"
     if minimum is None:
         return Finding.shown(f"{metric} is {significant(value, 4)}; the spec names no {bound}.")
-    if not is_number(minimum):
+    if not is_finite(minimum):
         return Finding.refuse(f"The {bound} of {metric} is {minimum}, not a number to decide on.")
     passed = sign * value >= sign * minimum
     words = {(True, True): "at least", (True, False): "below", (False, True): "at most", (False, False): "above"}
@@ -285,7 +285,7 @@ def _weigh_refit(refit: Refit | None, accept: Accept) -> list[Finding]:
     if refit is None:
         return []
     churn = refit.churn
-    if not is_number(churn.value):
+    if not is_finite(churn.value):
         return [
             Finding.refuse(f"The fit on all rows differs from the judged one by {churn.value}, which is not a number.")
         ]
@@ -309,7 +309,7 @@ def _weigh_refit(refit: Refit | None, accept: Accept) -> list[Finding]:
 def _budget(value: float, limit: float | None, said: str, unit: str) -> Finding:
     if limit is None:
         return Finding.shown(f"{said}; not weighed.")
-    if not is_number(value) or value <= 0:
+    if not is_finite(value) or value <= 0:
         return Finding.refuse(f"{said}, which is not a measurement.")
     return _within(value, limit, said, f"{limit:,g}{unit}")
 
@@ -318,7 +318,7 @@ def _weigh_limit(
     figure: MetricValue | None, limit: float | None, name: str, said: Callable[[MetricValue], str]
 ) -> list[Finding]:
     """Weigh a figure that must not exceed a limit; without a limit, only show it."""
-    if figure is not None and is_number(figure.value):
+    if figure is not None and is_finite(figure.value):
         if limit is None:
             return [Finding.shown(f"{said(figure)}; not weighed.")]
         return [_within(figure.value, limit, said(figure), significant(limit, 4))]

@@ -15,7 +15,7 @@ from tidemill.metrics.definitions import greater_is_better
 from tidemill.metrics.differences import paired_difference
 from tidemill.modeling.alignment import align
 from tidemill.modeling.bundle import Bundle
-from tidemill.modeling.gate.finding import is_number
+from tidemill.modeling.gate.finding import is_finite
 from tidemill.modeling.importance import correlated_groups
 from tidemill.modeling.schema import FeatureSchema
 from tidemill.records import BundleRef, FeatureGroup, MetricValue, SplitRef
@@ -151,7 +151,7 @@ def _gain(job: Job, test: LabelledSet, best: Bundle, reduced: Bundle) -> MetricV
 
 
 def _includes_zero(gain: MetricValue) -> bool:
-    return is_number(gain.low) and is_number(gain.high) and (gain.low or 0.0) <= 0.0 <= (gain.high or 0.0)
+    return is_finite(gain.low) and is_finite(gain.high) and (gain.low or 0.0) <= 0.0 <= (gain.high or 0.0)
 
 
 def _seconds(bundle: Bundle, X: pd.DataFrame) -> float:
