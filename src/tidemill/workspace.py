@@ -175,7 +175,7 @@ class Workspace:
         Raises
         ------
         SpecError
-            If the file is missing, or no UTF-8.
+            If the file is missing, or not UTF-8.
         """
         path = self.sql / file
         if not path.is_file():

@@ -195,7 +195,7 @@ class Bucket:
         if kept != size:
             raise StorageUnavailable(
                 f"{self._place(key)} was sent {size:,} bytes and holds {kept}.",
-                "Airflow tries it again; nothing stands on it.",
+                "Airflow tries it again; nothing refers to it yet.",
             )
 
     def _make_folder(self, system: fs.FileSystem, path: str) -> None:
@@ -234,7 +234,7 @@ def _system(url: str) -> tuple[fs.FileSystem, str]:
     unknown = sorted(options.keys() - _OPTIONS.keys())
     if parts.scheme != "s3" or not parts.hostname or parts.username or unknown:
         raise SettingsError(
-            f"TIDEMILL_STORAGE is no place for artifacts: {url.partition('?')[0].rpartition('@')[2]!r}"
+            f"TIDEMILL_STORAGE is not a place for artifacts: {url.partition('?')[0].rpartition('@')[2]!r}"
             f"{f' with {unknown}' if unknown else ''}.",
             "Set it to a folder, or to s3://bucket/prefix with 'endpoint', 'region' and 'scheme' as options;"
             " credentials go into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or into the machine's role.",

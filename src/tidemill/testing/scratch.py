@@ -130,7 +130,7 @@ def open_scratch(past: Past, n_rows: int) -> Iterator[Scratch]:
     SettingsError
         If there is no Postgres for the sandbox.
     SpecError
-        If the source is none that a sandbox can copy.
+        If a sandbox cannot copy the source.
     """
     with open_sandbox() as sandbox:
         sandbox.copy_source(past)

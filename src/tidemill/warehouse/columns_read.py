@@ -105,7 +105,7 @@ def _hands_over(node: Node) -> bool:
 
 
 def _columns(text: str, of_alias: Mapping[str, str]) -> Iterator[str]:
-    """Yield the columns of tables in an expression; literals are no columns.
+    """Yield the columns of tables in an expression; literals are not columns.
 
     Examples
     --------

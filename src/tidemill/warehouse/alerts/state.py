@@ -85,7 +85,7 @@ class Alerts:
         run_id: int,
         now: datetime,
     ) -> tuple[AlertChange, ...]:
-        """Change alerts that no examination is behind, and queue messages; arguments and result as for `update`."""
+        """Change alerts without an examination, and queue messages; arguments and result as for `update`."""
         with transaction(self.url) as cursor:
             execute(cursor, "lock_alerts")
             changes = decide(open_alerts(cursor, model))

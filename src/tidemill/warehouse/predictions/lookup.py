@@ -10,7 +10,7 @@ from tidemill.warehouse.statements import execute
 
 __all__ = ["N_SEARCHED", "look_up_row"]
 
-N_SEARCHED = 90  # newest published partitions; a query without a partition would be planned with all runs
+N_SEARCHED = 90  # newest published partitions; planning a query without a partition would consider all runs
 N_VERSIONS = 20  # newest runs of a partition
 
 

@@ -1,7 +1,7 @@
 """Refit: fit what the gate accepts again on all labelled rows, with the settings and the number of rounds that were judged.
 
 Nothing is left to measure the result on. It therefore keeps the threshold, calibration and interval of the judged bundle,
-whose figures stand for it, and is compared with it on the test rows.
+whose figures count for it, and is compared with it on the test rows.
 """
 
 import time
@@ -34,7 +34,7 @@ def with_refit(
     *,
     apart: bool,
 ) -> EvaluationReport:
-    """Fit the judged bundle again on all labelled rows, check the result as every bundle is checked, and put it in its place.
+    """Fit the judged bundle again on all labelled rows, and let the result replace it after the checks of every bundle.
 
     Parameters
     ----------
