@@ -114,11 +114,11 @@ def _like(column: Column, arguments: Arguments) -> Column:
     """Search in each different value once, with Python's own expressions, which Arrow's are not."""
     pattern = only(arguments, "regex").get("regex")
     if not is_category(column.type):
-        raise unjudgeable(f"values of type {column.type} are no texts to search in")
+        raise unjudgeable(f"values of type {column.type} are not texts to search in")
     try:
         search = re.compile(str(pattern)).search
     except re.error as error:
-        raise unjudgeable(f"regex {pattern!r} is no regular expression: {error}") from None
+        raise unjudgeable(f"regex {pattern!r} is not a regular expression: {error}") from None
     texts = to_texts(column).combine_chunks().dictionary_encode()
     found = pa.array([search(text) is not None for text in texts.dictionary.to_pylist()], pa.bool_())
     return pa.chunked_array([found.take(texts.indices)])

@@ -57,7 +57,7 @@ def build_mail(
     recipients = server.recipients or tuple(owner for owner in message.owners if "@" in owner)
     if not recipients:
         raise SettingsError(
-            "A mail about alerts has no recipient: the channel has none, and the owner is no e-mail address.",
+            "A mail about alerts has no recipient: the channel has none, and the owner is not an e-mail address.",
             "Add &to=… to the channel's address, or name an owner in the spec.",
         )
     mail = EmailMessage(policy=SMTP)

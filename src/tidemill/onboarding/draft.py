@@ -93,7 +93,7 @@ def draft_model(reader: TableReader, profile: Profile, answers: Answers) -> Draf
     return Draft(
         model=answers.model or model_name(profile.table.name, target.name),
         profile=profile,
-        target=target if label_name == target.name else _renamed(target, label_name),
+        target=replace(target, name=label_name),
         key=key,
         key_name=key_name,
         timing=replace(timing, name=time_name) if timing else None,
@@ -144,10 +144,6 @@ def model_name(table: str, label: str) -> str:
     'customer_order_returned'
     """
     return plain_name(f"{plain_name(table)[:28]}_{label}")
-
-
-def _renamed(target: Target, name: str) -> Target:
-    return Target(source=target.source, name=name, task=target.task, positive=target.positive, why=target.why)
 
 
 def _has_hours(profile: Profile, clock: Clock) -> bool:

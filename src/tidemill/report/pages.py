@@ -206,7 +206,7 @@ def _evaluation_tiles(whole: Sequence[MetricValue], report: EvaluationReport) ->
 
 
 def _advantage(difference: MetricValue) -> float:
-    """Return the candidate's advantage; an undefined difference is no advantage."""
+    """Return the candidate's advantage; an undefined difference is not an advantage."""
     up = 1 if greater_is_better(difference.name) else -1
     return up * difference.value if math.isfinite(difference.value) else -math.inf
 

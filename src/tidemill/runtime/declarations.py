@@ -317,7 +317,7 @@ def steps_of(chain: str) -> list[Step[..., Any]]:
 
 
 def producers(step: Step[..., Any], name: str) -> list[Step[..., Any]]:
-    """Return the steps whose records become an input of a later step; none if the input is no record of a step.
+    """Return the steps whose records become an input of a later step; none if the input is not a record of a step.
 
     Examples
     --------

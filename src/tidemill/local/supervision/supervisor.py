@@ -62,7 +62,7 @@ class Limits:
     watch_every_s: float = 10.0
     """Seconds between two checks of the heartbeats."""
     watch_after_s: float = 90.0
-    """Seconds of life before a program's heartbeat counts: a slow start is no hang."""
+    """Seconds of life before a program's heartbeat counts: a slow start is not a hang."""
     n_misses: int = 3
     """Consecutive checks without a heartbeat before a program is killed."""
     log_size_bytes: int = 20_000_000
