@@ -106,7 +106,7 @@ HAVING count(*) FILTER (WHERE name = 'psi') > 0;
 
 -- name: recorded_score
 -- The ML Test Score that the newest monitoring recorded.
-SELECT partition, ended_at AS recorded_at, result -> 'ml_test_score' AS points
+SELECT partition, result -> 'ml_test_score' AS points
 FROM tidemill.run
 WHERE model = %(model)s AND chain = 'monitor' AND step = 'report' AND status = 'succeeded'
   AND result -> 'ml_test_score' <> '{}'

@@ -16,7 +16,7 @@ import psutil
 from tidemill.errors import StackError
 from tidemill.local import orphans, secrets, settings, startup
 from tidemill.local.components import airflow_environment, build_components
-from tidemill.local.config import StackConfig, find_config, load_config, server_of
+from tidemill.local.config import find_config, load_config, server_of
 from tidemill.local.home import Home, held, is_held
 from tidemill.local.ports import Ports
 from tidemill.local.supervision import processes
@@ -56,8 +56,6 @@ class Summary:
     """MLflow's UI."""
     user: str
     """User of Airflow's UI."""
-    password_file: Path
-    """JSON with the password, readable only by its owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +130,7 @@ def up(
                 launch.detach()
     # Without the lock, so that an unhealthy stack can be stopped from another terminal.
     startup.wait_until_healthy(place, config, report, timeout_s)
-    return _summary(place, config)
+    return Summary(ui_url=settings.api_url(config), mlflow_url=settings.mlflow_url(config), user=secrets.ADMIN_USER)
 
 
 def down(home: Path, report: Report) -> None:
@@ -260,15 +258,6 @@ def _commanding(place: Home) -> Iterator[None]:
             yield
     except BlockingIOError:
         raise StackError("Another command is starting or stopping the stack.", "Wait for it to finish.") from None
-
-
-def _summary(place: Home, config: StackConfig) -> Summary:
-    return Summary(
-        ui_url=settings.api_url(config),
-        mlflow_url=settings.mlflow_url(config),
-        user=secrets.ADMIN_USER,
-        password_file=place.login,
-    )
 
 
 def _component_status(

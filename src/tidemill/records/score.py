@@ -95,8 +95,6 @@ class RecordedScore(Record):
 
     partition: str
     """Partition that was monitored."""
-    recorded_at: datetime
-    """When."""
     points: dict[str, float]
     """Sum of the points of each section, 0 to 7, by its name."""
 
