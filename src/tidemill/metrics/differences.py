@@ -22,7 +22,6 @@ class Pair:
     """Two models' scores of the same rows."""
 
     y_true: npt.ArrayLike
-    """Labels."""
     score_a: npt.ArrayLike
     score_b: npt.ArrayLike
     blocks: npt.ArrayLike | None

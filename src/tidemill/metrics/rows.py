@@ -68,7 +68,6 @@ class Rows:
     """What the formulas of every task are built from."""
 
     y: Any
-    """Labels."""
     score: Floats
     often: Floats
     """How often each row counts, above 0, shape (n_samples,)."""

@@ -23,9 +23,7 @@ class Asked:
     workspace: Workspace
     """Folders and connections."""
     spec: ModelSpec
-    """The model."""
     by: str
-    """Person."""
     reason: str
     """Why, for the record."""
 

@@ -81,7 +81,6 @@ class OpenAlert(Record):
     acknowledged_by: str | None = None
     """Person who acknowledged it, which stops reminders until it gets worse."""
     acknowledged_at: datetime | None = None
-    """When."""
     acknowledged_reason: str = ""
     """Why nobody else has to act; empty in older records."""
     acknowledged_until: datetime | None = None
@@ -91,7 +90,6 @@ class OpenAlert(Record):
     dag_run_id: str | None = None
     """Run of the DAG."""
     task_id: str | None = None
-    """Task."""
     map_index: int | None = None
     """Index of a mapped task; -1 or None if it is not mapped."""
     try_number: int | None = None

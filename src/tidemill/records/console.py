@@ -40,7 +40,6 @@ class StepOfPartition(Record):
     error: str
     """Error message; empty if it did not fail."""
     started_at: datetime
-    """When."""
     wall_s: float | None
     """Seconds; None while it runs."""
     n_rows: int | None
@@ -170,15 +169,12 @@ class AskedRun(Record):
     title: str
     """What it does."""
     dag_id: str
-    """DAG."""
     dag_run_id: str
     """Run of the DAG."""
     state: str
     """State in Airflow: ``queued``, ``running``, ``success`` or ``failed``."""
     by: str
-    """Person."""
     reason: str
-    """Why."""
     at: datetime | None
     """When it was queued."""
 
@@ -213,9 +209,7 @@ class FigureOfPartition(Record):
     """A figure of one partition, as the newest run measured it."""
 
     partition: str
-    """Key."""
     value: float
-    """Value."""
     low: float | None
     """Lower end of the 95 % interval."""
     high: float | None

@@ -44,7 +44,6 @@ class MetricValue(Record):
     name: str
     """Name, e.g. ``roc_auc`` or ``psi``."""
     value: float
-    """The figure."""
     low: float | None = None
     """Lower end of its 95 % interval."""
     high: float | None = None
@@ -71,7 +70,6 @@ class Decision(Record):
     """``accept`` (the gate on a model), ``approve`` (a person on a model), ``retrain``, ``inspect`` (the rules on a run),
     ``publish`` (a person on a withheld run) or ``shadow`` (whether a release in the shadow replaces the champion)."""
     verdict: Verdict
-    """The outcome."""
     reasons: tuple[str, ...]
     """One sentence per criterion, decisive ones first."""
     decision_id: int | None = None

@@ -166,7 +166,6 @@ class Answer(Record):
     by: str
     """Person; empty if the time ran out."""
     at: datetime
-    """When."""
     comment: str = ""
     """Reason in the person's words."""
 

@@ -95,7 +95,6 @@ class FailedStep(Record):
     error: str
     """Error message."""
     ended_at: datetime
-    """When."""
     by_schedule: bool
     """Whether the schedule started any of the attempts; if not, people or a look back started all of them."""
     dag_id: str | None = None
@@ -118,7 +117,6 @@ class UnrecordedFailure(Record):
     partition: str | None
     """Key; None if the run names none."""
     ended_at: datetime
-    """When."""
     by_schedule: bool
     """Whether the schedule started it."""
 
@@ -149,7 +147,6 @@ class RowDecision(Record):
     reasons: tuple[str, ...]
     """One sentence per finding, or who decided and why."""
     decided_at: datetime
-    """When."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,11 +240,9 @@ class Hold(Record):
     name: str
     """Number, key or digest."""
     why: str
-    """Reason."""
     held_by: str
     """Person who asked for it; the login role if none was named."""
     held_at: datetime
-    """When."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

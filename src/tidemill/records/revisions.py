@@ -40,7 +40,6 @@ class ChangedPartition(Record):
     """A scored partition whose rows in the source have changed."""
 
     partition: str
-    """Its key."""
     release_id: int
     """Release that scored it, and scores it again."""
     simulated: bool

@@ -41,7 +41,6 @@ class SearchReport(Record):
     best: int
     """Number of the winning trial; 0 if none beat the defaults."""
     parameters: Parameters
-    """Its settings."""
     score: float
     """The winner's mean acceptance metric over the folds."""
     default_score: float

@@ -20,7 +20,6 @@ class Standard:
 
     spec: ModelSpec
     now: datetime
-    """The instant."""
 
     @property
     def partition(self) -> timedelta:

@@ -35,7 +35,6 @@ class Files:
     name: str
     """The input's name."""
     input: Input
-    """Its declaration."""
     bucket: Bucket
     """Folder or bucket of the connection."""
     items: tuple[Item, ...]

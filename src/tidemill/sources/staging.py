@@ -52,9 +52,7 @@ class Staged:
     """What is staged of one input."""
 
     input: Input
-    """Its declaration."""
     schema: pa.Schema
-    """Its columns."""
     files: dict[str, Path]
     """Parquet file of each partition that has rows or files, by its key."""
     empty: Path

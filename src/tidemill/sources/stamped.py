@@ -28,7 +28,6 @@ class StampedSource:
     workspace: Workspace
     """Where the queries are."""
     spec: ModelSpec
-    """The model."""
 
     @property
     def cursor(self) -> Cursor | None:

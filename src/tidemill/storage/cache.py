@@ -85,7 +85,6 @@ class Aside:
     """A folder that has been set aside."""
 
     shelf: Shelf
-    """Where."""
     uri: str
     """Its former name."""
     aside: str

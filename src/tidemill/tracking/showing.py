@@ -44,9 +44,7 @@ class Child(Record):
     path: str
     """Its place, e.g. ``xgboost`` or ``xgboost/07``."""
     params: dict[str, str]
-    """Settings."""
     metrics: dict[str, float]
-    """Figures."""
     steps: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Series of figures, such as one per fold."""
     tags: dict[str, str] = field(default_factory=dict)
@@ -73,7 +71,6 @@ class Training(Record):
     name: str
     """Name of the run, e.g. ``2013-07-01 xgboost``."""
     params: dict[str, str]
-    """Settings."""
     metrics: tuple[MetricValue, ...]
     """Figures on the test set; intervals become ``<name>.low`` and ``<name>.high``."""
     tags: dict[str, str]

@@ -36,7 +36,6 @@ class Training:
     n_classes: int
     """Classes in the train set; 0 for a regression."""
     random_state: int
-    """Seed."""
     n_threads: int
     parameters: Mapping[str, Parameter]
     """Overrides of the recipe's defaults."""

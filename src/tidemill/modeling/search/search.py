@@ -59,7 +59,6 @@ class Limits:
     greater_is_better: bool
     """Whether a greater metric is better."""
     random_state: int
-    """Seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,6 @@ class ScoredRows:
     X: pd.DataFrame
     """Aligned columns to slice by, shape (n_samples, n_columns)."""
     y: npt.NDArray[np.generic]
-    """Labels."""
     score: Floats
     blocks: npt.NDArray[np.object_]
     """Key of each row's partition."""

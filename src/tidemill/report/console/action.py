@@ -15,7 +15,6 @@ class FormField:
 
     name: str
     title: str
-    """Label."""
     description: str
     """Sentence below it."""
     kind: str

@@ -36,7 +36,6 @@ class Maturity:
     """The arrival of labels as of a job's cutoff."""
 
     arrival: Arrival
-    """The curve."""
     coverage: Mapping[str, float]
     """Share of known labels by partition."""
     late: frozenset[str]

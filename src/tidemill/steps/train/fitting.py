@@ -238,7 +238,6 @@ class _Streamed:
     """The train or validation set on disk."""
 
     path: Path
-    """Where."""
     schema: FeatureSchema
     """Which columns are features."""
     pieces: Pieces

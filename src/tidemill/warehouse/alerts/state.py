@@ -31,7 +31,6 @@ class Acknowledgement:
     """A person's word that they know of an alert."""
 
     by: str
-    """Person."""
     reason: str
     """Why nobody else has to act."""
     until: datetime | None = None

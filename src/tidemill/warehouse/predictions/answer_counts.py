@@ -17,7 +17,6 @@ class BinCount:
     bin: int
     """Number of the bin, from 0, which lies below the first edge."""
     n: int
-    """Rows."""
     minimum: float
     maximum: float
     mean: float
