@@ -22,6 +22,7 @@ __all__ = [
     "Partition",
     "day_of",
     "duration_words",
+    "is_longer_than_day",
     "parse_duration",
     "parse_offset",
 ]
@@ -33,6 +34,7 @@ _UNITS = {
     "week": timedelta(weeks=1),
 }
 _HOUR_KEY = re.compile(r"\d{4}-\d\d-\d\dT\d\d[+-]\d{4}")
+_LONG_KEY = re.compile(r"\d{4}-W?\d\d")
 DURATION = r"\d{1,8} (minute|hour|day|week)s?( \d{1,8} (minute|hour|day|week)s?)*"
 """Regular expression of a duration in words."""
 FOLD = "fold-"
@@ -119,6 +121,17 @@ def day_of(key: str) -> str:
     ('2013-07-04', '2013-07-04', '2013-W27')
     """
     return key[:10] if _HOUR_KEY.fullmatch(key) else key
+
+
+def is_longer_than_day(key: str) -> bool:
+    """Whether the key is that of a week or a month.
+
+    Examples
+    --------
+    >>> [is_longer_than_day(key) for key in ("2013-W27", "2013-07", "2013-07-04", "2013-07-04T05-0400")]
+    [True, True, False, False]
+    """
+    return _LONG_KEY.fullmatch(key) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ class Days:
     """Whether labels and predictions are whole numbers."""
     hourly: bool = False
     """Whether partitions are hours that share the effects of their day."""
+    weekly: bool = False
+    """Whether what is called a day is a week."""
 
     @property
     def threshold(self) -> float:
@@ -49,6 +51,8 @@ class Days:
     def keys(self) -> npt.NDArray[np.str_]:
         """Return the partition key of each row."""
         days = [f"{2000 + day // 336}-{1 + day // 28 % 12:02}-{1 + day % 28:02}" for day in range(self.n)]
+        if self.weekly:
+            days = [f"2000-W{1 + week:02}" for week in range(self.n)]
         of_rows = self.of_rows(np.array(days))
         if not self.hourly:
             return of_rows
@@ -57,7 +61,9 @@ class Days:
 
     def endless(self) -> "Days":
         """Return many days of the same world, from which the true values are computed."""
-        return replace(self, n=N_TRUTH, rows=100 if self.logit < -3 else 25, resemblance=0.0, hourly=False)
+        return replace(
+            self, n=N_TRUTH, rows=100 if self.logit < -3 else 25, resemblance=0.0, hourly=False, weekly=False
+        )
 
     def effects(self, rng: Rng) -> Floats:
         """Return a standard normal effect of each day."""

@@ -1493,6 +1493,13 @@ MUTANTS = (
         ("tests/integration/test_onboarding.py", "-k", "table_without_time"),
     ),
     Mutant(
+        "a slice in which no row counts has no figure",
+        "src/tidemill/steps/monitor/realised_quality.py",
+        "if pc.any(counted.filter(members)).as_py()",
+        "if True",
+        ("tests/unit/steps/monitor/test_realised_quality.py", "-k", "weigh_nothing"),
+    ),
+    Mutant(
         "a query of rows without a time asks for no interval",
         "src/tidemill/sources/stamped.py",
         "        if bounds:",
@@ -1502,7 +1509,7 @@ MUTANTS = (
     Mutant(
         "folds of the keys are no course of time",
         "src/tidemill/metrics/blocks.py",
-        "level.startswith(FOLD)",
+        "key.startswith(FOLD)",
         "False",
         ("tests/unit/metrics/test_blocks.py", "-k", "folds"),
     ),

@@ -9,8 +9,8 @@ Days may resemble the day before, and some 14 days are too few to measure by how
 changes only, which are what a mean over days is uncertain by, resemblance or not: the n^0.62 slowest cosines, with as
 many degrees of freedom (E. Lazarus, D. Lewis, J. Stock, M. Watson, *HAR Inference: Recommendations for Practice*, Journal
 of Business and Economic Statistics 36, 2018). Even the slowest ones are a little short of the uncertainty of a mean of days
-that resemble each other. So the error is wider by what they lack where neighbours have a correlation of 0.2: by 18 % for 5
-days, 7 % for 14, 4 % for 28.
+that resemble each other. So the error is wider by what they lack where neighbours have a correlation of 0.2: by 12 % for 7
+days, 7 % for 14, 4 % for 28. Weeks of such days have a correlation of 0.03: 2 % for 5 weeks.
 
 Where the same entities recur in every block, such as all customers on each day, blocks resemble each other because
 they hold the same customers, which their differences cannot show. Then what an entity's rows share is added to the variance
@@ -21,8 +21,7 @@ Folds of the keys, which divide rows without a time, are exchangeable: each is a
 
 Blocks count only if they hold a row that carries the figure: recall on 14 days with 10 positives in 6 of them has 6
 observations. No variance is ignorance, not certainty. A difference of shares is never surer than 2.4 of its rows; any other
-figure without variance has no interval. Figures between 0 and 1 have Wilson's interval, so that 0 and 1 are uncertain too;
-those with one end, such as losses, have one on the scale of the logarithm of their distance from it, so that it is not reached.
+figure without variance has no interval. Figures between 0 and 1 have Wilson's interval, so that 0 and 1 are uncertain too.
 
 A few bad days make a mean loss uncertain upwards rather than downwards. So where every row carries the figure, the interval
 reaches further to the side to which the days are skewed (P. Hall, *On the Removal of Skewness by Transformation*, Journal
@@ -35,7 +34,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tidemill.intervals import FOLD, day_of
+from tidemill.intervals import FOLD, day_of, is_longer_than_day
 from tidemill.metrics.statistic import Floats, Integers, Statistic, combination, independent
 from tidemill.metrics.student import degrees_of_freedom, student_quantile
 
@@ -59,10 +58,10 @@ MAX_LEFT_OUT = 500
 MAX_CALLS = 100
 """Blocks that are left out of a statistic that is known only as a number."""
 _MAX_WEIGHTS = 4_000_000  # replicates times rows held at once: 32 MB
-_RESEMBLANCE = 0.2  # correlation of neighbouring days for which the error is exact; measured ones are from -0.1 to 0.3
+_OF_DAYS = 0.2  # correlation of neighbours for which the error is exact; measured ones are from -0.1 to 0.3
+_OF_WEEKS = 0.03  # the same of weeks of such days, if days follow an autoregression; of months it is less
 _LEAST_STEPS = 2.4  # half an interval of a difference of shares, in rows: as many may differ in what was not seen
 _LEAST_QUANTILE = 1.3  # of the error of as many independent rows as a statistic is worth: two thirds of the normal one
-_ONE_END = ((0.0, float("inf")), (float("-inf"), 1.0))  # of losses, and of the share of variance that is explained
 _STRAIGHT = 1e-6  # skewness below which both sides are alike, and the formula divides by almost nothing
 _ROUNDING = 1e-13  # of the value: what rounding leaves of no influence
 
@@ -77,8 +76,8 @@ class Blocks:
     """Number of each row's block, from 0, shape (n_samples,); of partitions in the order of time."""
     n: int
     """Number of blocks."""
-    in_time: bool = True
-    """Whether the order of blocks is that of time, so that neighbours may resemble each other."""
+    resemblance: float | None = _OF_DAYS
+    """Correlation of neighbours for which standard errors are exact; None where the order is not that of time."""
     least: int = MIN_BLOCKS
     """Blocks with counted rows below which there is no interval."""
     entities: Integers | None = None
@@ -86,7 +85,7 @@ class Blocks:
 
     def freedom(self, n_active: int) -> int:
         """Return the degrees of freedom of a variance from ``n_active`` blocks with counted rows."""
-        return degrees_of_freedom(n_active) if self.in_time else n_active - 1
+        return n_active - 1 if self.resemblance is None else degrees_of_freedom(n_active)
 
     def add(self, values: npt.ArrayLike) -> Floats:
         """Return the sum of a value of each row over each block."""
@@ -97,7 +96,7 @@ class Blocks:
         """Return at most ``most`` blocks: neighbours together, or at random where there is no order in time."""
         if self.n <= most:
             return self
-        order = np.arange(self.n) if self.in_time else np.random.default_rng(0).permutation(self.n)
+        order = np.random.default_rng(0).permutation(self.n) if self.resemblance is None else np.arange(self.n)
         return replace(self, index=(order * most // self.n)[self.index], n=most)
 
     def shared_variance(self, influence: Floats) -> float:
@@ -128,16 +127,22 @@ def index_blocks(keys: npt.ArrayLike | None, n_samples: int, least: int = MIN_BL
     [0, 0, 1]
     """
     if keys is None:
-        return Blocks(index=np.arange(n_samples), n=n_samples, in_time=False, least=least)
+        return Blocks(index=np.arange(n_samples), n=n_samples, resemblance=None, least=least)
     given, entities = np.asarray(keys), None
     if given.ndim == 2:
         given, entities = given[:, 0], _levels(given[:, 1])[1]
     levels, index = _levels(given)
     if len(given) != n_samples or index.min(initial=0) < 0:
         raise ValueError("every row needs a block, and no block may be missing")
-    in_time = not all(isinstance(level, str) and level.startswith(FOLD) for level in levels)
     days, of_levels = _levels(np.array([day_of(level) if isinstance(level, str) else level for level in levels]))
-    return Blocks(index=of_levels[index], n=len(days), in_time=in_time, least=least, entities=entities)
+    resemblance = _resemblance([level for level in levels if isinstance(level, str)])
+    return Blocks(index=of_levels[index], n=len(days), resemblance=resemblance, least=least, entities=entities)
+
+
+def _resemblance(keys: Sequence[str]) -> float | None:
+    if keys and all(key.startswith(FOLD) for key in keys):
+        return None
+    return _OF_WEEKS if keys and all(map(is_longer_than_day, keys)) else _OF_DAYS
 
 
 def partitions_of(keys: npt.ArrayLike) -> npt.NDArray[np.generic]:
@@ -155,7 +160,7 @@ def joined(sets: Sequence[Blocks]) -> Blocks:
     return Blocks(
         index=np.concatenate(index),
         n=int(offsets[-1]),
-        in_time=all(one.in_time for one in sets),
+        resemblance=None if any(one.resemblance is None for one in sets) else sets[0].resemblance,
         entities=np.concatenate([one + n for one, n in zip(entities, before, strict=False)])
         if len(entities) == len(sets)
         else None,
@@ -217,7 +222,7 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
         low, high = _score_interval(statistic, error, quantile)
     else:
         below, above = _reach(quantile, _skewness(statistic, influence, shared))
-        low, high = _ends(statistic, error * below, error * above, bounds)
+        low, high = _ends(statistic, error * below, error * above)
     value = _within(value, bounds)
     return Estimate(
         value=value,
@@ -232,12 +237,12 @@ def _within(value: float, bounds: tuple[float, float] | None) -> float:
 
 
 def _skewness(statistic: Statistic, influence: Floats, shared: float) -> float:
-    """Return the skewness of a sum over blocks that is as skewed as they are, given the variance that entities add."""
-    centred = influence - influence.mean()
+    """Return the skewness of a sum over blocks, whose own is estimated without bias, given the variance that entities add."""
+    centred, n = influence - influence.mean(), len(influence)
     variance = float((centred**2).sum()) + shared
     if statistic.step is not None or statistic.ends is not None or not statistic.counted.all() or not variance > 0:
         return 0.0
-    return float(((centred / np.sqrt(variance)) ** 3).sum())
+    return float(((centred / np.sqrt(variance)) ** 3).sum() * np.sqrt(n * (n - 1)) / (n - 2))
 
 
 def _reach(quantile: float, skewness: float) -> tuple[float, float]:
@@ -252,19 +257,12 @@ def _reach(quantile: float, skewness: float) -> tuple[float, float]:
     return undone(quantile), -undone(-quantile)
 
 
-def _ends(statistic: Statistic, below: float, above: float, bounds: tuple[float, float] | None) -> tuple[float, float]:
-    least, value = _LEAST_STEPS * (statistic.step or 0.0), statistic.value
+def _ends(statistic: Statistic, below: float, above: float) -> tuple[float, float]:
+    least = _LEAST_STEPS * (statistic.step or 0.0)
     below, above = max(below, least), max(above, least)
     if not below > 0:
         return NAN, NAN
-    if statistic.ends is not None:
-        return statistic.ends(below)
-    if bounds not in _ONE_END or value in bounds:
-        return value - below, value + above
-    # Errors of losses grow with the losses; on the logarithm of the distance from the end of the range they do not.
-    end = next(bound for bound in bounds if np.isfinite(bound))
-    distance = value - end
-    return end + distance * float(np.exp(-below / distance)), end + distance * float(np.exp(above / distance))
+    return statistic.ends(below) if statistic.ends is not None else (statistic.value - below, statistic.value + above)
 
 
 def _score_interval(statistic: Statistic, error: float, quantile: float) -> tuple[float, float]:
@@ -288,19 +286,19 @@ def _score_interval(statistic: Statistic, error: float, quantile: float) -> tupl
 def _contrasts(influence: Floats, blocks: Blocks, n_active: int) -> Floats:
     """Return independent contrasts between blocks, whose squares add up to the variance; those of time are slow ones."""
     n = blocks.n
-    if not blocks.in_time:
+    if blocks.resemblance is None:
         return influence
     number = np.arange(1, blocks.freedom(n_active) + 1)
     mirrored = np.fft.rfft(np.concatenate([influence, influence[::-1]]))[number]
     orthonormal = np.exp(-0.5j * np.pi * number / n) / np.sqrt(2 * n)
     cosines = (orthonormal * mirrored).real
-    return np.asarray(cosines * _widening(number / n) * np.sqrt((n - 1) / len(number)))
+    return np.asarray(cosines * _widening(number / n, blocks.resemblance) * np.sqrt((n - 1) / len(number)))
 
 
-def _widening(frequency: Floats) -> float:
-    """Return the ratio of a mean's error to that of cosines with these half cycles per day, for days of an autoregression."""
-    density = 1 / (1 - 2 * _RESEMBLANCE * np.cos(np.pi * frequency) + _RESEMBLANCE**2)
-    return float(np.sqrt(1 / (1 - _RESEMBLANCE) ** 2 / density.mean()))
+def _widening(frequency: Floats, resemblance: float) -> float:
+    """Return the ratio of a mean's error to that of cosines with these half cycles per block, in an autoregression."""
+    density = 1 / (1 - 2 * resemblance * np.cos(np.pi * frequency) + resemblance**2)
+    return float(np.sqrt(1 / (1 - resemblance) ** 2 / density.mean()))
 
 
 def _of_blocks(statistic: Statistic, blocks: Blocks) -> Floats:

@@ -14,7 +14,6 @@ import bisect
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from tidemill.metrics.statistic import Floats, Statistic
 
@@ -24,6 +23,8 @@ N_BINS = 10
 """Bins of equal width."""
 
 _PER_UNIT = 1_000_000  # steps in which the ends of an interval are found
+_ERRORS = ((0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0), (0.84, 0.94, 1.12, 1.25, 1.28, 1.23, 1.15, 1.04, 1.0))
+"""Gap of a bin in its errors, and the error of the debiased gap in those of the plain one."""
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
@@ -43,8 +44,8 @@ def calibration_error(outcome: Floats, probability: Floats, sample_weight: Float
     -----
     Chance can leave the value slightly below 0. Half of the rows can give a small gap the wrong sign, so the expectation is
     below the truth, by a known amount: with gap g and error s of a bin, it is g erf(g / 2s). The interval holds those
-    errors whose expectation is as near to the value as the plain figure's error allows (as Wilson's does for a share),
-    if all gaps were the found ones times a factor.
+    errors whose expectation is as near to the value as its error allows (as Wilson's does for a share), if all gaps were
+    the found ones times a factor.
 
     Examples
     --------
@@ -64,10 +65,10 @@ def calibration_error(outcome: Floats, probability: Floats, sample_weight: Float
         return np.asarray(_signed(weights @ of_gap, weights @ of_variance).sum(axis=1) / (weights @ often))
 
     total, deviation = of_gap.sum(axis=0), np.sqrt(of_variance.sum(axis=0))
-    plain = float(np.abs(total).sum() / n_rows)
 
     def influence() -> Floats:
-        return np.asarray((np.sign(total)[bins] * gap - often * plain) / n_rows)
+        terms = (np.sign(total) * np.interp(_in_deviations(total, deviation), *_ERRORS))[bins] * gap
+        return np.asarray((terms - often * terms.sum() / n_rows) / n_rows)
 
     def ends(half: float) -> tuple[float, float]:
         value = float(values(np.ones((1, len(bins))))[0])
@@ -77,14 +78,18 @@ def calibration_error(outcome: Floats, probability: Floats, sample_weight: Float
     return Statistic(values=values, influence=influence, counted=often, ends=ends)
 
 
-def _signed(total: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]) -> Floats:
+def _signed(total: Floats, variance: Floats) -> Floats:
     """Return the expected product of one half's gap and the other half's sign."""
     deviation = np.sqrt(variance)
-    z = np.divide(np.abs(total), deviation, out=np.full_like(total, np.inf), where=deviation > 0)
+    z = _in_deviations(total, deviation)
     density = np.exp(-0.5 * np.minimum(z**2, 700.0)) / math.sqrt(2 * math.pi)
     # Probability that both halves agree on the sign, less the probability that they do not.
     agreement = np.asarray(_erf(z / math.sqrt(2)), dtype=np.float64)
     return np.asarray(np.abs(total) * agreement - 2 * deviation * density)
+
+
+def _in_deviations(total: Floats, deviation: Floats) -> Floats:
+    return np.divide(np.abs(total), deviation, out=np.full_like(total, np.inf), where=deviation > 0)
 
 
 def _error_of(expected: float, gap: Floats, deviation: Floats) -> float:

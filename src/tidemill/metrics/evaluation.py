@@ -120,8 +120,7 @@ def evaluate(
     -------
     tuple of MetricValue
         In the order of ``metrics``; NaN where a metric or its interval is not defined. Shares and rankings have Wilson's
-        interval, medians Woodruff's, losses Student's of their logarithm, all others Student's; fewer than 5 blocks with
-        counted rows have none.
+        interval, medians Woodruff's, all others Student's; fewer than 5 blocks with counted rows have none.
 
     Examples
     --------

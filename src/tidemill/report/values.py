@@ -156,14 +156,14 @@ class SliceRow:
     """Realised quality of one value of a declared slice, or the gap of a group to the other rows."""
 
     recent: MetricValue
-    """The figure over the newest matured partitions; ``slice`` names it."""
+    """The figure over the newest matured partitions; ``slice`` names it. Without rows, it was not measured."""
     accepted: MetricValue | None = None
     """The same at acceptance, over the test set; None if it was not measured."""
 
     @property
     def is_small(self) -> bool:
         """Whether the slice has too few rows for its figure to mean anything."""
-        return (self.recent.n or 0) < FEW_ROWS
+        return self.recent.n != 0 and (self.recent.n or 0) < FEW_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ ALL = [(task, metric) for task, metrics in DEFINITIONS.items() for metric in met
 """Every metric with its task."""
 OF_ANOTHER_SCALE = {
     "median_absolute_error": "its influence is on the scale of ranks",
-    "expected_calibration_error": "its influence is that of the plain figure",
+    "expected_calibration_error": "its influence has the error of the debiased figure over many draws",
 }
 """Metrics whose interval does not come from the influence on the value, such as those of `rows.median`."""
 

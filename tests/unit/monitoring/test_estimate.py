@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit
+from scipy.stats import binom
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score, roc_auc_score
 
@@ -184,3 +185,14 @@ def test_estimates_are_neither_optimistic_nor_too_sure(
     coverage = {name: float(np.mean(values)) for name, values in inside.items()}
     assert min(coverage.values()) > 0.91, coverage
     assert max(coverage.values()) <= 0.99, coverage
+
+
+def test_the_interval_of_a_count_holds_it_in_95_of_100_cases() -> None:
+    counts, covered = np.arange(901), []
+    for number, share in enumerate(np.linspace(0.005, 0.03, 30)):
+        *_, base_rate = estimate_binary(np.full(900, 0.5), np.full(900, share), random_state=number)
+        assert base_rate.low is not None
+        assert base_rate.high is not None
+        held = (counts / 900 >= base_rate.low) & (counts / 900 <= base_rate.high)
+        covered.append(binom.pmf(counts, 900, share)[held].sum())
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.005)  # 0.960 if an end lies on a count

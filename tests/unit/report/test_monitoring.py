@@ -1,6 +1,7 @@
 import math
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from tidemill.records import Alert, MetricValue, OpenAlert, Severity
 from tidemill.report.html import percent
 from tidemill.report.monitoring import AlertsView, LabelsView, MonitorView, QualityView, drifted_features, monitor_page
 from tidemill.report.values import DriftRow, LabelRow, SliceRow, State, StepCompute
-from tidemill.steps.monitor.page import Marks, _drift_rows
+from tidemill.steps.monitor.page import Marks, _drift_rows, _slice_rows
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><text>late</text></svg>'
 QUIET = DriftRow(feature="dep_hour", metrics=(MetricValue(name="psi", value=0.03),), threshold=0.2, picture=SVG)
@@ -201,6 +202,17 @@ def test_slices_are_shown_beside_acceptance_and_labels_as_they_arrive():
 def test_a_slice_of_two_rows_is_marked():
     row = SliceRow(recent=replace(RECENT, value=1.0, low=None, high=None, n=2, slice="origin=LGA"))
     assert "few rows" in of(quality=replace(QUALITY, slices=[row]))
+
+
+def test_a_slice_in_which_no_row_counts_is_not_measured():
+    accepted = {"name": "roc_auc", "value": 0.69, "slice": "origin=LGA"}
+    job = SimpleNamespace(spec=SimpleNamespace(accept=SimpleNamespace(metric="roc_auc")))
+    release = SimpleNamespace(evidence={"metrics": [{**accepted, "slice": None}, accepted]})
+    slices = _slice_rows(job, [replace(RECENT, slice="origin=EWR")], release)
+    page = of(quality=replace(QUALITY, slices=slices))
+    assert page.count("not measured") == of().count("not measured") + 1
+    assert not re.search(r"\bnan\b", page, re.IGNORECASE)
+    assert "few rows" not in page
 
 
 def test_the_share_of_drifted_features_is_that_of_the_ledger_which_the_model_page_shows():

@@ -193,10 +193,13 @@ def _in_words(counted: ColumnProfile) -> str:
 
 
 def _slice_rows(job: Job, figures: Iterable[MetricValue], release: Release | None) -> list[SliceRow]:
-    """Return the newest figure of each slice over all partitions, with its value at acceptance."""
-    recent = {figure.slice: figure for figure in figures if figure.name == f"{job.spec.accept.metric}_recent"}
+    """Return the newest figure of each slice over all partitions, with its value at acceptance; no rows if it has none."""
+    name = f"{job.spec.accept.metric}_recent"
+    recent = {figure.slice: figure for figure in figures if figure.name == name and figure.slice}
     known = () if release is None else (MetricValue.from_dict(item) for item in release.evidence["metrics"])
-    accepted = {figure.slice: figure for figure in known if figure.name == job.spec.accept.metric}
+    accepted = {figure.slice: figure for figure in known if figure.name == job.spec.accept.metric and figure.slice}
+    if recent:
+        recent = {label: MetricValue(name=name, value=math.nan, n=0, slice=label) for label in accepted} | recent
     return [SliceRow(recent=figure, accepted=accepted.get(label)) for label, figure in recent.items()]
 
 

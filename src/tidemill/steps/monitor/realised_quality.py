@@ -108,13 +108,17 @@ def scored_rows(publisher: Publisher, run: PublishedRun, labels: pa.Table, spec:
 
 
 def realised(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
-    """Measure one published run on its known labels: all rows first, then declared slices, then gaps between groups."""
+    """Measure one published run on its known labels: all rows first, then declared slices, then gaps between groups.
+
+    A slice in which no row counts, since no label is known or all weights are 0, has no figure.
+    """
     run, y, rows = outcomes.run, outcomes.y, outcomes.rows
     metric = job.spec.accept.metric if run.task == job.spec.task else None
-    kept = (metric, *SLICED[run.task])
+    kept, counted = (metric, *SLICED[run.task]), _counted(y, outcomes.weight)
     sliced = [
         replace(figure, slice=label)
         for label, members in _slices(_columns(job, outcomes, job.spec.accept.slices))
+        if pc.any(counted.filter(members)).as_py()
         for figure in measured(
             run, y.filter(members), rows.filter(members), _filtered(outcomes.weight, members), metric
         )

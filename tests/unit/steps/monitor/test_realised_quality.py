@@ -14,7 +14,7 @@ from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.labels import labelled
 from tidemill.steps.monitor.outlook import OUTLOOK, estimated, outlook_of
-from tidemill.steps.monitor.realised_quality import measured, weights_of
+from tidemill.steps.monitor.realised_quality import Outcomes, measured, realised, weights_of
 from tidemill.storage.layout import FEATURES
 from tidemill.storage.store import Store
 from tidemill.storage.tables import table_writer
@@ -98,6 +98,18 @@ def test_without_the_snapshot_that_knew_the_weights_there_is_no_figure(tmp_path:
     found = figures(job, run, labels_of({}))
     assert np.isnan(found["roc_auc"])
     assert found["label_coverage"] == 1.0
+
+
+def test_a_slice_whose_rows_all_weigh_nothing_has_no_figure(tmp_path: Path) -> None:
+    half = np.where(np.arange(N) < 150, "a", "b")
+    job, run = job_of(tmp_path, {"w": np.where(half == "a", 0.0, 1.0), "g": half})
+    spec = SPEC.model_copy(update={"accept": SPEC.accept.model_copy(update={"slices": ("g",)})})
+    job = cast(Job, SimpleNamespace(**{**vars(job), "spec": spec}))
+    labels = labels_of({})
+    y = labelled(ROWS, labels, SPEC)
+    outcomes = Outcomes(run=run, rows=ROWS, y=y, observed_at=y, weight=weights_of(job, run, ROWS, labels, y))
+    found = realised(job, outcomes)
+    assert {item.slice for item in found} == {None, "g=b"}
 
 
 def evaluation_of(job: Job, *, weights_known: bool) -> Any:
