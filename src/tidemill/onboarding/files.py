@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,13 +15,17 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from tidemill.errors import SettingsError
+from tidemill.errors import OutOfMemory, SettingsError
 from tidemill.onboarding.csv_types import infer
+from tidemill.runtime.memory_budget import budget_bytes
 
 __all__ = ["Content", "read_content"]
 
 _DELIMITERS = ",;\t|"
 _BATCH_ROWS = 65_536
+_BLOCK_BYTES = 2**24  # parsed at a time; no row may be longer
+_COPIES = 4  # of a CSV file in memory at once: bytes, text, columns of texts, typed columns
+_SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 _PLAIN = {
     pa.bool_(): "boolean", pa.int8(): "smallint", pa.uint8(): "smallint", pa.int16(): "smallint", pa.uint16(): "integer",
     pa.int32(): "integer", pa.uint32(): "bigint", pa.int64(): "bigint", pa.uint64(): "numeric", pa.float16(): "real",
@@ -50,6 +56,8 @@ def read_content(path: Path) -> Content:
     ------
     SettingsError
         If it cannot be read; with the line, for a CSV file.
+    OutOfMemory
+        If a CSV file does not fit into memory, however small it is compressed.
     """
     if not path.is_file():
         raise SettingsError(f"There is no file {path}.", "Check the path.")
@@ -63,7 +71,7 @@ def read_content(path: Path) -> Content:
 
 
 def _parquet(path: Path) -> Content:
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, page_checksum_verification=True)
     _refuse_names(file.schema_arrow.names, f"{path}")
     columns = {item.name: _sql_type(item.type) for item in file.schema_arrow}
     batches = (
@@ -111,18 +119,19 @@ def _plain(values: pa.Array) -> pa.Array:
 
 
 def _csv(path: Path) -> Content:
-    data = pa.input_stream(str(path)).read()
+    data = _unpacked(path)
     text = _decoded(path, data)
     if not text.strip():
         raise SettingsError(f"{path} is empty.", "Write a first line with the columns' names.")
-    first = text.partition("\n")[0]
-    delimiter = max(_DELIMITERS, key=first.count)
-    names = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+    delimiter = max(_DELIMITERS, key=next(io.StringIO(text, newline="")).count)
+    _, names = next(_rows(path, text, delimiter))
     _refuse_names(names, f"{path}:1")
+    if '"' in text:  # Arrow would read on to the end of the file without a word
+        deque(_rows(path, text, delimiter), maxlen=0)
     table = _texts(path, data, text, delimiter, names)
     typed = {name: infer(table[name]) for name in names}
     notes = [
-        f"{path}:{_line_of(text, delimiter, one.odd_row)}: column {name!r} stays text, because of the value "
+        f"{path}:{_line_of(path, text, delimiter, one.odd_row)}: column {name!r} stays text, because of the value "
         f"{table[name][one.odd_row].as_py()!r}; nearly all others are {one.odd_type}."
         for name, one in typed.items()
         if one.odd_row is not None
@@ -130,6 +139,19 @@ def _csv(path: Path) -> Content:
     rows = pa.table({name: one.values for name, one in typed.items()})
     columns = {name: one.sql_type for name, one in typed.items()}
     return Content(columns=columns, batches=iter(rows.to_batches(_BATCH_ROWS)), n_rows=rows.num_rows, notes=notes)
+
+
+def _unpacked(path: Path) -> bytes:
+    """Return a file's bytes, which end with the end of a line."""
+    limit = budget_bytes() // _COPIES
+    with pa.input_stream(str(path)) as stream:
+        data: bytes = stream.read(limit + 1)
+    if len(data) > limit:
+        raise OutOfMemory(
+            f"{path} has more than {limit:,} bytes unpacked; loading CSV takes {_COPIES} times as much memory.",
+            "Write it as Parquet, which is loaded in pieces, or divide it.",
+        )
+    return data if data.endswith((b"\n", b"\r")) else data + b"\n"
 
 
 def _decoded(path: Path, data: bytes) -> str:
@@ -149,7 +171,7 @@ def _texts(path: Path, data: bytes, text: str, delimiter: str, names: list[str])
     try:
         return pa_csv.read_csv(
             pa.BufferReader(data),
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows_after_names=1),
+            read_options=pa_csv.ReadOptions(column_names=names, skip_rows_after_names=1, block_size=_BLOCK_BYTES),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
@@ -166,7 +188,7 @@ def _texts(path: Path, data: bytes, text: str, delimiter: str, names: list[str])
 
 def _uneven(path: Path, text: str, delimiter: str, n_names: int) -> SettingsError | None:
     """Return the error of the first row that is longer or shorter than the first line."""
-    for line, row in _rows(text, delimiter):
+    for line, row in _rows(path, text, delimiter):
         if row and len(row) != n_names:
             return SettingsError(
                 f"{path}:{line} has {len(row)} values, and the first line names {n_names} columns.",
@@ -175,26 +197,46 @@ def _uneven(path: Path, text: str, delimiter: str, n_names: int) -> SettingsErro
     return None
 
 
-def _line_of(text: str, delimiter: str, row: int) -> int:
-    filled = (line for line, values in _rows(text, delimiter) if values)
+def _line_of(path: Path, text: str, delimiter: str, row: int) -> int:
+    filled = (line for line, values in _rows(path, text, delimiter) if values)
     return next(line for number, line in zip(count(-1), filled, strict=False) if number == row)
 
 
-def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Return each row with the line on which it begins."""
+def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row with the line on which it begins.
+
+    Raises
+    ------
+    SettingsError
+        If a value in quotes does not end with its quote; with the line on which its row begins.
+    """
     csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     begins = 1
-    for row in reader:
-        yield begins, row
-        begins = reader.line_num + 1
+    try:
+        for row in reader:
+            yield begins, row
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise SettingsError(
+            f"{path}:{begins} has a quote that is not closed, or text after one that is: {error}.",
+            'Close it; write a quote within a value twice, as in "a ""quoted"" word".',
+        ) from None
 
 
 def _refuse_names(names: list[str], where: str) -> None:
-    """Raise if names are missing, repeated, or more or longer than Postgres keeps."""
-    problems = [f"column {names.index(name) + 1} has no name" for name in names if not name.strip()][:1]
+    """Raise if names are missing, repeated, unreadable, Postgres's own, or more or longer than it keeps."""
+    problems = ["there are no columns"] * (not names)
+    problems += [f"column {names.index(name) + 1} has no name" for name in names if not name.strip()][:1]
+    problems += [f"the name {name!r} has a character that cannot be seen" for name in names if _is_unseen(name)]
+    problems += [f"Postgres has a column {name!r} of its own" for name in names if name in _SYSTEM_COLUMNS]
     problems += [f"two columns are named {name!r}" for name in dict.fromkeys(names) if name and names.count(name) > 1]
     problems += [f"the name {name!r} is longer than 63 bytes" for name in names if len(name.encode()) > 63]
     problems += [f"there are {len(names)} columns, and a table holds 1600"] * (len(names) > 1600)
     if problems:
         raise SettingsError(f"{where}: {'; '.join(problems)}.", "Correct the names of the columns.")
+
+
+def _is_unseen(name: str) -> bool:
+    """Whether a name has a character for control or format, such as NUL or a mark of the byte order."""
+    return any(unicodedata.category(character).startswith("C") for character in name)

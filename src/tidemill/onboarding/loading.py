@@ -11,7 +11,13 @@ from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.errors import DependentObjectsStillExist, DuplicateTable, QueryCanceled, WrongObjectType
+from psycopg2.errors import (
+    DependentObjectsStillExist,
+    DuplicateTable,
+    ProgramLimitExceeded,
+    QueryCanceled,
+    WrongObjectType,
+)
 
 from tidemill.arrow import as_csv
 from tidemill.errors import SettingsError
@@ -106,6 +112,11 @@ def _clear_errors(path: Path, table: TableName) -> Iterator[None]:
         ) from error
     except WrongObjectType as error:
         raise SettingsError(f"{table} is not a table: {error.diag.message_primary}.", "Choose another name.") from error
+    except ProgramLimitExceeded as error:
+        raise SettingsError(
+            f"{path} does not fit into a table: {error.diag.message_primary}. Nothing was loaded.",
+            "Leave columns out, or divide them among several files.",
+        ) from error
     except QueryCanceled as error:  # by this side, because the rest of the file cannot be read
         raise SettingsError(
             f"{path} cannot be read to its end: {error.diag.message_primary or error}. Nothing was loaded.",

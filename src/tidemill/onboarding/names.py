@@ -41,7 +41,7 @@ class TableName:
         SettingsError
             If it is not a schema and a table.
         """
-        match = _NAME.fullmatch(text.strip())
+        match = _NAME.fullmatch(text.strip()) if text.strip().isprintable() else None
         if match is None:
             raise SettingsError(
                 f"{text!r} does not name a table with its schema.", "Write schema.table, such as shop.orders."
