@@ -2,7 +2,7 @@
 
 A verdict is ``published`` or ``trained``, or the error with words of its message. ``make cases`` prints the table. Rows
 that the source cannot hold, or that are not rows of the source, are listed at the test that proves them, marked with
-``case``: B42 and B43 do not occur, as Tidemill reads and writes no CSV but that of COPY.
+``case``; those of files (B42) are in `tests/unit/onboarding/test_files.py`. B43 does not occur: Tidemill exports no CSV.
 """
 
 from collections.abc import Callable
@@ -78,6 +78,9 @@ CASES = (
          predict="ContractBroken: 'express' have no value", train="NotTrainable: 'express' of"),
     Case(item="B03", what="only NaN", sql="UPDATE {t} SET wind_ms = 'NaN' WHERE {rows}",
          predict="ContractBroken: 'wind_ms' have no value", train="NotTrainable: 'wind_ms' of"),
+    Case(item="B03", what="a number without any value in the newest days",
+         sql="UPDATE {t} SET wind_ms = NULL WHERE shipped_at >= '2024-03-17'",
+         predict="ContractBroken: 'wind_ms' have no value", train="NotTrainable: have no value in any row of the test set"),
     Case(item="B04", what="NULL in a boolean", sql="UPDATE {t} SET express = NULL WHERE {one}"),
     Case(item="B05", what="a whole number with NULL", select=wind("CASE WHEN p.{one} THEN NULL ELSE p.wind_ms::int END")),
     Case(item="B05", what="a number of another width", select=wind("p.wind_ms::real")),
@@ -144,6 +147,12 @@ CASES = (
          train="ContractBroken: parcel_id: expect_column_values_to_not_be_null"),
     Case(item="B31", what="a blank key", sql="UPDATE {t} SET parcel_id = '' WHERE {one}",
          predict="ContractBroken: parcel_id", train="ContractBroken: parcel_id"),
+    Case(item="B31", what="a key of only blanks", sql="UPDATE {t} SET parcel_id = '  ' WHERE {one}",
+         predict="ContractBroken: keys_can_be_kept: 1 keys have only blanks",
+         train="ContractBroken: keys_can_be_kept: 1 keys have only blanks"),
+    Case(item="B20", what="a key that no index takes",
+         sql="UPDATE {t} SET parcel_id = (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 100) n) WHERE {one}",
+         predict="ContractBroken: 1 more than 2,600 bytes", train="ContractBroken: 1 more than 2,600 bytes"),
     # The same with severity quarantine: the row is set aside, and the others go on.
     Case(item="B01", what="NULL in a number, set aside", sql="UPDATE {t} SET wind_ms = NULL WHERE {one}",
          spec=set_aside_by("expect_column_values_to_not_be_null: {column: wind_ms, "),
@@ -169,6 +178,9 @@ CASES = (
          labels=(" late,", " CASE WHEN late THEN 'yes' ELSE 'no' END AS late,"), train="SpecError: label.positive"),
     Case(item="B34", what="labels 1 and 2 with a positive one", labels=(" late,", " 1 + late::int AS late,"),
          spec=("column: late", "column: late, positive: 2")),
+    Case(item="B34", what="the positive label in another spelling",
+         labels=(" late,", " CASE WHEN late AND express THEN 'Yes' WHEN late THEN 'yes' ELSE 'no' END AS late,"),
+         spec=("column: late", "column: late, positive: 'yes'"), train="ContractBroken: another spelling of 'yes'"),
     Case(item="B35", what="a single class", sql="UPDATE {t} SET late = false", train="NotTrainable: class"),
     # B36, B37: a sentinel and another unit are named by `break:` alerts; withholding is another promise.
     Case(item="B36", what="9999 for missing", sql="UPDATE {t} SET wind_ms = 9999 WHERE {one}"),

@@ -11,10 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidemill.arrow import to_frame
-from tidemill.checks import judge, needed_columns, why_unjudged
+from tidemill.checks import judge, judge_keys, needed_columns, why_unjudged
 from tidemill.checks.aggregates import AGGREGATES, DISTINCT
 from tidemill.checks.rows import ROW_WISE
 from tidemill.contracts import evaluate_contract
+from tidemill.records import Severity
 from tidemill.spec import Expectation
 
 NOON = datetime(2024, 3, 10, 12, tzinfo=UTC)
@@ -378,3 +379,19 @@ def test_no_type_ends_in_anything_but_a_verdict(name: str, column: pa.Array) -> 
         found = judge(asked, rows)
         assert found is None or found.observed
         assert why_unjudged(asked, rows.schema) != ""
+
+
+@pytest.mark.parametrize(
+    ("key", "is_odd"),
+    [("a b", False), ("", False), (None, False), ("k" * 2600, False), ("k" * 2601, True), ("é" * 1301, True), (" ", True),
+     ("\t\u00a0\u3000", True)],
+)  # fmt: skip
+def test_a_key_that_is_blank_or_longer_than_an_index_takes_is_refused(key: str | None, is_odd: bool) -> None:
+    result = judge_keys(pa.chunked_array([["a", key]], pa.string()), "id")
+    assert (result is not None) == is_odd
+    if result is not None:
+        assert (result.severity, result.n_unexpected) == (Severity.FAIL, 1)
+
+
+def test_keys_that_are_numbers_are_never_odd() -> None:
+    assert judge_keys(pa.chunked_array([[1, None]]), "id") is None

@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tidemill.errors import OutOfMemory, SchemaChanged, SpecError, first_line
 from tidemill.sources.source import Window
@@ -161,7 +162,8 @@ def _columns(described: list[tuple[str, str]], query: Query, timezone: str) -> t
     """Return columns by DuckDB's description; refuse names that appear twice, and types that are not supported."""
     names = [name for name, _ in described]
     kinds = {name: kind.partition("(")[0] for name, kind in described}
-    problems = [f"column {name!r} appears twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    folded = [name.lower() for name in names]  # to DuckDB, "N" is n
+    problems = [f"column {name!r} appears twice" for name in sorted({n for n in names if folded.count(n.lower()) > 1})]
     unknown = {name: kind for name, kind in kinds.items() if kind not in _SQL_TYPES}
     problems += [f"column {name!r} has type {kind}, which is not supported" for name, kind in unknown.items()]
     if problems:
@@ -185,10 +187,21 @@ def _translated(
         ]
         refuse_endless_times(pa.RecordBatch.from_arrays(since_1970, names=schema.names), columns, query)
         arrays = [values.cast(field.type) for values, field in zip(batch.columns, schema, strict=True)]
+        _refuse_nul(arrays, columns, query)
         for column, sent, values in zip(columns, batch.columns, arrays, strict=True):
             if column.sql_type == "numeric" and (n_rounded := count_rounded(sent, values, column)):
                 rounded[column.name] += n_rounded
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _refuse_nul(arrays: list[pa.Array], columns: tuple[Column, ...], query: Query) -> None:
+    """Refuse a text with a NUL character, which the ledger could not keep."""
+    for values, column in zip(arrays, columns, strict=True):
+        if pa.types.is_string(values.type) and pc.any(pc.match_substring(values, "\0")).as_py():
+            raise SpecError(
+                f"{query.file}: column {column.name!r} holds a NUL character, which Postgres cannot store.",
+                f"Remove it, such as replace({column.name}, chr(0), '') AS {column.name}.",
+            )
 
 
 @contextmanager

@@ -335,10 +335,14 @@ def _parse(
 
 
 def count_rounded(texts: pa.Array, values: pa.Array, column: Column) -> int:
-    """Count the values of which a double keeps fewer digits than Postgres sent; in a quotient, only those beyond 2**53."""
+    """Count the values of which a double keeps fewer digits than Postgres sent.
+
+    In a quotient, whose last digits mean nothing, only values beyond 2**53 count, and those that become 0.
+    """
     long = pc.greater(pc.binary_length(texts), _DIGITS_OF_DOUBLE)
     if not column.is_stored:
-        long = pc.and_(long, pc.greater_equal(pc.abs(values), float(2**53)))
+        lost = pc.or_(pc.greater_equal(pc.abs(values), float(2**53)), pc.equal(values, 0.0))
+        long = pc.and_(long, lost)
     if not pc.any(long).as_py():
         return 0
     texts, values = texts.filter(long), values.filter(long)

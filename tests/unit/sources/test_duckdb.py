@@ -111,6 +111,8 @@ def test_digits_that_a_double_loses_are_counted(sales: Lake) -> None:
         ("SELECT id,\n  amount\nFROM orders", SchemaChanged, r"features\.sql:2: .*amount"),
         ("SELECT id FROM orders WHERE", SpecError, r"features\.sql.*syntax error"),
         ("SELECT id, id FROM orders", SpecError, "column 'id' appears twice"),
+        ('SELECT id, 7 AS "ID" FROM orders', SpecError, "column 'ID' appears twice"),
+        ("SELECT id, 'a' || chr(0) AS x FROM orders", SpecError, "column 'x' holds a NUL character"),
         (
             "SELECT id, placed::timestamp AS placed FROM orders",
             SpecError,

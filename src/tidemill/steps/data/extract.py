@@ -247,21 +247,26 @@ def _write_labels(source: Source, job: Job, interval: Interval, path: Path, roun
 
 
 def refuse_late_labels(labels: pa.RecordBatch | pa.Table, spec: ModelSpec, cutoff: datetime) -> None:
-    """Refuse labels that were observed after the cutoff, by their ``observed_at``.
+    """Refuse labels that were observed after the cutoff, or at a time that nobody knows, by their ``observed_at``.
 
     Raises
     ------
     LeakageFound
         If there are any; with the key of one.
     """
-    late = pc.greater(labels[OBSERVED_AT], pa.scalar(cutoff, labels[OBSERVED_AT].type))
-    if pc.any(late).as_py():
-        key = labels[spec.entity_key].filter(late)[0].as_py()
-        raise LeakageFound(
-            f"{spec.source.labels} returns labels that were observed after the cutoff, {cutoff:%Y-%m-%d %H:%M %Z}, such as "
-            f"that of {key!r}.",
-            "Let it return only what was observed by then: WHERE … <= :cutoff.",
-        )
+    observed = labels[OBSERVED_AT]
+    late = pc.fill_null(pc.greater(observed, pa.scalar(cutoff, observed.type)), False)
+    undated = pc.and_(pc.is_null(observed), pc.is_valid(labels[spec.label.column]))
+    for found, what in (
+        (late, f"were observed after the cutoff, {cutoff:%Y-%m-%d %H:%M %Z}"),
+        (undated, f"have no {OBSERVED_AT}"),
+    ):
+        if pc.any(found).as_py():
+            key = labels[spec.entity_key].filter(found)[0].as_py()
+            raise LeakageFound(
+                f"{spec.source.labels} returns labels that {what}, such as that of {key!r}.",
+                "Let it return only what was observed by then: WHERE … <= :cutoff.",
+            )
 
 
 def wanted_features(spec: ModelSpec) -> list[str]:

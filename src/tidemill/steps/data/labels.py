@@ -16,6 +16,8 @@ from tidemill.steps.data.label_join import identities, join_columns, label_posit
 
 __all__ = ["count_labels", "labelled", "labels_as_of", "near_matches"]
 
+MAX_LABEL_LENGTH = 200  # characters: the name of a class stands in tables, figures and metrics
+
 
 def labels_as_of(job: Job, interval: Interval, cutoff: datetime) -> pa.Table:
     """Read the labels of an interval as they were known at an instant, without storing them.
@@ -52,7 +54,7 @@ def labelled(rows: pa.Table, labels: pa.Table, spec: ModelSpec) -> pa.ChunkedArr
     SpecError
         If the type of the labels does not fit the task or the positive value.
     ContractBroken
-        If the label of a regression is NaN or infinite.
+        If a number is infinite or, of a regression, NaN; if a text is blank or long, or a class is spelled in two ways.
     """
     labels = _with_values(labels, join_columns(labels, spec))  # NULL is no key
     _refuse_two_labels(labels, spec)
@@ -118,10 +120,48 @@ def _loose(keys: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _positives(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
-    target = pc.equal(column, _positive(column.type, spec)).cast(pa.int8())
+    positive = _positive(column.type, spec)
     if pa.types.is_floating(column.type):
-        target = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.int8()), target)
-    return target
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        _refuse_infinite(column, spec)
+    elif pa.types.is_string(column.type):
+        _refuse_odd_texts(column, spec)
+        alike = pc.equal(_plain(column), _plain(positive))
+        _refuse_spelling(column.filter(pc.and_(alike, pc.not_equal(column, positive))), positive.as_py(), spec)
+    return pc.equal(column, positive).cast(pa.int8())
+
+
+def _plain(texts: pa.ChunkedArray | pa.Scalar) -> pa.ChunkedArray | pa.Scalar:
+    return pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+
+
+def _refuse_odd_texts(texts: pa.ChunkedArray, spec: ModelSpec) -> None:
+    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0)
+    long = pc.greater(pc.utf8_length(texts), MAX_LABEL_LENGTH)
+    for odd, what in ((blank, "are blank"), (long, f"have more than {MAX_LABEL_LENGTH} characters")):
+        if n_odd := pc.sum(odd).as_py():
+            raise ContractBroken(
+                f"{n_odd} label(s) {spec.label.column!r} of {spec.model!r} {what}; expected the name of a class, or NULL.",
+                f"Turn them into NULL in {spec.source.labels}, such as nullif(trim({spec.label.column}), ''), or correct them.",
+            )
+
+
+def _refuse_spelling(others: pa.ChunkedArray, label: str, spec: ModelSpec) -> None:
+    if len(others):
+        raise ContractBroken(
+            f"{len(others)} label(s) {spec.label.column!r} of {spec.model!r} are another spelling of {label!r}, such as "
+            f"{others[0].as_py()!r}; they would count as another class.",
+            f"Write them alike in {spec.source.labels}, such as lower(trim({spec.label.column})).",
+        )
+
+
+def _refuse_infinite(numbers: pa.ChunkedArray, spec: ModelSpec) -> None:
+    odd = pc.sum(pc.invert(pc.is_finite(numbers))).as_py() or 0
+    if odd:
+        raise ContractBroken(
+            f"{odd} label(s) {spec.label.column!r} of {spec.model!r} are NaN or infinite; expected finite numbers or NULL.",
+            f"Turn them into NULL in {spec.source.labels}, or correct the source.",
+        )
 
 
 def _positive(kind: pa.DataType, spec: ModelSpec) -> pa.Scalar:
@@ -149,7 +189,14 @@ def _classes(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
             f"The classes of {spec.model!r} are in {spec.label.column!r}, which is of type {kind}.",
             "CAST it to text or to a whole number in the labels query, or use task 'regression'.",
         )
-    return column.cast(pa.string())
+    classes = column.cast(pa.string())
+    _refuse_odd_texts(classes, spec)
+    spelled: dict[str, str] = {}
+    for level in pc.unique(classes).drop_null().to_pylist():
+        first = spelled.setdefault(level.strip(), level)
+        if first != level:
+            _refuse_spelling(classes.filter(pc.equal(classes, level)), first, spec)
+    return classes
 
 
 def _numbers(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
@@ -158,13 +205,14 @@ def _numbers(column: pa.ChunkedArray, spec: ModelSpec) -> pa.ChunkedArray:
             f"The label {spec.label.column!r} of {spec.model!r} is of type {column.type}; a regression predicts a number.",
             "CAST it in the labels query, or use another task.",
         )
-    numbers = column.cast(pa.float64())
-    odd = pc.sum(pc.invert(pc.is_finite(numbers))).as_py() or 0
-    if odd:
+    try:
+        numbers = column.cast(pa.float64())
+    except pa.ArrowInvalid as error:
         raise ContractBroken(
-            f"{odd} label(s) {spec.label.column!r} of {spec.model!r} are NaN or infinite; expected finite numbers or NULL.",
-            f"Turn them into NULL in {spec.source.labels}, or correct the source.",
-        )
+            f"Labels {spec.label.column!r} of {spec.model!r} are whole numbers beyond 2**53, and lose digits.",
+            f"CAST them to double precision in {spec.source.labels} if their last digits do not matter.",
+        ) from error
+    _refuse_infinite(numbers, spec)
     return numbers
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tidemill.arrow import to_frame
-from tidemill.checks import judge, needed_columns, of_no_rows, whole_contract
+from tidemill.checks import judge, judge_keys, needed_columns, of_no_rows, whole_contract
 from tidemill.errors import ContractBroken
 from tidemill.intervals import Interval
 from tidemill.records import CheckReport, CheckResult, Severity, SnapshotRef
@@ -29,6 +29,8 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
 
     The rows that break an expectation of severity ``quarantine`` have been set aside by `extract`; they are reported.
 
+    Keys that have only blanks, or are too long for the ledger, fail whatever the contract says.
+
     A ``numeric`` column whose digits a double does not keep is a warning.
 
     All results are recorded in ``tidemill.check_result`` and on a page.
@@ -44,7 +46,12 @@ def validate_data(job: Job, snapshot: SnapshotRef) -> CheckReport:
     if not snapshot.n_rows:
         contract = of_no_rows(contract)
     judged = tuple(item for item in contract if item.severity is not Severity.QUARANTINE)
-    results = (*_held(judged, folder / FEATURES), *quarantine_results(job.spec, folder), *_rounded(snapshot))
+    results = (
+        *_held(judged, folder / FEATURES),
+        *_odd_keys(job.spec, folder / FEATURES),
+        *quarantine_results(job.spec, folder),
+        *_rounded(snapshot),
+    )
     job.ledger.record_checks(snapshot.digest, results, job.run_id)
     page = contract_page(snapshot, results)
 
@@ -101,6 +108,11 @@ def _held(contract: tuple[Expectation, ...], path: Path) -> tuple[CheckResult, .
     rest = tuple(item for at, item in enumerate(contract) if found[at] is None)
     asked = iter(_asked(rest, path))
     return tuple(found[at] or next(asked) for at in range(len(contract)))
+
+
+def _odd_keys(spec: ModelSpec, path: Path) -> tuple[CheckResult, ...]:
+    found = judge_keys(read_table(path, [spec.entity_key])[spec.entity_key], spec.entity_key)
+    return () if found is None else (found,)
 
 
 def _rounded(snapshot: SnapshotRef) -> tuple[CheckResult, ...]:

@@ -6,7 +6,7 @@ Rows are left out and counted if their partition has not matured, their label is
 known when the next set begins.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -66,7 +66,7 @@ def cut(
     Raises
     ------
     NotTrainable
-        If the window is too short, no row of the validation set has a label, or a feature has no value in the train set.
+        If the window is too short, no row of the validation set has a label, or a feature has no value in one of the sets.
     """
     folder = job.store.folder(snapshot.uri, snapshot.digest)
     marks = _Marks.of(job.spec, folder, snapshot.cutoff)
@@ -83,7 +83,11 @@ def cut(
     stored = job.store.write(job.spec.model, "splits", fill)
     plan, train = marks.plan, job.store.path(stored.uri) / "train.parquet"
     names = feature_schema(job.spec, read_schema(train)).names
-    _refuse_empty_features(job.spec, train, names)
+    with_gaps = features_with_gaps(train, names) if job.spec.has_time else ()
+    _refuse_empty_features(job.spec, train.parent, {"train": names})
+    if job.spec.has_time:
+        usual = [name for name in names if name not in with_gaps]
+        _refuse_empty_features(job.spec, train.parent, {"validation": usual, "test": usual})
     return SplitRef(
         snapshot_digest=snapshot.digest,
         digest=stored.digest,
@@ -98,7 +102,7 @@ def cut(
         n_labels=marks.n_labels,
         n_unmatched_labels=marks.n_unmatched_labels,
         n_near_matches=marks.n_near_matches,
-        with_gaps=features_with_gaps(train, names) if job.spec.has_time else (),
+        with_gaps=with_gaps,
         by_key=not job.spec.has_time,
         train_start=plan.train_start,
         validation_start=plan.validation_start,
@@ -125,15 +129,21 @@ def _unlike_times(spec: ModelSpec, folder: Path, marks: "_Marks") -> str:
     return f", and whether {spec.time_column} is the same instant in both queries: labels are joined by it, too"
 
 
-def _refuse_empty_features(spec: ModelSpec, train: Path, names: Sequence[str]) -> None:
-    """Refuse a train set with a feature that has no value: at scoring, the model would see its values for the first time."""
-    n_values = count_values(train)
-    empty = [name for name in names if n_values.get(name) == 0] if count_rows(train) else []
-    if empty:
-        raise NotTrainable(
-            f"Feature(s) {', '.join(map(repr, empty))} of {spec.model!r} have no value in any row of the train set.",
-            f"Fill them in the source or in {spec.source.features}, or leave them out of the query and of 'features'.",
-        )
+def _refuse_empty_features(spec: ModelSpec, folder: Path, expected: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a set with a feature that has no value, where values are expected.
+
+    A model would see the values that a train set lacks for the first time at scoring. Those that a later set lacks, the
+    next partitions lack, too: `predict` would refuse them.
+    """
+    for name, features in expected.items():
+        path = folder / f"{name}.parquet"
+        n_values = count_values(path)
+        empty = [feature for feature in features if n_values.get(feature) == 0] if count_rows(path) else []
+        if empty:
+            raise NotTrainable(
+                f"Feature(s) {', '.join(map(repr, empty))} of {spec.model!r} have no value in any row of the {name} set.",
+                f"Fill them in the source or in {spec.source.features}, or leave them out of the query and of 'features'.",
+            )
 
 
 Look = Callable[[pa.Table, dict[str, pa.Table]], None]

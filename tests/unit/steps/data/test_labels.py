@@ -1,4 +1,5 @@
 import math
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.errors import ContractBroken, NotTrainable, SpecError
+from tidemill.errors import ContractBroken, LeakageFound, NotTrainable, SpecError
 from tidemill.spec import ModelSpec
+from tidemill.steps.data.extract import refuse_late_labels
 from tidemill.steps.data.labels import count_labels, labelled, near_matches
 
 ROWS = pa.table({"id": ["a", "b", "c"]})
@@ -63,6 +65,38 @@ def test_a_regression_takes_numbers(values: list[Any]) -> None:
 def test_a_regression_refuses_what_is_not_a_number(odd: float) -> None:
     with pytest.raises(ContractBroken, match="1 label"):
         labelled(ROWS, labels([odd, 1.0]), spec("regression"))
+
+
+@pytest.mark.parametrize(
+    ("values", "positive", "said"),
+    [
+        (["yes", "Yes"], "yes", "1 label(s) 'y' of 'm' are another spelling of 'yes', such as 'Yes'"),
+        (["no", "yes "], "yes", "another spelling of 'yes', such as 'yes '"),
+        ([math.inf, 1.0], 1, "1 label(s) 'y' of 'm' are NaN or infinite"),
+        (["yes", " "], "yes", "1 label(s) 'y' of 'm' are blank"),
+    ],
+)
+def test_a_label_that_is_nearly_the_positive_one_is_refused(values: list[Any], positive: Any, said: str) -> None:
+    with pytest.raises(ContractBroken) as caught:
+        labelled(ROWS, labels(values), spec("binary", positive=positive))
+    assert said in str(caught.value)
+
+
+def test_classes_that_differ_only_in_blanks_are_refused() -> None:
+    with pytest.raises(ContractBroken, match="another spelling of 'late', such as ' late'"):
+        labelled(ROWS, labels(["late", " late"]), spec("multiclass"))
+    assert labelled(ROWS, labels(["a", "A"]), spec("multiclass")).to_pylist() == ["A", None, "a"]
+
+
+@pytest.mark.parametrize(("odd", "said"), [("", "are blank"), ("x" * 201, "have more than 200 characters")])
+def test_a_class_without_a_readable_name_is_refused(odd: str, said: str) -> None:
+    with pytest.raises(ContractBroken, match=f"1 label.* {said}"):
+        labelled(ROWS, labels(["late", odd]), spec("multiclass"))
+
+
+def test_a_regression_refuses_whole_numbers_that_lose_digits() -> None:
+    with pytest.raises(ContractBroken, match=r"beyond 2\*\*53"):
+        labelled(ROWS, labels([2**60 + 1, 1]), spec("regression"))
 
 
 def test_a_missing_number_is_an_unknown_label() -> None:
@@ -166,3 +200,25 @@ def test_a_key_written_otherwise_is_near_only_at_its_own_time() -> None:
     rows = pa.table({"id": ["7", "8", "7"], "at": at(0, 0, 24)})
     known = pa.table({"id": ["007", "8"], "at": at(0, 0), "y": [True, True]})
     assert near_matches(rows, known, spec("binary")).to_pylist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (timedelta(seconds=1), "that were observed after the cutoff, 2024-03-01 00:00 UTC, such as that of 'c'"),
+        (None, "that have no observed_at, such as that of 'c'"),
+    ],
+)
+def test_a_label_that_was_not_surely_known_at_the_cutoff_is_refused(after: timedelta | None, said: str) -> None:
+    cutoff = datetime(2024, 3, 1, tzinfo=UTC)
+    times = [None if after is None else cutoff + after, cutoff]
+    observed = labels([True, True]).append_column("observed_at", pa.array(times, pa.timestamp("us", "UTC")))
+    with pytest.raises(LeakageFound, match=said):
+        refuse_late_labels(observed, spec("binary"), cutoff)
+
+
+def test_a_row_without_a_label_needs_no_time() -> None:
+    observed = labels([None, True]).append_column(
+        "observed_at", pa.array([None, datetime(2024, 2, 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    )
+    refuse_late_labels(observed, spec("binary"), datetime(2024, 3, 1, tzinfo=UTC))

@@ -154,9 +154,13 @@ ROWS_PER_DAY = 10
 
 
 def split_of(
-    folder: Path, engine: str, labels: list[tuple[str | None, bool | None]], often: Sequence[float | None] | None = None
+    folder: Path,
+    engine: str,
+    labels: list[tuple[str | None, bool | None]],
+    often: Sequence[float | None] | None = None,
+    x: Sequence[float | None] | None = None,
 ) -> SplitRef:
-    """Cut a month with the keys 0 to 299, ten a day, each with a weight if there are any."""
+    """Cut a month with the keys 0 to 299, ten a day, each with a weight and a feature if there are any."""
     chosen = spec(engine=engine, estimators=["xgboost"])
     if often is not None:
         chosen = chosen.model_copy(update={"weight": "w"})
@@ -166,7 +170,7 @@ def split_of(
         "id": [str(key) for key in range(len(days))],
         "at": [item.interval.start for item in days],
         PARTITION: [item.key for item in days],
-        **({} if often is None else {"w": pa.array(often, pa.float64())}),
+        **{name: pa.array(values, pa.float64()) for name, values in (("w", often), ("x", x)) if values is not None},
     }
     known = {
         "id": pa.array([key for key, _ in labels], pa.string()),
@@ -250,3 +254,18 @@ def test_a_set_without_any_weight_is_refused(tmp_path: Path) -> None:
 def test_a_weight_that_is_not_a_number_from_0_is_refused_with_the_key(tmp_path: Path, odd: float | None) -> None:
     with pytest.raises(ContractBroken, match=rf"1 row\(s\) of 'm' have a weight 'w' .* such as '7': {odd}"):
         split_of(tmp_path, "local", EVERY_LABEL, [1.0] * 7 + [odd] + [1.0] * 292)
+
+
+@ENGINES
+@pytest.mark.parametrize(("name", "first", "last"), [("train", 0, 140), ("validation", 160, 210), ("test", 230, 270)])
+def test_a_set_in_which_a_feature_has_no_value_is_refused(
+    tmp_path: Path, engine: str, name: str, first: int, last: int
+) -> None:
+    x = [None if first <= key < last else 1.0 for key in range(300)]
+    with pytest.raises(NotTrainable, match=f"'x' of 'm' have no value in any row of the {name} set"):
+        split_of(tmp_path, engine, EVERY_LABEL, x=x)
+
+
+def test_a_feature_that_lacked_values_for_a_day_of_training_may_lack_them_in_a_later_set(tmp_path: Path) -> None:
+    x = [None if key < 10 or key >= 230 else 1.0 for key in range(300)]
+    assert split_of(tmp_path, "local", EVERY_LABEL, x=x).with_gaps == ("x",)
