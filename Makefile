@@ -95,6 +95,10 @@ bench-dags: setup ## Time the predict and the train DAG with 1,000 rows, from tr
 bench-specs: setup ## Load all DAG files, and start a task, with 300 specs; fails above 3 s and 0.1 s of processor
 	@$(BIN)/python -m tests.bench.specs
 
+.PHONY: bench-console
+bench-console: setup ## Read the console as 20 users, with 300 models of 1,000 partitions: fails above 1 s at the 95th percentile
+	@$(BIN)/python -m tests.bench.console
+
 .PHONY: bench-scheduler
 bench-scheduler: setup ## Start a stack with 303 specs on a machine kept busy: fails unless every DAG is there
 	@$(BIN)/python -m tests.bench.scheduler

@@ -87,7 +87,7 @@ WHERE place <= %(limit)s
 ORDER BY partition DESC;
 
 -- name: open_alerts
--- The open alerts of one model or of all, what needs action first.
+-- The open alerts of some models or of all, what needs action first.
 SELECT a.alert_id, a.model, a.rule, a.severity, a.message, a.value, a.threshold, a.owner, a.first_partition, a.last_partition,
     a.told, a.told_partition, known.acknowledged_by, known.acknowledged_at,
     coalesce(known.acknowledged_reason, '') AS acknowledged_reason, known.acknowledged_until,
@@ -96,7 +96,7 @@ FROM tidemill.alert a
 JOIN tidemill.run USING (run_id)
 LEFT JOIN LATERAL (SELECT a.acknowledged_by, a.acknowledged_at, a.acknowledged_reason, a.acknowledged_until
                    WHERE a.acknowledged_until IS NULL OR a.acknowledged_until > now()) known ON true
-WHERE a.status = 'open' AND (%(model)s::text IS NULL OR a.model = %(model)s)
+WHERE a.status = 'open' AND (%(models)s::text[] IS NULL OR a.model = ANY (%(models)s))
 ORDER BY a.severity, a.model, a.rule;
 
 -- name: insert_alert_event

@@ -6,6 +6,7 @@ WITH newest AS (
 SELECT DISTINCT m.part, m.name, m.slice, m.feature IS NOT NULL AS by_feature
 FROM newest
 JOIN tidemill.metric m ON m.model = %(model)s AND m.partition = newest.partition
+    AND m.partition >= (SELECT min(partition) FROM newest)  -- so that no older one is read
     AND m.part IN ('drift', 'performance', 'compute', 'estimate', 'freshness', 'skew', 'labels')
 ORDER BY m.part, m.name, m.slice NULLS FIRST;
 
@@ -15,8 +16,9 @@ SELECT partition, value, low, high, n, label_coverage, release_id, as_of
 FROM (SELECT DISTINCT ON (partition) partition, value, low, high, n, label_coverage, release_id, as_of
       FROM tidemill.metric
       WHERE model = %(model)s AND part = %(part)s AND name = %(name)s
-        AND slice IS NOT DISTINCT FROM %(slice)s AND feature IS NOT DISTINCT FROM %(feature)s
-        AND partition >= coalesce(%(first)s, partition) AND partition <= coalesce(%(last)s, partition)
+        AND (slice = %(slice)s OR %(slice)s::text IS NULL AND slice IS NULL)
+        AND (feature = %(feature)s OR %(feature)s::text IS NULL AND feature IS NULL)  -- IS NOT DISTINCT FROM uses no index
+        AND partition >= coalesce(%(first)s, '') AND (%(last)s::text IS NULL OR partition <= %(last)s)
       ORDER BY partition DESC, run_id DESC
       LIMIT %(limit)s) newest
 ORDER BY partition;

@@ -1,71 +1,105 @@
--- name: model_state
--- Published partitions, those not examined yet, the newest examined one, and the champion.
-WITH seen AS (SELECT max(partition) AS newest FROM tidemill.examination WHERE model = %(model)s)
-SELECT count(partition), count(partition) FILTER (WHERE partition > coalesce(newest, '')), max(newest),
-    (SELECT release_id FROM tidemill.champion WHERE model = %(model)s)
-FROM seen
-LEFT JOIN tidemill.published ON model = %(model)s;
+-- name: model_states
+-- For each of some models: the newest examined partition, how many published ones are newer, the newest published ones, those
+-- of them that are empty, and those whose newest rows are withheld.
+SELECT known.model, seen.examined, newer.n_unexamined, newest.published,
+    ARRAY(SELECT r.partition FROM tidemill.prediction_run r
+          WHERE r.model = known.model AND r.status = 'published' AND r.n_rows = 0
+            AND r.partition >= newest.published[cardinality(newest.published)]) AS empty,
+    ARRAY(SELECT r.partition FROM tidemill.prediction_run r
+          WHERE r.model = known.model AND r.status = 'withheld') AS withheld
+FROM unnest(%(models)s::text[]) known (model)
+CROSS JOIN LATERAL (SELECT max(e.partition) AS examined FROM tidemill.examination e WHERE e.model = known.model) seen
+CROSS JOIN LATERAL (SELECT count(*) AS n_unexamined FROM tidemill.published p
+                    WHERE p.model = known.model AND p.partition > coalesce(seen.examined, '')) newer
+CROSS JOIN LATERAL (SELECT ARRAY(SELECT p.partition FROM tidemill.published p WHERE p.model = known.model
+                                 ORDER BY p.partition DESC LIMIT %(limit)s) AS published) newest;
+
+-- name: count_published
+-- How many partitions of a model are published.
+SELECT count(*) FROM tidemill.published WHERE model = %(model)s;
 
 -- name: failed_steps
--- Failed steps of the newest week of work that have neither succeeded since nor been dismissed, and whether any attempt
--- since the last success was scheduled.
-WITH attempt AS (
-    SELECT run_id, chain, step, partition, coalesce(map_index, -1) AS map_index, status, error, ended_at,
-        dag_id, dag_run_id, task_id, try_number,
-        coalesce(dag_run_id, '') ~ '^(scheduled|asset_triggered|retrain)__' AS by_schedule
-    FROM tidemill.run
-    WHERE model = %(model)s
-      AND started_at > (SELECT max(started_at) - interval '7 days' FROM tidemill.run WHERE model = %(model)s)
-), newest AS (
-    SELECT DISTINCT ON (chain, partition, step, map_index) *
-    FROM attempt
-    ORDER BY chain, partition, step, map_index, run_id DESC
+-- Failed steps of the newest week of work of some models that have neither succeeded since nor been dismissed, and whether
+-- any attempt since the last success was scheduled.
+WITH failed AS (
+    SELECT r.model, r.run_id, r.chain, r.step, r.partition, coalesce(r.map_index, -1) AS map_index, r.error, r.ended_at,
+        r.dag_id, r.dag_run_id, r.task_id, r.try_number,
+        coalesce(r.dag_run_id, '') ~ '^(scheduled|asset_triggered|retrain)__' AS by_schedule
+    FROM unnest(%(models)s::text[]) known (model)
+    CROSS JOIN LATERAL (SELECT max(started_at) AS at FROM tidemill.run WHERE model = known.model) newest
+    JOIN tidemill.run r
+      ON r.model = known.model AND r.status = 'failed' AND r.started_at > newest.at - interval '7 days'
+), standing AS (
+    SELECT f.*,
+        (SELECT bool_or(a.by_schedule) FROM failed a
+         WHERE (a.model, a.chain, a.partition, a.step, a.map_index) = (f.model, f.chain, f.partition, f.step, f.map_index)
+           AND a.run_id > coalesce((SELECT max(done.run_id) FROM tidemill.run done
+                                    WHERE (done.model, done.chain, done.partition, done.step, coalesce(done.map_index, -1))
+                                        = (f.model, f.chain, f.partition, f.step, f.map_index)
+                                      AND done.status = 'succeeded'), 0)) AS scheduled
+    FROM failed f
+    WHERE NOT EXISTS (SELECT FROM tidemill.run later
+                      WHERE (later.model, later.chain, later.partition, later.step, coalesce(later.map_index, -1))
+                          = (f.model, f.chain, f.partition, f.step, f.map_index)
+                        AND later.run_id > f.run_id)
+      AND NOT EXISTS (SELECT FROM tidemill.audit
+                      WHERE model = f.model AND event = 'dismiss' AND details ->> 'chain' = f.chain
+                        AND details ->> 'step' = f.step AND details ->> 'partition' = f.partition
+                        AND CAST(details ->> 'run_id' AS bigint) >= f.run_id)
+), ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY model ORDER BY scheduled DESC, ended_at DESC) AS place FROM standing
 )
-SELECT run_id, chain, step, partition, coalesce(error, '') AS error, ended_at, dag_id, dag_run_id, task_id, map_index,
-    try_number,
-    (SELECT bool_or(a.by_schedule) FROM attempt a
-     WHERE (a.chain, a.partition, a.step, a.map_index) = (n.chain, n.partition, n.step, n.map_index)
-       AND a.status = 'failed'
-       AND a.run_id > coalesce((SELECT max(done.run_id) FROM attempt done
-                                WHERE (done.chain, done.partition, done.step, done.map_index)
-                                    = (n.chain, n.partition, n.step, n.map_index)
-                                  AND done.status = 'succeeded'), 0)) AS by_schedule
-FROM newest n
-WHERE status = 'failed'
-  AND NOT EXISTS (SELECT FROM tidemill.audit
-                  WHERE model = %(model)s AND event = 'dismiss' AND details ->> 'chain' = n.chain
-                    AND details ->> 'step' = n.step AND details ->> 'partition' = n.partition
-                    AND CAST(details ->> 'run_id' AS bigint) >= n.run_id)
-ORDER BY by_schedule DESC, ended_at DESC LIMIT %(limit)s;
+SELECT model, run_id, chain, step, partition, coalesce(error, '') AS error, ended_at, dag_id, dag_run_id, task_id, map_index,
+    try_number, scheduled AS by_schedule
+FROM ranked
+WHERE %(limit)s::bigint IS NULL OR place <= %(limit)s
+ORDER BY model, place;
 
 -- name: standing_releases
--- Releases with their newest verdict, the newest release first; one of them if its id is given.
-SELECT r.release_id, r.estimator, r.partition, r.metric, r.metric_value, d.verdict, live.live_from,
+-- The newest releases of some models with their newest verdict, or only those that serve, the newest release first.
+SELECT known.model, r.release_id, r.estimator, r.partition, r.metric, r.metric_value, d.verdict, live.live_from,
     live.approved_by, live.reason,
     coalesce((SELECT CAST(m->>'value' AS double precision) FROM jsonb_array_elements(r.evidence->'metrics') m
               WHERE m->>'name' = r.metric || '_of_partitions' LIMIT 1), r.metric_value) AS accepted_value
-FROM tidemill.release r
+FROM unnest(%(models)s::text[]) known (model)
+CROSS JOIN LATERAL (
+    SELECT * FROM tidemill.release r
+    WHERE r.model = known.model
+      AND (NOT %(serving)s OR r.release_id = (SELECT release_id FROM tidemill.champion WHERE model = known.model))
+    ORDER BY r.release_id DESC LIMIT %(limit)s
+) r
 JOIN tidemill.decision d USING (decision_id)
 LEFT JOIN LATERAL (SELECT live_from, approved_by, reason FROM tidemill.live
                    WHERE model = r.model AND release_id = r.release_id
                    ORDER BY deployment_id DESC LIMIT 1) live ON true
-WHERE r.model = %(model)s AND (%(release_id)s::bigint IS NULL OR r.release_id = %(release_id)s)
-ORDER BY r.release_id DESC LIMIT %(limit)s;
+ORDER BY known.model, r.release_id DESC;
 
 -- name: newest_quality
--- The newest realised figure of the deciding metric.
-SELECT partition, name, value, low, high, n FROM tidemill.metric
-WHERE model = %(model)s AND part = 'performance' AND slice IS NULL AND name IN (%(metric)s, %(metric)s::text || '_recent')
-ORDER BY partition DESC, name DESC, run_id DESC LIMIT 1;
+-- The newest realised figure of each model's deciding metric.
+SELECT known.model, found.*
+FROM unnest(%(models)s::text[], %(metrics)s::text[]) known (model, metric)
+CROSS JOIN LATERAL (
+    SELECT m.partition, m.name, m.value, m.low, m.high, m.n FROM tidemill.metric m
+    WHERE m.model = known.model AND m.part = 'performance' AND m.slice IS NULL
+      AND m.name IN (known.metric, known.metric || '_recent')
+    ORDER BY m.partition DESC, m.name DESC, m.run_id DESC LIMIT 1
+) found;
 
 -- name: newest_partitions
--- The newest published partitions, or one, each with the figure and the page of the newest run that has them.
-SELECT p.partition, p.n_rows, p.n_set_aside, p.release_id, p.simulated, p.published_at, p.withheld, p.marked,
+-- The newest published partitions of some models, or one, each with the figure and the page of the newest run that has them.
+SELECT p.model, p.partition, run.n_rows, run.n_set_aside, run.release_id, run.simulated, p.published_at, run.marked,
+       EXISTS (SELECT FROM tidemill.prediction_run held
+               WHERE (held.model, held.partition, held.status) = (p.model, p.partition, 'withheld')) AS withheld,
        realised.name, realised.value, realised.low, realised.high, realised.n,
        estimated.value AS estimate, estimated.low AS estimate_low, estimated.high AS estimate_high,
        drift.value AS drift_share, monitoring.uri AS monitoring, contract.uri AS contract
-FROM tidemill.published_partition p
-JOIN tidemill.release r USING (release_id)
+FROM unnest(%(models)s::text[]) known (model)
+CROSS JOIN LATERAL (SELECT * FROM tidemill.published pointer
+                    WHERE pointer.model = known.model
+                      AND (%(partition)s::text IS NULL OR pointer.partition = %(partition)s)
+                    ORDER BY pointer.partition DESC LIMIT %(limit)s) p
+JOIN tidemill.prediction_run run USING (prediction_run_id)
+JOIN tidemill.release r ON r.release_id = run.release_id
 LEFT JOIN LATERAL (SELECT name, value, low, high, n FROM tidemill.metric m
                    WHERE m.model = p.model AND m.part = 'performance' AND m.partition = p.partition
                      AND m.name = r.metric AND m.slice IS NULL ORDER BY m.run_id DESC LIMIT 1) realised ON true
@@ -83,24 +117,35 @@ LEFT JOIN LATERAL (SELECT result->>'report_uri' AS uri FROM tidemill.run
                    WHERE model = p.model AND chain = 'predict' AND partition = p.partition
                      AND step = 'validate_data' AND status = 'succeeded'
                    ORDER BY run_id DESC LIMIT 1) contract ON true
-WHERE p.model = %(model)s AND p.published_at IS NOT NULL
-  AND (%(partition)s::text IS NULL OR p.partition = %(partition)s)
-ORDER BY p.partition DESC LIMIT %(limit)s;
+ORDER BY p.model, p.partition DESC;
 
 -- name: feature_drift
--- Each feature's distance from the training data in some partitions, as the newest run of each measured it.
+-- The distance of features from the training data in some partitions, as the newest run of each measured it: of the features
+-- that are most important in the newest of them.
 WITH newest AS (
-    SELECT partition, max(run_id) AS run_id FROM tidemill.metric
-    WHERE model = %(model)s AND part = 'drift' AND partition = ANY(%(partitions)s) AND name = 'psi'
-    GROUP BY partition
+    SELECT known.partition, measured.run_id
+    FROM unnest(%(partitions)s::text[]) known (partition)
+    CROSS JOIN LATERAL (SELECT max(run_id) AS run_id FROM tidemill.metric
+                        WHERE model = %(model)s AND part = 'drift' AND partition = known.partition AND name = 'psi') measured
+    WHERE measured.run_id IS NOT NULL
+), important AS (
+    SELECT feature
+    FROM tidemill.metric JOIN newest USING (partition, run_id)
+    WHERE model = %(model)s AND part = 'drift' AND feature IS NOT NULL AND slice IS NULL
+      AND name IN ('psi', 'importance_share') AND partition = (SELECT max(partition) FROM newest)
+    GROUP BY feature
+    HAVING bool_or(name = 'psi')
+    ORDER BY coalesce(nullif(max(value) FILTER (WHERE name = 'importance_share'), 'NaN'), 0) DESC, feature
+    LIMIT %(limit)s
 )
 SELECT feature, partition,
     max(value) FILTER (WHERE name = 'psi') AS distance,
     coalesce(max(value) FILTER (WHERE name = 'psi_threshold'), 'NaN') AS threshold,
     coalesce(max(value) FILTER (WHERE name = 'importance_share'), 'NaN') AS importance
-FROM tidemill.metric JOIN newest USING (partition, run_id)
-WHERE model = %(model)s AND part = 'drift' AND feature IS NOT NULL AND slice IS NULL
-  AND name IN ('psi', 'psi_threshold', 'importance_share')
+FROM important
+JOIN tidemill.metric USING (feature)
+JOIN newest USING (partition, run_id)
+WHERE model = %(model)s AND part = 'drift' AND slice IS NULL AND name IN ('psi', 'psi_threshold', 'importance_share')
 GROUP BY feature, partition
 HAVING count(*) FILTER (WHERE name = 'psi') > 0;
 
@@ -143,18 +188,13 @@ JOIN tidemill.decision d USING (decision_id)
 JOIN tidemill.snapshot s ON s.model = r.model AND s.digest = r.snapshot_digest
 WHERE r.model = %(model)s AND r.release_id = %(release_id)s;
 
--- name: newest_spec
--- The spec as of the newest step of a model.
-SELECT content FROM tidemill.document
-WHERE kind = 'spec' AND digest = (SELECT spec_digest FROM tidemill.run WHERE model = %(model)s
-                                  ORDER BY started_at DESC LIMIT 1);
-
--- name: newest_keys
--- The newest partitions that are published or withheld, whether each is empty, and whether newer rows wait.
-SELECT partition, coalesce(empty, false), withheld
-FROM tidemill.published_partition
-WHERE model = %(model)s
-ORDER BY partition DESC LIMIT %(limit)s;
+-- name: newest_specs
+-- The spec as of the newest step of each of some models.
+SELECT known.model, document.content
+FROM unnest(%(models)s::text[]) known (model)
+CROSS JOIN LATERAL (SELECT spec_digest FROM tidemill.run WHERE model = known.model
+                    ORDER BY started_at DESC LIMIT 1) newest
+JOIN tidemill.document ON document.digest = newest.spec_digest AND document.kind = 'spec';
 
 -- name: row_decisions
 -- The decisions about withheld rows from one partition to another, oldest first.
@@ -208,7 +248,8 @@ LEFT JOIN tidemill.run registered USING (run_id)
 WHERE r.model = %(model)s AND r.release_id = %(release_id)s;
 
 -- name: recorded_failures
--- The runs among some of Airflow's that have a failed step.
-SELECT DISTINCT dag_run_id
-FROM tidemill.run
-WHERE model = %(model)s AND dag_run_id = ANY(%(dag_run_ids)s) AND status = 'failed' AND started_at > %(since)s;
+-- The runs among some of Airflow's that have a failed step, each of the model beside it.
+SELECT DISTINCT r.model, r.dag_run_id
+FROM unnest(%(models)s::text[], %(dag_run_ids)s::text[]) known (model, dag_run_id)
+JOIN tidemill.run r
+  ON r.model = known.model AND r.dag_run_id = known.dag_run_id AND r.status = 'failed' AND r.started_at > %(since)s;

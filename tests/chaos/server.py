@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,9 @@ class Server:
         urls = {name: self.url(role, port) for name, role in ROLES.items()}
         return {f"TIDEMILL_CONN_{name.upper()}": url for name, url in urls.items()}
 
-    def as_admin(self, statement: str, database: str = "warehouse") -> list[tuple[Any, ...]]:
+    def as_admin(
+        self, statement: str, database: str = "warehouse", values: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
         connection = psycopg2.connect(
             host="127.0.0.1",
             port=self.port,
@@ -102,7 +105,7 @@ class Server:
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(statement)
+                cursor.execute(statement, values)
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()

@@ -1,9 +1,12 @@
 """How models stand, read from a real ledger by the reader's role."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tidemill.errors import TidemillError
 from tidemill.records import Severity
+from tidemill.warehouse import overview as reading
 from tidemill.warehouse.overview import Overview
 
 from .data import SCORED, TRAINED, Mill
@@ -15,14 +18,14 @@ def overview(mill: Mill) -> Overview:
 
 def test_a_model_that_never_ran_is_unknown(mill: Mill) -> None:
     assert overview(mill).model(mill.model) is None
-    assert mill.model not in [state.model for state in overview(mill).models()]
+    assert mill.model not in overview(mill).names()
 
 
 def test_a_model_that_has_published_is_fine_and_says_with_what(serving: Mill) -> None:
     serving.predict()
     found = overview(serving).model(serving.model)
     assert found is not None
-    assert (found.state.severity, found.state.n_published, found.state.newest) == (None, 1, found.partitions[0])
+    assert (found.state.severity, found.n_published, found.state.newest) == (None, 1, found.partitions[0])
     assert (found.state.examined, found.state.n_unexamined) == (None, 1)
     champion = serving.promoter.champion(serving.model)
     assert champion is not None
@@ -30,7 +33,7 @@ def test_a_model_that_has_published_is_fine_and_says_with_what(serving: Mill) ->
     assert (found.releases[0].release_id, found.releases[0].partition) == (champion.release_id, TRAINED)
     assert found.partitions[0].partition == SCORED
     assert found.partitions[0].contract.startswith(f"{serving.model}/reports/")
-    assert found.state in overview(serving).models()
+    assert found.state in overview(serving).states(overview(serving).names())
 
 
 def test_a_step_that_failed_is_open_until_it_has_been_done(serving: Mill) -> None:
@@ -69,3 +72,34 @@ def test_the_drift_of_each_feature_is_that_of_the_newest_monitoring(serving: Mil
     assert {item.partition for item in found} == {SCORED}
     assert sum(item.importance for item in found) == pytest.approx(1)
     assert all(item.threshold > 0 for item in found)
+
+
+def test_all_models_are_judged_as_each_is_alone_by_the_same_number_of_queries(
+    serving: Mill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.predict()
+    found = Overview(serving.workspace.connection("warehouse"), datetime(2024, 3, 27, tzinfo=UTC))
+    names, asked, execute = found.names(), list[str](), reading.execute
+    monkeypatch.setattr(
+        reading, "execute", lambda cursor, name, **values: (asked.append(name), execute(cursor, name, **values))
+    )
+    together = found.states(names)
+    n_queries = len(asked)
+    asked.clear()
+    assert [state.model for state in together] == list(names)
+    for state in together:
+        assert found.states([state.model]) == (state,)
+    assert len(names) > 1
+    assert len(asked) == n_queries * len(names)
+
+
+def test_hundreds_of_features_leave_those_that_matter(serving: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    serving.predict()
+    serving.monitor()
+    rows = serving.sql(
+        "SELECT feature FROM tidemill.metric WHERE model = '{m}' AND part = 'drift' AND name = 'importance_share'"
+        " ORDER BY value DESC, feature"
+    )
+    monkeypatch.setattr(reading, "N_FEATURES", 3)
+    found = overview(serving).model(serving.model).drift
+    assert {item.feature for item in found} == {feature for (feature,) in rows[:3]}

@@ -1,5 +1,6 @@
 """What Airflow knows that the ledger does not: whether it lives, its DAGs, and runs that failed without a recorded step."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from airflow.models.hitl import HITLDetail
 from airflow.models.taskinstance import TaskInstance
 from airflow.sdk.timezone import utcnow
 from airflow.utils.state import DagRunState, TaskInstanceState
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from tidemill.records import AskedRun, ModelState, Severity, UnrecordedFailure
@@ -24,7 +25,6 @@ __all__ = ["asked_runs", "observe", "outages", "partition_of", "waiting_approval
 
 RECENT = timedelta(days=7)
 """How long a failed run is shown, as for failed steps."""
-MOST_RUNS = 1000  # runs of a model that are looked at: a week of hourly ones
 N_ASKED = 10  # newest runs opened from the console that are shown
 WAITING = (TaskInstanceState.AWAITING_INPUT, TaskInstanceState.DEFERRED)
 _NAMES = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "DAG processor"}
@@ -48,8 +48,10 @@ def _last_sign(heartbeat: str | None) -> str:
     return f"its last sign of life was on {datetime.fromisoformat(heartbeat):%Y-%m-%d %H:%M:%S %Z}"
 
 
-def observe(session: Session, overview: Overview, state: ModelState, stopped: Sequence[str]) -> ModelState:
-    """Return a model's state together with what Airflow knows about its DAGs.
+def observe(
+    session: Session, overview: Overview, states: Sequence[ModelState], stopped: Sequence[str]
+) -> tuple[ModelState, ...]:
+    """Return the state of models together with what Airflow knows about their DAGs.
 
     Parameters
     ----------
@@ -57,56 +59,64 @@ def observe(session: Session, overview: Overview, state: ModelState, stopped: Se
         Of Airflow's metadata database.
     overview : Overview
         The ledger, which is asked whether it knows the failed runs.
-    state : ModelState
-        State according to the ledger.
+    states : sequence of ModelState
+        States according to the ledger.
     stopped : sequence of str
         Parts of Airflow that do not run, from `outages`.
     """
-    failed = _failed_runs(session, state.model)
-    known = (
-        overview.recorded_failures(state.model, [item.dag_run_id for item in failed], utcnow() - 2 * RECENT)
-        if failed
-        else frozenset[str]()
-    )
-    late = state.timeliness is not None and state.timeliness.severity is Severity.FAIL
-    return replace(
-        state,
-        unrecorded=tuple(item for item in failed if item.dag_run_id not in known),
-        obstacles=(*stopped, *(_obstacles(session, state.model) if late else ())),
+    failed = _failed_runs(session, [state.model for state in states])
+    runs = [(model, item.dag_run_id) for model, items in failed.items() for item in items]
+    recorded = overview.recorded_failures(runs, utcnow() - 2 * RECENT)
+    late = [item.model for item in states if item.timeliness and item.timeliness.severity is Severity.FAIL]
+    obstacles = _obstacles(session, late)
+    return tuple(
+        replace(
+            state,
+            unrecorded=tuple(item for item in failed[state.model] if (state.model, item.dag_run_id) not in recorded),
+            obstacles=(*stopped, *obstacles.get(state.model, ())),
+        )
+        for state in states
     )
 
 
-def _obstacles(session: Session, model: str) -> tuple[str, ...]:
-    """Return why Airflow starts no scheduled run of a late model, if its DAG is missing or paused."""
-    dag_id = f"{model}_predict"
-    dag = session.get(DagModel, dag_id)
+def _obstacles(session: Session, models: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return why Airflow starts no scheduled run of late models, if their DAG is missing or paused."""
+    dags = {model: f"{model}_predict" for model in models}
+    columns = (DagModel.dag_id, DagModel.is_stale, DagModel.is_paused)
+    found = {dag.dag_id: dag for dag in session.execute(select(*columns).where(DagModel.dag_id.in_(dags.values())))}
+    return {model: _obstacle(dag_id, found.get(dag_id)) for model, dag_id in dags.items()}
+
+
+def _obstacle(dag_id: str, dag: Any) -> tuple[str, ...]:
     if dag is None or dag.is_stale:
         return (f"Airflow has no DAG {dag_id}: its file is gone, or cannot be imported.",)
     return (f"The DAG {dag_id} is paused.",) if dag.is_paused else ()
 
 
-def _failed_runs(session: Session, model: str) -> list[UnrecordedFailure]:
-    """Return the failed runs of the newest week that no later run of the same DAG and partition follows, newest first."""
-    columns = (DagRun.dag_id, DagRun.run_id, DagRun.partition_key, DagRun.conf, DagRun.state, DagRun.end_date)
-    dags = [f"{model}_{verb}" for verb in PURPOSE if verb != "act"]  # a failed action changes nothing
+def _failed_runs(session: Session, models: Sequence[str]) -> defaultdict[str, list[UnrecordedFailure]]:
+    """Return each model's failed runs of the newest week that no later run of the same DAG and partition follows."""
+    verbs = [verb for verb in PURPOSE if verb != "act"]  # a failed action changes nothing
+    model_of = {f"{model}_{verb}": model for model in models for verb in verbs}
     recent = or_(DagRun.end_date.is_(None), DagRun.end_date > utcnow() - RECENT)  # a backfill's other dates are older
-    runs = session.execute(
-        select(*columns).where(DagRun.dag_id.in_(dags), recent).order_by(DagRun.id.desc()).limit(MOST_RUNS)
+    failing = select(DagRun.dag_id).where(DagRun.dag_id.in_(model_of), DagRun.state == DagRunState.FAILED, recent)
+    partition = func.coalesce(DagRun.partition_key, DagRun.conf["partition"].as_string()).label("partition")
+    place = func.row_number().over(partition_by=(DagRun.dag_id, partition), order_by=DagRun.id.desc()).label("place")
+    columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.end_date, partition, place)
+    ranked = select(*columns).where(DagRun.dag_id.in_(failing), recent).subquery()
+    newest = select(ranked).where(
+        ranked.c.place == 1, ranked.c.state == DagRunState.FAILED, ranked.c.end_date.is_not(None)
     )
-    newest: dict[tuple[str, str | None], Any] = {}
-    for run in runs:
-        newest.setdefault((run.dag_id, _key(run)), run)
-    return [
-        UnrecordedFailure(
-            dag_id=dag_id,
+    found = defaultdict[str, list[UnrecordedFailure]](list)
+    for run in session.execute(newest.order_by(ranked.c.id.desc())):
+        failure = UnrecordedFailure(
+            dag_id=run.dag_id,
             dag_run_id=run.run_id,
-            partition=partition,
+            partition=run.partition,
             ended_at=run.end_date,
             by_schedule=run.run_id.startswith(_BY_SCHEDULE),
         )
-        for (dag_id, partition), run in newest.items()
-        if run.state == DagRunState.FAILED and run.end_date is not None
-    ]
+        found[model_of[run.dag_id]].append(failure)
+    return found
 
 
 def asked_runs(session: Session, model: str) -> tuple[AskedRun, ...]:

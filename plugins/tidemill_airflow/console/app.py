@@ -76,9 +76,9 @@ PAGES = ("index.html", "profile.html")  # what a folder of reports may hold
 
 @app.get("/")
 def _models(request: Request, user: GetUserDep, session: SessionDep, overview: Ledger) -> Response:
+    readable = [model for model in overview.names() if may_read(model, request, user)]
     stopped = outages()
-    readable = [state for state in overview.models() if may_read(state.model, request, user)]
-    return _html(models_page([observe(session, overview, state, stopped) for state in readable], stopped))
+    return _html(models_page(observe(session, overview, overview.states(readable), stopped), stopped))
 
 
 @app.get("/dag/{dag_id}")
@@ -106,9 +106,9 @@ def _model(model: Model, session: SessionDep, overview: Ledger, possible: Possib
     details = overview.model(model)
     if details is None:
         return _missing(f"Model {model} has never run.")
-    details = replace(details, state=observe(session, overview, details.state, outages()))
+    (state,) = observe(session, overview, [details.state], outages())
     wishes = Wishes(possible=possible, asked=asked_runs(session, model), waiting=waiting_approvals(session, model))
-    return _html(model_page(details, wishes))
+    return _html(model_page(replace(details, state=state), wishes))
 
 
 @app.get("/{model}/partitions/{partition}/")

@@ -168,8 +168,6 @@ class ModelState(Record):
     champion: StandingRelease | None
     """Release that serves the newest partitions."""
     newest: PublishedPartition | None
-    n_published: int
-    """Partitions published."""
     quality: MetricValue | None
     """Acceptance metric over the newest matured partitions, or of only the newest; None if none has matured."""
     matured: str | None
@@ -250,6 +248,8 @@ class ModelDetails(Record):
     """A model's state with its recent past."""
 
     state: ModelState
+    n_published: int
+    """Published partitions."""
     partitions: tuple[PublishedPartition, ...]
     """Newest first."""
     releases: tuple[StandingRelease, ...]

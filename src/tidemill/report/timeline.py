@@ -27,7 +27,6 @@ __all__ = ["Cell", "DriftRow", "Event", "Point", "QualityChart", "calendar", "dr
 WIDTH, HEIGHT = 1080, 240  # of the whole chart, in pixels
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 22, 26  # margins for labels
 N_TICKS, N_LABELS = 4, 8
-MOST_FEATURES = 25  # rows of the drift table
 LEVELS = (0.5, 1.0, 2.0)  # distance in thresholds at which a cell gets darker
 _TONES = {"withheld": "fail", "released": "good", "discarded": "muted"}
 
@@ -281,7 +280,7 @@ def _keys(known: Sequence[str]) -> list[str]:
 
 
 def drift_rows(drift: Sequence[FeatureDrift], keys: Sequence[str]) -> tuple[DriftRow, ...]:
-    """Return the most important features with their distance from training in each partition.
+    """Return features with their distance from training in each partition, the most important first.
 
     Parameters
     ----------
@@ -295,7 +294,7 @@ def drift_rows(drift: Sequence[FeatureDrift], keys: Sequence[str]) -> tuple[Drif
     for item in sorted(drift, key=lambda one: one.partition):
         weights[item.feature] = item.importance if math.isfinite(item.importance) else 0.0
         found.setdefault(item.feature, {})[item.partition] = item
-    ranked = sorted(weights, key=lambda name: (-weights[name], name))[:MOST_FEATURES]
+    ranked = sorted(weights, key=lambda name: (-weights[name], name))
     return tuple(
         DriftRow(name, weights[name], tuple(_drift_cell(key, found[name].get(key)) for key in keys)) for name in ranked
     )

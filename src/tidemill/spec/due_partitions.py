@@ -3,15 +3,16 @@
 The doctor and the console both use this module, so they never disagree.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-from tidemill.errors import PartitionError
+from tidemill.intervals import Every
 from tidemill.records import Record, Severity, Timeliness
 from tidemill.spec.model import ModelSpec
 
@@ -43,7 +44,11 @@ def due_partitions(spec: ModelSpec, as_of: datetime, n: int = N_JUDGED) -> tuple
     as_of : datetime
         The instant, with a time zone.
     """
-    return tuple(item for item in _ticks(spec, as_of, n) if _exists(spec, item.key))
+    if spec.predict.schedule is None:
+        return ()
+    first, last = spec.partitions.first or date.min, spec.partitions.last or date.max
+    ticks = _newest_ticks(_Schedule.of(spec), as_of.astimezone(UTC).replace(second=0, microsecond=0), n)
+    return tuple(due for day, due in ticks if first <= day <= last)
 
 
 def judge_timeliness(
@@ -136,29 +141,47 @@ def _on_time(
     return Timeliness(message=f"The partition due, {due[0].key}, is published{empty}.", missing=missing)
 
 
-def _ticks(spec: ModelSpec, latest: datetime, n: int) -> Iterator[DuePartition]:
-    """Yield the partitions of the newest ticks whose deadline has passed, on the wall clock, like the timetable."""
-    if spec.predict.schedule is None:
-        return
-    zone = ZoneInfo(spec.timezone)
-    local = latest.astimezone(zone).replace(tzinfo=None)
-    cron = croniter(spec.predict.schedule, local + timedelta(seconds=1))  # a tick at the very instant counts
-    seen: set[str] = set()
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    """What decides the keys and deadlines of scheduled runs: models share a few schedules, and ticks are slow to compute."""
+
+    cron: str
+    by: str | None
+    offset: int
+    timezone: str
+    every: Every
+    cutoff: timedelta
+    spec: ModelSpec = field(compare=False)
+    """Any spec with these."""
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> "_Schedule":
+        """Return the schedule of a spec that has one."""
+        predict, partitions = spec.predict, spec.partitions
+        assert predict.schedule is not None
+        return cls(
+            predict.schedule, predict.by, predict.offset, spec.timezone, partitions.every, partitions.cutoff, spec
+        )
+
+
+@lru_cache(maxsize=1024)
+def _newest_ticks(schedule: _Schedule, latest: datetime, n: int) -> tuple[tuple[date, DuePartition], ...]:
+    """Return the partitions of the newest ticks whose deadline has passed, each with its first day.
+
+    Ticks follow the wall clock, like the timetable. Deadlines are whole minutes, and so is ``latest``.
+    """
+    zone, spec = ZoneInfo(schedule.timezone), schedule.spec
+    cron = croniter(
+        schedule.cron, latest.astimezone(zone).replace(tzinfo=None) + timedelta(seconds=1)
+    )  # a tick now counts
     ticks = (cron.get_prev(datetime).replace(tzinfo=zone) for _ in iter(int, 1))
     deadlines = ((tick, spec.deadline(tick) or tick.astimezone(UTC) + GRACE) for tick in ticks)
+    found: dict[str, tuple[date, DuePartition]] = {}
     for tick, by in islice(((tick, by) for tick, by in deadlines if by <= latest), n):
-        key = spec.partition_at(tick).key
-        if key not in seen:
-            seen.add(key)
-            yield DuePartition(key=key, by=by.astimezone(zone))
-
-
-def _exists(spec: ModelSpec, key: str) -> bool:
-    try:
-        spec.asked(key)
-    except PartitionError:
-        return False
-    return True
+        partition = spec.partition_at(tick)
+        day = partition.interval.start.astimezone(zone).date()
+        found.setdefault(partition.key, (day, DuePartition(key=partition.key, by=by.astimezone(zone))))
+    return tuple(found.values())
 
 
 def _ended(spec: ModelSpec, as_of: datetime) -> bool:

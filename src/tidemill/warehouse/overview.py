@@ -1,10 +1,11 @@
 """Overview: the state of each model according to the ledger. The role ``tidemill_reader`` is enough."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,6 +20,7 @@ from tidemill.records import (
     MetricValue,
     ModelDetails,
     ModelState,
+    OpenAlert,
     PartitionAlert,
     PartitionDetails,
     PublishedPartition,
@@ -44,8 +46,11 @@ from tidemill.warehouse.statements import execute
 
 __all__ = ["Overview", "newest_spec"]
 
+Row = TypeVar("Row")
+
 N_PARTITIONS, N_RELEASES, N_DECISIONS, N_FAILURES = 90, 20, 5, 10  # newest entries of each kind that are shown
 N_DRIFT = 30  # newest partitions whose features are shown
+N_FEATURES = 25  # most important features that are shown
 N_NAMED = 30  # newest partitions in which names of figures are looked for
 N_STEPS = 100  # newest steps of a partition
 
@@ -59,13 +64,16 @@ class Overview:
     as_of: datetime | None = None
     """Instant to judge timeliness at; now by the database's clock by default."""
 
-    def models(self) -> tuple[ModelState, ...]:
-        """Return the state of every model that has ever run, in order of name."""
+    def names(self) -> tuple[str, ...]:
+        """Return the name of every model that has ever run, in order."""
         with transaction(self.url) as cursor:
             execute(cursor, "models")
-            names = [model for (model,) in cursor.fetchall()]
-            as_of = self._as_of(cursor)
-            return tuple(_state(cursor, model, as_of) for model in names)
+            return tuple(model for (model,) in cursor.fetchall())
+
+    def states(self, models: Sequence[str]) -> tuple[ModelState, ...]:
+        """Return the state of some models that have run, in the same order."""
+        with transaction(self.url) as cursor:
+            return _states(cursor, models, self._as_of(cursor))
 
     def model(self, model: str) -> ModelDetails | None:
         """Return a model's state and recent past; None if it has never run."""
@@ -73,11 +81,15 @@ class Overview:
             execute(cursor, "model_is_known", model=model)
             if not fetch_value(cursor):
                 return None
-            partitions = _partitions(cursor, model, N_PARTITIONS)
+            execute(cursor, "count_published", model=model)
+            n_published = fetch_value(cursor)
+            (state,) = _states(cursor, [model], self._as_of(cursor))
+            partitions = tuple(_partitions(cursor, [model], N_PARTITIONS)[model])
             return ModelDetails(
-                state=_state(cursor, model, self._as_of(cursor)),
+                state=state,
+                n_published=n_published,
                 partitions=partitions,
-                releases=_releases(cursor, model),
+                releases=tuple(_releases(cursor, [model])[model]),
                 decisions=_decisions(cursor, model),
                 drift=_drift(cursor, model, [item.partition for item in partitions[:N_DRIFT]]),
                 score=_score(cursor, model),
@@ -88,11 +100,22 @@ class Overview:
                 else (),
             )
 
-    def recorded_failures(self, model: str, dag_run_ids: Sequence[str], since: datetime) -> frozenset[str]:
-        """Return those of Airflow's runs of which the ledger has a failed step that started after an instant."""
+    def recorded_failures(self, runs: Collection[tuple[str, str]], since: datetime) -> frozenset[tuple[str, str]]:
+        """Return those of Airflow's runs that have a failed step in the ledger.
+
+        Parameters
+        ----------
+        runs : collection of (str, str)
+            Model and id of each DAG run.
+        since : datetime
+            Instant before which no step is looked at.
+        """
+        if not runs:
+            return frozenset()
+        models, dag_run_ids = (list(column) for column in zip(*runs, strict=True))
         with transaction(self.url) as cursor:
-            execute(cursor, "recorded_failures", model=model, dag_run_ids=list(dag_run_ids), since=since)
-            return frozenset(dag_run_id for (dag_run_id,) in cursor.fetchall())
+            execute(cursor, "recorded_failures", models=models, dag_run_ids=dag_run_ids, since=since)
+            return frozenset(cursor.fetchall())
 
     def figure_names(self, model: str) -> tuple[FigureName, ...]:
         """Return the names and slices of the figures of a model's newest partitions."""
@@ -117,8 +140,7 @@ class Overview:
     def failures(self, model: str) -> tuple[FailedStep, ...]:
         """Return every failed step that neither succeeded later nor was dismissed."""
         with transaction(self.url) as cursor:
-            execute(cursor, "failed_steps", model=model, limit=None)
-            return fetch_all(cursor, FailedStep)
+            return tuple(_failures(cursor, [model], None)[model])
 
     def release(self, model: str, release_id: int) -> ReleaseEvidence | None:
         """Return the evidence of a release; None if the model has no release of that number."""
@@ -159,7 +181,7 @@ class Overview:
             return PartitionDetails(
                 **of,
                 revision=revision,
-                published=next(iter(_partitions(cursor, model, 1, partition)), None),
+                published=next(iter(_partitions(cursor, [model], 1, partition)[model]), None),
                 withheld=bool(withheld),
                 previous=previous,
                 next=following,
@@ -169,42 +191,51 @@ class Overview:
             )
 
 
-def _state(cursor: Cursor, model: str, as_of: datetime) -> ModelState:
-    execute(cursor, "model_state", model=model)
-    ((n_published, n_unexamined, examined, release_id),) = cursor.fetchall()
-    champion = None if release_id is None else next(iter(_releases(cursor, model, release_id)), None)
-    matured, quality = _quality(cursor, model, champion)
-    execute(cursor, "failed_steps", model=model, limit=N_FAILURES)
-    failures = fetch_all(cursor, FailedStep)
-    spec = newest_spec(cursor, model)
-    execute(cursor, "newest_keys", model=model, limit=N_PARTITIONS)
-    keys = cursor.fetchall()
-    known = {key: empty for key, empty, _ in keys}
-    withheld = tuple(key for key, _, waits in keys if waits)
-    return ModelState(
-        model=model,
-        champion=champion,
-        newest=next(iter(_partitions(cursor, model, 1)), None),
-        n_published=n_published,
-        quality=quality,
-        matured=matured,
-        examined=examined,
-        n_unexamined=n_unexamined,
-        failures=failures,
-        alerts=open_alerts(cursor, model),
-        timeliness=None
-        if spec is None
-        else judge_timeliness(spec, known, release_id is not None, as_of, N_PARTITIONS, withheld=withheld),
-        floor=_floor(spec, champion),
-        withheld=withheld,
-    )
+def _states(cursor: Cursor, models: Sequence[str], as_of: datetime) -> tuple[ModelState, ...]:
+    champions = {model: found[0] for model, found in _releases(cursor, models, serving=True).items()}
+    newest = {model: found[0] for model, found in _partitions(cursor, models, 1).items()}
+    quality, failures = _quality(cursor, champions), _failures(cursor, models, N_FAILURES)
+    specs = _specs(cursor, models)
+    alerts = defaultdict[str, list[OpenAlert]](list)
+    for alert in open_alerts(cursor, models):
+        alerts[alert.model].append(alert)
+    execute(cursor, "model_states", models=list(models), limit=N_PARTITIONS)
+    found = {row.pop("model"): row for row in fetch_dicts(cursor)}
+
+    def state(model: str, examined: str | None, n_unexamined: int, **keys: list[str]) -> ModelState:
+        champion, spec = champions.get(model), specs.get(model)
+        newest_keys = sorted({*keys["published"], *keys["withheld"]}, reverse=True)[:N_PARTITIONS]
+        known = {key: key in keys["empty"] for key in newest_keys}
+        withheld = tuple(key for key in newest_keys if key in keys["withheld"])
+        matured, value = quality.get(model, (None, None))
+        return ModelState(
+            model=model,
+            champion=champion,
+            newest=newest.get(model),
+            quality=value,
+            matured=matured,
+            examined=examined,
+            n_unexamined=n_unexamined,
+            failures=tuple(failures[model]),
+            alerts=tuple(alerts[model]),
+            timeliness=None
+            if spec is None
+            else judge_timeliness(spec, known, champion is not None, as_of, N_PARTITIONS, withheld=withheld),
+            floor=_floor(spec, champion),
+            withheld=withheld,
+        )
+
+    return tuple(state(model, **found[model]) for model in models)
 
 
 def newest_spec(cursor: Cursor, model: str) -> ModelSpec | None:
     """Return the spec of a model's newest run; None if it has never run, or its spec is one of another version."""
-    execute(cursor, "newest_spec", model=model)
-    row = cursor.fetchone()
-    return None if row is None else _spec(bytes(row[0]))
+    return _specs(cursor, [model]).get(model)
+
+
+def _specs(cursor: Cursor, models: Sequence[str]) -> dict[str, ModelSpec | None]:
+    execute(cursor, "newest_specs", models=list(models))
+    return {model: _spec(bytes(content)) for model, content in cursor.fetchall()}
 
 
 @lru_cache(maxsize=1024)
@@ -223,19 +254,34 @@ def _floor(spec: ModelSpec | None, champion: StandingRelease | None) -> float | 
     return spec.accept.minimum + champion.accepted_value - champion.metric_value
 
 
-def _quality(cursor: Cursor, model: str, champion: StandingRelease | None) -> tuple[str | None, MetricValue | None]:
-    execute(cursor, "newest_quality", model=model, metric=champion.metric if champion else "")
-    for matured, name, value, low, high, n in cursor.fetchall():
-        return matured, MetricValue(name=name, value=value, low=low, high=high, n=n)
-    return None, None
+def _by_model(cursor: Cursor, name: str, make: Callable[..., Row], **values: Any) -> defaultdict[str, list[Row]]:
+    """Run a statement about some models, and return what its rows become, by model."""
+    execute(cursor, name, **values)
+    found = defaultdict[str, list[Row]](list)
+    for row in fetch_dicts(cursor):
+        found[row.pop("model")].append(make(**row))
+    return found
 
 
-def _partitions(cursor: Cursor, model: str, limit: int, partition: str | None = None) -> tuple[PublishedPartition, ...]:
-    execute(cursor, "newest_partitions", model=model, partition=partition, limit=limit)
-    return tuple(_partition(row) for row in fetch_dicts(cursor))
+def _failures(cursor: Cursor, models: Sequence[str], limit: int | None) -> defaultdict[str, list[FailedStep]]:
+    return _by_model(cursor, "failed_steps", FailedStep, models=list(models), limit=limit)
 
 
-def _partition(row: dict[str, Any]) -> PublishedPartition:
+def _quality(cursor: Cursor, champions: Mapping[str, StandingRelease]) -> dict[str, tuple[str, MetricValue]]:
+    """Return each model's newest matured partition with the figure of its champion's metric."""
+    metrics = [champion.metric for champion in champions.values()]
+    execute(cursor, "newest_quality", models=list(champions), metrics=metrics)
+    return {row.pop("model"): (row.pop("partition"), MetricValue(**row)) for row in fetch_dicts(cursor)}
+
+
+def _partitions(
+    cursor: Cursor, models: Sequence[str], limit: int, partition: str | None = None
+) -> defaultdict[str, list[PublishedPartition]]:
+    of = {"models": list(models), "partition": partition, "limit": limit}
+    return _by_model(cursor, "newest_partitions", _partition, **of)
+
+
+def _partition(**row: Any) -> PublishedPartition:
     name, value, low, high, n = (row.pop(column) for column in ("name", "value", "low", "high", "n"))
     estimate, least, most = (row.pop(f"estimate{end}") for end in ("", "_low", "_high"))
     return PublishedPartition(
@@ -245,13 +291,15 @@ def _partition(row: dict[str, Any]) -> PublishedPartition:
     )
 
 
-def _releases(cursor: Cursor, model: str, release_id: int | None = None) -> tuple[StandingRelease, ...]:
-    execute(cursor, "standing_releases", model=model, release_id=release_id, limit=N_RELEASES)
-    return fetch_all(cursor, StandingRelease)
+def _releases(
+    cursor: Cursor, models: Sequence[str], *, serving: bool = False
+) -> defaultdict[str, list[StandingRelease]]:
+    of = {"models": list(models), "serving": serving, "limit": N_RELEASES}
+    return _by_model(cursor, "standing_releases", StandingRelease, **of)
 
 
 def _drift(cursor: Cursor, model: str, partitions: list[str]) -> tuple[FeatureDrift, ...]:
-    execute(cursor, "feature_drift", model=model, partitions=partitions)
+    execute(cursor, "feature_drift", model=model, partitions=partitions, limit=N_FEATURES)
     return fetch_all(cursor, FeatureDrift)
 
 

@@ -62,7 +62,6 @@ FINE = ModelState(
     model="flight_delays",
     champion=RELEASE,
     newest=PARTITION,
-    n_published=7,
     quality=MetricValue(name="roc_auc_recent", value=0.699, low=0.576, high=0.822),
     matured="2013-07-04",
     examined="2013-07-07",
@@ -104,12 +103,12 @@ KNOWN = replace(
     acknowledged_reason="the source is being fixed",
 )
 STOPPED = replace(FINE, model="on_time", failures=(FAILED,))
-NEW = replace(FINE, model="new", champion=None, newest=None, n_published=0, quality=None, matured=None, examined=None)
+NEW = replace(FINE, model="new", champion=None, newest=None, quality=None, matured=None, examined=None)
 
 
 def details(state: ModelState, **more: object) -> ModelDetails:
     parts = {"partitions": (PARTITION,), "releases": (RELEASE,), "decisions": ()}
-    return ModelDetails(state=state, **{**parts, **more})
+    return ModelDetails(state=state, n_published=7, **{**parts, **more})
 
 
 def said(page: str) -> tuple[str, str]:

@@ -160,14 +160,6 @@ def test_drift_has_the_most_important_features_first_and_a_level_by_threshold() 
     assert rows[0].cells[1][2] == "2013-07-02: psi 0.25, threshold 0.2"
 
 
-def test_hundreds_of_features_leave_those_that_matter() -> None:
-    found = [
-        FeatureDrift(feature=f"f{n}", partition="2013-07-01", distance=0.1, threshold=0.2, importance=1 / (n + 1))
-        for n in range(200)
-    ]
-    assert [row.feature for row in drift_rows(found, ["2013-07-01"])] == [f"f{n}" for n in range(25)]
-
-
 def test_a_model_that_has_published_nothing_has_neither() -> None:
     assert quality_chart((), FINE) is None
     assert (calendar((), FINE), drift_rows((), ())) == ((), ())

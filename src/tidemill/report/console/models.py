@@ -56,7 +56,8 @@ def model_page(details: ModelDetails, wishes: Wishes = _NOTHING) -> str:
         trail=trail_of(state.model, up=""),
         links=[Link("Look up a row", "rows/"), Link("Figures over time", "figures/"), *_actions(state, wishes)],
         answer=_of_one(details),
-        tiles=[*_tiles(state), *_shadow(details)],
+        tiles=[*_tiles(details), *_shadow(details)],
+        n_published=details.n_published,
         state=state,
         runbook=instructions(),
         task_path=task_path,
@@ -189,7 +190,8 @@ def _nothing(state: ModelState) -> str:
     return f"nothing asks for a person {looked}."
 
 
-def _tiles(state: ModelState) -> list[Tile]:
+def _tiles(details: ModelDetails) -> list[Tile]:
+    state = details.state
     champion, newest = state.champion, state.newest
     release = f"{champion.estimator}, as of {champion.partition}" if champion else ""
     return [
@@ -197,7 +199,7 @@ def _tiles(state: ModelState) -> list[Tile]:
         Tile(
             label="Newest published partition",
             value=newest.partition if newest else "none",
-            note=f"{count(newest.n_rows)} rows; {count(state.n_published)} partitions in all" if newest else "",
+            note=f"{count(newest.n_rows)} rows; {count(details.n_published)} partitions in all" if newest else "",
         ),
         _quality(state),
         Tile(

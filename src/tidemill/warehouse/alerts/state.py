@@ -72,7 +72,7 @@ class Alerts:
             execute(cursor, "lock_alerts")
             examined = _Examined(cursor, model, examination.partition, run_id)
             examined.record(examination)
-            return examined.change(decide(open_alerts(cursor, model), _examinations(cursor, model)), channels, now)
+            return examined.change(decide(open_alerts(cursor, [model]), _examinations(cursor, model)), channels, now)
 
     def change(
         self,
@@ -87,7 +87,7 @@ class Alerts:
         """Change alerts without an examination, and queue messages; arguments and result as for `update`."""
         with transaction(self.url) as cursor:
             execute(cursor, "lock_alerts")
-            changes = decide(open_alerts(cursor, model))
+            changes = decide(open_alerts(cursor, [model]))
             return _Examined(cursor, model, partition, run_id).change(changes, channels, now)
 
     def crossed(self, model: str) -> dict[str, frozenset[str]]:
@@ -102,7 +102,7 @@ class Alerts:
     def open(self, model: str | None = None) -> tuple[OpenAlert, ...]:
         """Return the open alerts of a model, or of all, what needs action first."""
         with transaction(self.url) as cursor:
-            return open_alerts(cursor, model)
+            return open_alerts(cursor, None if model is None else [model])
 
     def acknowledge(
         self, alert_id: int, said: Acknowledgement, *, now: datetime | None = None, model: str | None = None
@@ -145,7 +145,7 @@ class Alerts:
             ends = {} if said.until is None else {"until": said.until.isoformat()}
             event = json.dumps({"alert_id": alert_id, **details, **ends})
             execute(cursor, "append_audit", event="acknowledge", model=row[0], details=event)
-            return next(item for item in open_alerts(cursor, row[0]) if item.alert_id == alert_id)
+            return next(item for item in open_alerts(cursor, [row[0]]) if item.alert_id == alert_id)
 
 
 def _now(cursor: Cursor) -> datetime:
@@ -163,9 +163,9 @@ def _examinations(cursor: Cursor, model: str) -> list[Examination]:
     ]
 
 
-def open_alerts(cursor: Cursor, model: str | None) -> tuple[OpenAlert, ...]:
-    """Return the open alerts of a model, or of all, what needs action first, within the caller's transaction."""
-    execute(cursor, "open_alerts", model=model)
+def open_alerts(cursor: Cursor, models: Sequence[str] | None) -> tuple[OpenAlert, ...]:
+    """Return the open alerts of some models, or of all, what needs action first, within the caller's transaction."""
+    execute(cursor, "open_alerts", models=None if models is None else list(models))
     return tuple(_open_alert(row) for row in fetch_dicts(cursor))
 
 
