@@ -234,6 +234,11 @@ def test_an_alert_is_reached_from_the_chart_and_carries_its_instructions() -> No
     assert 'href="partitions/2013-07-05/"' in row
 
 
+def test_a_headline_names_a_few_of_many_models() -> None:
+    page = models_page([replace(WARNED, model=f"m{number}") for number in range(300)])
+    assert "<h1>Not all: m0, m1, m10, m100, m101 and 295 more need a look.</h1>" in page
+
+
 def test_every_table_has_a_caption_and_every_heading_a_scope() -> None:
     state = replace(WARNED, failures=(FAILED,), unrecorded=(LOST,))
     drift = FeatureDrift(feature="temp", partition="2013-07-07", distance=0.3, threshold=0.2, importance=0.4)

@@ -1,3 +1,6 @@
+import re
+from importlib.resources import files
+
 import pytest
 
 from tidemill.report.html import figure, percent, picture
@@ -33,3 +36,13 @@ def test_a_figure_without_a_value_is_not_defined(value):
 
 def test_a_small_share_is_not_zero():
     assert percent(1e-9) != percent(0.0)
+
+
+@pytest.mark.parametrize(
+    "template", sorted(path.name for path in files("tidemill.report").joinpath("templates").iterdir())
+)
+def test_tables_of_every_page_have_captions_and_scopes_and_scroll_by_keyboard(template):
+    text = files("tidemill.report").joinpath("templates", template).read_text(encoding="utf-8")
+    assert len(re.findall("<table", text)) == len(re.findall(r"<table[^>]*>\s*<caption>[^<]", text))
+    assert re.findall(r"<th(?! scope=)[ >]", text) == []
+    assert re.findall(r'<div class="scroll[^"]*"(?! tabindex="0")', text) == []

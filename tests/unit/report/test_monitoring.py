@@ -157,7 +157,7 @@ def test_drift_that_is_nan_is_shown_as_not_defined():
 
 def test_the_worst_drift_comes_first():
     page = of(drift=[QUIET, LOUD])
-    assert page.index("<th>precip</th>") < page.index("<th>dep_<wbr>hour</th>")
+    assert page.index(">precip</th>") < page.index(">dep_<wbr>hour</th>")
 
 
 def test_an_alert_says_since_when_whose_and_what_to_do():
@@ -238,6 +238,6 @@ def test_the_share_of_drifted_features_is_that_of_the_ledger_which_the_model_pag
 def test_the_share_of_known_labels_has_one_name():
     share = MetricValue(name="label_coverage", value=0.97, n=958, label_coverage=0.97)
     html = of(quality=QualityView(realised={"2013-07-04": (AUC, share)}, metric="roc_auc"))
-    assert '<th class="number">roc_auc</th>' in html
+    assert '<th scope="col" class="number">roc_auc</th>' in html
     assert "labels known" in html
     assert "label_coverage" not in html

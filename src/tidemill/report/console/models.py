@@ -13,6 +13,7 @@ from tidemill.report.timeline import calendar, drift_rows, quality_chart
 __all__ = ["model_page", "models_page"]
 
 N_ROWS = 30  # of the table of partitions
+N_NAMED = 5  # models that a headline names
 _NOTHING = Wishes()
 _TONES = {None: "good", Severity.WARN: "warn", Severity.FAIL: "fail"}
 _WORDS = {None: "fine", Severity.WARN: "look", Severity.FAIL: "act"}
@@ -113,16 +114,23 @@ def _of_all(ranked: Sequence[ModelState]) -> Answer:
     worst = ranked[0].severity
     if worst is None:
         fine, drafts = ([state.model for state in ranked if state.draft is wanted] for wanted in (False, True))
-        drafted = f"{', '.join(drafts)} {'is a draft' if len(drafts) == 1 else 'are drafts'}"
+        drafted = f"{_named(drafts)} {'is a draft' if len(drafts) == 1 else 'are drafts'}"
         if not fine:
             return Answer(question=question, answer=f"None serves yet: {drafted}.", tone="none")
         named = f"{fine[0]} is" if len(fine) == 1 else f"all {len(fine)} are"
         return Answer(question=question, answer=f"Yes, {named}{f'; {drafted}' if drafts else ''}.", tone="good")
     act = [state.model for state in ranked if state.severity is Severity.FAIL]
     look = [state.model for state in ranked if state.severity is Severity.WARN]
-    said = [f"{', '.join(act)} {'needs' if len(act) == 1 else 'need'} action"] if act else []
-    said += [f"{', '.join(look)} {'needs' if len(look) == 1 else 'need'} a look"] if look else []
+    said = [f"{_named(act)} {'needs' if len(act) == 1 else 'need'} action"] if act else []
+    said += [f"{_named(look)} {'needs' if len(look) == 1 else 'need'} a look"] if look else []
     return Answer(question=question, answer=f"Not all: {'; '.join(said)}.", tone=_TONES[worst])
+
+
+def _named(models: Sequence[str]) -> str:
+    """Return the models as a headline names them: all of a few, the first of many."""
+    if len(models) <= N_NAMED:
+        return ", ".join(models)
+    return f"{', '.join(models[:N_NAMED])} and {len(models) - N_NAMED} more"
 
 
 def _of_one(details: ModelDetails) -> Answer:
