@@ -173,7 +173,7 @@ def all_pages(server: Server, size: Size) -> dict[str, list[str]]:
 def waits(
     console: Console, paths: dict[str, list[str]], rounds: int, order: random.Random, pause: float = 0.0
 ) -> Iterator[tuple[str, float]]:
-    """Open every kind of page so often in random order, as one user; yield the seconds of each."""
+    """Open every kind of page a number of times in random order, as one user; yield the seconds of each."""
     headers = {"Authorization": f"Bearer {console.token}"}
     with httpx.Client(headers=headers, timeout=60) as client:
         for kind in order.sample([*paths] * rounds, len(paths) * rounds):
