@@ -211,8 +211,9 @@ def _print(done: "Drill") -> None:
         in_time = f"{len(done.in_time)} of {len(real)} were withheld or stopped before a reader could see a wrong row."
         out.print(in_time, highlight=False)
     for held in done.withheld:
-        out.print(f"Withheld without a fault: {held.partition}. {held.reasons[0]}", highlight=False, soft_wrap=True)
-    rate = f"{len(done.withheld)} of {done.n_partitions} partitions were withheld without a fault."
+        reasons = " ".join(held.reasons[: len(held.rules)])
+        out.print(f"Withheld without a fault: {held.partition}. {reasons}", highlight=False, soft_wrap=True)
+    rate = f"{len(done.withheld)} of {done.n_scored} scored partitions were withheld without a fault."
     out.print(rate, highlight=False)
     for alert in done.quiet:
         out.print(f"Without a fault: {alert.rule} from {alert.first_partition}.", highlight=False)

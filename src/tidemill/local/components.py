@@ -6,7 +6,7 @@ import sys
 
 from tidemill.local.config import StackConfig
 from tidemill.local.home import Home
-from tidemill.local.secrets import airflow_keys, mlflow_login
+from tidemill.local.secrets import airflow_keys, mlflow_login, users
 from tidemill.local.settings import (
     airflow_variables,
     api_url,
@@ -59,7 +59,7 @@ def airflow_environment(home: Home, config: StackConfig) -> dict[str, str]:
         **inherited(os.environ),
         **task_variables(home, config),
         **mlflow_login_variables(mlflow_login(home)),
-        **airflow_variables(home, config, airflow_keys(home)),
+        **airflow_variables(home, config, airflow_keys(home), users(home)),
         **reporting_variables(os.environ),  # last, since metrics go nowhere by default
         **_mark(home, "airflow"),
     }

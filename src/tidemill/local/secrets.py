@@ -14,7 +14,7 @@ from tidemill.local.home import Home
 from tidemill.machine.files import read_json, write_private
 from tidemill.records import Record
 
-__all__ = ["ADMIN_USER", "AirflowKeys", "airflow_keys", "create_login", "login", "mlflow_login"]
+__all__ = ["ADMIN_USER", "AirflowKeys", "airflow_keys", "create_login", "login", "mlflow_login", "users"]
 
 ADMIN_USER = "admin"
 
@@ -50,23 +50,28 @@ def airflow_keys(home: Home) -> AirflowKeys:
 
 
 def create_login(home: Home) -> None:
-    """Generate the password of the UI's only user unless there is one."""
+    """Generate the password of the UI's first user unless there is one."""
     if not home.login.exists():
         write_private(home.login, json.dumps({ADMIN_USER: secrets.token_urlsafe(16)}))
 
 
+def users(home: Home) -> tuple[str, ...]:
+    """Return the users of Airflow's UI, who are the names in the file with its passwords."""
+    return tuple(read_json(home.login) or (ADMIN_USER,))
+
+
 def login(home: Home) -> tuple[str, str]:
-    """Return the user and the password of Airflow's UI.
+    """Return the first user and the password of Airflow's UI.
 
     Raises
     ------
     StackError
         If the stack has never been started in this home.
     """
-    users = read_json(home.login)
-    if not users:
+    passwords = read_json(home.login)
+    if not passwords:
         raise StackError(f"There is no login at '{home.login}'.", "Start the stack first: make up.")
-    return ADMIN_USER, str(users[ADMIN_USER])
+    return ADMIN_USER, str(passwords[ADMIN_USER])
 
 
 def mlflow_login(home: Home) -> tuple[str, str]:

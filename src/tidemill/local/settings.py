@@ -3,12 +3,12 @@
 Environment variables are the only configuration. This module starts no program and reads no file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from tidemill.local.config import StackConfig, server_of
 from tidemill.local.home import Home
-from tidemill.local.secrets import ADMIN_USER, AirflowKeys
+from tidemill.local.secrets import AirflowKeys
 from tidemill.machine.ports import LOOPBACK
 
 __all__ = [
@@ -125,15 +125,23 @@ def mlflow_login_variables(login: tuple[str, str]) -> dict[str, str]:
     return {"MLFLOW_TRACKING_USERNAME": login[0], "MLFLOW_TRACKING_PASSWORD": login[1]}
 
 
-def airflow_variables(home: Home, config: StackConfig, keys: AirflowKeys) -> dict[str, str]:
+def airflow_variables(home: Home, config: StackConfig, keys: AirflowKeys, users: Sequence[str]) -> dict[str, str]:
     """Return Airflow's settings, the same for every component.
 
     Parameters
     ----------
     keys : AirflowKeys
         Shared by all components; otherwise each generates its own, and none trusts another.
+    users : sequence of str
+        The users of the UI, each with every right.
     """
-    settings = {**_core(home, config), **_database(home, config), **_api(config, keys), **_pace(), **_log_settings()}
+    settings = {
+        **_core(home, config, users),
+        **_database(home, config),
+        **_api(config, keys),
+        **_pace(),
+        **_log_settings(),
+    }
     return {"AIRFLOW_HOME": str(home.airflow), **{f"AIRFLOW__{name}": value for name, value in settings.items()}}
 
 
@@ -141,7 +149,7 @@ def _quiet() -> dict[str, str]:
     return {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
 
 
-def _core(home: Home, config: StackConfig) -> dict[str, str]:
+def _core(home: Home, config: StackConfig, users: Sequence[str]) -> dict[str, str]:
     return {
         "CORE__DAGS_FOLDER": str(config.project / "dags"),
         "CORE__PLUGINS_FOLDER": str(config.project / "plugins"),
@@ -150,7 +158,7 @@ def _core(home: Home, config: StackConfig) -> dict[str, str]:
         "CORE__EXECUTOR": "tidemill_airflow.warm_executor.WarmLocalExecutor",  # imports once, not once per task
         "CORE__PARALLELISM": "3",  # the executor forks this many workers at once; a laptop has few cores
         "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN_USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:admin" for user in users),
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home.login),
         "CORE__HOSTNAME_CALLABLE": "tidemill.local.ports.loopback",
     }

@@ -3,7 +3,8 @@
 Drift measures the distance from the training data, and seasons drift. A break is judged against the newest partitions:
 the distance of this partition from all of them, compared with the distance of each of them from the others. Weather
 varies as much every day; a renamed category or a column in another unit does not. A mean that exceeds all past values
-by more than their range indicates a change of unit, however variable the feature.
+by more than their range indicates a change of unit, however variable the feature. Where most values are 0 and stay 0 in
+any unit, the mean may stay within the range; then the extremes are judged, if more than a few rows are out of range.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from tidemill.records import MetricValue, Record
 __all__ = ["FeatureCounts", "count_groups", "detect_breaks"]
 
 MIN_DAYS = 14  # preceding partitions; the greatest distance among fewer is not reliable
+MIN_OUTSIDE, MIN_ROWS_OUTSIDE = 0.02, 5  # share as of unseen levels, and rows: fewer may be typing errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,8 @@ def detect_breaks(
     -------
     tuple of MetricValue
         For each numeric feature ``beyond_range``: the distance of the mean outside all values of the reference and the
-        newest partitions, in multiples of their range; 0 inside. With at least 14 partitions also ``jump``, the
+        newest partitions, in multiples of their range; 0 inside. If more than 2 % of the rows, and at least 5, are outside
+        the reference's range, it is the distance of the most extreme value. With at least 14 partitions also ``jump``, the
         stability index of the partition against all of them, and ``jump_usual``, the greatest index of one of them
         against the others. Features without rows are omitted.
 
@@ -105,12 +108,20 @@ def detect_breaks(
 def _beyond_range(before: ColumnProfile, now: ColumnProfile, past: Sequence[FeatureCounts]) -> dict[str, float]:
     lows = [low for low in (before.minimum, *(item.minimum for item in past)) if low is not None]
     highs = [high for high in (before.maximum, *(item.maximum for item in past)) if high is not None]
-    if before.kind is not ColumnKind.NUMERIC or now.mean is None or not lows or not highs:
+    if before.kind is not ColumnKind.NUMERIC or not lows or not highs:
+        return {}
+    extremes = (now.minimum, now.maximum) if _many_outside(now) else (now.mean, now.mean)
+    if extremes[0] is None or extremes[1] is None:
         return {}
     low, high = min(lows), max(highs)
-    outside = max(low - now.mean, now.mean - high, 0.0)
+    outside = max(low - extremes[0], extremes[1] - high, 0.0)
     # A constant feature has no range: use its magnitude, or 1 if that is 0.
     return {"beyond_range": outside / ((high - low) or abs(high) or 1.0)}
+
+
+def _many_outside(now: ColumnProfile) -> bool:
+    """Whether more rows are outside the reference's range than typing errors would explain."""
+    return now.counts[0] + now.counts[-1] >= max(MIN_OUTSIDE * now.n, MIN_ROWS_OUTSIDE)
 
 
 def _jump(counts: FeatureCounts, past: Sequence[FeatureCounts]) -> dict[str, float]:

@@ -80,6 +80,8 @@ class Drill(Record):
     """The faults, in order."""
     withheld: tuple[Held, ...] = ()
     """Partitions that were withheld without a fault, and why."""
+    n_scored: int = 0
+    """Number of partitions that had a champion and were scored without a fault."""
 
     @property
     def missed(self) -> tuple[Tried, ...]:
@@ -166,6 +168,7 @@ def drill(
         quiet=quiet,
         tried=tuple(_without_usual(item, quiet) for item in tried),
         withheld=outcome.withheld,
+        n_scored=len(outcome.quality),
     )
 
 

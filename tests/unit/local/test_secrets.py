@@ -73,6 +73,7 @@ def test_the_login_is_in_the_form_that_airflow_reads(home: Home) -> None:
     secrets.create_login(home)
 
     assert json.loads(home.login.read_text()) == dict([secrets.login(home)])
+    assert secrets.users(home) == ("admin",)
 
 
 def test_a_missing_login_names_the_next_step(home: Home) -> None:

@@ -22,7 +22,7 @@ CONFIG = StackConfig(
 
 @pytest.fixture
 def airflow() -> dict[str, str]:
-    return settings.airflow_variables(HOME, CONFIG, KEYS)
+    return settings.airflow_variables(HOME, CONFIG, KEYS, ["admin", "kim"])
 
 
 def test_the_execution_api_follows_the_api_port(airflow: dict[str, str]) -> None:
@@ -53,6 +53,10 @@ def test_no_examples_and_no_paused_dags(airflow: dict[str, str]) -> None:
     chosen = (airflow["AIRFLOW__CORE__LOAD_EXAMPLES"], airflow["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"])
 
     assert chosen == ("False", "False")
+
+
+def test_every_name_in_the_password_file_is_a_user(airflow: dict[str, str]) -> None:
+    assert airflow["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] == "admin:admin,kim:admin"
 
 
 def test_three_tasks_run_at_once(airflow: dict[str, str]) -> None:

@@ -52,6 +52,41 @@ def test_another_unit_is_seen_on_the_first_day(rng, past, column):
     assert rules(rng, past, **{column: lambda values: values * 1000}) == {f"break:{column}"}
 
 
+def test_another_unit_is_seen_where_most_values_are_zero(rng):
+    """The mean stays within the range: 5 % of the values are a thousandth of it, times 1,000."""
+    mostly_zero = past_of_rain(rng)
+    wet = np.where(np.arange(PER_DAY) < 15, 0.02, 0.0)
+    assert rain_rules(mostly_zero, wet) == set()
+    assert rain_rules(mostly_zero, wet * 1000) == {"break:rain"}
+
+
+def test_a_few_typing_errors_break_nothing(rng):
+    few = np.where(np.arange(PER_DAY) < 4, 50.0, 0.0)
+    assert rain_rules(past_of_rain(rng), few) == set()
+
+
+def test_a_storm_heavier_than_any_before_is_not_another_unit(rng):
+    reference, newest = past_of_rain(rng)
+    storm = count_table(reference, pa.table({"rain": np.full(PER_DAY, 7.0)}))
+    (figure, *_) = detect_breaks(reference, storm, newest)
+    assert (figure.name, 0 < figure.value < 1) == ("beyond_range", True)
+
+
+def past_of_rain(rng):
+    """Sixty days on which it rains up to 4 inches on one day of five, and the newest 28, of the same kind."""
+    days = [pa.table({"rain": np.full(PER_DAY, 4 * rng.random() if number % 5 == 0 else 0.0)}) for number in range(88)]
+    blocks = np.repeat(np.arange(60), PER_DAY)
+    reference = build_profile(pa.concat_tables(days[:60]), ["rain"], [], blocks=blocks)
+    return reference, [count_groups(reference, count_table(reference, table)) for table in days[60:]]
+
+
+def rain_rules(past, values):
+    reference, newest = past
+    analysis = count_table(reference, pa.table({"rain": values}))
+    figures = (*detect_drift(reference, analysis), *detect_breaks(reference, analysis, newest))
+    return {alert.rule for alert in raise_alerts(figures, AlertThresholds()) if alert.rule.startswith("break")}
+
+
 def test_kilometres_for_miles_are_seen(rng, past):
     assert rules(rng, past, distance=lambda values: values * 1.609) == {"break:distance"}
 

@@ -14,7 +14,7 @@ from tidemill.records import Alert, MetricValue, Severity
 
 __all__ = ["RULES", "AlertRule", "AlertThresholds", "raise_alerts"]
 
-MOST_RANGES = 1.0  # a mean a whole range beyond all values seen so far is in another unit
+MOST_RANGES = 1.0  # a mean, or many values, a whole range beyond all that were seen so far are in another unit
 JUMP_FACTOR, JUMP_MARGIN = 3.0, 0.25  # a year of flights exceeded it on two days, over all features
 MOST_NULLS = 0.5  # of the rows: if most values of a feature are missing, it needs action today
 NO_LABELS = 0.5  # of the expected coverage: below it, labels are missing rather than late
@@ -97,7 +97,7 @@ RULES: tuple[AlertRule, ...] = (
         name="break:{r.subject}",
         threshold=lambda r: MOST_RANGES,
         severity=_fail,
-        message="Feature {r.subject!r} has changed overnight: its mean lies beyond all values seen so far, by "
+        message="Feature {r.subject!r} has changed overnight: its values lie beyond all that were seen so far, by "
         "{r.times} times their range ({r.rows}). Has its unit changed? Fix the source or the features query, and "
         "predict the partition again.",
     ),
