@@ -10,7 +10,7 @@ export Q
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONWARNINGS := ignore::SyntaxWarning
 
-.PHONY: help setup demo test slow test-all integration release chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask docs pictures
+.PHONY: help setup demo test slow test-all integration release chaos chaos-short mutants bench bench-publish bench-planning bench-gate bench-alerts bench-quiet check up upgrade down status sql load examples migrate e2e secrets compose-up compose-demo compose-down lock format clean oracles bench-drift bench-memory bench-dask docs pictures
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -134,6 +134,9 @@ bench-gate: setup ## Let the gate judge 1,000 pairs of each kind, with known dif
 
 bench-alerts: setup ## Inject every fault into the flights, one at a time, and count false alerts; needs loaded flights
 	@$(BIN)/tidemill drill flight_delays --from 2013-04-01 --to 2013-06-29 --on 2013-05-15 --on 2013-06-12
+
+bench-quiet: setup ## Replay the year of flights without a fault, and list what would be withheld; needs loaded flights
+	@$(BIN)/tidemill drill flight_delays --from 2013-02-01 --to 2013-12-31
 
 bench-drift: setup ## Compare a million rows of 20 columns with stored bins
 	@$(BIN)/python -m tests.bench.drift

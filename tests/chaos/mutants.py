@@ -274,7 +274,7 @@ MUTANTS = (
         "src/tidemill/steps/data/features.py",
         "spec.weight, *spec.audit, *_OURS}",
         "spec.weight, *_OURS}",
-        ("tests/integration/test_audit.py", "-k", "no_file_of_the_model"),
+        ("tests/unit/steps/data/test_features.py", "-k", "audit"),
     ),
     Mutant(
         "a training reads nothing that the policy denies",
@@ -713,8 +713,8 @@ MUTANTS = (
     Mutant(
         "a dry run withholds nothing",
         "src/tidemill/steps/predict/inspect.py",
-        "if known.verdict is Verdict.REJECT and not dry_run:",
-        "if known.verdict is Verdict.REJECT:",
+        "if decision.verdict is Verdict.REJECT and not dry_run:",
+        "if decision.verdict is Verdict.REJECT:",
         ("tests/integration/test_inspect.py", "-k", "dry_run"),
     ),
     Mutant(

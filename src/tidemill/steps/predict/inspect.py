@@ -46,29 +46,36 @@ def inspect(
     StaleAttempt
         If a newer attempt has claimed the partition.
     """
-    known = job.withholding.known(prediction.prediction_run_id)
-    if known is None:
-        with kept_open():
-            known, rules = _look(job, prediction, snapshot)
-            if not dry_run and (differs := record_revision(job, prediction, snapshot)):
-                known = replace(known, reasons=(*known.reasons, differs))
-        if known.verdict is Verdict.REJECT and not dry_run:
-            known = job.withholding.withhold(prediction, known, _evidence(job, prediction, rules), job.run_id)
+    decision = job.withholding.known(prediction.prediction_run_id) or _decide(job, prediction, snapshot, dry_run)
     if dry_run:
-        return known
+        return decision
     runs = job.withholding.runs(job.spec.model, job.partition.key)
     waiting = next((run for run in runs if run.prediction_run_id == prediction.prediction_run_id), None)
-    if waiting is not None and answer is not None:
-        return resolve_withheld(job.workspace, job.spec, waiting, _said(job, answer), run_id=job.run_id)
-    if waiting is not None:
-        open_withheld_alert(job, known.reasons)
-        return known
-    close_withheld_alert(job.workspace, job.spec, prediction, job.run_id)
-    if known.verdict is Verdict.REJECT and known.kind == "inspect":
-        return replace(
-            known, reasons=(*known.reasons, "Newer rows have replaced these, so no answer changes anything.")
-        )
-    return known
+    if waiting is None:
+        close_withheld_alert(job.workspace, job.spec, prediction, job.run_id)
+        return _replaced(decision) if (decision.kind, decision.verdict) == ("inspect", Verdict.REJECT) else decision
+    if answer is None:
+        open_withheld_alert(job, decision.reasons)
+        return decision
+    return resolve_withheld(job.workspace, job.spec, waiting, _said(job, answer), run_id=job.run_id)
+
+
+def _decide(job: Job, prediction: PredictionRef, snapshot: SnapshotRef, dry_run: bool) -> Decision:
+    """Return the decision about a run that was never withheld; withhold it, unless the run is dry."""
+    with kept_open():
+        decision, rules = _look(job, prediction, snapshot)
+        if not dry_run and (differs := record_revision(job, prediction, snapshot)):
+            decision = replace(decision, reasons=(*decision.reasons, differs))
+    if decision.verdict is Verdict.REJECT and not dry_run:
+        return job.withholding.withhold(prediction, decision, _evidence(job, prediction, rules), job.run_id)
+    return decision
+
+
+def _replaced(decision: Decision) -> Decision:
+    """Return the decision about withheld rows that a newer run has replaced."""
+    return replace(
+        decision, reasons=(*decision.reasons, "Newer rows have replaced these, so no answer changes anything.")
+    )
 
 
 def _look(job: Job, prediction: PredictionRef, snapshot: SnapshotRef) -> tuple[Decision, tuple[str, ...]]:
