@@ -13,6 +13,7 @@ RECENT = "_recent"
 
 ESTIMATED = "estimated_"  # prefix of a metric estimated before labels arrive
 MOST_NAMED = 5  # features listed in a message
+UNLIKE = 1.0  # stability index of partitions that have next to nothing in common; 0.25 is called a major shift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +112,12 @@ class Reading:
 
     @property
     def had_such_days(self) -> bool:
-        """Whether at least two partitions of the reference were as far from the others; False if unknown."""
+        """Whether two partitions of the reference were as far from the others, or unlike them anyway; False if unknown.
+
+        All rows of a morning share the weather. The distance of such days from each other says nothing about the next.
+        """
         psi, rare = self.beside("psi"), self.beside("psi_rare")
-        return psi is not None and rare is not None and psi <= rare
+        return psi is not None and rare is not None and (psi <= rare or rare >= UNLIKE)
 
     @property
     def drifted(self) -> str:

@@ -88,21 +88,27 @@ def test_a_jump_back_to_what_the_model_learnt_from_raises_nothing():
     assert _alerts(*_jumped(9.0, 0.1, psi=0.1)) == {}
 
 
-@pytest.mark.parametrize(("psi", "rare", "broken"), [(6.0, 6.5, False), (6.0, 6.0, False), (6.0, 5.9, True)])
+@pytest.mark.parametrize(("psi", "rare", "broken"), [(0.6, 0.65, False), (0.6, 0.6, False), (0.6, 0.59, True)])
 def test_a_jump_no_farther_than_single_days_of_the_past_is_no_break(psi, rare, broken):
     assert bool(_alerts(*_jumped(9.0, 0.1, psi=psi), _feature("psi_rare", rare))) == broken
+
+
+@pytest.mark.parametrize(("rare", "broken"), [(0.99, True), (1.0, False)])
+def test_days_that_have_never_had_anything_in_common_do_not_jump(rare, broken):
+    assert bool(_alerts(*_jumped(17.0, 0.0, psi=11.0), _feature("psi_rare", rare))) == broken
 
 
 def test_single_days_of_the_past_do_not_excuse_another_unit():
     assert "break:dep_hour" in _alerts(_feature("beyond_range", 40.0), *_jumped(9.0, 0.1), _feature("psi_rare", 50.0))
 
 
-def test_a_mean_beyond_the_whole_range_is_another_unit():
+def test_values_far_beyond_the_range_are_another_unit():
     assert "unit" in _alerts(_feature("beyond_range", 40.0))["break:dep_hour"].message
 
 
-def test_a_mean_a_little_beyond_the_range_is_a_season():
-    assert _alerts(_feature("beyond_range", 0.8)) == {}
+@pytest.mark.parametrize("times", [0.8, 2.8])
+def test_values_some_ranges_beyond_are_a_season_or_a_storm(times):
+    assert _alerts(_feature("beyond_range", times)) == {}
 
 
 def test_a_feature_that_breaks_in_two_ways_is_one_alert():
