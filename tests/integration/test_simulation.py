@@ -18,9 +18,11 @@ from tidemill.records import EvaluationReport
 from tidemill.simulation import Drill, Injection, Outcome, Past, Policy, Simulation, database, drill, simulate
 from tidemill.simulation.database import VARIABLE
 from tidemill.simulation.injections import WRONG_UNTIL
+from tidemill.simulation.sandbox import open_sandbox
+from tidemill.warehouse import connections
 
 from .conftest import Warehouse
-from .data import TRAINED, Mill
+from .data import FEATURES_SQL, TRAINED, Mill
 
 LAST = "2024-03-28"
 
@@ -47,6 +49,17 @@ def quiet(new_mill) -> tuple[Mill, Simulation]:
 
 def test_every_policy_scores_every_partition(quiet: tuple[Mill, Simulation]) -> None:
     assert {outcome.policy: len(outcome.quality) for outcome in quiet[1].outcomes} == dict.fromkeys(Policy, 5)
+
+
+def test_a_partition_of_the_source_may_take_longer_than_a_transaction_may_pause(
+    mill: Mill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_TIMEOUT_S", 1)
+    slow = f"(SELECT count(*) FROM pg_sleep(CASE WHEN CAST(:start AS timestamptz) = '{TRAINED} 04:00Z' THEN 1.5 ELSE 0 END))"
+    mill.write(features=FEATURES_SQL.replace("SELECT p.parcel_id,", f"SELECT {slow} AS n_waits, p.parcel_id,", 1))
+    with open_sandbox() as sandbox:
+        sandbox.copy_source(past(mill, TRAINED))
+        assert sandbox.feature_columns(mill.spec)
 
 
 def test_policies_that_train_the_same_models_score_the_same(quiet: tuple[Mill, Simulation]) -> None:

@@ -78,7 +78,7 @@ class Sandbox:
 
     def declare(self, spec: ModelSpec, name: str) -> None:
         """Write the spec under another name, so that it reads from the copied source."""
-        values = spec.model_dump(mode="json") | {"model": name}
+        values = spec.model_dump(mode="json", exclude_unset=True) | {"model": name}  # some keys are not for every task
         values["source"] = {"connection": "warehouse", **QUERIES}
         if spec.train.engine == "dask":  # Dask's workers cannot read this machine's folder
             values["train"]["engine"] = "external_memory"
@@ -103,6 +103,8 @@ class Sandbox:
             frozen_view(past.workspace.connection(source.connection), TIMEOUT_S) as reader,
             transaction(self.database.url) as writer,
         ):
+            # One partition of the source may take longer than a transaction may pause.
+            writer.execute("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
             writer.execute("CREATE SCHEMA simulation")
             first = query_parameters(partitions[0].interval, partitions[0].cutoff)
             columns = create_table(reader, writer, features, first, FEATURES_TABLE)

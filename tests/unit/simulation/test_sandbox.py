@@ -3,14 +3,25 @@ from pathlib import Path
 import pytest
 
 from tidemill.simulation.database import SimulationDatabase
-from tidemill.simulation.sandbox import Sandbox
-from tidemill.spec import ModelSpec
+from tidemill.simulation.sandbox import QUERIES, Sandbox
+from tidemill.spec import ModelSpec, Source
 from tidemill.spec_file import read_spec
+
+PROJECT = Path(__file__).parents[3]
+
+
+EXAMPLES = [*(PROJECT / "dags" / "models").glob("*.yaml"), *(PROJECT / "examples" / "models").glob("*.yaml")]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_model_of_any_task_is_declared_as_it_is_but_for_its_source(tmp_path: Path, path: Path) -> None:
+    spec = read_spec(path)
+    declared = {"model": "never", "source": Source(**QUERIES)}
+    assert declare(spec, tmp_path) == spec.model_copy(update=declared)
 
 
 @pytest.mark.parametrize(("engine", "there"), [("dask", "external_memory"), ("local", "local")])
 def test_what_a_cluster_would_train_is_trained_on_this_machine(tmp_path: Path, engine: str, there: str) -> None:
-    (tmp_path / "models").mkdir()
     spec = ModelSpec.model_validate(
         {
             "model": "parcels",
@@ -22,6 +33,11 @@ def test_what_a_cluster_would_train_is_trained_on_this_machine(tmp_path: Path, e
             "train": {"estimators": ["xgboost"], "engine": engine},
         }
     )
+    assert declare(spec, tmp_path).train.engine == there
+
+
+def declare(spec: ModelSpec, folder: Path) -> ModelSpec:
+    (folder / "models").mkdir()
     database = SimulationDatabase(server_url="postgresql://127.0.0.1/postgres", name="simulation")
-    Sandbox(folder=tmp_path, database=database).declare(spec, "never")
-    assert read_spec(tmp_path / "models" / "never.yaml").train.engine == there
+    Sandbox(folder=folder, database=database).declare(spec, "never")
+    return read_spec(folder / "models" / "never.yaml")
