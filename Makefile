@@ -136,7 +136,7 @@ bench-alerts: setup ## Inject every fault into the flights, one at a time, and c
 	@$(BIN)/tidemill drill flight_delays --from 2013-04-01 --to 2013-06-29 --on 2013-05-15 --on 2013-06-12
 
 bench-quiet: setup ## Replay the year of flights without a fault, and list what would be withheld; needs loaded flights
-	@$(BIN)/tidemill drill flight_delays --from 2013-02-01 --to 2013-12-31
+	@$(BIN)/tidemill drill flight_delays --from 2013-02-27 --to 2013-12-31
 
 bench-drift: setup ## Compare a million rows of 20 columns with stored bins
 	@$(BIN)/python -m tests.bench.drift
