@@ -91,7 +91,7 @@ def detect_breaks(
     >>> usual = count_groups(reference, reference)
     >>> metres = count_table(reference, pa.table({"km": [1000 * km for km in range(100)]}))
     >>> {figure.name: round(figure.value, 1) for figure in detect_breaks(reference, metres, [usual] * 14)}
-    {'beyond_range': 499.0, 'jump': 10.6, 'jump_usual': 0.0}
+    {'beyond_range': 999.0, 'jump': 10.6, 'jump_usual': 0.0}
     """
     past = [{item.name: item for item in day} for day in history]
     metrics: list[MetricValue] = []
