@@ -454,7 +454,7 @@ MUTANTS = (
     Mutant(
         "feature without any value in the train set",
         "src/tidemill/steps/train/prepare.py",
-        "if n_values.get(name) == 0]",
+        "if n_values.get(feature) == 0]",
         "if False]",
         ("tests/integration/test_bad_input_matrix.py", "-k", "in_train and B02"),
     ),
