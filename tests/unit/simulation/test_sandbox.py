@@ -14,7 +14,7 @@ EXAMPLES = [*(PROJECT / "dags" / "models").glob("*.yaml"), *(PROJECT / "examples
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_a_model_of_any_task_is_declared_as_it_is_but_for_its_source(tmp_path: Path, path: Path) -> None:
+def test_a_model_of_any_task_is_declared_as_it_is_except_for_its_source(tmp_path: Path, path: Path) -> None:
     spec = read_spec(path)
     declared = {"model": "never", "source": Source(**QUERIES)}
     assert declare(spec, tmp_path) == spec.model_copy(update=declared)
