@@ -192,7 +192,7 @@ def trained(new_subject: Callable[[], Subject]) -> tuple[Subject, dict[str, dict
     return subject, dict(results)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_serving(new_subject: Callable[[], Subject], trained: Any) -> Callable[[], Subject]:
     """Make small models that have a champion."""
 

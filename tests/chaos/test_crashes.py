@@ -4,6 +4,7 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .tables import artifacts, digest, what_counts
 SOURCE = Path(__file__).parents[2] / "src" / "tidemill"
 USUAL, UNUSUAL = ("2024-03-24", "2024-03-25", "2024-03-26", "2024-03-27"), "2024-03-28"
 NEWER = "2024-03-25"  # as of which a second release is promoted, that a rollback undoes
+UNDONE = {"first": SCORED, "last": SCORED}
 
 QUARANTINE = """\
 predict: {quarantine: {share: 0.1}}
@@ -111,26 +113,36 @@ def test_prediction_killed_and_run_again_equals_a_clean_one(
     proved("F01 F02 F05 P1", kills_in_predict=1, points=int("@1:" in fault))
 
 
+@pytest.fixture(scope="session")
+def clean_quarantine(new_serving: Callable[[], Subject]) -> dict[str, Any]:
+    subject = _with_an_odd_row(new_serving())
+    assert subject.predict().ended == "done"
+    return what_counts(subject.mill)
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "point", ["write-opened", "write-before-commit", "write-after-commit", "publish-before-commit"]
 )
 def test_rows_set_aside_by_a_killed_run_are_those_of_a_clean_one(
-    new_serving: Callable[[], Subject], proved: Proved, point: str
+    serving: Subject, clean_quarantine: dict[str, Any], proved: Proved, point: str
 ) -> None:
-    clean, killed = new_serving(), new_serving()
-    for subject in (clean, killed):
-        subject.mill.write(SPEC + QUARANTINE)
-        subject.mill.sql("UPDATE {t} SET carrier = 'D' WHERE parcel_id = '20240325-003'")
-    assert clean.predict().ended == "done"
+    killed = _with_an_odd_row(serving)
     assert killed.predict(f"{point}@1:kill").signal == signal.SIGKILL
     assert killed.predict().ended == "done"
-    assert what_counts(killed.mill) == what_counts(clean.mill)
+    assert what_counts(killed.mill) == clean_quarantine
     assert len(killed.view()) == 59
     attempts = "SELECT n_extracted, n_rows, n_set_aside, {count} FROM tidemill.prediction_run r WHERE model = '{m}'"
     count = "(SELECT count(*) FROM tidemill.quarantine q WHERE q.prediction_run_id = r.prediction_run_id)"
     assert set(killed.mill.sql(attempts.replace("{count}", count))) <= {(60, 59, 1, 1), (None, None, None, 0)}
     proved("P1", kills_with_rows_set_aside=1)
+
+
+def _with_an_odd_row(subject: Subject) -> Subject:
+    """Let one row of the day be set aside."""
+    subject.mill.write(SPEC + QUARANTINE)
+    subject.mill.sql("UPDATE {t} SET carrier = 'D' WHERE parcel_id = '20240325-003'")
+    return subject
 
 
 @pytest.mark.timeout(180)
@@ -177,34 +189,51 @@ def test_training_killed_and_run_again_equals_a_clean_one(
     proved("F02 P1", kills_in_train=1, points=int("@1:" in fault))
 
 
+@pytest.fixture(scope="session")
+def clean_rollback(new_serving: Callable[[], Subject], trained: Any) -> dict[str, Any]:
+    subject, _ = _with_bad_release(new_serving(), trained)
+    assert subject.run("undo", model=subject.mill.model, to=None, **UNDONE).ended == "done"
+    return what_counts(subject.mill)
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("fault", kills(UNDO, lambda name, hit: True))
 def test_rollback_killed_and_finished_equals_a_clean_one(
-    new_serving: Callable[[], Subject], trained: Any, proved: Proved, fault: str
+    serving: Subject, clean_rollback: dict[str, Any], trained: Any, proved: Proved, fault: str
 ) -> None:
-    clean, _ = _with_bad_release(new_serving(), trained)
-    killed, good = _with_bad_release(new_serving(), trained)
-    day = {"first": SCORED, "last": SCORED}
-    assert clean.run("undo", model=clean.mill.model, to=None, **day).ended == "done"
-    assert killed.run("undo", fault, model=killed.mill.model, to=None, **day).signal == signal.SIGKILL
-    finished = killed.run("undo", model=killed.mill.model, to=good, **day)
+    killed, good = _with_bad_release(serving, trained)
+    assert killed.run("undo", fault, model=killed.mill.model, to=None, **UNDONE).signal == signal.SIGKILL
+    finished = killed.run("undo", model=killed.mill.model, to=good, **UNDONE)
     assert (finished.ended, finished.seconds < 5) == ("done", True)
-    assert what_counts(killed.mill) == what_counts(clean.mill)
+    assert what_counts(killed.mill) == clean_rollback
     proved("F51 P9", kills_in_rollback=1, points=1)
+
+
+@pytest.fixture(scope="session")
+def clean_resolution(new_serving: Callable[[], Subject]) -> Callable[[bool], dict[str, Any]]:
+    """Return what counts of a withheld run that was published, or discarded, without a kill."""
+
+    @cache
+    def count(publishes: bool) -> dict[str, Any]:
+        subject = _about_to_be_withheld(new_serving())
+        _finish(subject, "predict", "", partition=UNUSUAL)
+        _finish(subject, "resolve", "", partition=UNUSUAL, publishes=publishes)
+        return what_counts(subject.mill)
+
+    return count
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("point", WITHHOLD)
 @pytest.mark.parametrize("publishes", [True, False], ids=["publish", "discard"])
 def test_a_withheld_run_killed_and_finished_equals_a_clean_one(
-    new_serving: Callable[[], Subject], proved: Proved, point: str, publishes: bool
+    serving: Subject, clean_resolution: Callable[[bool], dict[str, Any]], proved: Proved, point: str, publishes: bool
 ) -> None:
-    clean, killed = (_about_to_be_withheld(new_serving()) for _ in range(2))
-    for subject, job in ((clean, ""), (killed, WITHHOLD[point])):
-        _finish(subject, "predict", f"{point}:kill" if job == "predict" else "", partition=UNUSUAL)
-        assert subject.mill.view(UNUSUAL) == []
-        _finish(subject, "resolve", f"{point}:kill" if job == "resolve" else "", partition=UNUSUAL, publishes=publishes)
-    assert what_counts(killed.mill) == what_counts(clean.mill)
+    killed, job = _about_to_be_withheld(serving), WITHHOLD[point]
+    _finish(killed, "predict", f"{point}:kill" if job == "predict" else "", partition=UNUSUAL)
+    assert killed.mill.view(UNUSUAL) == []
+    _finish(killed, "resolve", f"{point}:kill" if job == "resolve" else "", partition=UNUSUAL, publishes=publishes)
+    assert what_counts(killed.mill) == clean_resolution(publishes)
     assert len(killed.mill.view(UNUSUAL)) == (60 if publishes else 0)
     proved("P1 P25", kills_around_withheld_runs=1, points=1)
 

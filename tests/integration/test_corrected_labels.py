@@ -25,12 +25,12 @@ def measured(mill: Mill, trained_mill: tuple[Mill, dict[str, dict[str, Any]]]) -
     for day in DAYS:
         mill.predict(day, simulate=True)
     for day in (DAYS[2], NEWEST):
-        mill.monitor(day)
+        mill.monitor(day, shown=False)
     return mill
 
 
 def again(mill: Mill) -> list[str]:
-    return mill.monitor(NEWEST)["performance"]["measured_again"]
+    return mill.monitor(NEWEST, shown=False)["performance"]["measured_again"]
 
 
 def test_an_old_partition_is_measured_again_if_its_labels_or_rows_have_changed(measured: Mill) -> None:

@@ -57,7 +57,7 @@ def test_a_killed_training_leaves_bins_that_the_next_one_clears(mill: Mill) -> N
 def test_baselines_and_search_look_at_a_sample_and_say_so(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
     mill.write(EXTERNAL.replace("external_memory", "external_memory, search: {trials: 1, folds: 2}"))
     monkeypatch.setattr(features, "SAMPLE_ROWS", 150)
-    records = mill.train()
+    records = mill.train(shown=False)
     every = -(-records["prepare"]["n_train"] // 150)
     assert every > 1
     assert records["evaluate"]["bundle"]["search"]["every"] == every

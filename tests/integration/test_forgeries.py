@@ -274,7 +274,7 @@ def test_a_reader_holds_up_no_migration_promotion_declaration_or_alert(
         serving.promote(serving.register(trained_mill[1], SCORED), champion.release_id, SCORED)
         serving.predict(NEXT)
         serving.publisher.declare(serving.model, "box_id", "shipped_at")
-        serving.monitor(NEXT)
+        serving.monitor(NEXT, shown=False)
     assert len(serving.promoter.deployments(serving.model)) == 2
 
 

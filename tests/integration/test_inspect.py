@@ -305,7 +305,7 @@ def test_a_backfill_goes_on_without_withheld_partitions_and_lists_them(experienc
 def test_values_that_a_person_has_published_are_usual_on_the_next_day(experienced: Mill, decided: bool) -> None:
     break_and_predict(experienced, FAULTS["another unit"])
     by_hand(experienced, by="kim" if decided else "", marked=not decided)
-    experienced.monitor(DAY)
+    experienced.monitor(DAY, shown=False)
     assert experienced.predict(AFTER)["publish"]["published"] is decided
 
 

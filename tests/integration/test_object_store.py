@@ -199,7 +199,7 @@ def on_bucket(mill: Mill, url: str, copy: Path) -> Mill:
 
 def test_one_machine_trains_and_another_predicts(new_mill: Callable[[], Mill], server: Server, tmp_path: Path) -> None:
     mill, url = new_mill(), server.url("chain")
-    assert on_bucket(mill, url, tmp_path / "one").train()["register"]["promoted"]
+    assert on_bucket(mill, url, tmp_path / "one").train(shown=False)["register"]["promoted"]
     other = on_bucket(mill, url, tmp_path / "two")
     assert other.predict()["publish"]["published"]
     looked = on_bucket(mill, url, tmp_path / "three").monitor(SCORED)

@@ -20,7 +20,7 @@ def watched(mill: Mill, *partitions: str) -> list[str]:
     record = {}
     for partition in partitions:
         mill.predict(partition)
-        record = mill.monitor(partition)["performance"]
+        record = mill.monitor(partition, shown=False)["performance"]
     return [alert["rule"] for alert in record["alerts"]]
 
 

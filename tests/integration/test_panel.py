@@ -90,10 +90,10 @@ Trained = tuple[Mill, dict[str, dict[str, Any]]]
 
 def live(mill: Mill) -> Trained:
     """Train, score three days and monitor from the last; return the records of the training, too."""
-    trained = mill.train(TRAINED)
+    trained = mill.train(TRAINED, shown=False)
     for day in (SCORED, NEXT, CLOSED):
         mill.predict(day)
-    mill.monitor(CLOSED)
+    mill.monitor(CLOSED, shown=False)
     return mill, trained
 
 
@@ -232,7 +232,7 @@ def test_a_corrected_value_of_one_day_is_skew_of_that_day(panel: Trained, write:
     write(
         "skewed_panel", features=("    fee,\n", f"    CASE WHEN day = '{SCORED}' THEN fee + 1 ELSE fee END AS fee,\n")
     )
-    skewed.monitor(CLOSED)
+    skewed.monitor(CLOSED, shown=False)
     found = dict(
         skewed.sql(
             "SELECT feature, value FROM tidemill.metric WHERE model = '{m}' AND name = 'skew_share' AND feature = ANY(%s)",

@@ -99,14 +99,14 @@ def test_being_late_leaves_what_monitoring_found_about_the_partition(waiting: Mi
         SCORED,
     )
     waiting.predict()
-    waiting.monitor()
+    waiting.monitor(shown=False)
     asked = "SELECT rule FROM tidemill.alert WHERE model = '{m}' AND status = 'open' AND rule <> 'late' ORDER BY 1"
     before = waiting.sql(asked)
     assert ("nulls:n_parcels",) in before
     ask(waiting, LONG_AGO)
     assert waiting.sql(asked) == before
     assert waiting.sql("SELECT count(*) FROM tidemill.alert WHERE model = '{m}' AND rule = 'late'") == [(1,)]
-    waiting.monitor()
+    waiting.monitor(shown=False)
     assert [status for status, _ in late(waiting)] == ["open"]
 
 

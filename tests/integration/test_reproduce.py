@@ -30,7 +30,7 @@ Steps = dict[str, tuple[str, str]]
 def made(new_mill: Callable[[], Mill]) -> Mill:
     """A model that was trained and has scored a partition; tests that change it put it back."""
     mill = new_mill()
-    mill.train()
+    mill.train(shown=False)
     mill.predict()
     return mill
 
@@ -330,7 +330,7 @@ def boosted(new_mill: Callable[[], Mill]) -> Mill:
     """A model of boosted trees, with settings that a search chose, fitted again on all labelled rows."""
     mill = new_mill()
     mill.write(spec=BOOSTED)
-    mill.train()
+    mill.train(shown=False)
     return mill
 
 

@@ -338,7 +338,7 @@ def test_monitoring_goes_on_when_the_source_has_forgotten_its_first_days(serving
     for partition in (SCORED, NEXT):
         serving.predict(partition)
     serving.write(spec=SPEC.replace("first: 2024-03-01", f"first: {NEXT}"))
-    assert serving.monitor(NEXT)["alert"]["alerts"] == []
+    assert serving.monitor(NEXT, shown=False)["alert"]["alerts"] == []
     assert serving.retrain(NEXT)["decide"]["verdict"] == "reject"
 
 
@@ -417,7 +417,7 @@ def test_labels_that_have_stopped_are_noticed(supplied: Mill) -> None:
 
 def test_labels_that_have_stopped_are_noticed_on_the_next_day_too(supplied: Mill) -> None:
     supplied.sql("UPDATE {t} SET delivered_at = '2024-06-01' WHERE delivered_at > '2024-03-28'")
-    monitored = [supplied.predict(day) and supplied.monitor(day) for day in ("2024-03-29", "2024-03-30")]
+    monitored = [supplied.predict(day) and supplied.monitor(day, shown=False) for day in ("2024-03-29", "2024-03-30")]
     assert ["age:labels" in {found["rule"] for found in item["alert"]["alerts"]} for item in monitored] == [True, True]
 
 

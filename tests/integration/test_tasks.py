@@ -51,7 +51,7 @@ def trained_for(new_mill: Callable[[], Mill]) -> Callable[[str], Trained]:
         if task not in kept:
             mill = new_mill()
             mill.write(spec_of(task), labels=LABELS[task])
-            kept[task] = mill, mill.train()
+            kept[task] = mill, mill.train(shown=False)
         return kept[task]
 
     return of
@@ -120,7 +120,7 @@ def test_the_same_training_again_gives_the_same_bundle(trained_for: Callable[[st
 
 def test_a_custom_estimator_goes_through_the_chain(mill: Mill) -> None:
     mill.write(spec_of("regression", OWN), labels=LABELS["regression"])
-    records = mill.train()
+    records = mill.train(shown=False)
     assert records["evaluate"]["estimator"] == "mine"
     assert type(champion(mill, records).model).__name__ == "ExtraTreesRegressor"
 

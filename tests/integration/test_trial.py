@@ -25,7 +25,7 @@ def test_a_trial_without_sampling_has_the_figures_of_the_real_training(mill: Mil
     assert mill.sql("SELECT count(*) FROM tidemill.run WHERE model = '{m}'") == [(0,)]
     assert stored(mill) == before
     assert (done.finding, done.n_sample) == ("", done.n_source)
-    real = mill.train(TRAINED)
+    real = mill.train(TRAINED, shown=False)
     assert done.report is not None
     assert done.decision is not None
     assert [(item.name, item.value, item.low) for item in done.report.metrics] == [
