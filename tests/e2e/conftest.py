@@ -1,6 +1,8 @@
-"""The demo, run once as a newcomer runs it, in a copy of the project with a stack of its own."""
+"""The demo, run once as a newcomer runs it, in a copy of the project with a stack of its own and a second user."""
 
+import json
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +12,8 @@ import pytest
 
 from tidemill.local import stack
 from tidemill.local.airflow_api import AirflowApi
+from tidemill.local.home import Home
+from tidemill.machine.files import write_private
 
 PROJECT = Path(__file__).parents[2]
 DEMO_LIMIT_S = 1500  # a hang is a failure; on two quiet cores it takes under five minutes
@@ -41,7 +45,7 @@ class Demo:
         return done.stdout + done.stderr
 
     def rows(self, query: str) -> list[tuple]:
-        """Query the warehouse as the role that can only read."""
+        """Ask the warehouse as the role that can only read."""
         return list(stack.sql(self.home, query).rows)
 
     def checksums(self) -> dict[str, tuple[int, str]]:
@@ -52,10 +56,17 @@ class Demo:
         )
         return {partition: (n_rows, checksum) for partition, n_rows, checksum in found}
 
-    def airflow(self) -> AirflowApi:
+    def invite(self, user: str) -> None:
+        """Add a user to Airflow's UI, before the stack starts."""
+        home = Home(folder=self.home)
+        home.create()
+        write_private(home.login, json.dumps({name: secrets.token_urlsafe(16) for name in ("admin", user)}))
+
+    def airflow(self, user: str = "admin") -> AirflowApi:
         """A session with the running Airflow."""
         urls = {item.component: item.url for item in stack.status(self.home)}
-        return AirflowApi(urls["api-server"], *stack.login(self.home))
+        passwords = json.loads(Home(folder=self.home).login.read_text(encoding="utf-8"))
+        return AirflowApi(urls["api-server"], user, passwords[user])
 
     def environment(self) -> dict[str, str]:
         """The variables that the stack has written for shells and notebooks."""
@@ -72,6 +83,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         shutil.copy(PROJECT / name, project / name)
     (project / ".venv").symlink_to(PROJECT / ".venv")
     running = Demo(project)
+    running.invite("kim")
     try:
         running.output = running.make("demo")
         yield running

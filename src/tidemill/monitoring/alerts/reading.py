@@ -112,12 +112,15 @@ class Reading:
 
     @property
     def had_such_days(self) -> bool:
-        """Whether two partitions of the reference were as far from the others, or unlike them anyway; False if unknown.
+        """Whether two partitions of the reference were as far from the others, or its days are unlike; False if unknown.
 
         All rows of a morning share the weather. The distance of such days from each other says nothing about the next.
+        They are unlike if two days, or the drift threshold that the days before set, have an index of 1 or more.
         """
         psi, rare = self.beside("psi"), self.beside("psi_rare")
-        return psi is not None and rare is not None and (psi <= rare or rare >= UNLIKE)
+        if psi is None or rare is None:
+            return False
+        return psi <= rare or max(rare, self.known("psi_threshold", 0.0)) >= UNLIKE
 
     @property
     def drifted(self) -> str:

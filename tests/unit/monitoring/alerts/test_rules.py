@@ -93,9 +93,10 @@ def test_a_jump_no_farther_than_single_days_of_the_past_is_no_break(psi, rare, b
     assert bool(_alerts(*_jumped(9.0, 0.1, psi=psi), _feature("psi_rare", rare))) == broken
 
 
-@pytest.mark.parametrize(("rare", "broken"), [(0.99, True), (1.0, False)])
-def test_days_that_have_never_had_anything_in_common_do_not_jump(rare, broken):
-    assert bool(_alerts(*_jumped(17.0, 0.0, psi=11.0), _feature("psi_rare", rare))) == broken
+@pytest.mark.parametrize(("rare", "threshold", "broken"), [(0.99, 0.99, True), (1.0, 0.2, False), (0.6, 1.0, False)])
+def test_days_that_have_never_had_anything_in_common_do_not_jump(rare, threshold, broken):
+    figures = (*_jumped(17.0, 0.0, psi=11.0, threshold=threshold), _feature("psi_rare", rare))
+    assert bool(_alerts(*figures)) == broken
 
 
 def test_single_days_of_the_past_do_not_excuse_another_unit():
