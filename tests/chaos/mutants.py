@@ -349,14 +349,14 @@ MUTANTS = (
     Mutant(
         "a scheduled failure stays red after a person's attempt",
         "sql/queries/overview.sql",
-        "SELECT bool_or(a.by_schedule) FROM attempt a",
-        "SELECT bool_and(a.by_schedule) FROM attempt a",
+        "SELECT bool_or(a.by_schedule) FROM failed a",
+        "SELECT bool_and(a.by_schedule) FROM failed a",
         ("tests/integration/test_quiet_start.py", "-k", "does_not_hide"),
     ),
     Mutant(
         "a dismissal ends with the next failure",
         "sql/queries/overview.sql",
-        "AND CAST(details ->> 'run_id' AS bigint) >= n.run_id",
+        "AND CAST(details ->> 'run_id' AS bigint) >= f.run_id",
         "",
         ("tests/integration/test_quiet_start.py", "-k", "later_one_is_shown"),
     ),
@@ -583,6 +583,20 @@ MUTANTS = (
         "IF (OLD.status, NEW.status) NOT IN (",
         "IF false AND (OLD.status, NEW.status) NOT IN (",
         ("tests/integration/test_inspect.py", "-k", "protocol_does_not_have"),
+    ),
+    Mutant(
+        "many values out of range are a break, although the mean is within",
+        "src/tidemill/monitoring/breaks.py",
+        "if _many_outside(now) else",
+        "if False else",
+        ("tests/unit/monitoring/test_breaks.py", "-k", "most_values_are_zero"),
+    ),
+    Mutant(
+        "days that have nothing in common do not jump",
+        "src/tidemill/monitoring/alerts/reading.py",
+        'psi <= rare or max(rare, self.known("psi_threshold", 0.0)) >= UNLIKE',
+        "psi <= rare",
+        ("tests/unit/monitoring/alerts/test_rules.py", "-k", "anything_in_common"),
     ),
     Mutant(
         "days that the reference has had are no break",
