@@ -79,8 +79,7 @@ def cut(
             f"label.matures_after is long enough{_unlike_keys(marks)}{_unlike_times(job.spec, folder, marks)}.",
         )
     way = _in_memory if job.spec.train.engine == "local" else _in_pieces
-    fill = way(folder / FEATURES, marks, look or (lambda rows, sets: None))
-    stored = job.store.write(job.spec.model, "splits", fill)
+    stored = job.store.write(job.spec.model, "splits", way(folder / FEATURES, marks, look or (lambda rows, sets: None)))
     plan, train = marks.plan, job.store.path(stored.uri) / "train.parquet"
     names = feature_schema(job.spec, read_schema(train)).names
     with_gaps = features_with_gaps(train, names) if job.spec.has_time else ()
