@@ -90,7 +90,11 @@ WRITER_FORGERIES = (
     "SELECT tidemill.append_event('publish', '{m}', '{}')",
     "SELECT tidemill.deploy('{m}', 1, NULL, 'force', now(), 'me', 'mine')",
     "SELECT tidemill.lock_champion('{m}')",
+    "SELECT tidemill.start_shadow('{m}', 1, 1, 'challenger', 1, now(), now(), 0)",
     "SELECT tidemill.end_shadow(1, 'won')",
+    "INSERT INTO tidemill.registration DEFAULT VALUES",
+    "INSERT INTO tidemill.judgement DEFAULT VALUES",
+    "INSERT INTO tidemill.deployment DEFAULT VALUES",
     "UPDATE tidemill.shadow SET state = 'won', ended_at = now()",
 )
 PROMOTER_FORGERIES = (
@@ -102,6 +106,10 @@ PROMOTER_FORGERIES = (
     "SELECT tidemill.append_event('promote', '{m}', '{}')",
     "SELECT tidemill.move_pointer(1, 1, '')",
     "SELECT tidemill.mark_stale(1)",
+    "SELECT tidemill.seal_prediction_run(1)",
+    "SELECT tidemill.withhold(1, '{}', '{}', 1)",
+    "SELECT tidemill.collect_records('{m}', now(), 0, 0, 1)",
+    "INSERT INTO tidemill.prediction DEFAULT VALUES",
     "SELECT tidemill.record_decision('{m}', '-', 'accept', 'accept', '{}', '{}', NULL, '')",
     "UPDATE tidemill.shadow SET state = 'won', ended_at = now()",
 )
@@ -112,6 +120,10 @@ READER_FORGERIES = (
     "SELECT tidemill.deploy('{m}', 1, NULL, 'force', now(), 'me', 'mine')",
     "SELECT tidemill.lock_champion('{m}')",
     "SELECT tidemill.lock_alerts()",
+    "SELECT tidemill.withhold(1, '{}', '{}', 1)",
+    "SELECT tidemill.start_shadow('{m}', 1, 1, 'challenger', 1, now(), now(), 0)",
+    "INSERT INTO tidemill.alert DEFAULT VALUES",
+    "LOCK TABLE tidemill.alert IN SHARE MODE",
     "SELECT tidemill.append_event('publish', '{m}', '{}')",
     "SELECT tidemill.collect_records('{m}', now(), 0, 0, NULL)",
     "LOCK TABLE tidemill.champion IN SHARE MODE",
