@@ -12,6 +12,7 @@ from psycopg2.errors import CheckViolation
 from sklearn.metrics import roc_auc_score
 
 from tidemill.faults import VARIABLE, InjectedFault
+from tidemill.operations.rollback import promote_by_hand
 from tidemill.records import Decision, MetricValue, Role, Shadow, ShadowRef, Verdict
 from tidemill.retention.runs import due_runs
 from tidemill.spec import Retention
@@ -211,6 +212,20 @@ def test_predecessor_returns_with_its_rows_although_it_is_killed_on_the_way(mill
     assert states(mill) == [("predecessor", "won")]
     assert {release for day in DAYS[:2] for (release,) in mill.view(day, "release_id")} == {good}
     assert mill.promoter.undone(mill.model) == (poor,)
+
+
+def test_a_promotion_by_hand_starts_one_watch(mill: Mill, trained: Trained) -> None:
+    mill.write(spec_with("watch: 14 days, margin: 0.03"))
+    before = served_by(mill, trained, "shallow_tree")
+    successor = mill.register(trained, START)
+    for _ in range(2):  # the second one finishes what a killed one has begun
+        promote_by_hand(mill.spec, mill.workspace, successor, force=False, approved_by="ann", reason="For a test.")
+    running = shadows(mill).running(mill.model)
+    assert running is not None
+    assert (running.release_id, running.against, running.margin) == (before, successor, 0.03)
+    start = mill.spec.partition(START).cutoff
+    assert (running.start, running.end) == (start, mill.spec.partition("2024-03-20").cutoff)  # over the clock change
+    assert states(mill) == [("predecessor", "running")]
 
 
 def test_worse_challenger_is_dropped_and_does_not_return(mill: Mill, trained: Trained) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from tidemill.errors import ArtifactCorrupt, NoChampion, NotApproved
 from tidemill.mlflow_mirror.alias import follow, note_promotion
 from tidemill.operations.backfill import Policy, backfill
-from tidemill.records import Record
+from tidemill.records import EvaluationReport, Record
 from tidemill.spec import ModelSpec
+from tidemill.steps.train.successor import tolerated, watch_predecessor
 from tidemill.storage.audit_anchor import anchor_audit
 from tidemill.storage.bundles import load_bundle
 from tidemill.storage.store import Store
@@ -95,7 +96,7 @@ def roll_back(
 def promote_by_hand(
     spec: ModelSpec, workspace: Workspace, release_id: int, *, force: bool, approved_by: str, reason: str
 ) -> None:
-    """Make a release the champion, as a person decided.
+    """Make a release the champion, as a person decided; with ``accept.watch``, the former one scores in its shadow.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def promote_by_hand(
         raise NoChampion(f"Model {spec.model!r} has no release {release_id}.", "See 'tidemill history'.")
     _refuse_without_leave(spec, release, force=force, approved_by=approved_by)
     _verify(spec, workspace, releases, release_id)
-    releases.promote(
+    promoted = releases.promote(
         spec.model,
         Promotion(
             release_id=release_id,
@@ -125,6 +126,9 @@ def promote_by_hand(
             decision_id=release.decision_id,
         ),
     )
+    if promoted:
+        margin = tolerated(spec, EvaluationReport.from_dict(release.evidence))
+        watch_predecessor(workspace, spec, successor=release_id, margin=margin)
     note_promotion(workspace, spec.model)
     anchor_audit(workspace, spec.model)
     follow(workspace, spec.model)

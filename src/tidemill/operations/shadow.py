@@ -119,7 +119,7 @@ def _replace_champion(job: Job, running: Shadow, decision: Decision) -> None:
         decision_id=running.decision_id,
     )
     job.promoter.promote(job.spec.model, wanted)
-    watch_predecessor(job, successor=running.release_id, predecessor=running.against, margin=running.margin)
+    watch_predecessor(job.workspace, job.spec, successor=running.release_id, margin=running.margin)
     note_promotion(job.workspace, job.spec.model)
     anchor_audit(job.workspace, job.spec.model)
     follow(job.workspace, job.spec.model)

@@ -126,8 +126,7 @@ def _promote(
         ),
     )
     if promoted:
-        margin = tolerated(job, evaluation)
-        watch_predecessor(job, successor=release_id, predecessor=evaluation.champion_release, margin=margin)
+        watch_predecessor(job.workspace, job.spec, successor=release_id, margin=tolerated(job.spec, evaluation))
     return promoted
 
 

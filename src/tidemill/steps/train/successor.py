@@ -4,8 +4,10 @@ from tidemill.metrics.definitions import greater_is_better
 from tidemill.modeling.gate.comparison import default_margin
 from tidemill.records import Decision, EvaluationReport, Role, Shadow, Verdict
 from tidemill.runtime.job import Job
+from tidemill.spec import ModelSpec
+from tidemill.warehouse.releases.registry import Releases
 from tidemill.warehouse.releases.shadows import Shadows
-from tidemill.workspace import PROMOTER
+from tidemill.workspace import PROMOTER, Workspace
 
 __all__ = ["enters_shadow", "start_in_shadow", "tolerated", "watch_predecessor"]
 
@@ -21,9 +23,9 @@ def enters_shadow(job: Job, evaluation: EvaluationReport, decision: Decision, *,
     return agreed or undecided
 
 
-def tolerated(job: Job, evaluation: EvaluationReport) -> float:
+def tolerated(spec: ModelSpec, evaluation: EvaluationReport) -> float:
     """Return the loss of the acceptance metric that the gate tolerates."""
-    metric, margin = job.spec.accept.metric, job.spec.accept.margin
+    metric, margin = spec.accept.metric, spec.accept.margin
     return default_margin(evaluation, metric, 1.0 if greater_is_better(metric) else -1.0) if margin is None else margin
 
 
@@ -39,25 +41,27 @@ def start_in_shadow(job: Job, release_id: int, evaluation: EvaluationReport, dec
         decision_id=decision.decision_id,
         start=job.partition.cutoff,
         end=job.partition.shift(job.partition.cutoff, job.spec.accept.shadow),
-        margin=tolerated(job, evaluation),
+        margin=tolerated(job.spec, evaluation),
     )
     return Shadows(job.workspace.connection(PROMOTER)).start(job.spec.model, wanted)
 
 
-def watch_predecessor(job: Job, *, successor: int, predecessor: int | None, margin: float) -> bool:
-    """Let a replaced champion score in the shadow of its successor, if ``accept.watch`` asks for it."""
-    watch = job.spec.accept.watch
-    if watch is None or predecessor is None or predecessor == successor:
+def watch_predecessor(workspace: Workspace, spec: ModelSpec, *, successor: int, margin: float) -> bool:
+    """Let the champion that a release has replaced score in its shadow, if ``accept.watch`` asks for it."""
+    releases = Releases(workspace.connection(PROMOTER))
+    found = (item for item in releases.deployments(spec.model) if item.release_id == successor)
+    deployment = next(found, None)
+    if spec.accept.watch is None or deployment is None or deployment.previous_release_id is None:
         return False
-    (start,) = job.promoter.live_from(job.spec.model)
+    start = deployment.live_from
     wanted = Shadow(
         shadow_id=0,
-        release_id=predecessor,
+        release_id=deployment.previous_release_id,
         against=successor,
         role=Role.PREDECESSOR,
         decision_id=None,
         start=start,
-        end=job.partition.shift(start, watch),
+        end=spec.partition_at(start).shift(start, spec.accept.watch),
         margin=margin,
     )
-    return Shadows(job.workspace.connection(PROMOTER)).start(job.spec.model, wanted)
+    return Shadows(releases.url).start(spec.model, wanted)

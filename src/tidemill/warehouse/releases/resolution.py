@@ -54,7 +54,7 @@ def resolve_release(
             f"Release {found.release_id} of {model!r} learnt from data up to {found.known_until:%Y-%m-%d %H:%M %Z}, "
             f"after the cutoff of partition {partition.key!r} ({partition.cutoff:%Y-%m-%d %H:%M %Z}); "
             "its scores would pretend to know the future.",
-            "Score a later partition, choose an older release, or run it as a simulation.",
+            f"Score a later partition, choose an older release, or simulate: --simulate --policy release={found.release_id}.",
         )
     return ReleaseRef(
         model=model,
@@ -77,5 +77,5 @@ def _nothing_live(champion: Release | None, model: str, partition: Partition) ->
     return (
         f"No release of {model!r} was live for partition {partition.key!r}: the champion, release {champion.release_id}, "
         f"learnt from data up to {champion.known_until:%Y-%m-%d %H:%M %Z}.",
-        f"Train as of an earlier partition, or score it as a simulation with release {champion.release_id}.",
+        f"Train as of an earlier partition, or simulate: --simulate --policy release={champion.release_id}.",
     )
