@@ -35,7 +35,6 @@ from tidemill.warehouse.predictions.views import refuse_broken_views
 from tidemill.warehouse.readiness import ask_ready
 from tidemill.warehouse.reading import Column
 from tidemill.warehouse.releases.registry import Releases
-from tidemill.warehouse.zone_casts import find_zone_casts
 from tidemill.workspace import LEDGER, Workspace
 
 __all__ = ["check_models", "waiting_models"]
@@ -333,26 +332,18 @@ def _described(
 ) -> tuple[tuple[Column, ...], list[str]]:
     """Return the columns of a query, and the problems that its plan shows: denied reads, implicit time zone casts."""
     window = _some_parameters()
-    casts, denied = [], []
+    denied: list[str] = []
     with open_schema(workspace, spec, timeout_s=30) as source:
         columns = source.columns(file, window)
         require_columns(columns, wanted, spec, file)
-        if source.cursor is not None:
+        casts = source.zone_problems(file, window)
+        if source.cursor is not None and file == spec.source.features:
             bound = bind(workspace.query(file), file)
-            casts = find_zone_casts(source.cursor, bound, window, spec.timezone)
-            if file == spec.source.features:
-                denied = [
-                    *denied_reads(source.cursor, spec, bound, window, columns),
-                    *useless_denials(source.cursor, spec),
-                ]
-    return columns, [
-        *(f"{problem}." for problem in denied),
-        *(
-            f"{file}: {expression} reads {name!r}, which has no time zone, as UTC. Specify its time zone: "
-            f"{name} AT TIME ZONE '{spec.timezone}'."
-            for name, expression in casts
-        ),
-    ]
+            denied = [
+                *denied_reads(source.cursor, spec, bound, window, columns),
+                *useless_denials(source.cursor, spec),
+            ]
+    return columns, [*(f"{problem}." for problem in denied), *(f"{file}: {problem}" for problem in casts)]
 
 
 def _some_parameters() -> dict[str, datetime]:

@@ -5,6 +5,7 @@ uses one thread, because the sum of doubles depends on the order of addition. Wh
 a scratch folder.
 """
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from tidemill.sources.staging import Staged
 from tidemill.spec import ModelSpec
 from tidemill.warehouse.model_queries import Query, bind_named
 from tidemill.warehouse.reading import Column, count_rounded, refuse_endless_times
+from tidemill.warehouse.zone_casts import IN_UTC, made_instants, mentions, zone_problem
 from tidemill.workspace import Workspace
 
 __all__ = ["DuckDBSource", "open_duckdb"]
@@ -43,6 +45,9 @@ _CASTS = {
     "timestamptz": "TIMESTAMPTZ",
 }  # fmt: skip
 """What DuckDB sends of each type; ``numeric`` as text, so that lost digits can be counted."""
+_REFUSED_CAST = "Casting from TIMESTAMP to TIMESTAMP WITH TIME ZONE"
+_CLOCK = re.compile(r"\bstrptime\b|\bTIMESTAMP\b(?! WITH)", re.IGNORECASE)
+"""What makes a time without a zone in a query."""
 _ENDLESS = {"timestamptz": pa.int64(), "date": pa.int32()}
 _SETTINGS: Mapping[str, Any] = {
     "threads": 1,
@@ -87,6 +92,41 @@ class DuckDBSource:
             self.database.execute(f"DESCRIBE {query}", _used(query, window))
             described = [(str(name), str(kind)) for name, kind, *_ in self.database.fetchall()]
         return _columns(described, query, self.spec.timezone)
+
+    def zone_problems(self, file: str, window: Window) -> list[str]:
+        """Return where a query interprets a time without a zone as UTC: in calls that make an instant, and in casts.
+
+        DuckDB itself refuses such casts on request; for a model in UTC they are refused unless they are of a date.
+        """
+        query, timezone = self._query(file), self.spec.timezone
+        fields = [field for staged in self.staged.values() for field in staged.schema]
+        clocks = [field.name for field in fields if pa.types.is_timestamp(field.type) and field.type.tz is None]
+        found = [
+            zone_problem(name, call, timezone)
+            for call in made_instants(query)
+            for name in clocks
+            if mentions(call, name)
+        ]
+        has_clocks = any(re.search(rf"\b{name}\b", query) for name in clocks) or _CLOCK.search(query) is not None
+        if (has_clocks or timezone not in IN_UTC) and (line := self._line_of_cast(query, window)):
+            found.append(
+                f"line {line} reads a time without a time zone as UTC. Specify its time zone: … AT TIME ZONE '{timezone}'."
+            )
+        return found
+
+    def _line_of_cast(self, query: Query, window: Window) -> str:
+        """Return the line of the first cast of a time without a zone to an instant; empty if there is none."""
+        with duckdb.connect(":memory:", config={**_SETTINGS}) as strict:
+            strict.execute("SET TimeZone = 'UTC'")
+            strict.execute("SET disable_timestamptz_casts = true")
+            for name, staged in self.staged.items():
+                _create_view(strict, name, [staged.empty], None, window)
+            try:
+                strict.execute(f"DESCRIBE {query}", _used(query, window))
+            except duckdb.BinderException as error:
+                said, _, place = str(error).partition("\n\nLINE ")
+                return (place.partition(":")[0] or "1") if _REFUSED_CAST in said else ""
+        return ""
 
     @contextmanager
     def batches(

@@ -12,6 +12,7 @@ from tidemill.spec import ModelSpec
 from tidemill.warehouse.connections import Cursor
 from tidemill.warehouse.model_queries import Query, bind
 from tidemill.warehouse.reading import Column, copy_batches, describe, frozen_view
+from tidemill.warehouse.zone_casts import find_zone_casts, zone_problem
 from tidemill.workspace import Workspace
 
 __all__ = ["PostgresSource", "open_postgres"]
@@ -32,6 +33,12 @@ class PostgresSource:
     def columns(self, file: str, window: Window) -> tuple[Column, ...]:
         """Return the names and types of a query's columns."""
         return describe(self.cursor, self._query(file), window, self.spec.timezone)
+
+    def zone_problems(self, file: str, window: Window) -> list[str]:
+        """Return where the plan of a query shows that a time without a zone is interpreted as UTC."""
+        timezone = self.spec.timezone
+        found = find_zone_casts(self.cursor, self._query(file), window, timezone)
+        return [zone_problem(name, expression, timezone) for name, expression in found]
 
     def batches(
         self, file: str, window: Window, columns: tuple[Column, ...], rounded: Counter[str] | None = None

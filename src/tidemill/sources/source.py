@@ -39,6 +39,9 @@ class Source(Protocol):
             If the query is not valid, or a type is not supported.
         """
 
+    def zone_problems(self, file: str, window: Window) -> list[str]:
+        """Return where a query interprets a time without a zone as UTC, as sentences with advice."""
+
     def batches(
         self, file: str, window: Window, columns: tuple[Column, ...], rounded: Counter[str] | None = None
     ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:

@@ -59,6 +59,10 @@ class StampedSource:
             raise SpecError(f"{file} gives a column {STAMP!r}, which Tidemill itself adds.", "Rename it.")
         return (*columns, *(Column.of(name, "timestamptz") for name in self._added(file) if name not in names))
 
+    def zone_problems(self, file: str, window: Window) -> list[str]:
+        """Those of the source."""
+        return self.source.zone_problems(file, window)
+
     @contextmanager
     def batches(
         self, file: str, window: Window, columns: tuple[Column, ...], rounded: Counter[str] | None = None

@@ -207,3 +207,30 @@ def test_without_duckdb_the_error_says_what_to_install(sales: Lake, monkeypatch:
     )
     with pytest.raises(SettingsError, match=r"pip install 'tidemill\[duckdb\]'"):
         read(sales, "SELECT id FROM orders")
+
+
+NAIVE = pa.table(
+    {"id": [1], "placed": pa.array([0], pa.timestamp("us")), "day": [date(2024, 3, 4)], "said": ["2024-03-04 05:00"]}
+)
+
+
+@pytest.mark.parametrize(
+    ("select", "timezone", "n_problems"),
+    [
+        ("placed::timestamptz", "UTC", 1),
+        ("to_timestamp(epoch(placed))", "UTC", 1),
+        ("COALESCE(placed, :start)", "Europe/Berlin", 1),
+        ("day::timestamptz", "Europe/Berlin", 1),
+        ("day::timestamptz", "UTC", 0),
+        ("strptime(said, '%Y-%m-%d %H:%M')::timestamptz", "Europe/Berlin", 1),
+        ("placed AT TIME ZONE 'Europe/Berlin'", "Europe/Berlin", 0),
+        ("to_timestamp(epoch(placed AT TIME ZONE 'Europe/Berlin'))", "Europe/Berlin", 0),
+    ],
+)
+def test_a_clock_that_is_taken_for_utc_is_found(lake: Lake, select: str, timezone: str, n_problems: int) -> None:
+    lake.write("orders/2024-03-04.parquet", NAIVE)
+    spec = lake.spec({"orders": ORDERS | {"files": "orders/*.parquet"}}, timezone=timezone)
+    file = lake.query(f"SELECT id, {select} AS at FROM orders")
+    with open_source(lake.workspace, spec, [WINDOW], 60) as source:
+        problems = source.zone_problems(file, WINDOW)
+    assert [f"AT TIME ZONE '{timezone}'" in problem for problem in problems] == [True] * n_problems
