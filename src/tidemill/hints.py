@@ -1,15 +1,19 @@
-"""Hints about a model's cutoff and its shadow: what is allowed but rarely intended. ``check`` prints them and does not fail."""
+"""Hints about a model's columns, its cutoff and its shadow: what is allowed but rarely intended. ``check`` prints them and does not fail."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+
 from tidemill.errors import TidemillError
 from tidemill.intervals import Partition, duration_words
 from tidemill.metrics.sequential import LEAST
+from tidemill.sources import open_schema
 from tidemill.spec import Engine, ModelSpec
 from tidemill.spec_file import spec_paths
 from tidemill.steps.data.extract import query_parameters
+from tidemill.steps.data.features import feature_schema
 from tidemill.warehouse.connections import Cursor, fetch_value
 from tidemill.warehouse.cutoff_bounds import find_unbounded
 from tidemill.warehouse.model_queries import Query, bind
@@ -42,6 +46,8 @@ def cutoff_hints(workspace: Workspace, models: list[str], *, source: bool) -> li
 
 
 def _hints(workspace: Workspace, spec: ModelSpec, *, source: bool) -> Iterator[str]:
+    if source and spec.listed_features is None:
+        yield from _identifiers(workspace, spec)
     if not spec.has_time:  # declared: its rows are what the tables hold when it runs
         return
     if known := _knows_its_labels(spec):
@@ -62,6 +68,18 @@ def _hints(workspace: Workspace, spec: ModelSpec, *, source: bool) -> Iterator[s
             yield from _in_source(workspace, spec, query)
         except TidemillError as error:
             yield f"{query.file} could not be examined for bounds by :cutoff: {error.problem}"
+
+
+def _identifiers(workspace: Workspace, spec: ModelSpec) -> Iterator[str]:
+    """Yield a hint per ``uuid`` that is a feature because the spec lists none."""
+    with open_schema(workspace, spec, timeout_s=TIMEOUT_S) as found:
+        columns = found.columns(spec.source.features, _APART)
+    features = feature_schema(spec, pa.schema([(column.name, column.arrow) for column in columns])).categorical
+    for name in (column.name for column in columns if column.sql_type == "uuid" and column.name in features):
+        yield (
+            f"{spec.source.features} returns {name!r}, a uuid, which is read as a category: most values of an identifier are "
+            "new. Leave it out, or list it under 'features' if it names one of few things, such as a shop."
+        )
 
 
 def _unbounded_inputs(spec: ModelSpec) -> Iterator[str]:

@@ -130,6 +130,8 @@ CASES = (
     Case(item="B23", what="a renamed column", sql="ALTER TABLE {t} RENAME COLUMN wind_ms TO wind_mps",
          predict="SchemaChanged: p.wind_mps", train="SchemaChanged: p.wind_mps"),
     Case(item="B24", what="an additional column", select=("p.wind_ms,", "p.wind_ms, p.wind_ms + p.rain_mm AS storm,")),
+    Case(item="B24", what="a column without a name", select=("p.wind_ms,", "p.wind_ms, p.wind_ms + p.rain_mm,"),
+         predict="SpecError: has no name", train="SpecError: has no name"),
     Case(item="B25", what="columns in another order",
          select=("p.carrier, p.express, p.weight_kg", "p.weight_kg, p.express, p.carrier")),
     Case(item="B27", what="text of another SQL type", sql="ALTER TABLE {t} ALTER COLUMN carrier TYPE char(3)"),

@@ -87,3 +87,10 @@ def test_check_prints_hints_and_succeeds(mill: Mill, monkeypatch: pytest.MonkeyP
     assert done.exit_code == 0, done.output
     assert f"Hint: {mill.model}: {mill.model}/features.sql reads shop.{mill.model} without a bound" in done.output
     assert "Specs, contracts and queries are in order." in done.output
+
+
+def test_a_uuid_that_becomes_a_category_by_its_type_is_hinted_at(mill: Mill) -> None:
+    query = WHOLE.replace("p.parcel_id,", "p.parcel_id, md5(p.parcel_id)::uuid AS route,", 1)
+    assert any("'route', a uuid" in hint for hint in hints(mill, query))
+    listed = f"{SPEC}features: {{numeric: [wind_ms], categorical: [route]}}\n"
+    assert not any("uuid" in hint for hint in hints(mill, query, listed))

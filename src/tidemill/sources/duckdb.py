@@ -91,6 +91,10 @@ class DuckDBSource:
         with self._views(query, window, empty):
             self.database.execute(f"DESCRIBE {query}", _used(query, window))
             described = [(str(name), str(kind)) for name, kind, *_ in self.database.fetchall()]
+        stored = {name for staged in self.staged.values() for name in staged.schema.names}
+        unnamed = [name for name, _ in described if "(" in name and name not in stored]  # the expression is the name
+        if unnamed:
+            raise SpecError(f"{query.file}: column {unnamed[0]!r} has no name.", "Name it, with AS.")
         return _columns(described, query, self.spec.timezone)
 
     def zone_problems(self, file: str, window: Window) -> list[str]:

@@ -61,6 +61,7 @@ _SENT = {
 """What COPY sends of a column, where that is not the column itself."""
 _SENT_AS = {_TIMESTAMPTZ: pa.int64(), _DATE: pa.int32(), _NUMERIC: pa.string()}
 _DIGITS_OF_DOUBLE = 15  # significant digits that every double keeps
+_UNNAMED = "?column?"
 _NO_SCALE = (None, 65_535)  # psycopg2's precision for other types, and for a numeric without a declared one
 _FAULTS_OF_QUERIES = (
     psycopg2.ProgrammingError, psycopg2.DataError, psycopg2.NotSupportedError, psycopg2.IntegrityError,
@@ -161,9 +162,10 @@ def describe(
         for item in cursor.description or ()
     )
     names = [column.name for column in columns]
-    problems = [f"column {name!r} appears twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    problems = [f"column {at} has no name" for at, name in enumerate(names, 1) if name == _UNNAMED]
+    problems += [f"column {name!r} appears twice" for name in sorted({n for n in names if names.count(n) > 1} - {_UNNAMED})]
     unknown = [column for column in columns if column.oid not in _TYPES]
-    advice = ["CAST the column to a plain type, or rename it."]
+    advice = ["CAST the column to a plain type, or rename it, with AS."]
     for column in unknown:
         cursor.execute("SELECT pg_catalog.format_type(%s, NULL)", (column.oid,))
         (type_name,) = cast(tuple[str], cursor.fetchone())

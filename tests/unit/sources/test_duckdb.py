@@ -209,6 +209,12 @@ def test_without_duckdb_the_error_says_what_to_install(sales: Lake, monkeypatch:
         read(sales, "SELECT id FROM orders")
 
 
+def test_an_expression_without_a_name_is_refused(sales: Lake) -> None:
+    with pytest.raises(SpecError, match="has no name"):
+        read(sales, "SELECT id, (id * 2) FROM orders")
+    assert read(sales, "SELECT id, (id * 2) AS twice FROM orders")["twice"].to_pylist() == [2, 4, 6, 18]
+
+
 NAIVE = pa.table(
     {"id": [1], "placed": pa.array([0], pa.timestamp("us")), "day": [date(2024, 3, 4)], "said": ["2024-03-04 05:00"]}
 )
