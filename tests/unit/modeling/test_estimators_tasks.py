@@ -215,6 +215,17 @@ def test_parameters_reach_the_estimator(schema, sets, name, parameters):
     ).all()
 
 
+PINBALL = """
+import numpy as np
+from tidemill.metrics.own import metric
+
+
+@metric(greater_is_better=False)
+def loss(y_true, y_score):
+    return np.maximum(0.8 * (y_true - y_score), 0.2 * (y_score - y_true))
+"""
+
+
 @pytest.mark.parametrize(
     ("metric", "loss"),
     [
@@ -222,10 +233,13 @@ def test_parameters_reach_the_estimator(schema, sets, name, parameters):
         ("median_absolute_error", lambda errors: np.sort(np.abs(errors))[len(errors) // 2]),
         ("root_mean_squared_error", lambda errors: (errors**2).mean()),
         ("r2_score", lambda errors: (errors**2).mean()),
+        ("late_is_dear:loss", lambda errors: np.maximum(0.8 * errors, -0.2 * errors).mean()),
     ],
 )
 @pytest.mark.parametrize("name", BASELINES)
-def test_the_constants_of_a_baseline_are_the_best_in_the_metric_that_decides(metric, loss, name):
+def test_the_constants_of_a_baseline_are_the_best_in_the_metric_that_decides(metric, loss, name, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "late_is_dear.py").write_text(PINBALL, encoding="utf-8")
     rng = np.random.default_rng(3)
     X = pd.DataFrame({"site": np.repeat(["a", "b"], 4001)})
     y = np.exp(rng.normal(size=8002)) * np.repeat([1.0, 3.0], 4001)  # skewed: mean, median and mode differ

@@ -8,7 +8,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.preprocessing import TargetEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from tidemill.metrics.definitions import default_metric, greater_is_better
+from tidemill.metrics.definitions import default_metric, greater_is_better, is_own
 from tidemill.metrics.evaluation import point_value
 from tidemill.metrics.statistic import median
 from tidemill.modeling import preprocessing
@@ -18,6 +18,7 @@ from tidemill.modeling.schema import FeatureSchema
 
 __all__ = ["GROUP_RATE", "PRIOR", "SHALLOW_TREE"]
 
+N_CONSTANTS = 21  # tried twice per group, since a user's metric says nothing about its optimum
 Weights = npt.NDArray[np.float64] | None
 
 
@@ -44,8 +45,25 @@ def _best_constant(y: Any, metric: str, sample_weight: Weights = None) -> float:
             inside = np.flatnonzero(ends < len(ordered))
             first = int(inside[np.argmin(ordered[ends[inside]] - ordered[inside])])
             return float((ordered[first] + ordered[ends[first]]) / 2)
+        case _ if is_own(metric):
+            return _searched_constant(y, metric, sample_weight)
         case _:
             return float(np.average(y, weights=sample_weight))
+
+
+def _searched_constant(y: Any, metric: str, sample_weight: Weights) -> float:
+    """Return the best of some constants for a user's metric: quantiles, then numbers around the best one."""
+    sign = 1.0 if greater_is_better(metric) else -1.0
+
+    def goodness(constant: float) -> float:
+        value = point_value(metric, y, np.full(len(y), constant), task="regression", sample_weight=sample_weight)
+        return sign * value if np.isfinite(value) else -np.inf
+
+    choices = np.append(np.quantile(y, np.linspace(0, 1, N_CONSTANTS)), np.average(y, weights=sample_weight))
+    ordered = np.unique(choices)
+    at = int(np.argmax([goodness(constant) for constant in ordered]))
+    around = np.linspace(ordered[max(at - 1, 0)], ordered[min(at + 1, len(ordered) - 1)], N_CONSTANTS)
+    return float(max((ordered[at], *around), key=goodness))
 
 
 def _fit_group_rate(training: Training) -> Fitted:
