@@ -1,4 +1,4 @@
-"""Hints about a model's columns, its cutoff and its shadow: what is allowed but rarely intended. ``check`` prints them and does not fail."""
+"""Hints about a model's columns, cutoff and shadow: what is allowed but rarely intended. ``check`` prints them and passes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1033,6 +1033,20 @@ MUTANTS = (
         ("tests/integration/test_reading.py", "-k", "calendar"),
     ),
     Mutant(
+        "wall clocks taken for UTC by DuckDB",
+        "src/tidemill/sources/duckdb.py",
+        'strict.execute("SET disable_timestamptz_casts = true")',
+        "pass",
+        ("tests/unit/sources/test_duckdb.py", "-k", "clock"),
+    ),
+    Mutant(
+        "watch after a promotion by hand",
+        "src/tidemill/operations/rollback.py",
+        "    if promoted:\n",
+        "    if False:\n",
+        ("tests/integration/test_shadow.py", "-k", "by_hand"),
+    ),
+    Mutant(
         "wall clocks taken for UTC",
         "src/tidemill/warehouse/zone_casts.py",
         "    return list(found.items())",

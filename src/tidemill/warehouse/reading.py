@@ -163,7 +163,9 @@ def describe(
     )
     names = [column.name for column in columns]
     problems = [f"column {at} has no name" for at, name in enumerate(names, 1) if name == _UNNAMED]
-    problems += [f"column {name!r} appears twice" for name in sorted({n for n in names if names.count(n) > 1} - {_UNNAMED})]
+    problems += [
+        f"column {name!r} appears twice" for name in sorted({n for n in names if names.count(n) > 1} - {_UNNAMED})
+    ]
     unknown = [column for column in columns if column.oid not in _TYPES]
     advice = ["CAST the column to a plain type, or rename it, with AS."]
     for column in unknown:
