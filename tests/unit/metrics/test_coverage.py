@@ -79,7 +79,7 @@ def test_the_calibration_error_covers_the_truth_and_is_not_biased_for_perfect_sc
         values.append(found.value)
         covered.append(found.low <= expected <= found.high)
     assert np.mean(covered) >= 0.90
-    assert bend != 0.85 or np.mean(covered) <= 0.99  # from the plain figure up, all of them would be
+    assert bend != 0.85 or np.mean(covered) < 1  # 97 % of 1,000 draws; from the plain figure up, all of them would be
     assert bend < 1 or np.mean(values) < 0.015  # the plain figure is 0.080, 0.046 and 0.026
 
 
