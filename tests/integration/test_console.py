@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -199,7 +200,7 @@ def withhold(mill: Mill, partition: str) -> PredictionRef:
     return prediction
 
 
-def test_withheld_rows_are_shown_as_withheld_and_not_as_late(console: Console, serving: Mill) -> None:
+def test_withheld_rows_are_told_as_such_and_are_not_late(console: Console, serving: Mill) -> None:
     serving.predict()
     prediction = withhold(serving, NEXT)
     serving.extract("score", NEXT)  # a step whose spec is on record
@@ -223,7 +224,7 @@ def test_withheld_rows_are_shown_as_withheld_and_not_as_late(console: Console, s
     assert look_up_row(serving.workspace.connection("warehouse"), serving.model, NEXT_KEY).partition == NEXT
 
 
-def test_a_stopped_scheduler_is_reported_within_a_minute(console: Console, serving: Mill) -> None:
+def test_a_stopped_scheduler_is_told_within_a_minute(console: Console, serving: Mill) -> None:
     serving.predict()
     console.at = DEADLINE - timedelta(hours=1)
     beat("SchedulerJob", timedelta(seconds=5))
@@ -234,12 +235,12 @@ def test_a_stopped_scheduler_is_reported_within_a_minute(console: Console, servi
         assert 'class="verdict fail"' in page
 
 
-def test_a_scheduler_that_never_ran_is_reported(console: Console, serving: Mill) -> None:
+def test_a_scheduler_that_never_ran_is_told(console: Console, serving: Mill) -> None:
     forget_everything()
     assert "scheduler does not run; it has never given a sign of life." in console.page("")
 
 
-def test_a_dead_triggerer_is_reported(console: Console) -> None:
+def test_a_dead_triggerer_is_told(console: Console) -> None:
     beat("TriggererJob", timedelta(hours=1))
     assert "Airflow&#39;s triggerer does not run" in console.page("")
 
@@ -278,9 +279,7 @@ def add_dag(dag_id: str, columns: dict[str, bool]) -> None:
         session.add(DagModel(dag_id=dag_id, bundle_name="tests", **columns))
 
 
-def test_a_failed_run_without_a_failed_step_is_reported_until_a_later_one_succeeds(
-    console: Console, serving: Mill
-) -> None:
+def test_a_failed_run_without_a_failed_step_is_told_until_a_later_one_succeeds(console: Console, serving: Mill) -> None:
     dag_id = f"{serving.model}_predict"
     serving.predict()
     console.at = DEADLINE - timedelta(hours=1)
@@ -293,7 +292,7 @@ def test_a_failed_run_without_a_failed_step_is_reported_until_a_later_one_succee
     assert told not in console.page(f"{serving.model}/")
 
 
-def test_a_failed_run_that_the_ledger_knows_is_reported_once(console: Console, serving: Mill) -> None:
+def test_a_failed_run_that_the_ledger_knows_is_told_once(console: Console, serving: Mill) -> None:
     add_run(f"{serving.model}_predict", "scheduled__1", "failed", NEXT)
     assert "Failed in Airflow only" in console.page(f"{serving.model}/")
     serving.sql(
@@ -387,6 +386,90 @@ def test_a_release_leads_to_its_card_and_the_pages_of_its_data(
     assert f"{mill.model}" in console.page(f"{release}card/")
 
 
+# ---------------------------------------------------------------- from a fault to its cause
+
+
+def record_step(mill: Mill, chain: str, step: str, partition: str, error: str | None = None) -> int:
+    """Record a scheduled step of the same spec as the model's others: failed if there is an error."""
+    columns = "model, chain, step, partition, status, error, dag_id, dag_run_id, task_id, try_number, code_version, spec_digest"
+    ((run_id,),) = mill.sql(
+        f"INSERT INTO tidemill.run ({columns}, ended_at) SELECT model, %s, %s, %s, %s, %s, %s, 'scheduled__1', %s, 1, 'x',"
+        " spec_digest, now() FROM tidemill.run WHERE model = '{m}' AND step = 'publish' LIMIT 1 RETURNING run_id",
+        *(chain, step, partition, "failed" if error else "succeeded", error, f"{mill.model}_{chain}", step),
+    )
+    return run_id
+
+
+def open_alert(mill: Mill, rule: str, message: str) -> None:
+    """Open an alert that a task of the monitoring has found."""
+    told = {"rule": rule, "severity": "fail", "message": message, "value": 1, "threshold": 0}
+    mill.sql(
+        "INSERT INTO tidemill.alert (model, rule, severity, message, value, threshold, first_partition, last_partition, owner,"
+        " told, told_partition, run_id) VALUES ('{m}', %s, 'fail', %s, 1, 0, %s, %s, '', %s, %s, %s)",
+        *(rule, message, SCORED, SCORED, json.dumps(told), SCORED, record_step(mill, "monitor", "alert", SCORED)),
+    )
+
+
+ALERTS = {
+    "missing values": ("nulls:weight_kg", "weight_kg: 40 % of the values are missing (threshold 5 %)."),
+    "drift": ("drift", "Features with 60 % of the importance have drifted."),
+    "a break": ("break:queue_h", "queue_h differs from the 28 partitions before."),
+    "a drop in quality": ("quality:roc_auc", "roc_auc is 0.51, below the floor of 0.6."),
+    "unseen categories": ("unseen:carrier", "carrier: 30 % of the rows have a level that training never saw."),
+    "a stale model": ("age", "The model is 45 days old (limit 30)."),
+}
+FAULTS: dict[str, tuple[Any, str]] = {
+    name: (lambda mill, rule=rule, message=message: open_alert(mill, rule, message), message)
+    for name, (rule, message) in ALERTS.items()
+} | {
+    "a breach of the contract": (
+        lambda mill: record_step(mill, "predict", "validate_data", NEXT, "weight_kg: 7 values below 0."),
+        "weight_kg: 7 values below 0.",
+    ),
+    "a failed task": (lambda mill: record_step(mill, "predict", "extract", NEXT, "Out of memory."), "Out of memory."),
+    "withheld rows": (lambda mill: withhold(mill, NEXT), "A break of weight_kg."),
+    "a late partition": (lambda mill: None, LATE),
+    "a gap": (
+        lambda mill: mill.predict("2024-03-27"),
+        f"Partition(s) between published ones are missing: {NEXT}.",
+    ),
+    "rows set aside": (
+        lambda mill: mill.sql(
+            "UPDATE tidemill.prediction_run SET n_set_aside = 7, n_rows = n_rows - 7 WHERE model = '{m}'"
+        ),
+        "7 set aside",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_on_the_first_page_and_its_cause_two_clicks_away(
+    console: Console, serving: Mill, fault: str
+) -> None:
+    inject, cause = FAULTS[fault]
+    serving.predict()
+    inject(serving)
+    console.at = DEADLINE + timedelta(days=1 if fault == "a gap" else 0)
+    assert f'<a href="{serving.model}/">' in console.page("")
+    page = console.page(f"{serving.model}/")
+    linked = {href for href in re.findall(r'href="(partitions/[^"/]*/)"', page)}
+    clicked = [page, *(console.get(f"{serving.model}/{href}").text for href in sorted(linked))]
+    assert any(cause in unescape(text) for text in clicked)
+
+
+@pytest.mark.parametrize("fault", [*ALERTS, "a breach of the contract", "a failed task"])
+def test_an_alert_or_failure_leads_to_the_log_of_its_task_in_one_click(
+    console: Console, serving: Mill, fault: str
+) -> None:
+    inject, cause = FAULTS[fault]
+    serving.predict()
+    inject(serving)
+    rows = re.findall(r"<tr.*?</tr>", console.page(f"{serving.model}/"), re.DOTALL)
+    (row,) = [row for row in rows if cause in unescape(row)]
+    dag = f"../../dags/{serving.model}_{'monitor' if fault in ALERTS else 'predict'}/runs/scheduled__1/tasks/"
+    assert any(href.startswith(dag) for href in re.findall(r'href="([^"]*)"', row))
+
+
 # ---------------------------------------------------------------- figures as JSON
 
 
@@ -433,7 +516,7 @@ def add_figures(mill: Mill) -> None:
         )
 
 
-def test_one_page_runs_scripts_of_this_server_only(console: Console, serving: Mill) -> None:
+def test_one_page_runs_scripts_of_this_server_alone(console: Console, serving: Mill) -> None:
     page = console.page(f"{serving.model}/figures/")
     assert "script-src &#39;self&#39;; connect-src &#39;self&#39;" in page
     assert "unsafe" not in page
