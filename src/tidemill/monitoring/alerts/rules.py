@@ -14,9 +14,7 @@ from tidemill.records import Alert, MetricValue, Severity
 
 __all__ = ["RULES", "AlertRule", "AlertThresholds", "raise_alerts"]
 
-MOST_RANGES = (
-    3.0  # a year of weather left the range of the 90 days before by 2.8 times at most; a change of unit by 5 or more
-)
+MOST_RANGES = 3.0  # weather left the range of 90 days by at most 2.8 in a year; a change of unit does by 5 or more
 JUMP_FACTOR, JUMP_MARGIN = 3.0, 0.25  # a year of flights exceeded it on two days, over all features
 MOST_NULLS = 0.5  # of the rows: if most values of a feature are missing, it needs action today
 NO_LABELS = 0.5  # of the expected coverage: below it, labels are missing rather than late
