@@ -18,6 +18,7 @@ def judge_keys(keys: Column, name: str) -> CheckResult | None:
 
     Examples
     --------
+    >>> import pyarrow as pa
     >>> judge_keys(pa.chunked_array([["a", "b c"]]), "order_id") is None
     True
     >>> judge_keys(pa.chunked_array([["a", "  "]]), "order_id").n_unexpected

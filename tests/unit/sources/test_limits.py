@@ -14,7 +14,7 @@ def test_an_input_without_observed_at_is_hinted_at_unless_it_is_one_file_for_all
     lake.query("SELECT id FROM orders")
     known = ORDERS | {"observed_at": "known_at"}
     lake.spec({"orders": ORDERS, "known": known, "shops": ORDERS | {"files": "shops.parquet"}})
-    (hint,) = cutoff_hints(lake.workspace, ["sales"], source=True)
+    (hint,) = cutoff_hints(lake.workspace, ["sales"], source=False)
     assert hint.startswith("sales: input 'orders' has no observed_at")
 
 
