@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from xml.etree import ElementTree
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -145,14 +146,14 @@ def figure(value: float | None) -> str:
 
     Examples
     --------
-    >>> figure(0.7421), figure(0.00042), figure(1520.4), figure(float("nan")), figure(None)
-    ('0.742', '0.00042', '1,520', 'not defined', 'not defined')
+    >>> figure(0.7421), figure(0.000042), figure(1520.4), figure(float("nan")), figure(None)
+    ('0.742', '0.000042', '1,520', 'not defined', 'not defined')
     """
     if value is None or not math.isfinite(value):
         return _NOT_DEFINED
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.2g}" if 0 < abs(value) < 0.0095 else f"{value:.3f}"
+    return f"{Decimal(f'{value:.2g}'):f}" if 0 < abs(value) < 0.0095 else f"{value:.3f}"
 
 
 def tick(value: float) -> str:
@@ -160,10 +161,10 @@ def tick(value: float) -> str:
 
     Examples
     --------
-    >>> tick(0.7500000001), tick(12000.0), tick(-0.0)
-    ('0.75', '12000', '0')
+    >>> tick(0.7500000001), tick(1250000.0), tick(-0.0)
+    ('0.75', '1,250,000', '0')
     """
-    return f"{value + 0.0:.5g}"
+    return f"{Decimal(f'{value + 0.0:.5g}'):,f}"
 
 
 def interval(metric: MetricValue) -> str:

@@ -21,6 +21,7 @@ from tidemill.records import (
     RowDecision,
     Verdict,
 )
+from tidemill.report.html import figure
 
 __all__ = ["Cell", "DriftRow", "Event", "Point", "QualityChart", "calendar", "drift_rows", "quality_chart"]
 
@@ -305,4 +306,4 @@ def _drift_cell(key: str, item: FeatureDrift | None) -> tuple[str, int, str]:
         return key, -1, f"{key}: not measured"
     ratio = item.distance / item.threshold if item.threshold > 0 else math.inf
     level = sum(ratio > limit for limit in LEVELS)
-    return key, level, f"{key}: psi {item.distance:.3g}, threshold {item.threshold:.3g}"
+    return key, level, f"{key}: psi {figure(item.distance)}, threshold {figure(item.threshold)}"

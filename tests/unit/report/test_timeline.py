@@ -157,7 +157,7 @@ def test_drift_has_the_most_important_features_first_and_a_level_by_threshold() 
     assert [(row.feature, [level for _, level, _ in row.cells]) for row in rows] == [
         ("a", [1, 2]), ("b", [0, 3]), ("c", [-1, -1]),
     ]  # fmt: skip
-    assert rows[0].cells[1][2] == "2013-07-02: psi 0.25, threshold 0.2"
+    assert rows[0].cells[1][2] == "2013-07-02: psi 0.250, threshold 0.200"
 
 
 def test_a_model_that_has_published_nothing_has_neither() -> None:
