@@ -96,24 +96,23 @@ def contract_page(snapshot: SnapshotRef, results: Sequence[CheckResult]) -> str:
     results : sequence of CheckResult
         One per expectation, in any order.
     """
-    failed = [r for r in results if not r.success and r.severity is Severity.FAIL]
-    warned = [r for r in results if not r.success and r.severity is Severity.WARN]
-    kept = sum(r.success for r in results)
+    ordered = sorted(results, key=lambda r: (r.success, _RANK[r.severity], -r.n_unexpected))
+    broken = [r for r in ordered if not r.success]
+    failed, warned = (sum(r.severity is wanted for r in broken) for wanted in (Severity.FAIL, Severity.WARN))
     tiles = [
-        Tile(label="Kept", value=count(kept)),
-        Tile(label="Broken, stops the run", value=count(len(failed))),
-        Tile(label="Broken, recorded", value=count(len(warned))),
+        Tile(label="Kept", value=count(len(results) - len(broken))),
+        Tile(label="Broken, stops the run", value=count(failed)),
+        Tile(label="Broken, recorded", value=count(warned)),
         Tile(label="Rows checked", value=count(snapshot.n_rows)),
         Tile(label="Rows set aside", value=count(snapshot.n_set_aside)),
     ]
-    ordered = sorted(results, key=lambda r: (r.success, _RANK[r.severity], -r.n_unexpected))
     return page(
         "contract.html",
         kind="Contract",
         model=snapshot.model,
         partition=snapshot.partition,
         digest=snapshot.digest,
-        answer=_contract_answer(failed, warned, len(results)),
+        answer=_contract_answer(broken, len(results), snapshot.n_set_aside),
         tiles=tiles,
         snapshot=snapshot,
         results=ordered,
@@ -167,15 +166,17 @@ def evaluation_page(
     )
 
 
-def _contract_answer(failed: Sequence[CheckResult], warned: Sequence[CheckResult], n: int) -> Answer:
+def _contract_answer(broken: Sequence[CheckResult], n: int, n_set_aside: int) -> Answer:
     question = "Do the data keep the contract?"
-    reasons = tuple(f"{r.expectation} on {r.column or 'the table'}: {r.observed}" for r in (*failed, *warned)[:5])
+    reasons = tuple(f"{r.expectation} on {r.column or 'the table'}: {r.observed}" for r in broken[:5])
+    failed, warned = (sum(r.severity is wanted for r in broken) for wanted in (Severity.FAIL, Severity.WARN))
     if failed:
-        text = f"No: {len(failed)} of {n} {plural('expectation', n)} {_are(len(failed))} broken, and the run stops."
+        text = f"No: {failed} of {n} {plural('expectation', n)} {_are(failed)} broken, and the run stops."
         return Answer(question=question, answer=text, tone="fail", reasons=reasons)
-    if warned:
-        text = f"Yes, with {len(warned)} {plural('warning', len(warned))} in {n} expectations."
-        return Answer(question=question, answer=text, tone="warn", reasons=reasons)
+    if broken:
+        found = [f"{warned} {plural('warning', warned)} in {n} {plural('expectation', n)}"] if warned else []
+        found += [f"{count(n_set_aside)} {plural('row', n_set_aside)} set aside"] if len(broken) > warned else []
+        return Answer(question=question, answer=f"Yes, with {' and '.join(found)}.", tone="warn", reasons=reasons)
     if not n:
         return Answer(question=question, answer="Not known: the contract has no expectation.", tone="none")
     return Answer(question=question, answer=f"Yes: all {n} expectations hold.", tone="good")

@@ -116,11 +116,16 @@ def test_broken_expectations_come_first(snapshot):
         ([], "Not known: the contract has no expectation."),
         ([check(True), check(True)], "Yes: all 2 expectations hold."),
         ([check(True), check(False, Severity.WARN)], "Yes, with 1 warning in 2 expectations."),
+        ([check(True), check(False, Severity.QUARANTINE)], "Yes, with 12 rows set aside."),
+        (
+            [check(False, Severity.WARN), check(False, Severity.QUARANTINE)],
+            "Yes, with 1 warning in 2 expectations and 12 rows set aside.",
+        ),
         ([check(True), check(False)], "No: 1 of 2 expectations is broken, and the run stops."),
     ],
 )
 def test_contract_page_answers_at_the_top(snapshot, results, expected):
-    assert answer(pages.contract_page(snapshot, results)) == expected
+    assert answer(pages.contract_page(replace(snapshot, n_set_aside=12), results)) == expected
 
 
 @pytest.mark.parametrize(
