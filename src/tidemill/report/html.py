@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 from tidemill._version import __version__
 from tidemill.records import MetricValue
 from tidemill.report.theme import SIZES, stylesheet_colours
+from tidemill.report.values import is_small
 
 __all__ = [
     "Answer",
@@ -126,7 +127,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (figure, tick, interval, percent, count, short, when, size, seconds, breakable, code, picture)
+    filters = (figure, tick, interval, percent, count, short, when, size, seconds, breakable, code, picture, is_small)
     env.filters.update({function.__name__: function for function in filters})
     css = stylesheet_colours() + env.get_template("page.css").render(wide=SIZES["wide"][0])
     env.globals.update(css=Markup(css), policy=_policy(css, "'none'"), policy_of_forms=_policy(css, "'self'"))

@@ -19,11 +19,23 @@ __all__ = [
     "SliceRow",
     "State",
     "StepCompute",
+    "is_small",
 ]
 
 
 FEW_ROWS = 30
 """Rows below which a figure is marked: of two rows an area under the curve is 0, 1/2 or 1."""
+
+
+def is_small(metric: MetricValue) -> bool:
+    """Return whether a figure is of too few rows to mean anything.
+
+    Examples
+    --------
+    >>> [is_small(MetricValue(name="roc_auc", value=1.0, n=n)) for n in (None, 0, 2, 30)]
+    [False, False, True, False]
+    """
+    return metric.n is not None and 0 < metric.n < FEW_ROWS
 
 
 class State(StrEnum):
@@ -159,11 +171,6 @@ class SliceRow:
     """The figure over the newest matured partitions; ``slice`` names it. Without rows, it was not measured."""
     accepted: MetricValue | None = None
     """The same at acceptance, over the test set; None if it was not measured."""
-
-    @property
-    def is_small(self) -> bool:
-        """Whether the slice has too few rows for its figure to mean anything."""
-        return self.recent.n != 0 and (self.recent.n or 0) < FEW_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,7 @@ def cells(page: str, caption: str) -> list[list[str]]:
 
 def test_a_row_shows_answer_reasons_history_and_trace() -> None:
     page = row_page("flight_delays", "UA-1545", "", FOUND, 90)
-    assert "<h1>UA-1545 in 2013-07-07: True.</h1>" in page
+    assert "<h1>UA-1545 in 2013-07-07: true.</h1>" in page
     assert cells(page, "Features with the largest contributions to the score, as stored with the row") == [
         ["dep_ hour", "22", "0.410"]
     ]
@@ -69,7 +69,7 @@ def test_a_row_shows_answer_reasons_history_and_trace() -> None:
 def test_a_number_has_its_interval_and_a_class_its_probabilities() -> None:
     number = {"prediction": 12.5, "low": 10.0, "high": 15.0, "reasons": None, "release_id": 7}
     page = row_page("m", "k", "", replace(FOUND, trace=number, history=(replace(VERSION, low=10.0, high=15.0),)), 90)
-    assert "<h1>k in 2013-07-07: 12.5.</h1>" in page
+    assert "<h1>k in 2013-07-07: 12.500.</h1>" in page
     assert "10.000 to 15.000" in page
     assert "<code>predict.reasons</code>" in page
     classes = {"predicted_label": "b", "score": 0.6, "probabilities": {"a": 0.4, "b": 0.6}, "release_id": 7}
@@ -152,16 +152,22 @@ def test_settings_that_differ_are_side_by_side_and_equal_ones_are_not_shown(
 def test_metrics_slices_and_features_of_both_are_side_by_side(left: ReleaseEvidence, right: ReleaseEvidence) -> None:
     page = comparison_page("flight_delays", (7, 8), left, right)
     assert cells(page, "Metrics on all rows of the test set") == [
-        ["roc_ auc", "0.742 0.735 to 0.749", "0.750 0.744 to 0.756", "0.008"],
+        ["roc_ auc", "0.742 0.735 to 0.749", "0.750 0.744 to 0.756", "-0.008"],
         ["brier", "none", "0.300 0.200 to 0.400", ""],
     ]
     assert cells(page, "Metrics by slice") == [["roc_ auc", "carrier=OO", "0.610 0.500 to 0.700", "none", ""]]
+    assert page.count('<th scope="col" class="number">release 7 minus 8</th>') == 3
     assert [row[:3] for row in cells(page, "Permutation importance on the test set")] == [
         ["wind", "none", "0.300"],
         ["carrier", "0.200", "none"],
         ["dep_ hour", "0.050", "0.060"],
     ]
     assert re.findall(r'href="([^"]*)"', page) == ["../../../../../", "../../../../", "../../../7/", "../../../8/"]
+
+
+def test_a_slice_of_few_rows_is_marked(left: ReleaseEvidence, right: ReleaseEvidence) -> None:
+    few = replace(left, evaluation=replace(left.evaluation, metrics=(metric(0.0, slice="carrier=OO", n=2),)))
+    assert cells(comparison_page("m", (7, 8), few, right), "Metrics by slice")[0][2] == "0.000 few rows"
 
 
 def test_hostile_settings_and_figures_stay_text(left: ReleaseEvidence, right: ReleaseEvidence) -> None:

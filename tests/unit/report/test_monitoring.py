@@ -201,7 +201,9 @@ def test_slices_are_shown_beside_acceptance_and_labels_as_they_arrive():
 
 def test_a_slice_of_two_rows_is_marked():
     row = SliceRow(recent=replace(RECENT, value=1.0, low=None, high=None, n=2, slice="origin=LGA"))
-    assert "few rows" in of(quality=replace(QUALITY, slices=[row]))
+    page = of(quality=replace(QUALITY, slices=[row]))
+    assert "few rows" in page
+    assert "roc_<wbr>auc</th>" in page  # the name of the figure everywhere else
 
 
 def test_a_slice_in_which_no_row_counts_is_not_measured():

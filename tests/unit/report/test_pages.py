@@ -150,6 +150,13 @@ def test_a_metric_that_is_nan_is_shown_as_not_defined(snapshot, evaluation):
     assert '<td>carrier=OO</td><td class="number">not defined</td>' in page
 
 
+def test_a_slice_of_two_rows_is_marked(snapshot, evaluation):
+    whole, *_ = evaluation.metrics
+    few = replace(whole, slice="carrier=OO", value=0.0, n=2)
+    page = pages.evaluation_page(snapshot, replace(evaluation, metrics=(whole, few)))
+    assert page.count('<span class="mark none">few</span> 2</td>') == page.count('class="mark none"') == 1
+
+
 def test_evaluation_page_compares_with_the_hardest_baseline_at_the_top(snapshot, evaluation):
     page = pages.evaluation_page(snapshot, evaluation)
     assert '<div class="label">roc_auc over hour_rate</div><div class="value">+0.071</div>' in page

@@ -119,7 +119,7 @@ def _weigh_size(report: EvaluationReport, unit: str) -> list[Finding]:
     if n_blocks is not None and n_blocks < MIN_BLOCKS:
         missing = f"at least {MIN_BLOCKS} are needed, {MIN_BLOCKS - n_blocks} more"
         return [Finding.undecided(f"The test set spans {n_blocks} {unit}s with labels; {missing}.")]
-    return [Finding.of(True, f"The test set has {n_test} labelled rows, at least the {MIN_TEST_ROWS} needed.")]
+    return [Finding.of(True, f"The test set has {n_test:,} labelled rows, at least the {MIN_TEST_ROWS} needed.")]
 
 
 def _tell_no_time(unit: str) -> list[Finding]:

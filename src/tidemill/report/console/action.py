@@ -61,7 +61,7 @@ def action_page(model: str, form: ActionForm) -> str:
         partition="",
         trail=trail_of(model, form.title),
         answer=Answer(
-            question=f"May this be done to {model}?" if form.token else f"What would change in {model}?",
+            question=f"Do this to {model}?" if form.token else f"What would change in {model}?",
             answer=f"Not done: {form.title}." if form.problem else f"{form.title}?",
             tone="fail" if form.problem else "none",
             reasons=reasons,

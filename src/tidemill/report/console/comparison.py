@@ -25,8 +25,8 @@ class _Side:
 
     @property
     def difference(self) -> float:
-        """Return right minus left; NaN where one is missing."""
-        return self.right.value - self.left.value if self.left and self.right else math.nan
+        """Return left minus right; NaN where one is missing."""
+        return self.left.value - self.right.value if self.left and self.right else math.nan
 
 
 def comparison_page(model: str, ids: tuple[int, int], left: ReleaseEvidence, right: ReleaseEvidence) -> str:

@@ -69,9 +69,13 @@ def _tiles(details: PartitionDetails) -> list[Tile]:
     published = details.published
     if published is None:
         return []
-    figures = (("Realised quality", published.realised), ("Estimated quality", published.estimated))
+    figures = (("Realised", published.realised), ("Estimated", published.estimated))
     tiles = [Tile(label="Rows", value=count(published.n_rows))]
-    tiles += [Tile(label=label, value=figure(value.value), note=interval(value)) for label, value in figures if value]
+    tiles += [
+        Tile(label=f"{label} {value.name}", value=figure(value.value), note=interval(value))
+        for label, value in figures
+        if value
+    ]
     if published.drift_share is not None:
         tiles.append(Tile(label="Drifted features", value=percent(published.drift_share)))
     tiles.append(Tile(label="Alerts", value=str(len(details.alerts))))

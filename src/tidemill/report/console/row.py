@@ -38,7 +38,11 @@ def row_page(model: str, entity_key: str, partition: str, found: RowLookup | Non
         found=found,
         reasons=_reasons(answer.get("reasons")),
         probabilities=sorted((answer.get("probabilities") or {}).items(), key=lambda item: -item[1]),
-        facts=[(name.replace("_", " "), value) for name, value in answer.items() if name not in _ANSWER],
+        facts=[
+            (name.replace("_", " "), _shown(value) if isinstance(value, bool) else value)
+            for name, value in answer.items()
+            if name not in _ANSWER
+        ],
     )
 
 
@@ -49,18 +53,25 @@ def _answer(entity_key: str, partition: str, found: RowLookup | None, n_searched
     if found is None:
         where = f"Partition {partition} has" if partition else f"The newest {n_searched} published partitions have"
         return Answer(question=question, answer=f"{where} no row {entity_key}.", tone="warn")
-    said = next(str(found.trace[name]) for name in ("predicted_label", "prediction") if name in found.trace)
+    said = next(_shown(found.trace[name]) for name in ("predicted_label", "prediction") if name in found.trace)
     return Answer(question=question, answer=f"{entity_key} in {found.partition}: {said}.", tone="none")
+
+
+def _shown(answer: Any) -> str:
+    """Return an answer as the history of the row and its tiles write it."""
+    if isinstance(answer, bool):
+        return str(answer).lower()
+    return figure(answer) if isinstance(answer, float) else str(answer)
 
 
 def _tiles(answer: Mapping[str, Any]) -> list[Tile]:
     tiles = [
-        Tile(label=name, value=figure(answer[name]))
+        Tile(label=name.capitalize(), value=figure(answer[name]))
         for name in ("score", "prediction", "low", "high")
         if answer.get(name) is not None
     ]
     return tiles + [
-        Tile(label=label, value=str(answer[name]))
+        Tile(label=label, value=str(answer[name]) if name == "release_id" else _shown(answer[name]))
         for label, name in (("Predicted label", "predicted_label"), ("Release", "release_id"))
         if name in answer
     ]

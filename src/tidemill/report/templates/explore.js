@@ -2,6 +2,7 @@
 const form = document.querySelector("form.explore"), place = document.querySelector("#chart"), note = document.querySelector("#note");
 const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 const ink = dark ? "#c9d3da" : "#1d2b36", grid = dark ? "#2b3740" : "#e3e8ec";
+const accent = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim(), second = getComputedStyle(document.documentElement).getPropertyValue("--second").trim();
 
 async function ask(path, values) {
   const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
@@ -42,7 +43,7 @@ function spec(name, values) {
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json", data: {values}, vconcat: [chart, overview],
     config: {background: "transparent", axis: {labelColor: ink, titleColor: ink, gridColor: grid, domainColor: grid, tickColor: grid},
-             legend: {labelColor: ink, titleColor: ink}, view: {stroke: grid}},
+             legend: {labelColor: ink, titleColor: ink}, view: {stroke: grid}, mark: {color: accent}, range: {category: [accent, second, ink]}},
   };
 }
 

@@ -132,9 +132,9 @@ TABLE = {
     "one row too few": (UNDECIDED, {"n_test": 99}, "1 more"),
     "just enough rows": (ACCEPT, {"n_test": 100}, "100 labelled rows"),
     "one day too few": (UNDECIDED, {"n_test_blocks": 4}, "spans 4 days with labels; at least 5 are needed, 1 more"),
-    "days not known, as in old records": (ACCEPT, {"n_test_blocks": None}, "1400 labelled rows"),
+    "days not known, as in old records": (ACCEPT, {"n_test_blocks": None}, "1,400 labelled rows"),
     # labels
-    "labels not counted, as in old records": (ACCEPT, {"champion_unlabelled_share": 0.0}, "1400 labelled rows"),
+    "labels not counted, as in old records": (ACCEPT, {"champion_unlabelled_share": 0.0}, "1,400 labelled rows"),
     "nearly all rows have a label": (ACCEPT, shares(0.02, 0.0), "2.0% of the rows of matured partitions have no label"),
     "the keys are written in two ways": (
         REJECT,
@@ -450,7 +450,7 @@ def test_what_is_not_accepted_begins_with_its_reason(row):
 
 def test_good_evidence_is_accepted_with_a_sentence_for_each_thing_weighed():
     assert decide().reasons == (
-        "The test set has 1400 labelled rows, at least the 100 needed.",
+        "The test set has 1,400 labelled rows, at least the 100 needed.",
         "roc_auc 0.741 is at least the floor 0.62.",
         "roc_auc minus that of baseline prior is +0.0500 (+0.0200 to +0.0800): better, the whole 95 % interval is above 0.",
         "roc_auc minus that of baseline shallow_tree is +0.0500 (+0.0200 to +0.0800): "
