@@ -1,3 +1,4 @@
+import html
 import itertools
 import re
 from dataclasses import replace
@@ -7,6 +8,7 @@ import pytest
 
 from tidemill.records import BehaviourCheck, MetricValue, Rehearsal, SliceSearch, WeakSlice
 from tidemill.report.card import card_page, model_card, unseen_months
+from tidemill.report.console import release_card_page
 
 HOSTILE = "<script>alert(1)</script> | `x` \n# heading [a](b)"
 
@@ -48,6 +50,29 @@ def test_untrusted_text_breaks_no_table_row(facts):
 def test_both_cards_name_the_whole_snapshot_digest(facts):
     assert facts.snapshot.digest in model_card(facts)
     assert facts.snapshot.digest in card_page(facts)
+
+
+def test_the_console_shows_the_card_without_markdown(facts):
+    page = release_card_page("flight_delays", 7, model_card(facts)).partition("</section>")[2]
+    assert ("\\" in page, "|" in page) == (False, False)
+    assert re.findall(r"<h2>(.*?)</h2>", page)[1:] == re.findall(r"^## (.*)$", model_card(facts), re.MULTILINE)
+    assert f"<dt>Snapshot</dt><dd><code>{facts.snapshot.digest}</code></dd>" in page
+    assert "<td>0.742</td><td>0.735 to 0.749</td><td>13,345</td>" in page
+    assert page.count("<table") == page.count("<caption>") > 0
+
+
+def test_a_slice_of_two_rows_is_marked_in_both_cards(facts):
+    few = replace(facts.evaluation.metrics[0], slice="carrier=OO", value=0.0, n=2)
+    card = replace(facts, evaluation=replace(facts.evaluation, metrics=(*facts.evaluation.metrics, few)))
+    assert "| 2 (few) |" in model_card(card)
+    assert '<span class="mark none">few</span> 2</td>' in card_page(card)
+
+
+def test_the_console_shows_untrusted_text_of_a_card_as_it_is(facts):
+    page = release_card_page("flight_delays", 7, model_card(hostile(facts)))
+    assert "<script" not in page
+    owner = page.partition("<dt>Owner</dt><dd>")[2].partition("</dd>")[0]
+    assert html.unescape(re.sub(r"</?code>", "`", owner)) == " ".join(HOSTILE.split())
 
 
 def test_card_says_which_seasons_were_not_seen(facts):

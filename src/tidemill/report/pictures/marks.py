@@ -125,7 +125,7 @@ def bars(values: Sequence[MetricValue], title: str, note: str) -> Chart:
     base = alt.Chart(data(rows)).encode(
         y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(grid=False, ticks=False))
     )
-    x = alt.X("x:Q", title=None, axis=alt.Axis(tickCount=5))
+    x = alt.X("x:Q", title=None, axis=alt.Axis(tickCount=4))
     colour = alt.condition("datum.above", alt.value(ACCENT), alt.value(SECOND))
     length = base.mark_bar(height=12).encode(x=x, color=colour)
     ranges = base.mark_rule(color=INK, strokeWidth=1.3).encode(x=alt.X("low:Q", title=None), x2=alt.X2("high:Q"))
