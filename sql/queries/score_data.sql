@@ -31,7 +31,7 @@ WITH champion AS (
 )
 SELECT 'importance' AS need, 'judgement' AS kind, decision_id::text AS row_id, judged_at AS at,
     CASE WHEN n_shown = n THEN 1 ELSE 0.5 END AS worth,
-    format('%%s of %%s features: shuffling one costs quality, by an interval above 0', n_shown, n) AS shows
+    format('shuffling costs quality for %%s of %%s features, with an interval above 0', n_shown, n) AS shows
 FROM champion, features
 WHERE n > 0;
 

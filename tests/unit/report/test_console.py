@@ -348,7 +348,7 @@ def test_the_past_of_a_model_is_drawn_and_leads_to_its_pages() -> None:
 
 
 def test_a_models_page_shows_the_recorded_score_and_leads_to_its_lines() -> None:
-    points = {"data": 4.5, "model": 3.0, "infrastructure": 5.0, "monitoring": 7.0}
+    points = {"data": 4.5, "model": 3.0, "monitoring": 7.0, "infrastructure": 5.0}  # as JSON of the ledger orders them
     page = model_page(details(FINE, score=RecordedScore(partition="2013-07-07", points=points)))
     assert "<strong>3 of 7</strong> as of 2013-07-07: data 4.5, model 3, infrastructure 5, monitoring 7." in page
     assert '<a href="score/">' in page

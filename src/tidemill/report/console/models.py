@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, Severity, Wishes
+from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, ScoreSection, Severity, Wishes
 from tidemill.report.console.links import run_path, task_path, trail_of
 from tidemill.report.console.runbook import instructions
 from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, percent, when
@@ -71,6 +71,7 @@ def model_page(details: ModelDetails, wishes: Wishes = _NOTHING) -> str:
         releases=details.releases,
         decisions=details.decisions,
         score=details.score,
+        sections=[section.value for section in ScoreSection],
         wishes=wishes,
         possible=wishes.possible,
         held=details.held,

@@ -2,7 +2,8 @@
 const form = document.querySelector("form.explore"), place = document.querySelector("#chart"), note = document.querySelector("#note");
 const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 const ink = dark ? "#c9d3da" : "#1d2b36", grid = dark ? "#2b3740" : "#e3e8ec";
-const accent = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim(), second = getComputedStyle(document.documentElement).getPropertyValue("--second").trim();
+const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const releases = [colour("--accent"), colour("--second"), "#8a6fc0", "#7f8c3a", "#b0577f", "#8b8f94"];
 
 async function ask(path, values) {
   const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value));
@@ -11,9 +12,13 @@ async function ask(path, values) {
   return answer.json();
 }
 
-function fill(select, texts) {
+// The name that the other pages give to a figure.
+const KINDS = {performance: "realised", estimate: "estimated"};
+const shown = text => text.replace(/^\w+/, part => KINDS[part] ?? part).replace(/_recent$/, ", newest matured partitions");
+
+function fill(select, texts, label = text => text || "all rows") {
   const chosen = select.value;
-  select.replaceChildren(...texts.map(text => new Option(text || "all rows", text)));
+  select.replaceChildren(...texts.map(text => new Option(label(text), text)));
   if (texts.includes(chosen)) select.value = chosen;
 }
 
@@ -43,7 +48,7 @@ function spec(name, values) {
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json", data: {values}, vconcat: [chart, overview],
     config: {background: "transparent", axis: {labelColor: ink, titleColor: ink, gridColor: grid, domainColor: grid, tickColor: grid},
-             legend: {labelColor: ink, titleColor: ink}, view: {stroke: grid}, mark: {color: accent}, range: {category: [accent, second, ink]}},
+             legend: {labelColor: ink, titleColor: ink}, view: {stroke: grid}, mark: {color: colour("--accent")}, range: {category: releases}},
   };
 }
 
@@ -52,7 +57,7 @@ async function draw() {
   const {slice, first, last} = Object.fromEntries(new FormData(form));
   const values = await ask("figures", {part, name, slice, first, last});
   note.textContent = values.length ? `${values.length} partitions, ${values[0].partition} to ${values.at(-1).partition}.` : "There is no such figure yet.";
-  await vegaEmbed(place, spec(name, values), {actions: false, ast: true, defaultStyle: false, tooltip: {disableDefaultStyle: true}, renderer: "svg"});
+  await vegaEmbed(place, spec(shown(`${part} ${name}`), values), {actions: false, ast: true, defaultStyle: false, tooltip: {disableDefaultStyle: true}, renderer: "svg"});
 }
 
 function tell(error) { note.textContent = `The figures cannot be shown: ${error.message}`; }
@@ -60,7 +65,7 @@ function tell(error) { note.textContent = `The figures cannot be shown: ${error.
 async function start() {
   const names = (await ask("names", {})).filter(item => !item.by_feature);
   const slices = () => names.filter(item => `${item.part} ${item.name}` === form.elements.figure.value).map(item => item.slice ?? "");
-  fill(form.elements.figure, [...new Set(names.map(item => `${item.part} ${item.name}`))]);
+  fill(form.elements.figure, [...new Set(names.map(item => `${item.part} ${item.name}`))], shown);
   const wanted = form.dataset.metric;
   if (names.some(item => item.part === "performance" && item.name === wanted)) form.elements.figure.value = `performance ${wanted}`;
   fill(form.elements.slice, slices());
