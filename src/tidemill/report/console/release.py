@@ -1,31 +1,17 @@
 """A release's model card, as the console shows it."""
 
-import html
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import OptionsDict
+from markupsafe import Markup
 
 from tidemill.report.console.links import trail_of
 from tidemill.report.html import Answer, Link, page
 
 __all__ = ["release_card_page"]
 
-_TAGS = {"#": "h2", "##": "h2", "###": "h3", "-": "ul"}
-_ESCAPED = re.compile(r"\\(.)")
-_CELL_END = re.compile(r"(?<!\\)\|")
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Adjacent lines of a card that belong together."""
-
-    tag: str
-    """``h2``, ``h3``, ``ul``, ``table``, ``dl`` for a table without a head, ``pre`` or ``p``."""
-    rows: tuple[tuple[str, ...], ...]
-    """Cells of each line; one, except in a table."""
-    caption: str
-    """The heading above it."""
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def release_card_page(model: str, release_id: int, card: str) -> str:
@@ -46,38 +32,47 @@ def release_card_page(model: str, release_id: int, card: str) -> str:
         answer=Answer(
             question="What is this model for?", answer=f"The model card of release {release_id}.", tone="none"
         ),
-        blocks=list(_blocks(card)),
+        card=Markup(_render(card)),
     )
 
 
-def _blocks(card: str) -> Iterator[_Block]:
+def _render(card: str) -> str:
+    """Return a card as HTML whose headings are below that of the page, and whose tables are named by theirs."""
+    tokens = _MARKDOWN.parse(card)
     caption = ""
-    for tag, lines in groupby(card.splitlines(), _tag):
-        rows = tuple(_cells(tag, line) for line in lines if not line.startswith("|--"))
-        if tag.startswith("h"):
-            caption = rows[-1][0]
-        if tag == "table" and not any(map(any, rows[:1])):
-            tag, rows = "dl", rows[1:]
-        if tag:
-            yield _Block(tag, rows, caption)
+    for position, token in enumerate(tokens):
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{int(token.tag[1]) + 1}"
+        if token.type == "heading_open":
+            caption = "".join(child.content for child in tokens[position + 1].children or ())
+        elif token.type == "table_open":
+            token.attrSet("aria-label", caption)
+        elif token.type == "th_open":
+            token.attrSet("scope", "col")
+        if token.attrs.pop("style", None) == "text-align:right":  # the page allows no style but its own
+            token.attrSet("class", "number")
+    return str(_MARKDOWN.renderer.render(_without_empty_heads(tokens), _MARKDOWN.options, {}))
 
 
-def _tag(line: str) -> str:
-    if not line.strip():
-        return ""
-    if line.startswith("    "):
-        return "pre"
-    return "table" if line.startswith("|") else _TAGS.get(line.partition(" ")[0], "p")
+def _without_empty_heads(tokens: list[Token]) -> list[Token]:
+    """Leave out the heads of tables without any text, which Markdown demands."""
+    kept: list[Token] = []
+    for token in tokens:
+        kept.append(token)
+        if token.type == "thead_close":
+            start = max(at for at, item in enumerate(kept) if item.type == "thead_open")
+            if not any(item.content for item in kept[start:]):
+                del kept[start:]
+    return kept
 
 
-def _cells(tag: str, line: str) -> tuple[str, ...]:
-    """Return a line's texts without the marks and escapes of Markdown."""
-    if tag == "pre":
-        return (line[4:],)
-    if tag == "table":
-        return tuple(_plain(cell) for cell in _CELL_END.split(line)[1:-1])
-    return (_plain(line.partition(" ")[2] if tag in _TAGS.values() else line),)
+def _open_table(renderer: RendererHTML, tokens: list[Token], index: int, options: OptionsDict, env: object) -> str:
+    return f'<div class="scroll" tabindex="0">{renderer.renderToken(tokens, index, options, {})}'
 
 
-def _plain(text: str) -> str:
-    return html.unescape(_ESCAPED.sub(r"\1", text.strip()))
+def _close_table(renderer: object, tokens: list[Token], index: int, options: object, env: object) -> str:
+    return "</table></div>\n"
+
+
+_MARKDOWN.add_render_rule("table_open", _open_table)
+_MARKDOWN.add_render_rule("table_close", _close_table)
