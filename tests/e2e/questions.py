@@ -17,6 +17,8 @@ def wait_for_question(airflow: Any, dag_id: str, run_id: str, limit_s: float) ->
     beats: set[str] = set()
 
     def question() -> bool:
+        run = airflow.request("GET", f"dags/{dag_id}/dagRuns/{run_id}")
+        assert run["state"] != "failed", f"{dag_id} {run_id} has failed before it asked."
         found[:] = airflow.request("GET", f"dags/{dag_id}/dagRuns/{run_id}/hitlDetails")["hitl_details"]
         return bool(found) and found[0]["task_instance"]["state"] == "awaiting_input"
 
