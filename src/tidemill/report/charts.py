@@ -10,6 +10,7 @@ from typing import Literal
 
 import altair as alt
 import numpy as np
+from altair.utils.schemapi import debug_mode
 from numpy.typing import ArrayLike
 
 from tidemill.records import MetricValue
@@ -190,6 +191,7 @@ def score_histogram(y_score: ArrayLike, y_true: ArrayLike | None = None) -> Char
     return marks.finish(marks.layered(columns), "Scores", note)
 
 
+@debug_mode(False)  # a page has dozens, and Altair would validate each part when it is made: 40 % of their time
 def distribution(
     reference: Histogram | Categories,
     analysis: Histogram | Categories | None = None,

@@ -57,12 +57,13 @@ def _render(card: str) -> str:
 def _without_empty_heads(tokens: list[Token]) -> list[Token]:
     """Leave out the heads of tables without any text, which Markdown demands."""
     kept: list[Token] = []
+    start = 0
     for token in tokens:
+        if token.type == "thead_open":
+            start = len(kept)
         kept.append(token)
-        if token.type == "thead_close":
-            start = max(at for at, item in enumerate(kept) if item.type == "thead_open")
-            if not any(item.content for item in kept[start:]):
-                del kept[start:]
+        if token.type == "thead_close" and not any(item.content for item in kept[start:]):
+            del kept[start:]
     return kept
 
 

@@ -11,12 +11,8 @@ from xml.sax.saxutils import quoteattr
 
 import altair as alt
 import vl_convert
-from altair.utils import schemapi
 
 __all__ = ["Chart", "save", "to_png", "to_svg"]
-
-# Altair would validate each part of a chart when it is made, which takes 40 % of a page's time.
-schemapi.disable_debug_mode()
 
 Chart = alt.LayerChart
 """A chart is one layered Altair chart."""
