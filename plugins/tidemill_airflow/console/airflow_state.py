@@ -26,6 +26,10 @@ __all__ = ["asked_runs", "observe", "outages", "partition_of", "waiting_approval
 RECENT = timedelta(days=7)
 """How long a failed run is shown, as for failed steps."""
 N_ASKED = 10  # newest runs opened from the console that are shown
+_PARTITION = func.coalesce(
+    func.nullif(DagRun.partition_key, ""), func.nullif(DagRun.conf["partition"].as_string(), "")
+).label("partition")
+"""The partition key of a run, or the one that a person chose in the form."""
 WAITING = (TaskInstanceState.AWAITING_INPUT, TaskInstanceState.DEFERRED)
 _NAMES = {"scheduler": "scheduler", "triggerer": "triggerer", "dag_processor": "DAG processor"}
 _BY_SCHEDULE = ("scheduled__", "asset_triggered__", "retrain__")
@@ -99,9 +103,8 @@ def _failed_runs(session: Session, models: Sequence[str]) -> defaultdict[str, li
     model_of = {f"{model}_{verb}": model for model in models for verb in verbs}
     recent = or_(DagRun.end_date.is_(None), DagRun.end_date > utcnow() - RECENT)  # a backfill's other dates are older
     failing = select(DagRun.dag_id).where(DagRun.dag_id.in_(model_of), DagRun.state == DagRunState.FAILED, recent)
-    partition = func.coalesce(DagRun.partition_key, DagRun.conf["partition"].as_string()).label("partition")
-    place = func.row_number().over(partition_by=(DagRun.dag_id, partition), order_by=DagRun.id.desc()).label("place")
-    columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.end_date, partition, place)
+    place = func.row_number().over(partition_by=(DagRun.dag_id, _PARTITION), order_by=DagRun.id.desc()).label("place")
+    columns = (DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.end_date, _PARTITION, place)
     ranked = select(*columns).where(DagRun.dag_id.in_(failing), recent).subquery()
     newest = select(ranked).where(
         ranked.c.place == 1, ranked.c.state == DagRunState.FAILED, ranked.c.end_date.is_not(None)
@@ -162,12 +165,5 @@ def waiting_approvals(session: Session, model: str) -> tuple[str, ...]:
 
 def partition_of(session: Session, dag_id: str, run_id: str) -> str | None:
     """Return the partition that a run is for; None if there is no such run, or it names none."""
-    columns = (DagRun.partition_key, DagRun.conf)
-    run = session.execute(select(*columns).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).one_or_none()
-    return None if run is None else _key(run)
-
-
-def _key(run: Any) -> str | None:
-    """Return the partition key of a run, or the one that a person chose in the form."""
-    chosen = run.conf.get("partition") if isinstance(run.conf, dict) else None
-    return run.partition_key or (str(chosen) if chosen else None)
+    found: str | None = session.scalar(select(_PARTITION).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+    return found

@@ -48,10 +48,12 @@ def start_in_shadow(job: Job, release_id: int, evaluation: EvaluationReport, dec
 
 def watch_predecessor(workspace: Workspace, spec: ModelSpec, *, successor: int, margin: float) -> bool:
     """Let the champion that a release has replaced score in its shadow, if ``accept.watch`` asks for it."""
+    if spec.accept.watch is None:
+        return False
     releases = Releases(workspace.connection(PROMOTER))
     found = (item for item in releases.deployments(spec.model) if item.release_id == successor)
     deployment = next(found, None)
-    if spec.accept.watch is None or deployment is None or deployment.previous_release_id is None:
+    if deployment is None or deployment.previous_release_id is None:
         return False
     start = deployment.live_from
     wanted = Shadow(
