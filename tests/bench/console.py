@@ -139,11 +139,11 @@ def answers(url: str) -> bool:
 def all_pages(server: Server, size: Size) -> dict[str, list[str]]:
     """Return the addresses of every kind of page and call, several of a kind where models or partitions differ."""
     overview = Overview(server.url("tidemill_reader"))
-    model = next(item for item in (overview.model("model_001"),) if item is not None)
+    model, seeded = overview.model("model_001"), overview.model(SEED)
+    assert model is not None
+    assert seeded is not None
     newest, other = (item.release_id for item in model.releases[:2])
     key = model.partitions[0].partition
-    seeded = overview.model(SEED)
-    assert seeded is not None
     report_of = seeded.partitions[0].monitoring
     assert report_of is not None
     figure = "figures?part=performance&name=roc_auc"

@@ -442,13 +442,19 @@ FAULTS: dict[str, tuple[Any, str]] = {
 }
 
 
+def inject_into(mill: Mill, fault: str) -> str:
+    """Inject a fault into a model that predicts, and return what a page should say."""
+    inject, cause = FAULTS[fault]
+    mill.predict()
+    inject(mill)
+    return cause
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_on_the_first_page_and_its_cause_two_clicks_away(
     console: Console, serving: Mill, fault: str
 ) -> None:
-    inject, cause = FAULTS[fault]
-    serving.predict()
-    inject(serving)
+    cause = inject_into(serving, fault)
     console.at = DEADLINE + timedelta(days=1 if fault == "a gap" else 0)
     assert f'<a href="{serving.model}/">' in console.page("")
     page = console.page(f"{serving.model}/")
@@ -461,9 +467,7 @@ def test_each_fault_is_on_the_first_page_and_its_cause_two_clicks_away(
 def test_an_alert_or_failure_leads_to_the_log_of_its_task_in_one_click(
     console: Console, serving: Mill, fault: str
 ) -> None:
-    inject, cause = FAULTS[fault]
-    serving.predict()
-    inject(serving)
+    cause = inject_into(serving, fault)
     rows = re.findall(r"<tr.*?</tr>", console.page(f"{serving.model}/"), re.DOTALL)
     (row,) = [row for row in rows if cause in unescape(row)]
     dag = f"../../dags/{serving.model}_{'monitor' if fault in ALERTS else 'predict'}/runs/scheduled__1/tasks/"

@@ -171,9 +171,8 @@ def _newest_ticks(schedule: _Schedule, latest: datetime, n: int) -> tuple[tuple[
     Ticks follow the wall clock, like the timetable. Deadlines are whole minutes, and so is ``latest``.
     """
     zone, spec = ZoneInfo(schedule.timezone), schedule.spec
-    cron = croniter(
-        schedule.cron, latest.astimezone(zone).replace(tzinfo=None) + timedelta(seconds=1)
-    )  # a tick now counts
+    local = latest.astimezone(zone).replace(tzinfo=None)
+    cron = croniter(schedule.cron, local + timedelta(seconds=1))  # a tick at the very instant counts
     ticks = (cron.get_prev(datetime).replace(tzinfo=zone) for _ in iter(int, 1))
     deadlines = ((tick, spec.deadline(tick) or tick.astimezone(UTC) + GRACE) for tick in ticks)
     found: dict[str, tuple[date, DuePartition]] = {}
