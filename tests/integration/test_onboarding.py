@@ -221,14 +221,15 @@ def test_files_are_kept_unless_forced(project: Path, command: Command) -> None:
 
 
 def test_a_model_whose_tables_are_not_loaded_yet_is_a_hint_until_it_is_named(project: Path, command: Command) -> None:
-    shutil.copytree(PROJECT / "sql" / "order_returns", project / "sql" / "order_returns")
+    model = "written_ahead"  # a name that no other test has promoted: the servers are shared
     (project / "dags" / "models").mkdir(parents=True)
     spec = (PROJECT / "examples" / "models" / "order_returns.yaml").read_text(encoding="utf-8")
-    (project / "dags" / "models" / "order_returns.yaml").write_text(spec, encoding="utf-8")
-    query = project / "sql" / "order_returns" / "features.sql"
-    query.write_text(query.read_text(encoding="utf-8").replace("demo_shop.", "not_there_yet."), encoding="utf-8")
+    (project / "dags" / "models" / f"{model}.yaml").write_text(spec.replace("order_returns", model), encoding="utf-8")
+    shutil.copytree(PROJECT / "sql" / "order_returns", project / "sql" / model)
+    for query in (project / "sql" / model).iterdir():
+        query.write_text(query.read_text(encoding="utf-8").replace("demo_shop.", "not_there_yet."), encoding="utf-8")
     assert "Specs, contracts and queries are in order." in command("check")
-    named = CliRunner().invoke(app, ["check", "order_returns"])
+    named = CliRunner().invoke(app, ["check", model])
     assert named.exit_code == 1
     assert "not_there_yet.orders" in named.output
 

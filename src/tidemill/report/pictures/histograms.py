@@ -112,7 +112,7 @@ def _edges(known: Sequence[_Steps]) -> Floats:
         values = np.unique(np.concatenate([one.values for one in known]))
         gap = float(np.diff(values).min()) if values.size > 1 else 0.0
         span = float(values[-1] - values[0])
-        if gap and span / gap < MOST_BARS:
+        if gap and span / gap < MOST_BARS - 0.5:
             return _centred(float(values[0]), round(span / gap) + 1, gap)
     if not _can_divide(low, high):
         return _around(low)
