@@ -84,7 +84,7 @@ FROM (SELECT DISTINCT ON (partition, parts[1]) partition, parts, findings,
       WHERE model = %(model)s
       ORDER BY partition DESC, parts[1], examination_id DESC) newest
 WHERE place <= %(limit)s
-ORDER BY partition DESC;
+ORDER BY tidemill.key_order(partition) DESC;
 
 -- name: open_alerts
 -- The open alerts of some models or of all, what needs action first.

@@ -18,7 +18,10 @@ FROM (SELECT DISTINCT ON (partition) partition, value, low, high, n, label_cover
       WHERE model = %(model)s AND part = %(part)s AND name = %(name)s
         AND (slice = %(slice)s OR %(slice)s::text IS NULL AND slice IS NULL)
         AND (feature = %(feature)s OR %(feature)s::text IS NULL AND feature IS NULL)  -- IS NOT DISTINCT FROM uses no index
-        AND partition >= coalesce(%(first)s, '') AND (%(last)s::text IS NULL OR partition <= %(last)s)
+        AND partition >= left(coalesce(%(first)s, ''), 13)  -- by the index; then exactly
+        AND (%(last)s::text IS NULL OR partition <= left(%(last)s, 13) || 'z')
+        AND tidemill.key_order(partition) >= tidemill.key_order(coalesce(%(first)s, ''))
+        AND (%(last)s::text IS NULL OR tidemill.key_order(partition) <= tidemill.key_order(%(last)s))
       ORDER BY partition DESC, run_id DESC
       LIMIT %(limit)s) newest
-ORDER BY partition;
+ORDER BY tidemill.key_order(partition);

@@ -81,20 +81,22 @@ ORDER BY decision_id DESC LIMIT 1;
 WITH newest AS MATERIALIZED (
     SELECT partition, max(run_id) AS run_id
     FROM tidemill.metric
-    WHERE model = %(model)s AND part = %(part)s AND partition BETWEEN %(since)s AND %(until)s
+    WHERE model = %(model)s AND part = %(part)s
+      AND partition BETWEEN left(%(since)s, 13) AND left(%(until)s, 13) || 'z' -- by the index; then exactly
+      AND tidemill.key_order(partition) BETWEEN tidemill.key_order(%(since)s) AND tidemill.key_order(%(until)s)
     GROUP BY partition
 )
 SELECT partition, name, feature, slice, value, low, high, n, label_coverage
 FROM newest
 JOIN tidemill.metric m USING (partition, run_id)
 WHERE model = %(model)s AND part = %(part)s AND (%(name)s::text IS NULL OR name = %(name)s)
-ORDER BY partition, metric_id;
+ORDER BY tidemill.key_order(partition), metric_id;
 
 -- name: measured_labels
 -- What the newest figures of quality of a model's partitions were computed from, from a partition on.
 SELECT partition, prediction_run_id, digest
 FROM tidemill.measured_labels
-WHERE model = %(model)s AND partition >= %(first)s;
+WHERE model = %(model)s AND partition >= left(%(first)s, 13); -- with both of a repeated hour
 
 -- name: remember_measured_labels
 -- Store what the newest figures of quality of a partition were computed from.

@@ -8,9 +8,13 @@ SELECT known.model, seen.examined, newer.n_unexamined, newest.published,
     ARRAY(SELECT r.partition FROM tidemill.prediction_run r
           WHERE r.model = known.model AND r.status = 'withheld') AS withheld
 FROM unnest(%(models)s::text[]) known (model)
-CROSS JOIN LATERAL (SELECT max(e.partition) AS examined FROM tidemill.examination e WHERE e.model = known.model) seen
+CROSS JOIN LATERAL (SELECT left(max(e.partition), 13) AS clock FROM tidemill.examination e WHERE e.model = known.model) last
+LEFT JOIN LATERAL (SELECT e.partition AS examined FROM tidemill.examination e
+                   WHERE e.model = known.model AND e.partition >= last.clock
+                   ORDER BY tidemill.key_order(e.partition) DESC LIMIT 1) seen ON true
 CROSS JOIN LATERAL (SELECT count(*) AS n_unexamined FROM tidemill.published p
-                    WHERE p.model = known.model AND p.partition > coalesce(seen.examined, '')) newer
+                    WHERE p.model = known.model AND p.partition >= coalesce(last.clock, '')
+                      AND tidemill.key_order(p.partition) > coalesce(tidemill.key_order(seen.examined), '')) newer
 CROSS JOIN LATERAL (SELECT ARRAY(SELECT p.partition FROM tidemill.published p WHERE p.model = known.model
                                  ORDER BY p.partition DESC LIMIT %(limit)s) AS published) newest;
 
@@ -97,7 +101,7 @@ FROM unnest(%(models)s::text[]) known (model)
 CROSS JOIN LATERAL (SELECT * FROM tidemill.published pointer
                     WHERE pointer.model = known.model
                       AND (%(partition)s::text IS NULL OR pointer.partition = %(partition)s)
-                    ORDER BY pointer.partition DESC LIMIT %(limit)s) p
+                    ORDER BY tidemill.key_order(pointer.partition) DESC LIMIT %(limit)s) p
 JOIN tidemill.prediction_run run USING (prediction_run_id)
 JOIN tidemill.release r ON r.release_id = run.release_id
 LEFT JOIN LATERAL (SELECT name, value, low, high, n FROM tidemill.metric m
@@ -117,7 +121,7 @@ LEFT JOIN LATERAL (SELECT result->>'report_uri' AS uri FROM tidemill.run
                    WHERE model = p.model AND chain = 'predict' AND partition = p.partition
                      AND step = 'validate_data' AND status = 'succeeded'
                    ORDER BY run_id DESC LIMIT 1) contract ON true
-ORDER BY p.model, p.partition DESC;
+ORDER BY p.model, tidemill.key_order(p.partition) DESC;
 
 -- name: feature_drift
 -- The distance of features from the training data in some partitions, as the newest run of each measured it: of the features
@@ -200,15 +204,19 @@ JOIN tidemill.document ON document.digest = newest.spec_digest AND document.kind
 -- The decisions about withheld rows from one partition to another, oldest first.
 SELECT partition, kind, verdict, reasons, decided_at
 FROM tidemill.decision
-WHERE model = %(model)s AND kind IN ('inspect', 'publish') AND partition BETWEEN %(first)s AND %(last)s
+WHERE model = %(model)s AND kind IN ('inspect', 'publish') AND partition BETWEEN left(%(first)s, 13) AND left(%(last)s, 13) || 'z'
 ORDER BY decision_id;
 
 -- name: partition_place
 -- Whether the newest rows of a partition are withheld, and the published or withheld partitions beside it.
 SELECT
     (SELECT bool_or(withheld) FROM tidemill.published_partition WHERE model = %(model)s AND partition = %(partition)s),
-    (SELECT max(partition) FROM tidemill.published_partition WHERE model = %(model)s AND partition < %(partition)s),
-    (SELECT min(partition) FROM tidemill.published_partition WHERE model = %(model)s AND partition > %(partition)s);
+    (SELECT partition FROM tidemill.published_partition
+     WHERE model = %(model)s AND tidemill.key_order(partition) < tidemill.key_order(%(partition)s)
+     ORDER BY tidemill.key_order(partition) DESC LIMIT 1),
+    (SELECT partition FROM tidemill.published_partition
+     WHERE model = %(model)s AND tidemill.key_order(partition) > tidemill.key_order(%(partition)s)
+     ORDER BY tidemill.key_order(partition) LIMIT 1);
 
 -- name: partition_revision
 -- In how many rows the visible run of a partition differs from the run that was visible before it.

@@ -36,8 +36,8 @@ FROM tidemill.published p
 JOIN tidemill.prediction_run r USING (prediction_run_id)
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
 JOIN tidemill.run step ON step.run_id = r.run_id
-WHERE p.model = %(model)s AND p.partition <= %(until)s
-ORDER BY p.partition DESC LIMIT %(limit)s;
+WHERE p.model = %(model)s AND tidemill.key_order(p.partition) <= tidemill.key_order(%(until)s)
+ORDER BY tidemill.key_order(p.partition) DESC LIMIT %(limit)s;
 
 -- name: declare_model
 -- Create a model's part of the predictions, and a view that suits its task, unless they exist.
@@ -55,7 +55,7 @@ FROM tidemill.published p
 JOIN tidemill.prediction_run r USING (prediction_run_id)
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
 WHERE p.model = %(model)s
-ORDER BY p.partition;
+ORDER BY tidemill.key_order(p.partition);
 
 -- name: settled_runs
 -- The visible, withheld and discarded runs of a model from a partition on, oldest first: what readers see, and what somebody
@@ -64,7 +64,8 @@ SELECT r.partition, r.prediction_run_id, r.release_id, r.simulated, r.status, s.
     s.uri AS snapshot_uri, s.query_digest, s.cutoff
 FROM tidemill.prediction_run r
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
-WHERE r.model = %(model)s AND r.partition >= %(first)s AND r.status IN ('published', 'withheld', 'discarded')
+WHERE r.model = %(model)s AND r.partition >= left(%(first)s, 13) -- with both of a repeated hour
+  AND r.status IN ('published', 'withheld', 'discarded')
 ORDER BY r.partition, r.prediction_run_id;
 
 -- name: insert_revision
@@ -175,7 +176,7 @@ LEFT JOIN LATERAL (SELECT * FROM tidemill.deployment d
                    WHERE d.release_id = release.release_id ORDER BY d.deployment_id LIMIT 1) live ON true
 WHERE pointer.model = %(model)s AND row.entity_key = %(entity_key)s
   AND (pointer.partition = %(partition)s OR %(partition)s IS NULL)
-ORDER BY pointer.partition DESC LIMIT 1;
+ORDER BY tidemill.key_order(pointer.partition) DESC LIMIT 1;
 
 -- name: view_dependents
 -- Objects that depend on the columns of a model's view, if another task would change them.
@@ -189,7 +190,7 @@ SELECT p.partition, p.prediction_run_id
 FROM tidemill.published p
 JOIN tidemill.prediction_run r USING (prediction_run_id)
 WHERE p.model = %(model)s AND r.n_rows > 0 AND (%(partition)s::text IS NULL OR p.partition = %(partition)s)
-ORDER BY p.partition DESC LIMIT %(limit)s;
+ORDER BY tidemill.key_order(p.partition) DESC LIMIT %(limit)s;
 
 -- name: row_exists
 -- Whether a run has a row for an entity: by the primary key of the run's own table.

@@ -23,6 +23,7 @@ __all__ = [
     "day_of",
     "duration_words",
     "is_longer_than_day",
+    "key_order",
     "parse_duration",
     "parse_offset",
 ]
@@ -132,6 +133,19 @@ def is_longer_than_day(key: str) -> bool:
     [True, True, False, False]
     """
     return _LONG_KEY.fullmatch(key) is not None
+
+
+def key_order(key: str) -> str:
+    """Return a text that sorts as the partition of a key does in time, like ``tidemill.key_order`` in SQL.
+
+    In the repeated hour of a clock change, two keys differ only in their offset, of which the larger one is first.
+
+    Examples
+    --------
+    >>> sorted(["2024-10-27T02+0100", "2024-10-27T03+0100", "2024-10-27T02+0200"], key=key_order)
+    ['2024-10-27T02+0200', '2024-10-27T02+0100', '2024-10-27T03+0100']
+    """
+    return f"{key[:13]}{5000 - int(key[13:])}" if _HOUR_KEY.fullmatch(key) else key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1033,6 +1033,13 @@ MUTANTS = (
         ("tests/integration/test_reading.py", "-k", "calendar"),
     ),
     Mutant(
+        "order of the repeated hour of a clock change",
+        "src/tidemill/intervals.py",
+        "if _HOUR_KEY.fullmatch(key) else key\n\n\n@dataclass",
+        "if False else key\n\n\n@dataclass",
+        ("tests/unit/test_intervals.py", "-k", "sort_in_time"),
+    ),
+    Mutant(
         "wall clocks taken for UTC by DuckDB",
         "src/tidemill/sources/duckdb.py",
         'strict.execute("SET disable_timestamptz_casts = true")',

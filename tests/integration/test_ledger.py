@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from tidemill.errors import LostRace, NoChampion, ReleaseFromTheFuture, SettingsError
+from tidemill.intervals import key_order
 from tidemill.warehouse.migrations import apply_migrations
 from tidemill.warehouse.releases.registry import Releases
 from tidemill.warehouse.releases.resolution import resolve_release
@@ -387,3 +388,16 @@ def test_migration_that_fails_leaves_nothing(warehouse: Any, tmp_path: Any) -> N
     with pytest.raises(psycopg2.errors.DivisionByZero):
         apply_migrations(warehouse.url(OWNER), tmp_path)
     assert warehouse.rows("SELECT to_regclass('tidemill.half')") == [(None,)]
+
+
+def test_the_ledger_sorts_keys_as_python_does(warehouse: Any) -> None:
+    keys = [
+        "2024-10-27T02+0200",
+        "2024-10-27T02+0100",
+        "2013-11-03T01-0500",
+        "2013-11-03T01-0400",
+        "2013-W27",
+        "fold-07",
+        "",
+    ]
+    assert warehouse.rows(f"SELECT tidemill.key_order(k) FROM unnest(ARRAY{keys}) k") == [(key_order(k),) for k in keys]

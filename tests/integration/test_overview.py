@@ -1,13 +1,16 @@
 """How models stand, read from a real ledger by the reader's role."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 
+import psycopg2
 import pytest
 
 from tidemill.errors import TidemillError
 from tidemill.records import Severity
 from tidemill.warehouse import overview as reading
 from tidemill.warehouse.overview import Overview
+from tidemill.warehouse.statements import execute
 
 from .data import SCORED, TRAINED, Mill
 
@@ -79,7 +82,7 @@ def test_all_models_are_judged_as_each_is_alone_by_the_same_number_of_queries(
 ) -> None:
     serving.predict()
     found = Overview(serving.workspace.connection("warehouse"), datetime(2024, 3, 27, tzinfo=UTC))
-    names, asked, execute = found.names(), list[str](), reading.execute
+    names, asked = found.names(), list[str]()
     monkeypatch.setattr(
         reading, "execute", lambda cursor, name, **values: (asked.append(name), execute(cursor, name, **values))
     )
@@ -103,3 +106,40 @@ def test_hundreds_of_features_leave_those_that_matter(serving: Mill, monkeypatch
     monkeypatch.setattr(reading, "N_FEATURES", 3)
     found = overview(serving).model(serving.model).drift
     assert {item.feature for item in found} == {feature for (feature,) in rows[:3]}
+
+
+def test_the_repeated_hour_of_autumn_has_its_place_in_time(serving: Mill) -> None:
+    hours = ["2024-10-27T01+0200", "2024-10-27T02+0200", "2024-10-27T02+0100", "2024-10-27T03+0100"]
+    model = serving.model
+    with closing(psycopg2.connect(serving.owner_url)) as connection, connection.cursor() as cursor:  # never committed
+        cursor.execute("SELECT tidemill.declare_model(%s, 'row_id', 'at', 'binary')", (model,))
+        cursor.execute(
+            "INSERT INTO tidemill.run (model, chain, step, partition, code_version, spec_digest)"
+            " VALUES (%s, 'predict', 'score', '', '', '') RETURNING run_id",
+            (model,),
+        )
+        (run_id,) = cursor.fetchone()
+        for examined, hour in zip([None, *hours], hours, strict=False):
+            cursor.execute(
+                "INSERT INTO tidemill.prediction_run (model, partition, release_id, snapshot_digest, token, threshold, task,"
+                " run_id) SELECT model, %s, release_id, snapshot_digest, 1, 0.5, 'binary', %s FROM tidemill.release"
+                " WHERE model = %s ORDER BY release_id LIMIT 1 RETURNING prediction_run_id",
+                (hour, run_id, model),
+            )
+            cursor.execute("INSERT INTO tidemill.published VALUES (%s, %s, %s)", (model, hour, *cursor.fetchone()))
+            execute(cursor, "model_states", models=[model], limit=9)
+            assert cursor.fetchone()[1:3] == (examined, 1)
+            cursor.execute(
+                "INSERT INTO tidemill.examination (model, partition, parts, findings, run_id)"
+                " VALUES (%s, %s, '{drift}', '[]', %s)",
+                (model, hour, run_id),
+            )
+        execute(cursor, "newest_examinations", model=model, limit=9)
+        assert [row[0] for row in cursor.fetchall()] == hours[::-1]
+        execute(cursor, "published_inputs", model=model, until=hours[1], limit=9)
+        assert [row[0] for row in cursor.fetchall()] == hours[1::-1]
+        execute(cursor, "newest_partitions", models=[model], partition=None, limit=2)
+        assert [row[1] for row in cursor.fetchall()] == hours[:1:-1]
+        for before, hour, after in zip([None, *hours], hours, [*hours[1:], None], strict=False):
+            execute(cursor, "partition_place", model=model, partition=hour)
+            assert cursor.fetchone()[1:] == (before, after)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.errors import PartitionError
-from tidemill.intervals import Every, Interval, parse_duration
+from tidemill.intervals import Every, Interval, key_order, parse_duration
 
 ZONES = [
     "America/New_York",
@@ -103,3 +103,20 @@ def test_a_key_of_a_far_off_year_is_refused_with_a_message(every: str, key: str,
 def test_no_key_ends_in_anything_but_a_partition_or_words(every: Every, key: str) -> None:
     with contextlib.suppress(PartitionError):
         every.of(key, "Europe/Berlin")
+
+
+@pytest.mark.parametrize("timezone", ["Europe/Berlin", "Europe/London", "Atlantic/Azores", "America/New_York", "UTC"])
+def test_keys_of_hours_sort_in_time_over_both_clock_changes(timezone: str) -> None:
+    for first in (
+        datetime(2024, 3, 9, tzinfo=UTC),
+        datetime(2024, 3, 30, tzinfo=UTC),
+        datetime(2024, 10, 26, tzinfo=UTC),
+    ):
+        hours = Every.HOUR.within(Interval(start=first, end=first + timedelta(days=9)), timezone)
+        keys = [partition.key for partition in hours]
+        assert sorted(keys, key=key_order) == keys
+
+
+@pytest.mark.parametrize("key", ["2024-10-27", "2024-W43", "2024-10", "fold-07", ""])
+def test_other_keys_sort_as_texts(key: str) -> None:
+    assert key_order(key) == key

@@ -34,7 +34,7 @@ def _history(ledger: Ledger, model: str, event: Told, until: str) -> dict[str, M
     if not metric:
         return {}
     by_partition = ledger.metrics(model, part, metric, until=until)
-    found = {key: _of(values, subject) for key, values in sorted(by_partition.items())[-N_PARTITIONS:]}
+    found = {key: _of(values, subject) for key, values in list(by_partition.items())[-N_PARTITIONS:]}
     return {key: value for key, value in found.items() if value is not None}
 
 

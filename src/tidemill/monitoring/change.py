@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
+from tidemill.intervals import key_order
 from tidemill.records import Alert, Severity, significant
 
 __all__ = ["LEAST_LIMIT", "Change", "alarm_limit", "change_alerts", "detect_change"]
@@ -89,7 +90,9 @@ def detect_change(losses: Mapping[str, float], reference: Sequence[float]) -> tu
     if not spread:
         return math.nan, None
     middle, limit, total, since, found = mean(known), alarm_limit(len(known)), 0.0, "", None
-    rows = [(key, loss) for key, loss in sorted(losses.items()) if math.isfinite(loss)]
+    rows = [
+        (key, loss) for key, loss in sorted(losses.items(), key=lambda item: key_order(item[0])) if math.isfinite(loss)
+    ]
     for key, loss in rows:
         since = key if not total else since
         total = max(0.0, total + min((loss - middle) / spread, MOST) - ALLOWANCE)
@@ -97,7 +100,7 @@ def detect_change(losses: Mapping[str, float], reference: Sequence[float]) -> tu
             found = (since, key)
     if found is None:
         return total, None
-    rise = mean(loss for key, loss in rows if key >= found[0]) - middle
+    rise = mean(loss for key, loss in rows if key_order(key) >= key_order(found[0])) - middle
     return total, Change(since=found[0], detected=found[1], rise=rise, statistic=total, limit=limit)
 
 

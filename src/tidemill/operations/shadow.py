@@ -127,7 +127,7 @@ def _replace_champion(job: Job, running: Shadow, decision: Decision) -> None:
 
 def _published_by_successor(job: Job, running: Shadow) -> tuple[str, str] | None:
     keys = [run.partition for run in job.publisher.published(job.spec.model) if run.release_id == running.against]
-    return (min(keys), max(keys)) if keys else None
+    return (keys[0], keys[-1]) if keys else None  # in order of time
 
 
 def _end(job: Job, running: Shadow, state: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from altair.utils.schemapi import debug_mode
 from numpy.typing import ArrayLike
 
+from tidemill.intervals import key_order
 from tidemill.records import MetricValue
 from tidemill.report.curves import reliability_bins, roc_points, wilson_interval
 from tidemill.report.pictures import marks
@@ -271,7 +272,10 @@ def metric_over_partitions(
     threshold : float, optional
         Drawn as a dashed line.
     """
-    rows = [{"x": key, "y": marks.or_none(v.value), **marks.ends(v)} for key, v in sorted(values.items())]
+    rows = [
+        {"x": key, "y": marks.or_none(v.value), **marks.ends(v)}
+        for key, v in sorted(values.items(), key=lambda item: key_order(item[0]))
+    ]
     if not any(row["y"] is not None for row in rows):
         return marks.nothing(title, "No partition has a value yet.", size)
     base = alt.Chart(marks.data(rows)).encode(x=marks.over_partitions(values))

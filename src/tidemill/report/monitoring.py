@@ -71,7 +71,7 @@ class LabelsView:
     """How labels arrive."""
 
     rows: Sequence[LabelRow] = ()
-    """The newest partitions, in any order."""
+    """The newest partitions, oldest first."""
     sentence: str = ""
     """Summary of the usual arrival."""
     picture: str = ""
@@ -127,7 +127,7 @@ def monitor_page(view: MonitorView) -> str:
             value for values in quality.realised.values() for value in values if value.name != "label_coverage"
         ),  # it has a column of its own
         slices=sorted(quality.slices, key=lambda row: row.recent.slice or ""),
-        labels=sorted(view.labels.rows, key=lambda row: row.partition, reverse=True),
+        labels=view.labels.rows[::-1],
         arrival=view.labels.sentence,
         arrival_picture=view.labels.picture,
         compute=view.compute,

@@ -11,7 +11,7 @@ from typing import TypeGuard
 from urllib.parse import quote
 
 from tidemill.errors import PartitionError
-from tidemill.intervals import Every, Interval
+from tidemill.intervals import Every, Interval, key_order
 from tidemill.records import (
     FeatureDrift,
     MetricValue,
@@ -116,7 +116,7 @@ def quality_chart(
         Each becomes a mark at its partition.
     """
     champion = state.champion
-    ordered = sorted(partitions, key=lambda item: item.partition)
+    ordered = sorted(partitions, key=lambda item: key_order(item.partition))
     figures = [value for item in ordered for value in (item.realised, item.estimated) if _known(value)]
     if not figures:
         return None
@@ -254,7 +254,7 @@ def calendar(partitions: Sequence[PublishedPartition], state: ModelState) -> tup
     marked |= dict.fromkeys(state.withheld, "withheld")
     marked |= {item.partition: "failed" for item in state.failures if item.chain == "predict"}
     cells: list[Cell] = []
-    for key in _keys(sorted({*known, *marked})):
+    for key in _keys(sorted({*known, *marked}, key=key_order)):
         month = "" if cells and cells[-1].key[:7] == key[:7] else key[:7]
         cells.append(Cell(key, marked.get(key) or _state(known.get(key)), known.get(key), month))
     return tuple(cells)
@@ -292,7 +292,7 @@ def drift_rows(drift: Sequence[FeatureDrift], keys: Sequence[str]) -> tuple[Drif
     """
     weights: dict[str, float] = {}
     found: dict[str, dict[str, FeatureDrift]] = {}
-    for item in sorted(drift, key=lambda one: one.partition):
+    for item in sorted(drift, key=lambda one: key_order(one.partition)):
         weights[item.feature] = item.importance if math.isfinite(item.importance) else 0.0
         found.setdefault(item.feature, {})[item.partition] = item
     ranked = sorted(weights, key=lambda name: (-weights[name], name))

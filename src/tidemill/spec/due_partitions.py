@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-from tidemill.intervals import Every
+from tidemill.intervals import Every, key_order
 from tidemill.records import Record, Severity, Timeliness
 from tidemill.spec.model import ModelSpec
 
@@ -77,8 +77,8 @@ def judge_timeliness(
     due = due_partitions(spec, as_of, max(n, N_JUDGED))
     if not due:
         return Timeliness(message=f"Nothing was due by {as_of:%Y-%m-%d %H:%M %Z}.")
-    oldest = min(known, default=due[0].key)
-    missing = tuple(item.key for item in due if item.key not in known and item.key >= oldest)
+    oldest = min(map(key_order, known), default=key_order(due[0].key))
+    missing = tuple(item.key for item in due if item.key not in known and key_order(item.key) >= oldest)
     late = tuple(takewhile(lambda item: item.key not in known, due[:N_JUDGED]))
     if late:
         return _late(spec, known, late, missing or (due[0].key,))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from tidemill.intervals import key_order
 from tidemill.records import (
     Decision,
     EvaluationReport,
@@ -204,7 +205,7 @@ def _states(cursor: Cursor, models: Sequence[str], as_of: datetime) -> tuple[Mod
 
     def state(model: str, examined: str | None, n_unexamined: int, **keys: list[str]) -> ModelState:
         champion, spec = champions.get(model), specs.get(model)
-        newest_keys = sorted({*keys["published"], *keys["withheld"]}, reverse=True)[:N_PARTITIONS]
+        newest_keys = sorted({*keys["published"], *keys["withheld"]}, key=key_order, reverse=True)[:N_PARTITIONS]
         known = {key: key in keys["empty"] for key in newest_keys}
         withheld = tuple(key for key in newest_keys if key in keys["withheld"])
         matured, value = quality.get(model, (None, None))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from tidemill.intervals import key_order
 from tidemill.monitoring.alerts.families import FAMILIES
 from tidemill.records import Alert, AlertChange, AlertEvent, Examination, OpenAlert, Severity
 
@@ -96,12 +97,16 @@ def _open(rule: str, asked: Sequence[Examination], policy: Persistence, owner: s
     found = {item.partition: alert for item in asked[: policy.of] if (alert := _find(item, rule)) is not None}
     newest = next(iter(found))
     return AlertChange(
-        event=AlertEvent.OPENED, alert=found[newest], owner=owner, first_partition=min(found), last_partition=newest
+        event=AlertEvent.OPENED,
+        alert=found[newest],
+        owner=owner,
+        first_partition=[*found][-1],
+        last_partition=newest,
     )
 
 
 def _go_on(item: OpenAlert, asked: Sequence[Examination], policy: Persistence) -> AlertChange:
-    since = [one for one in asked if one.partition >= item.first_partition]
+    since = [one for one in asked if key_order(one.partition) >= key_order(item.first_partition)]
     found = {one.partition: alert for one in since if (alert := _find(one, item.alert.rule)) is not None}
     if not found or not any(_find(one, item.alert.rule) for one in asked[: policy.quiet]):
         # An alert whose partitions are older than all examinations has also been quiet for long enough.
@@ -126,10 +131,12 @@ def _telling(item: OpenAlert, found: Mapping[str, Alert], newest: str, since: Se
     now, told = found[newest], item.told
     if now.severity is Severity.FAIL and told.severity is not Severity.FAIL:
         return AlertEvent.WORSENED
-    if newest > item.told_partition and _excess(now) >= WORSE * _excess(told) > 0:
+    told_until = key_order(item.told_partition)
+    is_newer = key_order(newest) > told_until
+    if is_newer and _excess(now) >= WORSE * _excess(told) > 0:
         return AlertEvent.WORSENED
-    n_since = sum(one.partition > item.told_partition for one in since)
-    if n_since >= REMIND_AFTER and newest > item.told_partition and item.acknowledged_by is None:
+    n_since = sum(key_order(one.partition) > told_until for one in since)
+    if n_since >= REMIND_AFTER and is_newer and item.acknowledged_by is None:
         return AlertEvent.REMINDED
     return AlertEvent.UPDATED
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
+from tidemill.intervals import key_order
 from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, ScoreSection, Severity, Wishes
 from tidemill.report.console.links import run_path, task_path, trail_of
 from tidemill.report.console.runbook import instructions
@@ -66,7 +67,7 @@ def model_page(details: ModelDetails, wishes: Wishes = _NOTHING) -> str:
         partitions=details.partitions[:N_ROWS],
         chart=quality_chart(details.partitions, state, details.row_decisions),
         calendar=calendar(details.partitions, state),
-        drift=drift_rows(details.drift, sorted({item.partition for item in details.drift})),
+        drift=drift_rows(details.drift, sorted({item.partition for item in details.drift}, key=key_order)),
         pages={item.partition: item.monitoring for item in details.partitions if item.monitoring},
         releases=details.releases,
         decisions=details.decisions,

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import altair as alt
 
+from tidemill.intervals import key_order
 from tidemill.records import MetricValue
 from tidemill.report.pictures.render import Chart
 from tidemill.report.theme import CHART_CONFIG, COLOURS, SIZES
@@ -97,7 +98,7 @@ def over_partitions(keys: Iterable[str]) -> alt.X:
     return alt.X(
         "x:O",
         title=None,
-        scale=alt.Scale(domain=sorted(set(keys)), type="point", padding=0.5),
+        scale=alt.Scale(domain=[*sorted(set(keys), key=key_order)], type="point", padding=0.5),
         axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=14, labelBound=True, ticks=False),
     )
 

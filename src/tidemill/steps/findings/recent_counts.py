@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tidemill.errors import ArtifactCorrupt, SchemaChanged
+from tidemill.intervals import key_order
 from tidemill.monitoring.breaks import FeatureCounts, count_groups
 from tidemill.monitoring.profile import ColumnProfile
 from tidemill.records import CollectedRef
@@ -29,11 +30,10 @@ def count_newest(
     look usual on its second day; unless the rows were withheld and a person has published them as correct.
     """
     crossed, store = job.alerts.crossed(job.spec.model), PartitionCounts(job.workspace.connection(LEDGER))
-    runs = [run for run in job.publisher.published(job.spec.model) if run.partition < collected.partition]
+    end = key_order(collected.partition)
+    runs = [run for run in job.publisher.published(job.spec.model) if key_order(run.partition) < end]
     sound = [run for run in runs if not _broken(crossed, run)][-N_NEWEST:]
-    looked_at = (
-        [run for run in runs if run in sound or run.partition >= sound[0].partition] if sound else runs[-N_NEWEST:]
-    )
+    looked_at = runs[runs.index(sound[0]) :] if sound else runs[-N_NEWEST:]
     known = store.load(collected.release_id, [run.prediction_run_id for run in looked_at])
     found = []
     for run in looked_at:

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tidemill.arrow import to_frame
-from tidemill.intervals import Interval
+from tidemill.intervals import Interval, key_order
 from tidemill.runtime.job import Job
 from tidemill.spec import ModelSpec
 from tidemill.steps.data.label_join import join_columns
@@ -49,7 +49,8 @@ def corrected(job: Job, runs: Mapping[str, PublishedRun], before: str) -> Iterat
         start=job.partition.shift(job.partition.interval.start, -job.spec.monitor.lookback),
         end=job.partition.interval.start,
     )
-    keys = [item.key for item in job.spec.partitions.every.within(span, job.spec.timezone) if item.key < before]
+    within = job.spec.partitions.every.within(span, job.spec.timezone)
+    keys = [item.key for item in within if key_order(item.key) < key_order(before)]
     if not keys:
         return
     known = MeasuredLabels(job.ledger.url).known(job.spec.model, keys[0])

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tidemill.intervals import Interval
+from tidemill.intervals import Interval, key_order
 from tidemill.monitoring.arrival import Arrival, arrival_ages, learn_arrival, shares_known
 from tidemill.records import MetricValue
 from tidemill.runtime.job import Job
@@ -120,11 +120,11 @@ def _young(
     job: Job, matured: Mapping[str, Outcomes], runs: Mapping[str, PublishedRun], until: str
 ) -> dict[str, Outcomes]:
     """Read the partitions that have ended but not matured, with one query for all labels."""
-    newest = max(matured, default="")
+    newest = max(map(key_order, matured), default="")
     found = [
         run
         for key, run in runs.items()
-        if newest < key <= until
+        if newest < key_order(key) <= key_order(until)
         and run.n_rows
         and run.task == job.spec.task
         and hours_since_end(job, key) >= 0

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from tidemill.errors import NotPublished
-from tidemill.intervals import Every, day_of
+from tidemill.intervals import Every, day_of, key_order
 from tidemill.metrics.gaps import PREFIX
 from tidemill.monitoring.alerts.rules import raise_alerts
 from tidemill.monitoring.change import change_alerts
@@ -134,7 +134,7 @@ def _measure_again(
 ) -> tuple[str, ...]:
     """Measure older partitions again whose labels or rows have changed; their earlier figures stay in the ledger."""
     again = []
-    for run, labels in corrected(job, runs, min(collected.matured, default=collected.partition)):
+    for run, labels in corrected(job, runs, min(collected.matured, default=collected.partition, key=key_order)):
         metrics = realised(job, outcomes_of(job, run, labels))
         errors = estimate_errors(estimates.get(run.partition, ()), tuple(m for m in metrics if m.slice is None))
         _keep(job, "performance", run.partition, (*metrics, *errors), run.release_id)
@@ -206,7 +206,8 @@ def compute(job: Job, collected: CollectedRef) -> MonitorRef:
     for run in job.ledger.step_runs(job.spec.model):
         figures = StepFigures(wall_s=run.wall_s, cpu_s=run.cpu_s, peak_rss_bytes=run.peak_rss_bytes, n_rows=run.n_rows)
         by_partition.setdefault(run.partition, {}).setdefault(f"{run.chain}.{run.step}", figures)
-    past = [figures for key, figures in sorted(by_partition.items()) if key < job.partition.key]
+    before = sorted((key for key in by_partition if key_order(key) < key_order(job.partition.key)), key=key_order)
+    past = [by_partition[key] for key in before]
     current = _newest_of_shadow(past) | by_partition[job.partition.key]
     metrics = compare_compute(current, past)
     return _record(job, "compute", job.partition.key, metrics, collected.release_id)

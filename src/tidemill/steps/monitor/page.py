@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from tidemill.intervals import key_order
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.metrics.gaps import PREFIX
 from tidemill.modeling.tasks import task_type
@@ -45,7 +46,9 @@ def build_page(job: Job, collected: CollectedRef, alerts: AlertsRef) -> str:
     model, key = job.spec.model, collected.partition
     drift = job.ledger.metrics(model, "drift", until=key)
     # Alerts opened after an older partition are left out.
-    opened = {item.alert.rule: item for item in job.alerts.open(model) if item.first_partition <= key}
+    opened = {
+        item.alert.rule: item for item in job.alerts.open(model) if key_order(item.first_partition) <= key_order(key)
+    }
     found = {item.rule: item for item in alerts.alerts if item.rule not in opened}
     drifted: list[DriftRow] = []
     if collected.n_rows:
@@ -226,7 +229,7 @@ def _is_late(job: Job, arrival: Arrival, key: str, figures: Iterable[MetricValue
 def _labels(job: Job, arrival: Arrival, key: str) -> LabelsView:
     due = job.spec.label.matures_after / HOUR
     rows = []
-    for partition, figures in sorted(job.ledger.metrics(job.spec.model, LABELS, until=key).items())[-N_LABELS:]:
+    for partition, figures in list(job.ledger.metrics(job.spec.model, LABELS, until=key).items())[-N_LABELS:]:
         by_name = {figure.name: figure.value for figure in figures if figure.slice is None}
         hours, coverage = by_name["hours_since_end"], by_name["label_coverage"]
         state = label_state(job.spec, partition, hours=hours, coverage=coverage, arrival=arrival)

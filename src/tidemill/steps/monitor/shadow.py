@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from tidemill.intervals import key_order
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import CollectedRef, MetricValue, Shadow, ShadowRef
 from tidemill.runtime import declarations
@@ -58,7 +59,7 @@ def _belongs(job: Job, running: Shadow, run: PublishedRun, collected: CollectedR
     return (
         run.release_id == running.against
         and run.task == job.spec.task
-        and run.partition <= collected.partition
+        and key_order(run.partition) <= key_order(collected.partition)
         and running.covers(job.spec.partition(run.partition).cutoff)
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from tidemill.intervals import key_order
 from tidemill.monitoring.alerts.inspection import compare_with_previous, decide_publication, withholds
 from tidemill.monitoring.alerts.rules import raise_alerts
 from tidemill.monitoring.freshness import examine_volume
@@ -84,7 +85,7 @@ def _look(job: Job, prediction: PredictionRef, snapshot: SnapshotRef) -> tuple[D
         return _accept("Nothing is withheld: predict.withhold is null."), ()
     if not prediction.n_rows:  # predict.on_empty has decided already
         return _accept("The partition is empty."), ()
-    past = [item for item in newest_published(job) if item.partition < job.partition.key]
+    past = [item for item in newest_published(job) if key_order(item.partition) < key_order(job.partition.key)]
     collected = _collected(job, prediction, snapshot)
     compared = has_reference(job, collected)
     metrics = _measure(job, collected) if compared else ()

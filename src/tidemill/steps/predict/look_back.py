@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from tidemill.errors import ArtifactCorrupt, FatalError
-from tidemill.intervals import Interval, Partition
+from tidemill.intervals import Interval, Partition, key_order
 from tidemill.records import ChangedPartition, LookedBack, PredictionRef, RowChanges, SnapshotRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
@@ -33,7 +33,7 @@ def look_back(job: Job) -> LookedBack:
     if not partitions:
         return LookedBack(changed=(), unchanged=())
     runs = Revisions(job.ledger.url).settled(job.spec.model, min(partitions))
-    if any(run.partition > job.partition.key for run in runs):
+    if any(key_order(run.partition) > key_order(job.partition.key) for run in runs):
         return LookedBack(changed=(), unchanged=())
     found = {
         key: _read_again(job, partitions[key], tuple(of_partition))

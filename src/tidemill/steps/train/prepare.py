@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.errors import NotTrainable
+from tidemill.intervals import key_order
 from tidemill.records import SnapshotRef, SplitRef
 from tidemill.runtime import declarations
 from tidemill.runtime.job import Job
@@ -173,7 +174,7 @@ class _Marks:
         of_rows = weight_columns(spec, read_schema(folder / FEATURES).names, labels.column_names)
         rows = read_table(folder / FEATURES, [*join_columns(labels, spec), PARTITION, *of_rows])
         values = pc.unique(rows[PARTITION])
-        partitions = {key: spec.block(key) for key in sorted(values.to_pylist())}
+        partitions = {key: spec.block(key) for key in sorted(values.to_pylist(), key=key_order)}
         plan = plan_split(spec, tuple(partitions.values()), cutoff) if spec.has_time else plan_folds(spec.train.folds)
         starts = [partitions[key].interval.start for key in values.to_pylist()]
         sets = pa.array(
