@@ -1,12 +1,12 @@
 -- name: figure_names
 -- The names and slices of a model's figures in its newest partitions, those of features without a slice.
 WITH newest AS (
-    SELECT partition FROM tidemill.published WHERE model = %(model)s ORDER BY partition DESC LIMIT %(limit)s
+    SELECT partition FROM tidemill.published WHERE model = %(model)s ORDER BY tidemill.key_order(partition) DESC LIMIT %(limit)s
 )
 SELECT DISTINCT m.part, m.name, m.slice, m.feature IS NOT NULL AS by_feature
 FROM newest
 JOIN tidemill.metric m ON m.model = %(model)s AND m.partition = newest.partition
-    AND m.partition >= (SELECT min(partition) FROM newest)  -- so that no older one is read
+    AND m.partition >= (SELECT left(min(partition), 13) FROM newest)  -- so that no older one is read
     AND m.part IN ('drift', 'performance', 'compute', 'estimate', 'freshness', 'skew', 'labels')
 ORDER BY m.part, m.name, m.slice NULLS FIRST;
 

@@ -4,7 +4,7 @@
 SELECT known.model, seen.examined, newer.n_unexamined, newest.published,
     ARRAY(SELECT r.partition FROM tidemill.prediction_run r
           WHERE r.model = known.model AND r.status = 'published' AND r.n_rows = 0
-            AND r.partition >= newest.published[cardinality(newest.published)]) AS empty,
+            AND r.partition >= left(newest.published[cardinality(newest.published)], 13)) AS empty,
     ARRAY(SELECT r.partition FROM tidemill.prediction_run r
           WHERE r.model = known.model AND r.status = 'withheld') AS withheld
 FROM unnest(%(models)s::text[]) known (model)
@@ -16,7 +16,7 @@ CROSS JOIN LATERAL (SELECT count(*) AS n_unexamined FROM tidemill.published p
                     WHERE p.model = known.model AND p.partition >= coalesce(last.clock, '')
                       AND tidemill.key_order(p.partition) > coalesce(tidemill.key_order(seen.examined), '')) newer
 CROSS JOIN LATERAL (SELECT ARRAY(SELECT p.partition FROM tidemill.published p WHERE p.model = known.model
-                                 ORDER BY p.partition DESC LIMIT %(limit)s) AS published) newest;
+                                 ORDER BY tidemill.key_order(p.partition) DESC LIMIT %(limit)s) AS published) newest;
 
 -- name: count_published
 -- How many partitions of a model are published.
@@ -136,7 +136,8 @@ WITH newest AS (
     SELECT feature
     FROM tidemill.metric JOIN newest USING (partition, run_id)
     WHERE model = %(model)s AND part = 'drift' AND feature IS NOT NULL AND slice IS NULL
-      AND name IN ('psi', 'importance_share') AND partition = (SELECT max(partition) FROM newest)
+      AND name IN ('psi', 'importance_share')
+      AND partition = (SELECT partition FROM newest ORDER BY tidemill.key_order(partition) DESC LIMIT 1)
     GROUP BY feature
     HAVING bool_or(name = 'psi')
     ORDER BY coalesce(nullif(max(value) FILTER (WHERE name = 'importance_share'), 'NaN'), 0) DESC, feature

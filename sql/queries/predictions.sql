@@ -81,7 +81,7 @@ FROM tidemill.published p
 JOIN tidemill.prediction_run r USING (prediction_run_id)
 JOIN tidemill.snapshot s ON (s.model, s.digest) = (r.model, r.snapshot_digest)
 WHERE p.model = %(model)s AND p.partition = ANY(%(partitions)s) AND s.query_digest = %(query_digest)s AND s.n_rows > 0
-ORDER BY p.partition DESC LIMIT %(limit)s;
+ORDER BY tidemill.key_order(p.partition) DESC LIMIT %(limit)s;
 
 -- name: lock_claim
 -- The token of a partition, locked until the transaction ends.

@@ -107,8 +107,9 @@ WITH champion AS (
     SELECT min(metric_id) AS metric_id, max(computed_at) AS computed_at, partition, array_agg(feature) AS features
     FROM tidemill.metric
     WHERE model = %(model)s AND part = 'skew' AND name = 'skew_share'
+      AND partition >= (SELECT left(max(partition), 13) FROM tidemill.metric WHERE model = %(model)s AND part = 'skew')
     GROUP BY partition, run_id
-    ORDER BY partition DESC, run_id DESC LIMIT 1
+    ORDER BY tidemill.key_order(partition) DESC, run_id DESC LIMIT 1
 )
 (SELECT 'leak_probe' AS need, 'run' AS kind, run.run_id::text AS row_id, run.ended_at AS at, 1 AS worth,
      'no sign of a leak in any column of the features query' AS shows

@@ -25,7 +25,7 @@ WITH champion AS (
     FROM tidemill.metric m
     JOIN champion ON m.release_id = champion.release_id AND m.name IN (champion.metric || '_recent', champion.metric)
     WHERE m.model = %(model)s AND m.part = 'performance' AND m.slice IS NULL AND m.value <> 'NaN'
-    ORDER BY m.partition DESC, m.run_id DESC, m.name DESC LIMIT 1
+    ORDER BY tidemill.key_order(m.partition) DESC, m.run_id DESC, m.name DESC LIMIT 1
 )
 SELECT 'realised' AS need, 'metric' AS kind, realised.metric_id::text AS row_id, realised.computed_at AS at,
     CASE WHEN realised.low <= champion.high AND champion.low <= realised.high THEN 1 ELSE 0.5 END AS worth,

@@ -4,7 +4,7 @@ SELECT 'examined' AS need, 'examination' AS kind, examination_id::text AS row_id
     format('columns, query, code and packages of partition %%s compared with the partition before', partition) AS shows
 FROM tidemill.examination
 WHERE model = %(model)s AND 'freshness' = ANY(parts)
-ORDER BY partition DESC, examination_id DESC LIMIT 1;
+ORDER BY tidemill.key_order(partition) DESC, examination_id DESC LIMIT 1;
 
 -- name: score_invariants
 -- The contract on the newest published partition, and its number of rows.
@@ -13,7 +13,7 @@ WITH newest AS (
     FROM tidemill.published p
     JOIN tidemill.prediction_run r USING (prediction_run_id)
     WHERE p.model = %(model)s
-    ORDER BY p.partition DESC LIMIT 1
+    ORDER BY tidemill.key_order(p.partition) DESC LIMIT 1
 )
 (SELECT 'contract' AS need, 'check_result' AS kind, 'run ' || run.run_id AS row_id, run.ended_at AS at, 1 AS worth,
      format('%%s expectations on partition %%s; %%s do not hold', count(*), newest.partition,
@@ -27,7 +27,7 @@ UNION ALL
 (SELECT 'volume', 'metric', metric_id::text, computed_at, 1, format('%%s rows in partition %%s', value, partition)
  FROM tidemill.metric
  WHERE model = %(model)s AND part = 'freshness' AND name = 'n_rows'
- ORDER BY partition DESC, metric_id DESC LIMIT 1);
+ ORDER BY tidemill.key_order(partition) DESC, metric_id DESC LIMIT 1);
 
 -- name: score_skew
 -- The largest share of scored values, or rows, that differ when the same query runs again later.
@@ -37,8 +37,9 @@ SELECT 'compared' AS need, 'metric' AS kind, min(metric_id)::text AS row_id, max
            round((100 * max(value))::numeric, 2), partition) AS shows
 FROM tidemill.metric
 WHERE model = %(model)s AND part = 'skew' AND name IN ('skew_share', 'skew_rows')
+  AND partition >= (SELECT left(max(partition), 13) FROM tidemill.metric WHERE model = %(model)s AND part = 'skew')
 GROUP BY partition, run_id
-ORDER BY partition DESC, run_id DESC LIMIT 1;
+ORDER BY tidemill.key_order(partition) DESC, run_id DESC LIMIT 1;
 
 -- name: score_model_age
 -- The age of the release behind the newest examined partition, in model time.
@@ -48,7 +49,7 @@ SELECT 'age' AS need, 'metric' AS kind, metric_id::text AS row_id, computed_at A
         AS shows
 FROM tidemill.metric
 WHERE model = %(model)s AND part = 'freshness' AND name = 'age_days' AND slice = 'of=model'
-ORDER BY partition DESC, metric_id DESC LIMIT 1;
+ORDER BY tidemill.key_order(partition) DESC, metric_id DESC LIMIT 1;
 
 -- name: score_stability
 -- The newest published rows, which were counted and sealed: no score of them is NaN or out of its range.
@@ -57,7 +58,7 @@ SELECT 'sealed' AS need, 'prediction_run' AS kind, r.prediction_run_id::text AS 
 FROM tidemill.published p
 JOIN tidemill.prediction_run r USING (prediction_run_id)
 WHERE p.model = %(model)s AND r.checksum IS NOT NULL AND r.n_rows > 0
-ORDER BY p.partition DESC LIMIT 1;
+ORDER BY tidemill.key_order(p.partition) DESC LIMIT 1;
 
 -- name: score_compute
 -- The cost of the newest examined partition's steps, and whether there was a past to compare it with.
@@ -67,8 +68,9 @@ SELECT 'cost' AS need, 'metric' AS kind, min(metric_id)::text AS row_id, max(com
            count(*) FILTER (WHERE name = 'wall_s_ratio')) AS shows
 FROM tidemill.metric
 WHERE model = %(model)s AND part = 'compute' AND name IN ('wall_s', 'wall_s_ratio')
+  AND partition >= (SELECT left(max(partition), 13) FROM tidemill.metric WHERE model = %(model)s AND part = 'compute')
 GROUP BY partition, run_id
-ORDER BY partition DESC, run_id DESC LIMIT 1;
+ORDER BY tidemill.key_order(partition) DESC, run_id DESC LIMIT 1;
 
 -- name: score_quality
 -- The newest examination of quality, and the newest realised figure.
@@ -76,10 +78,10 @@ ORDER BY partition DESC, run_id DESC LIMIT 1;
      format('quality up to partition %%s compared with its limits', partition) AS shows
  FROM tidemill.examination
  WHERE model = %(model)s AND 'performance' = ANY(parts)
- ORDER BY partition DESC, examination_id DESC LIMIT 1)
+ ORDER BY tidemill.key_order(partition) DESC, examination_id DESC LIMIT 1)
 UNION ALL
 (SELECT 'realised', 'metric', metric_id::text, computed_at, 1,
      format('%%s %%s of partition %%s, %%s rows with labels', name, round(value::numeric, 4), partition, n)
  FROM tidemill.metric
  WHERE model = %(model)s AND part = 'performance' AND name = %(metric)s AND slice IS NULL AND value <> 'NaN'
- ORDER BY partition DESC, run_id DESC LIMIT 1);
+ ORDER BY tidemill.key_order(partition) DESC, run_id DESC LIMIT 1);

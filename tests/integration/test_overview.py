@@ -131,11 +131,23 @@ def test_the_repeated_hour_of_autumn_has_its_place_in_time(serving: Mill) -> Non
             assert cursor.fetchone()[1:3] == (examined, 1)
             cursor.execute(
                 "INSERT INTO tidemill.examination (model, partition, parts, findings, run_id)"
-                " VALUES (%s, %s, '{drift}', '[]', %s)",
+                " VALUES (%s, %s, '{freshness}', '[]', %s)",
                 (model, hour, run_id),
             )
+            execute(cursor, "score_dependencies", model=model)
+            assert hour in cursor.fetchone()[-1]
         execute(cursor, "newest_examinations", model=model, limit=9)
         assert [row[0] for row in cursor.fetchall()] == hours[::-1]
+        for hour, weights in {hours[1]: (0.9, 0.1), hours[2]: (0.1, 0.9)}.items():
+            cursor.execute(
+                "INSERT INTO tidemill.metric (model, part, partition, run_id, feature, name, value, as_of)"
+                " SELECT %s, 'drift', %s, %s, feature, name, value, now()"
+                " FROM (VALUES ('earlier', 'psi', 0.0), ('later', 'psi', 0.0),"
+                " ('earlier', 'importance_share', %s), ('later', 'importance_share', %s)) figure (feature, name, value)",
+                (model, hour, run_id, *weights),
+            )
+        execute(cursor, "feature_drift", model=model, partitions=hours, limit=1)
+        assert {row[0] for row in cursor.fetchall()} == {"later"}
         execute(cursor, "published_inputs", model=model, until=hours[1], limit=9)
         assert [row[0] for row in cursor.fetchall()] == hours[1::-1]
         execute(cursor, "newest_partitions", models=[model], partition=None, limit=2)

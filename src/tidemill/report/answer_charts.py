@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tidemill.intervals import key_order
 from tidemill.report.pictures import marks
 from tidemill.report.pictures.marks import ACCENT, GRID, INK, REFERENCE, SERIES, Row
 from tidemill.report.pictures.render import Chart
@@ -139,7 +140,7 @@ def shares_over_time(shares: Mapping[str, Mapping[str, float]], *, title: str) -
     rows = [
         {"x": key, "y": marks.or_none(value), "series": name}
         for name in largest
-        for key, value in sorted(shares[name].items())
+        for key, value in sorted(shares[name].items(), key=lambda item: key_order(item[0]))
     ]
     if not rows:
         return marks.nothing(title, "No partition has labels yet.", "wide")

@@ -7,6 +7,7 @@ from statistics import mean
 
 import altair as alt
 
+from tidemill.intervals import key_order
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import MetricValue
 from tidemill.report.html import Answer, Tile, page, plural
@@ -175,7 +176,7 @@ def simulation_page(
 
 def _smooth(quality: Mapping[str, float | None], length: int = SMOOTHED) -> dict[str, float | None]:
     """Return the trailing mean of a few partitions."""
-    keys = sorted(quality)
+    keys = sorted(quality, key=key_order)
     smooth: dict[str, float | None] = {}
     for position, key in enumerate(keys):
         recent = [quality[other] for other in keys[max(0, position - length + 1) : position + 1]]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
+from tidemill.intervals import key_order
 from tidemill.metrics.student import half_width
 from tidemill.records import MetricValue
 
@@ -38,7 +39,7 @@ def gain(
     """
     differences = [
         sign * (value - against)
-        for key, value in sorted(quality.items())
+        for key, value in sorted(quality.items(), key=lambda item: key_order(item[0]))
         if value is not None and (against := other.get(key)) is not None
     ]
     if not differences:

@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2 import sql
 
 from tidemill.errors import PartitionError, SchemaChanged, SpecError, first_line
-from tidemill.intervals import Partition
+from tidemill.intervals import Partition, key_order
 from tidemill.records import Record
 from tidemill.simulation.injections import FEATURES_TABLE, Injection
 from tidemill.simulation.outcome import Held, Opened, Policy, Stopped
@@ -257,7 +257,7 @@ def _seen(
     )
     for item in opened[:1]:
         if item.rule in right:
-            day = max(keys[0], item.first_partition)
+            day = max(keys[0], item.first_partition, key=key_order)
             return replace(found, seen_on=day, alert=item.rule, message=item.message)
     for stop in stopped:
         if stop.chain == "predict" and fault.column and fault.column in stop.error:
@@ -278,7 +278,11 @@ def in_time(found: Tried, fault: Injection, days: Sequence[Partition], withheld:
 def _without_usual(tried: Tried, quiet: Sequence[Opened]) -> Tried:
     """Leave out the alerts that are open on that day without the fault."""
     day = tried.fault.rpartition("@")[2]
-    usual = {item.rule for item in quiet if item.first_partition <= day <= item.last_partition}
+    usual = {
+        item.rule
+        for item in quiet
+        if key_order(item.first_partition) <= key_order(day) <= key_order(item.last_partition)
+    }
     if tried.alert in usual:
         tried = replace(tried, seen_on="", alert="", message="The same alert is open without the fault.")
         tried = replace(tried, before_readers=False, partitions_seen=None)

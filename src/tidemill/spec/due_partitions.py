@@ -97,7 +97,7 @@ def judge_timeliness(
 
 def _idle(spec: ModelSpec, known: Mapping[str, bool], serves: bool, as_of: datetime) -> Timeliness | None:
     """Return the state of a model for which nothing is due, or that cannot predict; None for others."""
-    newest = max(known, default=None)
+    newest = max(known, default=None, key=key_order)
     if spec.predict.schedule is None:
         return Timeliness(message=f"Predicted only by hand; newest published: {newest or 'none'}.")
     if not serves and spec.draft:
@@ -120,7 +120,7 @@ def _late(
     return Timeliness(
         severity=Severity.FAIL,
         message=f"Late since {late[-1].by:%Y-%m-%d %H:%M %Z}: no partition for {keys}; the newest is"
-        f" {max(known, default='none')}.",
+        f" {max(known, default='none', key=key_order)}.",
         remedy=f"See why 'failed' in tidemill.run, then 'tidemill predict {spec.model} --from {late[-1].key}"
         f" --to {late[0].key}'.",
         missing=missing,

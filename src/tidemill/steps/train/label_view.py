@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tidemill.intervals import key_order
 from tidemill.metrics.student import half_width
 from tidemill.records import MetricValue, significant
 from tidemill.report import answer_charts, charts
@@ -58,7 +59,7 @@ class LabelView(ABC):
 
     def pictures(self) -> dict[str, charts.Chart]:
         """Draw the distribution and its change by partition."""
-        return self._pictures({str(key): self.y[self.keys == key] for key in sorted(set(self.keys))})
+        return self._pictures({str(key): self.y[self.keys == key] for key in sorted(set(self.keys), key=key_order)})
 
     def _associated(self, x: Floats, labels: Labels) -> float:
         """Return Pearson's correlation."""
