@@ -205,7 +205,7 @@ def _create_view(database: Any, name: str, paths: list[Path], observed_at: str |
 def _columns(described: list[tuple[str, str]], query: Query, timezone: str) -> tuple[Column, ...]:
     """Return columns by DuckDB's description; refuse names that appear twice, and types that are not supported."""
     names = [name for name, _ in described]
-    kinds = {name: kind.partition("(")[0] for name, kind in described}
+    kinds = {name: kind if kind.endswith("]") else kind.partition("(")[0] for name, kind in described}
     folded = [name.lower() for name in names]  # to DuckDB, "N" is n
     problems = [f"column {name!r} appears twice" for name in sorted({n for n in names if folded.count(n.lower()) > 1})]
     unknown = {name: kind for name, kind in kinds.items() if kind not in _SQL_TYPES}

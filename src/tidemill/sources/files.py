@@ -116,8 +116,19 @@ class Files:
             with self._opened(item) as stream:
                 for batch in self._rows(stream, item):
                     plain = _plain(batch.schema)
-                    arrays = [pc.cast(array, kind, safe=False) for array, kind in zip(batch, plain.types, strict=True)]
+                    arrays = [self._cast(array, field, item) for array, field in zip(batch, plain, strict=True)]
                     yield pa.RecordBatch.from_arrays(arrays, schema=plain)
+
+    def _cast(self, values: pa.Array, field: pa.Field, item: Item) -> pa.Array:
+        """Convert values; of a time, only what is finer than a microsecond is lost."""
+        try:
+            return pc.cast(values, options=pc.CastOptions(target_type=field.type, allow_time_truncate=True))
+        except pa.ArrowInvalid as error:
+            raise SchemaChanged(
+                f"Input {self.name!r}: column {field.name!r} of {item.key} holds a value beyond {field.type}:"
+                f" {first_line(error)}.",
+                "Write NULL, or a time before the year 10000, in its place.",
+            ) from error
 
     def refuse_changes(self) -> None:
         """Refuse files that have been read and have changed since they were listed.
@@ -284,6 +295,10 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
         return _plain_type(kind.value_type)
     if types.is_large_string(kind) or types.is_string_view(kind):
         return pa.string()
+    if types.is_float16(kind):
+        return pa.float32()
+    if types.is_duration(kind):
+        return pa.duration("us")
     return pa.timestamp("us", "UTC" if kind.tz else None) if types.is_timestamp(kind) else kind
 
 

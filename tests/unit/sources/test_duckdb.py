@@ -119,6 +119,7 @@ def test_digits_that_a_double_loses_are_counted(sales: Lake) -> None:
             "Name the zone of its clock: placed AT TIME ZONE",
         ),
         ("SELECT id, [1] AS x FROM orders", SpecError, r"column 'x' has type INTEGER\[\]"),
+        ("SELECT id, [1.5] AS x FROM orders", SpecError, r"column 'x' has type DECIMAL\(2,1\)\[\]"),
         ("SELECT id, CAST('x' || id AS integer) AS x FROM orders", SpecError, r"Could not convert string 'x\d'"),
         ("SELECT id, 9223372036854775807 + id AS x FROM orders", SpecError, "Overflow in addition"),
         ("SELECT id, timestamptz 'infinity' AS x FROM orders", SpecError, "'x' holds a timestamptz that is infinite"),

@@ -216,18 +216,36 @@ def test_declared_columns_are_all_that_is_read_and_compared(lake: Lake) -> None:
 
 
 def test_what_only_a_writer_chose_makes_no_difference(lake: Lake) -> None:
-    plain = pa.table({"id": ["a", "b"], "placed": orders(3, [1, 2])["placed"]})
+    plain = pa.table(
+        {
+            "id": ["a", "b"],
+            "placed": orders(3, [1, 2])["placed"],
+            "half": pa.array([0.5, None], pa.float32()),
+            "took": pa.array([7, 8], pa.duration("us")),
+        }
+    )
     lake.write("orders/2024-03-03.parquet", plain)
     chosen = pa.table(
         {
             "id": plain["id"].dictionary_encode(),
             "placed": plain["placed"].cast(pa.timestamp("ns", "America/New_York")),
+            "half": pa.array([0.5, None], pa.float16()),
+            "took": pa.array([7_000, 8_000], pa.duration("ns")),
         }
     ).replace_schema_metadata({"pandas": "{}"})
     pq.write_table(chosen, lake.files / "orders" / "2024-03-04.parquet", row_group_size=1)
     spec = lake.spec({"orders": ORDERS})
     staged = stage(lake.workspace, spec, [window_of(3, 2)])["orders"]
     assert staged.files["2024-03-03"] == staged.files["2024-03-04"]  # one digest
+
+
+def test_a_time_that_does_not_fit_is_named_instead_of_becoming_another(lake: Lake) -> None:
+    endless = pa.array([2**63 - 1, None, 0], pa.timestamp("ms", "UTC"))  # often written for "never ends"
+    lake.write("orders/2024-03-04.parquet", orders(4, [1, 2, 3]).append_column("until", endless))
+    with pytest.raises(
+        SchemaChanged, match=r"column 'until' of orders/2024-03-04\.parquet holds a value beyond timestamp"
+    ):
+        lake.read(lake.spec({"orders": ORDERS}), ALL, window_of(4))
 
 
 def test_a_folder_that_is_away_is_an_error_that_is_tried_again(lake: Lake) -> None:
