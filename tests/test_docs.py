@@ -330,7 +330,7 @@ def test_estimators_and_metrics_named_are_those_that_exist() -> None:
 def test_spaces_of_the_page_are_those_that_exist() -> None:
     from tidemill.modeling.search.space import SPACES
 
-    section = text(SPEC).split("## Usual search spaces\n")[1].split("\n## ")[0]
+    section = text(SPEC).split("## Default search spaces\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (`.*`.*) \|$", section, re.MULTILINE)
     assert dict(rows) == {
         name: ", ".join(

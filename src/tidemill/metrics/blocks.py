@@ -17,15 +17,16 @@ they hold the same customers, which their differences cannot show. Then what an 
 (two-way clusters: A. Cameron, J. Gelbach, D. Miller, *Robust Inference with Multiway Clustering*, Journal of Business and
 Economic Statistics 29, 2011).
 
-Folds of the keys, which divide rows without a time, are exchangeable: each is a degree of freedom but one.
+Folds of the keys, which divide rows without a time, are exchangeable: n folds have n - 1 degrees of freedom.
 
-Blocks count only if they hold a row that carries the figure: recall on 14 days with 10 positives in 6 of them has 6
-observations. No variance is ignorance, not certainty. A difference of shares is never surer than 2.4 of its rows; any other
-figure without variance has no interval. Figures between 0 and 1 have Wilson's interval, so that 0 and 1 are uncertain too.
+Blocks count only if the figure depends on one of their rows: recall on 14 days with 10 positives in 6 of them has 6
+observations. A figure without variance is not certain. Half the interval of a difference of shares is at least 2.4 rows wide;
+any other figure without variance has no interval. Figures between 0 and 1 have Wilson's interval, so that 0 and 1 are uncertain
+too.
 
-A few bad days make a mean loss uncertain upwards rather than downwards. So where every row carries the figure, the interval
-reaches further to the side to which the days are skewed (P. Hall, *On the Removal of Skewness by Transformation*, Journal
-of the Royal Statistical Society B 54, 1992). Where few rows carry it, the days show the skewness of these few.
+A few bad days make a mean loss uncertain upwards rather than downwards. So where the figure is a mean over all rows, the
+interval reaches further to the side to which the days are skewed (P. Hall, *On the Removal of Skewness by Transformation*,
+Journal of the Royal Statistical Society B 54, 1992). Where it depends on few rows, the days show the skewness of these few.
 """
 
 from collections.abc import Sequence
