@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from psycopg2.extensions import parse_dsn
 
 from tidemill.errors import SchemaChanged, SettingsError, SpecError, TidemillError, WarehouseUnavailable
-from tidemill.warehouse.connections import connect, kept_open
+from tidemill.warehouse.connections import connect, kept_open, transaction
 from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.reading import copy_batches, describe, frozen_view
 
@@ -302,6 +302,23 @@ def test_whoever_wants_no_more_ends_the_query(warehouse: Any) -> None:
     with kept_open():
         assert first_batch(warehouse.url("tidemill_reader"), MANY.format(200_000))["position"][0].as_py() == 1
         assert read(warehouse.url("tidemill_reader"), MANY.format(3)).num_rows == 3  # on the same connection
+
+
+def test_a_kept_connection_that_the_server_has_ended_is_replaced(warehouse: Any) -> None:
+    url = warehouse.url("tidemill_writer")
+    with kept_open():
+        with transaction(url) as cursor:
+            first = cursor.connection
+            cursor.execute("SELECT pg_backend_pid()")
+            ((session,),) = cursor.fetchall()
+        with transaction(url) as cursor:
+            assert cursor.connection is first
+        ended = f"SELECT pg_terminate_backend({session}, 10000)"  # waits for the session's end
+        assert warehouse.rows(ended, role="tidemill_writer") == [(True,)]
+        with transaction(url) as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            ((another,),) = cursor.fetchall()
+            assert (another != session, bool(first.closed)) == (True, True)
 
 
 def test_no_thread_is_left_of_what_was_not_read(warehouse: Any) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +95,8 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
     """
     kept = _KEPT.get()
     with translated(url):
+        if kept is not None and url in kept and _is_lost(kept[url]):
+            kept.pop(url).close()
         if kept is not None and url in kept and kept[url].get_transaction_status() == TRANSACTION_STATUS_IDLE:
             yield kept[url]
             return
@@ -111,8 +114,17 @@ def connect(url: str, application: str = "tidemill") -> Iterator[Connection]:
         try:
             yield connection
         finally:
-            if kept is None or kept[url] is not connection:
+            if kept is None or kept.get(url) is not connection:
                 connection.close()
+
+
+def _is_lost(connection: Connection) -> bool:
+    """Return whether a server has ended an idle connection; it sends nothing else to one."""
+    if connection.get_transaction_status() != TRANSACTION_STATUS_IDLE:
+        return bool(connection.closed)
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _options(url: str) -> str:
@@ -147,7 +159,10 @@ def _keep_settings(connection: Connection) -> None:
 
 @contextmanager
 def kept_open() -> Iterator[None]:
-    """Keep one connection per URL open for a block: a login costs as much time as a day's scores."""
+    """Keep one connection per URL open for a block: a login costs as much time as a day's scores.
+
+    One that the server has ended meanwhile is replaced.
+    """
     if _KEPT.get() is not None:  # by a block around this one
         yield
         return
