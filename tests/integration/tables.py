@@ -118,7 +118,7 @@ def _small(rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "customer_id": range(n),
-            "day": day,
+            "day": [f"{one:%d.%m.%Y}" for one in day],
             **{f"score_{at}": scores[:, at] for at in range(4)},
             "region": region,
             "churned": churned.astype(int),
@@ -132,7 +132,13 @@ def _wide(rng: np.random.Generator) -> pd.DataFrame:
     kind = np.array(["a", "b", "c"])[np.argmax(X[:, :3] * 1.5 + rng.normal(size=(n, 3)), axis=1)]
     at = (pd.Timestamp("2024-03-01") + pd.to_timedelta(np.sort(rng.random(n)) * 90, unit="D")).tz_localize("UTC")
     return pd.DataFrame(
-        {"id": range(n), "at": at, "kind": kind, **{f"F{number}": X[:, number] for number in range(80)}}
+        {
+            "id": range(n),
+            "enrolled": at.min() - pd.Timedelta("400D"),
+            "noted": at,
+            "kind": kind,
+            **{f"F{number}": X[:, number] for number in range(80)},
+        }
     )
 
 
@@ -148,7 +154,14 @@ def _daily(rng: np.random.Generator) -> pd.DataFrame:
     day = pd.date_range("2021-01-01", periods=1_000)
     x, promotion = rng.normal(size=len(day)), rng.random(len(day)) < 0.3
     sales = 100 + 10 * x + 8 * promotion + rng.normal(0, 5, len(day))
-    return pd.DataFrame({"day": day.date, "temperature": x, "promotion": promotion, "sales": sales.round(2)})
+    return pd.DataFrame(
+        {
+            "day": day.strftime("%m/%d/%Y"),
+            "temperature": x,
+            "promotion": promotion,
+            "sales": [f"{10 * one:,.1f}" for one in sales],
+        }
+    )
 
 
 TABLES: dict[str, tuple[Callable[[np.random.Generator], pd.DataFrame], list[str]]] = {

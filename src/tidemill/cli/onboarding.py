@@ -151,15 +151,15 @@ def _table(url: str, *, asks: bool) -> str:
 
 def _time(profile: "Profile", *, asks: bool) -> str | None:
     """Ask for the time of the event, if several columns could have it."""
-    from tidemill.onboarding.event_time import guess_time
+    from tidemill.onboarding.event_time import guess_times
     from tidemill.spec import NO_TIME
 
     if not asks or len(profile.times) < 2:
         return None
-    guess = guess_time(profile, None)
+    guesses = guess_times(profile, None)
     listed = ", ".join(profile.times)
     question = f"Which column has the time of the event ({listed}, or {NO_TIME})?"
-    return str(typer.prompt(question, default=NO_TIME if guess is None else guess.name))
+    return str(typer.prompt(question, default=guesses[0].name if guesses else NO_TIME))
 
 
 def _label(profile: "Profile", asked: str | None, *, asks: bool) -> str:

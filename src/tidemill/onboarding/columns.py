@@ -1,6 +1,7 @@
 """Columns of a table by their types: how a query reads each of them as a number or a text. Pure functions."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -115,9 +116,10 @@ def plain_name(text: str) -> str:
     Examples
     --------
     >>> plain_name("Returned?"), plain_name("2nd Größe"), plain_name("orderID")
-    ('returned', 'c_2nd_gr_e', 'order_id')
+    ('returned', 'c_2nd_grosse', 'order_id')
     """
-    snake = re.sub(r"([a-z])([A-Z])", r"\1_\2", text).lower()
+    snake = re.sub(r"([a-z])([A-Z])", r"\1_\2", text).casefold()
+    snake = "".join(sign for sign in unicodedata.normalize("NFKD", snake) if not unicodedata.combining(sign))
     plain = re.sub(r"[^a-z0-9]+", "_", snake).strip("_")
     if not plain or not plain[0].isalpha():
         plain = f"c_{plain}".rstrip("_")

@@ -1,14 +1,16 @@
 """Types of a CSV file's columns, from all of its values. Pure functions on columns of text.
 
-A column gets a type only if every value has that type's form and keeps its digits: ``007`` stays text, and so does a date
-that is not written as 2024-05-31. Where one value in a hundred or fewer differs, a note says which.
+A column gets a type only if every value has that type's form and keeps its digits: ``007`` stays text. Dates and numbers in
+the forms of a country are rewritten first. Where one value in a hundred or fewer differs, a note says which.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from tidemill.onboarding.csv_formats import rewrite
 
 __all__ = ["Typed", "infer"]
 
@@ -36,6 +38,8 @@ class Typed:
     sql_type: str
     values: pa.ChunkedArray
     """Texts that Postgres reads as that type; NULL where missing."""
+    written: str = ""
+    """How the file writes the values, if not as SQL does."""
     odd_row: int | None = None
     """Row, from 0, of the first of a few values because of which the column stays text."""
     odd_type: str = ""
@@ -50,8 +54,20 @@ def infer(values: pa.ChunkedArray) -> Typed:
     >>> [infer(pa.chunked_array([texts])).sql_type for texts in (["1", "NA"], ["007"], ["1.50"], ["2024-02-30"])]
     ['bigint', 'text', 'double precision', 'text']
     """
+    exact = _infer_exact(values)
+    if exact.sql_type != "text" or not (rewritten := rewrite(_without_missing(values))):
+        return exact
+    typed = _infer_exact(rewritten[0])
+    return exact if typed.sql_type == "text" else replace(typed, written=rewritten[1])
+
+
+def _without_missing(values: pa.ChunkedArray) -> pa.ChunkedArray:
     missing = pc.is_in(values, value_set=pa.array(_MISSING))
-    blank = pc.if_else(missing, pa.scalar(None, pa.string()), values)
+    return pc.if_else(missing, pa.scalar(None, pa.string()), values)
+
+
+def _infer_exact(values: pa.ChunkedArray) -> Typed:
+    blank = _without_missing(values)
     n = len(blank) - blank.null_count
     if not n:
         return Typed(sql_type="text", values=values)

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from tidemill.errors import SettingsError
 from tidemill.onboarding.calendar import Calendar, plan_calendar
-from tidemill.onboarding.columns import distinct_names, plain_name
-from tidemill.onboarding.event_time import Clock, Lag, guess_arrival, guess_label_time, guess_time
+from tidemill.onboarding.columns import TableColumn, distinct_names, plain_name
+from tidemill.onboarding.event_time import Clock, Lag, guess_arrival, guess_label_time, guess_times
 from tidemill.onboarding.features import Selected, select_features
 from tidemill.onboarding.profile import Profile, TableReader
 from tidemill.onboarding.row_key import RowKey, guess_key
@@ -105,27 +105,40 @@ def draft_model(reader: TableReader, profile: Profile, answers: Answers) -> Draf
 
 def _timing(reader: TableReader, profile: Profile, target: Target, answers: Answers) -> tuple[Timing | None, str]:
     """Return when rows happen, or None and why they have no time. A time that was asked for must do."""
-    column = guess_time(profile, answers.time)
-    if column is None:
+    columns = guess_times(profile, answers.time)
+    if not columns:
         return None, "as asked" if answers.time else "no column has the date or time of each row"
+    reasons = []
+    for column in columns:
+        try:
+            return _timing_by(reader, profile, target, answers, column), ""
+        except SettingsError as error:
+            if answers.time or answers.label_time:
+                raise
+            reasons.append(f"{column.name} divides too little: {error.problem.rstrip('.')}")
+    return None, reasons[0]
+
+
+def _timing_by(reader: TableReader, profile: Profile, target: Target, answers: Answers, column: TableColumn) -> Timing:
+    """Return when rows happen by this column.
+
+    Raises
+    ------
+    SettingsError
+        If its days cannot be divided into a train, a validation and a test set.
+    """
     clock = Clock(column=column, zone=answers.timezone)
     arrival = guess_arrival(profile, clock)
     label_time = guess_label_time(profile, clock, answers.label_time, arrival)
     days = reader.rows_per_day(clock.local, target.source.expression)
-    try:
-        calendar = plan_calendar(days, arrival, label_time, answers.every)
-    except SettingsError as error:
-        if answers.time:
-            raise
-        return None, f"{column.name} divides too little: {error.problem}"
     return Timing(
         clock=clock,
         name=clock.column.name,
         has_hours=_has_hours(profile, clock),
         arrival=arrival,
         label_time=label_time,
-        calendar=calendar,
-    ), ""
+        calendar=plan_calendar(days, arrival, label_time, answers.every),
+    )
 
 
 def newest_partition(draft: Draft, now: datetime) -> str:

@@ -12,13 +12,14 @@ from tidemill.onboarding.names import quoted
 from tidemill.onboarding.profile import Profile
 from tidemill.spec import NO_TIME
 
-__all__ = ["Clock", "Lag", "guess_arrival", "guess_label_time", "guess_time", "in_utc"]
+__all__ = ["Clock", "Lag", "guess_arrival", "guess_label_time", "guess_times", "in_utc"]
 
 _WORDS = {
     "event": r"creat|order|plac|event|occur|pickup|start|open|begin|request|visit|book|purchase|transact|observ|measur"
+    r"|report|record|incident|accident|sold|sale|admit|admission|depart|sent|issued|applied|applic|call|contact|session"
     r"|^(at|ts|date|day|time|timestamp|datetime|dteday|ds|hour|month|week)$",
     "late": r"updat|modif|ship|deliver|dropoff|return|resolv|birth|\bdob|due|expir|paid|pay_|label|outcome|known|load"
-    r"|ingest|sync|insert|arriv|clos|end|finish|complet|signup|since|register|cancel",
+    r"|ingest|sync|insert|arriv|clos|(?<!s)end|finish|complet|signup|since|register|cancel",
 }
 _ARRIVAL = r"load|ingest|insert|arriv|receiv|etl|synced"
 _LABEL_TIME = r"outcome|label|resolv|return|clos|known|settl|churn|cancel|convert"
@@ -65,8 +66,8 @@ def in_utc(sample: pd.DataFrame, name: str) -> pd.Series:
     return pd.to_datetime(sample[name], utc=True, errors="coerce")
 
 
-def guess_time(profile: Profile, asked: str | None) -> TableColumn | None:
-    """Return the column with the event's time, or None if the table has none or none is asked for.
+def guess_times(profile: Profile, asked: str | None) -> list[TableColumn]:
+    """Return the columns that may have the event's time, the most plausible first; none if none is asked for.
 
     Raises
     ------
@@ -74,22 +75,21 @@ def guess_time(profile: Profile, asked: str | None) -> TableColumn | None:
         If the column asked for is no time.
     """
     if asked == NO_TIME:
-        return None
+        return []
     if asked is not None:
         column = profile.column(asked)
         if not column.is_time:
             raise SettingsError(
                 f"{asked!r} has the type {column.type}, not a date or a time.", "Choose another --time."
             )
-        return column
+        return [column]
     filled = [
         name
         for name in profile.times
         if profile.sample[name].notna().mean() > 1 - 0.01 and not re.search(_NO_EVENT, plain_name(name))
     ]
-    if not filled:
-        return None
-    return profile.column(max(filled, key=lambda name: (_score(name), -_mean(profile, name), -filled.index(name))))
+    ranked = sorted(filled, key=lambda name: (-_score(name), _mean(profile, name)))
+    return [profile.column(name) for name in ranked]
 
 
 def _score(name: str) -> int:

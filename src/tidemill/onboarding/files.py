@@ -32,6 +32,7 @@ _PLAIN = {
     pa.float32(): "real", pa.float64(): "double precision", pa.string(): "text", pa.large_string(): "text",
     pa.string_view(): "text", pa.date32(): "date", pa.date64(): "date", pa.null(): "text",
 }  # fmt: skip
+_DAY_TYPES = ("date", "timestamp", "timestamptz")
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 
 
@@ -73,12 +74,29 @@ def read_content(path: Path) -> Content:
 def _parquet(path: Path) -> Content:
     file = pq.ParquetFile(path, page_checksum_verification=True)
     _refuse_names(file.schema_arrow.names, f"{path}")
-    columns = {item.name: _sql_type(item.type) for item in file.schema_arrow}
+    columns = {item.name: _sql_type(item.type) for item in file.schema_arrow} | _days(file)
     batches = (
         pa.RecordBatch.from_arrays([_plain(column) for column in batch.columns], names=batch.schema.names)
         for batch in file.iter_batches(_BATCH_ROWS)
     )
     return Content(columns=columns, batches=batches, n_rows=file.metadata.num_rows)
+
+
+def _days(file: pq.ParquetFile) -> dict[str, str]:
+    """Return the type of each column of texts that holds only days or times, as CSV would have them."""
+    texts = [
+        item.name for item in file.schema_arrow if pa.types.is_string(item.type) or pa.types.is_large_string(item.type)
+    ]
+    found: dict[str, set[str]] = {name: set() for name in texts}
+    for batch in file.iter_batches(_BATCH_ROWS, columns=texts) if texts else ():
+        for name in [name for name in texts if "text" not in found[name]]:
+            column = pa.chunked_array([pc.cast(batch.column(name), pa.string())])
+            if column.null_count < len(column):
+                typed = infer(column)
+                is_day = typed.sql_type in _DAY_TYPES and not typed.written
+                is_whole = typed.values.null_count == column.null_count  # COPY takes no empty text for a day
+                found[name].add(typed.sql_type if is_day and is_whole else "text")
+    return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1 and "text" not in kinds}
 
 
 def _sql_type(kind: pa.DataType) -> str:
@@ -135,6 +153,11 @@ def _csv(path: Path) -> Content:
         f"{table[name][one.odd_row].as_py()!r}; nearly all others are {one.odd_type}."
         for name, one in typed.items()
         if one.odd_row is not None
+    ]
+    notes += [
+        f"Column {name!r} is read as {one.sql_type}; the file writes {one.written}."
+        for name, one in typed.items()
+        if one.written
     ]
     rows = pa.table({name: one.values for name, one in typed.items()})
     columns = {name: one.sql_type for name, one in typed.items()}

@@ -93,12 +93,14 @@ def _sets(profile: Profile, time: str | None, label: str) -> Iterator[tuple[str,
     ids = [column.name for column in usable if column.is_id and column.type not in TIMES]
     others = [c.name for c in usable if c.name not in ids and c.type in _PLAIN and c.name != time]
     yield from ((name,) for name in ids)
+    names = [(name,) for name in others if profile.column(name).type in _NAMES]
     if time is None:
-        yield from ((name,) for name in others if profile.column(name).type in _NAMES)
+        yield from names
         yield from combinations(ids, 2)
         return
     few = [*ids, *others][:MAX_TRIED]
     yield (time,)
+    yield from names
     yield from ((name, time) for name in [*ids, *others])
     yield from combinations(ids, 2)
     yield from ((*pair, time) for pair in combinations(few, 2))

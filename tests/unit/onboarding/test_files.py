@@ -106,3 +106,19 @@ def test_a_flipped_bit_of_a_page_is_found_by_its_checksum(tmp_path: Path) -> Non
 def test_a_name_that_no_table_can_have_is_refused(name: str) -> None:
     with pytest.raises(FatalError, match="does not name a table"):
         TableName.parse(name).refuse_own()
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"), [("2024-03-01", "date"), ("", "text"), ("soon", "text"), ("01.03.2024", "text")]
+)
+def test_a_parquet_column_of_texts_with_only_days_holds_days(tmp_path: Path, odd: str, expected: str) -> None:
+    days = pa.array(["2024-02-28", None, odd])
+    pq.write_table(pa.table({"day": days}), tmp_path / "days.parquet")
+    assert read_content(tmp_path / "days.parquet").columns == {"day": expected}
+
+
+def test_the_form_of_rewritten_values_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text("Am;Betrag\n31.12.2023;1.234,50\n", encoding="utf-8")
+    content = read_content(tmp_path / "file.csv")
+    assert content.columns == {"Am": "date", "Betrag": "double precision"}
+    assert content.notes[0] == "Column 'Am' is read as date; the file writes day.month.year."

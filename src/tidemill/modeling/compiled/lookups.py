@@ -125,9 +125,8 @@ def _asked(transformer: Any, encoder: Any, names: Sequence[str], first: int) -> 
     columns: dict[str, Any] = {
         name: [*known, *[_UNSEEN] * (n_rows - len(known) - 1), None] for name, known in levels.items()
     }
-    numeric = [name for name in transformer.feature_names_in_ if name not in columns]
-    rows = pd.DataFrame(columns, dtype="str").assign(**dict.fromkeys(numeric, np.nan))
-    codes = np.asarray(transformer.transform(rows[list(transformer.feature_names_in_)]), dtype=np.float64)
+    rows = pd.DataFrame(columns, dtype="str").reindex(columns=transformer.feature_names_in_)
+    codes = np.asarray(transformer.transform(rows), dtype=np.float64)
     # For several classes, TargetEncoder returns one column per class; those of a feature are adjacent.
     width, found = (codes.shape[1] - first) // len(names), {}
     for position, name in enumerate(names):
