@@ -1,9 +1,10 @@
 """Run DAGs as ``dag.test`` does, each in a process of its own, and return how they ended; a program of its own.
 
 Airflow reads its settings when it is first imported, so its metadata database is that of this program. It imports
-Airflow and the steps once, which takes longer than most runs, and forks a child for each order.
+Airflow and the steps and builds the API of tasks once, which takes longer than most runs, and forks a child for each order.
 """
 
+import asyncio
 import importlib
 import json
 import os
@@ -117,6 +118,18 @@ def carry_out(dag_id: str, conf: dict[str, Any], environment: dict[str, str], fo
     Path(folder, "answer.json").write_text(json.dumps(run(dag_id, conf)), encoding="utf-8")
 
 
+def build_api() -> None:
+    """Send the API of the tasks its first request, at which it derives the routes of all its versions: 8 s of processor."""
+    import httpx
+    from airflow.sdk.execution_time.supervisor import in_process_api_server
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(transport=in_process_api_server().atransport, base_url="http://tasks") as client:
+            await client.get("/")
+
+    asyncio.run(ask())
+
+
 def main() -> None:
     """Take orders as lines of JSON, and answer each with the exit status of the child that carried it out."""
     answers = os.dup(1)
@@ -125,6 +138,7 @@ def main() -> None:
         importlib.import_module(module.name)
     for name in AIRFLOW:
         importlib.import_module(name)
+    build_api()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
