@@ -1,7 +1,7 @@
 """A day that is over and a day to come, scored while the table fills, and again later: the examples of the shop's orders."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 from tidemill.checking import check_models
 from tidemill.hints import cutoff_hints
 from tidemill.operations.backfill import Policy, backfill
+from tidemill.operations.remove_model import remove_model
 from tidemill.runtime.chains import drive, train_chain
 from tidemill.spec import ModelSpec
 from tidemill.workspace import Workspace
@@ -74,6 +75,9 @@ def shop(warehouse: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         record = drive("train", train_chain(spec), model, TRAINED, workspace, run=run_unshown)
         assert record["promoted"], record["decision"]["reasons"]
     yield found
+    without_specs = replace(workspace, models=tmp_path_factory.mktemp("models"))
+    for model in NOW:  # other files know the examples as models without a champion
+        remove_model(without_specs, owner, model, by="tests", reason="Its tables are dropped, too.")
     warehouse.rows("DROP TABLE demo_shop.whole; DROP TABLE demo_shop.orders")
 
 
