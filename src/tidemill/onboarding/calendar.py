@@ -12,6 +12,10 @@ __all__ = ["Calendar", "plan_calendar"]
 
 DAY = timedelta(days=1)
 _FEW_ROWS = 5  # per day, below which weeks are the partitions, if there are enough of them
+_DAYS_APART = {
+    "week": 4,
+    "month": 20,
+}  # from one day with rows to the next, beyond which most shorter partitions are empty
 _TEST_ROWS = 150  # of a small table's test set; the gate needs 100
 _MIN_BLOCKS = 5  # of the test set, as the gate needs
 _MAX_WINDOW = {"day": 365, "week": 730, "month": 1825}  # days
@@ -68,7 +72,7 @@ def plan_calendar(
     first, last = min(counts), max(counts)
     span = (last - first).days + 1
     per_day = sum(counts.values()) / span
-    chosen = every or _length_of_partition(span, per_day)
+    chosen = every or _length_of_partition(span, len(counts), per_day)
     length = _LENGTH[chosen]
     late = arrival.usual if arrival else timedelta(0)
     matures = _whole_days(label_time.usual) if label_time else DAY
@@ -99,8 +103,11 @@ def plan_calendar(
     )
 
 
-def _length_of_partition(span: int, per_day: float) -> str:
-    if per_day >= _FEW_ROWS or span < 7 * 16:
+def _length_of_partition(span: int, n_days: int, per_day: float) -> str:
+    apart = span / n_days
+    if span >= 31 * 20 and apart > _DAYS_APART["month"]:
+        return "month"
+    if (per_day >= _FEW_ROWS and apart < _DAYS_APART["week"]) or span < 7 * 16:
         return "day"
     return "week" if per_day >= 1 / 3 or span < 31 * 20 else "month"
 

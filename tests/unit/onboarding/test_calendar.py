@@ -25,6 +25,11 @@ def test_one_row_a_day_makes_weeks_that_are_over() -> None:
     assert plan.test >= 150
 
 
+@pytest.mark.parametrize(("apart", "every"), [(1, "day"), (7, "week"), (30, "month")])
+def test_no_partition_is_empty_where_rows_come_in_batches(apart: int, every: str) -> None:
+    assert plan_calendar(days(1200, 200)[::apart], None, None).every == every
+
+
 def test_small_table_keeps_the_rows_that_the_gate_needs_for_its_test_set() -> None:
     assert plan_calendar(days(100, 5), None, None).test * 5 >= 100
 
