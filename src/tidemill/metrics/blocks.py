@@ -234,7 +234,8 @@ def estimate(statistic: Statistic, blocks: Blocks, bounds: tuple[float, float] |
 
 
 def _within(value: float, bounds: tuple[float, float] | None) -> float:
-    return value if bounds is None or np.isnan(value) else min(max(value, bounds[0]), bounds[1])
+    """Return a plain float within bounds: a database driver writes NumPy's as the call that makes it."""
+    return float(value if bounds is None or np.isnan(value) else min(max(value, bounds[0]), bounds[1]))
 
 
 def _skewness(statistic: Statistic, influence: Floats, shared: float) -> float:

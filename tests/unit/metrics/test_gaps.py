@@ -94,3 +94,11 @@ def test_what_a_group_does_not_define_is_left_out():
     found = {(gap.name, gap.slice) for gap in group_gaps("binary", y, score, {"sex": sex}, DAYS)}
     assert ("gap_true_positive_rate", "sex=f") not in found
     assert ("gap_false_positive_rate", "sex=f") in found
+
+
+def test_figures_without_variance_are_plain_floats_that_a_database_takes() -> None:
+    y, score = np.zeros(200), np.full(200, 0.1)
+    groups = {"size": np.array(["small", "large"] * 100, dtype=object)}
+    found = [figure for figure in group_gaps("binary", y, score, groups, threshold=0.5) if figure.low is not None]
+    assert found
+    assert {type(end) for figure in found for end in (figure.low, figure.high)} == {float}
