@@ -101,3 +101,17 @@ SELECT 'gaps' AS need, 'judgement' AS kind, decision_id::text AS row_id, judged_
            replace(verdict, '_', ' ')) AS shows
 FROM champion, gaps
 WHERE n > 0;
+
+-- name: score_staleness
+-- How many partitions were scored by releases of some age beside the youngest one, and up to which age.
+WITH aged AS (
+    SELECT metric_id, partition, computed_at, substr(slice, 5)::integer AS age
+    FROM tidemill.metric
+    WHERE model = %(model)s AND part = 'staleness' AND name = 'staleness_loss' AND value <> 'NaN'
+)
+SELECT 'aged' AS need, 'metric' AS kind, max(metric_id)::text AS row_id, max(computed_at) AS at,
+    CASE WHEN count(DISTINCT partition) FILTER (WHERE age >= 30) >= 5 THEN 1 ELSE 0.5 END AS worth,
+    format('releases of up to %%s days compared with the youngest one on %%s partitions', max(age),
+           count(DISTINCT partition)) AS shows
+FROM aged
+HAVING count(*) > 0;

@@ -8,6 +8,7 @@
 ``calibration_error``  the statistic of the expected calibration error
 ``blocks``             standard errors from leaving out one block of time at a time
 ``student``            quantiles of Student's t distribution
+``staleness``          the loss of older releases, by age and per day of age
 ``evaluation``         metrics with intervals, for the whole and by slice
 ``differences``        two models on the same rows
 ``sequential``         intervals that hold at every look

@@ -5,7 +5,7 @@ criterion yields a sentence with its numbers, for a no as for a yes, and so does
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import mean, stdev
@@ -61,6 +61,12 @@ class RetrainPolicy:
     """Minimum share of known labels for a partition's quality to count."""
     budget: int = 8
     """Maximum trainings in 30 days."""
+    cost: float | None = None
+    """Price of a training; None for none."""
+    worth: float | None = None
+    """Worth of one unit of the acceptance metric for one day, in the unit of ``cost``."""
+    min_labels: int = 0
+    """Minimum labels that have matured since the newest training."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_drifted <= self.n_recent:
@@ -92,6 +98,10 @@ class RetrainEvidence:
     lower than that of many days together, and the difference would look like decay."""
     lead: float | None = None
     """Lead of the champion over the baseline ``prior`` at acceptance, in that metric; None if unknown."""
+    loss_per_day: MetricValue | None = None
+    """Loss of the acceptance metric per day of age, from `tidemill.metrics.staleness.loss_per_day`; None if unknown."""
+    n_new_labels: int = 0
+    """Labels of published partitions that have matured since the newest training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +122,11 @@ class _Finding:
 def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decision:
     """Decide whether to train a challenger now.
 
-    Yes if there is no champion, the champion is too old, its features have drifted persistently, or its quality has
-    fallen beyond tolerance. The fall is either realised and larger than chance explains, or estimated before labels if
-    earlier estimates have been verified. Always no during the cooldown or beyond the budget. Each consecutive
-    challenger that the gate refused doubles the cooldown, up to eight times its length.
+    Yes if there is no champion, the champion is too old, waiting is expected to cost more than training, its features have
+    drifted persistently, or its quality has fallen beyond tolerance. The fall is either realised and larger than chance
+    explains, or estimated before labels if earlier estimates have been verified. Always no during the cooldown, beyond the
+    budget, or with too few new labels. Each consecutive challenger that the gate refused doubles the cooldown, up to eight
+    times its length, unless trainings have a price, which says how often they are worth it.
 
     Parameters
     ----------
@@ -142,17 +153,21 @@ def decide_retraining(evidence: RetrainEvidence, policy: RetrainPolicy) -> Decis
     """
     _require_zones(evidence)
     cooling, cooldown = _cooldown(evidence, policy)
+    labels_wanting, labels = _new_labels(evidence, policy)
     weighed = [
         _age(evidence, policy),
+        *_price(evidence, policy),
         _drift(evidence, policy),
         _quality(evidence, policy),
         _estimate(evidence, policy),
     ]
     if cooling:
         return _decision(Verdict.REJECT, [cooldown, *_decisive_first(weighed)])
+    if labels_wanting:
+        return _decision(Verdict.REJECT, [*labels, *_decisive_first(weighed), cooldown])
     if any(finding.speaks_for for finding in weighed):
         return _decision(Verdict.ACCEPT, [*_decisive_first(weighed), cooldown])
-    blind = weighed[1].missing and weighed[2].missing
+    blind = all(finding.missing for finding in weighed[-3:-1])
     return _decision(Verdict.NOT_ENOUGH_EVIDENCE if blind else Verdict.REJECT, [*weighed, cooldown])
 
 
@@ -177,7 +192,8 @@ def _cooldown(evidence: RetrainEvidence, policy: RetrainPolicy) -> tuple[bool, _
     since = evidence.as_of - max(evidence.trainings)
     if since < timedelta(0):
         return True, _Finding("A training as of a later instant is on record, so this decision concerns the past.")
-    doubled = min(evidence.n_refused, MOST_DOUBLED) if evidence.trained_until is not None else 0
+    doubles = evidence.trained_until is not None and policy.cost is None
+    doubled = min(evidence.n_refused, MOST_DOUBLED) if doubles else 0
     cooldown = policy.cooldown * 2**doubled
     why = (
         f", {2**doubled} times as long as usual, since the last {evidence.n_refused} challenger(s) were refused"
@@ -200,6 +216,39 @@ def _age(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
     if age >= policy.max_age:
         return _Finding(f"The champion's data are {_days(age)} old; the limit is {most}.", speaks_for=True)
     return _Finding(f"The champion's data are {_days(age)} old (limit {most}).")
+
+
+def _price(evidence: RetrainEvidence, policy: RetrainPolicy) -> Iterator[_Finding]:
+    """Compare the loss that is expected since the newest training, because the champion has aged, with a training's price.
+
+    With a loss in proportion to age, trainings cost least together with what waiting loses when each is due as soon as the
+    loss since the one before has reached its price.
+    """
+    if policy.cost is None or policy.worth is None or evidence.trained_until is None:
+        return
+    if evidence.loss_per_day is None or not math.isfinite(evidence.loss_per_day.value):
+        yield _Finding("The loss per day of age is unknown, so the price of waiting is, too.", missing=True)
+        return
+    first = max([evidence.trained_until, *evidence.trainings])
+    then, now = ((at - evidence.trained_until) / timedelta(days=1) for at in (first, evidence.as_of))
+    per_day = max(evidence.loss_per_day.value, 0.0)
+    lost = policy.worth * per_day * (now**2 - then**2) / 2  # the integral over age
+    yield _Finding(
+        f"A day of age costs {significant(per_day)} of the metric, so waiting since the last training has cost "
+        f"{significant(lost)}; a training costs {significant(policy.cost)}.",
+        speaks_for=lost >= policy.cost,
+    )
+
+
+def _new_labels(evidence: RetrainEvidence, policy: RetrainPolicy) -> tuple[bool, list[_Finding]]:
+    """Return whether too few labels have matured since the newest training, and the reason."""
+    wanting = (
+        evidence.trained_until is not None and bool(evidence.trainings) and evidence.n_new_labels < policy.min_labels
+    )
+    reason = (
+        f"{evidence.n_new_labels} labels have matured since the last training; at least {policy.min_labels} are needed."
+    )
+    return wanting, [_Finding(reason)] if wanting else []
 
 
 def _drift(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:

@@ -75,6 +75,10 @@ class CardFacts:
     """Known limits besides those that follow from the dates; one sentence each."""
     test_score: Mapping[str, float] = field(default_factory=dict)
     """The model's ML Test Score once the release was registered: points of each section."""
+    staleness: tuple[MetricValue, ...] = ()
+    """Loss of the model's earlier releases by age, from `tidemill.metrics.staleness.staleness_curve`."""
+    max_age: int | None = None
+    """Suggested ``retrain.max_age`` in days, from `tidemill.metrics.staleness.suggested_age`."""
     reproduce: tuple[str, ...] = ()
     """Commands that reproduce the bundle."""
 

@@ -155,7 +155,9 @@ LINES = (
         name=ScoreLine.STALENESS,
         section=_MODEL,
         title="The impact of model staleness is known",
-        second_half="no step replays a release at growing ages",
+        needs=(_of_training("aged", "releases of some age compared with the youngest one on matured partitions"),),
+        first_half=f"'{_TRAIN}' and '{_MONITOR}', until a release is a week older than the youngest one",
+        second_half="monitor until releases of at least 30 days have been compared on at least 5 partitions",
     ),
     Line(
         name=ScoreLine.SIMPLER_MODEL,

@@ -197,9 +197,21 @@ class Retrain(Part):
     """Share of the model's importance held by drifted features from which a partition counts as drifted."""
     persistence: Annotated[str, Field(pattern=PERSISTENCE)] = "3 of 5"
     """How many of the newest partitions must have drifted."""
+    cost: Annotated[float, Field(gt=0)] | None = None
+    """Price of a training; with ``worth``, it is due once the expected loss of waiting exceeds it. Null for no price."""
+    worth: Annotated[float, Field(gt=0)] | None = None
+    """Worth of one unit of the acceptance metric for one day, in the unit of ``cost``."""
+    min_labels: Annotated[int, Field(ge=0)] = 0
+    """Minimum labels that have matured since the newest training, for any training after the first."""
     quality_drop: Annotated[float, Field(ge=0)] | None = None
     """Tolerated deterioration of the acceptance metric, relative for errors in the label's unit; null for 15 % of the
     champion's lead over ``prior`` at acceptance."""
+
+    @model_validator(mode="after")
+    def _priced_by_both(self) -> Self:
+        if (self.cost is None) != (self.worth is None):
+            raise ValueError("a price of retraining needs both cost and worth")
+        return self
 
     @field_validator("persistence")
     @classmethod

@@ -325,3 +325,45 @@ def test_a_reason_names_the_metric_and_not_its_record():
     reasons = " ".join(_decide(acceptance=accepted).reasons)
     assert "Realised roc_auc over" in reasons
     assert "_of_partitions" not in reasons
+
+
+PRICED = RetrainPolicy(cost=1.0, worth=100.0, max_age=365 * DAY)
+DECAY = MetricValue(name="loss_per_day", value=1e-4)
+
+
+@pytest.mark.parametrize(("days", "due"), [(14, False), (15, True)])
+def test_a_training_is_due_once_waiting_has_cost_its_price(days: int, due: bool) -> None:
+    fresh = AS_OF - days * DAY
+    decision = _decide(trained_until=fresh, trainings=(fresh,), loss_per_day=DECAY, policy=PRICED)
+    assert decision.accepted is due
+    lost = sum(100 * 1e-4 * (hour + 0.5) / 24 / 24 for hour in range(24 * days))  # an oracle: hour by hour
+    assert any(f"has cost {lost:.2g}" in reason or f"has cost {lost:.3g}" in reason for reason in decision.reasons)
+
+
+def test_an_older_champion_makes_waiting_dearer() -> None:
+    trainings = (AS_OF - 8 * DAY,)
+    fresh, old = (
+        _decide(trained_until=AS_OF - age * DAY, trainings=trainings, loss_per_day=DECAY, policy=PRICED)
+        for age in (8, 30)
+    )
+    assert not fresh.accepted
+    assert old.accepted  # from day 22 to day 30
+
+
+@pytest.mark.parametrize("decay", [None, replace(DECAY, value=math.nan), replace(DECAY, value=-1e-3)])
+def test_without_a_known_loss_the_price_is_no_reason(decay: MetricValue | None) -> None:
+    assert not _decide(loss_per_day=decay, trainings=(AS_OF - 60 * DAY,), policy=PRICED).accepted
+
+
+def test_with_a_price_refused_challengers_do_not_double_the_cooldown() -> None:
+    seen = {"trained_until": AS_OF - 40 * DAY, "trainings": (AS_OF - 8 * DAY,), "n_refused": 3}
+    assert not _decide(**seen).accepted
+    assert _decide(**seen, loss_per_day=DECAY, policy=PRICED).accepted
+
+
+@pytest.mark.parametrize(("n_labels", "due"), [(4_999, False), (5_000, True)])
+def test_training_waits_for_new_labels(n_labels: int, due: bool) -> None:
+    policy = RetrainPolicy(min_labels=5_000)
+    decision = _decide(trained_until=AS_OF - 40 * DAY, n_new_labels=n_labels, policy=policy)
+    assert decision.accepted is due
+    assert due or decision.reasons[0] == "4999 labels have matured since the last training; at least 5000 are needed."

@@ -100,6 +100,8 @@ def performance(job: Job, collected: CollectedRef) -> MonitorRef:
     Alerts on realised quality cover the newest matured partitions together. A matured partition with late labels is
     measured but not compared.
     """
+    from tidemill.steps.monitor.staleness import compare_ages  # loads models, which the other parts do not need
+
     runs = {run.partition: run for run in job.publisher.published(job.spec.model)}
     labels = {key: labels_of(job, key) for key in collected.matured}
     outcomes = {key: outcomes_of(job, runs[key], labels[key]) for key in collected.matured}
@@ -120,6 +122,8 @@ def performance(job: Job, collected: CollectedRef) -> MonitorRef:
             n_metrics=part.n_metrics + len(metrics) + len(errors) + len(together),
             alerts=raise_alerts(judged, thresholds(job)),
         )
+    for key in collected.matured[-1:]:
+        _keep(job, "staleness", key, compare_ages(job, outcomes[key]), runs[key].release_id)
     again = _measure_again(job, collected, runs, estimates)
     ahead = _look_ahead(job, collected, runs[collected.partition])
     back = _look_back(job, collected, runs, maturity)

@@ -6,6 +6,7 @@ logged later.
 
 from typing import Unpack
 
+from tidemill.metrics.staleness import aged_losses, staleness_curve, suggested_age
 from tidemill.mlflow_mirror.mirror import show_training
 from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
 from tidemill.records import BundleRef, Decision, DeploymentRef, EvaluationReport, SnapshotRef, SplitRef
@@ -136,6 +137,7 @@ def _approver(approval: Decision | None) -> str:
 
 def _card_facts(job: Job, training: TrainingRecords, release_id: int | None, bundle: Bundle) -> CardFacts:
     spec, evaluation = job.spec, training["evaluation"]
+    curve = staleness_curve(aged_losses(job.ledger.metrics(spec.model, "staleness", until=job.partition.key)))
     return CardFacts(
         model=spec.model,
         description=spec.description,
@@ -159,6 +161,8 @@ def _card_facts(job: Job, training: TrainingRecords, release_id: int | None, bun
         },
         versions={item.partition("==")[0]: item.partition("==")[2] for item in requirements(bundle)},
         test_score=_test_score(job),
+        staleness=curve,
+        max_age=suggested_age(curve, spec.accept.margin or 0.0),
         limits=("Labels that never arrive are left out of training and evaluation.", *bundle.remarks),
         reproduce=(_command(spec.model, job.partition.key, evaluation.bundle),),
     )

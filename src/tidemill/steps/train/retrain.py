@@ -4,11 +4,13 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from statistics import fmean
 from zoneinfo import ZoneInfo
 
 from tidemill.errors import RetrainingFailed
 from tidemill.metrics.definitions import definition_of, greater_is_better
+from tidemill.metrics.staleness import aged_losses, loss_per_day
 from tidemill.monitoring.retrain_policy import PartitionFigure, RetrainEvidence, RetrainPolicy, decide_retraining
 from tidemill.records import Decision, MetricValue, Verdict
 from tidemill.runtime import declarations
@@ -84,6 +86,9 @@ def _policy(job: Job) -> RetrainPolicy:
         greater_is_better=greater_is_better(metric),
         relative=definition_of(job.spec.task, metric).in_label_unit,
         budget=retrain.budget,
+        cost=retrain.cost,
+        worth=retrain.worth,
+        min_labels=retrain.min_labels,
     )
 
 
@@ -122,7 +127,21 @@ def _evidence(job: Job) -> RetrainEvidence:
         estimate_errors=days("performance", f"{metric}_estimate_error"),
         acceptance=None if champion is None else _at_acceptance(champion, metric),
         lead=None if champion is None else _lead(champion, metric),
+        loss_per_day=loss_per_day(aged_losses(job.ledger.metrics(spec.model, "staleness", until=job.partition.key))),
+        n_new_labels=_new_labels(job, max((spec.partition(key).cutoff for key, _ in trainings), default=None)),
     )
+
+
+def _new_labels(job: Job, trained: datetime | None) -> int:
+    """Return how many labels of published partitions have matured since the newest training; 0 before the first."""
+    if trained is None or not job.spec.retrain.min_labels:
+        return 0
+    spec = job.spec
+    found = job.ledger.metrics(spec.model, "performance", spec.accept.metric, until=job.partition.key)
+    matured = (
+        values[0] for key, values in found.items() if spec.partition(key).due(spec.label.matures_after) > trained
+    )
+    return sum(figure.n or 0 for figure in matured if figure.slice is None)
 
 
 def _mean_figure(day: str, hours: Sequence[PartitionFigure]) -> PartitionFigure:
@@ -160,4 +179,5 @@ def _as_json(evidence: RetrainEvidence) -> dict[str, object]:
         "estimates": [item.to_dict() for item in evidence.estimates],
         "estimate_errors": [item.to_dict() for item in evidence.estimate_errors],
         "acceptance": None if evidence.acceptance is None else evidence.acceptance.to_dict(),
+        "loss_per_day": None if evidence.loss_per_day is None else evidence.loss_per_day.to_dict(),
     }
