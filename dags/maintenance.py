@@ -12,7 +12,7 @@ from tidemill_airflow.retry import DEFAULT_ARGS
 PAGE = """### Maintenance
 
 Removes rows and files that the `retention` of each model's spec no longer keeps, then examines ledger, storage, MLflow
-and the machine. Published rows, the champion and its predecessor are never removed. Messages about alerts that wait
+and the machine. Published rows, the champion and its predecessor are never removed. Alert messages that wait
 for a dead channel are retried. A dry run only lists.
 
 | | |

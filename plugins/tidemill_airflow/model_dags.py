@@ -34,7 +34,7 @@ PURPOSE = {
     "predict": "Scores one partition with the release that was live for it, and publishes the rows all at once.",
     "monitor": "Examines a partition's data, scores, matured quality and cost, and opens or resolves alerts.",
     "reproduce": "Builds a release again from its records in the ledger, and compares every step.",
-    "rollback": "Makes an earlier champion the champion again, and takes back what the undone releases published.",
+    "rollback": "Makes an earlier champion the champion again, and withdraws what the undone releases published.",
     "act": "Does what a person asks for by one short change of the ledger, and records who asked and why.",
     "test": "Tests the model on a sample of its source, in a database of its own.",
     "retrain": "Decides whether a new challenger is due, triggers its training, and records what came of it.",
@@ -48,7 +48,7 @@ The same from a shell: `tidemill rollback {spec.model} --reason …`.""",
 }
 """Kinds of DAGs that no schedule runs, and how a person runs them."""
 _FORTH = """By hand: trigger it with a partition key such as `{key}`, and leave the logical
-date empty: Airflow gives a run dated after the DAG's end no task at all, and calls it a success.
+date empty: Airflow creates no task for a run dated after the DAG's end, and marks it as successful.
 Every run may be repeated; a repeated partition replaces its rows in one transaction. Only a run of a cancelled backfill
 must not be cleared: Airflow would leave it queued forever. Mark it as failed, and trigger its partition by hand.
 The same from a shell: `tidemill {verb} {spec.model} --partition …`."""

@@ -170,7 +170,7 @@ WHERE model = %(model)s AND kind = 'retrain'
 ORDER BY decision_id DESC LIMIT %(limit)s;
 
 -- name: models
--- Every model that the ledger knows: from one to the next by the index, however many runs each has.
+-- Every model in the ledger: from one to the next by the index, however many runs each has.
 WITH RECURSIVE known AS (
     SELECT min(model) AS model FROM tidemill.run
     UNION ALL
@@ -179,7 +179,7 @@ WITH RECURSIVE known AS (
 SELECT model FROM known WHERE model IS NOT NULL ORDER BY model;
 
 -- name: model_is_known
--- Whether the ledger knows a model.
+-- Whether the ledger has a model.
 SELECT EXISTS (SELECT FROM tidemill.run WHERE model = %(model)s);
 
 -- name: release_evidence

@@ -43,7 +43,7 @@ WITH champion AS (
 SELECT 'tests' AS need, * FROM found ORDER BY worth = 0 DESC, kind = 'run' DESC LIMIT 1;
 
 -- name: score_integration_test
--- The newest rebuilding that ran from the source to the evaluation, apart from what serves.
+-- The newest rebuild that ran from the source to the evaluation, apart from what serves.
 SELECT 'rehearsed' AS need, 'reproduction' AS kind, p.reproduction_id::text AS row_id, p.reproduced_at AS at,
     CASE WHEN run.dag_run_id ~ '^(scheduled|asset_triggered|backfill)__' THEN 1 ELSE 0.5 END AS worth,
     format('%%s steps in a folder of their own: %%s', jsonb_array_length(p.steps),

@@ -289,9 +289,9 @@ def test_gate_rejects_keys_that_the_labels_write_in_another_way(mill: Mill) -> N
     mill.write(labels=LABELS_SQL.replace("parcel_id,", padded, 1))
     decision = mill.train(shown=False)["validate_model"]
     assert decision["verdict"] == "reject"
-    assert "33.3% of the rows of matured partitions have no label" in decision["reasons"][0]
+    assert "33.3 % of the rows of matured partitions have no label" in decision["reasons"][0]
     assert (
-        "the keys of 33.3% of the rows differ from a label's only in blanks, case, leading zeros"
+        "the keys of 33.3 % of the rows differ from a label's only in blanks, case, leading zeros"
         in decision["reasons"][0]
     )
     assert mill.promoter.champion(mill.model) is None
@@ -305,7 +305,7 @@ def test_gate_accepts_labels_of_many_other_entities(mill: Mill) -> None:
     decision = mill.train(shown=False)["validate_model"]
     assert decision["verdict"] == "accept"
     (said,) = [reason for reason in decision["reasons"] if "match no row" in reason]
-    assert said.startswith("16.7% of the rows of matured partitions have no label, and 78.")
+    assert said.startswith("16.7 % of the rows of matured partitions have no label, and 78.")
 
 
 def test_single_class_is_not_trainable(mill: Mill) -> None:

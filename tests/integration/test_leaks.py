@@ -120,7 +120,7 @@ def test_rows_that_are_as_they_were_served_are_no_leak(served: Mill) -> None:
 
 def test_column_that_the_source_has_written_over_since_is_named(served: Mill) -> None:
     served.sql("UPDATE {t} SET queue_h = queue_h + 1 WHERE parcel_id LIKE '20240320-%%'")
-    with pytest.raises(LeakageFound, match=r"'queue_h' differs in 50% of 120 rows .* written later") as caught:
+    with pytest.raises(LeakageFound, match=r"'queue_h' differs in 50 % of 120 rows .* written later") as caught:
         preparing(served)
     assert "rain_mm" not in str(caught.value)
 

@@ -295,7 +295,7 @@ def test_many_rows_set_aside_withhold_the_run(strict: Mill) -> None:
     strict.sql(HEAVY, [f"20240330-{number:03}" for number in range(4)])
     many = strict.predict("2024-03-30")
     assert (few["inspect"]["verdict"], many["inspect"]["verdict"]) == ("accept", "reject")
-    assert any("6.67% of 60 rows are set aside" in reason for reason in many["inspect"]["reasons"])
+    assert any("6.67 % of 60 rows are set aside" in reason for reason in many["inspect"]["reasons"])
 
 
 def test_a_usual_share_withholds_nothing(strict: Mill) -> None:

@@ -12,7 +12,7 @@ from statistics import mean, stdev
 from typing import Self
 
 from tidemill.metrics.student import half_width, student_quantile
-from tidemill.records import Decision, MetricValue, Record, Verdict, significant
+from tidemill.records import Decision, MetricValue, Record, Verdict, percent, significant
 
 __all__ = ["PartitionFigure", "RetrainEvidence", "RetrainPolicy", "decide_retraining"]
 
@@ -259,9 +259,9 @@ def _drift(evidence: RetrainEvidence, policy: RetrainPolicy) -> _Finding:
     drifted = [figure for figure in recent if figure.value >= policy.drift_share]
     worst = max(drifted, key=lambda figure: figure.value, default=None)
     sentence = (
-        f"In {len(drifted)} of the last {len(recent)} partitions, features with at least {policy.drift_share:.0%} of "
+        f"In {len(drifted)} of the last {len(recent)} partitions, features with at least {percent(policy.drift_share)} of "
         f"the model's importance drifted ({policy.n_drifted} of {policy.n_recent} are a reason to retrain)"
-        + (f", most of all in {worst.partition} with {worst.value:.0%}" if worst else "")
+        + (f", most of all in {worst.partition} with {percent(worst.value)}" if worst else "")
         + (f"; unknown in {', '.join(unknown)}" if unknown else "")
         + "."
     )

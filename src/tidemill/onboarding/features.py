@@ -16,6 +16,7 @@ from tidemill.onboarding.names import quoted
 from tidemill.onboarding.profile import Profile
 from tidemill.onboarding.row_key import RowKey
 from tidemill.onboarding.target import Target
+from tidemill.records import percent
 
 __all__ = ["Selected", "select_features"]
 
@@ -118,7 +119,9 @@ def _judge(profile: Profile, item: Candidate, values: pd.Series, keys: tuple[str
     if n_distinct < 2 and n == len(values):
         return None, "it is constant"
     if n <= len(values) * (1 - _MISSING) or n_distinct < 2:
-        return None, f"it is missing in {1 - n / len(values):.1%} of the rows" if n < len(values) else "it is constant"
+        return None, f"it is missing in {percent(1 - n / len(values))} of the rows" if n < len(
+            values
+        ) else "it is constant"
     if column.is_id or column.type == "uuid":
         if n_distinct > _FEW_GROUPS or column.type == "uuid":
             return None, f"an id ({n_distinct:,} distinct values in the sample)"

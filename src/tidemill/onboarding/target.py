@@ -8,6 +8,7 @@ import pandas as pd
 from tidemill.errors import SettingsError
 from tidemill.onboarding.columns import Candidate, plain_name
 from tidemill.onboarding.profile import Profile
+from tidemill.records import percent
 
 __all__ = ["Target", "guess_label", "guess_target"]
 
@@ -87,7 +88,7 @@ def guess_target(profile: Profile, label: str, task: str | None = None, positive
         )
     value = _positive(values, positive)
     share = float((values == value).mean())
-    why = f"{value!r} in {share:.1%} of {len(values):,} rows"
+    why = f"{value!r} in {percent(share)} of {len(values):,} rows"
     return Target(source=source, name=plain_name(label), task="binary", positive=_plain(value), why=why)
 
 

@@ -30,7 +30,7 @@ from tidemill.records.evidence import (
     SliceSearch,
     WeakSlice,
 )
-from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict, significant
+from tidemill.records.figures import Decision, MetricValue, Record, Severity, Verdict, percent, significant
 from tidemill.records.models import Answer, BundleRef, DeploymentRef, EvaluationReport, Refit, ReleaseRef
 from tidemill.records.overview import (
     MOST_UNEXAMINED,
@@ -136,5 +136,6 @@ __all__ = [
     "WantedFigure",
     "WeakSlice",
     "Wishes",
+    "percent",
     "significant",
 ]

@@ -1,11 +1,12 @@
 """Building blocks of other records: verdicts and figures."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tidemill.record import Record
 
-__all__ = ["Decision", "MetricValue", "Record", "Severity", "Verdict", "significant"]
+__all__ = ["Decision", "MetricValue", "Record", "Severity", "Verdict", "percent", "significant"]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -18,6 +19,22 @@ def significant(value: float, digits: int = 3) -> str:
     """
     large = 10**digits - 0.5 <= abs(value) < 1e15
     return f"{value:,.0f}" if large else f"{value:.{digits}g}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share from 0 to 1 in percent, with at most the given decimals; a positive share is never shown as zero.
+
+    Examples
+    --------
+    >>> percent(0.0283), percent(0.0002), percent(0.0), percent(float("nan")), percent(0.0667, 2)
+    ('2.8 %', '< 0.1 %', '0 %', 'not defined', '6.67 %')
+    """
+    if share is None or not math.isfinite(share):
+        return "not defined"
+    least = 10.0**-digits
+    if 0 < 100 * share < least:
+        return f"< {least:.{digits}f} %"
+    return f"{100 * share:.{digits}f} %".replace(f".{'0' * digits} %", " %")
 
 
 class Severity(StrEnum):

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from tidemill.report.html import percent, plural
+from tidemill.records import percent
+from tidemill.report.html import plural
 from tidemill.report.pictures import marks
 from tidemill.report.pictures.marks import ACCENT, INK, MUTED
 from tidemill.report.pictures.render import Chart

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from tidemill._version import __version__
-from tidemill.records import MetricValue
+from tidemill.records import MetricValue, percent
 from tidemill.report.theme import SIZES, stylesheet_colours
 from tidemill.report.values import is_small
 
@@ -33,7 +33,6 @@ __all__ = [
     "figure",
     "interval",
     "page",
-    "percent",
     "picture",
     "plural",
     "seconds",
@@ -181,21 +180,6 @@ def interval(metric: MetricValue) -> str:
     if metric.low is None or metric.high is None or not math.isfinite(metric.high - metric.low):
         return ""
     return f"{figure(metric.low)} to {figure(metric.high)}"
-
-
-def percent(value: float | None) -> str:
-    """Return a share from 0 to 1 in percent; a positive share is never shown as zero.
-
-    Examples
-    --------
-    >>> percent(0.0283), percent(0.0002), percent(0.0), percent(float("nan"))
-    ('2.8 %', '< 0.1 %', '0 %', 'not defined')
-    """
-    if value is None or not math.isfinite(value):
-        return _NOT_DEFINED
-    if 0 < value < 0.001:
-        return "< 0.1 %"
-    return f"{100 * value:.1f} %".replace(".0 %", " %")
 
 
 def count(value: int | None) -> str:

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tidemill.records import Alert, MetricValue, OpenAlert, Severity
-from tidemill.report.html import Answer, Tile, count, figure, interval, page, percent, plural
+from tidemill.records import Alert, MetricValue, OpenAlert, Severity, percent
+from tidemill.report.html import Answer, Tile, count, figure, interval, page, plural
 from tidemill.report.values import DriftRow, LabelRow, SliceRow, State, StepCompute
 
 __all__ = ["AlertsView", "LabelsView", "MonitorView", "QualityView", "drifted_features", "monitor_page"]

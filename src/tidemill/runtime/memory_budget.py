@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.errors import ArtifactCorrupt, OutOfMemory, SettingsError
-from tidemill.records import SnapshotRef, SplitRef
+from tidemill.records import SnapshotRef, SplitRef, percent
 from tidemill.runtime.declarations import declaration, steps_of
 from tidemill.runtime.job import Job
 from tidemill.runtime.limits import BATCH_ROWS, usable_cores
@@ -99,7 +99,9 @@ def refuse_if_too_large(job: Job, step: Step[..., Any], chain: str, inputs: Mapp
         _log.info("Step %s will need about %s.", need.step, need.description)
         if process + need.total_bytes > budget:
             limit = (
-                VARIABLE if os.environ.get(VARIABLE) else f"{SHARE:.0%} of the available {_mb(memory_limit_bytes())}"
+                VARIABLE
+                if os.environ.get(VARIABLE)
+                else f"{percent(SHARE)} of the available {_mb(memory_limit_bytes())}"
             )
             raise OutOfMemory(
                 f"Step {need.step} of {job.spec.model!r} would need about {need.description} on top of the "

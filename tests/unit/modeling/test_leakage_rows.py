@@ -68,7 +68,7 @@ def test_a_value_that_is_written_later_is_named(rows):
     now = rows.assign(status=np.where(np.arange(N) % 5 == 0, "landed", "planned"))
     (leak,) = find_changed(rows, now, ["key"], ["wind", "status"])
     assert (leak.subject, leak.kind) == ("status", "changed")
-    assert "20% of 200 rows" in leak.how
+    assert "20 % of 200 rows" in leak.how
 
 
 def test_a_value_that_is_filled_in_later_is_named(rows):

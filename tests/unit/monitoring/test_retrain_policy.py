@@ -68,7 +68,7 @@ def test_persistent_drift_is_a_reason():
     decision = _decide(drift=(0.0, 0.4, 0.0, 0.5, 0.3))
     assert decision.accepted
     assert "In 3 of the last 5 partitions" in decision.reasons[0]
-    assert "most of all in 2013-07-04 with 50%" in decision.reasons[0]
+    assert "most of all in 2013-07-04 with 50 %" in decision.reasons[0]
 
 
 def test_drift_on_two_days_of_five_is_no_reason():

@@ -3,7 +3,8 @@ from importlib.resources import files
 
 import pytest
 
-from tidemill.report.html import figure, percent, picture
+from tidemill.records.figures import percent
+from tidemill.report.html import figure, picture
 
 SVG = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 

@@ -10,7 +10,7 @@ import pytest
 from tidemill.monitoring.drift import detect_drift, detect_score_drift
 from tidemill.monitoring.profile import build_profile, count_table
 from tidemill.records import Alert, MetricValue, OpenAlert, Severity
-from tidemill.report.html import percent
+from tidemill.records.figures import percent
 from tidemill.report.monitoring import AlertsView, LabelsView, MonitorView, QualityView, drifted_features, monitor_page
 from tidemill.report.values import DriftRow, LabelRow, SliceRow, State, StepCompute
 from tidemill.steps.monitor.page import Marks, _drift_rows, _slice_rows

@@ -32,6 +32,7 @@ from tidemill.records import (
     SliceSearch,
     Verdict,
     WeakSlice,
+    percent,
     significant,
 )
 from tidemill.spec import Accept
@@ -138,21 +139,23 @@ def _weigh_labels(report: EvaluationReport) -> list[Finding]:
     share, unmatched, usual = report.unlabelled_share, report.unmatched_label_share, report.champion_unlabelled_share
     if share is None or unmatched is None:  # older records
         return []
-    said = (
-        f"{share:.1%} of the rows of matured partitions have no label, and {unmatched:.1%} of the labels match no row"
-    )
     near = report.near_match_share
     if not is_finite(share) or not is_finite(unmatched) or not is_finite(near):
-        return [Finding.refuse(f"{said}; these are not valid shares.")]
+        found = f"{share} for rows without a label, {unmatched} for labels without a row, {near} for nearly equal keys"
+        return [Finding.refuse(f"The evaluation has {found}; these are not valid shares.")]
+    without = f"{percent(share)} of the rows of matured partitions have no label"
+    said = f"{without}, and {percent(unmatched)} of the labels match no row"
     if near > _MAX_NEAR:
-        why = f"the keys of {near:.1%} of the rows differ from a label's only in blanks, case, leading zeros or '.0'"
+        why = (
+            f"the keys of {percent(near)} of the rows differ from a label's only in blanks, case, leading zeros or '.0'"
+        )
         return [Finding.refuse(f"{said}: {why}. Write the key alike in both queries, and train again.")]
     if usual is None and min(share, unmatched) > _MAX_APART:
         step = "See whether both queries return the same key; if they do, a person may promote this release"
         return [Finding.undecided(f"{said}: features and labels hardly meet. {step}.")]
     if usual is None:  # no champion, or one of an older record
         return [Finding.of(True, f"{said}.")]
-    said = f"{said}; in the champion's training {usual:.1%} of the rows had no label"
+    said = f"{said}; the share of rows without a label in the champion's training was {percent(usual)}"
     if is_finite(usual) and (share <= _MAX_RISE_FACTOR * usual or share - usual <= _MAX_RISE):
         return [Finding.of(True, f"{said}.")]
     step = "Find out where the labels are, and train again when they have arrived"
@@ -187,7 +190,7 @@ def _tell_margin(report: EvaluationReport, by: Yardstick, accept: Accept) -> lis
         if lead is None
         else f"the lead over the baseline prior is {significant(lead, 4)}"
     )
-    return [Finding.shown(f"The margin is {significant(by.margin, 4)}, {SHARE_OF_LEAD:.0%} of the lead: {over}.")]
+    return [Finding.shown(f"The margin is {significant(by.margin, 4)}, {percent(SHARE_OF_LEAD)} of the lead: {over}.")]
 
 
 def _tell_unknown(report: EvaluationReport) -> list[Finding]:
@@ -195,7 +198,9 @@ def _tell_unknown(report: EvaluationReport) -> list[Finding]:
     if share is None or share.value == 0:
         return []
     return [
-        Finding.shown(f"{share.value:.2%} of the test rows are of a class that the train set lacks, and always wrong.")
+        Finding.shown(
+            f"{percent(share.value, 2)} of the test rows are of a class that the train set lacks, and always wrong."
+        )
     ]
 
 
@@ -246,7 +251,7 @@ def _weigh_churn(report: EvaluationReport, limit: float | None) -> list[Finding]
 
 def _churn(churn: MetricValue) -> str:
     if churn.name == "share_of_decisions":
-        return f"{churn.value:.2%} of the decisions differ from the champion's"
+        return f"{percent(churn.value, 2)} of the decisions differ from the champion's"
     return f"Values differ from the champion's by {churn.value:.4f} standard deviations of the label on average"
 
 
@@ -290,7 +295,7 @@ def _weigh_refit(refit: Refit | None, accept: Accept) -> list[Finding]:
             Finding.refuse(f"The fit on all rows differs from the judged one by {churn.value}, which is not a number.")
         ]
     differs = (
-        f"{churn.value:.2%} of the decisions on the test rows differ from the judged fit's"
+        f"{percent(churn.value, 2)} of the decisions on the test rows differ from the judged fit's"
         if churn.name == "share_of_decisions"
         else f"values on the test rows differ by {churn.value:.4f} standard deviations of the label from the judged fit's"
     )

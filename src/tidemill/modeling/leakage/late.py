@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tidemill.modeling.leakage.finding import Leak
+from tidemill.records import percent
 from tidemill.spec import OBSERVED_AT
 
 __all__ = ["CHANGED_LIMIT", "find_changed", "find_late"]
@@ -82,7 +83,7 @@ def find_changed(
         Leak(
             kind="changed",
             subject=name,
-            how=f"{name!r} differs in {share:.0%} of {len(both):,} rows from what was served at the same cutoff: it is "
+            how=f"{name!r} differs in {percent(share)} of {len(both):,} rows from what was served at the same cutoff: it is "
             "written later",
         )
         for share, name in sorted(found, reverse=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidemill.records import MetricValue, significant
+from tidemill.records import MetricValue, percent, significant
 
 __all__ = ["RECENT", "AlertThresholds", "Reading"]
 
@@ -61,6 +61,11 @@ class Reading:
     def value(self) -> float:
         """The figure's value."""
         return self.figure.value
+
+    @property
+    def share(self) -> str:
+        """The figure's value in percent."""
+        return percent(self.value, 2)
 
     @property
     def times(self) -> str:
@@ -132,7 +137,7 @@ class Reading:
         }
         names = sorted(shares, key=lambda name: -shares[name])
         more = ["and others"] if len(names) > MOST_NAMED else []
-        return ", ".join([f"{name} ({shares[name]:.0%})" for name in names[:MOST_NAMED]] + more) or "none is named"
+        return ", ".join([f"{name} ({percent(shares[name])})" for name in names[:MOST_NAMED]] + more) or "none is named"
 
     def _features(self) -> list["Reading"]:
         return [
@@ -155,7 +160,7 @@ class Reading:
     def null_share_now(self) -> str:
         """The share of nulls as a phrase for a message."""
         share = self.beside("null_share")
-        return "" if share is None else f" to {share:.1%}"
+        return "" if share is None else f" to {percent(share)}"
 
     @property
     def near_misses(self) -> str:
@@ -229,4 +234,4 @@ class Reading:
     def pace(self) -> str:
         """The step's rows per second relative to the usual, as a phrase for a message."""
         pace = self.beside("rows_per_s_ratio")
-        return "" if pace is None else f", at {pace:.0%} of the usual rows per second"
+        return "" if pace is None else f", at {percent(pace)} of the usual rows per second"

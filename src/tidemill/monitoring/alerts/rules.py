@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tidemill.monitoring.alerts.reading import RECENT, AlertThresholds, Reading
 from tidemill.monitoring.growth import LEAST_GROWTH
-from tidemill.records import Alert, MetricValue, Severity
+from tidemill.records import Alert, MetricValue, Severity, percent
 
 __all__ = ["RULES", "AlertRule", "AlertThresholds", "raise_alerts"]
 
@@ -48,7 +48,7 @@ class AlertRule:
     threshold: Callable[[Reading], float]
     """Value to compare the figure with."""
     message: str
-    """Finding, extent and next step, from the reading ``r`` and the ``threshold``."""
+    """Finding, extent and next step, from the reading ``r``, the ``threshold``, and ``allowed``, the threshold in percent."""
     crossed: Callable[[Reading, float], bool] = _above
     """Whether the figure deserves an alert."""
     severity: Callable[[Reading, float], Severity] = _warn
@@ -61,7 +61,7 @@ class AlertRule:
         return Alert(
             rule=self.name.format(r=reading),
             severity=self.severity(reading, threshold),
-            message=self.message.format(r=reading, threshold=threshold),
+            message=self.message.format(r=reading, threshold=threshold, allowed=percent(threshold, 2)),
             value=reading.value,
             threshold=threshold,
         )
@@ -88,7 +88,7 @@ RULES: tuple[AlertRule, ...] = (
         name="drift",
         threshold=lambda r: r.thresholds.drift_share,
         crossed=lambda r, threshold: r.value >= threshold,
-        message="Features that carry {r.value:.0%} of the model's importance have drifted ({r.rows}; {threshold:.0%} is "
+        message="Features that carry {r.share} of the model's importance have drifted ({r.rows}; {allowed} is "
         "allowed): {r.drifted}. Compare their distributions with the training snapshot's. Fix the source if it is "
         "broken; retrain if the world has changed.",
     ),
@@ -125,13 +125,13 @@ RULES: tuple[AlertRule, ...] = (
         crossed=lambda r, threshold: r.value > threshold and not r.is_usual("null_share"),
         severity=lambda r, _: Severity.FAIL if r.known("null_share", 0.0) >= MOST_NULLS else Severity.WARN,
         message="Feature {r.subject!r} lacks values: its share of nulls has risen by {r.points:.1f} points{r.null_share_now} "
-        "({r.rows}; {threshold:.0%} is allowed). Look at the table that it comes from, and at what was loaded late.",
+        "({r.rows}; {allowed} is allowed). Look at the table that it comes from, and at what was loaded late.",
     ),
     AlertRule(
         figure="unseen_share",
         name="unseen:{r.subject}",
         threshold=lambda r: max(r.thresholds.unseen_share, USUAL_MARGIN * r.known("unseen_share_usual", 0.0)),
-        message="Feature {r.subject!r} has levels that training never saw, in {r.value:.1%} of {r.rows} ({threshold:.1%} is "
+        message="Feature {r.subject!r} has levels that training never saw, in {r.share} of {r.rows} ({allowed} is "
         "allowed).{r.near_misses} Was a level renamed? Map it back in the features query; if it is new, retrain.",
     ),
     AlertRule(
@@ -141,7 +141,7 @@ RULES: tuple[AlertRule, ...] = (
             SET_ASIDE_MARGIN * r.thresholds.set_aside_share, USUAL_MARGIN * r.known("set_aside_usual", 0.0)
         ),
         severity=_fail,
-        message="{r.value:.2%} of {r.rows} are set aside, because they break the contract or have no score ({threshold:.2%} is "
+        message="{r.share} of {r.rows} are set aside, because they break the contract or have no score ({allowed} is "
         "usual or allowed). See tidemill.quarantine for the reasons; fix the source, and predict the partition again.",
     ),
     AlertRule(
@@ -164,7 +164,7 @@ RULES: tuple[AlertRule, ...] = (
         threshold=lambda r: r.thresholds.label_coverage,
         crossed=lambda r, threshold: r.value < threshold,
         severity=lambda r, threshold: Severity.FAIL if r.value < NO_LABELS * threshold else Severity.WARN,
-        message="Only {r.value:.1%} of the labels are in; {threshold:.0%} are expected of a matured partition. Look at the "
+        message="Only {r.share} of the labels are in; {allowed} are expected of a matured partition. Look at the "
         "source of the labels; until it delivers, read the realised quality with care.",
     ),
     AlertRule(
@@ -188,14 +188,14 @@ RULES: tuple[AlertRule, ...] = (
         figure="skew_share",
         name="skew:{r.subject}",
         threshold=lambda r: SKEWED,
-        message="Feature {r.subject!r}{r.of_partition} differs from what was scored, in {r.value:.1%} of {r.rows}. With the "
+        message="Feature {r.subject!r}{r.of_partition} differs from what was scored, in {r.share} of {r.rows}. With the "
         "same cutoff, the query must return the same values: let it use only what was observed by :cutoff.",
     ),
     AlertRule(
         figure="skew_rows",
         name="skew:rows",
         threshold=lambda r: SKEWED,
-        message="The set of rows{r.of_partition} differs from what was scored, in {r.value:.1%} of {r.rows}. With the "
+        message="The set of rows{r.of_partition} differs from what was scored, in {r.share} of {r.rows}. With the "
         "same cutoff, the query must return the same rows: let it use only what was observed by :cutoff.",
     ),
     AlertRule(
@@ -219,7 +219,7 @@ RULES: tuple[AlertRule, ...] = (
         name="growth:{r.subject}",
         threshold=lambda r: LEAST_GROWTH,
         crossed=lambda r, threshold: r.value >= threshold and r.grown("wall_s") >= MIN_EXTRA_S,
-        message="Step {r.subject!r} has become slower, by {r.value:.0%} over {r.figure.n} partitions for the same number of "
+        message="Step {r.subject!r} has become slower, by {r.share} over {r.figure.n} partitions for the same number of "
         "rows; it takes {r.wall_s:.1f} s now. Look for tables that grow without an index, and for what piles up.",
     ),
     AlertRule(
@@ -227,7 +227,7 @@ RULES: tuple[AlertRule, ...] = (
         name="growth:{r.subject}",
         threshold=lambda r: LEAST_GROWTH,
         crossed=lambda r, threshold: r.value >= threshold and r.grown("peak_rss_bytes") >= MIN_EXTRA_BYTES,
-        message="Step {r.subject!r} needs more memory, by {r.value:.0%} over {r.figure.n} partitions: {r.peak_mib:,.0f} MiB at "
+        message="Step {r.subject!r} needs more memory, by {r.share} over {r.figure.n} partitions: {r.peak_mib:,.0f} MiB at "
         "its peak now. Do its rows grow too? If not, look for a leak or a table that grows.",
     ),
 )

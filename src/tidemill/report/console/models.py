@@ -5,10 +5,10 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from tidemill.intervals import key_order
-from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, ScoreSection, Severity, Wishes
+from tidemill.records import MOST_UNEXAMINED, ModelDetails, ModelState, ScoreSection, Severity, Wishes, percent
 from tidemill.report.console.links import run_path, task_path, trail_of
 from tidemill.report.console.runbook import instructions
-from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, percent, when
+from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, when
 from tidemill.report.timeline import calendar, drift_rows, quality_chart
 
 __all__ = ["model_page", "models_page"]

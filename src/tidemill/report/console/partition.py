@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from tidemill.records import PartitionDetails, Verdict
+from tidemill.records import PartitionDetails, Verdict, percent
 from tidemill.report.console.links import run_path, task_path, trail_of
-from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, percent, when
+from tidemill.report.html import Answer, Link, Tile, count, figure, interval, page, when
 
 __all__ = ["partition_page"]
 

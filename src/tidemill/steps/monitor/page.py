@@ -11,10 +11,10 @@ from tidemill.metrics.gaps import PREFIX
 from tidemill.modeling.tasks import task_type
 from tidemill.monitoring.arrival import Arrival
 from tidemill.monitoring.profile import ColumnKind, ColumnProfile
-from tidemill.records import Alert, AlertsRef, CollectedRef, MetricValue, OpenAlert, Severity
+from tidemill.records import Alert, AlertsRef, CollectedRef, MetricValue, OpenAlert, Severity, percent
 from tidemill.report import charts
 from tidemill.report.arrivals import arrival_chart, arrival_sentence
-from tidemill.report.html import figure, percent
+from tidemill.report.html import figure
 from tidemill.report.monitoring import AlertsView, LabelsView, MonitorView, QualityView, monitor_page
 from tidemill.report.values import Categories, DriftRow, Histogram, LabelRow, SliceRow, StepCompute
 from tidemill.runtime.job import Job

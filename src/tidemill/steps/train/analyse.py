@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tidemill.monitoring.profile import ColumnKind, build_profile
 from tidemill.monitoring.profile import ColumnProfile as Counted
-from tidemill.records import MetricValue, ProfileRef, SnapshotRef, significant
+from tidemill.records import MetricValue, ProfileRef, SnapshotRef, percent, significant
 from tidemill.report import charts
 from tidemill.report.pages import profile_page
 from tidemill.report.values import ColumnProfile
@@ -91,7 +91,7 @@ def _findings(counted: tuple[Counted, ...], associations: dict[str, float]) -> I
     for item in counted:
         values = item.n - item.n_null
         if item.n_null / item.n >= MANY_NULLS:
-            yield f"{item.name} has no value in {item.n_null / item.n:.0%} of the rows."
+            yield f"{item.name} has no value in {percent(item.n_null / item.n)} of the rows."
         if values and (max(item.counts) == values and (item.minimum == item.maximum)):
             yield f"{item.name} has the same value in every row."
     for name, value in sorted(associations.items(), key=lambda pair: -abs(np.nan_to_num(pair[1]))):

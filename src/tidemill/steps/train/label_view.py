@@ -10,9 +10,8 @@ import pyarrow as pa
 
 from tidemill.intervals import key_order
 from tidemill.metrics.student import half_width
-from tidemill.records import MetricValue, significant
+from tidemill.records import MetricValue, percent, significant
 from tidemill.report import answer_charts, charts
-from tidemill.report.html import percent
 from tidemill.report.values import Categories, Histogram
 from tidemill.spec import Task
 
@@ -182,7 +181,7 @@ def _share_moved(what: str, first: npt.NDArray[np.bool_], last: npt.NDArray[np.b
     before, now = float(first.mean()), float(last.mean())
     if abs(now - before) < SHARE_SWING:
         return []
-    return [f"The share of {what} has moved within the window, from {before:.1%} to {now:.1%}."]
+    return [f"The share of {what} has moved within the window, from {percent(before)} to {percent(now)}."]
 
 
 def _mean(values: Floats) -> MetricValue:

@@ -9,7 +9,7 @@ from typing import Unpack
 from tidemill.metrics.staleness import aged_losses, staleness_curve, suggested_age
 from tidemill.mlflow_mirror.mirror import show_training
 from tidemill.modeling.bundle import INTERVAL_COVERAGE, Bundle
-from tidemill.records import BundleRef, Decision, DeploymentRef, EvaluationReport, SnapshotRef, SplitRef
+from tidemill.records import BundleRef, Decision, DeploymentRef, EvaluationReport, SnapshotRef, SplitRef, percent
 from tidemill.report.card import CardFacts, model_card
 from tidemill.runtime import declarations
 from tidemill.runtime.declarations import TrainingRecords
@@ -189,5 +189,7 @@ def _stages(bundle: Bundle) -> dict[str, str]:
         found |= {"classes": ", ".join(map(str, bundle.classes)), "answer": bundle.threshold_criterion}
     if bundle.residual_quantiles is not None:
         below, above = bundle.residual_quantiles
-        found["interval"] = f"{below:+.4g} to {above:+.4g} around the value, for {INTERVAL_COVERAGE:.0%} of the labels"
+        found["interval"] = (
+            f"{below:+.4g} to {above:+.4g} around the value, for {percent(INTERVAL_COVERAGE)} of the labels"
+        )
     return found

@@ -135,37 +135,41 @@ TABLE = {
     "days not known, as in old records": (ACCEPT, {"n_test_blocks": None}, "1,400 labelled rows"),
     # labels
     "labels not counted, as in old records": (ACCEPT, {"champion_unlabelled_share": 0.0}, "1,400 labelled rows"),
-    "nearly all rows have a label": (ACCEPT, shares(0.02, 0.0), "2.0% of the rows of matured partitions have no label"),
+    "nearly all rows have a label": (ACCEPT, shares(0.02, 0.0), "2 % of the rows of matured partitions have no label"),
     "the keys are written in two ways": (
         REJECT,
         shares(0.556, 0.556, near=0.556),
-        "55.6% of the labels match no row: the keys of 55.6% of the rows differ from a label's only in blanks",
+        "55.6 % of the labels match no row: the keys of 55.6 % of the rows differ from a label's only in blanks",
     ),
     "a few keys are written in two ways": (REJECT, shares(0.11, 0.01, 0.1, 0.0101), "Write the key alike in both"),
-    "hardly any key is written in two ways": (ACCEPT, shares(0.11, 0.01, 0.1, 0.01), "11.0% of the rows"),
+    "hardly any key is written in two ways": (ACCEPT, shares(0.11, 0.01, 0.1, 0.01), "11 % of the rows"),
     "many labels of others, and some rows without one": (
         ACCEPT,
         shares(0.5, 0.95),
-        "95.0% of the labels match no row.",
+        "95 % of the labels match no row.",
     ),
     "features and labels hardly meet": (UNDECIDED, shares(0.51, 0.51), "features and labels hardly meet. See whether"),
-    "features and labels hardly meet, as usual": (ACCEPT, shares(0.8, 0.8, 0.8), "80.0% of the rows had no label"),
+    "features and labels hardly meet, as usual": (
+        ACCEPT,
+        shares(0.8, 0.8, 0.8),
+        "in the champion's training was 80 %.",
+    ),
     "share of keys written in two ways is NaN": (REJECT, shares(0.0, 0.0, near=NAN), "not valid shares"),
-    "few rows without a label, many labels of others": (ACCEPT, shares(0.1, 0.9), "90.0% of the labels match no row."),
-    "many rows without a label, few labels of others": (ACCEPT, shares(0.9, 0.1), "90.0% of the rows"),
+    "few rows without a label, many labels of others": (ACCEPT, shares(0.1, 0.9), "90 % of the labels match no row."),
+    "many rows without a label, few labels of others": (ACCEPT, shares(0.9, 0.1), "90 % of the rows"),
     "share without a label is NaN": (REJECT, shares(NAN, 0.0), "not valid shares"),
     "share of labels without a row is NaN": (REJECT, shares(0.0, NAN), "not valid shares"),
-    "share without a label as usual": (ACCEPT, shares(0.02, 0.0, 0.02), "in the champion's training 2.0% of the rows"),
+    "share without a label as usual": (ACCEPT, shares(0.02, 0.0, 0.02), "in the champion's training was 2 %."),
     "far more rows without a label than usual": (
         UNDECIDED,
         shares(0.25, 0.0, 0.02),
-        "25.0% of the rows of matured partitions have no label, and 0.0% of the labels match no row; "
-        "in the champion's training 2.0% of the rows had no label, so labels are missing. Find out where",
+        "25 % of the rows of matured partitions have no label, and 0 % of the labels match no row; "
+        "the share of rows without a label in the champion's training was 2 %, so labels are missing. Find out where",
     ),
-    "rows without a label for the first time": (UNDECIDED, shares(0.101, 0.0, 0.0), "10.1% of the rows"),
-    "four times as usual, but few": (ACCEPT, shares(0.1, 0.0, 0.025), "10.0% of the rows"),
-    "far above usual, but not three times": (ACCEPT, shares(0.75, 0.0, 0.25), "75.0% of the rows"),
-    "the usual share is NaN": (UNDECIDED, shares(0.02, 0.0, NAN), "nan% of the rows"),
+    "rows without a label for the first time": (UNDECIDED, shares(0.101, 0.0, 0.0), "10.1 % of the rows"),
+    "four times as usual, but few": (ACCEPT, shares(0.1, 0.0, 0.025), "10 % of the rows"),
+    "far above usual, but not three times": (ACCEPT, shares(0.75, 0.0, 0.25), "75 % of the rows"),
+    "the usual share is NaN": (UNDECIDED, shares(0.02, 0.0, NAN), "training was not defined, so"),
     # baselines
     "no baseline": (REJECT, {"baselines": ()}, "compared with no baseline"),
     "better than a baseline, but not surely": (
@@ -313,7 +317,7 @@ TABLE = {
         "calibration error of the candidate is nan",
     ),
     # churn
-    "churn within its limit": (ACCEPT, {}, "8.00% of the decisions differ"),
+    "churn within its limit": (ACCEPT, {}, "8 % of the decisions differ"),
     "churn over its limit": (REJECT, {"churn": figure(0.11, name="share_of_decisions")}, "over the limit of 0.1"),
     "churn is missing": (REJECT, {"churn": None}, "churn against the champion is missing"),
     "churn is NaN": (REJECT, {"churn": figure(NAN, name="share_of_decisions")}, "churn against the champion is nan"),
@@ -329,7 +333,7 @@ TABLE = {
     "classes that the train set lacks": (
         ACCEPT,
         {"metrics": (*GOOD.metrics, figure(0.12, name="unknown_class_share"))},
-        "12.00% of the test rows",
+        "12 % of the test rows",
     ),
     "clean process fails": (REJECT, {"rehearsal": replace(REHEARSED, problem="It ended with code 1.")}, "code 1"),
     "clean process scores differently": (REJECT, {"rehearsal": replace(REHEARSED, n_different=1)}, "1 of 1,400 rows"),
@@ -344,7 +348,7 @@ TABLE = {
     "fitted again": (
         ACCEPT,
         {"refit": REFIT},
-        "all 9,000 labelled rows: 2.00% of the decisions on the test rows differ",
+        "all 9,000 labelled rows: 2 % of the decisions on the test rows differ",
     ),
     "fitted again, with values": (
         ACCEPT,
@@ -458,7 +462,7 @@ def test_good_evidence_is_accepted_with_a_sentence_for_each_thing_weighed():
         "roc_auc minus that of the champion, release 3, is +0.0010 (-0.0030 to +0.0050): not worse by 0.005 or more.",
         "2 of 2 slices could be compared with the champion's; none is shown to be worse by more than 0.005.",
         "Scores are off by 0.0300 on average (expected calibration error), within the limit of 0.05.",
-        "8.00% of the decisions differ from the champion's, within the limit of 0.1.",
+        "8 % of the decisions differ from the champion's, within the limit of 0.1.",
         "It behaves as it should: row order.",
         "In a clean process all 1,400 rows get the same score, bit by bit.",
         "Scoring takes 8.0 processor seconds per million rows, within the limit of 60 s.",
@@ -483,7 +487,7 @@ def test_without_a_margin_in_the_spec_the_unit_of_the_label_does_not_matter(scal
         )
 
     assert verdict(0.08).accepted  # of a lead of 2, 5 % are 0.1
-    assert f"The margin is {0.1 * scale:.4g}, 5% of the lead" in " ".join(verdict(0.08).reasons)
+    assert f"The margin is {0.1 * scale:.4g}, 5 % of the lead" in " ".join(verdict(0.08).reasons)
     assert verdict(0.12).verdict is REJECT
 
 

@@ -65,7 +65,7 @@ def test_drift_names_the_drifted_features_the_most_important_first():
         for name, value in (("psi", psi), ("psi_threshold", 0.21), ("importance_share", share))
     ]
     message = _alerts(*features, _weighted(0.5))["drift"].message
-    for part in ("b (40%), a (10%)", "50%", "900 rows", "retrain"):
+    for part in ("b (40 %), a (10 %)", "50 %", "900 rows", "retrain"):
         assert part in message
     assert "c (" not in message
 

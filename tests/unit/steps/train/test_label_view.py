@@ -58,7 +58,7 @@ def test_labels_that_stay_as_they_are_are_no_finding(task: Task) -> None:
 @pytest.mark.parametrize(
     ("moved", "said"),
     [(view(Task.BINARY, [0] * 20 + [0, 1] * 10 + [1] * 20, pa.int8()), "positive labels has moved within the window"),
-     (view(Task.MULTICLASS, ["a"] * 30 + ["b"] * 30), "labels 'a' has moved within the window, from 100.0% to 0.0%"),
+     (view(Task.MULTICLASS, ["a"] * 30 + ["b"] * 30), "labels 'a' has moved within the window, from 100 % to 0 %"),
      (view(Task.REGRESSION, [1.0] * 30 + [3.0] * 30), "mean label has moved within the window, from 1 to 3")],
 )  # fmt: skip
 def test_labels_that_move_are_a_finding(moved: LabelView, said: str) -> None:
