@@ -53,13 +53,13 @@ def select_features(profile: Profile, target: Target, key: RowKey, time: str | N
     SettingsError
         If none is left.
     """
-    keys, left_out = key.columns, dict(profile.unusable)
+    left_out = dict(profile.unusable)
     chosen, values = [], {}
     for item in profile.features:
         if item.column == target.source.column:
             continue
         column = _column(profile.sample[item.name], item)
-        used, reason = _judge(profile, item, column, keys)
+        used, reason = _judge(profile, item, column, key)
         if used is None:
             left_out[item.column if item.column not in left_out else item.name] = reason
         else:
@@ -91,7 +91,9 @@ def select_features(profile: Profile, target: Target, key: RowKey, time: str | N
 def _notes(profile: Profile, features: tuple[Candidate, ...]) -> Iterator[str]:
     for item in features:
         column = profile.column(item.column)
-        if column.is_id and not item.is_number:
+        if item.name == f"{plain_name(item.column)}_group":
+            yield f"{item.column} is the key, and {item.name} is the same as a category, for what is usual for each."
+        elif column.is_id and not item.is_number:
             yield f"{item.column} is an id with few values, and became a category."
         elif item.is_number and re.search(_CODES, plain_name(item.column)) and column.type in _WHOLE:
             yield (
@@ -110,12 +112,13 @@ def _column(values: pd.Series, item: Candidate) -> pd.Series:
     return pd.to_numeric(values, errors="coerce").astype("float64") if item.is_number else values
 
 
-def _judge(profile: Profile, item: Candidate, values: pd.Series, keys: tuple[str, ...]) -> tuple[Candidate | None, str]:
+def _judge(profile: Profile, item: Candidate, values: pd.Series, key: RowKey) -> tuple[Candidate | None, str]:
     """Return the feature, or None and why not."""
     column, n = profile.column(item.column), int(values.notna().sum())
     n_distinct = values.nunique()
-    if keys == (item.column,):
-        return None, "it is the key"
+    if key.columns == (item.column,):
+        recurs = key.within_partition and n_distinct <= _FEW_GROUPS
+        return (_category(item, f"{item.name}_group"), "") if recurs else (None, "it is the key")
     if n_distinct < 2 and n == len(values):
         return None, "it is constant"
     if n <= len(values) * (1 - _MISSING) or n_distinct < 2:
@@ -125,13 +128,17 @@ def _judge(profile: Profile, item: Candidate, values: pd.Series, keys: tuple[str
     if column.is_id or column.type == "uuid":
         if n_distinct > _FEW_GROUPS or column.type == "uuid":
             return None, f"an id ({n_distinct:,} distinct values in the sample)"
-        as_text = f"CAST({quoted(item.column)} AS text)"
-        return replace(item, expression=as_text if item.is_number else item.expression, is_number=False), ""
+        return _category(item, item.name), ""
     is_distinct = n_distinct == n >= _SURE
     if item.is_number:
         whole = column.type in _WHOLE and item.expression == quoted(item.column)
         return (None, "a number of its own for each row, like an id") if is_distinct and whole else (item, "")
     return _judge_text(item, values, n, n_distinct)
+
+
+def _category(item: Candidate, name: str) -> Candidate:
+    as_text = f"CAST({quoted(item.column)} AS text)"
+    return replace(item, name=name, expression=as_text if item.is_number else item.expression, is_number=False)
 
 
 def _judge_text(item: Candidate, values: pd.Series, n: int, n_distinct: int) -> tuple[Candidate | None, str]:
