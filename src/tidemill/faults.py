@@ -20,7 +20,7 @@ FAULT_POINTS: Mapping[str, str] = {
     # every step
     "step-started": "the step's run is in the ledger, nothing else has happened",
     "step-done": "the step has done its work, and the ledger does not know how it ended",
-    "step-recorded": "the ledger knows how the step ended, and the caller does not",
+    "step-recorded": "the ledger has how the step ended, and the caller does not know",
     "fit-started": "the training set is at hand, and nothing has been learnt from it",
     # files
     "store-filled": "an artifact's files are complete, under a temporary name",
@@ -66,7 +66,7 @@ FAULT_POINTS: Mapping[str, str] = {
     # removal of a model
     "remove-model-tables": "the view and some prediction tables are gone, and the ledger's rows are there",
     "remove-model-before-commit": "the rows are gone, only in this transaction",
-    "remove-model-ledger": "the ledger knows only that the model was removed, and its files are there",
+    "remove-model-ledger": "the ledger has only the model's removal, and its files are there",
     "remove-model-files": "the files are gone, and MLflow still shows the model",
 }
 """Name of each point, and what is true at that instant. ``tests/chaos`` tests all of them."""

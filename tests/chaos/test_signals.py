@@ -1,4 +1,4 @@
-"""A task that is told to end: all is rolled back, nothing half written stays, and the ledger knows why (F04)."""
+"""A task that is told to end: all is rolled back, nothing half written stays, and the ledger has the reason (F04)."""
 
 import os
 import signal

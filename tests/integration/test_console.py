@@ -292,7 +292,7 @@ def test_a_failed_run_without_a_failed_step_is_told_until_a_later_one_succeeds(c
     assert told not in console.page(f"{serving.model}/")
 
 
-def test_a_failed_run_that_the_ledger_knows_is_told_once(console: Console, serving: Mill) -> None:
+def test_a_failed_run_in_the_ledger_is_reported_once(console: Console, serving: Mill) -> None:
     add_run(f"{serving.model}_predict", "scheduled__1", "failed", NEXT)
     assert "Failed in Airflow only" in console.page(f"{serving.model}/")
     serving.sql(

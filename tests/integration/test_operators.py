@@ -85,7 +85,7 @@ def test_a_dry_run_publishes_nothing(serving: Mill, settle: Settle) -> None:
     assert published(serving) == 0
 
 
-def test_the_ledger_knows_the_airflow_task_of_a_step(serving: Mill, settle: Settle) -> None:
+def test_the_ledger_has_the_airflow_task_of_a_step(serving: Mill, settle: Settle) -> None:
     settle(serving)
     execute(serving, ResolveReleaseOperator, {})
     found = serving.sql(

@@ -342,7 +342,7 @@ def test_publishing_twice_is_one_event(serving: Mill, attempt: Callable[..., Pre
 def test_run_that_is_visible_may_be_published_again_while_a_newer_attempt_is_at_work(
     serving: Mill, attempt: Callable[..., PredictionRef]
 ) -> None:
-    """As a retry does whose COMMIT was answered by nobody: the ledger knows that it has published."""
+    """As a retry does whose COMMIT was answered by nobody: the ledger has its publication."""
     prediction = attempt()
     serving.publisher.publish(prediction)
     serving.publisher.claim(serving.model, SCORED, serving.start_run())

@@ -41,7 +41,8 @@ def student_quantile(freedom: float) -> float:
 def degrees_of_freedom(n_blocks: int) -> int:
     """Return the degrees of freedom of a mean over n blocks of time: n^0.62, at least 3.
 
-    More would be surer than days that resemble the day before allow, fewer would waste days (`tidemill.metrics.blocks`).
+    With more, the interval would be too narrow for days that resemble the day before; with fewer, days are wasted
+    (`tidemill.metrics.blocks`).
 
     Examples
     --------

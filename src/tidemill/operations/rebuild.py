@@ -54,7 +54,7 @@ class Rebuilding:
     store: Store
     """Where the original artifacts are."""
     origins: Origins
-    """What the ledger knows."""
+    """What the ledger has on record."""
     made: ReleaseOrigin
     """The original release."""
     as_declared: bool

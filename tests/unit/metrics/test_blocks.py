@@ -127,7 +127,7 @@ def test_the_skewness_of_days_of_few_counted_rows_is_not_undone():
     assert found.high - found.value == pytest.approx(found.value - found.low)
 
 
-def test_average_precision_is_never_surer_than_two_thirds_of_the_error_of_its_positives():
+def test_the_error_of_average_precision_is_at_least_two_thirds_of_that_of_its_positives():
     y = np.tile([1.0, 0.0, 0.0, 1.0], 14)
     score = np.tile([0.9, 0.8, 0.3, 0.2], 14)
     score[3] = 0.31  # days are almost alike, so that they alone would leave hardly any doubt
