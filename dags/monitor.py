@@ -33,7 +33,7 @@ for spec in specs_beside(__file__):
                 task_id="settle",
                 model=model,
                 shadow=shadow.output,
-                outlets=[release_asset(spec)],
+                outlets=[release_asset(spec), predictions_asset(spec)],
                 queue=queue_of("register"),
             )
         alert = AlertOperator(

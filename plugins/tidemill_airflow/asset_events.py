@@ -15,7 +15,7 @@ from tidemill_airflow.assets import MODELS, PREDICTIONS
 if TYPE_CHECKING:
     from tidemill.warehouse.releases.registry import Release
 
-__all__ = ["AssetChange", "Changes", "announce", "changes_by_hand", "changes_of"]
+__all__ = ["AssetChange", "Changes", "announce", "changes_in_ledger", "changes_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +52,8 @@ def changes_of(record: Mapping[str, Any], partition: str, inputs: Mapping[str, A
     return {}
 
 
-def changes_by_hand(url: str, model: str, *, champion: bool, partitions: Collection[str]) -> Changes:
-    """Return the present champion, if a person has changed it, and the partitions whose rows a person has changed."""
+def changes_in_ledger(url: str, model: str, *, champion: bool, partitions: Collection[str]) -> Changes:
+    """Return the present champion, if it has changed, and the partitions whose rows have, from the ledger."""
     from tidemill.warehouse.predictions.publisher import Publisher
     from tidemill.warehouse.releases.registry import Releases
 

@@ -125,6 +125,17 @@ JOIN tidemill.prediction_run run USING (prediction_run_id)
 WHERE pointer.model = %(model)s AND run.release_id = ANY(%(undone)s::bigint[])
 ORDER BY pointer.partition;
 
+-- name: taken_back
+-- The partitions whose rows by a release have been replaced by those of another one.
+SELECT p.partition
+FROM tidemill.published p
+JOIN tidemill.prediction_run visible USING (prediction_run_id)
+WHERE p.model = %(model)s AND visible.release_id <> %(release_id)s
+  AND EXISTS (SELECT FROM tidemill.prediction_run earlier
+              WHERE earlier.model = p.model AND earlier.partition = p.partition AND earlier.release_id = %(release_id)s
+                AND earlier.status = 'superseded')
+ORDER BY tidemill.key_order(p.partition);
+
 -- name: open_prediction_run
 -- Open a prediction run and its table.
 SELECT tidemill.open_prediction_run(%(model)s, %(partition)s, %(release_id)s, %(snapshot_digest)s, %(token)s,

@@ -150,7 +150,7 @@ def test_a_spec_with_a_shadow_has_tasks_that_compare_and_settle(describe_models:
     spec["accept"]["watch"] = "14 days"
     found = tasks(describe_models(flight_delays=yaml.safe_dump(spec)), "monitor")
     assert (found["shadow"]["upstream"], found["settle"]["upstream"]) == (["collect"], ["shadow"])
-    assert found["settle"]["outlets"] == ["flight_delays_champion"]
+    assert found["settle"]["outlets"] == ["flight_delays_champion", "flight_delays_predictions"]
 
 
 @pytest.mark.parametrize(

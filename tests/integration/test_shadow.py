@@ -21,6 +21,7 @@ from tidemill.warehouse.ledger import Measurement
 from tidemill.warehouse.releases.listing import list_releases
 from tidemill.warehouse.releases.shadows import Shadows
 
+from .conftest import DagRun
 from .data import SPEC, Mill
 
 Trained = dict[str, dict[str, Any]]
@@ -115,8 +116,8 @@ def assert_gain_is_the_difference_of_both_models_on_the_labels(mill: Mill, day: 
     assert measured == [(pytest.approx(auc["written"] - auc["published"]),)]
 
 
-def settle_on(mill: Mill, gains: list[float]) -> dict[str, Any]:
-    """Settle as if each day had been measured with a gain."""
+def measure_gains(mill: Mill, gains: list[float]) -> Shadow:
+    """Record a gain for each day, and return what scores in the shadow."""
     running = shadows(mill).running(mill.model)
     assert running is not None
     run_id = mill.start_run(DAYS[-1], "shadow")
@@ -130,6 +131,12 @@ def settle_on(mill: Mill, gains: list[float]) -> dict[str, Any]:
             run_id=run_id,
         )
         mill.ledger.record_metrics(at, [MetricValue(name=f"gain_of_shadow_{running.shadow_id}", value=gain)])
+    return running
+
+
+def settle_on(mill: Mill, gains: list[float]) -> dict[str, Any]:
+    """Settle as if each day had been measured with a gain."""
+    running = measure_gains(mill, gains)
     return mill.step("monitor", "settle", DAYS[-1], shadow=ShadowRef(shadow=running).to_dict())
 
 
@@ -212,6 +219,36 @@ def test_predecessor_returns_with_its_rows_although_it_is_killed_on_the_way(mill
     assert states(mill) == [("predecessor", "won")]
     assert {release for day in DAYS[:2] for (release,) in mill.view(day, "release_id")} == {good}
     assert mill.promoter.undone(mill.model) == (poor,)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_win_in_the_shadow_is_an_event_of_the_champion_and_of_each_partition_taken_back(
+    mill: Mill, trained: Trained, dag_run: DagRun, role: Role
+) -> None:
+    mill.write(spec_with("watch: 14 days, republish: true"))
+    first = served_by(mill, trained, "logistic_regression")
+    mill.predict(DAYS[0])
+    second = mill.register(bundle_of(trained, "shallow_tree"), START)
+    returns = role is Role.PREDECESSOR
+    if returns:
+        mill.promote(second, first, START)
+    mill.predict(DAYS[0])
+    mill.predict(DAYS[-1])
+    winner, loser = (first, second) if returns else (second, first)
+    assert put_in_shadow(mill, winner, loser, role)
+    measure_gains(mill, GOOD)
+    ended = dag_run("monitor", mill, partition=DAYS[-1])
+    assert (champion(mill), ended["state"]) == (winner, "success"), ended["log"]
+    rows = mill.sql(
+        "SELECT partition, json_build_object('partition', partition, 'release', release_id, 'rows', n_rows, 'digest', checksum)"
+        " FROM tidemill.published JOIN tidemill.prediction_run USING (prediction_run_id, model, partition)"
+        " WHERE model = '{m}' AND release_id = %s",
+        winner,
+    )
+    found = {event["asset"]: event["extra"] for event in ended["events"]}
+    assert found.pop(f"{mill.model}_champion")["release"] == winner
+    assert found == ({f"{mill.model}_predictions": {"partitions": dict(rows)}} if returns else {})
+    assert {key for key, _ in rows} == ({DAYS[0], DAYS[-1]} if returns else set())
 
 
 def test_a_promotion_by_hand_starts_one_watch(mill: Mill, trained: Trained) -> None:

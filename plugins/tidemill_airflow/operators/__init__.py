@@ -13,7 +13,7 @@ from tidemill_airflow.operators.doctor import DoctorOperator
 from tidemill_airflow.operators.inspect import InspectOperator
 from tidemill_airflow.operators.look_back import LookBackOperator, ScoreAgainOperator
 from tidemill_airflow.operators.record_outcome import RecordOutcomeOperator
-from tidemill_airflow.operators.rollback import RollbackOperator
+from tidemill_airflow.operators.rollback import RollbackOperator, SettleOperator
 from tidemill_airflow.operators.send_alerts import SendAlertsOperator
 from tidemill_airflow.operators.step import StepOperator
 from tidemill_airflow.operators.trigger_training import TriggerTrainingOperator
@@ -32,6 +32,7 @@ __all__ = [
     "RollbackOperator",
     "ScoreAgainOperator",
     "SendAlertsOperator",
+    "SettleOperator",
     "StepOperator",
     "TriggerTrainingOperator",
 ]

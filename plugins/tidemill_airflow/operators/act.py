@@ -5,7 +5,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 
 from tidemill.errors import SettingsError
-from tidemill_airflow.asset_events import announce, changes_by_hand
+from tidemill_airflow.asset_events import announce, changes_in_ledger
 from tidemill_airflow.console.actions import ACTIONS
 from tidemill_airflow.params import RunParams
 
@@ -46,7 +46,7 @@ class ActOperator(BaseOperator):
         announce(
             self,
             context,
-            changes_by_hand(url, self.model, champion=params.action == "promote", partitions=published),
+            changes_in_ledger(url, self.model, champion=params.action == "promote", partitions=published),
         )
         return done
 

@@ -12,8 +12,8 @@ from tidemill_airflow.operators.step import StepOperator
 
 __all__ = ["declared_operators"]
 
-WRITTEN = ("approve", "await_ready", "inspect", "look_back", "record_outcome")
-"""Steps whose operators do more, and have a file each."""
+WRITTEN = ("approve", "await_ready", "inspect", "look_back", "record_outcome", "settle")
+"""Steps whose operators do more, and are written by hand."""
 
 
 def declared_operators() -> dict[str, type[StepOperator]]:

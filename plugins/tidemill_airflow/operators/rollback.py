@@ -1,13 +1,18 @@
-"""The task that goes back to an earlier champion."""
+"""The tasks that change the champion after its training: a rollback by hand, and the end of a comparison in the shadow."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, Context
 
-from tidemill_airflow.asset_events import announce, changes_by_hand
+from tidemill_airflow.asset_events import Changes, announce, changes_in_ledger
+from tidemill_airflow.operators.step import StepOperator
 from tidemill_airflow.params import RunParams
 
-__all__ = ["RollbackOperator"]
+if TYPE_CHECKING:
+    from tidemill.workspace import Workspace
+
+__all__ = ["RollbackOperator", "SettleOperator"]
 
 
 class RollbackOperator(BaseOperator):
@@ -38,5 +43,39 @@ class RollbackOperator(BaseOperator):
         ).to_dict()
         again = (*done["restored"], *done["rescored"])
         url = workspace.connection(LEDGER)
-        announce(self, context, changes_by_hand(url, self.model, champion=bool(done["undone"]), partitions=again))
+        announce(self, context, changes_in_ledger(url, self.model, champion=bool(done["undone"]), partitions=again))
         return done
+
+
+class SettleOperator(StepOperator):
+    """Decide about the release in the shadow; one that has won is the champion afterwards.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model.
+    shadow : ShadowRef
+        Output of ``shadow``.
+    """
+
+    step: ClassVar[str] = "settle"
+    template_fields = ("shadow",)
+
+    def __init__(self, *, model: str, shadow: Any, **kwargs: Any) -> None:
+        super().__init__(model=model, **kwargs)
+        self.shadow = shadow
+
+    def changes(
+        self, workspace: "Workspace", record: Mapping[str, Any], partition: str, inputs: Mapping[str, Any]
+    ) -> Changes:
+        """Return the champion, if the comparison has changed it, and the partitions whose rows it has taken back."""
+        from tidemill.records import Role
+        from tidemill.warehouse.predictions.publisher import Publisher
+        from tidemill.workspace import LEDGER
+
+        if record["verdict"] != "accept":
+            return {}
+        url, running = workspace.connection(LEDGER), self.shadow["shadow"]
+        returned = running["role"] == Role.PREDECESSOR
+        partitions = Publisher(url).taken_back(self.model, running["against"]) if returned else ()
+        return changes_in_ledger(url, self.model, champion=True, partitions=partitions)

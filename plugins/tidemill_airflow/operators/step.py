@@ -2,20 +2,23 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, Context
 
 from tidemill.errors import TidemillError
 from tidemill.runtime.declarations import declaration
 from tidemill.runtime.limits import execution_timeout
-from tidemill_airflow.asset_events import announce, changes_of
+from tidemill_airflow.asset_events import Changes, announce, changes_of
 from tidemill_airflow.console.links import PartitionLink
 from tidemill_airflow.params import RunParams
 from tidemill_airflow.quiet import without_chatter
 from tidemill_airflow.schedules import partition_of_run
 from tidemill_airflow.scheduling.drafts import skip_draft
 from tidemill_airflow.telemetry import lines_of, name_partition, tell
+
+if TYPE_CHECKING:
+    from tidemill.workspace import Workspace
 
 __all__ = ["StepOperator"]
 
@@ -90,8 +93,14 @@ class StepOperator(BaseOperator):
             origin=origin_of(context),
             cutoff=params.cutoff,
         )
-        announce(self, context, changes_of(record, partition, inputs))
+        announce(self, context, self.changes(workspace, record, partition, inputs))
         return record
+
+    def changes(
+        self, workspace: "Workspace", record: Mapping[str, Any], partition: str, inputs: Mapping[str, Any]
+    ) -> Changes:
+        """Return what the step has published or promoted, for the events of the model's assets."""
+        return changes_of(record, partition, inputs)
 
 
 def _lines(record: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:

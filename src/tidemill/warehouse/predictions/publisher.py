@@ -304,6 +304,12 @@ class Publisher:
         fault_point("restore-after-commit")
         return None if found is None else found.prediction_run_id
 
+    def taken_back(self, model: str, release_id: int) -> tuple[str, ...]:
+        """Return the partitions whose rows by a release have been replaced by those of another one."""
+        with transaction(self.url) as cursor:
+            execute(cursor, "taken_back", model=model, release_id=release_id)
+            return tuple(partition for (partition,) in cursor.fetchall())
+
 
 @contextmanager
 def _compatible_view(model: str, task: str) -> Iterator[None]:
