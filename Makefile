@@ -40,6 +40,10 @@ test: setup ## Run the tests that need no server
 slow: setup ## Run the simulations and the searches for bad input that 'make test' leaves out
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m slow tests/unit tests/plugins tests/dags
 
+.PHONY: search
+search: setup ## Search for bad input with new random examples, ten times as many; CI always tries the same ones
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile=search -m hypothesis tests/unit tests/plugins
+
 .PHONY: catboost
 catboost: setup ## Run the tests of CatBoost, which the lock leaves out for its size
 	@[ -e build/catboost/catboost ] || $(BIN)/python -m pip install --quiet --no-deps --target build/catboost catboost==1.2.8
