@@ -643,7 +643,7 @@ MUTANTS = (
     Mutant(
         "only the newest partition looks back",
         "src/tidemill/steps/predict/look_back.py",
-        "if any(run.partition > job.partition.key for run in runs):",
+        "if any(key_order(run.partition) > key_order(job.partition.key) for run in runs):",
         "if False:",
         ("tests/integration/test_late_rows.py", "-k", "another_reason"),
     ),
