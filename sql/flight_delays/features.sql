@@ -63,7 +63,9 @@ by_carrier AS (
     FROM past GROUP BY carrier
 ),
 by_dest AS (
-    SELECT dest, (sum(late_28d) + 20 * (SELECT late_28d FROM everybody)) / (sum(n_28d) + 20) AS late_28d
+    SELECT
+        dest, sum(n_28d) AS n_28d,
+        (sum(late_28d) + 20 * (SELECT late_28d FROM everybody)) / (sum(n_28d) + 20) AS late_28d
     FROM past GROUP BY dest
 ),
 by_origin AS (
@@ -169,7 +171,11 @@ SELECT
     not_departed.share AS origin_not_departed_24h,
     coalesce(by_hour.late_28d, everybody.late_28d) AS hour_late_28d,
     coalesce(by_flight.late_28d, everybody.late_28d) AS flight_late_28d,
-    coalesce(by_flight.delay_28d, everybody.delay_28d) AS flight_delay_28d
+    coalesce(by_flight.delay_28d, everybody.delay_28d) AS flight_delay_28d,
+
+    -- No feature: are passengers to small places served as well as others? Up to 3 flights a day, up to 15, or more.
+    CASE WHEN coalesce(by_dest.n_28d, 0) <= 84 THEN 'small' WHEN by_dest.n_28d <= 420 THEN 'medium' ELSE 'large' END
+        AS dest_size
 
 FROM flight
 CROSS JOIN everybody
