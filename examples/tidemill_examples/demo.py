@@ -94,7 +94,7 @@ def _is_done() -> bool:
 
 
 def _run_stages(airflow: AirflowApi, out: Console) -> list[str]:
-    """Train, predict, monitor and decide; return what failed. A failed stage ends the demo."""
+    """Run every stage; return what failed. A failed stage ends the demo."""
     airflow.wait_for_dags([f"{MODEL}_{verb}" for verb in STAGES])
     with _progress(out) as progress:
         for verb, run in STAGES.items():

@@ -64,10 +64,22 @@ def test_retraining_was_decided_with_reasons(demo) -> None:
     assert any("cooldown" in reason for reason in reasons)
 
 
-def test_four_dags_are_green_in_airflow(demo) -> None:
+def test_six_dags_are_green_in_airflow(demo) -> None:
     airflow = demo.airflow()
-    runs = [run for verb in ("train", "predict", "monitor", "retrain") for run in airflow.runs(f"flight_delays_{verb}")]
-    assert [run.state for run in runs] == ["success"] * 16
+    verbs = ("train", "predict", "test", "reproduce", "monitor", "retrain")
+    runs = [run for verb in verbs for run in airflow.runs(f"flight_delays_{verb}")]
+    assert [run.state for run in runs] == ["success"] * 18
+
+
+def test_the_model_earns_six_points_of_the_ml_test_score(demo) -> None:
+    command = [sys.executable, "-m", "tidemill", "score", "flight_delays", "--json"]
+    done = subprocess.run(
+        command, env=os.environ | demo.environment(), cwd=demo.project, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    card = json.loads(done.stdout)
+    lost = {line["line"]: line["reason"] for line in card["lines"] if line["points"] < 1}
+    assert card["score"] >= 6, lost
 
 
 def test_the_model_in_mlflow_gives_the_scores_of_the_table(demo) -> None:
