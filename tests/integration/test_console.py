@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tidemill.doctor import Health, examine
 from tidemill.operations.rollback import roll_back
@@ -763,6 +765,58 @@ def test_a_waiting_training_is_answered_once(actor: Console, serving: Mill) -> N
             {"comment": "looks right"},
         )
     assert "act/approve/" not in actor.page(f"{serving.model}/")
+
+
+HOSTILE = (
+    '"><script>alert(1)</script>', "' OR 1=1 --", "%(model)s", "{{7*7}}", "../../../etc/passwd", "\x00", "9" * 400, "-1",
+    "\u202e\U0001f4a3", "",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_no_value_of_any_parameter_breaks_a_page_or_stays_unescaped(actor: Console, serving: Mill) -> None:
+    from tidemill_airflow.console.actions import ACTIONS, FORM
+    from tidemill_airflow.console.app import app
+
+    serving.predict()
+    real = {
+        "model": [serving.model],
+        "partition": [SCORED, NEXT],
+        "release_id": [str(serving.promoter.champion(serving.model).release_id)],
+        "name": [*ACTIONS, "explore.js", "roc_auc"],
+        "key": [KEY],
+        "dag_id": [f"{serving.model}_predict"],
+    }
+    operations = [
+        (method, path, operation.get("parameters", []))
+        for path, methods in app.openapi()["paths"].items()
+        for method, operation in methods.items()
+    ]
+    assert len(operations) > 15
+
+    def values(name: str) -> st.SearchStrategy[str]:
+        hostile = st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+        return st.sampled_from(real[name]) | hostile if name in real else hostile
+
+    @settings(max_examples=100)
+    @given(data=st.data())
+    def check(data: st.DataObject) -> None:
+        method, path, parameters = data.draw(st.sampled_from(operations))
+        for item in parameters:
+            if item["in"] == "path":
+                path = path.replace(f"{{{item['name']}}}", quote(data.draw(values(item["name"])), safe=""))
+        names = [item["name"] for item in parameters if item["in"] == "query"]
+        names += [*FORM, "preview", "to", "run", "token"]
+        chosen = data.draw(st.lists(st.sampled_from(names), unique=True, max_size=4))
+        sent = {name: data.draw(values(name)) for name in chosen}
+        path = path.removeprefix("/")
+        answer = actor.post(path, sent) if method == "post" else actor.get(f"{path}?{urlencode(sent)}")
+        assert answer.status_code < 500, answer.text
+        assert "<script>alert" not in answer.text
+        assert not answer.is_redirect or answer.headers["location"].startswith("/tidemill/")
+
+    check()
+    assert runs_of(f"{serving.model}_act") == []
 
 
 # ---------------------------------------------------------------- one row, two releases
