@@ -237,6 +237,19 @@ def test_a_stopped_scheduler_is_told_within_a_minute(console: Console, serving: 
         assert 'class="verdict fail"' in page
 
 
+def test_a_scheduler_stopped_for_an_hour_is_told_beside_the_deadline_that_passes(
+    console: Console, serving: Mill
+) -> None:
+    serving.predict()
+    beat("SchedulerJob", timedelta(hours=1))
+    for minutes, late in ((-1, False), (0, True), (1, True)):
+        console.at = DEADLINE + timedelta(minutes=minutes)
+        for page in (console.page(f"{serving.model}/"), console.page("")):
+            assert "<li>Airflow&#39;s scheduler does not run; its last sign of life was on " in page
+            assert 'class="verdict fail"' in page
+            assert (LATE in page) is late
+
+
 def test_a_scheduler_that_never_ran_is_told(console: Console, serving: Mill) -> None:
     forget_everything()
     assert "scheduler does not run; it has never given a sign of life." in console.page("")
