@@ -107,7 +107,8 @@ WITH champion AS (
     SELECT min(metric_id) AS metric_id, max(computed_at) AS computed_at, partition, array_agg(feature) AS features
     FROM tidemill.metric
     WHERE model = %(model)s AND part = 'skew' AND name = 'skew_share'
-      AND partition >= (SELECT left(max(partition), 13) FROM tidemill.metric WHERE model = %(model)s AND part = 'skew')
+      AND partition >= (SELECT left(max(partition), 13) FROM tidemill.metric
+                        WHERE model = %(model)s AND part = 'skew' AND name = 'skew_share')
     GROUP BY partition, run_id
     ORDER BY tidemill.key_order(partition) DESC, run_id DESC LIMIT 1
 )

@@ -37,7 +37,8 @@ SELECT 'compared' AS need, 'metric' AS kind, min(metric_id)::text AS row_id, max
            round((100 * max(value))::numeric, 2), partition) AS shows
 FROM tidemill.metric
 WHERE model = %(model)s AND part = 'skew' AND name IN ('skew_share', 'skew_rows')
-  AND partition >= (SELECT left(max(partition), 13) FROM tidemill.metric WHERE model = %(model)s AND part = 'skew')
+  AND partition >= (SELECT left(max(partition), 13) FROM tidemill.metric
+                    WHERE model = %(model)s AND part = 'skew' AND name IN ('skew_share', 'skew_rows'))
 GROUP BY partition, run_id
 ORDER BY tidemill.key_order(partition) DESC, run_id DESC LIMIT 1;
 
@@ -68,7 +69,8 @@ SELECT 'cost' AS need, 'metric' AS kind, min(metric_id)::text AS row_id, max(com
            count(*) FILTER (WHERE name = 'wall_s_ratio')) AS shows
 FROM tidemill.metric
 WHERE model = %(model)s AND part = 'compute' AND name IN ('wall_s', 'wall_s_ratio')
-  AND partition >= (SELECT left(max(partition), 13) FROM tidemill.metric WHERE model = %(model)s AND part = 'compute')
+  AND partition >= (SELECT left(max(partition), 13) FROM tidemill.metric
+                    WHERE model = %(model)s AND part = 'compute' AND name IN ('wall_s', 'wall_s_ratio'))
 GROUP BY partition, run_id
 ORDER BY tidemill.key_order(partition) DESC, run_id DESC LIMIT 1;
 

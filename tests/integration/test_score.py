@@ -299,3 +299,16 @@ def test_the_command_shows_every_line_with_its_evidence(full: Mill, monkeypatch:
     assert (shown["canary"]["points"], shown["privacy"]["evidence"]) == ("0.5", "-")
     card = json.loads(CliRunner().invoke(app, ["score", full.model, "--json"]).stdout)
     assert (card["score"], len(card["lines"])) == (6, 28)
+
+
+def test_a_newer_figure_of_another_name_does_not_hide_the_rows_that_were_compared(full: Mill) -> None:
+    with undone(full) as cursor:
+        before = points(read_scorecard(cursor, full.spec))
+        run(
+            cursor,
+            full,
+            "INSERT INTO tidemill.metric (model, partition, part, release_id, as_of, run_id, name, value) "
+            "SELECT model, '2024-03-31', part, release_id, as_of, run_id, 'log_loss_change', 0 FROM tidemill.metric "
+            "WHERE model = '{m}' AND part = 'skew' LIMIT 1",
+        )
+        assert points(read_scorecard(cursor, full.spec)) == before
