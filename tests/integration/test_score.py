@@ -312,3 +312,21 @@ def test_a_newer_figure_of_another_name_does_not_hide_the_rows_that_were_compare
             "WHERE model = '{m}' AND part = 'skew' LIMIT 1",
         )
         assert points(read_scorecard(cursor, full.spec)) == before
+
+
+@pytest.mark.parametrize(("age", "expected"), [(7, 0.5), (30, 1)])
+def test_releases_compared_at_an_age_count_for_staleness(full: Mill, age: int, expected: float) -> None:
+    spec = full.spec.model_copy(update={"attest": {}})
+    with undone(full) as cursor:
+        before = points(read_scorecard(cursor, spec))
+        run(
+            cursor,
+            full,
+            "INSERT INTO tidemill.metric (model, partition, part, name, slice, value, as_of, run_id) "
+            f"SELECT model, partition, 'staleness', 'staleness_loss', 'age={age}', 0.01, now(), max(run_id) "
+            "FROM tidemill.metric WHERE model = '{m}' GROUP BY model, partition ORDER BY partition LIMIT 5",
+        )
+        after = points(read_scorecard(cursor, spec))
+        run(cursor, full, "DELETE FROM tidemill.metric WHERE model = '{m}' AND part = 'staleness'")
+        assert points(read_scorecard(cursor, spec)) == before
+    assert (before["staleness"], after["staleness"]) == (0, expected)

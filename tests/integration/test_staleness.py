@@ -1,11 +1,15 @@
 """Releases of several ages on one matured partition: what monitoring records, and where it is used."""
 
+from dataclasses import replace
+
 import pandas as pd
 import psycopg2
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from tidemill.modeling.schema import FeatureSchema
+from tidemill.steps.monitor.staleness import is_comparable
 from tidemill.storage.bundles import load_bundle
 
 from .data import SCORED, SPEC, TRAINED, Mill
@@ -79,3 +83,15 @@ def test_a_removed_release_leaves_its_age_out(aged: Mill, monkeypatch: pytest.Mo
         aside.rename(folder)
     assert record["n_metrics"] > 0
     assert n_rows == 0
+
+
+def test_a_release_that_reads_a_feature_differently_is_left_out(aged: Mill) -> None:
+    ((uri, digest),) = aged.sql(
+        "SELECT bundle_uri, bundle_digest FROM tidemill.release WHERE model = '{m}' AND partition = %s", OLD
+    )
+    bundle = load_bundle(aged.workspace.storage / uri, digest)
+    first, *others = bundle.schema.numeric
+    other = FeatureSchema(numeric=tuple(others), categorical=(*bundle.schema.categorical, first))
+    assert is_comparable(bundle, bundle)
+    assert not is_comparable(replace(bundle, schema=other), bundle)
+    assert not is_comparable(replace(bundle, task="regression"), bundle)

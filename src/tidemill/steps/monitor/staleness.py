@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tidemill.arrow import to_frame
-from tidemill.errors import ArtifactCorrupt
+from tidemill.errors import ArtifactCorrupt, IncompatibleVersions
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.metrics.differences import paired_difference
 from tidemill.metrics.staleness import AGES, LOSS, YOUNGER_BY
@@ -21,7 +21,7 @@ from tidemill.steps.monitor.scored_columns import scored_columns
 from tidemill.storage.bundles import load_bundle
 from tidemill.warehouse.releases.registry import Release
 
-__all__ = ["compare_ages"]
+__all__ = ["compare_ages", "is_comparable"]
 
 DAY = timedelta(days=1)
 WIDTH = 7 * DAY  # a release has each age for a week, so that weekly trainings leave no gap
@@ -30,7 +30,8 @@ WIDTH = 7 * DAY  # a release has each age for a week, so that weekly trainings l
 def compare_ages(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
     """Return the loss of a release of each age against the youngest release, on the labelled rows of a partition.
 
-    An age is left out that no release has, or whose release or rows retention has removed.
+    An age is left out that no release has, or whose release or rows retention has removed. So is a release that cannot be
+    loaded here, that answers another question, or that reads a feature which the youngest one does not read in the same way.
     """
     spec = job.spec
     cutoff = spec.partition(outcomes.run.partition).cutoff
@@ -40,12 +41,12 @@ def compare_ages(job: Job, outcomes: Outcomes) -> tuple[MetricValue, ...]:
     older = [(age, release) for age in AGES if (release := _of_age(job, cutoff, age, youngest)) is not None]
     reference = _bundle(job, youngest) if older else None
     rows = None if reference is None else _labelled(job, outcomes, reference.schema.names)
-    if reference is None or rows is None:
+    if reference is None or rows is None or reference.task != spec.task:
         return ()
     return tuple(
         figure
         for age, release in older
-        if (bundle := _bundle(job, release)) is not None and set(bundle.schema.names) <= set(rows.columns)
+        if (bundle := _bundle(job, release)) is not None and is_comparable(bundle, reference)
         for figure in _figures(age, youngest, release, _loss(job, outcomes, rows, (reference, bundle)))
     )
 
@@ -70,11 +71,20 @@ def _labelled(job: Job, outcomes: Outcomes, names: tuple[str, ...]) -> pd.DataFr
 
 
 def _bundle(job: Job, release: Release) -> Bundle | None:
-    """Return the model of a release; None if retention has removed it."""
+    """Return the model of a release; None if retention has removed it, or it cannot be loaded with today's libraries."""
     try:
         return load_bundle(job.store.path(release.bundle_uri), release.bundle_digest, job.spec.train.trusted)
-    except ArtifactCorrupt:
+    except (ArtifactCorrupt, IncompatibleVersions):
         return None
+
+
+def is_comparable(older: Bundle, youngest: Bundle) -> bool:
+    """Return whether a release answers the same question as the youngest one, from features that this one reads, too."""
+    return (
+        (older.task, older.classes) == (youngest.task, youngest.classes)
+        and set(older.schema.numeric) <= set(youngest.schema.numeric)
+        and set(older.schema.categorical) <= set(youngest.schema.categorical)
+    )
 
 
 def _loss(job: Job, outcomes: Outcomes, rows: pd.DataFrame, bundles: tuple[Bundle, Bundle]) -> MetricValue:
