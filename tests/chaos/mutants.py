@@ -53,6 +53,20 @@ class Mutant:
 
 MUTANTS = (
     Mutant(
+        "a challenger learns from new labels",
+        "src/tidemill/monitoring/retrain_policy.py",
+        "evidence.n_new_labels < policy.min_labels",
+        "evidence.n_new_labels < 0",
+        ("tests/unit/monitoring/test_retrain_policy.py", "-k", "waits_for_new_labels"),
+    ),
+    Mutant(
+        "ages are compared only of releases that answer the same question",
+        "src/tidemill/steps/monitor/staleness.py",
+        "(older.task, older.classes) == (youngest.task, youngest.classes)",
+        "older.classes == youngest.classes",
+        ("tests/integration/test_staleness.py", "-k", "reads_a_feature_differently"),
+    ),
+    Mutant(
         "no key is longer than an index of the ledger takes",
         "src/tidemill/checks/keys.py",
         "pc.greater(n_bytes, MAX_KEY_BYTES)",
