@@ -132,7 +132,7 @@ def _check_and_go_on(workspace: Workspace, model: str, partition: str) -> None:
     if problems:
         raise typer.Exit(1)
     out.print("The check is green. Read the files, then:")
-    for verb in ("train", "predict"):
+    for verb in ("try", "train", "predict"):
         out.print(f"  tidemill {verb} {model} --partition {partition}", highlight=False, soft_wrap=True)
 
 
