@@ -60,7 +60,9 @@ def follow(output: str, command: Command) -> tuple[str, str]:
     steps = re.findall(r"tidemill (train|predict) (\S+) --partition (\S+)", output)
     assert [verb for verb, _, _ in steps] == ["train", "predict"], output
     model, partition = steps[0][1:]
-    assert f"tidemill try {model} --partition {partition}" in output  # without it, today's is tried, which may have no row
+    assert (
+        f"tidemill try {model} --partition {partition}" in output
+    )  # without it, today's is tried, which may have no row
     for step in steps:
         output = command(step[0], step[1], "--partition", step[2])
         assert step[0] != "train" or "\nAccepted" in f"\n{output}", output

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tidemill.cli import app
+from tidemill.errors import EmptyPartition
 from tidemill.simulation import Past
 from tidemill.simulation.trial import Trial, try_model
 
-from .data import FEATURES_SQL, TRAINED, Mill
+from .data import FEATURES_SQL, SPEC, TRAINED, Mill
 
 
 def tried(mill: Mill, folder: Path, n_rows: int = 50_000) -> Trial:
@@ -41,6 +43,13 @@ def test_a_sample_is_smaller_and_the_same_each_time(mill: Mill, tmp_path: Path) 
     assert first.n_sample < first.n_source
     assert first.n_sample == second.n_sample
     assert abs(first.n_sample - 900) < 75  # four standard errors of a binomial draw from 1,380 rows
+
+
+def test_a_window_without_rows_says_how_to_choose_another(mill: Mill, tmp_path: Path) -> None:
+    mill.write(SPEC.replace(", last: 2024-03-31", ""))
+    past = Past(spec=mill.spec, first="2025-06-01", last="2025-06-01", workspace=mill.workspace)
+    with pytest.raises(EmptyPartition, match=r"features\.sql returns no row of the training window.* --partition"):
+        try_model(past, tmp_path)
 
 
 def test_a_column_that_predicts_the_label_is_named_and_a_leak_stops_the_trial(mill: Mill, tmp_path: Path) -> None:

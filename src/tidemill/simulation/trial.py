@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg2 import sql
 
-from tidemill.errors import ContractBroken, LeakageFound
+from tidemill.errors import ContractBroken, EmptyPartition, LeakageFound
 from tidemill.intervals import Partition
 from tidemill.metrics.definitions import greater_is_better
 from tidemill.records import Decision, EvaluationReport, SnapshotRef
@@ -79,7 +79,7 @@ def try_model(
     Raises
     ------
     EmptyPartition
-        If there is nothing before the partition to train on.
+        If there is nothing before the partition to train on, or no row.
     NotTrainable
         If the sample has too few labelled rows.
     """
@@ -142,11 +142,22 @@ def suggested_floor(report: EvaluationReport) -> float | None:
 
 
 def sample_rows(sandbox: Sandbox, spec: ModelSpec, n_rows: int) -> tuple[int, int]:
-    """Keep about ``n_rows`` of the copied rows, chosen by a hash of their key; return the number of rows before and after."""
+    """Keep about ``n_rows`` of the copied rows, chosen by a hash of their key; return the number of rows before and after.
+
+    Raises
+    ------
+    EmptyPartition
+        If no row was copied.
+    """
     count = sql.SQL("SELECT count(*) FROM {}").format(FEATURES_TABLE)
     with transaction(sandbox.database.url) as cursor:
         cursor.execute(count)
         (before,) = cursor.fetchall()[0]
+        if not before:
+            raise EmptyPartition(
+                f"{spec.source.features} returns no row of the training window.",
+                "Name a partition whose past has rows, with --partition; without it, the newest one is taken, as of today.",
+            )
         if before <= n_rows:
             return before, before
         cursor.execute(
