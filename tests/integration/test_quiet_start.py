@@ -18,7 +18,7 @@ from tidemill.warehouse.ledger import Origin
 from tidemill.warehouse.overview import Overview
 
 from .conftest import DagRun
-from .data import LAST, SCORED, SPEC, Mill
+from .data import LAST, SCORED, SPEC, TRAINED, Mill
 
 VERBS = ("train", "retrain")  # a chain of steps, as the other DAGs are, and the one that triggers another DAG
 SCHEDULED = "scheduled__2024-03-25T09:30:00+00:00__2024-03-25__abc"
@@ -61,6 +61,21 @@ def test_the_first_scheduled_run_after_the_promotion_publishes(serving: Mill, da
 def test_a_run_by_hand_of_a_draft_works(mill: Mill, dag_run: DagRun) -> None:
     ended = dag_run("predict", mill, partition=SCORED)
     assert ended["tasks"]["resolve_release"] == "failed"  # it says what is missing
+
+
+def test_a_refused_training_says_how_its_release_can_serve(mill: Mill) -> None:
+    mill.write(spec=SPEC.replace("minimum: 0.6", "minimum: 0.99"))
+    trained = CliRunner().invoke(app, ["train", mill.model, "--partition", TRAINED], env=mill.environment)
+    assert trained.exit_code == 0
+    assert "Not accepted" in trained.output
+    ((release,),) = mill.sql("SELECT max(release_id)::text FROM tidemill.release WHERE model = '{m}'")
+    assert f"tidemill promote {mill.model} {release} --force" in trained.output
+    with pytest.raises(NoChampion, match=f"tidemill releases {mill.model}"):
+        mill.predict(SCORED)
+    promoted = ["promote", mill.model, release, "--force", "--reason", "Better than nothing."]
+    assert CliRunner().invoke(app, promoted, env=mill.environment).exit_code == 0
+    mill.predict(SCORED)
+    assert len(mill.view()) == 60
 
 
 def test_a_model_that_is_declared_to_be_no_draft_runs_by_its_schedule(mill: Mill, dag_run: DagRun) -> None:

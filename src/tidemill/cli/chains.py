@@ -82,6 +82,13 @@ def train(
     at_once = _searches_at_once(spec, trials)
     record = _drive("train", chain, model, partition, workspace, cutoff=_in_utc(cutoff), at_once=at_once)
     _say_decision(record["decision"])
+    if record["decision"]["verdict"] != "accept" and record["release_id"] and not record["in_shadow"]:
+        out.print(
+            f"Release {record['release_id']} is kept, but was not promoted. To let it serve all the same: tidemill promote"
+            f" {model} {record['release_id']} --force --reason …",
+            highlight=False,
+            soft_wrap=True,
+        )
     if record["in_shadow"]:
         out.print(f"Release {record['release_id']} scores in the shadow of the champion: tidemill releases {model}")
     if record["waiting"]:

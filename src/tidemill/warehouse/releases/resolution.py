@@ -72,7 +72,7 @@ def _nothing_live(champion: Release | None, model: str, partition: Partition) ->
     if champion is None:
         return (
             f"Model {model!r} has no champion: no release has been promoted yet.",
-            f"Train one: 'tidemill train {model} --partition …'.",
+            f"Train one: 'tidemill train {model} --partition …'. Why the gate refused others: 'tidemill releases {model}'.",
         )
     return (
         f"No release of {model!r} was live for partition {partition.key!r}: the champion, release {champion.release_id}, "
