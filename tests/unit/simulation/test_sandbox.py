@@ -4,7 +4,7 @@ import pytest
 
 from tidemill.simulation.database import SimulationDatabase
 from tidemill.simulation.sandbox import QUERIES, Sandbox
-from tidemill.spec import ModelSpec, Source
+from tidemill.spec import ModelSpec, Search, Source
 from tidemill.spec_file import read_spec
 
 PROJECT = Path(__file__).parents[3]
@@ -14,9 +14,10 @@ EXAMPLES = [*(PROJECT / "dags" / "models").glob("*.yaml"), *(PROJECT / "examples
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_a_model_of_any_task_is_declared_as_it_is_except_for_its_source(tmp_path: Path, path: Path) -> None:
+def test_a_model_of_any_task_is_declared_as_it_is_except_for_its_source_and_search(tmp_path: Path, path: Path) -> None:
     spec = read_spec(path)
-    declared = {"model": "never", "source": Source(**QUERIES)}
+    quick = spec.train.model_copy(update={"search": Search(), "leave_out": None})
+    declared = {"model": "never", "source": Source(**QUERIES), "train": quick}
     assert declare(spec, tmp_path) == spec.model_copy(update=declared)
 
 
