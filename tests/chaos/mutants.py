@@ -344,7 +344,7 @@ MUTANTS = (
         "plugins/tidemill_airflow/scheduling/drafts.py",
         "if Releases(workspace.connection(LEDGER)).champion(spec.model) is None:",
         "if False:",
-        ("tests/integration/test_quiet_start.py", "-k", "scheduled_run_of_a_draft and predict"),
+        ("tests/integration/test_quiet_start.py", "-k", "scheduled_run_of_a_draft and train"),
     ),
     Mutant(
         "only the schedule's runs of a draft are skipped",
