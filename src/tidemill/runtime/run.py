@@ -25,7 +25,6 @@ from tidemill.runtime.memory import memory_limit_bytes, peak_rss_bytes
 from tidemill.runtime.memory_budget import refuse_if_too_large
 from tidemill.runtime.step import Step
 from tidemill.versions import code_version, lock_digest, lock_file, packages, refuse_drift
-from tidemill.warehouse.connections import kept_open
 from tidemill.warehouse.ledger import Cost, Ledger, NewRun, Origin
 from tidemill.warehouse.lost_runs import close_lost_runs
 from tidemill.warehouse.pulse import Pulse
@@ -78,10 +77,7 @@ def run_step(
     piece = _as_of(spec.asked(partition), options.get("cutoff"))
     url = workspace.connection(LEDGER)
     ledger = Ledger(url)
-    with (
-        kept_open(),
-        Ending(f"Step {step} of {model!r}, partition {partition!r},", limit_of(step).total_seconds()) as ending,
-    ):
+    with Ending(f"Step {step} of {model!r}, partition {partition!r},", limit_of(step).total_seconds()) as ending:
         close_lost_runs(url, model=model)
         run_id = ledger.start_run(
             NewRun(

@@ -24,6 +24,7 @@ from tidemill.steps.findings.withheld import close_withheld_alert, open_withheld
 from tidemill.steps.predict.look_back import record_revision
 from tidemill.steps.predict.resolution import Resolution, resolve_withheld
 from tidemill.storage.layout import SAMPLE_ROWS
+from tidemill.warehouse.connections import kept_open
 
 __all__ = ["inspect"]
 
@@ -62,9 +63,10 @@ def inspect(
 
 def _decide(job: Job, prediction: PredictionRef, snapshot: SnapshotRef, dry_run: bool) -> Decision:
     """Return the decision about a run that was never withheld; withhold it, unless the run is dry."""
-    decision, rules = _look(job, prediction, snapshot)
-    if not dry_run and (differs := record_revision(job, prediction, snapshot)):
-        decision = replace(decision, reasons=(*decision.reasons, differs))
+    with kept_open():
+        decision, rules = _look(job, prediction, snapshot)
+        if not dry_run and (differs := record_revision(job, prediction, snapshot)):
+            decision = replace(decision, reasons=(*decision.reasons, differs))
     if decision.verdict is Verdict.REJECT and not dry_run:
         return job.withholding.withhold(prediction, decision, _evidence(job, prediction, rules), job.run_id)
     return decision
