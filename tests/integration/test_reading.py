@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from psycopg2.extensions import parse_dsn
 
 from tidemill.errors import SchemaChanged, SettingsError, SpecError, TidemillError, WarehouseUnavailable
-from tidemill.warehouse.connections import connect, kept_open, transaction
+from tidemill.warehouse.connections import ConnectionPool, connect, kept_open, transaction
 from tidemill.warehouse.model_queries import PARAMETERS, bind
 from tidemill.warehouse.reading import copy_batches, describe, frozen_view
 
@@ -319,6 +319,27 @@ def test_a_kept_connection_that_the_server_has_ended_is_replaced(warehouse: Any)
             cursor.execute("SELECT pg_backend_pid()")
             ((another,),) = cursor.fetchall()
             assert (another != session, bool(first.closed)) == (True, True)
+
+
+def test_a_pool_lends_a_connection_to_one_block_at_a_time_and_replaces_a_lost_one(warehouse: Any) -> None:
+    url = warehouse.url("tidemill_writer")
+    pool = ConnectionPool(max_idle=1)
+
+    def session() -> int:
+        with transaction(url) as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return int(cursor.fetchall()[0][0])
+
+    with pool.borrowed():
+        first = session()
+    with pool.borrowed():
+        assert session() == first
+        with pool.borrowed():
+            assert session() != first
+    ended = f"SELECT pg_terminate_backend({first}, 10000)"
+    warehouse.rows(ended, role="tidemill_writer")
+    with pool.borrowed():
+        assert session() != first
 
 
 def test_no_thread_is_left_of_what_was_not_read(warehouse: Any) -> None:

@@ -1,5 +1,6 @@
 """Who may see and do what: Airflow's own answer about a model's DAGs, and the values that an address may hold."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -8,6 +9,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_da
 from fastapi import Depends, HTTPException, Path, Request
 from pydantic import StringConstraints
 
+from tidemill.warehouse.connections import ConnectionPool
 from tidemill.warehouse.overview import Overview
 from tidemill.workspace import SOURCE
 from tidemill_airflow.connections import connection_url
@@ -42,7 +44,16 @@ def permitted(model: Annotated[str, Path(pattern="^[a-z][a-z0-9_]{0,47}$")], req
     return model
 
 
-def ledger() -> Overview:
+_POOL = ConnectionPool(max_idle=8)  # per process of the API server; a login costs more than most queries
+
+
+async def _pooled() -> AsyncIterator[None]:
+    """Let a request use the pool's connections; async, so that the functions called in threads see it too."""
+    with _POOL.borrowed():
+        yield
+
+
+def ledger(_: Annotated[None, Depends(_pooled)]) -> Overview:
     """Return the ledger as the reader's role sees it, judged at the database's present time."""
     return Overview(connection_url(SOURCE))
 

@@ -21,6 +21,7 @@ from tidemill.errors import SchemaChanged, SettingsError, StorageFull, TidemillE
 
 __all__ = [
     "Connection",
+    "ConnectionPool",
     "Cursor",
     "connect",
     "fetch_all",
@@ -174,6 +175,32 @@ def kept_open() -> Iterator[None]:
         _KEPT.reset(token)
         for connection in kept.values():
             connection.close()
+
+
+class ConnectionPool:
+    """Keep connections open between the requests of a server; each request has its own while it runs.
+
+    One that the server has ended meanwhile is replaced, as in `kept_open`.
+    """
+
+    def __init__(self, max_idle: int) -> None:
+        self._idle: list[dict[str, Connection]] = []
+        self._max_idle = max_idle
+
+    @contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """Use the pool's connections in a block; those above ``max_idle`` are closed at its end."""
+        kept = self._idle.pop() if self._idle else {}
+        token = _KEPT.set(kept)
+        try:
+            yield
+        finally:
+            _KEPT.reset(token)
+            if len(self._idle) < self._max_idle:
+                self._idle.append(kept)
+            else:
+                for connection in kept.values():
+                    connection.close()
 
 
 @contextmanager
