@@ -82,21 +82,15 @@ def train(
     at_once = _searches_at_once(spec, trials)
     record = _drive("train", chain, model, partition, workspace, cutoff=_in_utc(cutoff), at_once=at_once)
     _say_decision(record["decision"])
-    if record["decision"]["verdict"] != "accept" and record["release_id"] and not record["in_shadow"]:
-        out.print(
-            f"Release {record['release_id']} is kept, but was not promoted. To let it serve all the same: tidemill promote"
-            f" {model} {record['release_id']} --force --reason …",
-            highlight=False,
-            soft_wrap=True,
-        )
+    release = record["release_id"]
     if record["in_shadow"]:
-        out.print(f"Release {record['release_id']} scores in the shadow of the champion: tidemill releases {model}")
-    if record["waiting"]:
-        out.print(
-            f"Release {record['release_id']} is waiting for approval: tidemill promote {model} {record['release_id']}"
-            " --reason …",
-            highlight=False,
-            soft_wrap=True,
+        _say(f"Release {release} scores in the shadow of the champion: tidemill releases {model}")
+    elif record["waiting"]:
+        _say(f"Release {release} is waiting for approval: tidemill promote {model} {release} --reason …")
+    elif release and not record["promoted"]:
+        _say(
+            f"Release {release} is kept, but was not promoted. To let it serve all the same: tidemill promote {model} {release}"
+            " --force --reason …"
         )
 
 
@@ -190,7 +184,7 @@ def retrain(model: Model, partition: PartitionKey, dry_run: DryRun = False) -> N
     workspace = Workspace.from_environment()
     record = _drive("retrain", retrain_chain(workspace.spec(model), dry_run=dry_run), model, partition, workspace)
     for reason in record["reasons"]:
-        out.print(f"  {reason}", highlight=False, soft_wrap=True)
+        _say(f"  {reason}")
 
 
 @app.command(rich_help_panel=PANEL)
@@ -380,12 +374,10 @@ def _say_withheld(workspace: Workspace, model: str, partition: str) -> None:
     run = find_withheld(workspace, workspace.spec(model), partition)
     out.print(f"{run.n_rows:,} rows of release {run.release_id} are withheld; readers do not see them.")
     for reason in run.reasons:
-        out.print(f"  {reason}", highlight=False, soft_wrap=True)
-    out.print(
+        _say(f"  {reason}")
+    _say(
         f"If they are right: tidemill publish {model} {partition} --reason …; if not: tidemill discard {model} {partition}"
-        " --reason …",
-        highlight=False,
-        soft_wrap=True,
+        " --reason …"
     )
     try:
         run_step("monitor", "notify", model, partition, {}, workspace=workspace)
@@ -393,9 +385,14 @@ def _say_withheld(workspace: Workspace, model: str, partition: str) -> None:
         err.print(str(error), highlight=False, soft_wrap=True)
 
 
+def _say(line: str) -> None:
+    """Print a line as it is, such as one with a command."""
+    out.print(line, highlight=False, soft_wrap=True)
+
+
 def _say_decision(decision: dict[str, Any]) -> None:
     accepted = decision["verdict"] == "accept"
     verdict = decision["verdict"].replace("_", " ")
     out.print(Text.assemble(("Accepted" if accepted else "Not accepted", "bold"), f": {verdict}"))
     for reason in decision["reasons"]:
-        out.print(f"  {reason}", highlight=False, soft_wrap=True)
+        _say(f"  {reason}")
