@@ -86,7 +86,7 @@ CROSS JOIN LATERAL (
     SELECT m.partition, m.name, m.value, m.low, m.high, m.n FROM tidemill.metric m
     WHERE m.model = known.model AND m.part = 'performance' AND m.slice IS NULL
       AND m.name IN (known.metric, known.metric || '_recent')
-    ORDER BY m.partition DESC, m.name DESC, m.run_id DESC LIMIT 1
+    ORDER BY m.partition DESC, m.name DESC, m.run_id DESC, m.metric_id DESC LIMIT 1
 ) found;
 
 -- name: newest_partitions
@@ -106,14 +106,15 @@ JOIN tidemill.prediction_run run USING (prediction_run_id)
 JOIN tidemill.release r ON r.release_id = run.release_id
 LEFT JOIN LATERAL (SELECT name, value, low, high, n FROM tidemill.metric m
                    WHERE m.model = p.model AND m.part = 'performance' AND m.partition = p.partition
-                     AND m.name = r.metric AND m.slice IS NULL ORDER BY m.run_id DESC LIMIT 1) realised ON true
+                     AND m.name = r.metric AND m.slice IS NULL
+                   ORDER BY m.run_id DESC, m.metric_id DESC LIMIT 1) realised ON true
 LEFT JOIN LATERAL (SELECT value, low, high FROM tidemill.metric m
                    WHERE m.model = p.model AND m.part = 'estimate' AND m.partition = p.partition
                      AND m.name = 'estimated_' || r.metric AND m.slice IS NULL
-                   ORDER BY m.run_id DESC LIMIT 1) estimated ON true
+                   ORDER BY m.run_id DESC, m.metric_id DESC LIMIT 1) estimated ON true
 LEFT JOIN LATERAL (SELECT value FROM tidemill.metric m
                    WHERE m.model = p.model AND m.part = 'drift' AND m.partition = p.partition
-                     AND m.name = 'drift_share' ORDER BY m.run_id DESC LIMIT 1) drift ON true
+                     AND m.name = 'drift_share' ORDER BY m.run_id DESC, m.metric_id DESC LIMIT 1) drift ON true
 LEFT JOIN LATERAL (SELECT result->>'uri' AS uri FROM tidemill.run
                    WHERE model = p.model AND chain = 'monitor' AND partition = p.partition AND step = 'report'
                      AND status = 'succeeded' ORDER BY run_id DESC LIMIT 1) monitoring ON true

@@ -91,7 +91,7 @@ def test_all_models_are_judged_as_each_is_alone_by_the_same_number_of_queries(
     asked.clear()
     assert [state.model for state in together] == list(names)
     for state in together:
-        assert found.states([state.model]) == (state,)
+        assert repr(found.states([state.model])) == repr((state,))  # NaN equals nothing, not even itself
     assert len(names) > 1
     assert len(asked) == n_queries * len(names)
 
