@@ -781,9 +781,17 @@ def test_a_waiting_training_is_answered_once(actor: Console, serving: Mill) -> N
 
 
 HOSTILE = (
-    '"><script>alert(1)</script>', "' OR 1=1 --", "%(model)s", "{{7*7}}", "../../../etc/passwd", "\x00", "9" * 400, "-1",
-    "\u202e\U0001f4a3", "",
-)  # fmt: skip
+    '"><script>alert(1)</script>',
+    "' OR 1=1 --",
+    "%(model)s",
+    "{{7*7}}",
+    "../../../etc/passwd",
+    "\x00",
+    "9" * 400,
+    "-1",
+    "\u202e\U0001f4a3",
+    "",
+)
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tidemill.metrics.blocks import MIN_BLOCKS, Estimate, estimate, index_blocks
-from tidemill.metrics.statistic import mean, ratio
+from tidemill.metrics.blocks import MIN_BLOCKS, estimate, index_blocks
+from tidemill.metrics.statistic import Statistic, mean, ratio
 from tidemill.records import MetricValue
 
 __all__ = ["AGES", "LOSS", "YOUNGER_BY", "AgedLoss", "aged_losses", "loss_per_day", "staleness_curve", "suggested_age"]
@@ -55,7 +55,7 @@ def staleness_curve(losses: Sequence[AgedLoss]) -> tuple[MetricValue, ...]:
     [('age=30', 0.01, 3)]
     """
     return tuple(
-        _figure("loss", mean([item.loss for item in of_age]).value, _estimated(of_age), len(of_age), f"age={age}")
+        _figure("loss", mean([item.loss for item in of_age]), of_age, f"age={age}")
         for age in AGES
         if (of_age := [item for item in losses if item.age == age])
     )
@@ -69,11 +69,7 @@ def loss_per_day(losses: Sequence[AgedLoss]) -> MetricValue | None:
     """
     if len({item.partition for item in losses}) < MIN_BLOCKS:
         return None
-    found = estimate(
-        ratio([item.loss for item in losses], [item.younger_by for item in losses]),
-        index_blocks([item.partition for item in losses], len(losses)),
-    )
-    return _figure("loss_per_day", found.value, found, len(losses), None)
+    return _figure("loss_per_day", ratio([item.loss for item in losses], [item.younger_by for item in losses]), losses)
 
 
 def suggested_age(curve: Sequence[MetricValue], margin: float) -> int | None:
@@ -91,12 +87,8 @@ def suggested_age(curve: Sequence[MetricValue], margin: float) -> int | None:
     return None
 
 
-def _estimated(losses: Sequence[AgedLoss]) -> Estimate:
-    keys = index_blocks([item.partition for item in losses], len(losses))
-    return estimate(mean([item.loss for item in losses]), keys)
-
-
-def _figure(name: str, value: float, found: Estimate, n: int, label: str | None) -> MetricValue:
+def _figure(name: str, statistic: Statistic, losses: Sequence[AgedLoss], label: str | None = None) -> MetricValue:
+    found = estimate(statistic, index_blocks([item.partition for item in losses], len(losses)))
     known = math.isfinite(found.low) and math.isfinite(found.high)
     low, high = (found.low, found.high) if known else (None, None)
-    return MetricValue(name=name, value=value, low=low, high=high, n=n, slice=label)
+    return MetricValue(name=name, value=found.value, low=low, high=high, n=len(losses), slice=label)

@@ -10,10 +10,15 @@ import pyarrow.compute as pc
 __all__ = ["rewrite"]
 
 _DAYS = {
-    "%d.%m.%Y": "day.month.year", "%d/%m/%Y": "day/month/year", "%d-%m-%Y": "day-month-year", "%d %b %Y": "day month year",
-    "%d.%m.%y": "day.month.year", "%d/%m/%y": "day/month/year", "%d-%b-%Y": "day-month-year", "%d-%b-%y": "day-month-year",
-    "%m/%d/%Y": "month/day/year", "%m/%d/%y": "month/day/year", "%m-%d-%Y": "month-day-year", "%Y/%m/%d": "year/month/day",
-}  # fmt: skip
+    "day.month.year": ("%d.%m.%Y", "%d.%m.%y"),
+    "day/month/year": ("%d/%m/%Y", "%d/%m/%y"),
+    "day-month-year": ("%d-%m-%Y", "%d-%b-%Y", "%d-%b-%y"),
+    "day month year": ("%d %b %Y",),
+    "month/day/year": ("%m/%d/%Y", "%m/%d/%y"),
+    "month-day-year": ("%m-%d-%Y",),
+    "year/month/day": ("%Y/%m/%d",),
+}
+"""Form of a day in words: its formats."""
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _HEAD_ROWS = 1_000  # that rule out most formats
 _DATE_LIKE = r"^\d{1,4}[./ -](\d{1,2}|[A-Za-z]{3})[./ -]\d{2,4}( |$)"
@@ -47,10 +52,11 @@ def rewrite(values: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str] | None:
 
 
 def _dates(values: pa.ChunkedArray, head: pa.ChunkedArray) -> Iterator[tuple[pa.ChunkedArray, str]]:
-    for day, time in product(_DAYS, _TIMES):
+    days = [(how, day) for how, formats in _DAYS.items() for day in formats]
+    for (how, day), time in product(days, _TIMES):
         if _parsed(head, day + time) is not None and (parsed := _parsed(values, day + time)) is not None:
             texts = parsed.dt.strftime("%Y-%m-%d %H:%M:%S" if time else "%Y-%m-%d")
-            yield pa.chunked_array([pa.array(texts, pa.string(), from_pandas=True)]), _DAYS[day]
+            yield pa.chunked_array([pa.array(texts, pa.string(), from_pandas=True)]), how
 
 
 def _parsed(values: pa.ChunkedArray, form: str) -> pd.Series | None:

@@ -122,9 +122,8 @@ def _judge(profile: Profile, item: Candidate, values: pd.Series, key: RowKey) ->
     if n_distinct < 2 and n == len(values):
         return None, "it is constant"
     if n <= len(values) * (1 - _MISSING) or n_distinct < 2:
-        return None, f"it is missing in {percent(1 - n / len(values))} of the rows" if n < len(
-            values
-        ) else "it is constant"
+        missing = 1 - n / len(values)
+        return None, f"it is missing in {percent(missing)} of the rows" if missing else "it is constant"
     if column.is_id or column.type == "uuid":
         if n_distinct > _FEW_GROUPS or column.type == "uuid":
             return None, f"an id ({n_distinct:,} distinct values in the sample)"

@@ -167,14 +167,8 @@ def kept_open() -> Iterator[None]:
     if _KEPT.get() is not None:  # by a block around this one
         yield
         return
-    kept: dict[str, Connection] = {}
-    token = _KEPT.set(kept)
-    try:
+    with ConnectionPool(max_idle=0).borrowed():
         yield
-    finally:
-        _KEPT.reset(token)
-        for connection in kept.values():
-            connection.close()
 
 
 class ConnectionPool:
